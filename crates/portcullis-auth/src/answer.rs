@@ -1,0 +1,58 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// An answer that is there already, or that has to be waited for.
+///
+/// Verifiers and checks give one, so that those that need no waiting cost no allocation.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_auth::Answer;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(Answer::ready(1).await, 1);
+/// assert_eq!(Answer::pending(async { 2 }).await, 2);
+/// # });
+/// ```
+pub struct Answer<'a, T>(State<'a, T>);
+
+enum State<'a, T> {
+    Ready(Option<T>),
+    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+impl<'a, T> Answer<'a, T> {
+    /// An answer that is there already.
+    pub fn ready(value: T) -> Self {
+        Self(State::Ready(Some(value)))
+    }
+
+    /// An answer that `future` will give.
+    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self(State::Pending(Box::pin(future)))
+    }
+}
+
+impl<T: Unpin> Future for Answer<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match &mut self.0 {
+            // Polled again after it was ready, it never answers a second time.
+            State::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            State::Pending(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Ready(_) => "Answer(ready)",
+            State::Pending(_) => "Answer(pending)",
+        })
+    }
+}

@@ -1,0 +1,217 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use portcullis_guard::Clock;
+
+use crate::bearer::BearerError;
+use crate::challenge::{Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
+use crate::{BearerToken, Principal, Scopes, TokenVerifier};
+
+/// The bearer stage: from the headers of a request to a principal, or to a refusal.
+///
+/// What it decides, in this order:
+///
+/// 1. The request carries exactly one well-formed bearer token ([`BearerToken`]), or 401.
+/// 2. The verifier accepts it, or 401; a verifier that cannot tell is a 503.
+/// 3. The principal has not expired by our clock, whatever the verifier said, or 401.
+/// 4. It has every scope that the server as a whole requires, or 403 with all of them.
+///
+/// Every 401 has the same text, whatever its cause; the cause is logged.
+#[derive(Debug)]
+pub struct Authenticator {
+    verifier: Arc<dyn TokenVerifier>,
+    required: Scopes,
+    metadata_url: String,
+    clock: Arc<dyn Clock>,
+}
+
+impl Authenticator {
+    /// An authenticator that challenges with `metadata_url`.
+    #[must_use]
+    pub fn new(
+        verifier: Arc<dyn TokenVerifier>,
+        metadata_url: String,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let required = verifier.required_scopes();
+        Self { verifier, required, metadata_url, clock }
+    }
+
+    /// Who sent the request with these headers and this query.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`], already logged with its exact cause.
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let token = BearerToken::from_request(headers, query).map_err(|error| {
+            tracing::info!(reason = error.reason(), "request refused: 401");
+            match error {
+                BearerError::Missing => self.unauthorized(Challenge::new()),
+                BearerError::Repeated
+                | BearerError::OtherScheme
+                | BearerError::Malformed
+                | BearerError::TooLong
+                | BearerError::InQuery => self.invalid_token(),
+            }
+        })?;
+        let principal = self.verifier.verify(&token).await.map_err(|error| {
+            if error.is_unavailable() {
+                tracing::error!(reason = %error, "request refused: 503, the token verifier is unavailable");
+                return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, challenge: None };
+            }
+            tracing::info!(reason = %error, "request refused: 401");
+            self.invalid_token()
+        })?;
+        if principal.expires_at().is_some_and(|end| end <= self.clock.now()) {
+            tracing::info!(reason = "the token has expired", "request refused: 401");
+            return Err(self.invalid_token());
+        }
+        let missing = principal.scopes().missing(&self.required);
+        if !missing.is_empty() {
+            tracing::info!(subject = principal.subject(), %missing, "request refused: 403, insufficient scope");
+            return Err(self.insufficient_scope());
+        }
+        Ok(principal)
+    }
+
+    fn invalid_token(&self) -> Refusal {
+        self.unauthorized(Challenge::new().error("invalid_token", INVALID_TOKEN))
+    }
+
+    fn unauthorized(&self, challenge: Challenge) -> Refusal {
+        self.refusal(StatusCode::UNAUTHORIZED, challenge)
+    }
+
+    fn insufficient_scope(&self) -> Refusal {
+        let challenge = Challenge::new().error("insufficient_scope", INSUFFICIENT_SCOPE);
+        self.refusal(StatusCode::FORBIDDEN, challenge)
+    }
+
+    fn refusal(&self, status: StatusCode, challenge: Challenge) -> Refusal {
+        let challenge = challenge.scope(&self.required).resource_metadata(&self.metadata_url);
+        Refusal { status, challenge: Some(challenge.into_header()) }
+    }
+}
+
+/// A request that was not let in: what the caller may know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 401, 403 or 503.
+    pub status: StatusCode,
+    /// The `WWW-Authenticate` header, for 401 and 403.
+    pub challenge: Option<HeaderValue>,
+}
+
+impl Refusal {
+    /// The text for the caller: one for each status, whatever the cause.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        match self.status {
+            StatusCode::UNAUTHORIZED => INVALID_TOKEN,
+            StatusCode::FORBIDDEN => INSUFFICIENT_SCOPE,
+            _ => "The access token cannot be verified at the moment",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use http::header::AUTHORIZATION;
+    use portcullis_guard::ManualClock;
+
+    use super::*;
+    use crate::{Answer, VerifyError};
+
+    const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
+
+    #[derive(Debug)]
+    struct Fixed(Result<Principal, VerifyError>, Scopes);
+
+    impl TokenVerifier for Fixed {
+        fn verify<'a>(
+            &'a self,
+            _: &'a BearerToken,
+        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+            Answer::ready(self.0.clone().map(Arc::new))
+        }
+
+        fn required_scopes(&self) -> Scopes {
+            self.1.clone()
+        }
+    }
+
+    async fn authenticate(
+        verifier: Fixed,
+        header: Option<&str>,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let authenticator = Authenticator::new(Arc::new(verifier), METADATA.to_owned(), clock);
+        let mut headers = HeaderMap::new();
+        if let Some(header) = header {
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(header).unwrap());
+        }
+        authenticator.authenticate(&headers, None).await
+    }
+
+    fn alice() -> Principal {
+        Principal::new("alice")
+    }
+
+    #[tokio::test]
+    async fn rfc6750_3_1_a_request_without_a_token_gets_no_error_code() {
+        let refusal =
+            authenticate(Fixed(Ok(alice()), Scopes::from_iter(["read"])), None).await.unwrap_err();
+        assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
+        let expected = format!(r#"Bearer scope="read", resource_metadata="{METADATA}""#);
+        assert_eq!(refusal.challenge.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn every_other_401_is_the_same() {
+        let mut refusals = Vec::new();
+        let bad = || Fixed(Err(VerifyError::invalid("signature")), Scopes::default());
+        let expired = || {
+            Fixed(
+                Ok(alice().with_expiry(UNIX_EPOCH + Duration::from_secs(1_000))),
+                Scopes::default(),
+            )
+        };
+        refusals.push(authenticate(bad(), Some("Bearer abc")).await.unwrap_err());
+        refusals.push(authenticate(bad(), Some("Basic abc")).await.unwrap_err());
+        refusals.push(authenticate(expired(), Some("Bearer abc")).await.unwrap_err());
+        assert!(refusals.windows(2).all(|pair| pair[0] == pair[1]), "{refusals:?}");
+        assert_eq!(refusals[0].status, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_until_the_second_before_it_expires() {
+        let alice = alice().with_expiry(UNIX_EPOCH + Duration::from_secs(1_001));
+        assert!(
+            authenticate(Fixed(Ok(alice), Scopes::default()), Some("Bearer abc")).await.is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn c19_required_scopes_are_enforced_after_every_verifier() {
+        let bob = Principal::new("bob").with_scopes(Scopes::from_iter(["read"]));
+        let verifier = Fixed(Ok(bob), Scopes::from_iter(["read", "write", "admin"]));
+        let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
+        assert_eq!(refusal.status, StatusCode::FORBIDDEN);
+        let header = refusal.challenge.unwrap();
+        assert!(header.to_str().unwrap().contains(r#"scope="read write admin""#), "{header:?}");
+    }
+
+    #[tokio::test]
+    async fn h13_a_verifier_that_cannot_tell_lets_nobody_in() {
+        let verifier = Fixed(Err(VerifyError::unavailable("no answer")), Scopes::default());
+        let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
+        assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refusal.challenge, None);
+    }
+}

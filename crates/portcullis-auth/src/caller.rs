@@ -1,0 +1,70 @@
+use std::sync::Arc;
+
+use crate::{Claims, Principal, Scopes};
+
+/// Who is calling: a verified principal over HTTP, the local user over stdio.
+///
+/// Over stdio there is no token: [`authenticated`](Self::authenticated) is false and there
+/// are neither scopes nor claims. Over HTTP without a principal a component that asks for a
+/// `Caller` is hidden, so a handler never sees an anonymous one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Caller {
+    principal: Option<Arc<Principal>>,
+}
+
+impl Caller {
+    /// The user who started the server as a child process.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { principal: None }
+    }
+
+    /// Whether a token was verified for this call.
+    #[must_use]
+    pub fn authenticated(&self) -> bool {
+        self.principal.is_some()
+    }
+
+    /// The principal, unless this is the local user.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_deref()
+    }
+
+    /// The token's subject.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.principal().map(Principal::subject)
+    }
+
+    /// The OAuth client that the token was issued to.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.principal().and_then(Principal::client_id)
+    }
+
+    /// The granted scopes; none for the local user.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.principal().into_iter().flat_map(|principal| principal.scopes().iter())
+    }
+
+    /// Whether `scope` was granted; never for the local user.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.principal()
+            .map(Principal::scopes)
+            .is_some_and(|scopes: &Scopes| scopes.contains(scope))
+    }
+
+    /// What the token says.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.principal().map(Principal::claims)
+    }
+}
+
+impl From<Arc<Principal>> for Caller {
+    fn from(principal: Arc<Principal>) -> Self {
+        Self { principal: Some(principal) }
+    }
+}

@@ -1,0 +1,27 @@
+//! Who is calling, and may they.
+//!
+//! Tokens come in at [`Authenticator`], which reads the `Authorization` header, asks the
+//! server's [`TokenVerifier`] and answers with a [`Principal`] or a [`Refusal`]. What the
+//! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`].
+
+pub mod access;
+mod answer;
+mod authenticator;
+mod bearer;
+mod caller;
+pub mod challenge;
+pub mod danger;
+mod metadata;
+mod principal;
+mod scopes;
+mod verifier;
+
+pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes, require_scopes};
+pub use answer::Answer;
+pub use authenticator::{Authenticator, Refusal};
+pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+pub use caller::Caller;
+pub use metadata::ProtectedResourceMetadata;
+pub use principal::{Claims, Principal};
+pub use scopes::Scopes;
+pub use verifier::{TokenVerifier, VerifyError};

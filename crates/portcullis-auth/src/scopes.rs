@@ -1,0 +1,97 @@
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of OAuth scopes (RFC 6749 §3.3), in the order in which they were given.
+///
+/// Scopes are compared whole and case-sensitively: `admin` is neither `Admin` nor a part
+/// of `notadmin`.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_auth::Scopes;
+///
+/// let granted = Scopes::from_iter(["read", "write"]);
+/// assert!(granted.contains("read"));
+/// assert!(!granted.contains("rea"));
+/// assert_eq!(granted.missing(&Scopes::from_iter(["read", "admin"])).to_string(), "admin");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<Arc<str>>);
+
+impl Scopes {
+    /// Whether `scope` is in the set.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.iter().any(|own| &**own == scope)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The scopes, in the order in which they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|scope| &**scope)
+    }
+
+    /// Those of `required` that are not in the set.
+    #[must_use]
+    pub fn missing(&self, required: &Self) -> Self {
+        Self(required.0.iter().filter(|scope| !self.contains(scope)).cloned().collect())
+    }
+}
+
+impl<S: Into<Arc<str>>> FromIterator<S> for Scopes {
+    fn from_iter<I: IntoIterator<Item = S>>(scopes: I) -> Self {
+        let mut set = Self::default();
+        for scope in scopes {
+            let scope = scope.into();
+            if !set.contains(&scope) {
+                set.0.push(scope);
+            }
+        }
+        set
+    }
+}
+
+/// Separated by spaces, as in a `scope` parameter.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `scope` is one scope-token: visible ASCII but for `"` and `\` (RFC 6749 §3.3).
+pub(crate) fn is_scope_token(scope: &str) -> bool {
+    !scope.is_empty() && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c16_scopes_are_compared_whole() {
+        let granted = Scopes::from_iter(["notadmin", "admin2", "read:all"]);
+        assert!(!granted.contains("admin"));
+        assert!(!granted.contains("read"));
+        assert!(!granted.contains("ADMIN2"));
+    }
+
+    #[test]
+    fn rfc6749_3_3_scope_tokens_are_visible_ascii() {
+        assert!(is_scope_token("read:items"));
+        for bad in ["", "a b", "a\"b", "a\\b", "ä", "a\n"] {
+            assert!(!is_scope_token(bad), "{bad:?}");
+        }
+    }
+}

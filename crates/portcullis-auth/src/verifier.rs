@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Answer, BearerToken, Principal, Scopes};
+
+/// Decides whether a bearer token is good, and whom it speaks for.
+///
+/// Expiry ([`Principal::expires_at`]) and required scopes are enforced after every
+/// verifier by the [`Authenticator`](crate::Authenticator), so that no verifier can forget
+/// them.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+/// use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
+///
+/// #[derive(Debug)]
+/// struct OneKey(portcullis_guard::Secret<String>);
+///
+/// impl TokenVerifier for OneKey {
+///     fn verify<'a>(&'a self, token: &'a BearerToken) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+///         Answer::ready(match self.0.matches(token.expose()) {
+///             true => Ok(Arc::new(Principal::new("service"))),
+///             false => Err(VerifyError::invalid("not the key")),
+///         })
+///     }
+/// }
+/// ```
+pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
+    /// Verifies `token`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::invalid`] for a token that is not good, [`VerifyError::unavailable`]
+    /// when that cannot be told at the moment. Neither lets the request in.
+    fn verify<'a>(
+        &'a self,
+        token: &'a BearerToken,
+    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>>;
+
+    /// The scopes without which no request is served. Default: none.
+    fn required_scopes(&self) -> Scopes {
+        Scopes::default()
+    }
+
+    /// The issuers of the authorization servers that give out tokens for this server, for
+    /// the protected-resource metadata (RFC 9728 §2). Default: none.
+    fn authorization_servers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What start-up says about the authentication in force, in a few words.
+    fn description(&self) -> String {
+        "bearer tokens".to_owned()
+    }
+
+    /// Whether the verifier is for development only: such a server refuses to listen
+    /// beyond the loopback interface. Default: no.
+    fn loopback_only(&self) -> bool {
+        false
+    }
+}
+
+/// Why a token was not accepted. The reason is for the log; a caller never sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyError {
+    kind: VerifyErrorKind,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum VerifyErrorKind {
+    Invalid,
+    Unavailable,
+}
+
+impl VerifyError {
+    /// The token is not good: the caller gets a 401.
+    pub fn invalid(reason: impl Into<String>) -> Self {
+        Self { kind: VerifyErrorKind::Invalid, reason: reason.into() }
+    }
+
+    /// Whether the token is good cannot be told at the moment: the caller gets a 503.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self { kind: VerifyErrorKind::Unavailable, reason: reason.into() }
+    }
+
+    /// Whether this is a failure of the verifier, not of the token.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == VerifyErrorKind::Unavailable
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for VerifyError {}

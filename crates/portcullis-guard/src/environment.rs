@@ -1,0 +1,169 @@
+//! The door to environment variables and `.env` files.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+/// The variables that the process was started with, and those of an `.env` file if one
+/// was asked for.
+///
+/// An empty variable counts as a missing one. A file never overrides a variable, and is
+/// read only by [`with_file`](Self::with_file): nothing looks for one by itself.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::Environment;
+///
+/// let environment = Environment::from_pairs([("PORT", "8000"), ("EMPTY", "")]);
+/// assert_eq!(environment.variable("PORT"), Some("8000"));
+/// assert_eq!(environment.variable("EMPTY"), None);
+/// ```
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+}
+
+impl Environment {
+    /// The variables of this process. One that is not UTF-8 counts as missing.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
+    pub fn process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { variables }
+    }
+
+    /// An environment made of `pairs`, for tests.
+    pub fn from_pairs<N: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = pairs.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
+        Self { variables }
+    }
+
+    /// Adds the variables of the `.env` file at `path` that are not set already.
+    ///
+    /// Warns when other users may read the file, or when git tracks it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed. The message names the file and the
+    /// line, never a value.
+    pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
+        let malformed = |problem: &str| EnvironmentError {
+            path: path.display().to_string(),
+            problem: problem.to_owned(),
+        };
+        let lines = dotenvy::from_path_iter(path).map_err(|_| malformed("cannot be read"))?;
+        for line in lines {
+            // dotenvy's message repeats the line, which may hold a secret.
+            let (name, value) = line.map_err(|_| malformed("has a line that is not NAME=value"))?;
+            if self.variable(&name).is_none() {
+                self.variables.insert(name, value);
+            }
+        }
+        warn_if_exposed(path);
+        Ok(self)
+    }
+
+    /// The value of the variable `name`, unless it is missing or empty.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({} variables)", self.variables.len())
+    }
+}
+
+/// An `.env` file that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentError {
+    path: String,
+    problem: String,
+}
+
+impl fmt::Display for EnvironmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the environment file {} {}", self.path, self.problem)
+    }
+}
+
+impl std::error::Error for EnvironmentError {}
+
+fn warn_if_exposed(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if path.metadata().is_ok_and(|file| file.permissions().mode() & 0o004 != 0) {
+            tracing::warn!(path = %path.display(), "every user may read the environment file: chmod 600 it");
+        }
+    }
+    if tracked_by_git(path) {
+        tracing::warn!(path = %path.display(), "git tracks the environment file: remove it and change its secrets");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "git alone knows what it tracks")]
+fn tracked_by_git(path: &Path) -> bool {
+    let (Some(file), Ok(directory)) = (path.file_name(), path.canonicalize()) else {
+        return false;
+    };
+    let Some(directory) = directory.parent() else { return false };
+    std::process::Command::new("git")
+        .arg("-C")
+        .arg(directory)
+        .args(["ls-files", "--error-unmatch", "--"])
+        .arg(file)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        use std::io::Write;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_fills_gaps_and_never_overrides() {
+        let file = file("A=from-file\nB=from-file\nC=\"quoted value\"\n");
+        let environment =
+            Environment::from_pairs([("A", "set"), ("B", "")]).with_file(file.path()).unwrap();
+        assert_eq!(environment.variable("A"), Some("set"));
+        assert_eq!(environment.variable("B"), Some("from-file"));
+        assert_eq!(environment.variable("C"), Some("quoted value"));
+    }
+
+    #[test]
+    fn a_malformed_line_is_refused_without_showing_it() {
+        let file = file("GOOD=1\nhunter2 is not an assignment\n");
+        let error = Environment::default().with_file(file.path()).unwrap_err().to_string();
+        assert!(error.contains("NAME=value"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error() {
+        assert!(Environment::default().with_file(Path::new("/nonexistent/.env")).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let environment = Environment::from_pairs([("KEY", "hunter2")]);
+        assert_eq!(format!("{environment:?}"), "Environment(1 variables)");
+    }
+}

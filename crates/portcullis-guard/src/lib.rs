@@ -1,0 +1,19 @@
+//! Safe doors outwards.
+//!
+//! Each dangerous thing has one door, and the doors are here: the process environment
+//! ([`Environment`]), the clock ([`Clock`]), randomness ([`random`]), cryptography
+//! ([`digest`]), files ([`Workspace`]) and values that must not be seen ([`Secret`]).
+//! `clippy.toml` refuses every other way to them.
+
+pub mod clock;
+pub mod digest;
+pub mod environment;
+pub mod random;
+mod secret;
+pub mod workspace;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use environment::{Environment, EnvironmentError};
+pub use random::Reference;
+pub use secret::Secret;
+pub use workspace::{Workspace, WorkspaceError};

@@ -1,0 +1,78 @@
+//! What lists show, written once per version when the server is built.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use crate::ProtocolVersion;
+
+/// One entry of a list (a tool, a resource, a template, a prompt), as JSON that is copied
+/// into responses as it is.
+#[derive(Clone, Debug)]
+pub struct Descriptor {
+    stateless: Arc<RawValue>,
+    sessions: Arc<RawValue>,
+    first: Arc<RawValue>,
+}
+
+impl Descriptor {
+    /// Writes the entry in the shapes of all versions.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn new(entry: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let newest = serde_json::to_value(entry)?;
+        let write = |value: &Value| to_raw_value(value).map(Arc::from);
+        let sessions = with_object_output(newest.clone());
+        let first = without(&sessions, &["title", "annotations", "outputSchema", "icons"]);
+        Ok(Self { stateless: write(&newest)?, sessions: write(&sessions)?, first: write(&first)? })
+    }
+
+    /// The entry's JSON in `version`.
+    #[must_use]
+    pub fn json(&self, version: ProtocolVersion) -> &RawValue {
+        match version {
+            ProtocolVersion::V2026_07_28 => &self.stateless,
+            ProtocolVersion::V2025_11_25 | ProtocolVersion::V2025_06_18 => &self.sessions,
+            ProtocolVersion::V2025_03_26 | ProtocolVersion::V2024_11_05 => &self.first,
+        }
+    }
+}
+
+/// Before 2026-07-28 an output schema describes an object, or there is none.
+fn with_object_output(mut entry: Value) -> Value {
+    let is_object = entry
+        .get("outputSchema")
+        .is_some_and(|schema| schema.get("type") == Some(&"object".into()));
+    if !is_object && let Some(entry) = entry.as_object_mut() {
+        entry.remove("outputSchema");
+    }
+    entry
+}
+
+fn without(entry: &Value, members: &[&str]) -> Value {
+    let kept = entry.as_object().into_iter().flatten();
+    let kept = kept.filter(|(name, _)| !members.contains(&name.as_str()));
+    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_version_gets_the_members_that_it_knows() {
+        let entry = json!({"name": "t", "title": "T", "inputSchema": {}, "outputSchema": {"type": "array"}});
+        let descriptor = Descriptor::new(&entry).unwrap();
+        let has = |version, member: &str| descriptor.json(version).get().contains(member);
+        assert!(has(ProtocolVersion::V2026_07_28, "outputSchema"));
+        assert!(!has(ProtocolVersion::V2025_11_25, "outputSchema"));
+        assert!(has(ProtocolVersion::V2025_11_25, "title"));
+        assert!(!has(ProtocolVersion::V2024_11_05, "title"));
+    }
+}

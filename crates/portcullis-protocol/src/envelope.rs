@@ -1,0 +1,210 @@
+//! The JSON-RPC 2.0 envelope: read once, without reading what it carries.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::RpcError;
+
+/// The longest id that is accepted, in bytes: it is echoed in every answer.
+const MAX_ID_BYTES: usize = 256;
+
+/// The id of a request: an integer or a string, never null (MCP basic §Requests).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum RequestId {
+    /// An integer.
+    Number(i64),
+    /// A string.
+    String(Box<str>),
+}
+
+/// One message from a client.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// Wants an answer.
+    Request {
+        /// Names the answer.
+        id: RequestId,
+        /// What is asked.
+        method: Cow<'a, str>,
+        /// With what, unread.
+        params: Option<&'a RawValue>,
+    },
+    /// Wants none.
+    Notification {
+        /// What is told.
+        method: Cow<'a, str>,
+        /// With what, unread.
+        params: Option<&'a RawValue>,
+    },
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message.
+    ///
+    /// # Errors
+    ///
+    /// -32700 for what is not JSON; -32600 for what is not one request or notification: a
+    /// batch, a response, a wrong `jsonrpc`, a null or fractional id, a repeated member.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, RpcError> {
+        let envelope: Envelope<'a> = serde_json::from_slice(bytes).map_err(|error| match error
+            .classify()
+        {
+            Category::Data => RpcError::invalid_request("not a JSON-RPC request or notification"),
+            Category::Syntax | Category::Eof | Category::Io => RpcError::Parse,
+        })?;
+        if envelope.jsonrpc != "2.0" {
+            return Err(RpcError::invalid_request("`jsonrpc` must be \"2.0\""));
+        }
+        let Some(method) = envelope.method else {
+            return Err(RpcError::invalid_request("a message needs a `method`"));
+        };
+        Ok(match envelope.id {
+            Some(id) => Self::Request { id, method, params: envelope.params },
+            None => Self::Notification { method, params: envelope.params },
+        })
+    }
+}
+
+/// The messages of a batch, or `None` for what is not an array.
+///
+/// # Errors
+///
+/// -32700 for what is not JSON.
+pub(crate) fn batch(bytes: &[u8]) -> Result<Option<Vec<&RawValue>>, RpcError> {
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return Ok(None);
+    }
+    serde_json::from_slice(bytes).map(Some).map_err(|_| RpcError::Parse)
+}
+
+#[derive(serde::Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<RequestId>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// An id that is there must be one: `null` is not the same as none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RequestId>, D::Error> {
+    RequestId::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        impl Visitor<'_> for IdVisitor {
+            type Value = RequestId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer or a short string")
+            }
+
+            fn visit_i64<E: de::Error>(self, id: i64) -> Result<RequestId, E> {
+                Ok(RequestId::Number(id))
+            }
+
+            fn visit_u64<E: de::Error>(self, id: u64) -> Result<RequestId, E> {
+                i64::try_from(id).map(RequestId::Number).map_err(|_| E::custom("id out of range"))
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<RequestId, E> {
+                if id.len() > MAX_ID_BYTES {
+                    return Err(E::custom("id too long"));
+                }
+                Ok(RequestId::String(id.into()))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(json: &str) -> i32 {
+        Message::parse(json.as_bytes()).map(|_| 0).unwrap_or_else(|error| error.code())
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_matter() {
+        let json = r#"{"params":{"a":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
+        let Message::Request { id, method, params } = Message::parse(json.as_bytes()).unwrap()
+        else {
+            panic!("not a request")
+        };
+        assert_eq!(id, RequestId::String("x".into()));
+        assert_eq!((&*method, params.unwrap().get()), ("tools/call", r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn without_an_id_it_is_a_notification() {
+        let json = br#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#;
+        assert!(matches!(Message::parse(json), Ok(Message::Notification { .. })));
+    }
+
+    #[test]
+    fn json_rpc_4_what_is_not_json_is_a_parse_error() {
+        for json in ["", "{", "nonsense", "{\"jsonrpc\":\"2.0\",}", "\u{0}"] {
+            assert_eq!(code(json), -32700, "{json:?}");
+        }
+    }
+
+    #[test]
+    fn json_rpc_4_what_is_no_message_is_an_invalid_request() {
+        for json in [
+            "[]",
+            "1",
+            "\"x\"",
+            "null",
+            "{}",
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+        ] {
+            assert_eq!(code(json), -32600, "{json}");
+        }
+        let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(257));
+        assert_eq!(code(&long), -32600);
+    }
+
+    #[test]
+    fn repeated_members_are_refused() {
+        for json in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{}}"#,
+        ] {
+            assert_eq!(code(json), -32600, "{json}");
+        }
+    }
+
+    #[test]
+    fn n20_deep_nesting_is_skipped_without_recursion() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert_eq!(code(&deep), 0);
+    }
+}

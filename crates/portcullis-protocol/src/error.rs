@@ -1,0 +1,175 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use ::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::ProtocolVersion;
+
+/// The longest part of a caller's own text that is repeated to them, in characters.
+const MAX_ECHO_CHARS: usize = 256;
+
+/// Why a request has no result: everything in it is meant for the caller.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RpcError {
+    /// Not JSON (-32700).
+    Parse,
+    /// Not a request that this transport and version take (-32600).
+    InvalidRequest(Cow<'static, str>),
+    /// No such method in this version (-32601; HTTP 404).
+    MethodNotFound,
+    /// The parameters are not those of the method (-32602; HTTP 400).
+    InvalidParams(Cow<'static, str>),
+    /// No such tool or prompt, for this caller (-32602).
+    Unknown {
+        /// What was looked for: `tool` or `prompt`.
+        kind: &'static str,
+        /// The name that the caller gave.
+        name: String,
+    },
+    /// No such resource, for this caller (-32602; -32002 before 2026-07-28).
+    ResourceNotFound {
+        /// The URI that the caller gave.
+        uri: String,
+    },
+    /// The arguments of a prompt or a resource template were refused (-32602).
+    InvalidArguments(String),
+    /// The operation failed; the text is the public one (-32603).
+    Internal(Cow<'static, str>),
+    /// Headers and body disagree (-32020).
+    HeaderMismatch(Cow<'static, str>),
+    /// A version that is not served here (-32022).
+    UnsupportedVersion {
+        /// What the caller asked for.
+        requested: String,
+        /// What is served, newest first.
+        supported: &'static [ProtocolVersion],
+    },
+    /// Too much at once (503).
+    Busy,
+}
+
+impl RpcError {
+    /// A request that is not taken.
+    pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidRequest(message.into())
+    }
+
+    /// Parameters that are not those of the method.
+    pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidParams(message.into())
+    }
+
+    /// The JSON-RPC error code, in the newest version.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Parse => -32700,
+            Self::InvalidRequest(_) => -32600,
+            Self::MethodNotFound => -32601,
+            Self::InvalidParams(_)
+            | Self::Unknown { .. }
+            | Self::ResourceNotFound { .. }
+            | Self::InvalidArguments(_) => -32602,
+            Self::Internal(_) => -32603,
+            Self::HeaderMismatch(_) => -32020,
+            Self::UnsupportedVersion { .. } => -32022,
+            Self::Busy => 503,
+        }
+    }
+
+    /// The HTTP status that goes with the error in a stateless version.
+    ///
+    /// What the transport refuses has a status of its own; what the operation answers is
+    /// a 200, since the exchange itself went well.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Parse
+            | Self::InvalidRequest(_)
+            | Self::InvalidParams(_)
+            | Self::HeaderMismatch(_)
+            | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
+            Self::MethodNotFound => StatusCode::NOT_FOUND,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unknown { .. }
+            | Self::ResourceNotFound { .. }
+            | Self::InvalidArguments(_)
+            | Self::Internal(_) => StatusCode::OK,
+        }
+    }
+
+    /// The JSON-RPC error object, as `version` words it.
+    pub(crate) fn to_json(&self, version: Option<ProtocolVersion>) -> Value {
+        let mut error = json!({ "code": self.code(), "message": self.to_string() });
+        match self {
+            Self::ResourceNotFound { uri } => {
+                if version.is_some_and(|version| !version.is_stateless()) {
+                    error["code"] = json!(-32002);
+                }
+                error["data"] = json!({ "uri": echo(uri) });
+            }
+            Self::UnsupportedVersion { requested, supported } => {
+                let supported: Vec<&str> = supported.iter().map(|v| v.as_str()).collect();
+                error["data"] = json!({ "supported": supported, "requested": echo(requested) });
+            }
+            Self::Parse
+            | Self::InvalidRequest(_)
+            | Self::MethodNotFound
+            | Self::InvalidParams(_)
+            | Self::Unknown { .. }
+            | Self::InvalidArguments(_)
+            | Self::Internal(_)
+            | Self::HeaderMismatch(_)
+            | Self::Busy => {}
+        }
+        error
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parse => f.write_str("Parse error: the message is not JSON"),
+            Self::InvalidRequest(message) => write!(f, "Invalid request: {message}"),
+            Self::MethodNotFound => f.write_str("Method not found"),
+            Self::InvalidParams(message) => write!(f, "Invalid params: {message}"),
+            Self::Unknown { kind, name } => write!(f, "Unknown {kind}: {}", echo(name)),
+            Self::ResourceNotFound { .. } => f.write_str("Resource not found"),
+            Self::InvalidArguments(message) => f.write_str(message),
+            Self::Internal(message) => f.write_str(message),
+            Self::HeaderMismatch(message) => write!(f, "Header mismatch: {message}"),
+            Self::UnsupportedVersion { .. } => f.write_str("Unsupported protocol version"),
+            Self::Busy => f.write_str("Too many requests at once"),
+        }
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+/// A caller's own text, cut to what is worth repeating.
+fn echo(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_ECHO_CHARS) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_not_found_has_the_code_of_its_version() {
+        let error = RpcError::ResourceNotFound { uri: "x://y".into() };
+        let code = |version| error.to_json(Some(version))["code"].clone();
+        assert_eq!(code(ProtocolVersion::V2026_07_28), -32602);
+        assert_eq!(code(ProtocolVersion::V2025_11_25), -32002);
+    }
+
+    #[test]
+    fn what_is_repeated_is_cut() {
+        let error = RpcError::Unknown { kind: "tool", name: "ä".repeat(100_000) };
+        assert!(error.to_string().chars().count() < 300);
+    }
+}

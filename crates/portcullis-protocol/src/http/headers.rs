@@ -1,0 +1,128 @@
+//! The headers that repeat parts of the body (MCP Streamable HTTP §Request Metadata).
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+
+use crate::{ProtocolVersion, RpcError};
+
+const VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+const NAME: &str = "mcp-name";
+
+/// The version that the header names.
+///
+/// # Errors
+///
+/// -32020 when it is missing or repeated, -32022 when it names one that is not served here.
+/// A missing one with `initialize` is an older client: it is told what is served.
+pub(super) fn version(headers: &HeaderMap, method: &str) -> Result<ProtocolVersion, RpcError> {
+    let supported = &ProtocolVersion::OVER_HTTP;
+    let name = match single(headers, VERSION) {
+        Err(_) if method == "initialize" && !headers.contains_key(VERSION) => {
+            Cow::Borrowed("2025-03-26")
+        }
+        name => Cow::Borrowed(name?),
+    };
+    ProtocolVersion::parse(&name)
+        .filter(|version| supported.contains(version))
+        .ok_or_else(|| RpcError::UnsupportedVersion { requested: name.into_owned(), supported })
+}
+
+/// The header must name the very version of the body.
+pub(super) fn check_version(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
+    same(VERSION, single(headers, VERSION)?, body)
+}
+
+/// `Mcp-Method` must be the method of the body.
+pub(super) fn check_method(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
+    same(METHOD, single(headers, METHOD)?, body)
+}
+
+/// `Mcp-Name` must be the name or URI of the body, for the methods that have one.
+pub(super) fn check_name(headers: &HeaderMap, body: Option<&str>) -> Result<(), RpcError> {
+    let Some(body) = body else { return Ok(()) };
+    let header = single(headers, NAME)?;
+    same(NAME, &decode(header)?, body)
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, RpcError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value
+            .to_str()
+            .map_err(|_| RpcError::HeaderMismatch(format!("{name} has invalid characters").into())),
+        (None, _) => Err(RpcError::HeaderMismatch(format!("{name} is missing").into())),
+        (Some(_), Some(_)) => Err(RpcError::HeaderMismatch(format!("{name} is repeated").into())),
+    }
+}
+
+fn same(name: &'static str, header: &str, body: &str) -> Result<(), RpcError> {
+    if header == body {
+        return Ok(());
+    }
+    Err(RpcError::HeaderMismatch(format!("{name} is not what the body says").into()))
+}
+
+/// Undoes `=?base64?…?=` (§Value Encoding); any other value is meant as it is.
+fn decode(value: &str) -> Result<Cow<'_, str>, RpcError> {
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="))
+    else {
+        return Ok(Cow::Borrowed(value));
+    };
+    let bytes = STANDARD.decode(encoded).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .map(Cow::Owned)
+        .ok_or_else(|| RpcError::HeaderMismatch(format!("{NAME} is not well-formed base64").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(header: &str, body: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(NAME, header.parse().unwrap());
+        check_name(&headers, Some(body)).is_ok()
+    }
+
+    #[test]
+    fn names_are_compared_after_decoding() {
+        assert!(name("echo", "echo"));
+        assert!(name("=?base64?SGVsbG8sIOS4lueVjA==?=", "Hello, 世界"));
+        assert!(name("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=", "=?base64?literal?="));
+        for (header, body) in [
+            ("harmless", "delete_user"),
+            ("Echo", "echo"),
+            ("=?base64?bad padding?=", "x"),
+            ("=?base64?/w==?=", "\u{ff}"),
+            ("=?BASE64?ZWNobw==?=", "echo"),
+        ] {
+            assert!(!name(header, body), "{header}");
+        }
+    }
+
+    #[test]
+    fn n22_missing_and_repeated_headers_are_mismatches() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
+        headers.append(METHOD, "tools/list".parse().unwrap());
+        assert!(check_method(&headers, "tools/list").is_ok());
+        headers.append(METHOD, "tools/list".parse().unwrap());
+        assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
+    }
+
+    #[test]
+    fn versions_that_are_not_served_are_told_what_is() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(version(&headers, "tools/list").unwrap_err().code(), -32020);
+        assert_eq!(version(&headers, "initialize").unwrap_err().code(), -32022);
+        headers.insert(VERSION, "2099-01-01".parse().unwrap());
+        assert_eq!(version(&headers, "tools/list").unwrap_err().code(), -32022);
+        headers.insert(VERSION, "2026-07-28".parse().unwrap());
+        assert_eq!(version(&headers, "tools/list"), Ok(ProtocolVersion::V2026_07_28));
+    }
+}

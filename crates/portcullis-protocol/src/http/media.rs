@@ -1,0 +1,132 @@
+//! Media types, parsed rather than compared by prefix (RFC 9110 §8.3, §12.5.1).
+
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+
+use super::refusal::Refusal;
+
+/// A body is `application/json`, in UTF-8, not compressed: 415 for any other.
+///
+/// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
+/// another type, so they never get further than this.
+pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refused =
+        || Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json");
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else { return Err(refused()) };
+    if !value.to_str().is_ok_and(is_json) {
+        return Err(refused());
+    }
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must not be compressed",
+        ));
+    }
+    Ok(())
+}
+
+/// The client takes `application/json`: 406 if it says that it does not.
+pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut ranges = headers.get_all(ACCEPT).iter().peekable();
+    if ranges.peek().is_none() || ranges.any(|value| value.to_str().is_ok_and(accepts_json)) {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is application/json"))
+}
+
+fn is_json(value: &str) -> bool {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_charset)
+}
+
+fn is_utf8_charset(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, value)| {
+        name.eq_ignore_ascii_case("charset")
+            && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    })
+}
+
+fn accepts_json(value: &str) -> bool {
+    value.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|p| {
+            p.split_once('=').is_some_and(|(name, q)| {
+                name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
+            })
+        });
+        matches!(essence.as_str(), "application/json" | "application/*" | "*/*") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(types: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in types {
+            headers.append(CONTENT_TYPE, value.parse().unwrap());
+        }
+        check_content(&headers).is_ok()
+    }
+
+    fn accept(value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, value.parse().unwrap());
+        check_accept(&headers).is_ok()
+    }
+
+    #[test]
+    fn n04_only_application_json_is_a_body() {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
+            assert!(content(&[json]), "{json}");
+        }
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/jsonp",
+            "application/json-patch+json",
+            "application/json;x=text/plain",
+            "application/json; charset=utf-16",
+            "application/json, text/plain",
+            "json",
+            "",
+        ] {
+            assert!(!content(&[other]), "{other}");
+        }
+        assert!(!content(&[]));
+        assert!(!content(&["application/json", "text/plain"]));
+    }
+
+    #[test]
+    fn n19_compressed_bodies_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert!(check_content(&headers).is_err());
+    }
+
+    #[test]
+    fn rfc9110_12_5_1_accept_is_read_as_http_says() {
+        for yes in [
+            "application/json, text/event-stream",
+            "*/*",
+            "application/*;q=0.5",
+            "text/html, */*;q=0.1",
+        ] {
+            assert!(accept(yes), "{yes}");
+        }
+        for no in ["text/html", "application/json;q=0", "text/event-stream", ""] {
+            assert!(!accept(no), "{no}");
+        }
+    }
+}

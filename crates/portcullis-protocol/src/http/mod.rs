@@ -1,0 +1,21 @@
+//! Streamable HTTP for the stateless version of the protocol.
+//!
+//! A request passes, in this order: [`Listener`] (timeouts, connection limit), [`Front`]
+//! (Host, Origin), the bearer stage, the envelope, the [`Service`](crate::Service). Each
+//! has one file here and one reason to refuse.
+
+mod app;
+mod body;
+mod cors;
+mod endpoint;
+mod front;
+mod headers;
+mod idle;
+mod listener;
+mod media;
+mod metadata;
+mod refusal;
+
+pub use app::{App, AppConfig};
+pub use front::{Authority, Front, Origins};
+pub use listener::Listener;

@@ -1,0 +1,33 @@
+//! Bytes to MCP requests and back.
+//!
+//! The layer reads a message ([`envelope`]), finds its protocol version and what it asks
+//! for ([`Operation`]), hands that to a [`Service`], and writes the [`Outcome`] in the
+//! shape of that version. Two transports carry the messages: [`stdio`] and [`http`].
+//!
+//! The model types are those of the official SDK, re-exported in [`model`]; this crate is
+//! the only one that names it.
+
+pub mod descriptor;
+pub mod envelope;
+mod error;
+pub mod http;
+mod identity;
+mod limits;
+mod meta;
+pub mod model;
+mod operation;
+mod outcome;
+mod response;
+mod service;
+pub mod stdio;
+mod version;
+
+pub use descriptor::Descriptor;
+pub use error::RpcError;
+pub use identity::Identity;
+pub use limits::Limits;
+pub use meta::ClientInfo;
+pub use operation::{Arguments, Operation};
+pub use outcome::{Outcome, Page};
+pub use service::{Exchange, Service, Transport};
+pub use version::ProtocolVersion;

@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+/// What one client may take of the server, over either transport.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_protocol::Limits;
+/// use std::time::Duration;
+///
+/// let limits = Limits::default();
+/// assert_eq!(limits.body_bytes, 4 * 1024 * 1024);
+/// assert_eq!(limits.header_read, Duration::from_secs(10));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest body, and the longest line over stdio: 4 MiB. More gets a 413.
+    pub body_bytes: usize,
+    /// The largest head of a request: 32 KiB, twice the longest token. More gets a 431.
+    pub header_bytes: usize,
+    /// How long a client may take to send the head of a request, and how long a
+    /// connection may stay idle: 10 s. Then it is closed.
+    pub header_read: Duration,
+    /// How long a client may take to send a body: 30 s. Then it gets a 408.
+    pub body_read: Duration,
+    /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
+    pub handler: Duration,
+    /// Connections at once: 1,024. One more gets a 503 and is closed.
+    pub connections: usize,
+    /// Requests in flight at once, over all connections: 512. One more gets a 503.
+    pub concurrent_requests: usize,
+    /// How long running requests may take to finish once the server stops: 30 s.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 4 * 1024 * 1024,
+            header_bytes: 32 * 1024,
+            header_read: Duration::from_secs(10),
+            body_read: Duration::from_secs(30),
+            handler: Duration::from_secs(60),
+            connections: 1_024,
+            concurrent_requests: 512,
+            drain: Duration::from_secs(30),
+        }
+    }
+}

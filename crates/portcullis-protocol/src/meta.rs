@@ -1,0 +1,79 @@
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{ProtocolVersion, RpcError};
+
+/// The client's own name and version. Self-reported: for display and logs only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The name of the client software.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What a request of the stateless version says of itself in `_meta`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RequestMeta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    version: Option<Cow<'a, str>>,
+    #[serde(rename = "io.modelcontextprotocol/clientInfo")]
+    client: Option<ClientInfo>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<&'a RawValue>,
+}
+
+impl<'a> RequestMeta<'a> {
+    /// Reads `params._meta`; `None` where there is none.
+    pub(crate) fn read(params: Option<&'a RawValue>) -> Result<Option<Self>, RpcError> {
+        #[derive(Deserialize)]
+        struct Params<'a> {
+            #[serde(borrow, rename = "_meta")]
+            meta: Option<RequestMeta<'a>>,
+        }
+
+        let Some(params) = params else { return Ok(None) };
+        let params: Params<'a> = serde_json::from_str(params.get())
+            .map_err(|_| RpcError::invalid_params("malformed `params` or `params._meta`"))?;
+        Ok(params.meta)
+    }
+
+    /// The version that the request names, if it names one.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Whether the request is of the stateless era: whether it names its own version.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The version and the client, once all that must be there is there.
+    ///
+    /// # Errors
+    ///
+    /// -32022 for a version that is not in `supported`, -32602 for missing members.
+    pub(crate) fn accept(
+        self,
+        supported: &'static [ProtocolVersion],
+    ) -> Result<(ProtocolVersion, Option<ClientInfo>), RpcError> {
+        let Some(name) = self.version else {
+            return Err(missing("io.modelcontextprotocol/protocolVersion"));
+        };
+        let Some(version) = ProtocolVersion::parse(&name)
+            .filter(|version| version.is_stateless() && supported.contains(version))
+        else {
+            return Err(RpcError::UnsupportedVersion { requested: name.into_owned(), supported });
+        };
+        if !self.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
+            return Err(missing("io.modelcontextprotocol/clientCapabilities"));
+        }
+        Ok((version, self.client))
+    }
+}
+
+pub(crate) fn missing(member: &str) -> RpcError {
+    RpcError::invalid_params(format!("`params._meta` needs `{member}`"))
+}

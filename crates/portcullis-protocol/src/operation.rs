@@ -1,0 +1,188 @@
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::RpcError;
+
+/// The arguments of a call, as they arrived.
+pub type Arguments = Map<String, Value>;
+
+/// What a request asks of a server, with its parameters read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Operation<'a> {
+    /// `tools/list`
+    ListTools {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `tools/call`
+    CallTool {
+        /// The tool.
+        name: Cow<'a, str>,
+        /// Its arguments.
+        arguments: Arguments,
+    },
+    /// `resources/list`
+    ListResources {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `resources/templates/list`
+    ListResourceTemplates {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `resources/read`
+    ReadResource {
+        /// The resource.
+        uri: Cow<'a, str>,
+    },
+    /// `prompts/list`
+    ListPrompts {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `prompts/get`
+    GetPrompt {
+        /// The prompt.
+        name: Cow<'a, str>,
+        /// Its arguments.
+        arguments: Arguments,
+    },
+}
+
+impl<'a> Operation<'a> {
+    /// Reads the parameters of `method`.
+    ///
+    /// # Errors
+    ///
+    /// -32601 for a method that is none of these, -32602 for parameters that are not its.
+    pub(crate) fn read(method: &str, params: Option<&'a RawValue>) -> Result<Self, RpcError> {
+        Ok(match method {
+            "tools/list" => Self::ListTools { cursor: cursor(params)? },
+            "tools/call" => {
+                let Call { name, arguments } = required(params)?;
+                Self::CallTool { name, arguments: arguments.unwrap_or_default() }
+            }
+            "resources/list" => Self::ListResources { cursor: cursor(params)? },
+            "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
+            "resources/read" => {
+                let Read { uri } = required(params)?;
+                Self::ReadResource { uri }
+            }
+            "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
+            "prompts/get" => {
+                let Call { name, arguments } = required(params)?;
+                Self::GetPrompt { name, arguments: arguments.unwrap_or_default() }
+            }
+            _ => return Err(RpcError::MethodNotFound),
+        })
+    }
+
+    /// The same operation, apart from the message that it was read from.
+    pub(crate) fn into_owned(self) -> Operation<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::ListTools { cursor } => Operation::ListTools { cursor: cursor.map(owned) },
+            Self::CallTool { name, arguments } => {
+                Operation::CallTool { name: owned(name), arguments }
+            }
+            Self::ListResources { cursor } => {
+                Operation::ListResources { cursor: cursor.map(owned) }
+            }
+            Self::ListResourceTemplates { cursor } => {
+                Operation::ListResourceTemplates { cursor: cursor.map(owned) }
+            }
+            Self::ReadResource { uri } => Operation::ReadResource { uri: owned(uri) },
+            Self::ListPrompts { cursor } => Operation::ListPrompts { cursor: cursor.map(owned) },
+            Self::GetPrompt { name, arguments } => {
+                Operation::GetPrompt { name: owned(name), arguments }
+            }
+        }
+    }
+
+    /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
+            Self::ReadResource { uri } => Some(uri),
+            Self::ListTools { .. }
+            | Self::ListResources { .. }
+            | Self::ListResourceTemplates { .. }
+            | Self::ListPrompts { .. } => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    arguments: Option<Arguments>,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    cursor: Option<Cow<'a, str>>,
+}
+
+fn cursor(params: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, RpcError> {
+    Ok(match params {
+        Some(_) => required::<List<'_>>(params)?.cursor,
+        None => None,
+    })
+}
+
+/// Reads parameters. What is wrong with them is not repeated: it may hold a secret.
+fn required<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, RpcError> {
+    let Some(params) = params else {
+        return Err(RpcError::invalid_params("the method needs `params`"));
+    };
+    serde_json::from_str(params.get())
+        .map_err(|_| RpcError::invalid_params("`params` are not those of the method"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'a>(method: &str, params: &'a str) -> Result<Operation<'a>, RpcError> {
+        Operation::read(method, Some(serde_json::from_str(params).unwrap()))
+    }
+
+    #[test]
+    fn a_malformed_known_method_is_not_an_unknown_one() {
+        for (method, params) in [
+            ("tools/call", "{}"),
+            ("tools/call", r#"{"name":5}"#),
+            ("tools/call", r#"{"name":"a","arguments":[]}"#),
+            ("tools/call", r#"{"name":"a","name":"b"}"#),
+            ("tools/list", r#"{"cursor":5}"#),
+            ("resources/read", r#"{"uri":null}"#),
+            ("prompts/get", "[]"),
+        ] {
+            assert_eq!(read(method, params).unwrap_err().code(), -32602, "{method} {params}");
+        }
+        assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
+        assert_eq!(Operation::read("tools/call", None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn n20_nesting_beyond_128_and_numbers_beyond_range_are_refused() {
+        let deep =
+            format!(r#"{{"name":"a","arguments":{{"x":{}{}}}}}"#, "[".repeat(500), "]".repeat(500));
+        assert_eq!(read("tools/call", &deep).unwrap_err().code(), -32602);
+        let huge = r#"{"name":"a","arguments":{"x":1e999999}}"#;
+        assert_eq!(read("tools/call", huge).unwrap_err().code(), -32602);
+    }
+}

@@ -1,0 +1,234 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::{AbortHandle, BoxFuture, abortable, join_all};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::task::JoinSet;
+
+use crate::envelope::{self, Message, RequestId};
+use crate::meta::{self, RequestMeta};
+use crate::{
+    ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response,
+};
+
+/// Messages of one batch.
+const MAX_BATCH: usize = 64;
+
+/// The client at the other end: the version agreed on, and what is running for it.
+pub(super) struct Connection<S> {
+    service: Arc<S>,
+    session: Option<Session>,
+    max_running: usize,
+    running: HashMap<RequestId, AbortHandle>,
+    tasks: JoinSet<Finished>,
+}
+
+struct Session {
+    version: ProtocolVersion,
+    client: Option<ClientInfo>,
+}
+
+/// What a task leaves behind: the ids that it ran, and the answer, if one is owed.
+struct Finished {
+    ids: Vec<RequestId>,
+    answer: Vec<u8>,
+}
+
+/// What a message leads to.
+enum Reply {
+    Nothing,
+    Now(Vec<u8>),
+    /// An answer that is being worked on; empty if it was cancelled.
+    Later(RequestId, BoxFuture<'static, Vec<u8>>),
+}
+
+impl<S: Service> Connection<S> {
+    pub(super) fn new(service: Arc<S>, max_running: usize) -> Self {
+        Self { service, session: None, max_running, running: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Takes one line; gives the answer if there is one at once.
+    pub(super) fn receive(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        if !self.session.as_ref().is_some_and(|session| session.version.has_batches()) {
+            return self.receive_one(line);
+        }
+        match envelope::batch(line) {
+            Ok(None) => self.receive_one(line),
+            Ok(Some(batch)) if batch.is_empty() || batch.len() > MAX_BATCH => {
+                Some(failure(None, &RpcError::invalid_request("a batch holds 1 to 64 messages")))
+            }
+            Ok(Some(batch)) => {
+                self.receive_batch(&batch);
+                None
+            }
+            Err(error) => Some(failure(None, &error)),
+        }
+    }
+
+    /// The next answer of a request that was running; `None` when nothing is.
+    pub(super) async fn finished(&mut self) -> Option<Vec<u8>> {
+        loop {
+            // A task ends by itself or by being cancelled; handlers' panics are caught
+            // before they get here.
+            let Ok(Finished { ids, answer }) = self.tasks.join_next().await? else { continue };
+            ids.iter().for_each(|id| drop(self.running.remove(id)));
+            return Some(answer);
+        }
+    }
+
+    fn receive_one(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        match self.message(line, false) {
+            Reply::Nothing => None,
+            Reply::Now(answer) => Some(answer),
+            Reply::Later(id, answer) => {
+                self.tasks.spawn(async move { Finished { ids: vec![id], answer: answer.await } });
+                None
+            }
+        }
+    }
+
+    fn receive_batch(&mut self, batch: &[&RawValue]) {
+        let (mut ids, mut answers) = (Vec::new(), Vec::new());
+        for message in batch {
+            match self.message(message.get().as_bytes(), true) {
+                Reply::Nothing => {}
+                Reply::Now(answer) => {
+                    answers.push(Box::pin(std::future::ready(answer)) as BoxFuture<'static, _>)
+                }
+                Reply::Later(id, answer) => {
+                    ids.push(id);
+                    answers.push(answer);
+                }
+            }
+        }
+        self.tasks.spawn(async move {
+            let answers = join_all(answers).await;
+            let owed: Vec<_> = answers.into_iter().filter(|answer| !answer.is_empty()).collect();
+            let answer = if owed.is_empty() {
+                Vec::new()
+            } else {
+                [b"[", &*owed.join(&b","[..]), b"]"].concat()
+            };
+            Finished { ids, answer }
+        });
+    }
+
+    fn message(&mut self, bytes: &[u8], in_batch: bool) -> Reply {
+        match Message::parse(bytes) {
+            Ok(Message::Notification { method, params }) => {
+                if method == "notifications/cancelled" {
+                    self.cancel(params);
+                }
+                Reply::Nothing
+            }
+            Ok(Message::Request { id, method, params }) => {
+                self.request(&id, &method, params, in_batch).unwrap_or_else(|error| {
+                    let version = self.session.as_ref().map(|session| session.version);
+                    Reply::Now(response::error(Some(&id), version, &error))
+                })
+            }
+            Err(error) => Reply::Now(failure(None, &error)),
+        }
+    }
+
+    fn request(
+        &mut self,
+        id: &RequestId,
+        method: &str,
+        params: Option<&RawValue>,
+        in_batch: bool,
+    ) -> Result<Reply, RpcError> {
+        if method == "initialize" {
+            if in_batch {
+                return Err(RpcError::invalid_request("`initialize` cannot be in a batch"));
+            }
+            return self.initialize(id, params).map(Reply::Now);
+        }
+        let meta = RequestMeta::read(params)?;
+        let (version, client) = match meta.filter(RequestMeta::is_stateless) {
+            Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
+            None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
+            None => match &self.session {
+                Some(session) => (session.version, session.client.clone()),
+                None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion")),
+            },
+        };
+        if method == "server/discover" && version.is_stateless() {
+            let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
+            return Ok(Reply::Now(answer));
+        }
+        let operation = Operation::read(method, params)?.into_owned();
+        self.start(id, operation, version, client)
+    }
+
+    fn initialize(
+        &mut self,
+        id: &RequestId,
+        params: Option<&RawValue>,
+    ) -> Result<Vec<u8>, RpcError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Initialize {
+            protocol_version: String,
+            client_info: Option<ClientInfo>,
+        }
+
+        let malformed = || RpcError::invalid_params("`params` are not those of the method");
+        let params: Initialize =
+            serde_json::from_str(params.ok_or_else(malformed)?.get()).map_err(|_| malformed())?;
+        if self.session.is_some() {
+            return Err(RpcError::invalid_request("the session is initialized already"));
+        }
+        let version = ProtocolVersion::parse(&params.protocol_version)
+            .filter(|version| !version.is_stateless())
+            .unwrap_or(ProtocolVersion::NEWEST_WITH_SESSIONS);
+        self.session = Some(Session { version, client: params.client_info });
+        Ok(response::initialized(id, version, self.service.identity()))
+    }
+
+    fn start(
+        &mut self,
+        id: &RequestId,
+        operation: Operation<'static>,
+        version: ProtocolVersion,
+        client: Option<ClientInfo>,
+    ) -> Result<Reply, RpcError> {
+        if self.running.contains_key(id) {
+            return Err(RpcError::invalid_request("a request with this id is still running"));
+        }
+        if self.running.len() >= self.max_running {
+            return Err(RpcError::Busy);
+        }
+        let (service, answered) = (Arc::clone(&self.service), id.clone());
+        let (answer, handle) = abortable(async move {
+            let exchange =
+                Exchange { transport: Transport::Stdio, version, principal: None, client };
+            let outcome = service.serve(operation, exchange).await;
+            response::outcome(&answered, version, service.identity(), &outcome)
+        });
+        self.running.insert(id.clone(), handle);
+        Ok(Reply::Later(id.clone(), Box::pin(async move { answer.await.unwrap_or_default() })))
+    }
+
+    /// Drops what runs under the id, so that nothing more is sent for it.
+    fn cancel(&self, params: Option<&RawValue>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Cancelled {
+            request_id: RequestId,
+        }
+
+        let cancelled =
+            params.and_then(|params| serde_json::from_str::<Cancelled>(params.get()).ok());
+        if let Some(handle) =
+            cancelled.and_then(|cancelled| self.running.get(&cancelled.request_id))
+        {
+            handle.abort();
+        }
+    }
+}
+
+fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
+    response::error(id, None, error)
+}

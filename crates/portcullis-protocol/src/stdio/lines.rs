@@ -1,0 +1,54 @@
+use std::io::{self, BufRead, BufReader, Read};
+
+use tokio::sync::mpsc;
+
+/// Lines read ahead while earlier ones are handled.
+const READ_AHEAD: usize = 16;
+
+/// Lines of bounded length from a blocking reader.
+///
+/// A thread of its own reads, so that a client that keeps its end open does not keep the
+/// process alive when it is asked to stop.
+pub(super) struct Lines(mpsc::Receiver<Line>);
+
+pub(super) enum Line {
+    Complete(Vec<u8>),
+    TooLong,
+}
+
+impl Lines {
+    pub(super) fn from_reader(reader: impl Read + Send + 'static, max: usize) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            let mut reader = BufReader::new(reader);
+            while let Ok(Some(line)) = read_line(&mut reader, max) {
+                if sender.blocking_send(line).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self(receiver))
+    }
+
+    /// The next line that is not blank; `None` at the end of the input.
+    pub(super) async fn next(&mut self) -> Option<Line> {
+        self.0.recv().await
+    }
+}
+
+fn read_line(reader: &mut impl BufRead, max: usize) -> io::Result<Option<Line>> {
+    loop {
+        let mut line = Vec::new();
+        let limit = max as u64 + 1;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        if line.len() as u64 == limit && !line.ends_with(b"\n") {
+            reader.skip_until(b'\n')?;
+            return Ok(Some(Line::TooLong));
+        }
+        if !line.trim_ascii().is_empty() {
+            return Ok(Some(Line::Complete(line)));
+        }
+    }
+}

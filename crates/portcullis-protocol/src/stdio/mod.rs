@@ -1,0 +1,254 @@
+//! One JSON message per line, over standard input and output, in every version.
+//!
+//! A client that begins with `initialize` has a session for the life of the process; a
+//! request that names its version in `_meta` is served by itself. Both may be mixed. The
+//! peer is the local user who started the process, so nothing is authenticated here.
+
+mod connection;
+mod lines;
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use self::connection::Connection;
+use self::lines::{Line, Lines};
+use crate::{Limits, RpcError, Service, response};
+
+/// Serves `service` on standard input and output until the input ends or `stop` is ready;
+/// then running requests have [`Limits::drain`] to finish.
+///
+/// Lines over [`Limits::body_bytes`] are skipped and answered with an error.
+///
+/// # Errors
+///
+/// When standard output is closed.
+pub async fn serve<S: Service>(
+    service: Arc<S>,
+    limits: &Limits,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let lines = Lines::from_reader(io::stdin(), limits.body_bytes)?;
+    serve_lines(service, limits, lines, tokio::io::stdout(), stop).await
+}
+
+async fn serve_lines<S: Service>(
+    service: Arc<S>,
+    limits: &Limits,
+    mut lines: Lines,
+    mut output: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut connection = Connection::new(service, limits.concurrent_requests);
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            Some(answer) = connection.finished() => write(&mut output, &answer).await?,
+            line = lines.next() => match line {
+                Some(Line::Complete(line)) => {
+                    if let Some(answer) = connection.receive(&line) {
+                        write(&mut output, &answer).await?;
+                    }
+                }
+                Some(Line::TooLong) => {
+                    let error = RpcError::invalid_request("the line is too long");
+                    write(&mut output, &response::error(None, None, &error)).await?;
+                }
+                None => break,
+            },
+            () = &mut stop => break,
+        }
+    }
+    let drained = async {
+        while let Some(answer) = connection.finished().await {
+            write(&mut output, &answer).await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(limits.drain, drained).await.unwrap_or_else(|_| {
+        tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
+        Ok(())
+    })
+}
+
+async fn write(output: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    if message.is_empty() {
+        return Ok(());
+    }
+    output.write_all(message).await?;
+    output.write_all(b"\n").await?;
+    output.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{CallToolResult, ContentBlock};
+    use crate::{Exchange, Identity, Operation, Outcome, Page};
+
+    struct Echo(Identity);
+
+    impl Service for Echo {
+        fn identity(&self) -> &Identity {
+            &self.0
+        }
+
+        async fn serve(&self, operation: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+            match operation {
+                Operation::CallTool { name, .. } if name == "never" => std::future::pending().await,
+                Operation::CallTool { name, .. } => {
+                    Ok(Outcome::ToolCalled(CallToolResult::success(vec![ContentBlock::text(name)])))
+                }
+                Operation::ReadResource { uri } => {
+                    Err(RpcError::ResourceNotFound { uri: uri.into_owned() })
+                }
+                _ => Ok(Outcome::Tools(Page::default())),
+            }
+        }
+    }
+
+    /// Sends all lines at once, ends the input, and gives what was answered.
+    async fn talk(lines: &[&str]) -> Vec<Value> {
+        let service = Arc::new(Echo(Identity::new("echo", "1", None)));
+        let limits = Limits {
+            body_bytes: 2_000,
+            drain: std::time::Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let input = io::Cursor::new(lines.join("\n").into_bytes());
+        let mut output = Vec::new();
+        let lines = Lines::from_reader(input, limits.body_bytes).unwrap();
+        serve_lines(service, &limits, lines, &mut output, std::future::pending()).await.unwrap();
+        let output = String::from_utf8(output).unwrap();
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn request(id: i64, method: &str, params: Value) -> String {
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+    }
+
+    fn initialize(version: &str) -> String {
+        request(
+            0,
+            "initialize",
+            json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}),
+        )
+    }
+
+    fn stateless(version: &str) -> Value {
+        json!({"_meta": {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }})
+    }
+
+    #[tokio::test]
+    async fn every_version_with_sessions_is_agreed_on_as_asked() {
+        for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+            let answers = talk(&[&initialize(version), &request(1, "tools/list", json!({}))]).await;
+            assert_eq!(answers[0]["result"]["protocolVersion"], version);
+            assert_eq!(answers[1]["result"]["tools"], json!([]));
+            assert_eq!(
+                answers[1]["result"].get("resultType"),
+                None,
+                "no stateless members in {version}"
+            );
+        }
+        let answers = talk(&[&initialize("1900-01-01")]).await;
+        assert_eq!(answers[0]["result"]["protocolVersion"], "2025-11-25");
+    }
+
+    #[tokio::test]
+    async fn the_stateless_version_needs_no_handshake() {
+        let answers = talk(&[
+            &request(1, "server/discover", stateless("2026-07-28")),
+            &request(2, "tools/list", stateless("2026-07-28")),
+            &request(3, "tools/list", stateless("2099-01-01")),
+            &request(4, "tools/list", json!({})),
+        ])
+        .await;
+        let by_id = |id| answers.iter().find(|answer| answer["id"] == id).unwrap();
+        assert_eq!(by_id(1)["result"]["supportedVersions"][0], "2026-07-28");
+        assert_eq!(by_id(2)["result"]["cacheScope"], "private");
+        assert_eq!(by_id(3)["error"]["code"], -32022);
+        assert_eq!(by_id(4)["error"]["code"], -32602);
+    }
+
+    #[tokio::test]
+    async fn ping_is_answered_before_and_in_a_session() {
+        let answers = talk(&[
+            &request(1, "ping", json!({})),
+            &initialize("2025-11-25"),
+            &request(2, "ping", json!({})),
+        ])
+        .await;
+        assert_eq!((&answers[0]["result"], &answers[2]["result"]), (&json!({}), &json!({})));
+    }
+
+    #[tokio::test]
+    async fn a_second_initialize_is_refused() {
+        let answers = talk(&[&initialize("2025-11-25"), &initialize("2025-11-25")]).await;
+        assert_eq!(answers[1]["error"]["code"], -32600);
+    }
+
+    #[tokio::test]
+    async fn a_missing_resource_has_the_code_of_the_session() {
+        let answers = talk(&[
+            &initialize("2025-11-25"),
+            &request(1, "resources/read", json!({"uri": "x://y"})),
+        ])
+        .await;
+        assert_eq!(answers[1]["error"]["code"], -32002);
+    }
+
+    #[tokio::test]
+    async fn unreadable_lines_are_answered_and_the_next_ones_served() {
+        let long = "x".repeat(3_000);
+        let answers = talk(&["nonsense", "", &long, &request(1, "ping", json!({}))]).await;
+        assert_eq!(answers.len(), 3, "{answers:?}");
+        assert_eq!(answers[0]["error"]["code"], -32700);
+        assert_eq!(answers[1]["error"]["code"], -32600);
+        assert_eq!(answers[2]["id"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_in_flight_is_not_started_twice_and_can_be_cancelled() {
+        let never = request(7, "tools/call", json!({"name": "never"}));
+        let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}).to_string();
+        let answers = talk(&[&initialize("2025-11-25"), &never, &never, &cancel]).await;
+        assert_eq!(answers.len(), 2, "nothing is sent for a cancelled request: {answers:?}");
+        assert_eq!(answers[1]["error"]["code"], -32600);
+    }
+
+    #[tokio::test]
+    async fn batches_exist_in_2025_03_26_alone() {
+        let batch = format!(
+            r#"[{},{},{{"jsonrpc":"2.0","method":"notifications/initialized"}},{}]"#,
+            request(1, "ping", json!({})),
+            request(2, "tools/call", json!({"name": "hello"})),
+            initialize("2025-03-26"),
+        );
+        let answers = talk(&[&initialize("2025-03-26"), &batch]).await;
+        let batch_answer = answers[1].as_array().unwrap();
+        assert_eq!(batch_answer.len(), 3);
+        assert_eq!(
+            batch_answer.iter().find(|a| a["id"] == 2).unwrap()["result"]["content"][0]["text"],
+            "hello"
+        );
+        assert_eq!(batch_answer.iter().find(|a| a["id"] == 0).unwrap()["error"]["code"], -32600);
+
+        let answers = talk(&[&initialize("2025-06-18"), &batch]).await;
+        assert_eq!(answers[1]["error"]["code"], -32600);
+        let too_many = format!("[{}]", vec!["1"; 65].join(","));
+        let answers = talk(&[&initialize("2025-03-26"), "[]", &too_many]).await;
+        assert_eq!(
+            (&answers[1]["error"]["code"], &answers[2]["error"]["code"]),
+            (&json!(-32600), &json!(-32600))
+        );
+    }
+}

@@ -1,0 +1,115 @@
+// The official TypeScript client as a real peer of the server under test.
+//
+//     node client.mjs --url URL [--token TOKEN] [--protocol VERSION]
+//     node client.mjs [--protocol VERSION] --stdio COMMAND [ARGS...]
+//
+// Connects, lists everything, tries a fixed set of operations and prints one
+// JSON object on stdout. A refused operation is reported in that object; only
+// a failed connection or listing makes the exit status non-zero.
+//
+// VERSION is a version to pin, `2026-07-28` by default (`server/discover` must
+// offer it), `auto` (`server/discover`, then `initialize`) or `legacy`
+// (`initialize`).
+
+import { Client, ProtocolError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+
+function parseArgs(argv) {
+  const options = { protocol: "2026-07-28" };
+  while (argv.length > 0) {
+    const flag = argv.shift();
+    if (flag === "--stdio") {
+      options.stdio = argv.splice(0);
+    } else if (["--url", "--token", "--protocol"].includes(flag)) {
+      options[flag.slice(2)] = argv.shift();
+    } else {
+      throw new Error(`unknown argument ${flag}`);
+    }
+  }
+  if (Boolean(options.url) === Boolean(options.stdio?.length)) {
+    throw new Error("give either --url or --stdio");
+  }
+  return options;
+}
+
+function transportFor({ url, token, stdio }) {
+  if (stdio) {
+    const [command, ...args] = stdio;
+    return new StdioClientTransport({ command, args });
+  }
+  return new StreamableHTTPClientTransport(new URL(url), {
+    authProvider: { token: async () => token },
+  });
+}
+
+async function connect(options) {
+  const mode = ["auto", "legacy"].includes(options.protocol)
+    ? options.protocol
+    : { pin: options.protocol };
+  const client = new Client(
+    { name: "portcullis-peer-node", version: "0.0.0" },
+    { versionNegotiation: { mode } },
+  );
+  await client.connect(transportFor(options));
+  return client;
+}
+
+const textOf = (parts) => parts.map((part) => part.text).join("\n");
+
+/** What became of one operation: `{ok: text}` or `{error: message, code: number}`. */
+async function outcome(operation) {
+  try {
+    return await operation;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return { error: error.message, code: error.code };
+  }
+}
+
+async function call(client, name, args) {
+  const result = await client.callTool({ name, arguments: args });
+  return { [result.isError ? "error" : "ok"]: textOf(result.content) };
+}
+
+async function read(client, uri) {
+  return { ok: textOf((await client.readResource({ uri })).contents) };
+}
+
+async function prompt(client, name, args) {
+  const { messages } = await client.getPrompt({ name, arguments: args });
+  return { ok: textOf(messages.map((message) => message.content)) };
+}
+
+async function explore(client) {
+  // The list methods walk every page when called without a cursor.
+  const { tools } = await client.listTools();
+  const { resources } = await client.listResources();
+  const { resourceTemplates } = await client.listResourceTemplates();
+  const { prompts } = await client.listPrompts();
+  const whoami = await outcome(call(client, "whoami", {}));
+  const echo = await outcome(call(client, "echo", { text: "hello" }));
+  return {
+    protocol_version: client.getNegotiatedProtocolVersion(),
+    tools: tools.map((tool) => tool.name).sort(),
+    resources: resources.map((resource) => resource.uri).sort(),
+    templates: resourceTemplates.map((template) => template.uriTemplate).sort(),
+    prompts: prompts.map((item) => item.name).sort(),
+    whoami: "ok" in whoami ? JSON.parse(whoami.ok) : whoami,
+    echo: "ok" in echo ? echo.ok : echo,
+    get_profile: await outcome(call(client, "get_profile", {})),
+    delete_user: await outcome(call(client, "delete_user", { user_id: "u-404" })),
+    secret_config: await outcome(read(client, "secret://config")),
+    secret_keys: await outcome(read(client, "secret://keys")),
+    item: await outcome(read(client, "item://1")),
+    ledger: await outcome(read(client, "ledger://1")),
+    financial_report: await outcome(prompt(client, "financial_report", { quarter: "Q1" })),
+    fail_tool_error: await outcome(call(client, "fail_tool_error", {})),
+  };
+}
+
+const client = await connect(parseArgs(process.argv.slice(2)));
+try {
+  console.log(JSON.stringify(await explore(client)));
+} finally {
+  await client.close();
+}

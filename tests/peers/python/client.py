@@ -1,0 +1,101 @@
+"""FastMCP's Python client as a real peer of the server under test.
+
+    python client.py --url URL [--token TOKEN] [--protocol VERSION]
+    python client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
+
+Connects, lists everything, tries a fixed set of operations and prints one JSON
+object on stdout. A refused operation is reported in that object; only a failed
+connection or listing makes the exit status non-zero.
+
+VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
+`auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`).
+"""
+
+import argparse
+import asyncio
+import json
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
+from mcp.shared.exceptions import MCPError
+
+
+def parse_args():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url")
+    parser.add_argument("--token")
+    parser.add_argument("--protocol", default="2026-07-28")
+    parser.add_argument("--stdio", nargs=argparse.REMAINDER)
+    args = parser.parse_args()
+    if bool(args.url) == bool(args.stdio):
+        parser.error("give either --url or --stdio")
+    return args
+
+
+def connect(args):
+    if args.stdio:
+        command, *rest = args.stdio
+        transport = StdioTransport(command, rest, keep_alive=False)
+    else:
+        transport = StreamableHttpTransport(args.url, auth=args.token)
+    return Client(transport, mode=args.protocol)
+
+
+def text_of(parts):
+    return "\n".join(part.text for part in parts)
+
+
+async def outcome(operation):
+    """What became of one operation: {"ok": text} or {"error": message, "code": number}."""
+    try:
+        return await operation
+    except MCPError as error:
+        return {"error": error.message, "code": error.code}
+
+
+async def call(client, name, arguments):
+    # `call_tool_mcp` returns the plain protocol result; `call_tool` would raise on `isError`.
+    result = await client.call_tool_mcp(name, arguments)
+    return {"error" if result.is_error else "ok": text_of(result.content)}
+
+
+async def read(client, uri):
+    return {"ok": text_of(await client.read_resource(uri))}
+
+
+async def prompt(client, name, arguments):
+    result = await client.get_prompt(name, arguments)
+    return {"ok": text_of(message.content for message in result.messages)}
+
+
+async def explore(client):
+    report = {
+        "protocol_version": client.protocol_version,
+        "tools": sorted(tool.name for tool in await client.list_tools()),
+        "resources": sorted(str(item.uri) for item in await client.list_resources()),
+        "templates": sorted(item.uri_template for item in await client.list_resource_templates()),
+        "prompts": sorted(item.name for item in await client.list_prompts()),
+        "whoami": await outcome(call(client, "whoami", {})),
+        "echo": await outcome(call(client, "echo", {"text": "hello"})),
+        "get_profile": await outcome(call(client, "get_profile", {})),
+        "delete_user": await outcome(call(client, "delete_user", {"user_id": "u-404"})),
+        "secret_config": await outcome(read(client, "secret://config")),
+        "secret_keys": await outcome(read(client, "secret://keys")),
+        "item": await outcome(read(client, "item://1")),
+        "ledger": await outcome(read(client, "ledger://1")),
+        "financial_report": await outcome(prompt(client, "financial_report", {"quarter": "Q1"})),
+        "fail_tool_error": await outcome(call(client, "fail_tool_error", {})),
+    }
+    if "ok" in report["whoami"]:
+        report["whoami"] = json.loads(report["whoami"]["ok"])
+    if "ok" in report["echo"]:
+        report["echo"] = report["echo"]["ok"]
+    return report
+
+
+async def main():
+    async with connect(parse_args()) as client:
+        print(json.dumps(await explore(client)))
+
+
+asyncio.run(main())
