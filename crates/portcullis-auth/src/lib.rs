@@ -8,7 +8,6 @@ pub mod access;
 mod answer;
 mod authenticator;
 mod bearer;
-mod caller;
 pub mod challenge;
 pub mod danger;
 mod metadata;
@@ -20,7 +19,6 @@ pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes,
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
-pub use caller::Caller;
 pub use metadata::ProtectedResourceMetadata;
 pub use principal::{Claims, Principal};
 pub use scopes::Scopes;

@@ -1,1 +1,66 @@
-//! x
+//! The attributes `#[tool]`, `#[resource]` and `#[prompt]`.
+//!
+//! Each leaves the function as it is and adds a struct of the same name, which declares the
+//! component through the plain builders `portcullis::Tool`, `Resource` and `Prompt`. The
+//! struct is what `components![…]` takes.
+
+mod expand;
+mod options;
+mod parameter;
+
+use proc_macro::TokenStream;
+
+use crate::expand::Kind;
+
+/// Makes an async function a tool.
+///
+/// Its doc comment is the description, its parameters are the arguments (see
+/// `portcullis::Parameter`), and it returns what `portcullis::IntoToolResult` takes.
+///
+/// # Options
+///
+/// `name = "…"`, `title = "…"`, `description = "…"`, `tags("…", …)`, `auth = check` or
+/// `auth = [check, check]` (all must allow), `annotations(read_only, destructive,
+/// idempotent, open_world)`.
+///
+/// # Arguments
+///
+/// A parameter's doc comment describes it. `#[arg(…)]` takes `description = "…"`,
+/// `pattern = "…"`, `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `min_items`,
+/// `max_items` (`= number`), `one_of("…", …)`, `default = value`.
+///
+/// # Example
+///
+/// ```ignore
+/// /// Search for items by keyword.
+/// #[tool(annotations(read_only))]
+/// async fn search_items(
+///     /// Search query
+///     #[arg(min_length = 1)] query: String,
+///     /// How many at most
+///     #[arg(ge = 1, le = 100, default = 20)] limit: u32,
+///     items: State<Items>,
+/// ) -> Result<Json<Vec<Item>>, ToolError> { … }
+/// ```
+#[proc_macro_attribute]
+pub fn tool(options: TokenStream, function: TokenStream) -> TokenStream {
+    expand::component(Kind::Tool, options.into(), function.into()).into()
+}
+
+/// Makes an async function a resource, or a resource template if the URI has variables.
+///
+/// The first option is the URI: `#[resource("note://{owner}/{id}")]`. Each variable is a
+/// parameter of the same name. Further options: `name = "…"`, `title = "…"`,
+/// `description = "…"`, `mime_type = "…"`, `tags("…", …)`, `auth = …`.
+#[proc_macro_attribute]
+pub fn resource(options: TokenStream, function: TokenStream) -> TokenStream {
+    expand::component(Kind::Resource, options.into(), function.into()).into()
+}
+
+/// Makes an async function a prompt.
+///
+/// Options: `name = "…"`, `title = "…"`, `description = "…"`, `tags("…", …)`, `auth = …`.
+#[proc_macro_attribute]
+pub fn prompt(options: TokenStream, function: TokenStream) -> TokenStream {
+    expand::component(Kind::Prompt, options.into(), function.into()).into()
+}

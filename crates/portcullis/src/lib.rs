@@ -1,1 +1,120 @@
-//! x
+//! MCP servers that are safe to put on the internet.
+//!
+//! Write plain async functions; Portcullis speaks the protocol, knows who is calling,
+//! decides once what they may see and do, checks what they send, and shows outside only
+//! what was meant for outside.
+//!
+//! ```no_run
+//! use portcullis::prelude::*;
+//!
+//! /// The caller's own profile.
+//! #[tool(auth = require_scopes(["read"]))]
+//! async fn get_profile(caller: Caller) -> Result<String, ToolError> {
+//!     Ok(format!("You are {}.", caller.subject().unwrap_or("the local user")))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), portcullis::Error> {
+//!     let tokens = danger::StaticTokenVerifier::new()
+//!         .token("dev-token-alice", danger::user("alice").scopes(["read"]));
+//!     let server = Server::builder("profiles").auth(tokens).components(components![get_profile]);
+//!     server.build()?.run().await
+//! }
+//! ```
+//!
+//! # Where things are
+//!
+//! - [`Server`] and its [builder](ServerBuilder): what is served, to whom, under which URL.
+//! - [`tool`], [`resource`], [`prompt`]: attributes for functions; [`Tool`], [`Resource`] and
+//!   [`Prompt`] are the same without macros.
+//! - [`Parameter`]: what such a function may take; [`Argument`] holds its constraints.
+//! - [`ToolError`]: the two faces of an error.
+//! - [`require_scopes`] and [`Check`]: who may see and use a component.
+//! - [`route`](mod@route): HTTP routes beside the protocol.
+//! - [`danger`]: what must never serve the internet.
+//!
+//! # What a request goes through
+//!
+//! Timeouts and limits, Host and Origin, the bearer token, the envelope, **one decision**
+//! about the component, the arguments, and then your function. What is denied is absent:
+//! it is in no list, and using it answers exactly as for a name that does not exist.
+
+mod access_table;
+mod argument;
+mod arguments;
+mod builder;
+mod caller;
+mod catalogue;
+mod component;
+mod context;
+mod decision;
+mod error;
+mod parameter;
+mod prompt;
+mod resource;
+pub mod route;
+mod run;
+mod server;
+mod tool;
+mod tool_error;
+mod uri_template;
+
+pub use portcullis_auth::danger;
+pub use portcullis_auth::{
+    Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck, Principal,
+    RequireScopes, Scopes, TokenVerifier, VerifyError, require_scopes,
+};
+pub use portcullis_guard::{
+    Clock, Environment, EnvironmentError, ManualClock, Reference, Secret, SystemClock, Workspace,
+    WorkspaceError,
+};
+pub use portcullis_macros::{prompt, resource, tool};
+pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
+
+pub use self::access_table::{AccessRow, AccessTable};
+pub use self::argument::Argument;
+pub use self::builder::{Decided, ServerBuilder, Undecided};
+pub use self::caller::Caller;
+pub use self::component::{Component, Components, Declare};
+pub use self::context::{Context, MaybeCaller, State};
+pub use self::error::Error;
+pub use self::parameter::{Args, Call, Parameter, Parameters};
+pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
+pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
+pub use self::run::{Listening, RunOptions};
+pub use self::server::Server;
+pub use self::tool::{Content, Hint, IntoToolResult, Json, Tool, ToolResult};
+pub use self::tool_error::ToolError;
+
+/// What nearly every server needs.
+pub mod prelude {
+    pub use crate::route::{get, post};
+    pub use crate::{
+        Args, Caller, Components, Content, Context, Json, MaybeCaller, Message, Server, State,
+        ToolError, Workspace, components, danger, prompt, require_scopes, resource, tool,
+    };
+}
+
+/// Collects components by the names of their functions.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// #[tool]
+/// async fn ping() -> &'static str {
+///     "pong"
+/// }
+///
+/// fn components() -> Components {
+///     components![ping]
+/// }
+/// # assert_eq!(components().len(), 1);
+/// ```
+#[macro_export]
+macro_rules! components {
+    ($($($segment:ident)::+),* $(,)?) => {
+        $crate::Components::new()$(.with($($segment)::+ {}))*
+    };
+}

@@ -11,7 +11,12 @@
 // offer it), `auto` (`server/discover`, then `initialize`) or `legacy`
 // (`initialize`).
 
-import { Client, ProtocolError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import {
+  Client,
+  ProtocolError,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+} from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 function parseArgs(argv) {
@@ -61,8 +66,10 @@ async function outcome(operation) {
   try {
     return await operation;
   } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    return { error: error.message, code: error.code };
+    if (error instanceof ProtocolError) return { error: error.message, code: error.code };
+    // This client looks for a JSON-RPC error only in answers with HTTP status 200 or 400.
+    if (error instanceof SdkHttpError) return { error: error.message };
+    throw error;
   }
 }
 
@@ -106,6 +113,9 @@ async function explore(client) {
     fail_tool_error: await outcome(call(client, "fail_tool_error", {})),
   };
 }
+
+// The library reports skipped listings with `console.debug`, which Node writes to stdout.
+console.debug = console.error;
 
 const client = await connect(parseArgs(process.argv.slice(2)));
 try {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Claims, Principal, Scopes};
+use portcullis_auth::{Claims, Principal, Scopes};
 
 /// Who is calling: a verified principal over HTTP, the local user over stdio.
 ///

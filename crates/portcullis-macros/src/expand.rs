@@ -1,0 +1,172 @@
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ItemFn, Result, ReturnType};
+
+use crate::options::Options;
+use crate::parameter::{Parameter, doc_comment};
+
+/// Which attribute it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tool,
+    Resource,
+    Prompt,
+}
+
+impl Kind {
+    pub(crate) fn attribute(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    pub(crate) fn options(self) -> &'static str {
+        match self {
+            Self::Tool => "name, title, description, tags(…), auth and annotations(…)",
+            Self::Resource => "name, title, description, mime_type, tags(…) and auth",
+            Self::Prompt => "name, title, description, tags(…) and auth",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Tool => "-> Result<String, ToolError>",
+            Self::Resource => "-> Result<Json<Config>, ToolError>",
+            Self::Prompt => "-> String",
+        }
+    }
+}
+
+/// The function, as it was, and the struct that declares it.
+pub(crate) fn component(kind: Kind, options: TokenStream, function: TokenStream) -> TokenStream {
+    let mut function: ItemFn = match syn::parse2(function) {
+        Ok(function) => function,
+        Err(error) => {
+            let message = format!("#[{}] belongs on an async function", kind.attribute());
+            return syn::Error::new(error.span(), message).into_compile_error();
+        }
+    };
+    let parameters: Vec<Result<Parameter>> =
+        function.sig.inputs.iter_mut().map(Parameter::take).collect();
+    let declaration = declaration(kind, options, &function, parameters)
+        .unwrap_or_else(syn::Error::into_compile_error);
+    quote! { #function #declaration }
+}
+
+fn declaration(
+    kind: Kind,
+    options: TokenStream,
+    function: &ItemFn,
+    parameters: Vec<Result<Parameter>>,
+) -> Result<TokenStream> {
+    check_signature(kind, function)?;
+    let options = Options::parse(kind, options)?;
+    let parameters = parameters.into_iter().collect::<Result<Vec<_>>>()?;
+    let (ident, visibility) = (&function.sig.ident, &function.vis);
+    let new = new(kind, &options, function);
+    let about = about(&options, function);
+    let declared = parameters.iter().map(|Parameter { kind, argument, .. }| {
+        quote_spanned! { kind.span() => .parameter::<#kind>(#argument) }
+    });
+    let variables: Vec<_> =
+        (0..parameters.len()).map(|index| format_ident!("argument_{index}")).collect();
+    let taken =
+        parameters.iter().zip(&variables).map(|(Parameter { kind, name, .. }, variable)| {
+            quote_spanned! { kind.span() => let #variable = call.take::<#kind>(#name)?; }
+        });
+    let call = if parameters.is_empty() {
+        quote! { _call }
+    } else {
+        quote! { mut call }
+    };
+    let about_struct = format!("Declares the {} `{ident}`.", kind.attribute());
+    let returned = match &function.sig.output {
+        ReturnType::Type(_, returned) => returned.span(),
+        _ => ident.span(),
+    };
+    let handler = quote_spanned! { returned =>
+        .handler(|#call: ::portcullis::Call| async move {
+            #(#taken)*
+            ::core::result::Result::<_, ::portcullis::ToolError>::Ok(#ident(#(#variables),*).await)
+        })
+    };
+    Ok(quote! {
+        #[doc = #about_struct]
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug)]
+        #visibility struct #ident {}
+
+        impl ::portcullis::Declare for #ident {
+            fn declare(self) -> ::portcullis::Component {
+                #new #about #(#declared)* #handler
+            }
+        }
+    })
+}
+
+fn check_signature(kind: Kind, function: &ItemFn) -> Result<()> {
+    let signature = &function.sig;
+    if signature.asyncness.is_none() {
+        return Err(syn::Error::new_spanned(
+            signature.fn_token,
+            format!("a {} is an async function: write `async fn`", kind.attribute()),
+        ));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(syn::Error::new_spanned(
+            &signature.generics,
+            "a component has no generic parameters: clients see concrete types",
+        ));
+    }
+    if matches!(signature.output, ReturnType::Default) {
+        let message =
+            format!("a {} says what it returns: add `{}`", kind.attribute(), kind.example());
+        return Err(syn::Error::new_spanned(&signature.ident, message));
+    }
+    Ok(())
+}
+
+fn new(kind: Kind, options: &Options, function: &ItemFn) -> TokenStream {
+    let own_name = function.sig.ident.to_string();
+    let own_name = own_name.trim_start_matches("r#");
+    let name = options.name.as_ref().map_or_else(|| quote! { #own_name }, |name| quote! { #name });
+    match (kind, &options.uri) {
+        (Kind::Resource, Some(uri)) => quote! { ::portcullis::Resource::new(#uri).name(#name) },
+        (Kind::Prompt, _) => quote! { ::portcullis::Prompt::new(#name) },
+        _ => quote! { ::portcullis::Tool::new(#name) },
+    }
+}
+
+fn about(options: &Options, function: &ItemFn) -> TokenStream {
+    let mut calls = TokenStream::new();
+    let documented = doc_comment(&function.attrs).map(|text| quote! { #text });
+    let description = options.description.as_ref().map(|text| quote! { #text }).or(documented);
+    if let Some(description) = description {
+        calls.extend(quote! { .description(#description) });
+    }
+    if let Some(title) = &options.title {
+        calls.extend(quote! { .title(#title) });
+    }
+    if let Some(mime_type) = &options.mime_type {
+        calls.extend(quote! { .mime_type(#mime_type) });
+    }
+    for tag in &options.tags {
+        calls.extend(quote! { .tag(#tag) });
+    }
+    for check in &options.checks {
+        calls.extend(quote_spanned! { check.span() => .auth(#check) });
+    }
+    for hint in &options.hints {
+        let variant = match hint.to_string().as_str() {
+            "read_only" => quote! { ReadOnly },
+            "destructive" => quote! { Destructive },
+            "idempotent" => quote! { Idempotent },
+            _ => quote! { OpenWorld },
+        };
+        calls.extend(quote! { .hint(::portcullis::Hint::#variant) });
+    }
+    calls
+}

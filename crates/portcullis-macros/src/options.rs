@@ -1,0 +1,106 @@
+use proc_macro2::TokenStream;
+use syn::meta::ParseNestedMeta;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Ident, LitStr, Result, Token, parenthesized};
+
+use crate::expand::Kind;
+
+/// What stands in the parentheses of an attribute.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) uri: Option<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) title: Option<LitStr>,
+    pub(crate) description: Option<LitStr>,
+    pub(crate) mime_type: Option<LitStr>,
+    pub(crate) tags: Vec<LitStr>,
+    pub(crate) checks: Vec<Expr>,
+    pub(crate) hints: Vec<Ident>,
+}
+
+impl Options {
+    pub(crate) fn parse(kind: Kind, tokens: TokenStream) -> Result<Self> {
+        (|input: ParseStream<'_>| {
+            let mut options = Self::default();
+            if kind == Kind::Resource {
+                options.uri = Some(uri(input)?);
+            }
+            let nested = syn::meta::parser(|meta| options.read(kind, &meta));
+            Parser::parse2(nested, input.parse()?)?;
+            Ok(options)
+        })
+        .parse2(tokens)
+    }
+
+    fn read(&mut self, kind: Kind, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        let option = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+        match option.as_str() {
+            "name" => set(&mut self.name, meta),
+            "title" => set(&mut self.title, meta),
+            "description" => set(&mut self.description, meta),
+            "mime_type" if kind == Kind::Resource => set(&mut self.mime_type, meta),
+            "tags" => {
+                self.tags.extend(list::<LitStr>(meta)?);
+                Ok(())
+            }
+            "auth" => {
+                match meta.value()?.parse()? {
+                    Expr::Array(several) => self.checks.extend(several.elems),
+                    one => self.checks.push(one),
+                }
+                Ok(())
+            }
+            "annotations" if kind == Kind::Tool => {
+                self.hints.extend(list::<Ident>(meta)?);
+                self.hints.iter().try_for_each(known_hint)
+            }
+            _ => Err(meta.error(format!(
+                "unknown option: #[{}] takes {}",
+                kind.attribute(),
+                kind.options()
+            ))),
+        }
+    }
+}
+
+fn uri(input: ParseStream<'_>) -> Result<LitStr> {
+    let uri: LitStr = input.parse().map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            "a resource begins with its URI: #[resource(\"config://app\")]",
+        )
+    })?;
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok(uri)
+}
+
+fn set(option: &mut Option<LitStr>, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if option.is_some() {
+        return Err(meta.error("the option is there twice"));
+    }
+    *option = Some(meta.value()?.parse()?);
+    Ok(())
+}
+
+/// The items of `option(a, b)`.
+pub(crate) fn list<T: syn::parse::Parse>(meta: &ParseNestedMeta<'_>) -> Result<Vec<T>> {
+    let content;
+    parenthesized!(content in meta.input);
+    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+}
+
+fn known_hint(hint: &Ident) -> Result<()> {
+    if matches!(
+        hint.to_string().as_str(),
+        "read_only" | "destructive" | "idempotent" | "open_world"
+    ) {
+        return Ok(());
+    }
+    Err(syn::Error::new(
+        hint.span(),
+        "unknown annotation: there are read_only, destructive, idempotent and open_world",
+    ))
+}

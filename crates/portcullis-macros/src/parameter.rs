@@ -1,0 +1,124 @@
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::meta::ParseNestedMeta;
+use syn::{
+    Attribute, Expr, ExprLit, ExprUnary, FnArg, Ident, Lit, LitInt, LitStr, Pat, PatType, Result,
+    Type,
+};
+
+use crate::options::list;
+
+/// What `#[arg(…)]` takes.
+const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, one_of, default";
+
+/// One parameter of a component's function.
+pub(crate) struct Parameter {
+    pub(crate) name: LitStr,
+    pub(crate) kind: Type,
+    /// The builder of its `Argument`.
+    pub(crate) argument: TokenStream,
+}
+
+impl Parameter {
+    /// Reads a parameter, and strips from it what only this macro understands.
+    pub(crate) fn take(argument: &mut FnArg) -> Result<Self> {
+        let argument = match argument {
+            FnArg::Typed(argument) => argument,
+            other => {
+                return Err(syn::Error::new_spanned(
+                    other,
+                    "a component is a free function: it takes no `self`",
+                ));
+            }
+        };
+        let name = name(&argument.pat)?;
+        let attributes = std::mem::take(&mut argument.attrs);
+        let (own, others): (Vec<_>, Vec<_>) = attributes.into_iter().partition(|attribute| {
+            attribute.path().is_ident("arg") || attribute.path().is_ident("doc")
+        });
+        argument.attrs = others;
+        Self::read(name, argument, &own)
+    }
+
+    fn read(name: LitStr, argument: &PatType, attributes: &[Attribute]) -> Result<Self> {
+        let mut calls = TokenStream::new();
+        if let Some(description) = doc_comment(attributes) {
+            calls.extend(quote! { .description(#description) });
+        }
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("arg")) {
+            attribute.parse_nested_meta(|meta| {
+                calls.extend(constraint(&meta)?);
+                Ok(())
+            })?;
+        }
+        let builder = quote! { ::portcullis::Argument::new(#name) #calls };
+        Ok(Self { name, kind: (*argument.ty).clone(), argument: builder })
+    }
+}
+
+/// The doc comment among `attributes`, as one text.
+pub(crate) fn doc_comment(attributes: &[Attribute]) -> Option<String> {
+    let lines = attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(
+        |attribute| {
+            let syn::Meta::NameValue(doc) = &attribute.meta else { return None };
+            let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &doc.value else { return None };
+            Some(line.value().trim().to_owned())
+        },
+    );
+    let text = lines.collect::<Vec<_>>().join("\n").trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn constraint(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
+    let Some(option) = meta.path.get_ident() else { return Err(unknown(meta)) };
+    Ok(match option.to_string().as_str() {
+        "description" | "pattern" => {
+            let text: LitStr = meta.value()?.parse()?;
+            quote! { .#option(#text) }
+        }
+        "min_length" | "max_length" | "min_items" | "max_items" => {
+            let count: LitInt = meta.value()?.parse()?;
+            quote! { .#option(#count) }
+        }
+        "ge" | "gt" | "le" | "lt" | "default" => {
+            let value = widen(meta.value()?.parse()?);
+            quote! { .#option(#value) }
+        }
+        "one_of" => {
+            let values = list::<Expr>(meta)?.into_iter().map(widen);
+            quote! { .#option([#(#values),*]) }
+        }
+        _ => return Err(unknown(meta)),
+    })
+}
+
+fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
+    meta.error(format!("unknown constraint: #[arg(…)] takes {KNOWN}"))
+}
+
+/// An integer without a suffix would be an `i32`.
+fn widen(value: Expr) -> Expr {
+    match value {
+        Expr::Lit(ExprLit { attrs, lit: Lit::Int(number) }) if number.suffix().is_empty() => {
+            let number = LitInt::new(&format!("{}i64", number.base10_digits()), number.span());
+            Expr::Lit(ExprLit { attrs, lit: Lit::Int(number) })
+        }
+        Expr::Unary(unary) => {
+            Expr::Unary(ExprUnary { expr: Box::new(widen(*unary.expr)), ..unary })
+        }
+        other => other,
+    }
+}
+
+fn name(pattern: &Pat) -> Result<LitStr> {
+    let literal =
+        |ident: &Ident| LitStr::new(ident.to_string().trim_start_matches("r#"), ident.span());
+    match pattern {
+        Pat::Ident(ident) => Ok(literal(&ident.ident)),
+        // `Args(input)`: what is given has no name outside.
+        Pat::TupleStruct(_) => Ok(LitStr::new("input", Span::call_site())),
+        other => {
+            Err(syn::Error::new_spanned(other, "a parameter needs a plain name: clients see it"))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::fmt;
+
+use crate::catalogue::{Catalogue, Entry};
+
+/// Who may see and use what: one row for each component.
+///
+/// Displayed, it is a table for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessTable {
+    rows: Vec<AccessRow>,
+}
+
+/// What one component requires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessRow {
+    /// `tool`, `resource`, `template` or `prompt`.
+    pub kind: String,
+    /// The name, the URI or the URI template.
+    pub component: String,
+    /// The tags.
+    pub tags: Vec<String>,
+    /// What is required over HTTP; all of it, and nothing if there is none.
+    pub requirements: Vec<String>,
+}
+
+impl AccessTable {
+    pub(crate) fn of(catalogue: &Catalogue) -> Self {
+        Self { rows: catalogue.entries().map(AccessRow::of).collect() }
+    }
+
+    /// The rows: tools, resources, templates, prompts.
+    #[must_use]
+    pub fn rows(&self) -> &[AccessRow] {
+        &self.rows
+    }
+}
+
+impl AccessRow {
+    fn of(entry: &Entry) -> Self {
+        let caller = entry.needs_caller.then(|| "a caller".to_owned());
+        let checks = entry.checks.iter().map(|check| check.requirement());
+        Self {
+            kind: entry.kind.to_string(),
+            component: entry.key.clone(),
+            tags: entry.about.tags.clone(),
+            requirements: caller.into_iter().chain(checks).collect(),
+        }
+    }
+}
+
+impl fmt::Display for AccessTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width =
+            |cell: fn(&AccessRow) -> usize| self.rows.iter().map(cell).max().unwrap_or_default();
+        let (kinds, components) = (width(|row| row.kind.len()), width(|row| row.component.len()));
+        for row in &self.rows {
+            let requirements = if row.requirements.is_empty() {
+                "-".to_owned()
+            } else {
+                row.requirements.join(" and ")
+            };
+            writeln!(f, "{:kinds$}  {:components$}  {requirements}", row.kind, row.component)?;
+        }
+        Ok(())
+    }
+}

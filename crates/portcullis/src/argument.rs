@@ -1,0 +1,209 @@
+use serde_json::{Map, Value, json};
+
+/// The name, description and constraints of one argument.
+///
+/// The constraints become part of the JSON Schema that clients are shown, and that very
+/// schema is what arguments are validated by. One that cannot apply to the argument's type
+/// is refused when the server is built.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::Argument;
+///
+/// let limit = Argument::new("limit").description("How many at most").ge(1).le(100).default(20);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Argument {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) default: Option<Value>,
+    pub(crate) constraints: Vec<Constraint>,
+}
+
+/// One keyword of JSON Schema, and the type that it constrains.
+#[derive(Clone, Debug)]
+pub(crate) struct Constraint {
+    pub(crate) keyword: &'static str,
+    pub(crate) value: Value,
+    pub(crate) applies_to: &'static [&'static str],
+}
+
+const NUMBERS: &[&str] = &["integer", "number"];
+const STRINGS: &[&str] = &["string"];
+const ARRAYS: &[&str] = &["array"];
+const ANYTHING: &[&str] = &[];
+
+impl Argument {
+    /// An argument called `name`, without constraints.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), description: None, default: None, constraints: Vec::new() }
+    }
+
+    /// Says what the argument is for.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// The value of an argument that was left out. It has to meet the constraints too.
+    #[must_use]
+    pub fn default(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    /// A regular expression that has to match somewhere in the string: write `^…$` for the
+    /// whole of it. Matching takes linear time; look-around and back-references do not
+    /// build.
+    #[must_use]
+    pub fn pattern(self, regex: impl Into<String>) -> Self {
+        self.constrain("pattern", json!(regex.into()), STRINGS)
+    }
+
+    /// At least `bound`.
+    #[must_use]
+    pub fn ge(self, bound: impl Into<Value>) -> Self {
+        self.constrain("minimum", bound.into(), NUMBERS)
+    }
+
+    /// More than `bound`.
+    #[must_use]
+    pub fn gt(self, bound: impl Into<Value>) -> Self {
+        self.constrain("exclusiveMinimum", bound.into(), NUMBERS)
+    }
+
+    /// At most `bound`.
+    #[must_use]
+    pub fn le(self, bound: impl Into<Value>) -> Self {
+        self.constrain("maximum", bound.into(), NUMBERS)
+    }
+
+    /// Less than `bound`.
+    #[must_use]
+    pub fn lt(self, bound: impl Into<Value>) -> Self {
+        self.constrain("exclusiveMaximum", bound.into(), NUMBERS)
+    }
+
+    /// At least `characters` long.
+    #[must_use]
+    pub fn min_length(self, characters: u64) -> Self {
+        self.constrain("minLength", json!(characters), STRINGS)
+    }
+
+    /// At most `characters` long.
+    #[must_use]
+    pub fn max_length(self, characters: u64) -> Self {
+        self.constrain("maxLength", json!(characters), STRINGS)
+    }
+
+    /// At least `items` items.
+    #[must_use]
+    pub fn min_items(self, items: u64) -> Self {
+        self.constrain("minItems", json!(items), ARRAYS)
+    }
+
+    /// At most `items` items.
+    #[must_use]
+    pub fn max_items(self, items: u64) -> Self {
+        self.constrain("maxItems", json!(items), ARRAYS)
+    }
+
+    /// One of `values`.
+    #[must_use]
+    pub fn one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {
+        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        self.constrain("enum", Value::Array(values), ANYTHING)
+    }
+
+    fn constrain(
+        mut self,
+        keyword: &'static str,
+        value: Value,
+        applies_to: &'static [&'static str],
+    ) -> Self {
+        self.constraints.push(Constraint { keyword, value, applies_to });
+        self
+    }
+
+    /// Whether anything but the name was said.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.constraints.is_empty() && self.default.is_none()
+    }
+
+    /// Writes description, default and constraints into the `schema` of the argument's type.
+    pub(crate) fn apply(&self, schema: &mut Map<String, Value>) -> Result<(), String> {
+        let types = types_of(schema);
+        for Constraint { keyword, value, applies_to } in &self.constraints {
+            let fits = types.is_empty()
+                || applies_to.is_empty()
+                || applies_to.iter().any(|t| types.iter().any(|own| own == t));
+            if !fits {
+                return Err(format!(
+                    "argument `{}`: `{keyword}` constrains {}, and the argument is of type {}",
+                    self.name,
+                    applies_to.join(" or "),
+                    types.join(" or ")
+                ));
+            }
+            let value = match (*keyword, schema.get(*keyword)) {
+                // What the type allows stays the outer bound: `ge = -5` on a u32 is `ge = 0`.
+                ("minimum", Some(own)) if own.as_f64() > value.as_f64() => own.clone(),
+                ("maximum", Some(own)) if own.as_f64() < value.as_f64() => own.clone(),
+                _ => value.clone(),
+            };
+            schema.insert((*keyword).to_owned(), value);
+        }
+        if let Some(description) = &self.description {
+            schema.insert("description".to_owned(), json!(description));
+        }
+        if let Some(default) = &self.default {
+            schema.insert("default".to_owned(), default.clone());
+        }
+        Ok(())
+    }
+}
+
+/// The JSON types that a schema allows, if it says so itself.
+fn types_of(schema: &Map<String, Value>) -> Vec<String> {
+    match schema.get("type") {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(several)) => {
+            several.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(argument: &Argument, schema: Value) -> Result<Value, String> {
+        let Value::Object(mut schema) = schema else { panic!("not an object") };
+        argument.apply(&mut schema).map(|()| Value::Object(schema))
+    }
+
+    #[test]
+    fn a_constraint_for_another_type_is_refused() {
+        let error =
+            apply(&Argument::new("limit").min_length(1), json!({"type": "integer"})).unwrap_err();
+        assert_eq!(
+            error,
+            "argument `limit`: `minLength` constrains string, and the argument is of type integer"
+        );
+        assert!(apply(&Argument::new("limit").ge(1), json!({"type": ["integer", "null"]})).is_ok());
+    }
+
+    #[test]
+    fn the_bounds_of_the_type_stay() {
+        let schema = apply(
+            &Argument::new("n").ge(-5).le(300),
+            json!({"type": "integer", "minimum": 0, "maximum": 255}),
+        )
+        .unwrap();
+        assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(0), &json!(255)));
+    }
+}

@@ -1,0 +1,152 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use portcullis_auth::{Check, IntoCheck};
+
+use crate::parameter::{Call, Parameters};
+use crate::prompt::PromptResult;
+use crate::resource::ResourceResult;
+use crate::tool::ToolResult;
+use crate::tool_error::ToolError;
+
+/// A declared tool, resource, resource template or prompt, ready to be served.
+pub struct Component {
+    pub(crate) kind: Kind,
+    /// The name of a tool or prompt; the URI or template of a resource.
+    pub(crate) key: String,
+    pub(crate) about: About,
+    pub(crate) checks: Vec<Arc<dyn Check>>,
+    pub(crate) parameters: Parameters,
+    pub(crate) handler: Handler,
+}
+
+/// What the four kinds of components have in common to say about themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) annotations: crate::tool::Annotations,
+    pub(crate) output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// The kinds of components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tool,
+    Resource,
+    ResourceTemplate,
+    Prompt,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::ResourceTemplate => "template",
+            Self::Prompt => "prompt",
+        })
+    }
+}
+
+/// A handler with its types put away. Which of them it is follows from the kind.
+pub(crate) enum Handler {
+    Tool(Erased<ToolResult>),
+    Resource(Erased<ResourceResult>),
+    Prompt(Erased<PromptResult>),
+}
+
+pub(crate) type Erased<R> =
+    Box<dyn Fn(Call) -> BoxFuture<'static, Result<R, ToolError>> + Send + Sync>;
+
+/// Puts the types of a handler away.
+pub(crate) fn erase<F, Fut, R>(
+    handler: F,
+    convert: fn(Fut::Output) -> Result<R, ToolError>,
+) -> Erased<R>
+where
+    F: Fn(Call) -> Fut + Send + Sync + 'static,
+    Fut: Future + Send + 'static,
+    R: 'static,
+    Fut::Output: 'static,
+{
+    Box::new(move |call| {
+        let answer = handler(call);
+        Box::pin(async move { convert(answer.await) })
+    })
+}
+
+impl Component {
+    pub(crate) fn add_check(checks: &mut Vec<Arc<dyn Check>>, check: impl IntoCheck) {
+        checks.push(check.into_check());
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Component({} {})", self.kind, self.key)
+    }
+}
+
+/// Something that declares a component: what the attributes make of a function's name, and
+/// a [`Component`] itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a component",
+    note = "mark the function with #[tool], #[resource(\"…\")] or #[prompt]"
+)]
+pub trait Declare {
+    /// Declares it.
+    fn declare(self) -> Component;
+}
+
+impl Declare for Component {
+    fn declare(self) -> Component {
+        self
+    }
+}
+
+/// Components in the order in which lists show them.
+///
+/// The same ones can be served by several entry points: with authentication over HTTP, and
+/// without over stdio.
+#[derive(Debug, Default)]
+pub struct Components(pub(crate) Vec<Component>);
+
+impl Components {
+    /// No components yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, component: impl Declare) -> Self {
+        self.0.push(component.declare());
+        self
+    }
+
+    /// Adds those of `other`, after its own.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,55 @@
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use portcullis_auth::{AuthContext, Decision};
+use portcullis_protocol::{Exchange, Transport};
+
+use crate::catalogue::Entry;
+
+/// The one decision: may this exchange see and use this component?
+///
+/// Lists and uses of every kind of component ask it, and nothing else does. In this order:
+///
+/// 1. Over stdio: yes. There is no token; the peer is the user who started the process.
+/// 2. A component whose function asks for a `Caller` needs a principal.
+/// 3. Every check of the component allows. The first that does not ends it; one that
+///    panics denies.
+pub(crate) async fn decide(entry: &Entry, exchange: &Exchange) -> Decision {
+    if exchange.transport == Transport::Stdio {
+        return Decision::Allow;
+    }
+    if entry.needs_caller && exchange.principal.is_none() {
+        return Decision::deny("no principal");
+    }
+    let context = AuthContext::new(exchange.principal.as_deref(), &entry.key);
+    for check in &entry.checks {
+        let answer = AssertUnwindSafe(async { check.check(context).await }).catch_unwind();
+        match answer.await {
+            Ok(Decision::Allow) => {}
+            Ok(denied @ Decision::Deny(_)) => return denied,
+            Err(panic) => {
+                return Decision::deny(format!("the check panicked: {}", panic_text(&*panic)));
+            }
+        }
+    }
+    Decision::Allow
+}
+
+/// As [`decide`], for a use: what is denied is logged, and is then as if it did not exist.
+pub(crate) async fn admits(entry: &Entry, exchange: &Exchange) -> bool {
+    match decide(entry, exchange).await {
+        Decision::Allow => true,
+        Decision::Deny(denial) => {
+            let subject = exchange.principal.as_deref().map(portcullis_auth::Principal::subject);
+            tracing::info!(component = entry.key, subject, reason = denial.reason(), "denied");
+            false
+        }
+    }
+}
+
+/// What a panic said, for the log.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}

@@ -1,0 +1,241 @@
+use std::any::{Any, TypeId};
+
+use crate::caller::Caller;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::argument::Argument;
+use crate::context::{Context, MaybeCaller, State};
+use crate::tool_error::ToolError;
+
+/// What the function of a component may take.
+///
+/// Anything that implements `serde::Deserialize` and `schemars::JsonSchema` is an argument:
+/// clients see it in the schema and send it. [`Context`], [`Caller`], [`MaybeCaller`] and
+/// [`State`] are given by the server and are invisible outside. [`Args`] takes all
+/// arguments as one struct.
+///
+/// An argument whose type accepts `null`, as `Option<T>` does, may be left out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a tool, resource or prompt",
+    label = "neither an argument nor something that the server gives",
+    note = "for an argument, derive `serde::Deserialize` and `schemars::JsonSchema` for it",
+    note = "for something of your own, add it with `.state(…)` and take a `State<T>`"
+)]
+pub trait Parameter: Sized + Send {
+    /// Says what the parameter needs; called once, when the component is declared.
+    fn declare(parameters: &mut Parameters, argument: Argument);
+
+    /// Takes the parameter out of a call whose arguments were validated.
+    ///
+    /// # Errors
+    ///
+    /// When a value that meets the schema does not fit the type after all, as an integer
+    /// beyond its range: the error names the argument, never the value.
+    fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError>;
+}
+
+impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.argument::<T>(argument);
+    }
+
+    fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
+        let value = call.arguments.remove(name).unwrap_or(Value::Null);
+        // serde's own message repeats the value.
+        serde_json::from_value(value).map_err(|_| {
+            ToolError::refused_argument(format!(
+                "argument `{name}`: the value does not fit its type (type)"
+            ))
+        })
+    }
+}
+
+impl Parameter for Context {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Context", &argument);
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        Ok(call.context.clone())
+    }
+}
+
+impl Parameter for Caller {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Caller", &argument);
+        parameters.needs_caller = true;
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        call.context
+            .caller()
+            .ok_or_else(|| ToolError::internal("a Caller was asked for without one"))
+    }
+}
+
+impl Parameter for MaybeCaller {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("MaybeCaller", &argument);
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        Ok(call.context.maybe_caller())
+    }
+}
+
+impl<T: Any + Send + Sync> Parameter for State<T> {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("State", &argument);
+        parameters.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        call.context
+            .state()
+            .ok_or_else(|| ToolError::internal("a State was asked for that is not there"))
+    }
+}
+
+/// All arguments as one struct: its fields are the arguments.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Search {
+///     /// What to look for
+///     query: String,
+///     #[serde(default)]
+///     exact: bool,
+/// }
+///
+/// #[tool]
+/// async fn search(Args(search): Args<Search>) -> String {
+///     format!("{} ({})", search.query, search.exact)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Args<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Args", &argument);
+        parameters.spread::<T>();
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        let arguments = Value::Object(std::mem::take(&mut call.arguments));
+        serde_json::from_value(arguments)
+            .map(Self)
+            .map_err(|_| ToolError::refused_argument("an argument does not fit its type (type)"))
+    }
+}
+
+/// One call of a component: its validated arguments, and what surrounds it.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) arguments: Map<String, Value>,
+    pub(crate) context: Context,
+}
+
+impl Call {
+    /// Takes the parameter `name` out of the call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parameter::extract`].
+    pub fn take<P: Parameter>(&mut self, name: &str) -> Result<P, ToolError> {
+        P::extract(self, name)
+    }
+
+    /// What surrounds the call.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+/// What the parameters of a component need, collected while it is declared.
+#[derive(Debug)]
+pub struct Parameters {
+    generator: SchemaGenerator,
+    pub(crate) arguments: Vec<Declared>,
+    pub(crate) spread: Option<Map<String, Value>>,
+    pub(crate) needs_caller: bool,
+    pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// An argument with the schema of its type.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) argument: Argument,
+    pub(crate) schema: Map<String, Value>,
+    pub(crate) optional: bool,
+}
+
+impl Parameters {
+    pub(crate) fn new() -> Self {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+        Self {
+            generator: settings.into_generator(),
+            arguments: Vec::new(),
+            spread: None,
+            needs_caller: false,
+            states: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    pub(crate) fn definitions(&mut self) -> Map<String, Value> {
+        self.generator.take_definitions(true)
+    }
+
+    fn argument<T: DeserializeOwned + JsonSchema>(&mut self, argument: Argument) {
+        let schema = as_object(self.generator.subschema_for::<T>());
+        let optional = accepts_null(&schema) && serde_json::from_value::<T>(Value::Null).is_ok();
+        self.arguments.push(Declared { argument, schema, optional });
+    }
+
+    fn spread<T: JsonSchema>(&mut self) {
+        let schema = as_object(self.generator.subschema_for::<T>());
+        if schema.get("type") != Some(&Value::from("object")) {
+            self.problems.push("`Args<T>` needs a struct with named fields".to_owned());
+        }
+        self.spread = Some(schema);
+    }
+
+    fn given(&mut self, kind: &str, argument: &Argument) {
+        if !argument.is_bare() {
+            self.problems.push(format!(
+                "parameter `{}`: a `{kind}` is given by the server and takes no #[arg(…)]",
+                argument.name
+            ));
+        }
+    }
+}
+
+fn as_object(schema: schemars::Schema) -> Map<String, Value> {
+    match schema.to_value() {
+        Value::Object(schema) => schema,
+        // `true`, the schema of anything: an object without keywords says the same.
+        _ => Map::new(),
+    }
+}
+
+fn accepts_null(schema: &Map<String, Value>) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    schema.get("type").is_some_and(|kind| {
+        is_null(kind) || kind.as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+    }) || ["anyOf", "oneOf"].into_iter().any(|keyword| {
+        let branches = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
+        branches.into_iter().any(|branch| branch.as_object().is_some_and(accepts_null))
+    })
+}

@@ -1,0 +1,175 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_auth::{Check, IntoCheck};
+use serde::Serialize;
+
+use crate::argument::Argument;
+use crate::component::{About, Component, Handler, Kind, erase};
+use crate::parameter::{Call, Parameter, Parameters};
+use crate::tool::Json;
+use crate::tool_error::ToolError;
+use crate::uri_template::UriTemplate;
+
+/// A resource or a resource template, declared without a macro.
+///
+/// A URI with variables, such as `note://{owner}/{id}`, is a template: each variable is an
+/// argument of the same name. `#[resource("…")]` writes exactly this.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Argument, Call, Resource, ToolError, require_scopes};
+///
+/// let item = Resource::new("item://{id}")
+///     .name("item")
+///     .auth(require_scopes(["read"]))
+///     .parameter::<u32>(Argument::new("id"))
+///     .handler(|mut call: Call| async move {
+///         let id: u32 = call.take("id")?;
+///         if id == 0 { Err(ToolError::not_found()) } else { Ok(format!("item {id}")) }
+///     });
+/// ```
+#[derive(Debug)]
+#[must_use = "a resource is declared by its handler"]
+pub struct Resource {
+    uri: String,
+    about: About,
+    checks: Vec<Arc<dyn Check>>,
+    parameters: Parameters,
+}
+
+impl Resource {
+    /// A resource at `uri`, or a template if that has variables.
+    pub fn new(uri: impl Into<String>) -> Self {
+        let (about, parameters) = (About::default(), Parameters::new());
+        Self { uri: uri.into(), about, checks: Vec::new(), parameters }
+    }
+
+    /// The name that lists show. Default: the URI.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.about.name = Some(name.into());
+        self
+    }
+
+    /// Says what the resource is.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.about.description = Some(text.into());
+        self
+    }
+
+    /// A name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.about.title = Some(title.into());
+        self
+    }
+
+    /// The media type of the content. Default: `text/plain`, `application/json` or
+    /// `application/octet-stream`, by what the handler returns.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.about.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Adds a tag. Tags group components for the operator; clients do not see them.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.about.tags.push(tag.into());
+        self
+    }
+
+    /// Adds a check. All checks of a component have to allow.
+    pub fn auth(mut self, check: impl IntoCheck) -> Self {
+        Component::add_check(&mut self.checks, check);
+        self
+    }
+
+    /// Adds a parameter: a variable of the template, or something that the server gives.
+    pub fn parameter<P: Parameter>(mut self, argument: Argument) -> Self {
+        P::declare(&mut self.parameters, argument);
+        self
+    }
+
+    /// Declares the resource: `handler` reads it.
+    pub fn handler<F, Fut>(self, handler: F) -> Component
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoResourceResult + 'static> + Send + 'static,
+    {
+        let template = UriTemplate::is_template(&self.uri);
+        Component {
+            kind: if template { Kind::ResourceTemplate } else { Kind::Resource },
+            key: self.uri,
+            about: self.about,
+            checks: self.checks,
+            parameters: self.parameters,
+            handler: Handler::Resource(erase(handler, IntoResourceResult::into_resource_result)),
+        }
+    }
+}
+
+/// The content of a resource.
+#[derive(Clone, Debug)]
+pub struct ResourceResult {
+    pub(crate) body: Body,
+    pub(crate) mime_type: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Text(String),
+    /// In base64.
+    Blob(String),
+}
+
+/// What a resource's function may return.
+#[diagnostic::on_unimplemented(
+    message = "a resource cannot return `{Self}`",
+    label = "not the content of a resource",
+    note = "return `String`, `Json<T>` or `Vec<u8>`, or `Result<_, ToolError>` of one of them"
+)]
+pub trait IntoResourceResult {
+    /// The content, or what went wrong.
+    ///
+    /// # Errors
+    ///
+    /// The function's own, and a value that cannot be written as JSON.
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError>;
+}
+
+impl IntoResourceResult for String {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult { body: Body::Text(self), mime_type: "text/plain" })
+    }
+}
+
+impl IntoResourceResult for &'static str {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        self.to_owned().into_resource_result()
+    }
+}
+
+impl IntoResourceResult for Vec<u8> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult {
+            body: Body::Blob(STANDARD.encode(self)),
+            mime_type: "application/octet-stream",
+        })
+    }
+}
+
+impl<T: Serialize> IntoResourceResult for Json<T> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult {
+            body: Body::Text(serde_json::to_string(&self.0)?),
+            mime_type: "application/json",
+        })
+    }
+}
+
+impl<T: IntoResourceResult> IntoResourceResult for Result<T, ToolError> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        self?.into_resource_result()
+    }
+}

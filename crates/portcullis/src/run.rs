@@ -1,0 +1,338 @@
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
+use portcullis_guard::Environment;
+use portcullis_protocol::http::{App, AppConfig, Authority, Front, Listener, Origins};
+use portcullis_protocol::{Transport, stdio};
+use url::Url;
+
+use crate::builder;
+use crate::error::Error;
+use crate::server::{Core, Server};
+
+/// Where the server listens unless said otherwise: loopback, by address.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
+
+/// How to run a server.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Environment, RunOptions};
+///
+/// let environment = Environment::from_pairs([("PORTCULLIS_LISTEN", "127.0.0.1:9000")]);
+/// let options = RunOptions::from_environment(&environment)?.http();
+/// # Ok::<(), portcullis::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    transport: Option<Transport>,
+    listen: Option<String>,
+    public_url: Option<String>,
+}
+
+impl RunOptions {
+    /// Nothing said: the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN` and
+    /// `PORTCULLIS_PUBLIC_URL`.
+    ///
+    /// # Errors
+    ///
+    /// When the transport is neither.
+    pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
+        let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
+            None => None,
+            Some("stdio") => Some(Transport::Stdio),
+            Some("http") => Some(Transport::Http),
+            Some(other) => {
+                return Err(Error::Refused(format!(
+                    "PORTCULLIS_TRANSPORT={other:?}: it is `stdio` or `http`"
+                )));
+            }
+        };
+        let variable = |name| environment.variable(name).map(str::to_owned);
+        Ok(Self {
+            transport,
+            listen: variable("PORTCULLIS_LISTEN"),
+            public_url: variable("PORTCULLIS_PUBLIC_URL"),
+        })
+    }
+
+    /// Serves on standard input and output.
+    #[must_use]
+    pub fn stdio(mut self) -> Self {
+        self.transport = Some(Transport::Stdio);
+        self
+    }
+
+    /// Serves Streamable HTTP.
+    #[must_use]
+    pub fn http(mut self) -> Self {
+        self.transport = Some(Transport::Http);
+        self
+    }
+
+    /// Listens on `address`, an IP address and a port. Default: `127.0.0.1:8000`. Port 0
+    /// lets the system choose.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Takes the place of the builder's [`public_url`](crate::ServerBuilder::public_url).
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+}
+
+impl Server {
+    /// Serves until SIGTERM or Ctrl-C, as the environment says; see
+    /// [`RunOptions::from_environment`].
+    ///
+    /// With no transport named it is HTTP for a server with authentication, and stdio for
+    /// one without.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub async fn run(self) -> Result<(), Error> {
+        let options = RunOptions::from_environment(&Environment::process())?;
+        self.run_with(options).await
+    }
+
+    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for what is not safe, [`Error::Io`] when the address cannot be
+    /// bound.
+    pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
+        let default = if self.verifier.is_some() { Transport::Http } else { Transport::Stdio };
+        match options.transport.unwrap_or(default) {
+            Transport::Http => self.listen(&options).await?.run().await,
+            Transport::Stdio => self.run_stdio().await,
+        }
+    }
+
+    /// Serves standard input and output until the input ends, SIGTERM or Ctrl-C.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is closed, or signals cannot be received.
+    pub async fn run_stdio(self) -> Result<(), Error> {
+        tracing::warn!("serving stdio: no authentication, the local user may use every component");
+        let stop = stop_signal()?;
+        Ok(stdio::serve(Arc::clone(&self.core), self.limits(), stop).await?)
+    }
+
+    /// Binds the address and checks that serving there is safe, without serving yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
+        let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
+        let given = match &options.public_url {
+            Some(url) => Some(builder::public_url(url).map_err(Error::Refused)?),
+            None => self.public_url.clone(),
+        };
+        self.refuse_unsafe(address, given.as_ref())?;
+        let listener = Listener::bind(address, self.limits().clone())
+            .await
+            .map_err(|error| Error::Refused(format!("cannot listen on {address}: {error}")))?;
+        let address = listener.local_address()?;
+        let public_url = match given {
+            Some(url) => url,
+            None => builder::public_url(&format!("http://{address}")).map_err(Error::Refused)?,
+        };
+        let origin = public_url.origin().ascii_serialization();
+        let url = format!("{origin}{}", self.path);
+        self.warn(&url);
+        let app = self.app(address, &public_url, &url, &origin)?;
+        Ok(Listening { listener, app: Arc::new(app), url, address })
+    }
+
+    /// What is never safe, whatever the components are.
+    fn refuse_unsafe(&self, address: SocketAddr, public_url: Option<&Url>) -> Result<(), Error> {
+        let refused = |reason: String| Err(Error::Refused(reason));
+        if address.ip().is_loopback() {
+            return Ok(());
+        }
+        match &self.verifier {
+            Some(verifier) if verifier.loopback_only() => {
+                return refused(format!(
+                    "{} must not be served beyond loopback: listen on 127.0.0.1, or use a real verifier",
+                    verifier.description()
+                ));
+            }
+            None if !self.unauthenticated_beyond_loopback => {
+                return refused(format!(
+                    "listening on {address} without authentication would serve everybody who can reach it: \
+                     say .auth(…), or listen on 127.0.0.1"
+                ));
+            }
+            Some(_) | None => {}
+        }
+        if public_url.is_none() {
+            return refused(format!(
+                "listening on {address} needs a public_url: it is what tokens, metadata and the Host check are bound to"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the operator should know before the first request.
+    fn warn(&self, url: &str) {
+        match &self.verifier {
+            Some(verifier) if verifier.loopback_only() => {
+                tracing::warn!(url, "{}: never use them in production", verifier.description());
+            }
+            Some(_) => {}
+            None => {
+                let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
+                let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
+                tracing::warn!(
+                    url,
+                    ?hidden,
+                    "no authentication: components that require anything are hidden"
+                );
+            }
+        }
+        for route in &self.routes {
+            tracing::info!(
+                method = route.method,
+                path = route.path,
+                why = route.why,
+                "public route"
+            );
+        }
+    }
+
+    fn app(
+        self,
+        address: SocketAddr,
+        public_url: &Url,
+        resource: &str,
+        origin: &str,
+    ) -> Result<App<Core>, Error> {
+        let mut authorities = Authority::of(public_url);
+        authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
+        let mut origins = Origins::default();
+        origins.allow(public_url);
+        self.origins.iter().for_each(|url| origins.allow(url));
+        let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
+            resource: resource.to_owned(),
+            authorization_servers: verifier.authorization_servers(),
+            scopes_supported: verifier.required_scopes().iter().map(str::to_owned).collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: self.core.identity.name().to_owned(),
+        });
+        let metadata_url =
+            format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
+        let authenticator =
+            self.verifier.map(|verifier| Authenticator::new(verifier, metadata_url, self.clock));
+        let routes = self
+            .routes
+            .into_iter()
+            .fold(Router::new(), |router, route| router.route(&route.path, route.router));
+        let config = AppConfig {
+            path: self.path,
+            front: Front::new(authorities, origins, address.ip().is_loopback()),
+            authenticator,
+            metadata,
+            limits: self.core.limits.clone(),
+            routes,
+        };
+        App::new(self.core, config).map_err(|error| Error::Refused(error.to_string()))
+    }
+}
+
+/// A server that has bound its address and serves once it is told to.
+pub struct Listening {
+    listener: Listener,
+    app: Arc<App<Core>>,
+    url: String,
+    address: SocketAddr,
+}
+
+impl Listening {
+    /// The URL of the MCP endpoint, as clients are to call it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address that is bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be received.
+    pub async fn run(self) -> Result<(), Error> {
+        let stop = stop_signal()?;
+        self.run_until(stop).await;
+        Ok(())
+    }
+
+    /// Serves until `stop` is ready; then running requests are let finish.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) {
+        self.listener.serve(self.app, stop).await;
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening")
+            .field("url", &self.url)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, Error> {
+    text.parse().map_err(|_| {
+        let reason = if text.starts_with("localhost") {
+            "`localhost` is a name, and whoever answers for names decides where it leads: write 127.0.0.1"
+        } else {
+            "it is an IP address and a port, such as 127.0.0.1:8000"
+        };
+        Error::Refused(format!("cannot listen on {text:?}: {reason}"))
+    })
+}
+
+/// Ready at the first SIGTERM or Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tracing::info!("stopping: running requests are let finish");
+    })
+}

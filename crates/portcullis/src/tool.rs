@@ -1,0 +1,335 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_auth::{Check, IntoCheck};
+use portcullis_protocol::model::{
+    AudioContent, CallToolResult, ContentBlock, ImageContent, TextContent,
+};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::argument::Argument;
+use crate::component::{About, Component, Handler, Kind, erase};
+use crate::context::Context;
+use crate::parameter::{Args, Call, Parameter, Parameters};
+use crate::tool_error::ToolError;
+
+/// A tool, declared without a macro.
+///
+/// `#[tool]` writes exactly this: one [`parameter`](Self::parameter) for each of the
+/// function's, and a [`handler`](Self::handler) that takes them out of the call.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Argument, Call, Caller, Components, Tool, ToolError, require_scopes};
+///
+/// let delete_item = Tool::new("delete_item")
+///     .description("Delete an item.")
+///     .auth(require_scopes(["admin", "write"]))
+///     .parameter::<String>(Argument::new("item_id").pattern("^[a-z0-9-]{1,64}$"))
+///     .parameter::<Caller>(Argument::new("caller"))
+///     .handler(|mut call: Call| async move {
+///         let item_id: String = call.take("item_id")?;
+///         let caller: Caller = call.take("caller")?;
+///         Ok::<_, ToolError>(format!("{item_id} deleted for {:?}", caller.subject()))
+///     });
+/// let components = Components::new().with(delete_item);
+/// ```
+///
+/// With a struct for the arguments:
+///
+/// ```
+/// use portcullis::{Context, Tool};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Add {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// let add = Tool::new("add")
+///     .input::<Add>()
+///     .handler(|input: Add, _context: Context| async move { (input.a + input.b).to_string() });
+/// ```
+#[derive(Debug)]
+#[must_use = "a tool is declared by its handler"]
+pub struct Tool {
+    name: String,
+    about: About,
+    checks: Vec<Arc<dyn Check>>,
+    parameters: Parameters,
+}
+
+impl Tool {
+    /// A tool called `name`.
+    pub fn new(name: impl Into<String>) -> Self {
+        let (about, parameters) = (About::default(), Parameters::new());
+        Self { name: name.into(), about, checks: Vec::new(), parameters }
+    }
+
+    /// Says what the tool does, for the model that chooses it.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.about.description = Some(text.into());
+        self
+    }
+
+    /// A name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.about.title = Some(title.into());
+        self
+    }
+
+    /// Adds a tag. Tags group components for the operator; clients do not see them.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.about.tags.push(tag.into());
+        self
+    }
+
+    /// Adds a check. All checks of a component have to allow.
+    pub fn auth(mut self, check: impl IntoCheck) -> Self {
+        Component::add_check(&mut self.checks, check);
+        self
+    }
+
+    /// Adds a hint for clients, such as "does not change anything".
+    pub fn hint(mut self, hint: Hint) -> Self {
+        self.about.annotations.set(hint);
+        self
+    }
+
+    /// Adds a parameter. For one that the server gives, only the name of `argument` counts.
+    pub fn parameter<P: Parameter>(mut self, argument: Argument) -> Self {
+        P::declare(&mut self.parameters, argument);
+        self
+    }
+
+    /// Takes all arguments as one struct.
+    pub fn input<T>(self) -> ToolWithInput<T>
+    where
+        Args<T>: Parameter,
+    {
+        let tool = self.parameter::<Args<T>>(Argument::new("input"));
+        ToolWithInput { tool, input: std::marker::PhantomData }
+    }
+
+    /// Declares the tool: `handler` answers its calls.
+    pub fn handler<F, Fut>(mut self, handler: F) -> Component
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoToolResult + 'static> + Send + 'static,
+    {
+        self.about.output_schema = <Fut::Output as IntoToolResult>::output_schema();
+        Component {
+            kind: Kind::Tool,
+            key: self.name,
+            about: self.about,
+            checks: self.checks,
+            parameters: self.parameters,
+            handler: Handler::Tool(erase(handler, IntoToolResult::into_tool_result)),
+        }
+    }
+}
+
+/// A [`Tool`] whose arguments are one struct.
+#[derive(Debug)]
+#[must_use = "a tool is declared by its handler"]
+pub struct ToolWithInput<T> {
+    tool: Tool,
+    input: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T: 'static> ToolWithInput<T>
+where
+    Args<T>: Parameter,
+{
+    /// Declares the tool: `handler` answers its calls.
+    pub fn handler<F, Fut>(self, handler: F) -> Component
+    where
+        F: Fn(T, Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoToolResult + 'static> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.tool.handler(move |mut call: Call| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let Args(input) = call.take("input")?;
+                Ok::<_, ToolError>(handler(input, call.context).await)
+            }
+        })
+    }
+}
+
+/// What a tool tells clients about itself. Hints only: they grant and prevent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// It changes nothing.
+    ReadOnly,
+    /// It may destroy something.
+    Destructive,
+    /// Calling it again with the same arguments changes nothing more.
+    Idempotent,
+    /// It deals with things outside the server.
+    OpenWorld,
+}
+
+/// The hints that were given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Annotations(Vec<Hint>);
+
+impl Annotations {
+    fn set(&mut self, hint: Hint) {
+        self.0.push(hint);
+    }
+
+    /// The annotations for the list, where there are any. What a read-only tool is not, it
+    /// says too, because clients assume the worst of what is left out.
+    pub(crate) fn model(&self) -> Option<portcullis_protocol::model::ToolAnnotations> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let read_only = self.0.contains(&Hint::ReadOnly);
+        let mut model = portcullis_protocol::model::ToolAnnotations::new()
+            .read_only(read_only)
+            .open_world(self.0.contains(&Hint::OpenWorld));
+        if !read_only {
+            model = model
+                .destructive(self.0.contains(&Hint::Destructive))
+                .idempotent(self.0.contains(&Hint::Idempotent));
+        }
+        Some(model)
+    }
+}
+
+/// What a tool answers with.
+#[derive(Debug)]
+pub struct ToolResult(pub(crate) CallToolResult);
+
+impl ToolResult {
+    fn content(content: Vec<Content>) -> Self {
+        Self(CallToolResult::success(content.into_iter().map(|content| content.0).collect()))
+    }
+}
+
+/// One piece of what a tool answers with.
+#[derive(Clone, Debug)]
+pub struct Content(ContentBlock);
+
+impl Content {
+    /// Text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(ContentBlock::Text(TextContent::new(text)))
+    }
+
+    /// An image, such as `image/png`.
+    #[must_use]
+    pub fn image(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
+        Self(ContentBlock::Image(ImageContent::new(STANDARD.encode(bytes), mime_type)))
+    }
+
+    /// Sound, such as `audio/wav`.
+    #[must_use]
+    pub fn audio(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
+        Self(ContentBlock::Audio(AudioContent::new(STANDARD.encode(bytes), mime_type)))
+    }
+}
+
+/// A structured answer: JSON for programs, and the same JSON as text for models.
+///
+/// From a tool, clients are also shown the schema of `T`. From a resource it is
+/// `application/json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// What a tool's function may return.
+#[diagnostic::on_unimplemented(
+    message = "a tool cannot return `{Self}`",
+    label = "not a tool result",
+    note = "return `String`, `Json<T>`, `Content`, `Vec<Content>` or `()`, or `Result<_, ToolError>` of one of them"
+)]
+pub trait IntoToolResult {
+    /// The result, or what went wrong.
+    ///
+    /// # Errors
+    ///
+    /// The function's own, and a value that cannot be written as JSON.
+    fn into_tool_result(self) -> Result<ToolResult, ToolError>;
+
+    /// The schema of the structured answer, where there is one.
+    #[must_use]
+    fn output_schema() -> Option<Map<String, Value>> {
+        None
+    }
+}
+
+impl IntoToolResult for ToolResult {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        Ok(self)
+    }
+}
+
+impl IntoToolResult for () {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        Ok(ToolResult::content(Vec::new()))
+    }
+}
+
+impl IntoToolResult for String {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        Ok(ToolResult::content(vec![Content::text(self)]))
+    }
+}
+
+impl IntoToolResult for &'static str {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        self.to_owned().into_tool_result()
+    }
+}
+
+impl IntoToolResult for Content {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        Ok(ToolResult::content(vec![self]))
+    }
+}
+
+impl IntoToolResult for Vec<Content> {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        Ok(ToolResult::content(self))
+    }
+}
+
+impl<T: Serialize + JsonSchema> IntoToolResult for Json<T> {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        let value = serde_json::to_value(self.0)?;
+        let mut result =
+            CallToolResult::success(vec![ContentBlock::Text(TextContent::new(value.to_string()))]);
+        result.structured_content = Some(value);
+        Ok(ToolResult(result))
+    }
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        let mut settings = SchemaSettings::draft2020_12().for_serialize();
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+        let schema = settings.into_generator().into_root_schema_for::<T>();
+        match schema.to_value() {
+            Value::Object(schema) => Some(schema),
+            _ => None,
+        }
+    }
+}
+
+impl<T: IntoToolResult> IntoToolResult for Result<T, ToolError> {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        self?.into_tool_result()
+    }
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        T::output_schema()
+    }
+}
