@@ -1,1 +1,32 @@
-//! x
+//! The brief's own server, and the command line that the testbed shares with it.
+
+pub mod database;
+pub mod files;
+pub mod inventory;
+pub mod options;
+pub mod people;
+pub mod secrets;
+pub mod serve;
+pub mod state;
+
+use portcullis::prelude::*;
+
+/// Everything that the demo serves, in the order of the access table.
+///
+/// The same components stand behind both entry points: with tokens over HTTP, and without
+/// over stdio (the brief's section 17).
+#[must_use]
+pub fn components() -> Components {
+    components![
+        people::get_profile,
+        people::delete_user,
+        files::read_file,
+        inventory::search_items,
+        inventory::delete_item,
+        secrets::secret_config,
+        secrets::secret_keys,
+        inventory::item,
+        inventory::ledger,
+        inventory::financial_report,
+    ]
+}

@@ -1,1 +1,25 @@
-fn main() {}
+//! `cargo run --release`: a protected MCP server on http://127.0.0.1:8000/mcp.
+
+use clap::Parser;
+use portcullis::prelude::*;
+use portcullis_demo::database::Database;
+use portcullis_demo::options::Options;
+use portcullis_demo::state::StateDir;
+use portcullis_demo::{components, serve};
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let options = Options::parse();
+    serve::exit_code(run(&options).await)
+}
+
+async fn run(options: &Options) -> Result<(), portcullis::Error> {
+    serve::start_log(options)?;
+    let state = StateDir::open(options.state_dir.as_deref())?;
+    let server = Server::builder("portcullis-demo")
+        .instructions("Users, items and files. Ask for a profile first.")
+        .state(Database::open(state.path())?)
+        .state(state.workspace()?)
+        .components(components());
+    serve::serve(options, server).await
+}

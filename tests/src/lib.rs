@@ -1,1 +1,4 @@
-//! x
+//! What the tests of this package share: the testbed's components, and ways to drive it.
+
+pub mod driver;
+pub mod testbed;

@@ -67,6 +67,12 @@ impl RunOptions {
         })
     }
 
+    /// The transport that was named, if one was.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        self.transport
+    }
+
     /// Serves on standard input and output.
     #[must_use]
     pub fn stdio(mut self) -> Self {

@@ -1,0 +1,70 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// A protected MCP server.
+///
+/// The flags --transport, --listen and --public-url can also be given as the variables
+/// PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN and PORTCULLIS_PUBLIC_URL; a flag wins.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Options {
+    /// What carries the messages [default: http]
+    #[arg(long, value_enum)]
+    pub transport: Option<TransportOption>,
+
+    /// The IP address and port to listen on; port 0 lets the system choose
+    /// [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+
+    /// The path of the MCP endpoint
+    #[arg(long, default_value = "/mcp")]
+    pub path: String,
+
+    /// The origin under which clients reach the server, such as https://mcp.example.com
+    /// [default: the address that is listened on]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Who is let in over HTTP
+    #[arg(long, value_enum, default_value_t = AuthOption::Static)]
+    pub auth: AuthOption,
+
+    /// A file of NAME=value lines for variables that are not set
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+
+    /// Where the database and the workspace are kept [default: a temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+
+    /// What is logged to standard error: error, warn, info, debug, or a filter such as
+    /// `info,portcullis=debug`
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    pub log: String,
+
+    /// Print who may see and use what, and exit
+    #[arg(long)]
+    pub print_access: bool,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransportOption {
+    /// Standard input and output, for a client that starts the server itself
+    Stdio,
+    /// Streamable HTTP
+    Http,
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthOption {
+    /// The development tokens dev-token-alice (read, write, admin) and dev-token-bob (read)
+    Static,
+    /// Everybody; components that require anything are hidden
+    None,
+}

@@ -1,0 +1,117 @@
+//! From options to a running server, with what it says at start.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::{Decided, Environment, Error, RunOptions, ServerBuilder, Undecided};
+use tracing_subscriber::EnvFilter;
+
+use crate::options::{AuthOption, Options, TransportOption};
+
+/// Logs to standard error, where nothing of the protocol is.
+///
+/// # Errors
+///
+/// When `--log` is no filter.
+pub fn start_log(options: &Options) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(&options.log)
+        .map_err(|error| Error::Refused(format!("--log {:?}: {error}", options.log)))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}
+
+/// Builds `server` as the options say, tells the operator what it is, and serves it.
+///
+/// # Errors
+///
+/// Whatever keeps it from being built or served.
+pub async fn serve(options: &Options, server: ServerBuilder<Undecided>) -> Result<(), Error> {
+    let run = run_options(options)?;
+    let server = with_auth(options, server.path(&options.path)).build()?;
+    if options.print_access {
+        eprint!("{}", server.access_table());
+        return Ok(());
+    }
+    if options.transport(&run) == TransportOption::Stdio {
+        return server.run_stdio().await;
+    }
+    let (authentication, table) = (server.authentication(), server.access_table());
+    let listening = server.listen(&run).await?;
+    eprintln!("URL             {}", listening.url());
+    eprintln!("Authentication  {authentication}");
+    eprintln!("\nWho may see and use what:\n{table}");
+    eprintln!("Try it:\n{}\n", curl(options, listening.url()));
+    listening.run().await
+}
+
+/// Says what went wrong, in one place.
+#[must_use]
+pub fn exit_code(result: Result<(), Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Options {
+    fn transport(&self, run: &RunOptions) -> TransportOption {
+        match (self.transport, run.transport()) {
+            (Some(transport), _) => transport,
+            (None, Some(portcullis::Transport::Stdio)) => TransportOption::Stdio,
+            (None, Some(portcullis::Transport::Http) | None) => TransportOption::Http,
+        }
+    }
+}
+
+/// Flags, over variables, over the file of variables.
+fn run_options(options: &Options) -> Result<RunOptions, Error> {
+    let mut environment = Environment::process();
+    if let Some(file) = &options.env_file {
+        environment = environment.with_file(file)?;
+    }
+    let mut run = RunOptions::from_environment(&environment)?;
+    if let Some(address) = &options.listen {
+        run = run.listen(address);
+    }
+    if let Some(url) = &options.public_url {
+        run = run.public_url(url);
+    }
+    Ok(run)
+}
+
+fn with_auth(options: &Options, server: ServerBuilder<Undecided>) -> ServerBuilder<Decided> {
+    match options.auth {
+        AuthOption::None => server.no_auth(),
+        AuthOption::Static => {
+            let alice =
+                user("alice").client_id("alice@dev.local").scopes(["read", "write", "admin"]);
+            let bob = user("bob").client_id("bob@dev.local").scopes(["read"]);
+            server.auth(
+                StaticTokenVerifier::new()
+                    .token("dev-token-alice", alice)
+                    .token("dev-token-bob", bob),
+            )
+        }
+    }
+}
+
+/// A request that lists what the token of Bob may see.
+fn curl(options: &Options, url: &str) -> String {
+    let token = match options.auth {
+        AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
+        AuthOption::None => "",
+    };
+    let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    format!(
+        "curl -s {url} {token}-H 'Content-Type: application/json' -H 'MCP-Protocol-Version: 2026-07-28' \
+         -H 'Mcp-Method: tools/list' -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{{\"_meta\":{meta}}}}}'"
+    )
+}

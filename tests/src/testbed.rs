@@ -1,0 +1,175 @@
+//! The components by which outsiders test a server.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis::prelude::*;
+use portcullis_demo::files;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Everything that the testbed serves.
+#[must_use]
+pub fn components() -> Components {
+    components![
+        whoami,
+        echo,
+        get_profile,
+        delete_user,
+        fail_internal,
+        fail_panic,
+        fail_tool_error,
+        wait,
+        files::read_file,
+        constrained,
+        secret_config,
+        secret_keys,
+        item,
+        ledger,
+        financial_report,
+    ]
+}
+
+/// How often `constrained` ran.
+#[derive(Debug, Default)]
+pub struct Ran(AtomicU64);
+
+/// Who calls.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct WhoAmI {
+    authenticated: bool,
+    sub: Option<String>,
+    scopes: Vec<String>,
+    client_id: Option<String>,
+}
+
+/// Who is calling?
+#[tool(annotations(read_only))]
+pub async fn whoami(MaybeCaller(caller): MaybeCaller) -> Json<WhoAmI> {
+    Json(match caller {
+        None => WhoAmI { authenticated: false, sub: None, scopes: Vec::new(), client_id: None },
+        Some(caller) => WhoAmI {
+            authenticated: caller.authenticated(),
+            sub: caller.subject().map(str::to_owned),
+            scopes: caller.scopes().map(str::to_owned).collect(),
+            client_id: caller.client_id().map(str::to_owned),
+        },
+    })
+}
+
+/// Say it again.
+#[tool]
+pub async fn echo(#[arg(min_length = 1, max_length = 1000)] text: String) -> String {
+    text
+}
+
+/// A profile.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Profile {
+    user: String,
+    role: String,
+}
+
+/// Get user profile.
+#[tool(auth = require_scopes(["read"]))]
+pub async fn get_profile(caller: Caller) -> Json<Profile> {
+    Json(Profile {
+        user: caller.subject().unwrap_or("local").to_owned(),
+        role: "member".to_owned(),
+    })
+}
+
+/// Delete a user.
+#[tool(auth = require_scopes(["admin", "write"]))]
+pub async fn delete_user(user_id: String) -> String {
+    format!("Deleted user {user_id}")
+}
+
+/// Fails inside.
+#[tool]
+pub async fn fail_internal() -> Result<String, ToolError> {
+    Err(ToolError::internal("cannot connect to postgres://app:hunter2@internal.db.example.com"))
+}
+
+/// Panics.
+#[tool]
+pub async fn fail_panic() -> String {
+    panic!("the password hunter2 was not accepted")
+}
+
+/// Fails, and says so.
+#[tool]
+pub async fn fail_tool_error() -> Result<String, ToolError> {
+    Err(ToolError::new("visible tool error"))
+}
+
+/// Answers after a while.
+#[tool]
+pub async fn wait(#[arg(le = 60000)] ms: u64) -> String {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    format!("waited {ms} ms")
+}
+
+/// What `constrained` was given.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Constrained {
+    default: u8,
+    /// How often the function has run, this time included
+    ran: u64,
+}
+
+/// One argument for each constraint.
+#[tool]
+#[expect(clippy::too_many_arguments, reason = "one for each constraint")]
+pub async fn constrained(
+    #[arg(pattern = "^[a-z]+$")] _pattern: Option<String>,
+    #[arg(ge = 10)] _ge: Option<i64>,
+    #[arg(gt = 10)] _gt: Option<i64>,
+    #[arg(le = 10)] _le: Option<i64>,
+    #[arg(lt = 10)] _lt: Option<f64>,
+    #[arg(min_length = 3)] _min_length: Option<String>,
+    #[arg(max_length = 3)] _max_length: Option<String>,
+    #[arg(min_items = 2)] _min_items: Option<Vec<String>>,
+    #[arg(max_items = 2)] _max_items: Option<Vec<String>>,
+    #[arg(one_of("red", "green"))] _one_of: Option<String>,
+    #[arg(default = 7)] default: u8,
+    _integer: Option<u32>,
+    ran: State<Ran>,
+) -> Json<Constrained> {
+    Json(Constrained { default, ran: ran.0.fetch_add(1, Ordering::SeqCst) + 1 })
+}
+
+/// Sensitive configuration data.
+#[resource("secret://config", auth = require_scopes(["read"]), mime_type = "application/json")]
+pub async fn secret_config() -> String {
+    r#"{"db_host": "internal.db.example.com"}"#.to_owned()
+}
+
+/// The names of keys.
+#[resource("secret://keys", auth = require_scopes(["admin"]))]
+pub async fn secret_keys() -> Json<Vec<&'static str>> {
+    Json(vec!["payment-provider", "mail-relay"])
+}
+
+/// An item.
+#[resource("item://{id}", auth = require_scopes(["read"]))]
+pub async fn item(id: String) -> String {
+    format!("item {id}")
+}
+
+/// A ledger.
+#[resource("ledger://{id}", auth = require_scopes(["admin"]))]
+pub async fn ledger(id: String) -> String {
+    format!("ledger {id}")
+}
+
+/// Financial report for a quarter.
+#[prompt(auth = require_scopes(["admin"]))]
+pub async fn financial_report(quarter: String) -> String {
+    format!("Generate a financial report for {quarter}.")
+}
+
+/// Alive: in every mode, for everybody.
+pub async fn health() -> ([(&'static str, &'static str); 1], &'static str) {
+    ([("content-type", "application/json")], r#"{"status":"ok"}"#)
+}
