@@ -1,1 +1,335 @@
-//! drivers
+//! Starts the testbed and speaks to it, byte by byte where that matters.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A testbed that serves HTTP on a port of its own, until it is dropped.
+pub struct Testbed {
+    child: Child,
+    url: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Testbed {
+    /// Starts `program` with `arguments` and waits until it listens.
+    pub fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .args(["--listen", "127.0.0.1:0", "--log", "debug"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the testbed starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
+        let started = Instant::now();
+        let url = loop {
+            let found = log
+                .lock()
+                .unwrap()
+                .lines()
+                .find_map(|l| l.strip_prefix("URL").map(|url| url.trim().to_owned()));
+            match found {
+                Some(url) => break url,
+                None if started.elapsed() > PATIENCE => {
+                    panic!("not listening:\n{}", log.lock().unwrap())
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        Self { child, url, log }
+    }
+
+    /// The URL that the testbed printed.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What was logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            assert!(started.elapsed() < PATIENCE, "the log never had {text:?}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the process has ended by itself; gives its exit code.
+    pub fn exit_code(mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None if started.elapsed() > PATIENCE => panic!("still running"),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        self.url.trim_start_matches("http://").split('/').next().unwrap()
+    }
+
+    /// A connection to the testbed.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.authority()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends `bytes` and reads one response.
+    pub fn send(&self, bytes: &[u8]) -> Response {
+        let mut stream = self.connect();
+        // The server may answer and close before it has read everything.
+        let _ = stream.write_all(bytes);
+        Response::read(stream)
+    }
+
+    /// A request with `head` lines after the request line, and a body.
+    pub fn request(&self, line: &str, head: &[&str], body: &[u8]) -> Response {
+        let mut bytes =
+            format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.authority())
+                .into_bytes();
+        for header in head {
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+        bytes.extend_from_slice(body);
+        self.send(&bytes)
+    }
+
+    /// A well-formed request of 2026-07-28, as the holder of `token`.
+    pub fn rpc(&self, token: Option<&str>, method: &str, params: Value) -> Response {
+        let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
+        let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
+        let name = name.map(|name| format!("Mcp-Name: {name}"));
+        let method_header = format!("Mcp-Method: {method}");
+        let mut head = vec![
+            "Content-Type: application/json",
+            "Accept: application/json, text/event-stream",
+            "MCP-Protocol-Version: 2026-07-28",
+            &method_header,
+        ];
+        head.extend(authorization.as_deref());
+        head.extend(name.as_deref());
+        self.request("POST /mcp", &head, message(method, params).to_string().as_bytes())
+    }
+
+    /// The result of a request that must have one.
+    pub fn result(&self, token: Option<&str>, method: &str, params: Value) -> Value {
+        let response = self.rpc(token, method, params);
+        let mut json = response.json();
+        assert_eq!(response.status, 200, "{json}");
+        assert!(json.get("error").is_none(), "{json}");
+        json["result"].take()
+    }
+
+    /// The result of calling a tool.
+    pub fn call(&self, token: Option<&str>, tool: &str, arguments: Value) -> Value {
+        self.result(token, "tools/call", json!({"name": tool, "arguments": arguments}))
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A message of 2026-07-28 with all that has to be in it.
+pub fn message(method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "driver", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
+/// A response, as it was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// The status code; 0 if the connection was closed without an answer.
+    pub status: u16,
+    /// Names in lower case, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Response {
+    /// Reads a response up to its declared length, or to the end of the connection.
+    pub fn read(stream: TcpStream) -> Self {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            match reader.read_line(&mut head) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let headers: Vec<(String, String)> = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut response = Self { status, headers, body: String::new() };
+        let length = response.header("content-length").and_then(|length| length.parse().ok());
+        let mut body = Vec::new();
+        let _ = match length {
+            Some(length) => reader.take(length).read_to_end(&mut body),
+            None => reader.read_to_end(&mut body),
+        };
+        response.body = String::from_utf8(body).unwrap();
+        response
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.body))
+    }
+
+    /// The JSON-RPC error code.
+    pub fn code(&self) -> i64 {
+        self.json()["error"]["code"].as_i64().unwrap_or_default()
+    }
+
+    /// The whole response as text, with what may differ replaced: the date, and `echoed`.
+    pub fn normalised(&self, echoed: &str) -> String {
+        let headers =
+            self.headers.iter().filter(|(name, _)| name != "date" && name != "content-length");
+        let headers: Vec<String> =
+            headers.map(|(name, value)| format!("{name}: {value}")).collect();
+        format!("{}\n{}\n\n{}", self.status, headers.join("\n"), self.body)
+            .replace(echoed, "ECHOED")
+    }
+}
+
+/// A testbed as a child process that speaks stdio.
+pub struct StdioTestbed {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    log: Arc<Mutex<String>>,
+}
+
+impl StdioTestbed {
+    /// Starts `program` on stdio.
+    pub fn start(program: &str) -> Self {
+        let mut child = Command::new(program)
+            .args(["--transport", "stdio", "--log", "debug"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the testbed starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output, log }
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What was logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Writes one line.
+    pub fn write(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input
+            .write_all(line.as_bytes())
+            .and_then(|()| input.write_all(b"\n"))
+            .and_then(|()| input.flush())
+            .unwrap();
+    }
+
+    /// Reads one line, which has to be JSON.
+    pub fn read(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("not protocol on stdout: {line:?}\n{}", self.log()))
+    }
+
+    /// A request and its answer.
+    pub fn ask(&mut self, message: &Value) -> Value {
+        self.write(&message.to_string());
+        self.read()
+    }
+
+    /// Ends the input, and gives what is still answered and the exit code.
+    pub fn end(mut self) -> (String, Option<i32>) {
+        drop(self.input.take());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap().code())
+    }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(process: u32) {
+    let status = Command::new("kill").args(["-TERM", &process.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Runs a command to its end and gives what it wrote to standard output.
+pub fn run(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        return Ok(out.into_owned());
+    }
+    Err(io::Error::other(format!("{command:?} ended with {}\n{out}\n{err}", output.status)))
+}
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut log = into.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+}

@@ -60,10 +60,13 @@ impl Authenticator {
         })?;
         let principal = self.verifier.verify(&token).await.map_err(|error| {
             if error.is_unavailable() {
-                tracing::error!(reason = %error, "request refused: 503, the token verifier is unavailable");
+                tracing::error!(
+                    reason = error.reason(),
+                    "request refused: 503, the token verifier is unavailable"
+                );
                 return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, challenge: None };
             }
-            tracing::info!(reason = %error, "request refused: 401");
+            tracing::info!(reason = error.reason(), "request refused: 401");
             self.invalid_token()
         })?;
         if principal.expires_at().is_some_and(|end| end <= self.clock.now()) {

@@ -86,6 +86,12 @@ impl VerifyError {
         Self { kind: VerifyErrorKind::Unavailable, reason: reason.into() }
     }
 
+    /// The reason, for the log.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Whether this is a failure of the verifier, not of the token.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

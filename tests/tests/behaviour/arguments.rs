@@ -1,0 +1,131 @@
+//! Arguments are refused by the schema that clients are shown.
+
+use portcullis_tests::driver::Testbed;
+use serde_json::{Value, json};
+
+use crate::{ALICE, BOB, TESTBED};
+
+fn refusal(testbed: &Testbed, tool: &str, arguments: Value) -> String {
+    let result = testbed.call(ALICE, tool, arguments);
+    assert_eq!(result["isError"], true, "{result}");
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_constraint_refuses_by_argument_and_rule_and_never_shows_the_value() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let ran = |testbed: &Testbed| {
+        testbed.call(ALICE, "constrained", json!({}))["structuredContent"]["ran"].as_u64().unwrap()
+    };
+    assert_eq!(ran(&testbed), 1);
+    let violations = [
+        ("_pattern", json!("HUNTER2"), "pattern"),
+        ("_ge", json!(-77123), "minimum"),
+        ("_gt", json!(10), "exclusiveMinimum"),
+        ("_le", json!(77123), "maximum"),
+        ("_lt", json!(77123.5), "exclusiveMaximum"),
+        ("_min_length", json!("Zq"), "minLength"),
+        ("_max_length", json!("hunter2"), "maxLength"),
+        ("_min_items", json!(["hunter2"]), "minItems"),
+        ("_max_items", json!(["hunter2", "b", "c"]), "maxItems"),
+        ("_one_of", json!("hunter2"), "enum"),
+        ("default", json!("hunter2"), "type"),
+        ("default", json!(77123), "maximum"),
+        ("_integer", json!(77_123_456_789_u64), "type"),
+        ("_integer", json!(-77123), "minimum"),
+        ("_integer", json!(1.5), "type"),
+        ("unknown", json!("hunter2"), "additionalProperties"),
+    ];
+    for (argument, value, rule) in violations {
+        let text = refusal(&testbed, "constrained", json!({ argument: value }));
+        assert!(text.contains(&format!("`{argument}`")), "{text}");
+        assert!(text.contains(&format!("({rule})")), "{argument}: {text}");
+        for shown in ["HUNTER2", "hunter2", "77123", "Zq", "1.5"] {
+            assert!(!text.contains(shown), "{argument}: {text}");
+        }
+    }
+    assert_eq!(ran(&testbed), 2, "the function ran for a refused call");
+    assert!(!testbed.log().contains("hunter2"), "arguments are never logged");
+}
+
+#[test]
+fn what_is_enforced_is_what_is_shown() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let tools = testbed.result(BOB, "tools/list", json!({}))["tools"].take();
+    let schema = tools
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tool| tool["name"] == "constrained")
+        .unwrap()["inputSchema"]
+        .clone();
+    let shown = &schema["properties"];
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(shown["_pattern"]["pattern"], "^[a-z]+$");
+    assert_eq!(
+        (&shown["_ge"]["minimum"], &shown["_gt"]["exclusiveMinimum"]),
+        (&json!(10), &json!(10))
+    );
+    assert_eq!(
+        (&shown["_le"]["maximum"], &shown["_lt"]["exclusiveMaximum"]),
+        (&json!(10), &json!(10))
+    );
+    assert_eq!(
+        (&shown["_min_length"]["minLength"], &shown["_max_length"]["maxLength"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(
+        (&shown["_min_items"]["minItems"], &shown["_max_items"]["maxItems"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(shown["_one_of"]["enum"], json!(["red", "green"]));
+    assert_eq!(
+        (&shown["default"]["default"], &shown["default"]["maximum"]),
+        (&json!(7), &json!(255))
+    );
+    assert!(schema.get("required").is_none(), "{schema}");
+    let text = refusal(&testbed, "echo", json!({}));
+    assert_eq!(text, "argument `text` is missing (required)");
+    assert!(refusal(&testbed, "echo", json!({"text": ""})).contains("(minLength)"));
+    assert!(refusal(&testbed, "echo", json!({"text": "x".repeat(1001)})).contains("(maxLength)"));
+}
+
+#[test]
+fn arguments_of_prompts_are_strings_and_their_errors_are_protocol_errors() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let prompt = |arguments: Value| {
+        testbed.rpc(
+            ALICE,
+            "prompts/get",
+            json!({"name": "financial_report", "arguments": arguments}),
+        )
+    };
+    for arguments in
+        [json!({}), json!({"quarter": 77123}), json!({"quarter": "Q1", "other": "hunter2"})]
+    {
+        let response = prompt(arguments);
+        assert_eq!(response.code(), -32602, "{response:?}");
+        assert!(
+            !response.body.contains("hunter2") && !response.body.contains("77123"),
+            "{response:?}"
+        );
+    }
+}
+
+#[test]
+fn p01_files_outside_the_workspace_do_not_exist() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for path in ["../../etc/passwd", "/etc/passwd", "missing.txt", "hello.txt/.."] {
+        assert_eq!(
+            refusal(&testbed, "read_file", json!({"path": path})),
+            "no such file in the workspace"
+        );
+    }
+    let text = refusal(&testbed, "read_file", json!({"path": "hello.txt", "encoding": "utf-16"}));
+    assert!(text.contains("`encoding`") && text.contains("(enum)"), "{text}");
+    assert!(
+        refusal(&testbed, "read_file", json!({"path": "hello.txt", "max_lines": 0}))
+            .contains("(minimum)")
+    );
+    assert!(refusal(&testbed, "read_file", json!({"path": "a;b"})).contains("(pattern)"));
+}

@@ -1,0 +1,183 @@
+//! Versions, headers and envelopes of Streamable HTTP in 2026-07-28.
+
+use portcullis_tests::driver::{Response, Testbed, message};
+use serde_json::{Value, json};
+
+use crate::TESTBED;
+
+struct Edge(Testbed);
+
+impl Edge {
+    fn start() -> Self {
+        Self(Testbed::start(TESTBED, &["--auth", "none"]))
+    }
+
+    fn post(&self, headers: &[&str], body: &str) -> Response {
+        self.0.request(
+            "POST /mcp",
+            &[&["Content-Type: application/json"], headers].concat(),
+            body.as_bytes(),
+        )
+    }
+
+    fn modern(&self, method: &str, name: Option<&str>, body: &Value) -> Response {
+        let (method, name) =
+            (format!("Mcp-Method: {method}"), name.map(|name| format!("Mcp-Name: {name}")));
+        let mut headers = vec!["MCP-Protocol-Version: 2026-07-28", &method];
+        headers.extend(name.as_deref());
+        self.post(&headers, &body.to_string())
+    }
+}
+
+fn status_and_code(response: &Response) -> (u16, i64) {
+    (response.status, response.code())
+}
+
+#[test]
+fn discover_says_what_is_served() {
+    let edge = Edge::start();
+    let result = edge
+        .modern("server/discover", None, &message("server/discover", json!({})))
+        .json()["result"]
+        .take();
+    assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
+    assert_eq!(
+        (&result["resultType"], &result["cacheScope"]),
+        (&json!("complete"), &json!("private"))
+    );
+    assert_eq!(result["capabilities"], json!({"tools": {}, "resources": {}, "prompts": {}}));
+    assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "portcullis-testbed");
+}
+
+#[test]
+fn unknown_methods_are_not_found_with_a_json_rpc_error() {
+    let edge = Edge::start();
+    for method in
+        ["tools/destroy", "ping", "logging/setLevel", "subscriptions/listen", "completion/complete"]
+    {
+        let response = edge.modern(method, None, &message(method, json!({})));
+        assert_eq!(status_and_code(&response), (404, -32601), "{method}");
+        assert_eq!(response.json()["id"], 1);
+    }
+}
+
+#[test]
+fn n22_headers_that_disagree_with_the_body_are_refused_and_nothing_runs() {
+    let edge = Edge::start();
+    let call = message("tools/call", json!({"name": "constrained", "arguments": {}}));
+    let mismatched = [
+        edge.modern("tools/list", Some("constrained"), &call),
+        edge.modern("Tools/Call", Some("constrained"), &call),
+        edge.modern("tools/call", Some("echo"), &call),
+        edge.modern("tools/call", Some("=?base64?!?="), &call),
+        edge.modern("tools/call", None, &call),
+        edge.post(
+            &["MCP-Protocol-Version: 2026-07-28", "Mcp-Name: constrained"],
+            &call.to_string(),
+        ),
+        edge.post(&["Mcp-Method: tools/call", "Mcp-Name: constrained"], &call.to_string()),
+        edge.post(
+            &[
+                "MCP-Protocol-Version: 2026-07-28",
+                "Mcp-Method: tools/call",
+                "Mcp-Method: tools/call",
+                "Mcp-Name: constrained",
+            ],
+            &call.to_string(),
+        ),
+    ];
+    for (index, response) in mismatched.iter().enumerate() {
+        assert_eq!(status_and_code(response), (400, -32020), "{index}");
+    }
+    let encoded = edge.modern("tools/call", Some("=?base64?Y29uc3RyYWluZWQ=?="), &call).json();
+    assert_eq!(encoded["result"]["structuredContent"]["ran"], 1, "{encoded}");
+}
+
+#[test]
+fn versions_that_are_not_served_are_answered_with_those_that_are() {
+    let edge = Edge::start();
+    let list = message("tools/list", json!({})).to_string();
+    for version in ["2099-01-01", "2025-11-25", "nonsense"] {
+        let header = format!("MCP-Protocol-Version: {version}");
+        let response =
+            edge.post(&[&header, "Mcp-Method: tools/list"], &list.replace("2026-07-28", version));
+        assert_eq!(status_and_code(&response), (400, -32022), "{version}");
+        let data = response.json()["error"]["data"].clone();
+        assert_eq!(data, json!({"supported": ["2026-07-28"], "requested": version}));
+    }
+    let mismatch = edge.post(
+        &["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"],
+        &list.replace("2026-07-28", "2099-01-01"),
+    );
+    assert_eq!(status_and_code(&mismatch), (400, -32020));
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}});
+    assert_eq!(status_and_code(&edge.post(&[], &initialize.to_string())), (400, -32022));
+}
+
+#[test]
+fn a_request_without_its_meta_is_malformed() {
+    let edge = Edge::start();
+    for member in
+        ["io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"]
+    {
+        let mut body = message("tools/list", json!({}));
+        body["params"]["_meta"].as_object_mut().unwrap().remove(member);
+        assert_eq!(
+            status_and_code(&edge.modern("tools/list", None, &body)),
+            (400, -32602),
+            "{member}"
+        );
+    }
+    let bare = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    assert_eq!(status_and_code(&edge.modern("tools/list", None, &bare)), (400, -32602));
+    let mut without_client = message("tools/list", json!({}));
+    without_client["params"]["_meta"]
+        .as_object_mut()
+        .unwrap()
+        .remove("io.modelcontextprotocol/clientInfo");
+    assert_eq!(
+        edge.modern("tools/list", None, &without_client).status,
+        200,
+        "clientInfo is optional"
+    );
+}
+
+#[test]
+fn what_is_no_single_request_is_refused_as_json_rpc() {
+    let edge = Edge::start();
+    let headers = ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"];
+    for (body, code) in [
+        ("", -32700),
+        ("{", -32700),
+        ("\u{1}", -32700),
+        ("[]", -32600),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, -32600),
+        (r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"constrained"}}"#, -32600),
+    ] {
+        let response = edge.post(&headers, body);
+        assert_eq!(status_and_code(&response), (400, code), "{body}");
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert!(response.json().get("id").is_none());
+    }
+    let notification = edge.post(&[], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    assert_eq!((notification.status, notification.body.as_str()), (202, ""));
+}
+
+#[test]
+fn n20_hostile_json_is_refused_in_bounded_time() {
+    let edge = Edge::start();
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let digits =
+        format!(r#"{{"jsonrpc":"2.0","id":{},"method":"tools/list"}}"#, "9".repeat(1_000_000));
+    for body in [deep, digits] {
+        let response =
+            edge.post(&["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"], &body);
+        assert_eq!(response.status, 400);
+    }
+}

@@ -1,0 +1,113 @@
+//! Host, Origin and media types, before anything else is looked at.
+
+use portcullis_tests::driver::{Response, Testbed, message};
+use serde_json::json;
+
+use crate::TESTBED;
+
+fn with_host(testbed: &Testbed, host: &str) -> Response {
+    testbed.send(format!("GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n").as_bytes())
+}
+
+#[test]
+fn n01_a_foreign_host_is_refused_before_the_token_is_looked_at() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for path in ["/mcp", "/health", "/.well-known/oauth-protected-resource", "/nowhere"] {
+        let bytes = format!(
+            "POST {path} HTTP/1.1\r\nHost: evil.example:8000\r\nAuthorization: Bearer wrong\r\nContent-Length: 0\r\n\r\n"
+        );
+        let response = testbed.send(bytes.as_bytes());
+        assert_eq!(response.status, 421, "{path}");
+        assert_eq!(response.header("www-authenticate"), None);
+    }
+    assert!(!testbed.log().contains("401"), "the token was looked at");
+    assert_eq!(with_host(&testbed, "Host: localhost:1\r\n").status, 200);
+    assert_eq!(with_host(&testbed, "").status, 400);
+    assert_eq!(with_host(&testbed, "Host: localhost\r\nHost: localhost\r\n").status, 400);
+    assert_eq!(with_host(&testbed, "Host: localhost:80@evil\r\n").status, 400);
+    let absolute =
+        testbed.send(b"GET http://evil.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(absolute.status, 400);
+}
+
+#[test]
+fn a_foreign_origin_is_refused_before_the_token_is_looked_at() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for origin in ["https://evil.example", "null", "http://localhost.evil.example"] {
+        let origin = format!("Origin: {origin}");
+        let response =
+            testbed.request("POST /mcp", &[&origin, "Authorization: Bearer wrong"], b"{}");
+        assert_eq!((response.status, response.header("www-authenticate")), (403, None), "{origin}");
+    }
+    let response = testbed.request("POST /mcp", &["Origin: http://localhost:6274"], b"{}");
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("access-control-allow-origin"), Some("http://localhost:6274"));
+    assert!(response.header("access-control-expose-headers").unwrap().contains("www-authenticate"));
+    assert_eq!(response.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn a_preflight_needs_no_token_and_does_nothing() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let preflight = |origin: &str| {
+        testbed.request(
+            "OPTIONS /mcp",
+            &[&format!("Origin: {origin}"), "Access-Control-Request-Method: POST"],
+            b"",
+        )
+    };
+    let allowed = preflight("http://localhost:6274");
+    assert_eq!(allowed.status, 204);
+    assert!(
+        allowed.header("access-control-allow-headers").unwrap().contains("mcp-protocol-version")
+    );
+    assert_eq!(preflight("https://evil.example").status, 403);
+}
+
+#[test]
+fn n04_what_a_foreign_page_can_send_unasked_never_reaches_a_tool() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
+    let body = message("tools/call", json!({"name": "constrained", "arguments": {}})).to_string();
+    let headers =
+        ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: constrained"];
+    for content_type in [
+        "Content-Type: text/plain",
+        "Content-Type: application/x-www-form-urlencoded",
+        "Content-Type: application/jsonp",
+        "Content-Type: application/json;x=text/plain",
+        "X-None: x",
+        "Content-Type: application/json\r\nContent-Encoding: gzip",
+    ] {
+        let response = testbed.request(
+            "POST /mcp",
+            &[&headers[..], &[content_type]].concat(),
+            body.as_bytes(),
+        );
+        assert_eq!(response.status, 415, "{content_type}");
+    }
+    let ran = testbed.call(None, "constrained", json!({}))["structuredContent"]["ran"].clone();
+    assert_eq!(ran, 1, "a refused request ran the tool");
+    let not_json = testbed.request(
+        "POST /mcp",
+        &["Content-Type: application/json", "Accept: text/html"],
+        b"{}",
+    );
+    assert_eq!(not_json.status, 406);
+}
+
+#[test]
+fn both_forms_of_the_path_answer_without_a_redirect() {
+    let testbed = Testbed::start(TESTBED, &["--path", "/a/mcp"]);
+    for path in ["/a/mcp", "/a/mcp/"] {
+        assert_eq!(testbed.request(&format!("POST {path}"), &[], b"{}").status, 401, "{path}");
+    }
+    for path in ["/mcp", "/a/mcp//", "/a/%6dcp", "/a/mcp/x"] {
+        assert_eq!(testbed.request(&format!("POST {path}"), &[], b"{}").status, 404, "{path}");
+    }
+}
+
+#[test]
+fn one_public_url_rules_what_clients_see() {
+    let testbed = Testbed::start(TESTBED, &["--public-url", "https://mcp.example.com"]);
+    assert_eq!(testbed.url(), "https://mcp.example.com/mcp");
+}

@@ -1,0 +1,128 @@
+//! What one client may take.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use portcullis_tests::driver::{Response, Testbed, terminate};
+use serde_json::json;
+
+use crate::{ALICE, TESTBED};
+
+/// Connects, writes `bytes`, and says when the server closed the connection.
+fn closed_after(testbed: &Testbed, bytes: &[u8]) -> Duration {
+    let mut stream = testbed.connect();
+    stream.write_all(bytes).unwrap();
+    let started = Instant::now();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    started.elapsed()
+}
+
+#[test]
+fn a_connection_that_sends_half_a_head_is_closed_within_the_limit() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    std::thread::scope(|scope| {
+        for bytes in ["POST /mcp HTTP/1.1\r\nHost: local", "P", "", "PRI * HTTP/2"] {
+            let testbed = &testbed;
+            scope.spawn(move || {
+                let elapsed = closed_after(testbed, bytes.as_bytes());
+                assert!((9..15).contains(&elapsed.as_secs()), "{bytes:?} was open for {elapsed:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn n19_a_body_over_4_mib_is_refused_however_it_is_declared() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let head = ["Authorization: Bearer dev-token-alice", "Content-Type: application/json"];
+    let declared = testbed.request("POST /mcp", &head, &vec![b' '; 5 * 1024 * 1024]);
+    assert_eq!((declared.status, declared.code()), (413, 413));
+
+    let mut chunked = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\n{}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        testbed.authority(),
+        head.join("\r\n")
+    )
+    .into_bytes();
+    for _ in 0..80 {
+        chunked.extend_from_slice(b"10000\r\n");
+        chunked.extend_from_slice(&[b' '; 0x10000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    assert_eq!(testbed.send(&chunked).status, 413);
+    let within = testbed.request("POST /mcp", &head, &vec![b' '; 4 * 1024 * 1024]);
+    assert_eq!(within.code(), -32700, "4 MiB are read, and are not JSON");
+}
+
+#[test]
+fn j17_long_tokens_and_heads_are_refused_unread() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let with_token = |bytes: usize| {
+        let header = format!("Authorization: Bearer {}", "a".repeat(bytes));
+        testbed.request("POST /mcp", &[&header, "Content-Type: application/json"], b"{}").status
+    };
+    assert_eq!(with_token(17 * 1024), 401);
+    testbed.wait_for_log("the bearer token is longer than 16 KiB");
+    assert_eq!(with_token(16 * 1024), 401);
+    testbed.wait_for_log("not a listed static token");
+    assert_eq!(with_token(64 * 1024), 431);
+}
+
+#[test]
+fn sigterm_lets_a_running_call_finish_and_takes_no_further_ones() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
+    let mut stream = testbed.connect();
+    let body = portcullis_tests::driver::message(
+        "tools/call",
+        json!({"name": "wait", "arguments": {"ms": 2000}}),
+    )
+    .to_string();
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: wait\r\nContent-Length: {}\r\n\r\n{body}",
+        testbed.authority(),
+        body.len()
+    )
+    .unwrap();
+    // An idle connection must not delay the end.
+    let _idle = testbed.connect();
+    std::thread::sleep(Duration::from_millis(500));
+    let started = Instant::now();
+    terminate(testbed.id());
+    testbed.wait_for_log("stopping");
+    let refused = std::net::TcpStream::connect(testbed.authority());
+    assert!(refused.is_err(), "a connection was accepted while stopping");
+    let response = Response::read(stream);
+    assert_eq!(response.json()["result"]["content"][0]["text"], "waited 2000 ms");
+    assert_eq!(testbed.exit_code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn one_client_may_not_have_more_connections_than_there_are() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let mut held: Vec<_> = (0..1_024).map(|_| testbed.connect()).collect();
+    let refused = testbed.request("GET /health", &[], b"");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(refused.code(), 503);
+    held.truncate(1_000);
+    let started = Instant::now();
+    while testbed.request("GET /health", &[], b"").status != 200 {
+        assert!(started.elapsed() < Duration::from_secs(5), "places were not given back");
+    }
+    drop(held);
+}
+
+#[test]
+fn e02_a_panic_in_one_request_leaves_the_others_alone() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| testbed.call(ALICE, "wait", json!({"ms": 500})));
+        for _ in 0..20 {
+            assert_eq!(testbed.call(ALICE, "fail_panic", json!({}))["isError"], true);
+        }
+        assert_eq!(waiting.join().unwrap()["content"][0]["text"], "waited 500 ms");
+    });
+}

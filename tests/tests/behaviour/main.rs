@@ -1,0 +1,15 @@
+//! What a user sees over a live port and over stdio, by behaviour.
+
+mod access;
+mod architecture;
+mod arguments;
+mod demo;
+mod envelope;
+mod errors;
+mod front;
+mod limits;
+mod stdio;
+
+const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
+const ALICE: Option<&str> = Some("dev-token-alice");
+const BOB: Option<&str> = Some("dev-token-bob");

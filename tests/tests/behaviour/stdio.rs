@@ -1,0 +1,87 @@
+//! The server as a child process.
+
+use portcullis_tests::driver::{StdioTestbed, message, terminate};
+use serde_json::{Value, json};
+
+use crate::TESTBED;
+
+fn initialize(version: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "driver", "version": "1"}}})
+}
+
+fn request(method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
+#[test]
+fn everything_is_listed_and_nobody_is_authenticated() {
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut server = StdioTestbed::start(TESTBED);
+        assert_eq!(server.ask(&initialize(version))["result"]["protocolVersion"], version);
+        server.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        let tools = server.ask(&request("tools/list", json!({})))["result"]["tools"].take();
+        assert_eq!(tools.as_array().unwrap().len(), 10, "{version}");
+        let whoami = server.ask(&request("tools/call", json!({"name": "whoami"})))["result"].take();
+        let text: Value =
+            serde_json::from_str(whoami["content"][0]["text"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            text,
+            json!({"authenticated": false, "sub": null, "scopes": [], "client_id": null})
+        );
+        assert_eq!(whoami.get("structuredContent").is_some(), version >= "2025-06-18", "{version}");
+        let deleted = server.ask(&request(
+            "tools/call",
+            json!({"name": "delete_user", "arguments": {"user_id": "x"}}),
+        ));
+        assert_eq!(deleted["result"]["content"][0]["text"], "Deleted user x");
+        assert!(server.log().contains("no authentication"), "{}", server.log());
+        assert_eq!(server.end(), (String::new(), Some(0)));
+    }
+}
+
+#[test]
+fn the_stateless_version_is_served_without_a_handshake() {
+    let mut server = StdioTestbed::start(TESTBED);
+    let tools = server.ask(&message("tools/list", json!({})))["result"].take();
+    assert_eq!(
+        (&tools["resultType"], &tools["cacheScope"]),
+        (&json!("complete"), &json!("private"))
+    );
+    let discovered = server.ask(&message("server/discover", json!({})))["result"].take();
+    assert_eq!(discovered["supportedVersions"][0], "2026-07-28");
+}
+
+#[test]
+fn failures_are_masked_here_too_and_stdout_has_only_protocol() {
+    let mut server = StdioTestbed::start(TESTBED);
+    for tool in ["fail_internal", "fail_panic"] {
+        let answer = server.ask(&message("tools/call", json!({"name": tool, "arguments": {}})));
+        assert!(!answer.to_string().contains("hunter2"), "{answer}");
+        assert_eq!(answer["result"]["isError"], true);
+    }
+    assert!(server.log().contains("hunter2"));
+    assert_eq!(server.ask(&json!("no message"))["error"]["code"], -32600);
+}
+
+#[test]
+fn the_end_of_the_input_and_sigterm_let_running_calls_finish() {
+    let wait = message("tools/call", json!({"name": "wait", "arguments": {"ms": 500}})).to_string();
+    let mut server = StdioTestbed::start(TESTBED);
+    server.write(&wait);
+    let (rest, code) = server.end();
+    assert!(rest.contains("waited 500 ms"), "{rest}");
+    assert_eq!(code, Some(0));
+
+    let mut server = StdioTestbed::start(TESTBED);
+    server.ask(&message("server/discover", json!({})));
+    server.write(&wait);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    terminate(server.id());
+    assert_eq!(server.read()["result"]["content"][0]["text"], "waited 500 ms");
+    assert_eq!(
+        server.end(),
+        (String::new(), Some(0)),
+        "a client that keeps the input open does not keep the server"
+    );
+}
