@@ -1,7 +1,7 @@
 //! Starts the testbed and speaks to it, byte by byte where that matters.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,26 @@ impl Testbed {
             }
         };
         Self { child, url, log }
+    }
+
+    /// Starts `program`, which reads its address from the environment, on a free port.
+    pub fn on_free_port(program: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
+        let mut child = Command::new(program)
+            .env("PORTCULLIS_LISTEN", free.to_string())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
+        let testbed = Self { child, url: format!("http://{free}/mcp"), log };
+        let started = Instant::now();
+        while TcpStream::connect(free).is_err() {
+            assert!(started.elapsed() < PATIENCE, "not listening:\n{}", testbed.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        testbed
     }
 
     /// The URL that the testbed printed.
@@ -244,15 +264,19 @@ pub struct StdioTestbed {
 }
 
 impl StdioTestbed {
-    /// Starts `program` on stdio.
+    /// Starts the testbed `program` on stdio.
     pub fn start(program: &str) -> Self {
-        let mut child = Command::new(program)
-            .args(["--transport", "stdio", "--log", "debug"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the testbed starts");
+        Self::spawn(Command::new(program).args(["--transport", "stdio", "--log", "debug"]))
+    }
+
+    /// Starts `program`, which reads its transport from the environment.
+    pub fn with_variables(program: &str, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(Command::new(program).envs(variables.iter().copied()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));

@@ -1,0 +1,8 @@
+use portcullis::prelude::*;
+
+#[tool]
+async fn search(#[arg(minimum = 1)] limit: u32) -> String {
+    limit.to_string()
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use portcullis::prelude::*;
+
+#[tool(scopes = "admin")]
+async fn delete() -> String {
+    String::new()
+}
+
+#[prompt(annotations(read_only))]
+async fn report() -> String {
+    String::new()
+}
+
+#[tool(annotations(readonly))]
+async fn read() -> String {
+    String::new()
+}
+
+fn main() {}

@@ -1,0 +1,68 @@
+//! Every option, constraint, parameter and result there is.
+
+use portcullis::prelude::*;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Filter {
+    words: Vec<String>,
+}
+
+struct Store;
+
+mod inner {
+    use portcullis::prelude::*;
+
+    /// Public, in another module.
+    #[tool]
+    pub async fn outside() -> () {}
+}
+
+/// Everything at once.
+#[tool(
+    name = "renamed",
+    title = "Renamed",
+    description = "Said here, not in the comment.",
+    tags("a", "b"),
+    auth = [require_scopes(["read"]), require_scopes(["write"])],
+    annotations(read_only, destructive, idempotent, open_world)
+)]
+async fn everything(
+    /// A comment
+    #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")] text: String,
+    #[arg(description = "A number", ge = -1, gt = -2, le = 10, lt = 11)] number: Option<i64>,
+    #[arg(min_items = 0, max_items = 3)] list: Vec<Filter>,
+    mut r#type: f64,
+    context: Context,
+    caller: Caller,
+    MaybeCaller(maybe): MaybeCaller,
+    store: State<Store>,
+) -> Result<Json<String>, ToolError> {
+    r#type += 1.0;
+    let _ = (number, context, caller, maybe, store, r#type);
+    Ok(Json(format!("{text} {}", list.first().map_or(0, |filter| filter.words.len()))))
+}
+
+#[tool]
+async fn spread(Args(filter): Args<Filter>) -> Vec<Content> {
+    filter.words.into_iter().map(Content::text).collect()
+}
+
+#[resource("note://{owner}/{id}", name = "note", mime_type = "text/markdown")]
+async fn note(owner: String, id: u32) -> String {
+    format!("{owner} {id}")
+}
+
+#[resource("blob://app")]
+async fn blob() -> Vec<u8> {
+    vec![1]
+}
+
+#[prompt(auth = require_scopes(["analyst"]))]
+async fn report(quarter: String, #[arg(ge = 1)] pages: Option<u8>) -> Vec<Message> {
+    vec![Message::user(quarter), Message::assistant(format!("{pages:?}"))]
+}
+
+fn main() {
+    let all = components![everything, spread, inner::outside, note, blob, report,];
+    Server::builder("everything").no_auth().state(Store).components(all).build().unwrap();
+}
