@@ -85,7 +85,7 @@ fn declaration(
     let about_struct = format!("Declares the {} `{ident}`.", kind.attribute());
     let returned = match &function.sig.output {
         ReturnType::Type(_, returned) => returned.span(),
-        _ => ident.span(),
+        ReturnType::Default => ident.span(),
     };
     let handler = quote_spanned! { returned =>
         .handler(|#call: ::portcullis::Call| async move {

@@ -29,19 +29,7 @@ use crate::expand::Kind;
 /// `pattern = "…"`, `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `min_items`,
 /// `max_items` (`= number`), `one_of("…", …)`, `default = value`.
 ///
-/// # Example
-///
-/// ```ignore
-/// /// Search for items by keyword.
-/// #[tool(annotations(read_only))]
-/// async fn search_items(
-///     /// Search query
-///     #[arg(min_length = 1)] query: String,
-///     /// How many at most
-///     #[arg(ge = 1, le = 100, default = 20)] limit: u32,
-///     items: State<Items>,
-/// ) -> Result<Json<Vec<Item>>, ToolError> { … }
-/// ```
+/// An example is in the documentation of the crate `portcullis`.
 #[proc_macro_attribute]
 pub fn tool(options: TokenStream, function: TokenStream) -> TokenStream {
     expand::component(Kind::Tool, options.into(), function.into()).into()

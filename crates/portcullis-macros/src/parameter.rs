@@ -24,7 +24,7 @@ impl Parameter {
     pub(crate) fn take(argument: &mut FnArg) -> Result<Self> {
         let argument = match argument {
             FnArg::Typed(argument) => argument,
-            other => {
+            other @ FnArg::Receiver(_) => {
                 return Err(syn::Error::new_spanned(
                     other,
                     "a component is a free function: it takes no `self`",

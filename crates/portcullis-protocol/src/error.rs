@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ::http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::ProtocolVersion;
@@ -100,18 +101,17 @@ impl RpcError {
     }
 
     /// The JSON-RPC error object, as `version` words it.
-    pub(crate) fn to_json(&self, version: Option<ProtocolVersion>) -> Value {
-        let mut error = json!({ "code": self.code(), "message": self.to_string() });
-        match self {
+    pub(crate) fn object(&self, version: Option<ProtocolVersion>) -> ErrorObject {
+        let before_stateless = version.is_some_and(|version| !version.is_stateless());
+        let (code, data) = match self {
             Self::ResourceNotFound { uri } => {
-                if version.is_some_and(|version| !version.is_stateless()) {
-                    error["code"] = json!(-32002);
-                }
-                error["data"] = json!({ "uri": echo(uri) });
+                let code = if before_stateless { -32002 } else { self.code() };
+                (code, Some(json!({ "uri": echo(uri) })))
             }
             Self::UnsupportedVersion { requested, supported } => {
                 let supported: Vec<&str> = supported.iter().map(|v| v.as_str()).collect();
-                error["data"] = json!({ "supported": supported, "requested": echo(requested) });
+                let data = json!({ "supported": supported, "requested": echo(requested) });
+                (self.code(), Some(data))
             }
             Self::Parse
             | Self::InvalidRequest(_)
@@ -121,10 +121,19 @@ impl RpcError {
             | Self::InvalidArguments(_)
             | Self::Internal(_)
             | Self::HeaderMismatch(_)
-            | Self::Busy => {}
-        }
-        error
+            | Self::Busy => (self.code(), None),
+        };
+        ErrorObject { code, message: self.to_string(), data }
     }
+}
+
+/// An error as JSON-RPC words it (JSON-RPC 2.0 §5.1).
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorObject {
+    pub(crate) code: i32,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Value>,
 }
 
 impl fmt::Display for RpcError {
@@ -162,7 +171,7 @@ mod tests {
     #[test]
     fn resource_not_found_has_the_code_of_its_version() {
         let error = RpcError::ResourceNotFound { uri: "x://y".into() };
-        let code = |version| error.to_json(Some(version))["code"].clone();
+        let code = |version| error.object(Some(version)).code;
         assert_eq!(code(ProtocolVersion::V2026_07_28), -32602);
         assert_eq!(code(ProtocolVersion::V2025_11_25), -32002);
     }

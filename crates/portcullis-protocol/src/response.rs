@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::envelope::RequestId;
+use crate::error::ErrorObject;
+use crate::identity::Implementation;
 use crate::{Identity, Outcome, ProtocolVersion, RpcError};
 
 /// What every answer to a broken writer is: bytes that need no writing.
@@ -35,15 +37,25 @@ pub(crate) fn initialized(
     version: ProtocolVersion,
     identity: &Identity,
 ) -> Vec<u8> {
-    let mut answer = json!({
-        "protocolVersion": version.as_str(),
-        "capabilities": capabilities(),
-        "serverInfo": identity.implementation,
-    });
-    if let Some(instructions) = &identity.instructions {
-        answer["instructions"] = json!(instructions);
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Initialized<'a> {
+        protocol_version: &'static str,
+        capabilities: Value,
+        server_info: &'a Implementation,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instructions: Option<&'a str>,
     }
-    result(id, &answer)
+
+    result(
+        id,
+        &Initialized {
+            protocol_version: version.as_str(),
+            capabilities: capabilities(),
+            server_info: &identity.implementation,
+            instructions: identity.instructions.as_deref(),
+        },
+    )
 }
 
 /// The answer to `server/discover`.
@@ -86,12 +98,12 @@ pub(crate) fn error(
     version: Option<ProtocolVersion>,
     error: &RpcError,
 ) -> Vec<u8> {
-    raw_error(id, error.to_json(version))
+    raw_error(id, error.object(version))
 }
 
 /// An error response for what was refused before the protocol.
 pub(crate) fn refused(code: u16, message: &str) -> Vec<u8> {
-    raw_error(None, json!({ "code": code, "message": message }))
+    raw_error(None, ErrorObject { code: code.into(), message: message.to_owned(), data: None })
 }
 
 /// Always all three kinds: which of them a caller finds anything in is not said here.
@@ -110,13 +122,13 @@ fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
     write(&Success { jsonrpc: "2.0", id, result })
 }
 
-fn raw_error(id: Option<&RequestId>, error: Value) -> Vec<u8> {
+fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
     #[derive(Serialize)]
     struct Failure<'a> {
         jsonrpc: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RequestId>,
-        error: Value,
+        error: ErrorObject,
     }
 
     write(&Failure { jsonrpc: "2.0", id, error })

@@ -1,7 +1,8 @@
 use std::fmt;
 
 /// Why a server was not built or could not run. Every message says what to do.
-#[derive(Debug)]
+///
+/// `Debug` is the same text, because that is what a `main` that returns it prints.
 #[non_exhaustive]
 pub enum Error {
     /// The server can never be served as it is described. All problems are listed at once.
@@ -25,6 +26,12 @@ impl fmt::Display for Error {
             Self::Environment(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -68,7 +68,54 @@ pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, ManualClock, Reference, Secret, SystemClock, Workspace,
     WorkspaceError,
 };
-pub use portcullis_macros::{prompt, resource, tool};
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// /// Financial report for a quarter.
+/// #[prompt(auth = require_scopes(["analyst"]))]
+/// async fn financial_report(#[arg(pattern = "^Q[1-4]$")] quarter: String) -> String {
+///     format!("Generate a financial report for {quarter}.")
+/// }
+/// ```
+pub use portcullis_macros::prompt;
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// /// A note of one's own.
+/// #[resource("note://{owner}/{id}", auth = require_scopes(["read"]))]
+/// async fn note(owner: String, id: u32, caller: Caller) -> Result<String, ToolError> {
+///     if caller.subject() != Some(&*owner) {
+///         return Err(ToolError::not_found());
+///     }
+///     Ok(format!("Note {id} of {owner}."))
+/// }
+/// ```
+pub use portcullis_macros::resource;
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// struct Items(Vec<&'static str>);
+///
+/// /// Search for items by keyword.
+/// #[tool(annotations(read_only))]
+/// async fn search_items(
+///     /// Search query
+///     #[arg(min_length = 1)] query: String,
+///     /// How many at most
+///     #[arg(ge = 1, le = 100, default = 20)] limit: usize,
+///     items: State<Items>,
+/// ) -> Result<Json<Vec<String>>, ToolError> {
+///     let found = items.0.iter().filter(|item| item.contains(&query)).take(limit);
+///     Ok(Json(found.map(|item| item.to_string()).collect()))
+/// }
+/// ```
+pub use portcullis_macros::tool;
 pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
 
 pub use self::access_table::{AccessRow, AccessTable};

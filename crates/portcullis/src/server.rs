@@ -54,7 +54,6 @@ pub struct Server {
 
 impl Server {
     /// Begins to describe the server called `name`. Then say `auth(…)` or `no_auth()`.
-    #[must_use]
     pub fn builder(name: &str) -> ServerBuilder<Undecided> {
         ServerBuilder::new(name)
     }

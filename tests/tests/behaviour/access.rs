@@ -87,12 +87,15 @@ fn alice_uses_everything() {
     assert_eq!(report["messages"][0]["content"]["text"], "Generate a financial report for Q1.");
 }
 
+/// The method and parameters that use something of a given name.
+type Use<'a> = &'a dyn Fn(&str) -> (&'static str, Value);
+
 /// What `token` gets for something hidden and for something that does not exist, with the
 /// names replaced.
 fn pair(
     testbed: &Testbed,
     token: Option<&str>,
-    use_of: &dyn Fn(&str) -> (&'static str, Value),
+    use_of: Use<'_>,
     hidden: &str,
     missing: &str,
 ) -> [String; 2] {
@@ -111,7 +114,7 @@ fn a01_what_bob_may_not_use_is_what_does_not_exist() {
         |name: &str| ("tools/call", json!({"name": name, "arguments": {"unknown": 5}}));
     let resource = |uri: &str| ("resources/read", json!({"uri": uri}));
     let prompt = |name: &str| ("prompts/get", json!({"name": name, "arguments": {}}));
-    let uses: [(&dyn Fn(&str) -> (&'static str, Value), &str, &str); 5] = [
+    let uses: [(Use<'_>, &str, &str); 5] = [
         (&tool, "delete_user", "delete_usex"),
         (&tool_with_bad_arguments, "delete_user", "delete_usex"),
         (&resource, "secret://keys", "secret://keyz"),

@@ -112,7 +112,7 @@ fn what_is_not_safe_does_not_start() {
 fn variables_come_from_the_env_file_and_flags_win() {
     use std::io::Write;
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    write!(file, "PORTCULLIS_PUBLIC_URL=https://from-file.example\n").unwrap();
+    writeln!(file, "PORTCULLIS_PUBLIC_URL=https://from-file.example").unwrap();
     let path = file.path().to_str().unwrap();
     assert_eq!(
         Testbed::start(&demo(), &["--env-file", path]).url(),

@@ -128,6 +128,7 @@ mod tests {
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that calls can say json!")]
     fn request(id: i64, method: &str, params: Value) -> String {
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
     }

@@ -1,0 +1,174 @@
+//! Real clients against the testbed. `./test` fetches them under `target/peers`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use portcullis_tests::driver::{Testbed, root, run};
+use serde_json::{Value, json};
+
+const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
+
+/// A client program: what it is called, and what starts it.
+fn clients() -> [(&'static str, Vec<PathBuf>); 3] {
+    let peers = root().join("target/peers");
+    [
+        (
+            "fastmcp",
+            vec![peers.join("python/bin/python"), root().join("tests/peers/python/client.py")],
+        ),
+        ("typescript", vec!["node".into(), peers.join("node/client.mjs")]),
+        ("rmcp", vec![peers.join("rmcp/bin/portcullis-peer-rmcp")]),
+    ]
+}
+
+fn explore(client: &[PathBuf], arguments: &[&str]) -> Value {
+    let mut command = Command::new(&client[0]);
+    command
+        .args(&client[1..])
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .env("FASTMCP_LOG_LEVEL", "ERROR");
+    let output =
+        run(&mut command).unwrap_or_else(|error| panic!("{error}\nis it there? ./test fetches it"));
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{command:?} printed {output:?}"))
+}
+
+fn names(value: &Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
+}
+
+const TOOLS: [&str; 10] = [
+    "constrained",
+    "delete_user",
+    "echo",
+    "fail_internal",
+    "fail_panic",
+    "fail_tool_error",
+    "get_profile",
+    "read_file",
+    "wait",
+    "whoami",
+];
+
+fn expect_everything(who: &str, seen: &Value) {
+    assert_eq!(names(&seen["tools"]), TOOLS, "{who}");
+    assert_eq!(names(&seen["resources"]), ["secret://config", "secret://keys"], "{who}");
+    assert_eq!(names(&seen["templates"]), ["item://{id}", "ledger://{id}"], "{who}");
+    assert_eq!(names(&seen["prompts"]), ["financial_report"], "{who}");
+    assert_eq!(seen["echo"], "hello", "{who}");
+    assert_eq!(seen["delete_user"]["ok"], "Deleted user u-404", "{who}");
+    assert!(
+        seen["secret_config"]["ok"].as_str().unwrap().contains("internal.db.example.com"),
+        "{who}"
+    );
+    assert!(seen["secret_keys"]["ok"].as_str().unwrap().contains("mail-relay"), "{who}");
+    assert_eq!(
+        (&seen["item"]["ok"], &seen["ledger"]["ok"]),
+        (&json!("item 1"), &json!("ledger 1")),
+        "{who}"
+    );
+    assert_eq!(seen["financial_report"]["ok"], "Generate a financial report for Q1.", "{who}");
+    assert!(
+        seen["fail_tool_error"]["error"].as_str().unwrap().contains("visible tool error"),
+        "{who}"
+    );
+}
+
+#[test]
+fn over_http_alice_uses_everything_through_every_client() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for (name, client) in clients() {
+        for protocol in ["2026-07-28", "auto"] {
+            let seen = explore(
+                &client,
+                &["--url", testbed.url(), "--token", "dev-token-alice", "--protocol", protocol],
+            );
+            let who = format!("{name} {protocol}");
+            assert_eq!(seen["protocol_version"], "2026-07-28", "{who}");
+            assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
+            expect_everything(&who, &seen);
+        }
+    }
+}
+
+#[test]
+fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for (name, client) in clients() {
+        let seen = explore(&client, &["--url", testbed.url(), "--token", "dev-token-bob"]);
+        let visible: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != "delete_user").collect();
+        assert_eq!(names(&seen["tools"]), visible, "{name}");
+        assert_eq!(names(&seen["resources"]), ["secret://config"], "{name}");
+        assert_eq!(names(&seen["templates"]), ["item://{id}"], "{name}");
+        assert_eq!(names(&seen["prompts"]), Vec::<&str>::new(), "{name}");
+        assert!(seen["get_profile"]["ok"].as_str().unwrap().contains("bob"), "{name}");
+        for hidden in ["delete_user", "secret_keys", "ledger", "financial_report"] {
+            assert!(seen[hidden].get("error").is_some(), "{name} {hidden}: {}", seen[hidden]);
+        }
+    }
+}
+
+#[test]
+fn over_stdio_every_client_sees_everything_and_is_nobody() {
+    for (name, client) in clients() {
+        for (protocol, version) in
+            [("2026-07-28", "2026-07-28"), ("auto", "2026-07-28"), ("legacy", "2025-11-25")]
+        {
+            let seen = explore(
+                &client,
+                &["--protocol", protocol, "--stdio", TESTBED, "--transport", "stdio"],
+            );
+            let who = format!("{name} {protocol}");
+            assert_eq!(seen["protocol_version"], version, "{who}");
+            assert_eq!(seen["whoami"]["authenticated"], false, "{who}");
+            expect_everything(&who, &seen);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_token_lets_no_client_in() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for (name, client) in clients() {
+        let mut command = Command::new(&client[0]);
+        command.args(&client[1..]).args(["--url", testbed.url(), "--token", "wrong"]);
+        assert!(run(&mut command).is_err(), "{name} was let in");
+    }
+}
+
+fn fastmcp(arguments: &[&str]) -> Value {
+    let mut command = Command::new(root().join("target/peers/python/bin/fastmcp"));
+    command.args(arguments).arg("--json").env("NO_COLOR", "1").env("FASTMCP_LOG_LEVEL", "ERROR");
+    let output = run(&mut command).unwrap();
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{command:?} printed {output:?}"))
+}
+
+#[test]
+fn the_fastmcp_command_lists_and_calls_over_http_and_stdio() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let (url, bob) = (testbed.url(), "dev-token-bob");
+    let listed = fastmcp(&["list", url, "--auth", bob, "--resources", "--prompts"]);
+    let text = listed.to_string();
+    assert!(text.contains("\"echo\"") && text.contains("secret://config"), "{text}");
+    assert!(!text.contains("delete_user") && !text.contains("secret://keys"), "{text}");
+    let said = fastmcp(&["call", url, "echo", "text=hello", "--auth", bob]);
+    assert!(said.to_string().contains("hello"), "{said}");
+    let config = fastmcp(&["call", url, "secret://config", "--auth", bob]);
+    assert!(config.to_string().contains("internal.db.example.com"), "{config}");
+    let prompt = fastmcp(&[
+        "call",
+        url,
+        "financial_report",
+        "quarter=Q1",
+        "--prompt",
+        "--auth",
+        "dev-token-alice",
+    ]);
+    assert!(prompt.to_string().contains("financial report for Q1"), "{prompt}");
+
+    let command = format!("{TESTBED} --transport stdio");
+    let listed = fastmcp(&["list", "--command", &command]);
+    assert!(listed.to_string().contains("delete_user"), "{listed}");
+    let whoami = fastmcp(&["call", "--command", &command, "--target", "whoami"]);
+    assert!(whoami.to_string().contains("authenticated"), "{whoami}");
+}
