@@ -24,7 +24,7 @@ pub struct Options {
     #[arg(long, default_value = "/mcp")]
     pub path: String,
 
-    /// The origin under which clients reach the server, such as https://mcp.example.com
+    /// The origin under which clients reach the server, such as `https://mcp.example.com`
     /// [default: the address that is listened on]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
