@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_auth::TokenVerifier;
 use portcullis_guard::{Clock, SystemClock};
-use portcullis_protocol::Limits;
+use portcullis_protocol::{Identity, Limits};
 use url::Url;
 
 use crate::catalogue::Catalogue;
@@ -13,7 +13,8 @@ use crate::component::{Component, Components, Declare};
 use crate::context::States;
 use crate::error::Error;
 use crate::route::Route;
-use crate::server::{Core, Server};
+use crate::server::Server;
+use crate::service::Core;
 
 /// Lists are answered in pages of this many entries, unless said otherwise.
 const PAGE_SIZE: usize = 1_000;
@@ -38,7 +39,7 @@ const PAGE_SIZE: usize = 1_000;
 /// ```
 #[must_use = "a server is built by .build()"]
 pub struct ServerBuilder<A> {
-    pub(crate) parts: Parts,
+    parts: Parts,
     auth: A,
 }
 
@@ -50,10 +51,10 @@ pub struct Undecided(());
 #[derive(Clone, Debug)]
 pub struct Decided(Option<Arc<dyn TokenVerifier>>);
 
-pub(crate) struct Parts {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) instructions: Option<String>,
+struct Parts {
+    name: String,
+    version: String,
+    instructions: Option<String>,
     public_url: Option<String>,
     path: String,
     hosts: Vec<String>,
@@ -209,8 +210,8 @@ impl ServerBuilder<Decided> {
     /// name, a default that its own rules refuse, a state that is missing, a check that
     /// requires nothing, a URL that is none.
     pub fn build(self) -> Result<Server, Error> {
-        let identity = self.identity();
         let Self { parts, auth: Decided(verifier) } = self;
+        let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
         let path = parts.path.trim_end_matches('/').to_owned();
         if !is_plain_path(&path) {

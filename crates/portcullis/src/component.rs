@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use portcullis_auth::{Check, IntoCheck};
 
-use crate::parameter::{Call, Parameters};
+use crate::argument::Argument;
+use crate::parameter::{Call, Parameter, Parameters};
 use crate::prompt::PromptResult;
 use crate::resource::ResourceResult;
 use crate::tool::ToolResult;
@@ -33,6 +34,78 @@ pub(crate) struct About {
     pub(crate) annotations: crate::tool::Annotations,
     pub(crate) output_schema: Option<serde_json::Map<String, serde_json::Value>>,
 }
+
+/// A component before its handler is known: what the three builders have in common.
+#[derive(Debug)]
+pub(crate) struct Declaration {
+    key: String,
+    pub(crate) about: About,
+    checks: Vec<Arc<dyn Check>>,
+    parameters: Parameters,
+}
+
+impl Declaration {
+    pub(crate) fn new(key: String) -> Self {
+        let (about, parameters) = (About::default(), Parameters::new());
+        Self { key, about, checks: Vec::new(), parameters }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn check(&mut self, check: impl IntoCheck) {
+        self.checks.push(check.into_check());
+    }
+
+    pub(crate) fn parameter<P: Parameter>(&mut self, argument: Argument) {
+        P::declare(&mut self.parameters, argument);
+    }
+
+    pub(crate) fn answered_by(self, kind: Kind, handler: Handler) -> Component {
+        let Self { key, about, checks, parameters } = self;
+        Component { kind, key, about, checks, parameters, handler }
+    }
+}
+
+/// The options that every builder has. Each wraps a [`Declaration`].
+macro_rules! common_options {
+    ($builder:ident) => {
+        impl $builder {
+            /// Says what it is for: models and people read it.
+            pub fn description(mut self, text: impl Into<String>) -> Self {
+                self.0.about.description = Some(text.into());
+                self
+            }
+
+            /// A name for people.
+            pub fn title(mut self, title: impl Into<String>) -> Self {
+                self.0.about.title = Some(title.into());
+                self
+            }
+
+            /// Adds a tag. Tags group components for the operator; clients do not see them.
+            pub fn tag(mut self, tag: impl Into<String>) -> Self {
+                self.0.about.tags.push(tag.into());
+                self
+            }
+
+            /// Adds a check. All checks of a component have to allow.
+            pub fn auth(mut self, check: impl $crate::IntoCheck) -> Self {
+                self.0.check(check);
+                self
+            }
+
+            /// Adds a parameter: an argument, or something that the server gives, of which
+            /// only the name of `argument` counts.
+            pub fn parameter<P: $crate::Parameter>(mut self, argument: $crate::Argument) -> Self {
+                self.0.parameter::<P>(argument);
+                self
+            }
+        }
+    };
+}
+pub(crate) use common_options;
 
 /// The kinds of components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +152,6 @@ where
         let answer = handler(call);
         Box::pin(async move { convert(answer.await) })
     })
-}
-
-impl Component {
-    pub(crate) fn add_check(checks: &mut Vec<Arc<dyn Check>>, check: impl IntoCheck) {
-        checks.push(check.into_check());
-    }
 }
 
 impl fmt::Debug for Component {

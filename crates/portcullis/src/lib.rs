@@ -55,6 +55,7 @@ mod resource;
 pub mod route;
 mod run;
 mod server;
+mod service;
 mod tool;
 mod tool_error;
 mod uri_template;

@@ -1,12 +1,9 @@
 use std::future::Future;
-use std::sync::Arc;
 
-use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::model::{PromptMessage, Role};
 
-use crate::argument::Argument;
-use crate::component::{About, Component, Handler, Kind, erase};
-use crate::parameter::{Call, Parameter, Parameters};
+use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::parameter::Call;
 use crate::tool_error::ToolError;
 
 /// A prompt, declared without a macro.
@@ -29,48 +26,14 @@ use crate::tool_error::ToolError;
 /// ```
 #[derive(Debug)]
 #[must_use = "a prompt is declared by its handler"]
-pub struct Prompt {
-    name: String,
-    about: About,
-    checks: Vec<Arc<dyn Check>>,
-    parameters: Parameters,
-}
+pub struct Prompt(Declaration);
+
+common_options!(Prompt);
 
 impl Prompt {
     /// A prompt called `name`.
     pub fn new(name: impl Into<String>) -> Self {
-        let (about, parameters) = (About::default(), Parameters::new());
-        Self { name: name.into(), about, checks: Vec::new(), parameters }
-    }
-
-    /// Says what the prompt is for.
-    pub fn description(mut self, text: impl Into<String>) -> Self {
-        self.about.description = Some(text.into());
-        self
-    }
-
-    /// A name for people.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.about.title = Some(title.into());
-        self
-    }
-
-    /// Adds a tag. Tags group components for the operator; clients do not see them.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.about.tags.push(tag.into());
-        self
-    }
-
-    /// Adds a check. All checks of a component have to allow.
-    pub fn auth(mut self, check: impl IntoCheck) -> Self {
-        Component::add_check(&mut self.checks, check);
-        self
-    }
-
-    /// Adds a parameter. For one that the server gives, only the name of `argument` counts.
-    pub fn parameter<P: Parameter>(mut self, argument: Argument) -> Self {
-        P::declare(&mut self.parameters, argument);
-        self
+        Self(Declaration::new(name.into()))
     }
 
     /// Declares the prompt: `handler` writes it.
@@ -79,14 +42,8 @@ impl Prompt {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoPromptResult + 'static> + Send + 'static,
     {
-        Component {
-            kind: Kind::Prompt,
-            key: self.name,
-            about: self.about,
-            checks: self.checks,
-            parameters: self.parameters,
-            handler: Handler::Prompt(erase(handler, IntoPromptResult::into_prompt_result)),
-        }
+        let handler = Handler::Prompt(erase(handler, IntoPromptResult::into_prompt_result));
+        self.0.answered_by(Kind::Prompt, handler)
     }
 }
 

@@ -1,14 +1,11 @@
 use std::future::Future;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_auth::{Check, IntoCheck};
 use serde::Serialize;
 
-use crate::argument::Argument;
-use crate::component::{About, Component, Handler, Kind, erase};
-use crate::parameter::{Call, Parameter, Parameters};
+use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::parameter::Call;
 use crate::tool::Json;
 use crate::tool_error::ToolError;
 use crate::uri_template::UriTemplate;
@@ -34,60 +31,26 @@ use crate::uri_template::UriTemplate;
 /// ```
 #[derive(Debug)]
 #[must_use = "a resource is declared by its handler"]
-pub struct Resource {
-    uri: String,
-    about: About,
-    checks: Vec<Arc<dyn Check>>,
-    parameters: Parameters,
-}
+pub struct Resource(Declaration);
+
+common_options!(Resource);
 
 impl Resource {
     /// A resource at `uri`, or a template if that has variables.
     pub fn new(uri: impl Into<String>) -> Self {
-        let (about, parameters) = (About::default(), Parameters::new());
-        Self { uri: uri.into(), about, checks: Vec::new(), parameters }
+        Self(Declaration::new(uri.into()))
     }
 
     /// The name that lists show. Default: the URI.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.about.name = Some(name.into());
-        self
-    }
-
-    /// Says what the resource is.
-    pub fn description(mut self, text: impl Into<String>) -> Self {
-        self.about.description = Some(text.into());
-        self
-    }
-
-    /// A name for people.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.about.title = Some(title.into());
+        self.0.about.name = Some(name.into());
         self
     }
 
     /// The media type of the content. Default: `text/plain`, `application/json` or
     /// `application/octet-stream`, by what the handler returns.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
-        self.about.mime_type = Some(mime_type.into());
-        self
-    }
-
-    /// Adds a tag. Tags group components for the operator; clients do not see them.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.about.tags.push(tag.into());
-        self
-    }
-
-    /// Adds a check. All checks of a component have to allow.
-    pub fn auth(mut self, check: impl IntoCheck) -> Self {
-        Component::add_check(&mut self.checks, check);
-        self
-    }
-
-    /// Adds a parameter: a variable of the template, or something that the server gives.
-    pub fn parameter<P: Parameter>(mut self, argument: Argument) -> Self {
-        P::declare(&mut self.parameters, argument);
+        self.0.about.mime_type = Some(mime_type.into());
         self
     }
 
@@ -97,15 +60,10 @@ impl Resource {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoResourceResult + 'static> + Send + 'static,
     {
-        let template = UriTemplate::is_template(&self.uri);
-        Component {
-            kind: if template { Kind::ResourceTemplate } else { Kind::Resource },
-            key: self.uri,
-            about: self.about,
-            checks: self.checks,
-            parameters: self.parameters,
-            handler: Handler::Resource(erase(handler, IntoResourceResult::into_resource_result)),
-        }
+        let template = UriTemplate::is_template(self.0.key());
+        let kind = if template { Kind::ResourceTemplate } else { Kind::Resource };
+        let handler = Handler::Resource(erase(handler, IntoResourceResult::into_resource_result));
+        self.0.answered_by(kind, handler)
     }
 }
 

@@ -12,7 +12,8 @@ use url::Url;
 
 use crate::builder;
 use crate::error::Error;
-use crate::server::{Core, Server};
+use crate::server::Server;
+use crate::service::Core;
 
 /// Where the server listens unless said otherwise: loopback, by address.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";

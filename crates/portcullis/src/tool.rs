@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::model::{
     AudioContent, CallToolResult, ContentBlock, ImageContent, TextContent,
 };
@@ -13,9 +12,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::argument::Argument;
-use crate::component::{About, Component, Handler, Kind, erase};
+use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
 use crate::context::Context;
-use crate::parameter::{Args, Call, Parameter, Parameters};
+use crate::parameter::{Args, Call, Parameter};
 use crate::tool_error::ToolError;
 
 /// A tool, declared without a macro.
@@ -58,53 +57,19 @@ use crate::tool_error::ToolError;
 /// ```
 #[derive(Debug)]
 #[must_use = "a tool is declared by its handler"]
-pub struct Tool {
-    name: String,
-    about: About,
-    checks: Vec<Arc<dyn Check>>,
-    parameters: Parameters,
-}
+pub struct Tool(Declaration);
+
+common_options!(Tool);
 
 impl Tool {
     /// A tool called `name`.
     pub fn new(name: impl Into<String>) -> Self {
-        let (about, parameters) = (About::default(), Parameters::new());
-        Self { name: name.into(), about, checks: Vec::new(), parameters }
-    }
-
-    /// Says what the tool does, for the model that chooses it.
-    pub fn description(mut self, text: impl Into<String>) -> Self {
-        self.about.description = Some(text.into());
-        self
-    }
-
-    /// A name for people.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.about.title = Some(title.into());
-        self
-    }
-
-    /// Adds a tag. Tags group components for the operator; clients do not see them.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.about.tags.push(tag.into());
-        self
-    }
-
-    /// Adds a check. All checks of a component have to allow.
-    pub fn auth(mut self, check: impl IntoCheck) -> Self {
-        Component::add_check(&mut self.checks, check);
-        self
+        Self(Declaration::new(name.into()))
     }
 
     /// Adds a hint for clients, such as "does not change anything".
     pub fn hint(mut self, hint: Hint) -> Self {
-        self.about.annotations.set(hint);
-        self
-    }
-
-    /// Adds a parameter. For one that the server gives, only the name of `argument` counts.
-    pub fn parameter<P: Parameter>(mut self, argument: Argument) -> Self {
-        P::declare(&mut self.parameters, argument);
+        self.0.about.annotations.set(hint);
         self
     }
 
@@ -123,15 +88,9 @@ impl Tool {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoToolResult + 'static> + Send + 'static,
     {
-        self.about.output_schema = <Fut::Output as IntoToolResult>::output_schema();
-        Component {
-            kind: Kind::Tool,
-            key: self.name,
-            about: self.about,
-            checks: self.checks,
-            parameters: self.parameters,
-            handler: Handler::Tool(erase(handler, IntoToolResult::into_tool_result)),
-        }
+        self.0.about.output_schema = <Fut::Output as IntoToolResult>::output_schema();
+        let handler = Handler::Tool(erase(handler, IntoToolResult::into_tool_result));
+        self.0.answered_by(Kind::Tool, handler)
     }
 }
 
