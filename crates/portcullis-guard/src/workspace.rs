@@ -238,8 +238,14 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test lays out files")]
     async fn p02_absolute_paths_are_refused_on_every_system() {
-        let Playground { root: _root, workspace } = playground();
+        let Playground { root, workspace } = playground();
+        // Here these are plain names of files that exist; elsewhere they lead outside.
+        for name in ["C:x", "..\\outside.txt", "~x"] {
+            fs::write(root.path().join("inside").join(name), "there").unwrap();
+            refused(&workspace, name).await;
+        }
         for path in [
             "/etc/passwd",
             "//etc/passwd",

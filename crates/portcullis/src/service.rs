@@ -226,3 +226,208 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_auth::{Answer, AuthContext, Check, Principal, Scopes, require_scopes};
+    use portcullis_protocol::{ProtocolVersion, Transport};
+
+    use super::*;
+    use crate::argument::Argument;
+    use crate::caller::Caller;
+    use crate::component::Components;
+    use crate::resource::Resource;
+    use crate::server::Server;
+    use crate::tool::Tool;
+    use crate::tool_error::ToolError;
+
+    fn core(components: Components, page_size: usize) -> Arc<Core> {
+        let server = Server::builder("test").no_auth().components(components).page_size(page_size);
+        server.limits(|limits| limits.handler = Duration::from_millis(50)).build().unwrap().core
+    }
+
+    fn over_http(scopes: Option<&[&str]>) -> Exchange {
+        let principal = scopes.map(|scopes| {
+            let scopes: Scopes = scopes.iter().copied().collect();
+            Arc::new(Principal::new("alice").with_scopes(scopes))
+        });
+        let version = ProtocolVersion::V2026_07_28;
+        Exchange { transport: Transport::Http, version, principal, client: None }
+    }
+
+    fn over_stdio() -> Exchange {
+        Exchange { transport: Transport::Stdio, ..over_http(None) }
+    }
+
+    fn plain(name: &str) -> crate::Component {
+        Tool::new(name).handler(|_call| async { "done" })
+    }
+
+    async fn tools(core: &Core, exchange: Exchange) -> Vec<String> {
+        let (mut names, mut cursor) = (Vec::new(), None);
+        loop {
+            let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
+            let Ok(Outcome::Tools(page)) = core.serve(operation, exchange.clone()).await else {
+                panic!("no page")
+            };
+            names.extend(page.entries.iter().map(|entry| {
+                let json: serde_json::Value =
+                    serde_json::from_str(entry.json(exchange.version).get()).unwrap();
+                json["name"].as_str().unwrap().to_owned()
+            }));
+            match page.next_cursor {
+                Some(next) => cursor = Some(next),
+                None => return names,
+            }
+        }
+    }
+
+    async fn call(core: &Core, name: &str, exchange: Exchange) -> Result<CallToolResult, RpcError> {
+        let operation = Operation::CallTool { name: name.into(), arguments: Arguments::new() };
+        core.serve(operation, exchange).await.map(|outcome| match outcome {
+            Outcome::ToolCalled(result) => result,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_takes_a_caller_does_not_exist_without_one_over_http() {
+        let whoami = Tool::new("whoami").parameter::<Caller>(Argument::new("caller")).handler(
+            |mut call: Call| async move {
+                let caller: Caller = call.take("caller")?;
+                Ok::<_, ToolError>(caller.authenticated().to_string())
+            },
+        );
+        let core = core(Components::new().with(whoami), 10);
+        assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
+        assert!(call(&core, "whoami", over_http(None)).await.is_err());
+        assert!(call(&core, "whoami", over_http(Some(&[]))).await.is_ok());
+        assert!(call(&core, "whoami", over_stdio()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn pages_hold_what_is_visible_and_nothing_marks_what_is_not() {
+        let hidden = |name: &str| {
+            Tool::new(name).auth(require_scopes(["admin"])).handler(|_call| async { "done" })
+        };
+        let components =
+            Components::new().with(plain("a")).with(hidden("b")).with(plain("c")).with(hidden("d"));
+        let core = core(components, 1);
+        assert_eq!(tools(&core, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
+        assert_eq!(tools(&core, over_http(None)).await, ["a", "c"]);
+        let cursor = Some(URL_SAFE_NO_PAD.encode("a").into());
+        let page = core.serve(Operation::ListTools { cursor }, over_http(None)).await;
+        let Ok(Outcome::Tools(page)) = page else { panic!("no page") };
+        assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
+    }
+
+    #[derive(Debug)]
+    enum Odd {
+        Pending(bool),
+        Panics,
+        PanicsLater,
+    }
+
+    impl Check for Odd {
+        fn check<'a>(&'a self, _: AuthContext<'a>) -> Answer<'a, Decision> {
+            match self {
+                Self::Pending(allow) => Answer::pending(async move {
+                    tokio::task::yield_now().await;
+                    if *allow { Decision::Allow } else { Decision::deny("no") }
+                }),
+                Self::Panics => panic!("secret-check-detail"),
+                Self::PanicsLater => Answer::pending(async { panic!("secret-check-detail") }),
+            }
+        }
+
+        fn requirement(&self) -> String {
+            format!("{self:?}")
+        }
+    }
+
+    #[tokio::test]
+    async fn a07_h14_checks_are_waited_for_and_a_panic_is_a_denial() {
+        let with = |check: Odd| {
+            let name = format!("{check:?}").replace(['(', ')'], "_");
+            Tool::new(name).auth(check).handler(|_call| async { "done" })
+        };
+        let components = Components::new()
+            .with(with(Odd::Pending(true)))
+            .with(with(Odd::Pending(false)))
+            .with(with(Odd::Panics))
+            .with(with(Odd::PanicsLater));
+        let core = core(components, 10);
+        assert_eq!(tools(&core, over_http(None)).await, ["Pending_true_"]);
+        let denied = call(&core, "Panics", over_http(None)).await.unwrap_err();
+        assert!(!denied.to_string().contains("secret-check-detail"));
+        assert_eq!(tools(&core, over_stdio()).await.len(), 4, "checks are skipped over stdio");
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_takes_too_long_is_stopped_and_says_so() {
+        let slow = Tool::new("slow").handler(|_call| std::future::pending::<String>());
+        let core = core(Components::new().with(slow), 10);
+        let result = call(&core, "slow", over_http(None)).await.unwrap();
+        assert_eq!(result.is_error, Some(true));
+        let json = serde_json::to_value(&result.content).unwrap();
+        assert_eq!(json[0]["text"], "It took too long, and was stopped.");
+    }
+
+    #[tokio::test]
+    async fn a_hidden_resource_leaves_its_uri_to_the_next_template() {
+        let read = |text: &'static str| move |_call: Call| async move { text };
+        let hidden = Resource::new("item://1").auth(require_scopes(["admin"])).handler(read("one"));
+        let template = Resource::new("item://{id}")
+            .parameter::<String>(Argument::new("id"))
+            .handler(read("any"));
+        let core = core(Components::new().with(hidden).with(template), 10);
+        let text = async |exchange: Exchange| {
+            let operation = Operation::ReadResource { uri: "item://1".into() };
+            match core.serve(operation, exchange).await {
+                Ok(Outcome::ResourceRead(result)) => {
+                    let json = serde_json::to_value(&result.contents).unwrap();
+                    json[0]["text"].as_str().unwrap().to_owned()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(text(over_http(None)).await, "any");
+        assert_eq!(text(over_http(Some(&["admin"]))).await, "one");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_does_not_build() {
+        let template = Resource::new("item://{id}").handler(|_call| async { "x" });
+        let components = Components::new()
+            .with(plain("a"))
+            .with(plain("a"))
+            .with(plain("not a name"))
+            .with(template)
+            .with(
+                Tool::new("empty")
+                    .auth(require_scopes(Vec::<&str>::new()))
+                    .handler(|_call| async {}),
+            )
+            .with(
+                Tool::new("state")
+                    .parameter::<crate::State<u8>>(Argument::new("s"))
+                    .handler(|_call| async {}),
+            );
+        let error =
+            Server::builder(" ").no_auth().components(components).path("x").build().unwrap_err();
+        let text = error.to_string();
+        for problem in [
+            "there are two of this name",
+            "a name is 1 to 128",
+            "`{id}` needs a parameter",
+            "requires nothing",
+            "State<u8>",
+            "the server needs a name",
+            "begins with `/`",
+        ] {
+            assert!(text.contains(problem), "{problem}: {text}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The demo's own components and its command line.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use portcullis_tests::driver::{Testbed, root, run};
 use serde_json::{Value, json};
@@ -8,10 +10,16 @@ use serde_json::{Value, json};
 use crate::{ALICE, BOB, TESTBED};
 
 /// The demo, beside the testbed in the target directory.
-fn demo() -> String {
-    let path = std::path::Path::new(TESTBED).with_file_name("portcullis-demo");
-    assert!(path.exists(), "build it first: cargo build -p portcullis-demo");
-    path.to_str().unwrap().to_owned()
+fn demo() -> &'static str {
+    static DEMO: LazyLock<String> = LazyLock::new(|| {
+        let path = Path::new(TESTBED).with_file_name("portcullis-demo");
+        run(Command::new(env!("CARGO"))
+            .args(["build", "-p", "portcullis-demo"])
+            .current_dir(root()))
+        .unwrap();
+        path.to_str().unwrap().to_owned()
+    });
+    &DEMO
 }
 
 fn text(result: &Value) -> &str {
@@ -20,7 +28,7 @@ fn text(result: &Value) -> &str {
 
 #[test]
 fn the_printed_curl_line_lists_what_that_token_may_use() {
-    let server = Testbed::start(&demo(), &[]);
+    let server = Testbed::start(demo(), &[]);
     server.wait_for_log("curl ");
     let log = server.log();
     let line = log.lines().find(|line| line.starts_with("curl ")).unwrap();
@@ -40,7 +48,7 @@ fn the_printed_curl_line_lists_what_that_token_may_use() {
 fn its_tools_work_on_its_database() {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().to_str().unwrap();
-    let server = Testbed::start(&demo(), &["--state-dir", folder]);
+    let server = Testbed::start(demo(), &["--state-dir", folder]);
     let profile = server.call(BOB, "get_profile", json!({}))["structuredContent"].take();
     assert_eq!(profile, json!({"user": "Bob", "role": "member"}));
     let found =
@@ -74,7 +82,7 @@ fn its_tools_work_on_its_database() {
     assert!(read(ALICE, "secret://keys").body.contains("mail-relay"));
     drop(server);
 
-    let again = Testbed::start(&demo(), &["--state-dir", folder]);
+    let again = Testbed::start(demo(), &["--state-dir", folder]);
     assert_eq!(
         text(&again.call(ALICE, "delete_user", json!({"user_id": "carol"}))),
         "There is no such user."
@@ -115,11 +123,11 @@ fn variables_come_from_the_env_file_and_flags_win() {
     writeln!(file, "PORTCULLIS_PUBLIC_URL=https://from-file.example").unwrap();
     let path = file.path().to_str().unwrap();
     assert_eq!(
-        Testbed::start(&demo(), &["--env-file", path]).url(),
+        Testbed::start(demo(), &["--env-file", path]).url(),
         "https://from-file.example/mcp"
     );
     let flag = ["--env-file", path, "--public-url", "https://from-flag.example"];
-    assert_eq!(Testbed::start(&demo(), &flag).url(), "https://from-flag.example/mcp");
+    assert_eq!(Testbed::start(demo(), &flag).url(), "https://from-flag.example/mcp");
 }
 
 #[test]

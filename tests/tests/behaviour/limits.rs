@@ -38,6 +38,14 @@ fn n19_a_body_over_4_mib_is_refused_however_it_is_declared() {
     let head = ["Authorization: Bearer dev-token-alice", "Content-Type: application/json"];
     let declared = testbed.request("POST /mcp", &head, &vec![b' '; 5 * 1024 * 1024]);
     assert_eq!((declared.status, declared.code()), (413, 413));
+    let unsent = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\n{}\r\nContent-Length: 5242880\r\n\r\n",
+        testbed.authority(),
+        head.join("\r\n")
+    );
+    let started = Instant::now();
+    assert_eq!(testbed.send(unsent.as_bytes()).status, 413);
+    assert!(started.elapsed() < Duration::from_secs(5), "the body was waited for");
 
     let mut chunked = format!(
         "POST /mcp HTTP/1.1\r\nHost: {}\r\n{}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",

@@ -100,7 +100,10 @@ mod tests {
 
         async fn serve(&self, operation: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
             match operation {
-                Operation::CallTool { name, .. } if name == "never" => std::future::pending().await,
+                Operation::CallTool { name, .. } if name == "slow" => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    Ok(Outcome::Tools(Page::default()))
+                }
                 Operation::CallTool { name, .. } => {
                     Ok(Outcome::ToolCalled(CallToolResult::success(vec![ContentBlock::text(name)])))
                 }
@@ -117,7 +120,7 @@ mod tests {
         let service = Arc::new(Echo(Identity::new("echo", "1", None)));
         let limits = Limits {
             body_bytes: 2_000,
-            drain: std::time::Duration::from_millis(50),
+            drain: std::time::Duration::from_secs(5),
             ..Limits::default()
         };
         let input = io::Cursor::new(lines.join("\n").into_bytes());
@@ -219,9 +222,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_in_flight_is_not_started_twice_and_can_be_cancelled() {
-        let never = request(7, "tools/call", json!({"name": "never"}));
+        let slow = request(7, "tools/call", json!({"name": "slow"}));
         let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}).to_string();
-        let answers = talk(&[&initialize("2025-11-25"), &never, &never, &cancel]).await;
+        let answers = talk(&[&initialize("2025-11-25"), &slow, &slow, &cancel]).await;
         assert_eq!(answers.len(), 2, "nothing is sent for a cancelled request: {answers:?}");
         assert_eq!(answers[1]["error"]["code"], -32600);
     }
