@@ -173,6 +173,15 @@ impl Testbed {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
+        // Asked to stop, it removes its temporary folder.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            terminate(self.child.id());
+        }
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < Duration::from_secs(2)
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

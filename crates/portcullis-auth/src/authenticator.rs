@@ -64,7 +64,7 @@ impl Authenticator {
                     reason = error.reason(),
                     "request refused: 503, the token verifier is unavailable"
                 );
-                return Refusal { status: StatusCode::SERVICE_UNAVAILABLE, challenge: None };
+                return Refusal::unavailable();
             }
             tracing::info!(reason = error.reason(), "request refused: 401");
             self.invalid_token()
@@ -110,6 +110,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the token is good cannot be told at the moment.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, challenge: None }
+    }
+
     /// The text for the caller: one for each status, whatever the cause.
     #[must_use]
     pub fn message(&self) -> &'static str {

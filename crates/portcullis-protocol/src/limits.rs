@@ -24,6 +24,8 @@ pub struct Limits {
     pub header_read: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,
+    /// How long a token verifier, or one access check, may take: 10 s. Then it is a no.
+    pub decision: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler: Duration,
     /// Connections at once: 1,024. One more gets a 503 and is closed.
@@ -41,6 +43,7 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             header_read: Duration::from_secs(10),
             body_read: Duration::from_secs(30),
+            decision: Duration::from_secs(10),
             handler: Duration::from_secs(60),
             connections: 1_024,
             concurrent_requests: 512,

@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use portcullis_auth::{AuthContext, Decision};
@@ -14,8 +15,8 @@ use crate::catalogue::Entry;
 /// 1. Over stdio: yes. There is no token; the peer is the user who started the process.
 /// 2. A component whose function asks for a `Caller` needs a principal.
 /// 3. Every check of the component allows. The first that does not ends it; one that
-///    panics denies.
-pub(crate) async fn decide(entry: &Entry, exchange: &Exchange) -> Decision {
+///    panics or takes longer than `limit` denies.
+pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, limit: Duration) -> Decision {
     if exchange.transport == Transport::Stdio {
         return Decision::Allow;
     }
@@ -25,10 +26,11 @@ pub(crate) async fn decide(entry: &Entry, exchange: &Exchange) -> Decision {
     let context = AuthContext::new(exchange.principal.as_deref(), &entry.key);
     for check in &entry.checks {
         let answer = AssertUnwindSafe(async { check.check(context).await }).catch_unwind();
-        match answer.await {
-            Ok(Decision::Allow) => {}
-            Ok(denied @ Decision::Deny(_)) => return denied,
-            Err(panic) => {
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(Decision::Allow)) => {}
+            Ok(Ok(denied @ Decision::Deny(_))) => return denied,
+            Err(_) => return Decision::deny("the check took too long"),
+            Ok(Err(panic)) => {
                 return Decision::deny(format!("the check panicked: {}", panic_text(&*panic)));
             }
         }
@@ -37,8 +39,8 @@ pub(crate) async fn decide(entry: &Entry, exchange: &Exchange) -> Decision {
 }
 
 /// As [`decide`], for a use: what is denied is logged, and is then as if it did not exist.
-pub(crate) async fn admits(entry: &Entry, exchange: &Exchange) -> bool {
-    match decide(entry, exchange).await {
+pub(crate) async fn admits(entry: &Entry, exchange: &Exchange, limit: Duration) -> bool {
+    match decide(entry, exchange, limit).await {
         Decision::Allow => true,
         Decision::Deny(denial) => {
             let subject = exchange.principal.as_deref().map(portcullis_auth::Principal::subject);

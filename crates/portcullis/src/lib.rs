@@ -166,3 +166,8 @@ macro_rules! components {
         $crate::Components::new()$(.with($($segment)::+ {}))*
     };
 }
+
+/// The README's program is compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

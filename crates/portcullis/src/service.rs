@@ -87,7 +87,7 @@ impl Core {
                     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|key| String::from_utf8(key).ok());
                 let (entry, rest) =
                     key.and_then(|key| section.split_after(&key)).ok_or_else(invalid)?;
-                if !admits(entry, exchange).await {
+                if !self.admits(entry, exchange).await {
                     return Err(invalid());
                 }
                 rest
@@ -96,7 +96,7 @@ impl Core {
         let mut page = Page::default();
         let mut last = None;
         for entry in rest {
-            if decide(entry, exchange).await != Decision::Allow {
+            if decide(entry, exchange, self.limits.decision).await != Decision::Allow {
                 continue;
             }
             if page.entries.len() == self.page_size {
@@ -109,6 +109,10 @@ impl Core {
         Ok(page)
     }
 
+    async fn admits(&self, entry: &Entry, exchange: &Exchange) -> bool {
+        admits(entry, exchange, self.limits.decision).await
+    }
+
     async fn call_tool(
         &self,
         name: &str,
@@ -117,7 +121,7 @@ impl Core {
     ) -> Result<Outcome, RpcError> {
         let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
         let entry = self.catalogue.tools.find(name).ok_or_else(unknown)?;
-        if !admits(entry, &exchange).await {
+        if !self.admits(entry, &exchange).await {
             return Err(unknown());
         }
         let Handler::Tool(handler) = &entry.handler else { return Err(unknown()) };
@@ -159,14 +163,14 @@ impl Core {
 
     async fn find_resource(&self, uri: &str, exchange: &Exchange) -> Option<(&Entry, Values)> {
         if let Some(entry) = self.catalogue.resources.find(uri)
-            && admits(entry, exchange).await
+            && self.admits(entry, exchange).await
         {
             return Some((entry, Values::new()));
         }
         for entry in &self.catalogue.templates.entries {
             let matched = entry.template.as_ref().and_then(|template| template.matches(uri));
             if let Some(arguments) = matched
-                && admits(entry, exchange).await
+                && self.admits(entry, exchange).await
             {
                 return Some((entry, arguments));
             }
@@ -182,7 +186,7 @@ impl Core {
     ) -> Result<Outcome, RpcError> {
         let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
         let entry = self.catalogue.prompts.find(name).ok_or_else(unknown)?;
-        if !admits(entry, &exchange).await {
+        if !self.admits(entry, &exchange).await {
             return Err(unknown());
         }
         let Handler::Prompt(handler) = &entry.handler else { return Err(unknown()) };
@@ -245,7 +249,14 @@ mod tests {
 
     fn core(components: Components, page_size: usize) -> Arc<Core> {
         let server = Server::builder("test").no_auth().components(components).page_size(page_size);
-        server.limits(|limits| limits.handler = Duration::from_millis(50)).build().unwrap().core
+        server
+            .limits(|limits| {
+                limits.handler = Duration::from_millis(50);
+                limits.decision = Duration::from_millis(50);
+            })
+            .build()
+            .unwrap()
+            .core
     }
 
     fn over_http(scopes: Option<&[&str]>) -> Exchange {
@@ -328,6 +339,7 @@ mod tests {
         Pending(bool),
         Panics,
         PanicsLater,
+        NeverEnds,
     }
 
     impl Check for Odd {
@@ -338,6 +350,7 @@ mod tests {
                     if *allow { Decision::Allow } else { Decision::deny("no") }
                 }),
                 Self::Panics => panic!("secret-check-detail"),
+                Self::NeverEnds => Answer::pending(std::future::pending()),
                 Self::PanicsLater => Answer::pending(async { panic!("secret-check-detail") }),
             }
         }
@@ -357,12 +370,13 @@ mod tests {
             .with(with(Odd::Pending(true)))
             .with(with(Odd::Pending(false)))
             .with(with(Odd::Panics))
-            .with(with(Odd::PanicsLater));
+            .with(with(Odd::PanicsLater))
+            .with(with(Odd::NeverEnds));
         let core = core(components, 10);
         assert_eq!(tools(&core, over_http(None)).await, ["Pending_true_"]);
         let denied = call(&core, "Panics", over_http(None)).await.unwrap_err();
         assert!(!denied.to_string().contains("secret-check-detail"));
-        assert_eq!(tools(&core, over_stdio()).await.len(), 4, "checks are skipped over stdio");
+        assert_eq!(tools(&core, over_stdio()).await.len(), 5, "checks are skipped over stdio");
     }
 
     #[tokio::test]

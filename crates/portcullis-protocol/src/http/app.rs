@@ -122,3 +122,119 @@ impl<S> fmt::Debug for App<S> {
         f.debug_struct("App").field("path", &self.path).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::{AUTHORIZATION, HOST};
+    use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
+    use portcullis_guard::SystemClock;
+
+    use super::*;
+    use crate::{Exchange, Identity, Operation, Outcome, RpcError};
+
+    #[derive(Debug)]
+    enum Broken {
+        Panics,
+        PanicsLater,
+        NeverEnds,
+    }
+
+    impl TokenVerifier for Broken {
+        fn verify<'a>(
+            &'a self,
+            _: &'a BearerToken,
+        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+            match self {
+                Self::Panics => panic!("broken"),
+                Self::PanicsLater => Answer::pending(async { panic!("broken later") }),
+                Self::NeverEnds => Answer::pending(std::future::pending()),
+            }
+        }
+    }
+
+    struct Nothing(Identity);
+
+    impl Service for Nothing {
+        fn identity(&self) -> &Identity {
+            &self.0
+        }
+
+        async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+            Err(RpcError::Busy)
+        }
+    }
+
+    fn app(verifier: Option<Broken>, routes: Router) -> App<Nothing> {
+        let clock = Arc::new(SystemClock);
+        let authenticator =
+            verifier.map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock));
+        let limits = Limits {
+            decision: Duration::from_millis(20),
+            handler: Duration::from_millis(20),
+            body_read: Duration::from_millis(20),
+            concurrent_requests: 1,
+            ..Limits::default()
+        };
+        let front = Front::new(Vec::new(), super::super::Origins::default(), true);
+        let path = "/mcp".to_owned();
+        let config = AppConfig { path, front, authenticator, metadata: None, limits, routes };
+        App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
+    }
+
+    fn request(path: &str, body: Body) -> Request<Body> {
+        let request =
+            Request::post(path).header(HOST, "localhost").header(AUTHORIZATION, "Bearer x");
+        request.header("content-type", "application/json").body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn h13_a_verifier_that_breaks_lets_nobody_in() {
+        for broken in [Broken::Panics, Broken::PanicsLater, Broken::NeverEnds] {
+            let app = app(Some(broken), Router::new());
+            let response = app.answer(request("/mcp", Body::from("{}"))).await;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(response.headers().contains_key("retry-after"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let endless =
+            Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let response = app(None, Router::new()).answer(request("/mcp", endless)).await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn routes_that_panic_or_never_end_are_answered_for() {
+        let routes = Router::new()
+            .route("/panics", axum::routing::post(async || -> String { panic!("hunter2") }))
+            .route("/never", axum::routing::post(std::future::pending::<String>));
+        let app = app(None, routes);
+        for (path, status) in [("/panics", 500), ("/never", 504), ("/missing", 404)] {
+            let response = app.answer(request(path, Body::empty())).await;
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.headers()["content-type"], "application/json");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_too_many_is_told_when_to_come_back() {
+        let app = Arc::new(app(
+            None,
+            Router::new().route("/never", axum::routing::post(std::future::pending::<String>)),
+        ));
+        let first = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.answer(request("/never", Body::empty())).await }
+        });
+        tokio::task::yield_now().await;
+        let response = app.answer(request("/mcp", Body::empty())).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(first.await.unwrap().status(), 504);
+        assert_eq!(app.answer(request("/missing", Body::empty())).await.status(), 404);
+    }
+}

@@ -1,8 +1,11 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use portcullis_auth::{Authenticator, Principal};
 
@@ -27,9 +30,7 @@ pub(super) async fn answer<S: Service>(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let principal = match authenticator {
-        Some(authenticator) => {
-            Some(authenticator.authenticate(&head.headers, head.uri.query()).await?)
-        }
+        Some(authenticator) => Some(authenticate(authenticator, limits, &head).await?),
         None => None,
     };
     if head.method != Method::POST {
@@ -39,6 +40,27 @@ pub(super) async fn answer<S: Service>(
     media::check_accept(&head.headers)?;
     let body = body::read(&head.headers, body, limits.body_bytes, limits.body_read).await?;
     Ok(exchange(service, principal, &head.headers, &body).await)
+}
+
+/// Asks the authenticator. A verifier that panics or takes too long lets nobody in.
+async fn authenticate(
+    authenticator: &Authenticator,
+    limits: &Limits,
+    head: &Parts,
+) -> Result<Arc<Principal>, Refusal> {
+    let answer = authenticator.authenticate(&head.headers, head.uri.query());
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    match tokio::time::timeout(limits.decision, answer).await {
+        Ok(Ok(answer)) => answer.map_err(Refusal::from),
+        Ok(Err(_)) => {
+            tracing::error!("request refused: 503, the token verifier panicked");
+            Err(portcullis_auth::Refusal::unavailable().into())
+        }
+        Err(_) => {
+            tracing::error!("request refused: 503, the token verifier took too long");
+            Err(portcullis_auth::Refusal::unavailable().into())
+        }
+    }
 }
 
 async fn exchange<S: Service>(
