@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::{Decided, Environment, Error, RunOptions, ServerBuilder, Undecided};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::options::{AuthOption, Options, TransportOption};
 
@@ -15,8 +16,13 @@ use crate::options::{AuthOption, Options, TransportOption};
 ///
 /// When `--log` is no filter.
 pub fn start_log(options: &Options) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&options.log)
-        .map_err(|error| Error::Refused(format!("--log {:?}: {error}", options.log)))?;
+    let refused = |reason: &str| Error::Refused(format!("--log {:?}: {reason}", options.log));
+    // A bare word would be taken for a module's name, and silence everything else.
+    let word = options.log.bytes().all(|b| b.is_ascii_alphabetic());
+    if word && options.log.parse::<LevelFilter>().is_err() {
+        return Err(refused("the levels are error, warn, info, debug, trace and off"));
+    }
+    let filter = EnvFilter::try_new(&options.log).map_err(|error| refused(&error.to_string()))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

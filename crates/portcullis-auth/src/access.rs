@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::scopes::is_scope_token;
-use crate::{Answer, Principal, Scopes};
+use crate::{Answer, IntoScopes, Principal, Scopes};
 
 /// Yes, or no with a reason. Never a truthy value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,8 @@ impl<'a> AuthContext<'a> {
 /// # Example
 ///
 /// ```
-/// use portcullis_auth::{Answer, AuthContext, Check, Decision, Principal};
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::{Answer, AuthContext, Check, Decision, Principal};
 ///
 /// #[derive(Debug)]
 /// struct Premium;
@@ -129,9 +130,19 @@ impl<C: Check> IntoCheck for C {
 ///
 /// Accepts: a principal whose token grants all of them. Refuses: every other one, and
 /// calls without a principal. An empty list does not build: it would mean nothing.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::require_scopes;
+///
+/// let one = require_scopes("read");
+/// let both = require_scopes(["admin", "write"]);
+/// ```
 #[must_use]
-pub fn require_scopes<S: Into<Arc<str>>>(scopes: impl IntoIterator<Item = S>) -> RequireScopes {
-    RequireScopes(scopes.into_iter().collect())
+pub fn require_scopes(scopes: impl IntoScopes) -> RequireScopes {
+    RequireScopes(scopes.into_scopes())
 }
 
 /// See [`require_scopes`].
@@ -176,7 +187,7 @@ mod tests {
     async fn decide(granted: &[&str], required: &[&str]) -> Decision {
         let scopes = granted.iter().copied().collect();
         let principal = Principal::new("alice").with_scopes(scopes);
-        let check = require_scopes(required.iter().copied());
+        let check = require_scopes(required.to_vec());
         check.check(AuthContext::new(Some(&principal), "tool")).await
     }
 

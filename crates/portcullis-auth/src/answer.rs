@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 /// # Example
 ///
 /// ```
-/// use portcullis_auth::Answer;
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::Answer;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// assert_eq!(Answer::ready(1).await, 1);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use portcullis_guard::digest;
 use serde_json::Value;
 
-use crate::{Answer, BearerToken, Claims, Principal, Scopes, TokenVerifier, VerifyError};
+use crate::{
+    Answer, BearerToken, Claims, IntoScopes, Principal, Scopes, TokenVerifier, VerifyError,
+};
 
 /// Accepts a fixed list of tokens, for development and tests.
 ///
@@ -17,7 +19,8 @@ use crate::{Answer, BearerToken, Claims, Principal, Scopes, TokenVerifier, Verif
 /// # Example
 ///
 /// ```
-/// use portcullis_auth::danger::{StaticTokenVerifier, user};
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::danger::{StaticTokenVerifier, user};
 ///
 /// let verifier = StaticTokenVerifier::new()
 ///     .token("dev-token-alice", user("alice").scopes(["read", "write", "admin"]))
@@ -47,11 +50,8 @@ impl StaticTokenVerifier {
 
     /// Sets the scopes without which no request is served.
     #[must_use]
-    pub fn required_scopes<S: Into<Arc<str>>>(
-        mut self,
-        scopes: impl IntoIterator<Item = S>,
-    ) -> Self {
-        self.required = scopes.into_iter().collect();
+    pub fn required_scopes(mut self, scopes: impl IntoScopes) -> Self {
+        self.required = scopes.into_scopes();
         self
     }
 }
@@ -99,8 +99,8 @@ pub fn user(subject: &str) -> User {
 impl User {
     /// Grants `scopes`.
     #[must_use]
-    pub fn scopes<S: Into<Arc<str>>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
-        Self(self.0.with_scopes(scopes.into_iter().collect()))
+    pub fn scopes(self, scopes: impl IntoScopes) -> Self {
+        Self(self.0.with_scopes(scopes.into_scopes()))
     }
 
     /// Sets the OAuth client.

@@ -21,5 +21,5 @@ pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub use metadata::ProtectedResourceMetadata;
 pub use principal::{Claims, Principal};
-pub use scopes::Scopes;
+pub use scopes::{IntoScopes, Scopes};
 pub use verifier::{TokenVerifier, VerifyError};

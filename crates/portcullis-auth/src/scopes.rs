@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// # Example
 ///
 /// ```
-/// use portcullis_auth::Scopes;
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::Scopes;
 ///
 /// let granted = Scopes::from_iter(["read", "write"]);
 /// assert!(granted.contains("read"));
@@ -41,6 +42,41 @@ impl Scopes {
     #[must_use]
     pub fn missing(&self, required: &Self) -> Self {
         Self(required.0.iter().filter(|scope| !self.contains(scope)).cloned().collect())
+    }
+}
+
+/// One scope, or several: what `require_scopes` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are no scopes",
+    label = "not scopes",
+    note = "write one, `\"read\"`, or several, `[\"read\", \"write\"]`"
+)]
+pub trait IntoScopes {
+    /// The scopes.
+    fn into_scopes(self) -> Scopes;
+}
+
+impl IntoScopes for Scopes {
+    fn into_scopes(self) -> Scopes {
+        self
+    }
+}
+
+impl IntoScopes for &str {
+    fn into_scopes(self) -> Scopes {
+        Scopes::from_iter([self])
+    }
+}
+
+impl<S: Into<Arc<str>>, const N: usize> IntoScopes for [S; N] {
+    fn into_scopes(self) -> Scopes {
+        self.into_iter().collect()
+    }
+}
+
+impl<S: Into<Arc<str>>> IntoScopes for Vec<S> {
+    fn into_scopes(self) -> Scopes {
+        self.into_iter().collect()
     }
 }
 

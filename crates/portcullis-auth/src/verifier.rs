@@ -12,11 +12,12 @@ use crate::{Answer, BearerToken, Principal, Scopes};
 /// # Example
 ///
 /// ```
+/// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Secret; }
 /// use std::sync::Arc;
-/// use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
+/// use portcullis::{Answer, BearerToken, Principal, Secret, TokenVerifier, VerifyError};
 ///
 /// #[derive(Debug)]
-/// struct OneKey(portcullis_guard::Secret<String>);
+/// struct OneKey(Secret<String>);
 ///
 /// impl TokenVerifier for OneKey {
 ///     fn verify<'a>(&'a self, token: &'a BearerToken) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {

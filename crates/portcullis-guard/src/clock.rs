@@ -28,7 +28,8 @@ impl Clock for SystemClock {
 /// # Example
 ///
 /// ```
-/// use portcullis_guard::{Clock, ManualClock};
+/// # extern crate portcullis_guard as portcullis;
+/// use portcullis::{Clock, ManualClock};
 /// use std::time::Duration;
 ///
 /// let clock = ManualClock::at(1_000);

@@ -13,7 +13,8 @@ use std::path::Path;
 /// # Example
 ///
 /// ```
-/// use portcullis_guard::Environment;
+/// # extern crate portcullis_guard as portcullis;
+/// use portcullis::Environment;
 ///
 /// let environment = Environment::from_pairs([("PORT", "8000"), ("EMPTY", "")]);
 /// assert_eq!(environment.variable("PORT"), Some("8000"));

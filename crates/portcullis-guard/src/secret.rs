@@ -11,7 +11,8 @@ use crate::digest;
 /// # Example
 ///
 /// ```
-/// use portcullis_guard::Secret;
+/// # extern crate portcullis_guard as portcullis;
+/// use portcullis::Secret;
 ///
 /// let key = Secret::new("hunter2".to_owned());
 /// assert_eq!(format!("{key:?}"), "Secret([redacted])");
@@ -22,7 +23,8 @@ use crate::digest;
 /// There is no `Display` and no `PartialEq`:
 ///
 /// ```compile_fail
-/// let key = portcullis_guard::Secret::new("hunter2".to_owned());
+/// # extern crate portcullis_guard as portcullis;
+/// let key = portcullis::Secret::new("hunter2".to_owned());
 /// println!("{key}");
 /// ```
 pub struct Secret<T: Zeroize>(SecretBox<T>);

@@ -30,17 +30,18 @@ pub const DEFAULT_MAX_SIZE: u64 = 1024 * 1024;
 /// # Example
 ///
 /// ```
+/// # extern crate portcullis_guard as portcullis;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// # let folder = tempfile::tempdir().unwrap();
 /// # std::fs::write(folder.path().join("hello.txt"), "hello").unwrap();
-/// use portcullis_guard::Workspace;
+/// use portcullis::Workspace;
 ///
 /// let workspace = Workspace::open(folder.path())?;
 /// assert_eq!(workspace.read_text("hello.txt").await?, "hello");
 ///
 /// let refused = workspace.read_text("../../etc/passwd").await.unwrap_err();
 /// assert_eq!(refused.to_string(), "no such file in the workspace");
-/// # Ok::<(), portcullis_guard::WorkspaceError>(()) }).unwrap();
+/// # Ok::<(), portcullis::WorkspaceError>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Workspace {

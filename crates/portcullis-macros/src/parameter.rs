@@ -31,6 +31,10 @@ impl Parameter {
                 ));
             }
         };
+        if let Type::Reference(reference) = &*argument.ty {
+            let message = "an argument is owned: take `String` rather than `&str`";
+            return Err(syn::Error::new_spanned(reference, message));
+        }
         let name = name(&argument.pat)?;
         let attributes = std::mem::take(&mut argument.attrs);
         let (own, others): (Vec<_>, Vec<_>) = attributes.into_iter().partition(|attribute| {

@@ -148,7 +148,10 @@ impl fmt::Display for RpcError {
             Self::InvalidArguments(message) => f.write_str(message),
             Self::Internal(message) => f.write_str(message),
             Self::HeaderMismatch(message) => write!(f, "Header mismatch: {message}"),
-            Self::UnsupportedVersion { .. } => f.write_str("Unsupported protocol version"),
+            Self::UnsupportedVersion { supported, .. } => {
+                let served: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
+                write!(f, "Unsupported protocol version: served here is {}", served.join(", "))
+            }
             Self::Busy => f.write_str("Too many requests at once"),
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// # Example
 ///
 /// ```
-/// use portcullis_protocol::Limits;
+/// # extern crate portcullis_protocol as portcullis;
+/// use portcullis::Limits;
 /// use std::time::Duration;
 ///
 /// let limits = Limits::default();

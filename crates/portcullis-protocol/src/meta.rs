@@ -75,5 +75,8 @@ impl<'a> RequestMeta<'a> {
 }
 
 pub(crate) fn missing(member: &str) -> RpcError {
-    RpcError::invalid_params(format!("`params._meta` needs `{member}`"))
+    RpcError::invalid_params(format!(
+        "`params._meta` needs `{member}` (a request of 2026-07-28 names its version, \"2026-07-28\", \
+         and its capabilities, {{}}; with an older version, `initialize` comes first)"
+    ))
 }

@@ -22,11 +22,15 @@ pub struct AccessRow {
     pub tags: Vec<String>,
     /// What is required over HTTP; all of it, and nothing if there is none.
     pub requirements: Vec<String>,
+    /// Whether nobody may use it over HTTP, because nobody is authenticated.
+    pub hidden: bool,
 }
 
 impl AccessTable {
-    pub(crate) fn of(catalogue: &Catalogue) -> Self {
-        Self { rows: catalogue.entries().map(AccessRow::of).collect() }
+    pub(crate) fn of(catalogue: &Catalogue, authenticated: bool) -> Self {
+        Self {
+            rows: catalogue.entries().map(|entry| AccessRow::of(entry, authenticated)).collect(),
+        }
     }
 
     /// The rows: tools, resources, templates, prompts.
@@ -37,7 +41,7 @@ impl AccessTable {
 }
 
 impl AccessRow {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &Entry, authenticated: bool) -> Self {
         let caller = entry.needs_caller.then(|| "a caller".to_owned());
         let checks = entry.checks.iter().map(|check| check.requirement());
         Self {
@@ -45,6 +49,7 @@ impl AccessRow {
             component: entry.key.clone(),
             tags: entry.about.tags.clone(),
             requirements: caller.into_iter().chain(checks).collect(),
+            hidden: entry.is_protected() && !authenticated,
         }
     }
 }
@@ -55,12 +60,17 @@ impl fmt::Display for AccessTable {
             |cell: fn(&AccessRow) -> usize| self.rows.iter().map(cell).max().unwrap_or_default();
         let (kinds, components) = (width(|row| row.kind.len()), width(|row| row.component.len()));
         for row in &self.rows {
+            let hidden = if row.hidden { "hidden, needs " } else { "" };
             let requirements = if row.requirements.is_empty() {
                 "-".to_owned()
             } else {
                 row.requirements.join(" and ")
             };
-            writeln!(f, "{:kinds$}  {:components$}  {requirements}", row.kind, row.component)?;
+            writeln!(
+                f,
+                "{:kinds$}  {:components$}  {hidden}{requirements}",
+                row.kind, row.component
+            )?;
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ pub struct Argument {
 /// One keyword of JSON Schema, and the type that it constrains.
 #[derive(Clone, Debug)]
 pub(crate) struct Constraint {
+    /// What the user wrote, such as `ge`.
+    pub(crate) option: &'static str,
     pub(crate) keyword: &'static str,
     pub(crate) value: Value,
     pub(crate) applies_to: &'static [&'static str],
@@ -33,6 +35,14 @@ const NUMBERS: &[&str] = &["integer", "number"];
 const STRINGS: &[&str] = &["string"];
 const ARRAYS: &[&str] = &["array"];
 const ANYTHING: &[&str] = &[];
+
+/// Lower bounds with their upper ones.
+const BOUNDS: [(&str, &str); 4] = [
+    ("minimum", "maximum"),
+    ("exclusiveMinimum", "exclusiveMaximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+];
 
 impl Argument {
     /// An argument called `name`, without constraints.
@@ -60,71 +70,72 @@ impl Argument {
     /// build.
     #[must_use]
     pub fn pattern(self, regex: impl Into<String>) -> Self {
-        self.constrain("pattern", json!(regex.into()), STRINGS)
+        self.constrain("pattern", "pattern", json!(regex.into()), STRINGS)
     }
 
     /// At least `bound`.
     #[must_use]
     pub fn ge(self, bound: impl Into<Value>) -> Self {
-        self.constrain("minimum", bound.into(), NUMBERS)
+        self.constrain("ge", "minimum", bound.into(), NUMBERS)
     }
 
     /// More than `bound`.
     #[must_use]
     pub fn gt(self, bound: impl Into<Value>) -> Self {
-        self.constrain("exclusiveMinimum", bound.into(), NUMBERS)
+        self.constrain("gt", "exclusiveMinimum", bound.into(), NUMBERS)
     }
 
     /// At most `bound`.
     #[must_use]
     pub fn le(self, bound: impl Into<Value>) -> Self {
-        self.constrain("maximum", bound.into(), NUMBERS)
+        self.constrain("le", "maximum", bound.into(), NUMBERS)
     }
 
     /// Less than `bound`.
     #[must_use]
     pub fn lt(self, bound: impl Into<Value>) -> Self {
-        self.constrain("exclusiveMaximum", bound.into(), NUMBERS)
+        self.constrain("lt", "exclusiveMaximum", bound.into(), NUMBERS)
     }
 
     /// At least `characters` long.
     #[must_use]
     pub fn min_length(self, characters: u64) -> Self {
-        self.constrain("minLength", json!(characters), STRINGS)
+        self.constrain("min_length", "minLength", json!(characters), STRINGS)
     }
 
     /// At most `characters` long.
     #[must_use]
     pub fn max_length(self, characters: u64) -> Self {
-        self.constrain("maxLength", json!(characters), STRINGS)
+        self.constrain("max_length", "maxLength", json!(characters), STRINGS)
     }
 
     /// At least `items` items.
     #[must_use]
     pub fn min_items(self, items: u64) -> Self {
-        self.constrain("minItems", json!(items), ARRAYS)
+        self.constrain("min_items", "minItems", json!(items), ARRAYS)
     }
 
     /// At most `items` items.
     #[must_use]
     pub fn max_items(self, items: u64) -> Self {
-        self.constrain("maxItems", json!(items), ARRAYS)
+        self.constrain("max_items", "maxItems", json!(items), ARRAYS)
     }
 
     /// One of `values`.
     #[must_use]
     pub fn one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {
         let values: Vec<Value> = values.into_iter().map(Into::into).collect();
-        self.constrain("enum", Value::Array(values), ANYTHING)
+        self.constrain("one_of", "enum", Value::Array(values), ANYTHING)
     }
 
     fn constrain(
         mut self,
+        option: &'static str,
         keyword: &'static str,
         value: Value,
         applies_to: &'static [&'static str],
     ) -> Self {
-        self.constraints.push(Constraint { keyword, value, applies_to });
+        self.constraints.push(Constraint { option, keyword, value, applies_to });
         self
     }
 
@@ -136,13 +147,13 @@ impl Argument {
     /// Writes description, default and constraints into the `schema` of the argument's type.
     pub(crate) fn apply(&self, schema: &mut Map<String, Value>) -> Result<(), String> {
         let types = types_of(schema);
-        for Constraint { keyword, value, applies_to } in &self.constraints {
+        for Constraint { option, keyword, value, applies_to } in &self.constraints {
             let fits = types.is_empty()
                 || applies_to.is_empty()
                 || applies_to.iter().any(|t| types.iter().any(|own| own == t));
             if !fits {
                 return Err(format!(
-                    "argument `{}`: `{keyword}` constrains {}, and the argument is of type {}",
+                    "argument `{}`: `{option}` constrains {}, and the argument is of type {}",
                     self.name,
                     applies_to.join(" or "),
                     types.join(" or ")
@@ -155,6 +166,17 @@ impl Argument {
                 _ => value.clone(),
             };
             schema.insert((*keyword).to_owned(), value);
+        }
+        for (lower, upper) in BOUNDS {
+            let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_f64);
+            if let (Some(lowest), Some(highest)) = (bound(lower), bound(upper))
+                && lowest > highest
+            {
+                return Err(format!(
+                    "argument `{}`: nothing is at least {lowest} and at most {highest}",
+                    self.name
+                ));
+            }
         }
         if let Some(description) = &self.description {
             schema.insert("description".to_owned(), json!(description));
@@ -192,9 +214,17 @@ mod tests {
             apply(&Argument::new("limit").min_length(1), json!({"type": "integer"})).unwrap_err();
         assert_eq!(
             error,
-            "argument `limit`: `minLength` constrains string, and the argument is of type integer"
+            "argument `limit`: `min_length` constrains string, and the argument is of type integer"
         );
         assert!(apply(&Argument::new("limit").ge(1), json!({"type": ["integer", "null"]})).is_ok());
+    }
+
+    #[test]
+    fn bounds_that_nothing_meets_are_refused() {
+        let error = apply(&Argument::new("n").ge(5).le(1), json!({"type": "integer"})).unwrap_err();
+        assert_eq!(error, "argument `n`: nothing is at least 5 and at most 1");
+        let text = Argument::new("s").min_length(3).max_length(2);
+        assert!(apply(&text, json!({"type": "string"})).is_err());
     }
 
     #[test]

@@ -201,7 +201,29 @@ impl<A> ServerBuilder<A> {
     }
 }
 
-impl ServerBuilder<Decided> {
+/// Whether it was said who is let in.
+#[diagnostic::on_unimplemented(
+    message = "it was not said who is let in",
+    label = "not decided",
+    note = "say `.auth(verifier)`, or `.no_auth()`, before `.build()`"
+)]
+pub trait SaysWhoIsLetIn: sealed::Sealed {
+    #[doc(hidden)]
+    fn verifier(self) -> Option<Arc<dyn TokenVerifier>>;
+}
+
+impl SaysWhoIsLetIn for Decided {
+    fn verifier(self) -> Option<Arc<dyn TokenVerifier>> {
+        self.0
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Decided {}
+}
+
+impl<A> ServerBuilder<A> {
     /// Builds the server.
     ///
     /// # Errors
@@ -209,14 +231,18 @@ impl ServerBuilder<Decided> {
     /// [`Error::Build`] lists everything that can never be right: components of the same
     /// name, a default that its own rules refuse, a state that is missing, a check that
     /// requires nothing, a URL that is none.
-    pub fn build(self) -> Result<Server, Error> {
-        let Self { parts, auth: Decided(verifier) } = self;
+    pub fn build(self) -> Result<Server, Error>
+    where
+        A: SaysWhoIsLetIn,
+    {
+        let Self { parts, auth } = self;
+        let verifier = auth.verifier();
         let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
         let path = parts.path.trim_end_matches('/').to_owned();
-        if !is_plain_path(&path) {
+        if !is_plain_path(&parts.path) {
             problems.push(format!(
-                "path {:?}: it begins with `/` and has only letters, digits and `-._~/`",
+                "path {:?}: it is one or more segments of letters, digits and `-._~`, and begins with `/`",
                 parts.path
             ));
         }
@@ -306,7 +332,7 @@ pub(crate) fn public_url(text: &str) -> Result<Url, String> {
         return wrong("it has neither user, query nor fragment");
     }
     if url.path() != "/" {
-        return wrong("it has no path: say .path(…)");
+        return wrong("it must not have a path: that of the endpoint is set apart, by path");
     }
     Ok(url)
 }

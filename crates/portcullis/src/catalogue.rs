@@ -57,7 +57,7 @@ impl Catalogue {
             match Entry::compile(component, states) {
                 Ok(entry) => {
                     if !catalogue.section_mut(kind).add(entry) {
-                        problems.push(named("there are two of this name".to_owned()));
+                        problems.push(named("two components have this name".to_owned()));
                     }
                 }
                 Err(found) => problems.extend(found.into_iter().map(named)),
@@ -108,9 +108,7 @@ impl Entry {
             checks.iter().filter_map(|check| check.validate().err()).collect();
         for (id, name) in &parameters.states {
             if !states.contains(*id) {
-                problems.push(format!(
-                    "it takes a State<{name}>, and the server was given none: add .state(…)"
-                ));
+                problems.push(format!("it takes a State<{name}>: give the server one with .state(…); it was given {:?}", states.names()));
             }
         }
         let needs_caller = parameters.needs_caller;

@@ -87,7 +87,29 @@ pub struct MaybeCaller(pub Option<Caller>);
 /// Something that the server was given with [`state`](crate::ServerBuilder::state): a
 /// database, a client, a workspace.
 ///
-/// `build()` refuses a component that asks for a state that was not given.
+/// It is shared as it is, without an `Arc` around it, and used like a `&T`. `build()` refuses
+/// a component that asks for a state that was not given.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use std::sync::Mutex;
+///
+/// struct Notes(Mutex<Vec<String>>);
+///
+/// #[tool]
+/// async fn add_note(text: String, notes: State<Notes>) -> Result<String, ToolError> {
+///     let mut notes = notes.0.lock().map_err(|_| ToolError::internal("poisoned"))?;
+///     notes.push(text);
+///     Ok(format!("There are {} notes.", notes.len()))
+/// }
+///
+/// # fn main() -> Result<(), portcullis::Error> {
+/// let notes = Notes(Mutex::default());
+/// Server::builder("notes").no_auth().state(notes).components(components![add_note]).build()?;
+/// # Ok(()) }
+/// ```
 pub struct State<T>(Arc<T>);
 
 impl<T> Deref for State<T> {
@@ -112,19 +134,30 @@ impl<T> fmt::Debug for State<T> {
 
 /// The states of a server, by type.
 #[derive(Default)]
-pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub(crate) struct States(HashMap<TypeId, Given>);
+
+struct Given {
+    name: &'static str,
+    state: Arc<dyn Any + Send + Sync>,
+}
 
 impl States {
     pub(crate) fn insert<T: Any + Send + Sync>(&mut self, state: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(state));
+        let given = Given { name: std::any::type_name::<T>(), state: Arc::new(state) };
+        self.0.insert(TypeId::of::<T>(), given);
     }
 
     pub(crate) fn contains(&self, id: TypeId) -> bool {
         self.0.contains_key(&id)
     }
 
+    /// The types that were given, for messages.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.0.values().map(|given| given.name).collect()
+    }
+
     fn find<T: Any + Send + Sync>(&self) -> Option<State<T>> {
-        let state = Arc::clone(self.0.get(&TypeId::of::<T>())?);
+        let state = Arc::clone(&self.0.get(&TypeId::of::<T>())?.state);
         state.downcast().ok().map(State)
     }
 }

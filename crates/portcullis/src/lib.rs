@@ -56,14 +56,15 @@ pub mod route;
 mod run;
 mod server;
 mod service;
+mod startup;
 mod tool;
 mod tool_error;
 mod uri_template;
 
 pub use portcullis_auth::danger;
 pub use portcullis_auth::{
-    Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck, Principal,
-    RequireScopes, Scopes, TokenVerifier, VerifyError, require_scopes,
+    Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck, IntoScopes,
+    Principal, RequireScopes, Scopes, TokenVerifier, VerifyError, require_scopes,
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, ManualClock, Reference, Secret, SystemClock, Workspace,
@@ -121,7 +122,7 @@ pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
 
 pub use self::access_table::{AccessRow, AccessTable};
 pub use self::argument::Argument;
-pub use self::builder::{Decided, ServerBuilder, Undecided};
+pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
 pub use self::caller::Caller;
 pub use self::component::{Component, Components, Declare};
 pub use self::context::{Context, MaybeCaller, State};
@@ -143,7 +144,9 @@ pub mod prelude {
     };
 }
 
-/// Collects components by the names of their functions.
+/// Collects components by the names of their functions, each marked with `#[tool]`,
+/// `#[resource]` or `#[prompt]`: the compiler's "expected struct, found function" means that
+/// one is not.
 ///
 /// # Example
 ///

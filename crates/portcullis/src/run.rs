@@ -12,8 +12,10 @@ use url::Url;
 
 use crate::builder;
 use crate::error::Error;
+use crate::route::Route;
 use crate::server::Server;
 use crate::service::Core;
+use crate::startup;
 
 /// Where the server listens unless said otherwise: loopback, by address.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
@@ -135,11 +137,15 @@ impl Server {
 
     /// Serves standard input and output until the input ends, SIGTERM or Ctrl-C.
     ///
+    /// Standard output belongs to the protocol: nothing else may be written there, so log to
+    /// standard error and use no `println!`.
+    ///
     /// # Errors
     ///
     /// When standard output is closed, or signals cannot be received.
     pub async fn run_stdio(self) -> Result<(), Error> {
-        tracing::warn!("serving stdio: no authentication, the local user may use every component");
+        startup::warn("serving stdio: no authentication, the local user may use every component");
+        startup::warn_without_log();
         let stop = stop_signal()?;
         Ok(stdio::serve(Arc::clone(&self.core), self.limits(), stop).await?)
     }
@@ -202,29 +208,24 @@ impl Server {
 
     /// What the operator should know before the first request.
     fn warn(&self, url: &str) {
+        startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
-                tracing::warn!(url, "{}: never use them in production", verifier.description());
+                startup::warn(&format!("{}: never use them in production", verifier.description()));
             }
             Some(_) => {}
             None => {
                 let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
                 let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
-                tracing::warn!(
-                    url,
-                    ?hidden,
-                    "no authentication: components that require anything are hidden"
-                );
+                startup::warn(&format!(
+                    "no authentication: components that require anything are hidden: {hidden:?}"
+                ));
             }
         }
-        for route in &self.routes {
-            tracing::info!(
-                method = route.method,
-                path = route.path,
-                why = route.why,
-                "public route"
-            );
+        for Route { method, path, why, .. } in &self.routes {
+            startup::say(&format!("public route: {method} {path} ({why})"));
         }
+        startup::warn_without_log();
     }
 
     fn app(

@@ -45,7 +45,7 @@ impl Server {
     /// Who may see and use what, as a table.
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
-        AccessTable::of(&self.core.catalogue)
+        AccessTable::of(&self.core.catalogue, self.verifier.is_some())
     }
 
     /// What authentication is in force over HTTP, in a few words.

@@ -433,7 +433,7 @@ mod tests {
             Server::builder(" ").no_auth().components(components).path("x").build().unwrap_err();
         let text = error.to_string();
         for problem in [
-            "there are two of this name",
+            "two components have this name",
             "a name is 1 to 128",
             "`{id}` needs a parameter",
             "requires nothing",

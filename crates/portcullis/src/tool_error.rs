@@ -6,9 +6,10 @@ use portcullis_guard::Reference;
 
 /// An error with two faces: what the caller is told, and what went wrong.
 ///
-/// [`ToolError::new`] speaks to the caller. Everything else is internal: `?` on any error
-/// makes one whose text stays inside; the caller gets `Internal error (reference …)`, and
-/// the log has the cause under the same reference.
+/// [`ToolError::new`] speaks to the caller. Everything else is internal: `?` on any
+/// `std::error::Error` makes one whose text stays inside; the caller gets `Internal error
+/// (reference …)`, and the log has the cause under the same reference. Boxed errors and those
+/// of anyhow are no `std::error::Error`: write `.map_err(ToolError::internal)?` for them.
 ///
 /// # Example
 ///
@@ -92,7 +93,10 @@ impl ToolError {
                 }
                 Revealed::Message(text)
             }
-            Face::RefusedArgument(text) => Revealed::RefusedArgument(text),
+            Face::RefusedArgument(text) => {
+                tracing::debug!(component, reason = text, "arguments refused");
+                Revealed::RefusedArgument(text)
+            }
             Face::NotFound => Revealed::NotFound,
             Face::Internal => {
                 let reference = Reference::new();

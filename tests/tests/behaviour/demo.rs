@@ -104,10 +104,11 @@ fn what_is_not_safe_does_not_start() {
         (&["--listen", "0.0.0.0:0"], "must not be served beyond loopback"),
         (&["--listen", "0.0.0.0:0", "--auth", "none"], "without authentication"),
         (&["--public-url", "http://mcp.example.com"], "it has to be https"),
-        (&["--public-url", "https://mcp.example.com/mcp"], "it has no path"),
+        (&["--public-url", "https://mcp.example.com/mcp"], "must not have a path"),
         (&["--path", "mcp"], "begins with `/`"),
         (&["--env-file", "/nonexistent"], "cannot be read"),
         (&["--log", "==="], "--log"),
+        (&["--log", "loud"], "the levels are"),
     ] {
         let output = Command::new(demo()).args(arguments).stdin(Stdio::null()).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
@@ -131,7 +132,23 @@ fn variables_come_from_the_env_file_and_flags_win() {
 }
 
 #[test]
-fn the_readme_has_the_two_commands() {
+fn the_readme_has_the_two_commands_and_a_curl_line_that_works() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.contains("cargo run --release") && readme.contains("./test --install"));
+    let server = Testbed::start(demo(), &[]);
+    let start = readme.find("curl -s http").unwrap();
+    let line =
+        readme[start..].split("```").next().unwrap().replace("127.0.0.1:8000", server.authority());
+    let answer = run(Command::new("sh").args(["-c", &line])).unwrap();
+    assert!(answer.contains("Chain, forged"), "{answer}");
+}
+
+#[test]
+fn the_endpoint_may_be_the_root() {
+    let server = Testbed::start(demo(), &["--path", "/"]);
+    assert_eq!(server.url(), format!("http://{}", server.authority()));
+    let challenged = server.request("POST /", &[], b"{}");
+    assert_eq!(challenged.status, 401);
+    let metadata = server.request("GET /.well-known/oauth-protected-resource", &[], b"");
+    assert_eq!(metadata.json()["resource"], server.url());
 }

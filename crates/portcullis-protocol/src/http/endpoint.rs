@@ -8,6 +8,8 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use portcullis_auth::{Authenticator, Principal};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::refusal::{self, Refusal};
 use super::{body, headers, media};
@@ -96,6 +98,9 @@ async fn exchange<S: Service>(
             if let Err(error @ RpcError::Busy) = &outcome {
                 return refused(Some(&id), error);
             }
+            if let Err(error) = &outcome {
+                tracing::debug!(%error, "request answered with an error");
+            }
             response::outcome(&id, version, service.identity(), &outcome)
         }
     };
@@ -118,9 +123,9 @@ impl<'a> Incoming<'a> {
     fn read(
         headers: &HeaderMap,
         method: &str,
-        params: Option<&'a serde_json::value::RawValue>,
+        params: Option<&'a RawValue>,
     ) -> Result<Self, RpcError> {
-        headers::version(headers, method)?;
+        headers::version(headers, asked_in_initialize(method, params).as_deref())?;
         let Some(meta) = RequestMeta::read(params)? else {
             return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
         };
@@ -141,7 +146,20 @@ impl<'a> Incoming<'a> {
     }
 }
 
+/// The version that an `initialize` asks for.
+fn asked_in_initialize(method: &str, params: Option<&RawValue>) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Initialize {
+        protocol_version: String,
+    }
+
+    let params = params.filter(|_| method == "initialize")?;
+    Some(serde_json::from_str::<Initialize>(params.get()).ok()?.protocol_version)
+}
+
 fn refused(id: Option<&RequestId>, error: &RpcError) -> Response {
+    tracing::debug!(%error, "request refused: {}", error.status());
     refusal::json(error.status(), response::error(id, None, error))
 }
 

@@ -17,18 +17,20 @@ const NAME: &str = "mcp-name";
 /// # Errors
 ///
 /// -32020 when it is missing or repeated, -32022 when it names one that is not served here.
-/// A missing one with `initialize` is an older client: it is told what is served.
-pub(super) fn version(headers: &HeaderMap, method: &str) -> Result<ProtocolVersion, RpcError> {
+/// A missing one with `initialize` is an older client, which asked for the version
+/// `initialize` in the body: it is told what is served.
+pub(super) fn version(
+    headers: &HeaderMap,
+    initialize: Option<&str>,
+) -> Result<ProtocolVersion, RpcError> {
     let supported = &ProtocolVersion::OVER_HTTP;
-    let name = match single(headers, VERSION) {
-        Err(_) if method == "initialize" && !headers.contains_key(VERSION) => {
-            Cow::Borrowed("2025-03-26")
-        }
-        name => Cow::Borrowed(name?),
+    let name = match (initialize, headers.contains_key(VERSION)) {
+        (Some(asked), false) => asked,
+        _ => single(headers, VERSION)?,
     };
-    ProtocolVersion::parse(&name)
+    ProtocolVersion::parse(name)
         .filter(|version| supported.contains(version))
-        .ok_or_else(|| RpcError::UnsupportedVersion { requested: name.into_owned(), supported })
+        .ok_or_else(|| RpcError::UnsupportedVersion { requested: name.to_owned(), supported })
 }
 
 /// The header must name the very version of the body.
@@ -54,7 +56,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Rpc
         (Some(value), None) => value
             .to_str()
             .map_err(|_| RpcError::HeaderMismatch(format!("{name} has invalid characters").into())),
-        (None, _) => Err(RpcError::HeaderMismatch(format!("{name} is missing").into())),
+        (None, _) => Err(RpcError::HeaderMismatch(
+            format!("`{name}` is missing: it repeats what the body says").into(),
+        )),
         (Some(_), Some(_)) => Err(RpcError::HeaderMismatch(format!("{name} is repeated").into())),
     }
 }
@@ -118,11 +122,11 @@ mod tests {
     #[test]
     fn versions_that_are_not_served_are_told_what_is() {
         let mut headers = HeaderMap::new();
-        assert_eq!(version(&headers, "tools/list").unwrap_err().code(), -32020);
-        assert_eq!(version(&headers, "initialize").unwrap_err().code(), -32022);
+        assert_eq!(version(&headers, None).unwrap_err().code(), -32020);
+        assert_eq!(version(&headers, Some("2025-06-18")).unwrap_err().code(), -32022);
         headers.insert(VERSION, "2099-01-01".parse().unwrap());
-        assert_eq!(version(&headers, "tools/list").unwrap_err().code(), -32022);
+        assert_eq!(version(&headers, None).unwrap_err().code(), -32022);
         headers.insert(VERSION, "2026-07-28".parse().unwrap());
-        assert_eq!(version(&headers, "tools/list"), Ok(ProtocolVersion::V2026_07_28));
+        assert_eq!(version(&headers, None), Ok(ProtocolVersion::V2026_07_28));
     }
 }

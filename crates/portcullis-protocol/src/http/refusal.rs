@@ -45,6 +45,7 @@ impl Refusal {
     }
 
     pub(crate) fn into_response(self) -> Response {
+        tracing::debug!(reason = self.message, "request refused: {}", self.status);
         let mut response = json(self.status, response::refused(self.status.as_u16(), self.message));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
