@@ -9,12 +9,14 @@ pub mod address;
 pub mod clock;
 pub mod digest;
 pub mod environment;
+pub mod fetch;
 pub mod random;
 mod secret;
 pub mod workspace;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
+pub use fetch::{Fetch, FetchError};
 pub use random::Reference;
 pub use secret::Secret;
 pub use workspace::{Workspace, WorkspaceError};

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::address::{self, NotPublic};
+
+/// Where requests may go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Destinations {
+    /// Whether this machine is one of them.
+    pub(super) loopback: bool,
+}
+
+/// Why a destination is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The scheme is not https.
+    Scheme,
+    /// There is a user or a password in the URL.
+    Credentials,
+    /// There is no host, or a name that only means something inside.
+    Host,
+    /// The address, or one of those that the name resolves to, is not public.
+    Address(NotPublic),
+    /// A redirect that is not followed: one too many, away from https, or to no URL.
+    Redirect,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme => f.write_str("the URL is not https"),
+            Self::Credentials => f.write_str("the URL has a user or a password in it"),
+            Self::Host => f.write_str("the host is not a public name"),
+            Self::Address(why) => write!(f, "it leads to {why}"),
+            Self::Redirect => f.write_str("a redirect that is not followed"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Names that mean something inside, and those of them that end so.
+const INSIDE: [&str; 7] =
+    ["localhost", "internal", "local", "localdomain", "home.arpa", "svc", "lan"];
+
+impl Destinations {
+    /// Judges a URL before anything is sent: its scheme, its host by name, its address if
+    /// it has one. `url` has normalised every way of writing an address.
+    pub(super) fn judge(self, url: &Url) -> Result<(), Refusal> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials);
+        }
+        let host = url.host().ok_or(Refusal::Host)?;
+        let loopback = self.loopback && is_loopback(&host);
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            _ => return Err(Refusal::Scheme),
+        }
+        match host {
+            _ if loopback => Ok(()),
+            Host::Domain(name) => judge_name(name),
+            Host::Ipv4(address) => self.judge_address(address.into()),
+            Host::Ipv6(address) => self.judge_address(address.into()),
+        }
+    }
+
+    /// Judges an address that a name resolved to.
+    pub(super) fn judge_address(self, address: IpAddr) -> Result<(), Refusal> {
+        match address::judge(address) {
+            Err(NotPublic::Loopback) if self.loopback => Ok(()),
+            judged => judged.map_err(Refusal::Address),
+        }
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+fn judge_name(name: &str) -> Result<(), Refusal> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let inside = |known: &&str| {
+        name.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    if !name.contains('.') || INSIDE.iter().any(inside) { Err(Refusal::Host) } else { Ok(()) }
+}

@@ -1,0 +1,250 @@
+//! The door for requests that go out on a stranger's word.
+
+mod destination;
+mod resolver;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use url::Url;
+
+use self::destination::Destinations;
+pub use self::destination::Refusal;
+use self::resolver::Pinned;
+pub use self::resolver::{Lookup, SystemLookup};
+
+/// The largest body that is read, in bytes: 64 KiB, far more than any key set or metadata.
+const MAX_BODY: usize = 64 * 1024;
+/// How long an exchange may take, redirects and body included.
+const TIME: Duration = Duration::from_secs(10);
+
+/// An HTTP client for URLs that somebody else chose, in whole or in part.
+///
+/// What it decides about each request, and again about each redirect, in this order:
+///
+/// 1. The scheme is https. Plain http goes to loopback alone, where that is allowed at all.
+/// 2. The URL has no user or password, and its host is not a name that only means something
+///    inside (`localhost`, `*.internal`, `*.local`, a name without a dot).
+/// 3. An address in the URL is public ([`address::judge`](crate::address::judge)), in
+///    whichever way it is written.
+/// 4. A name is resolved once, every address that it resolves to is public, and the
+///    connection goes to those addresses: nothing is resolved a second time.
+///
+/// No proxy variable is read, no redirect is followed unless it was asked for, and the size
+/// of the body and the time of the whole exchange are bounded.
+///
+/// **Deployment caveat.** Loopback is refused too. An identity provider on the same machine
+/// needs [`allow_loopback`](FetchBuilder::allow_loopback), for development and tests.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_guard as portcullis;
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use portcullis::Fetch;
+///
+/// let fetch = Fetch::builder().build()?;
+/// let url = "http://169.254.169.254/latest/meta-data/".parse().unwrap();
+/// assert!(fetch.get(&url).await.unwrap_err().is_refused());
+/// # Ok::<(), portcullis_guard::FetchError>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Fetch {
+    client: reqwest::Client,
+    destinations: Destinations,
+    redirects: usize,
+    max_body: usize,
+    time: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The status code.
+    pub status: u16,
+    /// The value of `Cache-Control`, if there is one.
+    pub cache_control: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Fetch {
+    /// A client with the defaults: https only, no redirects, 64 KiB, 10 s.
+    pub fn builder() -> FetchBuilder {
+        FetchBuilder {
+            loopback: false,
+            redirects: 0,
+            max_body: MAX_BODY,
+            time: TIME,
+            lookup: Arc::new(SystemLookup),
+        }
+    }
+
+    /// Gets `url`.
+    ///
+    /// # Errors
+    ///
+    /// When the destination is refused, nothing answers in time, or the body is too large.
+    /// The message holds neither URL nor body, which may be secrets.
+    pub async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
+        tokio::time::timeout(self.time, self.follow(url.clone()))
+            .await
+            .unwrap_or(Err(FetchError::TimedOut))
+    }
+
+    async fn follow(&self, mut url: Url) -> Result<Fetched, FetchError> {
+        for _ in 0..=self.redirects {
+            self.destinations.judge(&url).map_err(FetchError::Refused)?;
+            let response =
+                self.client.get(url.clone()).send().await.map_err(FetchError::from_reqwest)?;
+            let status = response.status();
+            let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            match location {
+                Some(to) if status.is_redirection() => {
+                    let next = url.join(to).map_err(|_| FetchError::Refused(Refusal::Redirect))?;
+                    if url.scheme() == "https" && next.scheme() != "https" {
+                        return Err(FetchError::Refused(Refusal::Redirect));
+                    }
+                    url = next;
+                }
+                _ => return self.read(response).await,
+            }
+        }
+        Err(FetchError::Refused(Refusal::Redirect))
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Fetched, FetchError> {
+        let cache_control = response.headers().get("cache-control");
+        let cache_control = cache_control.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(FetchError::from_reqwest)? {
+            if body.len() + chunk.len() > self.max_body {
+                return Err(FetchError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Fetched { status, cache_control, body })
+    }
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch").field("destinations", &self.destinations).finish_non_exhaustive()
+    }
+}
+
+/// Describes a [`Fetch`].
+#[derive(Clone, Debug)]
+#[must_use = "a client is built by .build()"]
+pub struct FetchBuilder {
+    loopback: bool,
+    redirects: usize,
+    max_body: usize,
+    time: Duration,
+    lookup: Arc<dyn Lookup>,
+}
+
+impl FetchBuilder {
+    /// Lets requests go to this machine, in plain http too.
+    pub fn allow_loopback(mut self) -> Self {
+        self.loopback = true;
+        self
+    }
+
+    /// Follows up to `hops` redirects, each judged like the first request. Default: none.
+    pub fn redirects(mut self, hops: usize) -> Self {
+        self.redirects = hops;
+        self
+    }
+
+    /// The largest body, in bytes. Default: 64 KiB.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long an exchange may take as a whole. Default: 10 s.
+    pub fn time(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// How names are resolved. Default: by the operating system.
+    pub fn lookup(mut self, lookup: impl Lookup) -> Self {
+        self.lookup = Arc::new(lookup);
+        self
+    }
+
+    /// Builds the client.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be set up.
+    pub fn build(self) -> Result<Fetch, FetchError> {
+        let Self { loopback, redirects, max_body, time, lookup } = self;
+        let destinations = Destinations { loopback };
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(time)
+            .dns_resolver(Arc::new(Pinned { lookup, destinations }))
+            .build()
+            .map_err(FetchError::from_reqwest)?;
+        Ok(Fetch { client, destinations, redirects, max_body, time })
+    }
+}
+
+/// Why nothing was fetched.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The destination is not one for strangers to choose.
+    Refused(Refusal),
+    /// Nothing came in time.
+    TimedOut,
+    /// The body is over the limit.
+    TooLarge,
+    /// The exchange failed. The cause holds no URL.
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl FetchError {
+    /// Whether the destination was refused.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
+    fn from_reqwest(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut source: Option<&(dyn std::error::Error + 'static)> =
+            std::error::Error::source(&error);
+        while let Some(cause) = source {
+            if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+                return Self::Refused(*refusal);
+            }
+            source = cause.source();
+        }
+        if error.is_timeout() { Self::TimedOut } else { Self::Failed(error.into()) }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
+            Self::TimedOut => f.write_str("nothing came in time"),
+            Self::TooLarge => f.write_str("the body is too large"),
+            Self::Failed(cause) => write!(f, "the exchange failed: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+#[cfg(test)]
+mod tests;

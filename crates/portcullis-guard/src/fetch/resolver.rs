@@ -1,0 +1,53 @@
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::destination::Destinations;
+
+/// Resolves names to addresses.
+pub trait Lookup: fmt::Debug + Send + Sync + 'static {
+    /// The addresses of `name`.
+    fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The operating system's resolver.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    #[expect(clippy::disallowed_methods, reason = "this is the door for names")]
+    fn lookup(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|socket| socket.ip()).collect())
+        })
+    }
+}
+
+/// Resolves once, judges every address, and gives those very addresses to the connector:
+/// a name that changes its mind afterwards is not asked again.
+pub(super) struct Pinned {
+    pub(super) lookup: Arc<dyn Lookup>,
+    pub(super) destinations: Destinations,
+}
+
+impl Resolve for Pinned {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (found, destinations) = (self.lookup.lookup(name.as_str()), self.destinations);
+        Box::pin(async move {
+            let addresses = found.await?;
+            // One address that is not public spoils the name: which of them would be
+            // connected to is not for us to guess.
+            for address in &addresses {
+                destinations.judge_address(*address)?;
+            }
+            let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
+            Ok(Box::new(sockets) as Addrs)
+        })
+    }
+}

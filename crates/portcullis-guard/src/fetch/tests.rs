@@ -1,0 +1,202 @@
+use std::io;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use url::Url;
+
+use super::{Fetch, FetchError, Lookup, Refusal};
+use crate::address::NotPublic;
+
+/// Answers with one list after another.
+#[derive(Debug)]
+struct Answers(Mutex<Vec<Vec<IpAddr>>>);
+
+impl Answers {
+    fn new(answers: &[&[&str]]) -> Self {
+        let list = |list: &&[&str]| list.iter().map(|a| a.parse().unwrap()).collect();
+        Self(Mutex::new(answers.iter().rev().map(list).collect()))
+    }
+}
+
+impl Lookup for Answers {
+    fn lookup(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let answer = self.0.lock().unwrap().pop().expect("resolved more often than expected");
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+async fn refusal(fetch: &Fetch, url: &str) -> Refusal {
+    match fetch.get(&Url::parse(url).unwrap()).await {
+        Err(FetchError::Refused(refusal)) => refusal,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
+/// Serves `responses`, one a connection, on loopback; gives the URL.
+#[expect(clippy::disallowed_methods, reason = "the test is the server")]
+async fn serve(responses: Vec<String>) -> Url {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        for response in responses {
+            let (mut stream, _) = socket.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(response.as_bytes()).await;
+        }
+        std::future::pending::<()>().await;
+    });
+    url
+}
+
+fn loopback() -> super::FetchBuilder {
+    Fetch::builder().allow_loopback().time(Duration::from_secs(2))
+}
+
+#[tokio::test]
+async fn s01_s02_addresses_are_refused_in_every_way_of_writing_them() {
+    let fetch = Fetch::builder().lookup(Answers::new(&[])).build().unwrap();
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0x7f.1",
+        "①②⑦.0.0.1",
+        "127。0。0。1",
+        "%31%32%37.0.0.1",
+        "127.0.0.1.",
+        "0",
+        "10.0.0.1",
+        "169.254.169.254",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "100.64.0.1",
+    ] {
+        let refused = refusal(&fetch, &format!("https://{host}/")).await;
+        assert!(matches!(refused, Refusal::Address(_)), "{host}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn s05_names_that_mean_something_inside_are_refused_unresolved() {
+    let fetch = Fetch::builder().lookup(Answers::new(&[])).build().unwrap();
+    for host in [
+        "localhost",
+        "LOCALHOST.",
+        "a.localhost",
+        "metadata",
+        "metadata.google.internal",
+        "metadata.google.internal.",
+        "x.local",
+        "kubernetes.default.svc",
+        "intranet",
+    ] {
+        assert_eq!(refusal(&fetch, &format!("https://{host}/")).await, Refusal::Host, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn s05_other_names_are_judged_by_every_address() {
+    for addresses in
+        [&["127.0.0.1"][..], &["8.8.8.8", "10.0.0.1"], &["fd00::1"], &["::ffff:169.254.169.254"]]
+    {
+        let fetch = Fetch::builder().lookup(Answers::new(&[addresses])).build().unwrap();
+        let refused = refusal(&fetch, "https://127.0.0.1.nip.io/").await;
+        assert!(matches!(refused, Refusal::Address(_)), "{addresses:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn s08_only_https_goes_out() {
+    let fetch = Fetch::builder().lookup(Answers::new(&[])).build().unwrap();
+    for url in
+        ["http://example.com/", "HTTP://example.com/", "ftp://example.com/", "ws://example.com/"]
+    {
+        assert_eq!(refusal(&fetch, url).await, Refusal::Scheme, "{url}");
+    }
+    for url in ["file:///etc/passwd", "data:text/plain,x", "gopher://localhost/", "unix:/run/x"] {
+        assert!(matches!(refusal(&fetch, url).await, Refusal::Host | Refusal::Scheme), "{url}");
+    }
+    assert_eq!(refusal(&fetch, "https://user:pw@example.com/").await, Refusal::Credentials);
+}
+
+#[tokio::test]
+async fn loopback_is_reached_only_where_it_is_allowed() {
+    let ok = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    let url = serve(vec![ok.to_owned()]).await;
+    let strict = Fetch::builder().build().unwrap();
+    assert!(strict.get(&url).await.unwrap_err().is_refused());
+    let fetched = loopback().build().unwrap().get(&url).await.unwrap();
+    assert_eq!((fetched.status, fetched.body.as_slice()), (200, &b"hi"[..]));
+    assert_eq!(fetched.cache_control.as_deref(), Some("max-age=60"));
+    let still_refused = refusal(&loopback().build().unwrap(), "http://10.0.0.1/").await;
+    assert_eq!(still_refused, Refusal::Scheme);
+    let metadata = refusal(&loopback().build().unwrap(), "https://169.254.169.254/").await;
+    assert_eq!(metadata, Refusal::Address(NotPublic::CloudMetadata));
+}
+
+#[tokio::test]
+async fn a_name_that_rebinds_is_asked_once_and_pinned() {
+    // The second answer would be asked for by a client that checks first and connects later.
+    let lookup = Answers::new(&[&["127.0.0.1"], &["169.254.169.254"]]);
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    let url = serve(vec![ok.to_owned()]).await;
+    let named: Url = format!("http://localhost:{}/", url.port().unwrap()).parse().unwrap();
+    let fetch = loopback().lookup(lookup).build().unwrap();
+    assert_eq!(fetch.get(&named).await.unwrap().status, 200);
+    let refused = refusal(&fetch, named.as_str()).await;
+    assert_eq!(
+        refused,
+        Refusal::Address(NotPublic::CloudMetadata),
+        "and judged again the next time"
+    );
+}
+
+#[tokio::test]
+async fn s07_redirects_are_off_and_each_is_judged_when_on() {
+    let to = |location: &str| {
+        format!(
+            "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let url = serve(vec![to("/there")]).await;
+    assert_eq!(refusal(&loopback().build().unwrap(), url.as_str()).await, Refusal::Redirect);
+    for location in [
+        "http://169.254.169.254/",
+        "//169.254.169.254/",
+        "file:///etc/passwd",
+        "https://10.0.0.1/",
+        "http://a:b@localhost/",
+    ] {
+        let url = serve(vec![to(location)]).await;
+        let fetch = loopback().redirects(5).build().unwrap();
+        assert!(fetch.get(&url).await.unwrap_err().is_refused(), "{location}");
+    }
+    let chain = vec![to("/"); 12];
+    let url = serve(chain).await;
+    assert_eq!(
+        refusal(&loopback().redirects(5).build().unwrap(), url.as_str()).await,
+        Refusal::Redirect
+    );
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi".to_owned();
+    let url = serve(vec![to("/there"), ok]).await;
+    assert_eq!(loopback().redirects(1).build().unwrap().get(&url).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn s11_size_and_time_are_bounded() {
+    let large = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(70_000));
+    let url = serve(vec![large]).await;
+    assert!(matches!(loopback().build().unwrap().get(&url).await, Err(FetchError::TooLarge)));
+    let stalled = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx".to_owned();
+    let url = serve(vec![stalled, String::new()]).await;
+    let fetch = loopback().time(Duration::from_millis(100)).build().unwrap();
+    let error = fetch.get(&url).await.unwrap_err();
+    assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    assert!(fetch.get(&url).await.is_err());
+}
