@@ -22,7 +22,7 @@ impl StateDir {
     pub fn open(path: Option<&Path>) -> Result<Self, Error> {
         match path {
             Some(path) => {
-                std::fs::create_dir_all(path).map_err(|error| {
+                create_private(path).map_err(|error| {
                     Error::Refused(format!("--state-dir {}: {error}", path.display()))
                 })?;
                 Ok(Self { path: path.to_owned(), _temporary: None })
@@ -59,4 +59,16 @@ impl StateDir {
         Workspace::open(&folder)
             .map_err(|error| Error::Refused(format!("the workspace {}: {error}", folder.display())))
     }
+}
+
+/// Makes a folder that only its owner can look into.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        folder.mode(0o700);
+    }
+    folder.create(path)
 }

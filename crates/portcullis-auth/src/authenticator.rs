@@ -50,9 +50,11 @@ impl Authenticator {
         let token = BearerToken::from_request(headers, query).map_err(|error| {
             tracing::info!(reason = error.reason(), "request refused: 401");
             match error {
-                BearerError::Missing => self.unauthorized(Challenge::new()),
+                // Neither has tried to use a token (RFC 6750 §3.1).
+                BearerError::Missing | BearerError::OtherScheme => {
+                    self.unauthorized(Challenge::new())
+                }
                 BearerError::Repeated
-                | BearerError::OtherScheme
                 | BearerError::Malformed
                 | BearerError::TooLong
                 | BearerError::InQuery => self.invalid_token(),
@@ -192,7 +194,7 @@ mod tests {
             )
         };
         refusals.push(authenticate(bad(), Some("Bearer abc")).await.unwrap_err());
-        refusals.push(authenticate(bad(), Some("Basic abc")).await.unwrap_err());
+        refusals.push(authenticate(bad(), Some("Bearer a b")).await.unwrap_err());
         refusals.push(authenticate(expired(), Some("Bearer abc")).await.unwrap_err());
         assert!(refusals.windows(2).all(|pair| pair[0] == pair[1]), "{refusals:?}");
         assert_eq!(refusals[0].status, StatusCode::UNAUTHORIZED);

@@ -57,7 +57,14 @@ impl Environment {
             path: path.display().to_string(),
             problem: problem.to_owned(),
         };
-        let lines = dotenvy::from_path_iter(path).map_err(|_| malformed("cannot be read"))?;
+        let text = read(path).map_err(|_| malformed("cannot be read"))?;
+        if let Some(line) = text.lines().position(expands) {
+            let line = line + 1;
+            return Err(malformed(&format!(
+                "has a `$` in line {line} that would be expanded: put the value in single quotes"
+            )));
+        }
+        let lines = dotenvy::from_read_iter(text.as_bytes());
         for line in lines {
             // dotenvy's message repeats the line, which may hold a secret.
             let (name, value) = line.map_err(|_| malformed("has a line that is not NAME=value"))?;
@@ -110,6 +117,17 @@ fn warn_if_exposed(path: &Path) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the door to environment files")]
+fn read(path: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+/// Whether a line has a `$` that dotenvy would replace by the value of a variable.
+fn expands(line: &str) -> bool {
+    let value = line.split_once('=').map(|(_, value)| value.trim_start()).unwrap_or_default();
+    !line.trim_start().starts_with('#') && !value.starts_with('\'') && value.contains('$')
+}
+
 #[expect(clippy::disallowed_methods, reason = "git alone knows what it tracks")]
 fn tracked_by_git(path: &Path) -> bool {
     let (Some(file), Ok(directory)) = (path.file_name(), path.canonicalize()) else {
@@ -119,7 +137,8 @@ fn tracked_by_git(path: &Path) -> bool {
     std::process::Command::new("git")
         .arg("-C")
         .arg(directory)
-        .args(["ls-files", "--error-unmatch", "--"])
+        // The folder's own configuration must not start anything.
+        .args(["-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--"])
         .arg(file)
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
@@ -155,6 +174,18 @@ mod tests {
         let error = Environment::default().with_file(file.path()).unwrap_err().to_string();
         assert!(error.contains("NAME=value"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_value_is_never_expanded() {
+        let quoted = file("PASSWORD='pa$HOME'\n# $ in a comment\n");
+        let environment = Environment::default().with_file(quoted.path()).unwrap();
+        assert_eq!(environment.variable("PASSWORD"), Some("pa$HOME"));
+        for bare in ["A=1\nPASSWORD=pa$HOME\n", "A=1\nPASSWORD=\"pa$HOME\"\n"] {
+            let error =
+                Environment::default().with_file(file(bare).path()).unwrap_err().to_string();
+            assert!(error.contains("line 2") && !error.contains("HOME"), "{error}");
+        }
     }
 
     #[test]

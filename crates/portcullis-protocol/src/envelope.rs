@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde_json::error::Category;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
 use crate::RpcError;
+use crate::object::{self, NotRead};
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
@@ -44,6 +44,15 @@ pub enum Message<'a> {
     },
 }
 
+/// A message that is none, with the id that it can be answered under, if one was read.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The id, unless it could not be read or belongs to a response.
+    pub id: Option<RequestId>,
+    /// What is wrong.
+    pub error: RpcError,
+}
+
 impl<'a> Message<'a> {
     /// Reads one message.
     ///
@@ -51,24 +60,38 @@ impl<'a> Message<'a> {
     ///
     /// -32700 for what is not JSON; -32600 for what is not one request or notification: a
     /// batch, a response, a wrong `jsonrpc`, a null or fractional id, a repeated member.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, RpcError> {
-        let envelope: Envelope<'a> = serde_json::from_slice(bytes).map_err(|error| match error
-            .classify()
-        {
-            Category::Data => RpcError::invalid_request("not a JSON-RPC request or notification"),
-            Category::Syntax | Category::Eof | Category::Io => RpcError::Parse,
-        })?;
-        if envelope.jsonrpc != "2.0" {
-            return Err(RpcError::invalid_request("`jsonrpc` must be \"2.0\""));
-        }
-        let Some(method) = envelope.method else {
-            return Err(RpcError::invalid_request("a message needs a `method`"));
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
+        let envelope: Envelope<'a> = match object::read(bytes) {
+            Ok(envelope) => envelope,
+            Err(NotRead::Syntax) => return Err(Malformed { id: None, error: RpcError::Parse }),
+            Err(NotRead::Other) => {
+                return Err(malformed(None, "not a JSON-RPC request or notification"));
+            }
         };
-        Ok(match envelope.id {
-            Some(id) => Self::Request { id, method, params: envelope.params },
-            None => Self::Notification { method, params: envelope.params },
+        let Envelope { jsonrpc, id, method, params, result, error } = envelope;
+        if result.is_some() || error.is_some() {
+            return Err(malformed(None, "responses are not taken here"));
+        }
+        if text(jsonrpc).as_deref() != Some("2.0") {
+            return Err(malformed(id, "`jsonrpc` must be \"2.0\""));
+        }
+        let Some(method) = text(method) else {
+            return Err(malformed(id, "a message needs a `method`"));
+        };
+        Ok(match id {
+            Some(id) => Self::Request { id, method, params },
+            None => Self::Notification { method, params },
         })
     }
+}
+
+/// A JSON string, borrowed where it has no escapes.
+fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    serde_json::from_str::<Text<'_>>(raw?.get()).ok().map(|text| text.0)
 }
 
 /// The messages of a batch, or `None` for what is not an array.
@@ -86,13 +109,15 @@ pub(crate) fn batch(bytes: &[u8]) -> Result<Option<Vec<&RawValue>>, RpcError> {
 #[derive(serde::Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    jsonrpc: Cow<'a, str>,
+    jsonrpc: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "present")]
     id: Option<RequestId>,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+    result: Option<IgnoredAny>,
+    error: Option<IgnoredAny>,
 }
 
 /// An id that is there must be one: `null` is not the same as none.
@@ -136,7 +161,9 @@ mod tests {
     use super::*;
 
     fn code(json: &str) -> i32 {
-        Message::parse(json.as_bytes()).map(|_| 0).unwrap_or_else(|error| error.code())
+        Message::parse(json.as_bytes())
+            .map(|_| 0)
+            .unwrap_or_else(|malformed| malformed.error.code())
     }
 
     #[test]
@@ -180,11 +207,21 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
             r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            r#"["2.0",1,"ping",{}]"#,
         ] {
             assert_eq!(code(json), -32600, "{json}");
         }
         let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(257));
         assert_eq!(code(&long), -32600);
+    }
+
+    #[test]
+    fn what_is_wrong_is_answered_under_the_id_where_that_can_be_read() {
+        let id = |json: &str| Message::parse(json.as_bytes()).unwrap_err().id;
+        assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#), Some(RequestId::Number(5)));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"method":5}"#), Some(RequestId::Number(5)));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"result":{}}"#), None, "that id is not theirs");
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), None);
     }
 
     #[test]

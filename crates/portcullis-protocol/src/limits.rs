@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// What one client may take of the server, over either transport.
+/// What may be taken of the server, over either transport. The numbers are for all clients
+/// together.
 ///
 /// # Example
 ///
@@ -23,6 +24,8 @@ pub struct Limits {
     /// How long a client may take to send the head of a request, and how long a
     /// connection may stay idle: 10 s. Then it is closed.
     pub header_read: Duration,
+    /// How long a client may leave an answer unread: 30 s. Then the connection is closed.
+    pub write: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,
     /// How long a token verifier, or one access check, may take: 10 s. Then it is a no.
@@ -43,6 +46,7 @@ impl Default for Limits {
             body_bytes: 4 * 1024 * 1024,
             header_bytes: 32 * 1024,
             header_read: Duration::from_secs(10),
+            write: Duration::from_secs(30),
             body_read: Duration::from_secs(30),
             decision: Duration::from_secs(10),
             handler: Duration::from_secs(60),

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::object;
 use crate::{ProtocolVersion, RpcError};
 
 /// The client's own name and version. Self-reported: for display and logs only.
@@ -19,8 +20,8 @@ pub struct ClientInfo {
 pub(crate) struct RequestMeta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
     version: Option<Cow<'a, str>>,
-    #[serde(rename = "io.modelcontextprotocol/clientInfo")]
-    client: Option<ClientInfo>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo")]
+    client: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<&'a RawValue>,
 }
@@ -31,13 +32,13 @@ impl<'a> RequestMeta<'a> {
         #[derive(Deserialize)]
         struct Params<'a> {
             #[serde(borrow, rename = "_meta")]
-            meta: Option<RequestMeta<'a>>,
+            meta: Option<&'a RawValue>,
         }
 
+        let malformed = || RpcError::invalid_params("malformed `params` or `params._meta`");
         let Some(params) = params else { return Ok(None) };
-        let params: Params<'a> = serde_json::from_str(params.get())
-            .map_err(|_| RpcError::invalid_params("malformed `params` or `params._meta`"))?;
-        Ok(params.meta)
+        let params: Params<'a> = object::read_raw(params).ok_or_else(malformed)?;
+        params.meta.map(|meta| object::read_raw(meta).ok_or_else(malformed)).transpose()
     }
 
     /// The version that the request names, if it names one.
@@ -65,12 +66,17 @@ impl<'a> RequestMeta<'a> {
         let Some(version) = ProtocolVersion::parse(&name)
             .filter(|version| version.is_stateless() && supported.contains(version))
         else {
+            // One that is served otherwise, but not like this, is not offered again.
+            let session = ProtocolVersion::parse(&name).is_some();
+            let supported = if session { &ProtocolVersion::STATELESS } else { supported };
             return Err(RpcError::UnsupportedVersion { requested: name.into_owned(), supported });
         };
         if !self.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
             return Err(missing("io.modelcontextprotocol/clientCapabilities"));
         }
-        Ok((version, self.client))
+        let malformed = || RpcError::invalid_params("malformed `clientInfo`");
+        let client = self.client.map(|raw| object::read_raw(raw).ok_or_else(malformed));
+        Ok((version, client.transpose()?))
     }
 }
 

@@ -1,7 +1,10 @@
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use portcullis_auth::Principal;
+use portcullis_guard::Reference;
 
 use crate::{ClientInfo, Identity, Operation, Outcome, ProtocolVersion, RpcError};
 
@@ -42,4 +45,17 @@ pub enum Transport {
     Stdio,
     /// Streamable HTTP.
     Http,
+}
+
+/// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.
+pub(crate) async fn serve_caught<S: Service>(
+    service: &S,
+    operation: Operation<'_>,
+    exchange: Exchange,
+) -> Result<Outcome, RpcError> {
+    AssertUnwindSafe(service.serve(operation, exchange)).catch_unwind().await.unwrap_or_else(|_| {
+        let reference = Reference::new();
+        tracing::error!(%reference, "the service panicked");
+        Err(RpcError::Internal(format!("Internal error (reference {reference})").into()))
+    })
 }

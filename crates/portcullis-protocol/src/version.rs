@@ -25,8 +25,11 @@ impl ProtocolVersion {
         Self::V2024_11_05,
     ];
 
+    /// The versions in which each request names its own, newest first.
+    pub const STATELESS: [Self; 1] = [Self::V2026_07_28];
+
     /// The versions that are served over Streamable HTTP, newest first.
-    pub const OVER_HTTP: [Self; 1] = [Self::V2026_07_28];
+    pub const OVER_HTTP: [Self; 1] = Self::STATELESS;
 
     /// What an `initialize` that asks for an unknown version is answered with.
     pub const NEWEST_WITH_SESSIONS: Self = Self::V2025_11_25;

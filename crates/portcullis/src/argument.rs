@@ -147,6 +147,17 @@ impl Argument {
     /// Writes description, default and constraints into the `schema` of the argument's type.
     pub(crate) fn apply(&self, schema: &mut Map<String, Value>) -> Result<(), String> {
         let types = types_of(schema);
+        if schema.get("format").is_some_and(|format| format == "float") {
+            if self.constraints.iter().any(|constraint| constraint.applies_to == NUMBERS) {
+                return Err(format!(
+                    "argument `{}`: an f32 is rounded after its bounds were checked: take an f64",
+                    self.name
+                ));
+            }
+            // Beyond these it would be infinite.
+            schema.insert("minimum".to_owned(), json!(f32::MIN));
+            schema.insert("maximum".to_owned(), json!(f32::MAX));
+        }
         for Constraint { option, keyword, value, applies_to } in &self.constraints {
             let fits = types.is_empty()
                 || applies_to.is_empty()
@@ -225,6 +236,16 @@ mod tests {
         assert_eq!(error, "argument `n`: nothing is at least 5 and at most 1");
         let text = Argument::new("s").min_length(3).max_length(2);
         assert!(apply(&text, json!({"type": "string"})).is_err());
+    }
+
+    #[test]
+    fn an_f32_is_bounded_by_its_type_alone() {
+        let schema =
+            apply(&Argument::new("f"), json!({"type": "number", "format": "float"})).unwrap();
+        assert!(schema["maximum"].as_f64().unwrap() < 1e39);
+        assert!(
+            apply(&Argument::new("f").lt(1), json!({"type": "number", "format": "float"})).is_err()
+        );
     }
 
     #[test]

@@ -176,15 +176,17 @@ fn compile(schema: &Value) -> Result<Validator, String> {
 
 /// Refuses unknown members of every object whose members are listed.
 ///
-/// An object that is composed of several schemas is left as it is: a part cannot know the
-/// members of the others.
+/// The parts of an object that is composed of several schemas are left as they are: a part
+/// cannot know the members of the others. The whole of it can.
 fn close(schema: &mut Value) {
     const COMPOSED: [&str; 7] =
         ["allOf", "anyOf", "oneOf", "if", "$ref", "patternProperties", "unevaluatedProperties"];
     let Some(object) = schema.as_object_mut() else { return };
     let listed = object.contains_key("properties");
-    if listed && !COMPOSED.iter().any(|keyword| object.contains_key(*keyword)) {
-        object.entry("additionalProperties").or_insert(Value::Bool(false));
+    let composed = COMPOSED.iter().any(|keyword| object.contains_key(*keyword));
+    if listed && !object.contains_key("additionalProperties") {
+        let keyword = if composed { "unevaluatedProperties" } else { "additionalProperties" };
+        object.entry(keyword).or_insert(Value::Bool(false));
     }
     for keyword in ["properties", "$defs"] {
         let members = object.get_mut(keyword).and_then(Value::as_object_mut).into_iter().flatten();
@@ -208,10 +210,11 @@ fn describe(error: &ValidationError<'_>) -> String {
     let path = path.trim_start_matches('/');
     let parent = if path.is_empty() { String::new() } else { format!("{}/", shown(path)) };
     match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let names = unexpected.iter().take(MAX_PROBLEMS);
             let names: Vec<_> = names.map(|name| format!("`{parent}{}`", shown(name))).collect();
-            format!("unknown argument {} (additionalProperties)", names.join(", "))
+            format!("unknown argument {} ({})", names.join(", "), error.kind().keyword())
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
@@ -283,6 +286,29 @@ mod tests {
         assert!(schema.accept(Map::new()).is_ok());
         let refused = refusal(&schema, json!({"list": [{"a": 1, "b": 2}]}));
         assert!(refused.contains("list"), "{refused}");
+    }
+
+    #[test]
+    fn e16_unknown_members_of_composed_objects_are_refused() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "only its schema matters")]
+        enum Target {
+            User(String),
+            Group(String),
+        }
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Share {
+            path: String,
+            #[serde(flatten)]
+            target: Target,
+        }
+        let schema = compile::<Args<Share>>(Argument::new("share")).unwrap();
+        let accept = |json: Value| schema.accept(json.as_object().unwrap().clone());
+        assert!(accept(json!({"path": "a", "user": "b"})).is_ok());
+        let refused = accept(json!({"path": "a", "user": "b", "other": 1})).unwrap_err();
+        assert!(refused.contains("`other`"), "{refused}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_auth::TokenVerifier;
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::{Identity, Limits};
-use url::Url;
+use url::{Host, Url};
 
 use crate::catalogue::Catalogue;
 use crate::component::{Component, Components, Declare};
@@ -242,13 +242,14 @@ impl<A> ServerBuilder<A> {
         let path = parts.path.trim_end_matches('/').to_owned();
         if !is_plain_path(&parts.path) {
             problems.push(format!(
-                "path {:?}: it is one or more segments of letters, digits and `-._~`, and begins with `/`",
+                "path {:?}: it begins with `/`, has letters, digits and `-._~`, and is none that belongs to the protocol",
                 parts.path
             ));
         }
         if parts.name.trim().is_empty() {
             problems.push("the server needs a name".to_owned());
         }
+        problems.extend(problem_with_limits(&parts.limits));
         if parts.page_size == 0 {
             problems.push("page_size(0): a page has at least one entry".to_owned());
         }
@@ -318,7 +319,7 @@ pub(crate) fn public_url(text: &str) -> Result<Url, String> {
     let Ok(url) = Url::parse(text) else {
         return wrong("it is no URL, such as https://mcp.example.com");
     };
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let loopback = is_loopback(&url);
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
@@ -337,6 +338,16 @@ pub(crate) fn public_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 fn origin(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url)
@@ -351,8 +362,19 @@ fn origin(text: &str) -> Result<Url, String> {
     }
 }
 
+fn problem_with_limits(limits: &Limits) -> Option<String> {
+    if limits.header_bytes < 8 * 1024 {
+        return Some("limits: header_bytes is at least 8 KiB".to_owned());
+    }
+    let some = limits.connections > 0 && limits.concurrent_requests > 0 && limits.body_bytes > 0;
+    (!some).then(|| {
+        "limits: connections, concurrent_requests and body_bytes are at least 1".to_owned()
+    })
+}
+
 fn is_plain_path(path: &str) -> bool {
     path.starts_with('/')
         && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
         && !path.contains("//")
+        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
 }

@@ -1,12 +1,15 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use portcullis_auth::{AuthContext, Decision};
 use portcullis_protocol::{Exchange, Transport};
+use tokio::time::Instant;
 
 use crate::catalogue::Entry;
+
+/// The longest part of a name that a caller chose that is logged, in characters.
+const MAX_LOGGED_CHARS: usize = 256;
 
 /// The one decision: may this exchange see and use this component?
 ///
@@ -15,8 +18,8 @@ use crate::catalogue::Entry;
 /// 1. Over stdio: yes. There is no token; the peer is the user who started the process.
 /// 2. A component whose function asks for a `Caller` needs a principal.
 /// 3. Every check of the component allows. The first that does not ends it; one that
-///    panics or takes longer than `limit` denies.
-pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, limit: Duration) -> Decision {
+///    panics, or has not answered at `deadline`, denies.
+pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, deadline: Instant) -> Decision {
     if exchange.transport == Transport::Stdio {
         return Decision::Allow;
     }
@@ -26,7 +29,7 @@ pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, limit: Duration) 
     let context = AuthContext::new(exchange.principal.as_deref(), &entry.key);
     for check in &entry.checks {
         let answer = AssertUnwindSafe(async { check.check(context).await }).catch_unwind();
-        match tokio::time::timeout(limit, answer).await {
+        match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(Decision::Allow)) => {}
             Ok(Ok(denied @ Decision::Deny(_))) => return denied,
             Err(_) => return Decision::deny("the check took too long"),
@@ -39,15 +42,23 @@ pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, limit: Duration) 
 }
 
 /// As [`decide`], for a use: what is denied is logged, and is then as if it did not exist.
-pub(crate) async fn admits(entry: &Entry, exchange: &Exchange, limit: Duration) -> bool {
-    match decide(entry, exchange, limit).await {
+pub(crate) async fn admits(entry: &Entry, exchange: &Exchange, deadline: Instant) -> bool {
+    match decide(entry, exchange, deadline).await {
         Decision::Allow => true,
         Decision::Deny(denial) => {
-            let subject = exchange.principal.as_deref().map(portcullis_auth::Principal::subject);
-            tracing::info!(component = entry.key, subject, reason = denial.reason(), "denied");
+            log_denied(&entry.key, exchange, denial.reason());
             false
         }
     }
+}
+
+/// Logs a use of something that is not there for the caller.
+///
+/// What does not exist at all is logged in the same way, so that it takes the same time.
+pub(crate) fn log_denied(component: &str, exchange: &Exchange, reason: &str) {
+    let component: String = component.chars().take(MAX_LOGGED_CHARS).collect();
+    let subject = exchange.principal.as_deref().map(portcullis_auth::Principal::subject);
+    tracing::info!(component, subject, reason, "denied");
 }
 
 /// What a panic said, for the log.

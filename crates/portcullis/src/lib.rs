@@ -67,8 +67,8 @@ pub use portcullis_auth::{
     Principal, RequireScopes, Scopes, TokenVerifier, VerifyError, require_scopes,
 };
 pub use portcullis_guard::{
-    Clock, Environment, EnvironmentError, ManualClock, Reference, Secret, SystemClock, Workspace,
-    WorkspaceError,
+    Clock, Environment, EnvironmentError, Fetch, FetchError, ManualClock, Reference, Secret,
+    SystemClock, Workspace, WorkspaceError,
 };
 /// # Example
 ///

@@ -146,6 +146,7 @@ impl Server {
     pub async fn run_stdio(self) -> Result<(), Error> {
         startup::warn("serving stdio: no authentication, the local user may use every component");
         startup::warn_without_log();
+        startup::log_panics();
         let stop = stop_signal()?;
         Ok(stdio::serve(Arc::clone(&self.core), self.limits(), stop).await?)
     }
@@ -172,7 +173,7 @@ impl Server {
         };
         let origin = public_url.origin().ascii_serialization();
         let url = format!("{origin}{}", self.path);
-        self.warn(&url);
+        self.warn(&url, !builder::is_loopback(&public_url));
         let app = self.app(address, &public_url, &url, &origin)?;
         Ok(Listening { listener, app: Arc::new(app), url, address })
     }
@@ -207,12 +208,16 @@ impl Server {
     }
 
     /// What the operator should know before the first request.
-    fn warn(&self, url: &str) {
+    fn warn(&self, url: &str, public: bool) {
         startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
                 startup::warn(&format!("{}: never use them in production", verifier.description()));
+                self.warn_if_public(public);
             }
+            Some(verifier) if verifier.authorization_servers().is_empty() => startup::warn(
+                "the metadata names no authorization server: clients cannot find out where to get a token",
+            ),
             Some(_) => {}
             None => {
                 let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
@@ -220,12 +225,21 @@ impl Server {
                 startup::warn(&format!(
                     "no authentication: components that require anything are hidden: {hidden:?}"
                 ));
+                self.warn_if_public(public);
             }
         }
         for Route { method, path, why, .. } in &self.routes {
             startup::say(&format!("public route: {method} {path} ({why})"));
         }
         startup::warn_without_log();
+    }
+
+    fn warn_if_public(&self, public: bool) {
+        if public {
+            startup::warn(
+                "the public_url says that others reach this server: it lets them in unproven",
+            );
+        }
     }
 
     fn app(
@@ -239,6 +253,9 @@ impl Server {
         authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
         origins.allow(public_url);
+        if builder::is_loopback(public_url) {
+            origins.allow_loopback();
+        }
         self.origins.iter().for_each(|url| origins.allow(url));
         let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
             resource: resource.to_owned(),
@@ -290,10 +307,13 @@ impl Listening {
 
     /// Serves until SIGTERM or Ctrl-C; then running requests are let finish.
     ///
+    /// Panics of the whole process are logged from here on, in place of the default hook.
+    ///
     /// # Errors
     ///
     /// When signals cannot be received.
     pub async fn run(self) -> Result<(), Error> {
+        startup::log_panics();
         let stop = stop_signal()?;
         self.run_until(stop).await;
         Ok(())

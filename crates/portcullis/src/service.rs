@@ -12,11 +12,13 @@ use portcullis_protocol::{
     Arguments, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service,
 };
 
+use tokio::time::Instant;
+
 use crate::arguments::Values;
 use crate::catalogue::{Catalogue, Entry, Section, mime_type};
 use crate::component::{Erased, Handler};
 use crate::context::{Context, States};
-use crate::decision::{admits, decide, panic_text};
+use crate::decision::{admits, decide, log_denied, panic_text};
 use crate::parameter::Call;
 use crate::resource::{Body, ResourceResult};
 use crate::tool_error::{Crashed, Revealed, ToolError};
@@ -79,6 +81,7 @@ impl Core {
         cursor: Option<&str>,
         exchange: &Exchange,
     ) -> Result<Page, RpcError> {
+        let deadline = self.deadline();
         let rest = match cursor {
             None => section.entries.as_slice(),
             Some(cursor) => {
@@ -87,7 +90,7 @@ impl Core {
                     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|key| String::from_utf8(key).ok());
                 let (entry, rest) =
                     key.and_then(|key| section.split_after(&key)).ok_or_else(invalid)?;
-                if !self.admits(entry, exchange).await {
+                if !admits(entry, exchange, deadline).await {
                     return Err(invalid());
                 }
                 rest
@@ -96,7 +99,7 @@ impl Core {
         let mut page = Page::default();
         let mut last = None;
         for entry in rest {
-            if decide(entry, exchange, self.limits.decision).await != Decision::Allow {
+            if decide(entry, exchange, deadline).await != Decision::Allow {
                 continue;
             }
             if page.entries.len() == self.page_size {
@@ -109,23 +112,42 @@ impl Core {
         Ok(page)
     }
 
-    async fn admits(&self, entry: &Entry, exchange: &Exchange) -> bool {
-        admits(entry, exchange, self.limits.decision).await
+    /// When everything that one operation asks has to be decided.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.decision
+    }
+
+    /// The component called `name`, if it is there for the caller.
+    async fn find<'a>(
+        &self,
+        section: &'a Section,
+        name: &str,
+        exchange: &Exchange,
+    ) -> Option<&'a Entry> {
+        let Some(entry) = section.find(name) else {
+            log_denied(name, exchange, "there is none of this name");
+            return None;
+        };
+        admits(entry, exchange, self.deadline()).await.then_some(entry)
     }
 
     async fn call_tool(
         &self,
         name: &str,
-        arguments: Arguments,
+        arguments: Arguments<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
         let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
-        let entry = self.catalogue.tools.find(name).ok_or_else(unknown)?;
-        if !self.admits(entry, &exchange).await {
-            return Err(unknown());
-        }
+        let found = self.find(&self.catalogue.tools, name, &exchange).await;
+        let entry = found.ok_or_else(unknown)?;
         let Handler::Tool(handler) = &entry.handler else { return Err(unknown()) };
-        let answer = self.run(handler, entry.schema.accept(arguments), exchange).await;
+        let answer = self
+            .run(
+                handler,
+                arguments.read().and_then(|arguments| entry.schema.accept(arguments)),
+                exchange,
+            )
+            .await;
         let result = answer.map(|result| result.0).unwrap_or_else(|error| {
             let text = match error.reveal(&entry.key, self.show_internal_errors) {
                 Revealed::Message(text) => text.into_owned(),
@@ -137,8 +159,7 @@ impl Core {
         Ok(Outcome::ToolCalled(result))
     }
 
-    /// Reads the resource at `uri`, or what the first template makes of it that matches
-    /// and that the caller may use.
+    /// Reads the resource at `uri`.
     async fn read_resource(&self, uri: &str, exchange: Exchange) -> Result<Outcome, RpcError> {
         let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
         let (entry, arguments) = self.find_resource(uri, &exchange).await.ok_or_else(not_found)?;
@@ -161,36 +182,47 @@ impl Core {
         }
     }
 
+    /// What answers for `uri`: the resource of that URI, or else the first template.
+    ///
+    /// Everything that matches has to allow: a resource that is stricter than a template
+    /// around it is not read through that template.
     async fn find_resource(&self, uri: &str, exchange: &Exchange) -> Option<(&Entry, Values)> {
-        if let Some(entry) = self.catalogue.resources.find(uri)
-            && self.admits(entry, exchange).await
-        {
-            return Some((entry, Values::new()));
-        }
-        for entry in &self.catalogue.templates.entries {
-            let matched = entry.template.as_ref().and_then(|template| template.matches(uri));
-            if let Some(arguments) = matched
-                && self.admits(entry, exchange).await
-            {
-                return Some((entry, arguments));
+        let deadline = self.deadline();
+        let fixed = self.catalogue.resources.find(uri).map(|entry| (entry, Values::new()));
+        let templates = self.catalogue.templates.entries.iter().filter_map(|entry| {
+            let arguments = entry.template.as_ref()?.matches(uri)?;
+            Some((entry, arguments))
+        });
+        let mut answering = None;
+        for (entry, arguments) in fixed.into_iter().chain(templates) {
+            if !admits(entry, exchange, deadline).await {
+                return None;
             }
+            answering.get_or_insert((entry, arguments));
         }
-        None
+        if answering.is_none() {
+            log_denied(uri, exchange, "there is none of this URI");
+        }
+        answering
     }
 
     async fn prompt(
         &self,
         name: &str,
-        arguments: Arguments,
+        arguments: Arguments<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
         let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
-        let entry = self.catalogue.prompts.find(name).ok_or_else(unknown)?;
-        if !self.admits(entry, &exchange).await {
-            return Err(unknown());
-        }
+        let found = self.find(&self.catalogue.prompts, name, &exchange).await;
+        let entry = found.ok_or_else(unknown)?;
         let Handler::Prompt(handler) = &entry.handler else { return Err(unknown()) };
-        let answer = self.run(handler, entry.schema.accept_strings(arguments), exchange).await;
+        let answer = self
+            .run(
+                handler,
+                arguments.read().and_then(|arguments| entry.schema.accept_strings(arguments)),
+                exchange,
+            )
+            .await;
         match answer {
             Ok(messages) => {
                 let mut result = GetPromptResult::new(messages.0);
@@ -296,7 +328,7 @@ mod tests {
     }
 
     async fn call(core: &Core, name: &str, exchange: Exchange) -> Result<CallToolResult, RpcError> {
-        let operation = Operation::CallTool { name: name.into(), arguments: Arguments::new() };
+        let operation = Operation::CallTool { name: name.into(), arguments: Arguments::none() };
         core.serve(operation, exchange).await.map(|outcome| match outcome {
             Outcome::ToolCalled(result) => result,
             other => panic!("{other:?}"),
@@ -390,7 +422,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hidden_resource_leaves_its_uri_to_the_next_template() {
+    async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
         let read = |text: &'static str| move |_call: Call| async move { text };
         let hidden = Resource::new("item://1").auth(require_scopes(["admin"])).handler(read("one"));
         let template = Resource::new("item://{id}")
@@ -404,10 +436,11 @@ mod tests {
                     let json = serde_json::to_value(&result.contents).unwrap();
                     json[0]["text"].as_str().unwrap().to_owned()
                 }
+                Err(RpcError::ResourceNotFound { .. }) => "nothing".to_owned(),
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(text(over_http(None)).await, "any");
+        assert_eq!(text(over_http(None)).await, "nothing");
         assert_eq!(text(over_http(Some(&["admin"]))).await, "one");
     }
 

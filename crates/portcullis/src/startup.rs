@@ -1,5 +1,10 @@
 //! What a server says when it starts, to whoever started it.
 
+use crate::decision::panic_text;
+
+/// The longest text of a panic that is logged, in characters.
+const MAX_LOGGED_CHARS: usize = 2_048;
+
 /// Says one line through the log, or on standard error where no log was set up: a server
 /// that starts in silence looks as if it hung.
 pub(crate) fn say(line: &str) {
@@ -27,4 +32,19 @@ pub(crate) fn warn_without_log() {
              tracing_subscriber::fmt().with_writer(std::io::stderr).init()",
         );
     }
+}
+
+/// Says what a panic said through the log, in one escaped line, in place of the default
+/// hook: that writes the text as it is, which may be a caller's.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic_text(panic.payload());
+        let text: String = text.chars().take(MAX_LOGGED_CHARS).collect();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, text, "a panic");
+        } else {
+            eprintln!("portcullis: a panic at {place}: {text:?}");
+        }
+    }));
 }

@@ -112,6 +112,9 @@ impl ToolError {
     }
 }
 
+/// The longest cause that is logged, in characters.
+const MAX_CAUSE_CHARS: usize = 2_048;
+
 /// What of an error may leave the server.
 pub(crate) enum Revealed {
     Message(Cow<'static, str>),
@@ -133,7 +136,7 @@ fn chain(error: &(dyn StdError + Send + Sync)) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    text
+    text.chars().take(MAX_CAUSE_CHARS).collect()
 }
 
 /// A handler that panicked, or ran too long: reported like any other failure.

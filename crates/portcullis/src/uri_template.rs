@@ -71,11 +71,23 @@ impl UriTemplate {
             .iter()
             .zip(values)
             .map(|(name, value)| {
-                let value = percent_decode_str(value?.as_str()).decode_utf8().ok()?;
+                let value = value?.as_str();
+                if !is_well_encoded(value) {
+                    return None;
+                }
+                let value = percent_decode_str(value).decode_utf8().ok()?;
                 is_one_segment(&value).then(|| (name.clone(), Value::String(value.into_owned())))
             })
             .collect()
     }
+}
+
+/// Each `%` begins two hexadecimal digits (RFC 3986 §2.1).
+fn is_well_encoded(value: &str) -> bool {
+    let encoded = value.split('%').skip(1);
+    encoded
+        .map(str::as_bytes)
+        .all(|rest| rest.get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
 }
 
 fn is_one_segment(value: &str) -> bool {
@@ -119,8 +131,20 @@ mod tests {
 
     #[test]
     fn p01_values_that_look_like_paths_do_not_exist() {
-        for traversal in ["..", ".", "%2e%2e", "a%2fb", "a%5Cb", "%00", "%0a", "%ff", "a%2F..%2Fb"]
-        {
+        for traversal in [
+            "..",
+            ".",
+            "%2e%2e",
+            "a%2fb",
+            "a%5Cb",
+            "%00",
+            "%0a",
+            "%ff",
+            "%zz",
+            "a%2",
+            "%",
+            "a%2F..%2Fb",
+        ] {
             assert_eq!(matched("item://{id}", &format!("item://{traversal}")), None, "{traversal}");
         }
         let once = matched("item://{id}", "item://%252e%252e");

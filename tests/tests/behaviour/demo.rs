@@ -106,6 +106,8 @@ fn what_is_not_safe_does_not_start() {
         (&["--public-url", "http://mcp.example.com"], "it has to be https"),
         (&["--public-url", "https://mcp.example.com/mcp"], "must not have a path"),
         (&["--path", "mcp"], "begins with `/`"),
+        (&["--path", "/.well-known/x"], "belongs to the protocol"),
+        (&["--path", "/a/../b"], "belongs to the protocol"),
         (&["--env-file", "/nonexistent"], "cannot be read"),
         (&["--log", "==="], "--log"),
         (&["--log", "loud"], "the levels are"),

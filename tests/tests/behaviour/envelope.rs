@@ -155,6 +155,7 @@ fn what_is_no_single_request_is_refused_as_json_rpc() {
         (r#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, -32600),
         (r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"constrained"}}"#, -32600),
+        (r#"["2.0",1,"tools/list",{"_meta":{}}]"#, -32600),
     ] {
         let response = edge.post(&headers, body);
         assert_eq!(status_and_code(&response), (400, code), "{body}");
@@ -163,6 +164,38 @@ fn what_is_no_single_request_is_refused_as_json_rpc() {
     }
     let notification = edge.post(&[], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     assert_eq!((notification.status, notification.body.as_str()), (202, ""));
+}
+
+#[test]
+fn arrays_are_no_objects_and_repeated_arguments_are_refused() {
+    let edge = Edge::start();
+    let mut array = message("tools/list", json!({}));
+    array["params"]["_meta"] = json!(["2026-07-28", ["n", "v"], {}]);
+    assert_eq!(status_and_code(&edge.modern("tools/list", None, &array)), (400, -32602));
+    let call = message("tools/call", json!({"name": "echo", "arguments": "TWICE"})).to_string();
+    let headers = ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo"];
+    let twice =
+        edge.post(&headers, &call.replace("\"TWICE\"", r#"{"text":"a","text":"b"}"#)).json();
+    assert_eq!(twice["result"]["isError"], true, "{twice}");
+    assert!(!twice["result"].to_string().contains("\"b\""), "{twice}");
+}
+
+#[test]
+fn what_is_wrong_is_answered_under_its_id() {
+    let edge = Edge::start();
+    let response = edge.post(&[], r#"{"jsonrpc":"1.0","id":5,"method":"tools/list"}"#);
+    assert_eq!((response.status, &response.json()["id"]), (400, &json!(5)));
+}
+
+#[test]
+fn n25_transfer_codings_beyond_chunked_are_refused() {
+    let edge = Edge::start();
+    let bytes = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\
+         Connection: close\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
+        edge.0.authority()
+    );
+    assert_eq!(edge.0.send(bytes.as_bytes()).status, 501);
 }
 
 #[test]

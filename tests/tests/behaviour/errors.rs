@@ -24,6 +24,7 @@ fn e01_e02_internal_errors_and_panics_are_masked_under_a_reference() {
         let log = testbed.log();
         let line = log.lines().find(|line| line.contains(reference)).unwrap();
         assert!(line.contains(cause) && line.contains(tool), "{line}");
+        assert!(!log.contains("stack backtrace"), "panics are logged in one line: {log}");
     }
     assert_eq!(
         testbed.call(ALICE, "echo", json!({"text": "alive"}))["content"][0]["text"],

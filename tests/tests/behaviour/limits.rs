@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::driver::{Response, Testbed, terminate};
+use portcullis_tests::driver::{Response, Testbed, message, terminate};
 use serde_json::json;
 
 use crate::{ALICE, TESTBED};
@@ -30,6 +30,102 @@ fn a_connection_that_sends_half_a_head_is_closed_within_the_limit() {
             });
         }
     });
+}
+
+/// An HTTP/2 connection that acknowledges pings and does nothing else.
+fn ping_for_ever(testbed: &Testbed, first: &[u8]) -> Duration {
+    let mut stream = testbed.connect();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(first).unwrap();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(60) {
+        let mut head = [0; 9];
+        match stream.read_exact(&mut head) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => break,
+        }
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).unwrap();
+        let (settings, ping, acknowledged) = (head[3] == 4, head[3] == 6, head[4] & 1 == 1);
+        if settings && !acknowledged {
+            stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap();
+        }
+        if ping && !acknowledged {
+            let frame = [&[0, 0, 8, 6, 1, 0, 0, 0, 0][..], &payload].concat();
+            if stream.write_all(&frame).is_err() {
+                break;
+            }
+        }
+    }
+    started.elapsed()
+}
+
+#[test]
+fn an_http2_connection_that_only_answers_pings_is_closed() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // The same with no room for any answer: SETTINGS_INITIAL_WINDOW_SIZE of 0.
+    let no_window = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    std::thread::scope(|scope| {
+        for first in [&settings[..], &no_window] {
+            let testbed = &testbed;
+            scope.spawn(move || {
+                let elapsed = ping_for_ever(testbed, first);
+                assert!(elapsed < Duration::from_secs(45), "open for {elapsed:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answers_is_closed() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let mut stream = testbed.connect();
+    stream.set_write_timeout(Some(Duration::from_secs(45))).unwrap();
+    let request = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let started = Instant::now();
+    let failed = loop {
+        if let Err(error) = stream.write_all(&request) {
+            break error;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "answers are taken without end");
+    };
+    let timed_out = failed.kind() == std::io::ErrorKind::WouldBlock;
+    assert!(!timed_out, "the connection was still open after {:?}", started.elapsed());
+}
+
+#[test]
+fn n20_arguments_that_would_fill_the_memory_are_refused_for_everybody_alike() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let many = format!(r#"{{"x":[{}{{}}]}}"#, r#"{"":0},"#.repeat(500_000));
+    let send = |tool: &str| {
+        let call =
+            message("tools/call", json!({"name": tool, "arguments": "ARGUMENTS"})).to_string();
+        let name = format!("Mcp-Name: {tool}");
+        let head = [
+            "Authorization: Bearer dev-token-bob",
+            "Content-Type: application/json",
+            "MCP-Protocol-Version: 2026-07-28",
+            "Mcp-Method: tools/call",
+            &name,
+        ];
+        testbed.request("POST /mcp", &head, call.replace("\"ARGUMENTS\"", &many).as_bytes())
+    };
+    for unknown in ["nope", "delete_user"] {
+        assert_eq!(send(unknown).code(), -32602, "{unknown}");
+    }
+    let refused = send("echo").json();
+    assert!(
+        refused["result"]["content"][0]["text"].as_str().unwrap().contains("more than 65536"),
+        "{refused}"
+    );
+    let status = std::fs::read_to_string(format!("/proc/{}/status", testbed.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 128 * 1024, "{peak} kB");
 }
 
 #[test]
@@ -81,11 +177,8 @@ fn j17_long_tokens_and_heads_are_refused_unread() {
 fn sigterm_lets_a_running_call_finish_and_takes_no_further_ones() {
     let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
     let mut stream = testbed.connect();
-    let body = portcullis_tests::driver::message(
-        "tools/call",
-        json!({"name": "wait", "arguments": {"ms": 2000}}),
-    )
-    .to_string();
+    let body =
+        message("tools/call", json!({"name": "wait", "arguments": {"ms": 2000}})).to_string();
     write!(
         stream,
         "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\

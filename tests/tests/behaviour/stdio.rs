@@ -65,6 +65,23 @@ fn failures_are_masked_here_too_and_stdout_has_only_protocol() {
 }
 
 #[test]
+fn versions_with_sessions_are_not_offered_to_requests_without_one() {
+    let mut server = StdioTestbed::start(TESTBED);
+    let asked = |version: &str| {
+        let mut list = message("tools/list", json!({}));
+        list["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(version);
+        list
+    };
+    let refused = server.ask(&asked("2025-11-25"))["error"].take();
+    assert_eq!(
+        (&refused["code"], &refused["data"]["supported"]),
+        (&json!(-32022), &json!(["2026-07-28"]))
+    );
+    let unknown = server.ask(&asked("2099-01-01"))["error"].take();
+    assert!(unknown["data"]["supported"].as_array().unwrap().contains(&json!("2025-11-25")));
+}
+
+#[test]
 fn the_end_of_the_input_and_sigterm_let_running_calls_finish() {
     let wait = message("tools/call", json!({"name": "wait", "arguments": {"ms": 500}})).to_string();
     let mut server = StdioTestbed::start(TESTBED);

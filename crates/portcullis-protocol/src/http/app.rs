@@ -47,6 +47,7 @@ pub struct App<S> {
     limits: Limits,
     routes: Router,
     running: Semaphore,
+    routing: Semaphore,
 }
 
 impl<S: Service> App<S> {
@@ -59,8 +60,9 @@ impl<S: Service> App<S> {
         let AppConfig { path, front, authenticator, metadata, limits, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let running = Semaphore::new(limits.concurrent_requests);
+        let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || Refusal::not_found().into_response());
-        Ok(Self { service, path, front, authenticator, metadata, limits, routes, running })
+        Ok(Self { service, path, front, authenticator, metadata, limits, routes, running, routing })
     }
 
     /// Answers one request.
@@ -75,7 +77,6 @@ impl<S: Service> App<S> {
             return Ok(metadata.answer(request.method()));
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
-        let Ok(_permit) = self.running.try_acquire() else { return Err(Refusal::busy()) };
         let mut response = if path.strip_suffix('/').unwrap_or(path) == self.path {
             self.endpoint(request).await
         } else {
@@ -91,13 +92,20 @@ impl<S: Service> App<S> {
         if cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight();
         }
+        let Ok(_permit) = self.running.try_acquire() else {
+            return Refusal::busy().into_response();
+        };
         let authenticator = self.authenticator.as_ref();
         endpoint::answer(&*self.service, authenticator, &self.limits, request)
             .await
             .unwrap_or_else(Refusal::into_response)
     }
 
+    /// Routes have places of their own: a busy endpoint is no reason to look dead.
     async fn route(&self, request: Request<Body>) -> Response {
+        let Ok(_permit) = self.routing.try_acquire() else {
+            return Refusal::busy().into_response();
+        };
         let request = request.map(|body| Body::new(Limited::new(body, self.limits.body_bytes)));
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
@@ -226,15 +234,22 @@ mod tests {
             None,
             Router::new().route("/never", axum::routing::post(std::future::pending::<String>)),
         ));
-        let first = tokio::spawn({
-            let app = Arc::clone(&app);
-            async move { app.answer(request("/never", Body::empty())).await }
-        });
-        tokio::task::yield_now().await;
-        let response = app.answer(request("/mcp", Body::empty())).await;
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers()["retry-after"], "1");
-        assert_eq!(first.await.unwrap().status(), 504);
-        assert_eq!(app.answer(request("/missing", Body::empty())).await.status(), 404);
+        for path in ["/never", "/mcp"] {
+            let endless = Body::from_stream(futures_util::stream::pending::<
+                Result<Vec<u8>, std::io::Error>,
+            >());
+            let first = tokio::spawn({
+                let app = Arc::clone(&app);
+                async move { app.answer(request(path, endless)).await }
+            });
+            tokio::task::yield_now().await;
+            let second = app.answer(request(path, Body::empty())).await;
+            assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            assert_eq!(second.headers()["retry-after"], "1");
+            let other = if path == "/mcp" { "/missing" } else { "/mcp" };
+            let other = app.answer(request(other, Body::empty())).await;
+            assert_ne!(other.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            assert!([408, 504].contains(&first.await.unwrap().status().as_u16()), "{path}");
+        }
     }
 }

@@ -13,8 +13,10 @@ use serde_json::value::RawValue;
 
 use super::refusal::{self, Refusal};
 use super::{body, headers, media};
-use crate::envelope::{Message, RequestId};
+use crate::envelope::{Malformed, Message, RequestId};
 use crate::meta::RequestMeta;
+use crate::object;
+use crate::service::serve_caught;
 use crate::{
     Exchange, Limits, Operation, ProtocolVersion, RpcError, Service, Transport, meta, response,
 };
@@ -38,6 +40,7 @@ pub(super) async fn answer<S: Service>(
     if head.method != Method::POST {
         return Err(Refusal::method_not_allowed());
     }
+    media::check_framing(&head.headers)?;
     media::check_content(&head.headers)?;
     media::check_accept(&head.headers)?;
     let body = body::read(&head.headers, body, limits.body_bytes, limits.body_read).await?;
@@ -80,7 +83,7 @@ async fn exchange<S: Service>(
             let error = RpcError::invalid_request("a request needs an id");
             return refused(None, &error);
         }
-        Err(error) => return refused(None, &error),
+        Err(Malformed { id, error }) => return refused(id.as_ref(), &error),
     };
     let request = match Incoming::read(headers, &method, params) {
         Ok(request) => request,
@@ -94,12 +97,12 @@ async fn exchange<S: Service>(
             let version = request.version;
             let exchange =
                 Exchange { transport: Transport::Http, version, principal, client: request.client };
-            let outcome = service.serve(operation, exchange).await;
+            let outcome = serve_caught(service, operation, exchange).await;
             if let Err(error @ RpcError::Busy) = &outcome {
                 return refused(Some(&id), error);
             }
             if let Err(error) = &outcome {
-                tracing::debug!(%error, "request answered with an error");
+                tracing::debug!(?error, "request answered with an error");
             }
             response::outcome(&id, version, service.identity(), &outcome)
         }
@@ -155,11 +158,11 @@ fn asked_in_initialize(method: &str, params: Option<&RawValue>) -> Option<String
     }
 
     let params = params.filter(|_| method == "initialize")?;
-    Some(serde_json::from_str::<Initialize>(params.get()).ok()?.protocol_version)
+    Some(object::read_raw::<Initialize>(params)?.protocol_version)
 }
 
 fn refused(id: Option<&RequestId>, error: &RpcError) -> Response {
-    tracing::debug!(%error, "request refused: {}", error.status());
+    tracing::debug!(?error, "request refused: {}", error.status());
     refusal::json(error.status(), response::error(id, None, error))
 }
 

@@ -31,7 +31,7 @@ impl Front {
     /// A front that takes requests for `authorities` and from `origins`.
     ///
     /// With `loopback` it also takes those for `localhost`, `127.0.0.1` and `[::1]` at any
-    /// port, and from pages there.
+    /// port.
     #[must_use]
     pub fn new(authorities: Vec<Authority>, origins: Origins, loopback: bool) -> Self {
         Self { authorities, loopback, origins }
@@ -90,8 +90,7 @@ impl Front {
 
     fn allows(&self, origin: &HeaderValue) -> bool {
         let Some(origin) = origin.to_str().ok().and_then(parse_origin) else { return false };
-        let loopback = origin.host_str().is_some_and(is_loopback_host) && origin.scheme() == "http";
-        self.origins.contains(&origin) || (self.loopback && loopback)
+        self.origins.contains(&origin)
     }
 }
 
@@ -146,16 +145,25 @@ impl Authority {
 
 /// The origins of pages that may use the server.
 #[derive(Clone, Debug, Default)]
-pub struct Origins(Vec<url::Origin>);
+pub struct Origins {
+    allowed: Vec<url::Origin>,
+    loopback: bool,
+}
 
 impl Origins {
+    /// Allows pages of this machine, at any port.
+    pub fn allow_loopback(&mut self) {
+        self.loopback = true;
+    }
+
     /// Allows the origin of `url`.
     pub fn allow(&mut self, url: &Url) {
-        self.0.push(url.origin());
+        self.allowed.push(url.origin());
     }
 
     fn contains(&self, origin: &Url) -> bool {
-        self.0.contains(&origin.origin())
+        let loopback = origin.host_str().is_some_and(is_loopback_host) && origin.scheme() == "http";
+        self.allowed.contains(&origin.origin()) || (self.loopback && loopback)
     }
 }
 
@@ -171,7 +179,7 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+    headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site")
 }
 
 #[cfg(test)]
@@ -182,6 +190,7 @@ mod tests {
         let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let mut origins = Origins::default();
         origins.allow(&url);
+        origins.allow_loopback();
         Front::new(Authority::of(&url), origins, true)
     }
 

@@ -1,9 +1,11 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,12 +13,11 @@ use http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::app::App;
-use super::idle::FirstBytes;
+use super::patience::Patient;
 use crate::{Limits, Service, response};
 
 /// Streams of one HTTP/2 connection at once.
@@ -62,7 +63,7 @@ impl Listener {
         let http = protocol(&limits);
         let connections = Arc::new(Semaphore::new(limits.connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
-        let graceful = GracefulShutdown::new();
+        let (stopping, stopped) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -92,28 +93,120 @@ impl Listener {
                 tracing::debug!(%error, "a connection was lost before it was served");
                 continue;
             }
-            let app = Arc::clone(&app);
-            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                let app = Arc::clone(&app);
-                async move {
-                    Ok::<Response<Body>, std::convert::Infallible>(
-                        app.answer(request.map(Body::new)).await,
-                    )
-                }
-            });
-            let stream = TokioIo::new(FirstBytes::within(limits.header_read, stream));
-            let connection = graceful.watch(http.serve_connection(stream, service).into_owned());
+            let activity = Arc::new(Activity::default());
+            let stream = Patient::new(stream, &limits, Arc::clone(&activity.written));
+            let connection = serve_connection(
+                http.clone(),
+                stream,
+                activity,
+                Arc::clone(&app),
+                limits.header_read,
+                stopped.clone(),
+            );
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = %error, "a connection ended early");
-                }
+                connection.await;
                 drop(permit);
             });
         }
-        drop(socket);
-        if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        drop((socket, stopping));
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(limits.drain, connections.acquire_many(all)).await.is_err() {
             tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
         }
+    }
+}
+
+/// Serves one connection until it ends, stays idle for longer than `idle`, or the server
+/// stops. What runs is let finish.
+async fn serve_connection<S: Service>(
+    http: Builder<TokioExecutor>,
+    stream: Patient,
+    activity: Arc<Activity>,
+    app: Arc<App<S>>,
+    idle: Duration,
+    mut stopped: watch::Receiver<()>,
+) {
+    let service = service_fn({
+        let activity = Arc::clone(&activity);
+        move |request: Request<hyper::body::Incoming>| {
+            let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
+            async move {
+                let response = app.answer(request.map(Body::new)).await;
+                drop(running);
+                Ok::<Response<Body>, Infallible>(response)
+            }
+        }
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + idle, idle);
+    let (mut ending, mut quiet) = (false, 0);
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = %error, "a connection ended early");
+                }
+                return;
+            }
+            _ = stopped.changed(), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            // HTTP/2 has no header-read timeout: a client may answer pings for ever, or
+            // never make room for the answers that it asked for.
+            _ = ticks.tick() => {
+                quiet = if activity.is_quiet() { quiet + 1 } else { 0 };
+                if quiet > 1 {
+                    return;
+                }
+                if quiet == 1 && !ending {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// What goes on on a connection.
+#[derive(Debug, Default)]
+struct Activity {
+    begun: AtomicUsize,
+    running: AtomicUsize,
+    written: Arc<AtomicUsize>,
+    /// What had begun and was written when this was last looked at.
+    seen: (AtomicUsize, AtomicUsize),
+}
+
+/// Bytes that a connection may carry between two looks and still be quiet: pings.
+const QUIET_BYTES: usize = 100;
+
+impl Activity {
+    /// Whether nothing runs, nothing has begun and next to nothing was written since the
+    /// last look.
+    fn is_quiet(&self) -> bool {
+        let (begun, written) =
+            (self.begun.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed));
+        let begun_before = self.seen.0.swap(begun, Ordering::Relaxed);
+        let written_before = self.seen.1.swap(written, Ordering::Relaxed);
+        self.running.load(Ordering::Relaxed) == 0
+            && begun == begun_before
+            && written.wrapping_sub(written_before) < QUIET_BYTES
+    }
+
+    fn begin(activity: &Arc<Self>) -> Running {
+        activity.begun.fetch_add(1, Ordering::Relaxed);
+        activity.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(activity))
+    }
+}
+
+/// A request that runs until this is dropped.
+struct Running(Arc<Activity>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Media types, parsed rather than compared by prefix (RFC 9110 §8.3, §12.5.1).
 
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
 use super::refusal::Refusal;
@@ -24,6 +24,15 @@ pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// A body is framed by its length or in chunks: 501 for any further coding, which would be
+/// ignored (RFC 9112 §6.1).
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.get_all(TRANSFER_ENCODING).iter().all(|coding| coding == "chunked") {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "The only transfer coding is chunked"))
 }
 
 /// The client takes `application/json`: 406 if it says that it does not.

@@ -25,6 +25,7 @@ impl Metadata {
     }
 
     pub(super) fn is_at(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
         path == self.path || path == ProtectedResourceMetadata::ROOT_PATH
     }
 

@@ -10,10 +10,10 @@ mod cors;
 mod endpoint;
 mod front;
 mod headers;
-mod idle;
 mod listener;
 mod media;
 mod metadata;
+mod patience;
 mod refusal;
 
 pub use app::{App, AppConfig};

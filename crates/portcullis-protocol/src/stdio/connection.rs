@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
-use crate::envelope::{self, Message, RequestId};
+use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::meta::{self, RequestMeta};
+use crate::object;
+use crate::service::serve_caught;
 use crate::{
     ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response,
 };
@@ -128,7 +130,7 @@ impl<S: Service> Connection<S> {
                     Reply::Now(response::error(Some(&id), version, &error))
                 })
             }
-            Err(error) => Reply::Now(failure(None, &error)),
+            Err(Malformed { id, error }) => Reply::Now(failure(id.as_ref(), &error)),
         }
     }
 
@@ -175,8 +177,7 @@ impl<S: Service> Connection<S> {
         }
 
         let malformed = || RpcError::invalid_params("`params` are not those of the method");
-        let params: Initialize =
-            serde_json::from_str(params.ok_or_else(malformed)?.get()).map_err(|_| malformed())?;
+        let params: Initialize = params.and_then(object::read_raw).ok_or_else(malformed)?;
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is initialized already"));
         }
@@ -204,7 +205,7 @@ impl<S: Service> Connection<S> {
         let (answer, handle) = abortable(async move {
             let exchange =
                 Exchange { transport: Transport::Stdio, version, principal: None, client };
-            let outcome = service.serve(operation, exchange).await;
+            let outcome = serve_caught(&*service, operation, exchange).await;
             response::outcome(&answered, version, service.identity(), &outcome)
         });
         self.running.insert(id.clone(), handle);
@@ -219,8 +220,7 @@ impl<S: Service> Connection<S> {
             request_id: RequestId,
         }
 
-        let cancelled =
-            params.and_then(|params| serde_json::from_str::<Cancelled>(params.get()).ok());
+        let cancelled = params.and_then(object::read_raw::<Cancelled>);
         if let Some(handle) =
             cancelled.and_then(|cancelled| self.running.get(&cancelled.request_id))
         {

@@ -1,6 +1,6 @@
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Lines read ahead while earlier ones are handled.
 const READ_AHEAD: usize = 16;
@@ -33,6 +33,48 @@ impl Lines {
     /// The next line that is not blank; `None` at the end of the input.
     pub(super) async fn next(&mut self) -> Option<Line> {
         self.0.recv().await
+    }
+}
+
+/// Lines to a blocking writer.
+///
+/// A thread of its own writes, so that a client that does not read keeps neither the
+/// process alive nor its other requests waiting.
+pub(super) struct Output {
+    lines: mpsc::Sender<Vec<u8>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Output {
+    pub(super) fn to_writer(mut writer: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, mut receiver) = mpsc::channel::<Vec<u8>>(READ_AHEAD);
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+            while let Some(mut line) = receiver.blocking_recv() {
+                line.push(b'\n');
+                if writer.write_all(&line).and_then(|()| writer.flush()).is_err() {
+                    break;
+                }
+            }
+            drop(receiver);
+            drop(end);
+        })?;
+        Ok(Self { lines, ended })
+    }
+
+    /// Sends one line, unless it is empty.
+    pub(super) async fn send(&self, line: Vec<u8>) -> io::Result<()> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        self.lines.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn end(self) {
+        drop(self.lines);
+        // The other end is dropped, never sent to.
+        let _ = self.ended.await;
     }
 }
 

@@ -9,13 +9,10 @@ mod lines;
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-
 use self::connection::Connection;
-use self::lines::{Line, Lines};
+use self::lines::{Line, Lines, Output};
 use crate::{Limits, RpcError, Service, response};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
@@ -32,55 +29,54 @@ pub async fn serve<S: Service>(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let lines = Lines::from_reader(io::stdin(), limits.body_bytes)?;
-    serve_lines(service, limits, lines, tokio::io::stdout(), stop).await
+    serve_lines(service, limits, lines, Output::to_writer(io::stdout())?, stop).await
 }
 
 async fn serve_lines<S: Service>(
     service: Arc<S>,
     limits: &Limits,
     mut lines: Lines,
-    mut output: impl AsyncWrite + Unpin,
+    output: Output,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut connection = Connection::new(service, limits.concurrent_requests);
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            Some(answer) = connection.finished() => write(&mut output, &answer).await?,
-            line = lines.next() => match line {
-                Some(Line::Complete(line)) => {
-                    if let Some(answer) = connection.receive(&line) {
-                        write(&mut output, &answer).await?;
-                    }
-                }
-                Some(Line::TooLong) => {
-                    let error = RpcError::invalid_request("the line is too long");
-                    write(&mut output, &response::error(None, None, &error)).await?;
-                }
-                None => break,
-            },
-            () = &mut stop => break,
-        }
+    tokio::select! {
+        conversed = converse(&mut connection, &mut lines, &output) => conversed?,
+        () = stop => {}
     }
     let drained = async {
         while let Some(answer) = connection.finished().await {
-            write(&mut output, &answer).await?;
+            output.send(answer).await?;
         }
+        output.end().await;
         Ok(())
     };
     tokio::time::timeout(limits.drain, drained).await.unwrap_or_else(|_| {
-        tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
+        tracing::warn!(limit = ?limits.drain, "answers were still owed at the drain limit");
         Ok(())
     })
 }
 
-async fn write(output: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
-    if message.is_empty() {
-        return Ok(());
+/// Takes lines until there are no more.
+async fn converse<S: Service>(
+    connection: &mut Connection<S>,
+    lines: &mut Lines,
+    output: &Output,
+) -> io::Result<()> {
+    loop {
+        let answer = tokio::select! {
+            Some(answer) = connection.finished() => answer,
+            line = lines.next() => match line {
+                Some(Line::Complete(line)) => connection.receive(&line).unwrap_or_default(),
+                Some(Line::TooLong) => {
+                    let error = RpcError::invalid_request("the line is too long");
+                    response::error(None, None, &error)
+                }
+                None => return Ok(()),
+            },
+        };
+        output.send(answer).await?;
     }
-    output.write_all(message).await?;
-    output.write_all(b"\n").await?;
-    output.flush().await
 }
 
 #[cfg(test)]
@@ -115,6 +111,47 @@ mod tests {
         }
     }
 
+    /// What was written, for all to see.
+    #[derive(Clone, Default)]
+    struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A client that never reads.
+    struct Stuck;
+
+    impl io::Write for Stuck {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            std::thread::sleep(std::time::Duration::from_secs(3_600));
+            Ok(0)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_does_not_keep_the_server() {
+        let service = Arc::new(Echo(Identity::new("echo", "1", None)));
+        let limits = Limits { drain: std::time::Duration::from_millis(50), ..Limits::default() };
+        let pings = vec![request(1, "ping", json!({})); 1_000].join("\n");
+        let lines = Lines::from_reader(io::Cursor::new(pings.into_bytes()), 1_000).unwrap();
+        let stop = tokio::time::sleep(std::time::Duration::from_millis(50));
+        let served = serve_lines(service, &limits, lines, Output::to_writer(Stuck).unwrap(), stop);
+        let limit = std::time::Duration::from_secs(5);
+        tokio::time::timeout(limit, served).await.expect("it is kept").unwrap();
+    }
+
     /// Sends all lines at once, ends the input, and gives what was answered.
     async fn talk(lines: &[&str]) -> Vec<Value> {
         let service = Arc::new(Echo(Identity::new("echo", "1", None)));
@@ -124,10 +161,18 @@ mod tests {
             ..Limits::default()
         };
         let input = io::Cursor::new(lines.join("\n").into_bytes());
-        let mut output = Vec::new();
+        let output = Written::default();
         let lines = Lines::from_reader(input, limits.body_bytes).unwrap();
-        serve_lines(service, &limits, lines, &mut output, std::future::pending()).await.unwrap();
-        let output = String::from_utf8(output).unwrap();
+        serve_lines(
+            service,
+            &limits,
+            lines,
+            Output::to_writer(output.clone()).unwrap(),
+            std::future::pending(),
+        )
+        .await
+        .unwrap();
+        let output = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

@@ -1,0 +1,123 @@
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::Limits;
+
+/// The length of the HTTP/2 preface: what has to arrive before the two versions of HTTP
+/// can be told apart, during which hyper keeps no time.
+const PREFACE_BYTES: usize = 24;
+
+/// A connection whose client has to send its first bytes, and to take every answer, within
+/// a limit. hyper keeps neither time.
+pub(super) struct Patient {
+    stream: TcpStream,
+    missing: usize,
+    first_bytes: Option<Pin<Box<Sleep>>>,
+    written: Arc<AtomicUsize>,
+    write: Duration,
+    unread: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    /// Counts the bytes that the client took into `written`.
+    pub(super) fn new(stream: TcpStream, limits: &Limits, written: Arc<AtomicUsize>) -> Self {
+        let first_bytes = Some(Box::pin(sleep(limits.header_read)));
+        Self {
+            stream,
+            missing: PREFACE_BYTES,
+            first_bytes,
+            written,
+            write: limits.write,
+            unread: None,
+        }
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written.fetch_add(*bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A write that waits for the client may wait for so long.
+    fn bounded<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread = None;
+            return written;
+        }
+        let write = self.write;
+        let deadline = self.unread.get_or_insert_with(|| Box::pin(sleep(write)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
+            if self.missing == 0 {
+                self.first_bytes = None;
+            }
+            return Poll::Ready(read);
+        }
+        if let Some(deadline) = &mut self.first_bytes {
+            ready!(deadline.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count(&written);
+        self.bounded(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.bounded(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.bounded(cx, closed)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.count(&written);
+        self.bounded(cx, written)
+    }
+}
