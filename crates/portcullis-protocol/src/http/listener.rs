@@ -1,29 +1,18 @@
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
-use http::{Request, Response};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::app::App;
-use super::patience::Patient;
+use super::connection;
 use crate::{Limits, Service, response};
 
-/// Streams of one HTTP/2 connection at once.
-const HTTP2_STREAMS: u32 = 128;
-/// Header fields of one request.
-const MAX_HEADERS: usize = 64;
 /// Connections over the limit that are told so at once; further ones are just closed.
 const REFUSALS_AT_ONCE: usize = 64;
 
@@ -60,7 +49,7 @@ impl Listener {
     /// idle ones are closed, running requests have [`Limits::drain`] to finish.
     pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
         let Self { socket, limits } = self;
-        let http = protocol(&limits);
+        let http = connection::protocol(&limits);
         let connections = Arc::new(Semaphore::new(limits.connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
         let (stopping, stopped) = watch::channel(());
@@ -93,18 +82,10 @@ impl Listener {
                 tracing::debug!(%error, "a connection was lost before it was served");
                 continue;
             }
-            let activity = Arc::new(Activity::default());
-            let stream = Patient::new(stream, &limits, Arc::clone(&activity.written));
-            let connection = serve_connection(
-                http.clone(),
-                stream,
-                activity,
-                Arc::clone(&app),
-                limits.header_read,
-                stopped.clone(),
-            );
+            let (http, app) = (http.clone(), Arc::clone(&app));
+            let served = connection::serve(http, stream, app, limits.clone(), stopped.clone());
             tokio::spawn(async move {
-                connection.await;
+                served.await;
                 drop(permit);
             });
         }
@@ -116,122 +97,10 @@ impl Listener {
     }
 }
 
-/// Serves one connection until it ends, stays idle for longer than `idle`, or the server
-/// stops. What runs is let finish.
-async fn serve_connection<S: Service>(
-    http: Builder<TokioExecutor>,
-    stream: Patient,
-    activity: Arc<Activity>,
-    app: Arc<App<S>>,
-    idle: Duration,
-    mut stopped: watch::Receiver<()>,
-) {
-    let service = service_fn({
-        let activity = Arc::clone(&activity);
-        move |request: Request<hyper::body::Incoming>| {
-            let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
-            async move {
-                let response = app.answer(request.map(Body::new)).await;
-                drop(running);
-                Ok::<Response<Body>, Infallible>(response)
-            }
-        }
-    });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + idle, idle);
-    let (mut ending, mut quiet) = (false, 0);
-    loop {
-        tokio::select! {
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(error = %error, "a connection ended early");
-                }
-                return;
-            }
-            _ = stopped.changed(), if !ending => {
-                ending = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            // HTTP/2 has no header-read timeout: a client may answer pings for ever, or
-            // never make room for the answers that it asked for.
-            _ = ticks.tick() => {
-                quiet = if activity.is_quiet() { quiet + 1 } else { 0 };
-                if quiet > 1 {
-                    return;
-                }
-                if quiet == 1 && !ending {
-                    ending = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
-        }
-    }
-}
-
-/// What goes on on a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    begun: AtomicUsize,
-    running: AtomicUsize,
-    written: Arc<AtomicUsize>,
-    /// What had begun and was written when this was last looked at.
-    seen: (AtomicUsize, AtomicUsize),
-}
-
-/// Bytes that a connection may carry between two looks and still be quiet: pings.
-const QUIET_BYTES: usize = 100;
-
-impl Activity {
-    /// Whether nothing runs, nothing has begun and next to nothing was written since the
-    /// last look.
-    fn is_quiet(&self) -> bool {
-        let (begun, written) =
-            (self.begun.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed));
-        let begun_before = self.seen.0.swap(begun, Ordering::Relaxed);
-        let written_before = self.seen.1.swap(written, Ordering::Relaxed);
-        self.running.load(Ordering::Relaxed) == 0
-            && begun == begun_before
-            && written.wrapping_sub(written_before) < QUIET_BYTES
-    }
-
-    fn begin(activity: &Arc<Self>) -> Running {
-        activity.begun.fetch_add(1, Ordering::Relaxed);
-        activity.running.fetch_add(1, Ordering::Relaxed);
-        Running(Arc::clone(activity))
-    }
-}
-
-/// A request that runs until this is dropped.
-struct Running(Arc<Activity>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Listener").field(&self.socket.local_addr()).finish()
     }
-}
-
-fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(limits.header_bytes);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(HTTP2_STREAMS)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits.header_read)
-        .keep_alive_timeout(limits.header_read);
-    builder
 }
 
 /// Tells a connection over the limit so, in as little work as possible.

@@ -6,6 +6,7 @@
 
 mod app;
 mod body;
+mod connection;
 mod cors;
 mod endpoint;
 mod front;
