@@ -121,3 +121,46 @@ impl AsyncWrite for Patient {
         self.bounded(cx, written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A patient connection with short limits, and its client.
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn connection() -> (Patient, TcpStream) {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = socket.accept().await.unwrap();
+        let short = Duration::from_millis(50);
+        let limits = Limits { header_read: short, write: short, ..Limits::default() };
+        (Patient::new(stream, &limits, Arc::default()), client)
+    }
+
+    #[tokio::test]
+    async fn a_client_has_to_send_its_first_bytes_in_time() {
+        let (mut patient, mut client) = connection().await;
+        client.write_all(b"POST").await.unwrap();
+        let error = patient.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_has_to_take_its_answers_in_time() {
+        let (mut patient, client) = connection().await;
+        let endless = async {
+            loop {
+                if let Err(error) = patient.write_all(&[0; 65_536]).await {
+                    return error;
+                }
+            }
+        };
+        let error =
+            tokio::time::timeout(Duration::from_secs(5), endless).await.expect("waited for");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
+}
