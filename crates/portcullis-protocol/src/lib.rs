@@ -28,7 +28,7 @@ pub use error::RpcError;
 pub use identity::Identity;
 pub use limits::Limits;
 pub use meta::ClientInfo;
-pub use object::Arguments;
+pub use object::{Arguments, read_value};
 pub use operation::Operation;
 pub use outcome::{Outcome, Page};
 pub use service::{Exchange, Service, Transport};

@@ -69,8 +69,7 @@ impl<'a> Arguments<'a> {
     pub fn read(&self) -> Result<Map<String, Value>, String> {
         let Some(raw) = &self.0 else { return Ok(Map::new()) };
         let budget = Cell::new(MAX_VALUES);
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        match Strict(&budget).deserialize(&mut deserializer) {
+        match read_within(raw.get(), &budget) {
             Ok(Value::Object(arguments)) => Ok(arguments),
             Ok(_) => Err("the arguments are not an object".to_owned()),
             Err(_) if budget.get() == 0 => Err(format!("the arguments hold more than {MAX_VALUES} values")),
@@ -78,6 +77,18 @@ impl<'a> Arguments<'a> {
             Err(_) => Err("the arguments have a member twice, are nested too deep, or have a number out of range".to_owned()),
         }
     }
+}
+
+/// Reads a JSON value from a string that a caller sent, as strictly as [`Arguments::read`].
+#[must_use]
+pub fn read_value(text: &str) -> Option<Value> {
+    read_within(text, &Cell::new(MAX_VALUES)).ok()
+}
+
+fn read_within(text: &str, budget: &Cell<usize>) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict(budget).deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| value)
 }
 
 /// Reads any JSON value, refusing repeated members and more values than the budget has.
@@ -178,7 +189,10 @@ mod tests {
     fn repeated_members_are_refused_at_every_depth() {
         for json in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#] {
             assert!(arguments(json).unwrap_err().contains("twice"), "{json}");
+            assert_eq!(read_value(json), None);
         }
+        assert_eq!(read_value("1 2"), None);
+        assert_eq!(read_value(" [1] "), Some(json!([1])));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use portcullis_protocol::read_value;
 use serde_json::{Map, Value, json};
 
 use crate::parameter::{Declared, Parameters};
@@ -143,7 +144,7 @@ impl ArgumentSchema {
             return Value::String(text);
         }
         // What cannot be read stays a string, which the schema then refuses by its type.
-        serde_json::from_str(&text).unwrap_or(Value::String(text))
+        read_value(&text).unwrap_or(Value::String(text))
     }
 
     /// A default that the schema itself would refuse.

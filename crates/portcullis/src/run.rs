@@ -253,7 +253,7 @@ impl Server {
         authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
         origins.allow(public_url);
-        if builder::is_loopback(public_url) {
+        if address.ip().is_loopback() && builder::is_loopback(public_url) {
             origins.allow_loopback();
         }
         self.origins.iter().for_each(|url| origins.allow(url));

@@ -68,8 +68,17 @@ impl Destinations {
         }
     }
 
-    /// Judges an address that a name resolved to.
-    pub(super) fn judge_address(self, address: IpAddr) -> Result<(), Refusal> {
+    /// Judges an address that `name` resolved to. `localhost` may be asked in plain http, so
+    /// it has to lead to this machine.
+    pub(super) fn judge_resolved(self, name: &str, address: IpAddr) -> Result<(), Refusal> {
+        if name == "localhost" && !address.is_loopback() {
+            return Err(Refusal::Host);
+        }
+        self.judge_address(address)
+    }
+
+    /// Judges an address by itself.
+    fn judge_address(self, address: IpAddr) -> Result<(), Refusal> {
         match address::judge(address) {
             Err(NotPublic::Loopback) if self.loopback => Ok(()),
             judged => judged.map_err(Refusal::Address),

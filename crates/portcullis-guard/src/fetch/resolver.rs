@@ -39,12 +39,13 @@ pub(super) struct Pinned {
 impl Resolve for Pinned {
     fn resolve(&self, name: Name) -> Resolving {
         let (found, destinations) = (self.lookup.lookup(name.as_str()), self.destinations);
+        let name = name.as_str().to_owned();
         Box::pin(async move {
             let addresses = found.await?;
             // One address that is not public spoils the name: which of them would be
             // connected to is not for us to guess.
             for address in &addresses {
-                destinations.judge_address(*address)?;
+                destinations.judge_resolved(&name, *address)?;
             }
             let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(sockets) as Addrs)

@@ -29,7 +29,7 @@ pub struct AppConfig {
     pub authenticator: Option<Authenticator>,
     /// The protected-resource metadata, where tokens are asked for.
     pub metadata: Option<ProtectedResourceMetadata>,
-    /// What one client may take.
+    /// What may be taken of the server.
     pub limits: Limits,
     /// Routes beside the endpoint.
     pub routes: Router,

@@ -3,8 +3,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -58,8 +59,17 @@ pub(super) async fn serve<S: Service>(
             let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
             async move {
                 let response = app.answer(request.map(Body::new)).await;
-                drop(running);
-                Ok::<Response<Body>, Infallible>(response)
+                if response.body().size_hint().exact().is_some() {
+                    drop(running);
+                    return Ok::<Response<Body>, Infallible>(response);
+                }
+                // A stream may be silent for as long as it likes.
+                Ok(response.map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        let _streaming = &running;
+                        frame
+                    }))
+                }))
             }
         }
     });
@@ -131,5 +141,67 @@ struct Running(Arc<Activity>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::Router;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http::{AppConfig, Front, Origins};
+    use crate::{Exchange, Identity, Operation, Outcome, RpcError};
+
+    struct Nothing(Identity);
+
+    impl Service for Nothing {
+        fn identity(&self) -> &Identity {
+            &self.0
+        }
+
+        async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+            Err(RpcError::Busy)
+        }
+    }
+
+    /// A byte, a silence of six looks, and another byte.
+    async fn slow() -> Body {
+        Body::from_stream(stream::unfold(0, async |sent| {
+            if sent == 1 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            (sent < 2).then(|| (Ok::<_, std::io::Error>("x"), sent + 1))
+        }))
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn a_stream_may_be_silent() {
+        let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
+        let config = AppConfig {
+            path: "/mcp".to_owned(),
+            front: Front::new(Vec::new(), Origins::default(), true),
+            authenticator: None,
+            metadata: None,
+            limits: limits.clone(),
+            routes: Router::new().route("/slow", axum::routing::get(slow)),
+        };
+        let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
+        let app = Arc::new(App::new(service, config).unwrap());
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = socket.accept().await.unwrap();
+        let (_running, stopped) = watch::channel(());
+        tokio::spawn(serve(protocol(&limits), stream, app, limits, stopped));
+        let request = b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"), "{answer:?}");
     }
 }

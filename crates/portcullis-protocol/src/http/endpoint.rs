@@ -98,9 +98,6 @@ async fn exchange<S: Service>(
             let exchange =
                 Exchange { transport: Transport::Http, version, principal, client: request.client };
             let outcome = serve_caught(service, operation, exchange).await;
-            if let Err(error @ RpcError::Busy) = &outcome {
-                return refused(Some(&id), error);
-            }
             if let Err(error) = &outcome {
                 tracing::debug!(?error, "request answered with an error");
             }
