@@ -8,6 +8,7 @@ pub mod people;
 pub mod secrets;
 pub mod serve;
 pub mod state;
+pub mod tokens;
 
 use portcullis::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 /// A protected MCP server.
 ///
@@ -32,6 +32,10 @@ pub struct Options {
     /// Who is let in over HTTP
     #[arg(long, value_enum, default_value_t = AuthOption::Static)]
     pub auth: AuthOption,
+
+    /// Whose tokens are accepted.
+    #[command(flatten)]
+    pub jwt: JwtOptions,
 
     /// A file of NAME=value lines for variables that are not set
     #[arg(long, value_name = "FILE")]
@@ -63,8 +67,43 @@ pub enum TransportOption {
 /// Who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuthOption {
+    /// JSON Web Tokens, as the flags for tokens or the variables JWT_… describe them
+    Jwt,
     /// The development tokens dev-token-alice (read, write, admin) and dev-token-bob (read)
     Static,
     /// Everybody; components that require anything are hidden
     None,
+}
+
+/// Whose tokens are accepted, with `--auth jwt`. Each flag wins over a variable: JWT_ISSUER,
+/// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS. A shared secret is given as
+/// JWT_HMAC_SECRET alone, since everybody can read command lines, and the scopes that every
+/// request needs as JWT_REQUIRED_SCOPES.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Tokens")]
+pub struct JwtOptions {
+    /// Who issues the tokens (JWT_ISSUER)
+    #[arg(long, value_name = "ISSUER")]
+    pub issuer: Option<String>,
+
+    /// What the tokens must be meant for (JWT_AUDIENCE)
+    #[arg(long, value_name = "AUDIENCE")]
+    pub audience: Option<String>,
+
+    /// Where the issuer publishes its keys (JWT_JWKS_URI)
+    #[arg(long, value_name = "URL", conflicts_with = "public_key")]
+    pub jwks: Option<String>,
+
+    /// A file with the issuer's public key, in PEM (JWT_PUBLIC_KEY is the text itself)
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+
+    /// Which algorithms are accepted, such as RS256,ES256 (JWT_ALGORITHMS)
+    /// [default: those that the keys are made for]
+    #[arg(long, value_name = "NAMES")]
+    pub algorithms: Option<String>,
+
+    /// Let the keys come from this machine, in plain http too
+    #[arg(long)]
+    pub allow_loopback_idp: bool,
 }

@@ -37,8 +37,9 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
 ///
 /// Whatever keeps it from being built or served.
 pub async fn serve(options: &Options, server: ServerBuilder<Undecided>) -> Result<(), Error> {
-    let run = run_options(options)?;
-    let server = with_auth(options, server.path(&options.path)).build()?;
+    let environment = environment(options)?;
+    let run = run_options(options, &environment)?;
+    let server = with_auth(options, environment, server.path(&options.path))?.build()?;
     if options.print_access {
         eprint!("{}", server.access_table());
         return Ok(());
@@ -77,13 +78,18 @@ impl Options {
     }
 }
 
-/// Flags, over variables, over the file of variables.
-fn run_options(options: &Options) -> Result<RunOptions, Error> {
-    let mut environment = Environment::process();
-    if let Some(file) = &options.env_file {
-        environment = environment.with_file(file)?;
-    }
-    let mut run = RunOptions::from_environment(&environment)?;
+/// Variables, and where one is not set, the file of variables.
+fn environment(options: &Options) -> Result<Environment, Error> {
+    let environment = Environment::process();
+    Ok(match &options.env_file {
+        Some(file) => environment.with_file(file)?,
+        None => environment,
+    })
+}
+
+/// Flags, over variables.
+fn run_options(options: &Options, environment: &Environment) -> Result<RunOptions, Error> {
+    let mut run = RunOptions::from_environment(environment)?;
     if let Some(address) = &options.listen {
         run = run.listen(address);
     }
@@ -93,8 +99,16 @@ fn run_options(options: &Options) -> Result<RunOptions, Error> {
     Ok(run)
 }
 
-fn with_auth(options: &Options, server: ServerBuilder<Undecided>) -> ServerBuilder<Decided> {
-    match options.auth {
+fn with_auth(
+    options: &Options,
+    environment: Environment,
+    server: ServerBuilder<Undecided>,
+) -> Result<ServerBuilder<Decided>, Error> {
+    if options.auth != AuthOption::Jwt {
+        options.jwt.refuse()?;
+    }
+    Ok(match options.auth {
+        AuthOption::Jwt => server.auth(options.jwt.verifier(environment)?),
         AuthOption::None => server.no_auth(),
         AuthOption::Static => {
             let alice =
@@ -106,13 +120,14 @@ fn with_auth(options: &Options, server: ServerBuilder<Undecided>) -> ServerBuild
                     .token("dev-token-bob", bob),
             )
         }
-    }
+    })
 }
 
 /// A request that lists what the token of Bob may see.
 fn curl(options: &Options, url: &str) -> String {
     let token = match options.auth {
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
+        AuthOption::Jwt => "-H \"Authorization: Bearer $TOKEN\" ",
         AuthOption::None => "",
     };
     let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;

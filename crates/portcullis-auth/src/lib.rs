@@ -10,6 +10,7 @@ mod authenticator;
 mod bearer;
 pub mod challenge;
 pub mod danger;
+mod jwt;
 mod metadata;
 mod principal;
 mod scopes;
@@ -19,6 +20,7 @@ pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes,
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use metadata::ProtectedResourceMetadata;
 pub use principal::{Claims, Principal};
 pub use scopes::{IntoScopes, Scopes};

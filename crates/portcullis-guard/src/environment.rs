@@ -76,6 +76,35 @@ impl Environment {
         Ok(self)
     }
 
+    /// Sets a variable, over whatever it was: a command-line flag does that. An empty value
+    /// makes it a missing one.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets a variable to what the file at `path` holds: a key or a secret that was mounted.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is empty, or is not UTF-8.
+    pub fn with_variable_from_file(
+        self,
+        name: impl Into<String>,
+        path: &Path,
+    ) -> Result<Self, EnvironmentError> {
+        let unusable = |problem: &str| EnvironmentError {
+            path: path.display().to_string(),
+            problem: problem.to_owned(),
+        };
+        let text = read(path).map_err(|_| unusable("cannot be read as text"))?;
+        if text.trim().is_empty() {
+            return Err(unusable("is empty"));
+        }
+        Ok(self.with_variable(name, text))
+    }
+
     /// The value of the variable `name`, unless it is missing or empty.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
@@ -89,7 +118,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// An `.env` file that could not be used.
+/// A file that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentError {
     path: String,
@@ -98,7 +127,7 @@ pub struct EnvironmentError {
 
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the environment file {} {}", self.path, self.problem)
+        write!(f, "the file {} {}", self.path, self.problem)
     }
 }
 
@@ -191,6 +220,18 @@ mod tests {
     #[test]
     fn a_missing_file_is_an_error() {
         assert!(Environment::default().with_file(Path::new("/nonexistent/.env")).is_err());
+    }
+
+    #[test]
+    fn a_variable_may_come_from_a_file_of_its_own() {
+        let environment = Environment::default();
+        let environment =
+            environment.with_variable_from_file("KEY", file("a\nb\n").path()).unwrap();
+        assert_eq!(environment.variable("KEY"), Some("a\nb\n"));
+        for unusable in [file("").path(), Path::new("/nonexistent/key")] {
+            let error = environment.clone().with_variable_from_file("KEY", unusable).unwrap_err();
+            assert!(error.to_string().contains("the file /"), "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`]), randomness ([`random`]), cryptography
-//! ([`digest`]), files ([`Workspace`]) and values that must not be seen ([`Secret`]).
+//! ([`digest`], [`signature`]), files ([`Workspace`]), outgoing requests ([`Fetch`]), JSON that
+//! somebody else wrote ([`json`]) and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them.
 
 pub mod address;
@@ -10,8 +11,10 @@ pub mod clock;
 pub mod digest;
 pub mod environment;
 pub mod fetch;
+pub mod json;
 pub mod random;
 mod secret;
+pub mod signature;
 pub mod workspace;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -11,6 +11,8 @@ pub enum Error {
     Refused(String),
     /// The environment file could not be used.
     Environment(portcullis_guard::EnvironmentError),
+    /// Tokens cannot be verified as described.
+    Jwt(portcullis_auth::JwtConfigError),
     /// The operating system refused.
     Io(std::io::Error),
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Error {
             }
             Self::Refused(reason) => f.write_str(reason),
             Self::Environment(error) => error.fmt(f),
+            Self::Jwt(error) => fmt::Display::fmt(error, f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -39,6 +42,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Environment(error) => Some(error),
+            Self::Jwt(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Build(_) | Self::Refused(_) => None,
         }
@@ -48,6 +52,12 @@ impl std::error::Error for Error {
 impl From<portcullis_guard::EnvironmentError> for Error {
     fn from(error: portcullis_guard::EnvironmentError) -> Self {
         Self::Environment(error)
+    }
+}
+
+impl From<portcullis_auth::JwtConfigError> for Error {
+    fn from(error: portcullis_auth::JwtConfigError) -> Self {
+        Self::Jwt(error)
     }
 }
 

@@ -29,6 +29,7 @@
 //!   [`Prompt`] are the same without macros.
 //! - [`Parameter`]: what such a function may take; [`Argument`] holds its constraints.
 //! - [`ToolError`]: the two faces of an error.
+//! - [`JwtVerifier`]: the access tokens of an identity provider.
 //! - [`require_scopes`] and [`Check`]: who may see and use a component.
 //! - [`route`](mod@route): HTTP routes beside the protocol.
 //! - [`danger`]: what must never serve the internet.
@@ -63,8 +64,9 @@ mod uri_template;
 
 pub use portcullis_auth::danger;
 pub use portcullis_auth::{
-    Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck, IntoScopes,
-    Principal, RequireScopes, Scopes, TokenVerifier, VerifyError, require_scopes,
+    Algorithm, Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck,
+    IntoScopes, JwtConfigError, JwtVerifier, JwtVerifierBuilder, Principal, RequireScopes, Scopes,
+    TokenVerifier, VerifyError, require_scopes,
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, Fetch, FetchError, ManualClock, Reference, Secret,
@@ -139,8 +141,9 @@ pub use self::tool_error::ToolError;
 pub mod prelude {
     pub use crate::route::{get, post};
     pub use crate::{
-        Args, Caller, Components, Content, Context, Json, MaybeCaller, Message, Server, State,
-        ToolError, Workspace, components, danger, prompt, require_scopes, resource, tool,
+        Args, Caller, Components, Content, Context, Json, JwtVerifier, MaybeCaller, Message,
+        Server, State, ToolError, Workspace, components, danger, prompt, require_scopes, resource,
+        tool,
     };
 }
 

@@ -9,7 +9,9 @@ use portcullis_tests::testbed::{Ran, components, health};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    // The tests' identity providers are on this machine.
+    options.jwt.allow_loopback_idp = true;
     serve::exit_code(run(&options).await)
 }
 

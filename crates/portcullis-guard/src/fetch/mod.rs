@@ -94,9 +94,18 @@ impl Fetch {
             .unwrap_or(Err(FetchError::TimedOut))
     }
 
+    /// Whether `url` could be requested at all: what can be told before its name is resolved.
+    ///
+    /// # Errors
+    ///
+    /// When the destination is refused.
+    pub fn judge(&self, url: &Url) -> Result<(), FetchError> {
+        self.destinations.judge(url).map_err(FetchError::Refused)
+    }
+
     async fn follow(&self, mut url: Url) -> Result<Fetched, FetchError> {
         for _ in 0..=self.redirects {
-            self.destinations.judge(&url).map_err(FetchError::Refused)?;
+            self.judge(&url)?;
             let response =
                 self.client.get(url.clone()).send().await.map_err(FetchError::from_reqwest)?;
             let status = response.status();

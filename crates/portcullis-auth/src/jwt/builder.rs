@@ -1,0 +1,293 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_guard::fetch::{Fetch, FetchBuilder};
+use portcullis_guard::signature::PublicKey;
+use portcullis_guard::{Clock, Secret, SystemClock};
+use url::Url;
+
+use super::cache::TokenCache;
+use super::claims::Expected;
+use super::key::Key;
+use super::key_set::KeySet;
+use super::remote::{self, RemoteKeys};
+use super::{Algorithm, JwtVerifier, Keys};
+use crate::{IntoScopes, Scopes};
+
+/// How long a fetch of keys may take. A token waits for two of them at most, and the server
+/// waits no longer than 10 s for a verifier.
+const FETCH_TIME: Duration = Duration::from_secs(4);
+const COOL_DOWN: Duration = Duration::from_secs(30);
+const STALE: Duration = Duration::from_secs(60 * 60);
+const LEEWAY: Duration = Duration::from_secs(30);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+const CACHED_TOKENS: usize = 10_000;
+
+/// Describes a [`JwtVerifier`].
+#[derive(Debug)]
+#[must_use = "a verifier is built by .build()"]
+pub struct JwtVerifierBuilder {
+    source: Source,
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    algorithms: Option<Vec<Algorithm>>,
+    required: Scopes,
+    leeway: Duration,
+    access_tokens_only: bool,
+    cached_tokens: usize,
+    fetch: FetchBuilder,
+    stale: Duration,
+    clock: Arc<dyn Clock>,
+    pub(super) problems: Vec<String>,
+}
+
+/// Where the keys come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Jwks(String),
+    PublicKey(String),
+    Hmac(Secret<String>),
+    /// Nothing usable; the problems say why.
+    Nothing,
+}
+
+impl JwtVerifierBuilder {
+    pub(super) fn new(source: Source) -> Self {
+        Self {
+            source,
+            issuer: None,
+            audiences: Vec::new(),
+            algorithms: None,
+            required: Scopes::default(),
+            leeway: LEEWAY,
+            access_tokens_only: false,
+            cached_tokens: CACHED_TOKENS,
+            fetch: Fetch::builder().time(FETCH_TIME),
+            stale: STALE,
+            clock: Arc::new(SystemClock),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Who issues the tokens: `iss`, exactly as it is there.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Adds what `aud` must be or hold: this server's own name at the issuer, exactly as it
+    /// is there. Several may be added; a token needs one of them.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Which algorithms are accepted. A token never decides that.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// Sets the scopes without which no request is served.
+    pub fn required_scopes(mut self, scopes: impl IntoScopes) -> Self {
+        self.required = scopes.into_scopes();
+        self
+    }
+
+    /// By how much the issuer's clock and ours may differ. Default: 30 s; at most 5 min.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Insists on `typ: at+jwt` (RFC 9068 §4), and refuses a `nonce`, so that no ID token
+    /// can pass. Default: `typ` may be absent or `JWT`, since many issuers have it so.
+    pub fn access_tokens_only(mut self) -> Self {
+        self.access_tokens_only = true;
+        self
+    }
+
+    /// How many verified tokens are remembered, so that they need not be verified again.
+    /// Default: 10,000; 0 for none.
+    pub fn token_cache(mut self, tokens: usize) -> Self {
+        self.cached_tokens = tokens;
+        self
+    }
+
+    /// For how long the last known keys go on verifying when the issuer's keys cannot be
+    /// fetched any more. Default: 1 h, after the time for which they were fresh.
+    pub fn stale_keys(mut self, stale: Duration) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// Lets the keys come from this machine, in plain http too: for tests, and for identity
+    /// providers under development.
+    pub fn allow_loopback_idp(mut self) -> Self {
+        self.fetch = self.fetch.allow_loopback();
+        self
+    }
+
+    /// The clock by which tokens expire and keys age. Default: the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the verifier.
+    ///
+    /// # Errors
+    ///
+    /// Names everything that is missing or unsafe, all at once.
+    pub fn build(mut self) -> Result<JwtVerifier, JwtConfigError> {
+        let algorithms = self.checked_algorithms();
+        let keys = self.keys(&algorithms);
+        let issuer = self.issuer.take().filter(|issuer| !issuer.is_empty());
+        if issuer.is_none() {
+            self.problem("an issuer is missing: say .issuer(\"https://…\"), or JWT_ISSUER");
+        }
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            self.problem(
+                "an audience is missing, without which a token for anybody would do: say \
+                 .audience(\"https://…\"), or JWT_AUDIENCE",
+            );
+        }
+        if self.leeway > MAX_LEEWAY {
+            self.problem("a leeway of more than 5 minutes is refused");
+        }
+        let (Some(keys), Some(issuer), true) = (keys, issuer, self.problems.is_empty()) else {
+            return Err(JwtConfigError { problems: self.problems });
+        };
+        let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        let source = match &keys {
+            Keys::Fixed(_) if names.iter().all(|name| name.starts_with("HS")) => "a shared secret",
+            Keys::Fixed(_) => "a public key",
+            Keys::Remote(_) => "a JWK set",
+        };
+        Ok(JwtVerifier {
+            description: format!("JWTs of {issuer}, by {source} ({})", names.join(", ")),
+            keys,
+            algorithms,
+            expected: Expected {
+                issuer,
+                audiences: self.audiences,
+                leeway: self.leeway,
+                access_tokens_only: self.access_tokens_only,
+            },
+            required: self.required,
+            cache: TokenCache::new(self.cached_tokens),
+            clock: self.clock,
+        })
+    }
+
+    fn problem(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
+    }
+
+    /// The algorithms that were named, or those that suit the source.
+    fn checked_algorithms(&mut self) -> Vec<Algorithm> {
+        let Some(named) = self.algorithms.take() else {
+            return match &self.source {
+                Source::Hmac(_) => vec![Algorithm::HS256],
+                _ => Algorithm::ALL.into_iter().filter(|own| !own.is_symmetric()).collect(),
+            };
+        };
+        if named.is_empty() {
+            self.problem("the list of algorithms is empty");
+        }
+        let symmetric = matches!(self.source, Source::Hmac(_));
+        let stranger = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
+        match (stranger, &self.source) {
+            (Some(stranger), Source::Hmac(_)) => {
+                let problem = format!("{stranger} needs a public key, and there is a secret");
+                self.problem(problem);
+            }
+            (Some(stranger), Source::Jwks(_) | Source::PublicKey(_)) => {
+                let problem = format!("{stranger} needs a secret, and what is there is public");
+                self.problem(problem);
+            }
+            (Some(_), Source::Nothing) | (None, _) => {}
+        }
+        named
+    }
+
+    fn keys(&mut self, algorithms: &[Algorithm]) -> Option<Keys> {
+        match std::mem::replace(&mut self.source, Source::Nothing) {
+            Source::Nothing => None,
+            Source::Jwks(url) => self.remote(&url, algorithms),
+            Source::PublicKey(pem) => self.public_key(&pem, algorithms),
+            Source::Hmac(secret) => self.secret(&secret, algorithms),
+        }
+    }
+
+    fn remote(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
+        let Ok(url) = Url::parse(url) else {
+            self.problem("the address of the JWK set is no URL");
+            return None;
+        };
+        let fetch = match self.fetch.clone().build() {
+            Ok(fetch) => fetch,
+            Err(error) => {
+                self.problem(error.to_string());
+                return None;
+            }
+        };
+        if let Err(error) = fetch.judge(&url) {
+            self.problem(format!("the address of the JWK set: {error}"));
+        }
+        let source = remote::Source {
+            url,
+            fetch,
+            clock: Arc::clone(&self.clock),
+            algorithms: algorithms.to_vec(),
+            cool_down: COOL_DOWN,
+            stale: self.stale,
+        };
+        Some(Keys::Remote(RemoteKeys::new(source)))
+    }
+
+    fn public_key(&mut self, pem: &str, algorithms: &[Algorithm]) -> Option<Keys> {
+        let key = PublicKey::from_pem(pem)
+            .and_then(|key| Key::public(None, &key, algorithms))
+            .map_err(|rejected| self.problem(format!("the public key is {rejected}")));
+        Some(Keys::Fixed(KeySet::of(key.ok()?)))
+    }
+
+    fn secret(&mut self, secret: &Secret<String>, algorithms: &[Algorithm]) -> Option<Keys> {
+        if secret.expose().contains("-----BEGIN") {
+            self.problem("the secret is a PEM text: a public key is no secret");
+            return None;
+        }
+        let key = Key::secret(secret.expose().as_bytes(), algorithms).map_err(|_| {
+            self.problem(
+                "the secret is shorter than the hash: HS256 needs 32 bytes, HS384 48, HS512 64 \
+                 (`openssl rand -base64 64` makes one)",
+            );
+        });
+        Some(Keys::Fixed(KeySet::of(key.ok()?)))
+    }
+}
+
+/// What is missing or unsafe in the description of a [`JwtVerifier`]: all of it at once, and
+/// never a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JwtConfigError {
+    problems: Vec<String>,
+}
+
+impl fmt::Display for JwtConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tokens cannot be verified:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+/// The same text, because that is what a `main` that returns it prints.
+impl fmt::Debug for JwtConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for JwtConfigError {}

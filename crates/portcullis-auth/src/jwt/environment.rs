@@ -1,0 +1,88 @@
+use portcullis_guard::{Environment, Secret};
+
+use super::Algorithm;
+use super::builder::{JwtVerifierBuilder, Source};
+use crate::Scopes;
+
+const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+
+impl JwtVerifierBuilder {
+    /// A verifier as `environment` describes it, to be changed further or built.
+    ///
+    /// | variable | what it is |
+    /// |---|---|
+    /// | `JWT_JWKS_URI`, `JWT_PUBLIC_KEY` or `JWT_HMAC_SECRET` | where the keys come from: one of the three. A PEM key may have `\n` for its line ends. |
+    /// | `JWT_ISSUER` | [`issuer`](Self::issuer) |
+    /// | `JWT_AUDIENCE` | [`audience`](Self::audience), or several with spaces between |
+    /// | `JWT_ALGORITHMS` | [`algorithms`](Self::algorithms), with commas or spaces between; optional |
+    /// | `JWT_REQUIRED_SCOPES` | [`required_scopes`](Self::required_scopes), with commas or spaces between; optional |
+    ///
+    /// What is missing or wrong is named by [`build`](Self::build), with everything else.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Environment; }
+    /// use portcullis::{Environment, JwtVerifierBuilder};
+    ///
+    /// let environment = Environment::from_pairs([("JWT_ISSUER", "https://idp.example.com")]);
+    /// let error = JwtVerifierBuilder::from_environment(&environment).build().unwrap_err();
+    /// assert!(error.to_string().contains("JWT_JWKS_URI"));
+    /// assert!(error.to_string().contains("JWT_AUDIENCE"));
+    /// ```
+    pub fn from_environment(environment: &Environment) -> Self {
+        let named: Vec<&str> =
+            SOURCES.into_iter().filter(|name| environment.variable(name).is_some()).collect();
+        let (source, problem) = match named.as_slice() {
+            [name] => (source(environment, name), None),
+            [] => {
+                let problem = format!("keys are missing: set one of {}", SOURCES.join(", "));
+                (Source::Nothing, Some(problem))
+            }
+            several => {
+                let problem = format!(
+                    "keys come from one place: unset all but one of {}",
+                    several.join(", ")
+                );
+                (Source::Nothing, Some(problem))
+            }
+        };
+        let mut builder = Self::new(source);
+        builder.problems.extend(problem);
+        if let Some(issuer) = environment.variable("JWT_ISSUER") {
+            builder = builder.issuer(issuer);
+        }
+        for audience in environment.variable("JWT_AUDIENCE").unwrap_or_default().split_whitespace()
+        {
+            builder = builder.audience(audience);
+        }
+        if let Some(names) = environment.variable("JWT_ALGORITHMS") {
+            let mut algorithms = Vec::new();
+            for name in list(names) {
+                match Algorithm::parse(name) {
+                    Some(algorithm) => algorithms.push(algorithm),
+                    None => builder.problems.push(format!(
+                        "JWT_ALGORITHMS: there is no {name:?} ({})",
+                        Algorithm::ALL.map(Algorithm::as_str).join(", ")
+                    )),
+                }
+            }
+            builder = builder.algorithms(algorithms);
+        }
+        let scopes = environment.variable("JWT_REQUIRED_SCOPES").unwrap_or_default();
+        builder.required_scopes(list(scopes).collect::<Scopes>())
+    }
+}
+
+fn source(environment: &Environment, name: &str) -> Source {
+    let value = environment.variable(name).unwrap_or_default().to_owned();
+    match name {
+        "JWT_JWKS_URI" => Source::Jwks(value),
+        "JWT_HMAC_SECRET" => Source::Hmac(Secret::new(value)),
+        _ => Source::PublicKey(value.replace("\\n", "\n")),
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t', '\n']).filter(|item| !item.is_empty())
+}

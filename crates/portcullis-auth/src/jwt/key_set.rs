@@ -1,0 +1,113 @@
+use std::fmt;
+
+use portcullis_guard::json::{self, Bounds};
+use portcullis_guard::signature::BadSignature;
+use serde_json::{Map, Value};
+
+use super::Algorithm;
+use super::compact::CompactJws;
+use super::key::Key;
+
+/// The most keys that a set may hold.
+const MAX_KEYS: usize = 100;
+/// The most keys that one token is tried with.
+const MAX_CANDIDATES: usize = 8;
+const BOUNDS: Bounds = Bounds { values: 16_384, depth: 8 };
+/// Members that only a private key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub(super) struct KeySet(Vec<Key>);
+
+impl KeySet {
+    pub(super) fn of(key: Key) -> Self {
+        Self(vec![key])
+    }
+
+    /// Reads a JWK set (RFC 7517 §5). A key that verifies nothing here is left out; the
+    /// others stay.
+    ///
+    /// # Errors
+    ///
+    /// When it is no set, too large, or holds no key that verifies anything here.
+    pub(super) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
+        let set = json::read_object(text, BOUNDS).map_err(NotAKeySet::Json)?;
+        let entries = set.get("keys").and_then(Value::as_array).ok_or(NotAKeySet::NoKeys)?;
+        if entries.len() > MAX_KEYS {
+            return Err(NotAKeySet::TooMany);
+        }
+        let keys: Vec<Key> =
+            entries.iter().filter_map(|entry| usable(entry.as_object()?, algorithms)).collect();
+        if keys.is_empty() { Err(NotAKeySet::NothingUsable) } else { Ok(Self(keys)) }
+    }
+
+    /// Verifies the signature of `jws` with the keys that may have made it: those with its
+    /// key id, or those without any where none has it.
+    pub(super) fn verify(&self, jws: &CompactJws<'_>) -> Result<(), Unverified> {
+        let header = &jws.header;
+        let takes = |key: &&Key| key.takes(header.algorithm);
+        let named = |key: &&Key| key.id().is_some() && key.id() == header.key_id.as_deref();
+        let identified = self.0.iter().any(|key| named(&key));
+        let candidates = self.0.iter().filter(|key| match (&header.key_id, identified) {
+            (Some(_), true) => named(key),
+            (Some(_), false) => key.id().is_none(),
+            (None, _) => true,
+        });
+        let mut tried = 0;
+        for key in candidates.filter(takes).take(MAX_CANDIDATES) {
+            tried += 1;
+            let verified =
+                key.verify(header.algorithm, jws.signing_input.as_bytes(), &jws.signature);
+            if let Ok(()) = verified {
+                return Ok(());
+            }
+        }
+        match (tried, identified) {
+            (0, true) => Err(Unverified::Algorithm),
+            (_, true) => Err(Unverified::Signature(BadSignature)),
+            (_, false) => Err(Unverified::UnknownKey),
+        }
+    }
+}
+
+fn usable(jwk: &Map<String, Value>, algorithms: &[Algorithm]) -> Option<Key> {
+    let key = Key::from_jwk(jwk, algorithms)
+        .inspect_err(|unusable| tracing::debug!(%unusable, "a key of the set is left out"))
+        .ok()?;
+    if PRIVATE.iter().any(|member| jwk.contains_key(*member)) {
+        tracing::warn!("the JWK set publishes a private key: whoever reads it can sign tokens");
+    }
+    Some(key)
+}
+
+/// Why no key of a set verifies a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unverified {
+    /// No key with the token's key id; a newer set may have it.
+    UnknownKey,
+    /// The key is not for the token's algorithm.
+    Algorithm,
+    /// The key is there, and the signature is not its.
+    Signature(BadSignature),
+}
+
+/// Why a document is no set of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAKeySet {
+    Json(json::Refused),
+    NoKeys,
+    TooMany,
+    NothingUsable,
+}
+
+impl fmt::Display for NotAKeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(refused) => write!(f, "the document is refused: {refused}"),
+            Self::NoKeys => f.write_str("the document has no list `keys`"),
+            Self::TooMany => write!(f, "the set has more than {MAX_KEYS} keys"),
+            Self::NothingUsable => f.write_str("the set has no key for the configured algorithms"),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Keys that are published, and change.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+/// Publishes a JWK set on loopback, and counts who asks.
+struct Publisher {
+    url: String,
+    answer: Arc<Mutex<Answer>>,
+    asked: Arc<AtomicUsize>,
+}
+
+/// What is answered, and after what.
+#[derive(Clone)]
+enum Answer {
+    Keys(Vec<Value>),
+    Bytes(String),
+    /// The connection is closed.
+    Nothing,
+    /// An answer without an end.
+    Silence,
+}
+
+impl Publisher {
+    #[expect(clippy::disallowed_methods, reason = "the test is the server")]
+    async fn start(keys: &[&Issuer]) -> Self {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks", socket.local_addr().unwrap());
+        let answer = Arc::new(Mutex::new(Answer::Nothing));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let publisher = Self { url, answer: Arc::clone(&answer), asked: Arc::clone(&asked) };
+        publisher.publish(keys);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = socket.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                asked.fetch_add(1, Ordering::SeqCst);
+                let answer = answer.lock().unwrap().clone();
+                let body = match answer {
+                    Answer::Keys(keys) => ok(&json!({"keys": keys}).to_string()),
+                    Answer::Bytes(bytes) => bytes,
+                    Answer::Nothing => continue,
+                    Answer::Silence => {
+                        tokio::spawn(async move {
+                            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+                            tokio::time::sleep(10 * MINUTE).await;
+                        });
+                        continue;
+                    }
+                };
+                let _ = stream.write_all(body.as_bytes()).await;
+            }
+        });
+        publisher
+    }
+
+    fn publish(&self, keys: &[&Issuer]) {
+        self.answer(Answer::Keys(keys.iter().map(|issuer| issuer.jwk()).collect()));
+    }
+
+    fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn verifier(&self, clock: &Arc<ManualClock>) -> JwtVerifier {
+        let builder = JwtVerifier::jwks(&self.url).issuer(ISSUER).audience(AUDIENCE);
+        builder.allow_loopback_idp().clock(clock.clone()).build().unwrap()
+    }
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(NOW))
+}
+
+/// A token that stays good for hours.
+fn lasting(issuer: &Issuer) -> String {
+    issuer.token(&with(json!({"exp": NOW + 1_000_000})))
+}
+
+/// Waits until what goes on in the background is done.
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came");
+}
+
+fn verdict(result: &Result<Arc<Principal>, VerifyError>) -> &'static str {
+    match result {
+        Ok(_) => "good",
+        Err(error) if error.is_unavailable() => "unavailable",
+        Err(_) => "invalid",
+    }
+}
+
+#[tokio::test]
+async fn k02_a_thousand_cold_requests_make_one_fetch() {
+    let (one, clock) = (Issuer::new("one"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    assert_eq!(publisher.asked(), 0, "nothing is fetched before it is needed");
+    let token = lasting(&one);
+    let all = join_all((0..1_000).map(|_| verify(&verifier, &token))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(publisher.asked(), 1);
+}
+
+#[tokio::test]
+async fn k11_a_rotation_is_followed_at_once_and_a_removed_key_ends_with_it() {
+    let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    assert_eq!(verdict(&verify(&verifier, &lasting(&one)).await), "good");
+    publisher.publish(&[&two]);
+    assert_eq!(verdict(&verify(&verifier, &lasting(&one)).await), "good", "still fresh");
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good");
+    let why = verify(&verifier, &lasting(&one)).await;
+    assert_eq!(verdict(&why), "invalid", "not remembered beyond its key either");
+}
+
+#[tokio::test]
+async fn k01_k15_a_flood_of_key_ids_stays_within_the_cool_down_and_locks_no_rotation_out() {
+    let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    assert!(verify(&verifier, &lasting(&one)).await.is_ok());
+    let flood = async |ids: usize| {
+        for id in 0..ids {
+            let header = json!({"alg": "EdDSA", "kid": format!("made-up-{id}")}).to_string();
+            let token = one.sign(&header, &claims().to_string());
+            assert_eq!(verdict(&verify(&verifier, &token).await), "invalid");
+        }
+    };
+    flood(500).await;
+    assert_eq!(publisher.asked(), 1 + 4, "four fetches for unknown keys, and no more");
+    publisher.publish(&[&one, &two]);
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "invalid", "cooling down");
+    assert_eq!(verdict(&verify(&verifier, &lasting(&one)).await), "good", "known keys never wait");
+    clock.advance(Duration::from_secs(30));
+    flood(500).await;
+    assert_eq!(publisher.asked(), 1 + 4 + 1);
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good", "one cool-down later");
+}
+
+#[tokio::test]
+async fn a_token_that_would_be_refused_anyway_fetches_nothing() {
+    let (one, clock) = (Issuer::new("one"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    let other = one.token(&with(json!({"aud": "https://other.example.com"})));
+    assert_eq!(verdict(&verify(&verifier, &other).await), "invalid");
+    assert_eq!(publisher.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_key_that_came_while_a_fetch_was_under_way_is_fetched_once_more() {
+    let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    assert!(verify(&verifier, &lasting(&one)).await.is_ok());
+    let made_up = one.sign(r#"{"alg":"EdDSA","kid":"made-up"}"#, &claims().to_string());
+    // Both are under way before the publisher answers either.
+    let rotated = async {
+        until(|| publisher.asked() == 2).await;
+        publisher.publish(&[&one, &two]);
+        verify(&verifier, &lasting(&two)).await
+    };
+    let (first, second) = tokio::join!(verify(&verifier, &made_up), rotated);
+    assert_eq!((verdict(&first), verdict(&second)), ("invalid", "good"));
+}
+
+#[tokio::test]
+async fn stale_keys_are_renewed_in_the_background_and_end_at_their_bound() {
+    let (one, clock) = (Issuer::new("one"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    let token = lasting(&one);
+    assert!(verify(&verifier, &token).await.is_ok());
+    clock.advance(61 * MINUTE);
+    assert!(verify(&verifier, &token).await.is_ok());
+    until(|| publisher.asked() == 2).await;
+
+    publisher.answer(Answer::Nothing);
+    clock.advance(61 * MINUTE);
+    assert_eq!(verdict(&verify(&verifier, &token).await), "good", "stale, and the issuer is down");
+    until(|| publisher.asked() == 3).await;
+    clock.advance(50 * MINUTE);
+    assert_eq!(verdict(&verify(&verifier, &token).await), "good");
+    clock.advance(10 * MINUTE);
+    assert_eq!(verdict(&verify(&verifier, &token).await), "unavailable", "beyond the bound");
+
+    publisher.publish(&[&one]);
+    clock.advance(MINUTE);
+    assert_eq!(verdict(&verify(&verifier, &token).await), "good", "it is back");
+}
+
+#[tokio::test]
+async fn k04_k05_k10_whatever_the_issuer_answers_known_keys_go_on() {
+    let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    assert!(verify(&verifier, &lasting(&one)).await.is_ok());
+    let symmetric = json!({"kty": "oct", "kid": "two", "k": encode(SECRET.as_bytes())});
+    let many: Vec<Value> = (0..101).map(|_| two.jwk()).collect();
+    let answers = [
+        Answer::Bytes("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        Answer::Bytes(
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
+                .to_owned(),
+        ),
+        Answer::Bytes(ok(&"x".repeat(1024 * 1024))),
+        Answer::Bytes(ok("<html>")),
+        Answer::Bytes(ok(r#"{"keys":[{"kty"#)),
+        Answer::Bytes(ok(r#"{"keys":{}}"#)),
+        Answer::Bytes(ok(r#"{"keys":[],"keys":[]}"#)),
+        Answer::Bytes(ok("{}")),
+        Answer::Keys(vec![]),
+        Answer::Keys(vec![json!("two"), symmetric]),
+        Answer::Keys(many),
+        Answer::Nothing,
+        Answer::Silence,
+    ];
+    for (number, answer) in answers.into_iter().enumerate() {
+        publisher.answer(answer);
+        clock.advance(Duration::from_secs(30));
+        let result = verify(&verifier, &lasting(&two)).await;
+        assert_eq!(verdict(&result), "unavailable", "{number}");
+        assert_eq!(verdict(&verify(&verifier, &lasting(&one)).await), "good", "{number}");
+        let asked = publisher.asked();
+        assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "unavailable", "{number}");
+        assert_eq!(publisher.asked(), asked, "{number}: nothing is fetched right after a failure");
+    }
+    publisher.publish(&[&one, &two]);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_stops_no_fetch() {
+    let (one, clock) = (Issuer::new("one"), clock());
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    let token = lasting(&one);
+    assert!(verify(&verifier, &token).now_or_never().is_none(), "polled once, and dropped");
+    assert!(verify(&verifier, &token).await.is_ok());
+    assert_eq!(publisher.asked(), 1);
+}
+
+#[tokio::test]
+async fn k07_k08_only_keys_for_verifying_count_and_none_hides_another() {
+    let (good, other, clock) = (Issuer::new("same"), Issuer::new("same"), clock());
+    let publisher = Publisher::start(&[]).await;
+    let changed = |name: &str, value: Value| {
+        let mut jwk = good.jwk();
+        jwk[name] = value;
+        jwk
+    };
+    for (keys, expected) in [
+        (vec![changed("use", json!("enc"))], "unavailable"),
+        (vec![changed("key_ops", json!(["encrypt"]))], "unavailable"),
+        (vec![changed("alg", json!("ES256"))], "unavailable"),
+        (vec![changed("x", json!("AAAA"))], "unavailable"),
+        (vec![changed("kid", json!(5))], "unavailable"),
+        (vec![changed("key_ops", json!(["verify"]))], "good"),
+        (vec![changed("alg", json!("EdDSA"))], "good"),
+        (vec![changed("d", json!("AAAA"))], "good"),
+        (vec![json!(null), json!({"kty": "unheard of"}), good.jwk()], "good"),
+        (vec![other.jwk(), good.jwk()], "good"),
+        (vec![good.jwk(), other.jwk()], "good"),
+        (vec![other.jwk()], "invalid"),
+        (vec![changed("kid", json!("another"))], "invalid"),
+    ] {
+        publisher.answer(Answer::Keys(keys.clone()));
+        let verifier = publisher.verifier(&clock);
+        assert_eq!(verdict(&verify(&verifier, &lasting(&good)).await), expected, "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn k08_a_token_without_a_key_id_is_tried_with_eight_keys_at_most() {
+    let (good, other, clock) = (Issuer::new("good"), Issuer::new("other"), clock());
+    let publisher = Publisher::start(&[]).await;
+    let token = good.sign(r#"{"alg":"EdDSA"}"#, &with(json!({})).to_string());
+    for (before, expected) in [(7, "good"), (8, "invalid")] {
+        let mut keys: Vec<&Issuer> = vec![&other; before];
+        keys.push(&good);
+        publisher.publish(&keys);
+        let verifier = publisher.verifier(&clock);
+        assert_eq!(verdict(&verify(&verifier, &token).await), expected, "{before}");
+    }
+}

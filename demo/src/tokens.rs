@@ -1,0 +1,60 @@
+//! From the flags for tokens to what verifies them.
+
+use portcullis::{Environment, Error, JwtVerifier, JwtVerifierBuilder};
+
+use crate::options::JwtOptions;
+
+impl JwtOptions {
+    /// A verifier as the flags say, and where they say nothing, the variables.
+    ///
+    /// # Errors
+    ///
+    /// Names everything that is missing or wrong.
+    pub fn verifier(&self, mut environment: Environment) -> Result<JwtVerifier, Error> {
+        let named = [
+            ("JWT_ISSUER", &self.issuer),
+            ("JWT_AUDIENCE", &self.audience),
+            ("JWT_ALGORITHMS", &self.algorithms),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                environment = environment.with_variable(name, value);
+            }
+        }
+        if self.jwks.is_some() || self.public_key.is_some() {
+            for source in ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"] {
+                environment = environment.with_variable(source, "");
+            }
+        }
+        if let Some(url) = &self.jwks {
+            environment = environment.with_variable("JWT_JWKS_URI", url);
+        }
+        if let Some(file) = &self.public_key {
+            environment = environment.with_variable_from_file("JWT_PUBLIC_KEY", file)?;
+        }
+        let mut verifier = JwtVerifierBuilder::from_environment(&environment);
+        if self.allow_loopback_idp {
+            verifier = verifier.allow_loopback_idp();
+        }
+        Ok(verifier.build()?)
+    }
+
+    /// Refuses flags that would have no effect.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn refuse(&self) -> Result<(), Error> {
+        let given = [
+            ("--issuer", self.issuer.is_some()),
+            ("--audience", self.audience.is_some()),
+            ("--jwks", self.jwks.is_some()),
+            ("--public-key", self.public_key.is_some()),
+            ("--algorithms", self.algorithms.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Error::Refused(format!("{flag} needs --auth jwt"))),
+            None => Ok(()),
+        }
+    }
+}
