@@ -86,9 +86,15 @@ impl Testbed {
 
     /// Waits until the log has `text`.
     pub fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_since(0, text);
+    }
+
+    /// Waits until what was logged after the first `since` bytes has `text`.
+    pub fn wait_for_log_since(&self, since: usize, text: &str) {
         let started = Instant::now();
-        while !self.log().contains(text) {
-            assert!(started.elapsed() < PATIENCE, "the log never had {text:?}:\n{}", self.log());
+        while !self.log()[since..].contains(text) {
+            let log = self.log();
+            assert!(started.elapsed() < PATIENCE, "never logged: {text:?}\n{}", &log[since..]);
             std::thread::sleep(Duration::from_millis(5));
         }
     }

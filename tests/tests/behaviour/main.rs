@@ -9,6 +9,7 @@ mod errors;
 mod front;
 mod limits;
 mod stdio;
+mod tokens;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 const ALICE: Option<&str> = Some("dev-token-alice");
