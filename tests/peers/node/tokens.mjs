@@ -72,7 +72,8 @@ const UNEVEN = ALGORITHMS.filter((alg) => !["ES384", "ES512"].includes(alg));
 async function newKey(alg) {
   if (alg.startsWith("HS")) {
     const secret = await generateSecret(alg, { extractable: true });
-    return { alg, secret: Buffer.from((await exportJWK(secret)).k, "base64url") };
+    // A secret is a text wherever one is configured.
+    return { alg, secret: Buffer.from((await exportJWK(secret)).k) };
   }
   const pair = await generateKeyPair(alg, { extractable: true });
   return {
@@ -875,7 +876,7 @@ RSA);
 kind("jwe-direct", (d) =>
   new CompactEncrypt(Buffer.from(json(d.claims)))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
-    .encrypt(d.key.secret),
+    .encrypt(d.key.secret.subarray(0, 32)),
 ["HS256"]);
 kind("jwe-nested", (d) =>
   new CompactEncrypt(Buffer.from(d.token()))

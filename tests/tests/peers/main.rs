@@ -1,5 +1,7 @@
 //! Real clients against the testbed. `./test` fetches them under `target/peers`.
 
+mod differential;
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -48,6 +48,9 @@ impl Expected {
             None => return Err("there is no `sub`".to_owned()),
             Some(_) => return Err("`sub` is no text of 1 to 255 bytes".to_owned()),
         };
+        if claims.get("jti").is_some_and(|id| !id.is_string()) {
+            return Err("`jti` is no text".to_owned());
+        }
         let mut principal = Principal::new(subject)
             .with_issuer(self.issuer.as_str())
             .with_scopes(scopes(&claims))

@@ -165,6 +165,7 @@ fn c20_a_subject_is_a_text_that_fits() {
     for odd in [json!(""), json!(5), json!(["alice"]), json!({"x": 1}), json!("x".repeat(256))] {
         guarded.refuses_claims(json!({"sub": odd}), "`sub` is no text");
     }
+    guarded.refuses_claims(json!({"jti": 5}), "`jti` is no text");
     for plain in ["a:b", "a/b", "line\nfeed", "\u{e4}"] {
         guarded.accepts_claims(json!({"sub": plain}));
     }
