@@ -1,6 +1,7 @@
 //! Real clients against the testbed. `./test` fetches them under `target/peers`.
 
 mod differential;
+mod identity_provider;
 
 use std::path::PathBuf;
 use std::process::Command;
