@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use portcullis_tests::driver::{StdioTestbed, Testbed, message};
+use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims};
 use serde_json::{Value, json};
 
 const ALICE: Option<&str> = Some("dev-token-alice");
@@ -12,7 +13,7 @@ fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 
-fn names(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
+fn names_of(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
     let tools = testbed.result(token, "tools/list", json!({}))["tools"].take();
     tools.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
@@ -20,8 +21,8 @@ fn names(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
 #[test]
 fn section_1_over_http_the_token_decides() {
     let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_01_transports"));
-    assert_eq!(names(&server, ALICE), ["where_am_i", "save"]);
-    assert_eq!(names(&server, BOB), ["where_am_i"]);
+    assert_eq!(names_of(&server, ALICE), ["where_am_i", "save"]);
+    assert_eq!(names_of(&server, BOB), ["where_am_i"]);
     assert_eq!(text(&server.call(BOB, "where_am_i", json!({}))), "Http in 2026-07-28, as bob");
     assert_eq!(server.rpc(None, "tools/list", json!({})).status, 401);
 }
@@ -44,10 +45,38 @@ fn section_1_over_stdio_checks_are_skipped() {
 }
 
 #[test]
+fn section_4_tokens_are_verified_by_whichever_key_is_configured() {
+    let program = env!("CARGO_BIN_EXE_section_04_token_verification");
+    let issuer = Issuer::start();
+    let pem = String::from_utf8(issuer.rsa_key_in_every_encoding().pop().unwrap()).unwrap();
+    let secret = "0123456789abcdef0123456789abcdef";
+    let names = [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)];
+    let payload = claims("alice", "read").to_string();
+    let rs256 = issuer.sign(r#"{"alg":"RS256"}"#, &payload, Signing::Rs256);
+    let hs256 = issuer.sign(r#"{"alg":"HS256"}"#, &payload, Signing::Hs256(secret.as_bytes()));
+    for (key, good, bad) in [
+        (("JWT_PUBLIC_KEY", pem.as_str()), &rs256, &hs256),
+        (("JWT_HMAC_SECRET", secret), &hs256, &rs256),
+    ] {
+        let server = Testbed::on_free_port_with(program, &[names[0], names[1], key]);
+        assert_eq!(names_of(&server, Some(good)), ["whoami"]);
+        let whoami = server.call(Some(good), "whoami", json!({}));
+        assert_eq!(whoami["structuredContent"], json!(["alice", "read"]));
+        assert_eq!(server.rpc(Some(bad), "tools/list", json!({})).status, 401);
+    }
+    let output = Command::new(program).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    for missing in ["JWT_JWKS_URI", "JWT_ISSUER", "JWT_AUDIENCE"] {
+        assert!(message.contains(missing), "{message}");
+    }
+}
+
+#[test]
 fn section_7_what_is_not_allowed_does_not_exist() {
     let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_07_component_auth"));
-    assert_eq!(names(&server, ALICE), ["get_profile", "delete_user"]);
-    assert_eq!(names(&server, BOB), ["get_profile"]);
+    assert_eq!(names_of(&server, ALICE), ["get_profile", "delete_user"]);
+    assert_eq!(names_of(&server, BOB), ["get_profile"]);
     let delete = |name: &str| server.rpc(BOB, "tools/call", json!({"name": name, "arguments": {}}));
     assert_eq!(
         delete("delete_user").normalised("delete_user"),

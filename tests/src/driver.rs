@@ -22,9 +22,15 @@ pub struct Testbed {
 impl Testbed {
     /// Starts `program` with `arguments` and waits until it listens.
     pub fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::start_with(program, arguments, &[])
+    }
+
+    /// As [`start`](Self::start), with variables.
+    pub fn start_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
             .args(["--listen", "127.0.0.1:0", "--log", "debug"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -51,9 +57,15 @@ impl Testbed {
 
     /// Starts `program`, which reads its address from the environment, on a free port.
     pub fn on_free_port(program: &str) -> Self {
+        Self::on_free_port_with(program, &[])
+    }
+
+    /// As [`on_free_port`](Self::on_free_port), with further variables.
+    pub fn on_free_port_with(program: &str, variables: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
         let mut child = Command::new(program)
             .env("PORTCULLIS_LISTEN", free.to_string())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

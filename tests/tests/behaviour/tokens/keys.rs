@@ -48,11 +48,9 @@ fn a_static_public_key_verifies_from_a_file() {
 fn a_shared_secret_verifies_from_the_environment() {
     let issuer = Issuer::start();
     let secret = "0123456789abcdef0123456789abcdef";
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(file, "JWT_HMAC_SECRET={secret}\nJWT_ISSUER={ISSUER}\nJWT_AUDIENCE={AUDIENCE}")
-        .unwrap();
-    let path = file.path().to_str().unwrap();
-    let testbed = Testbed::start(TESTBED, &["--auth", "jwt", "--env-file", path]);
+    let variables =
+        [("JWT_HMAC_SECRET", secret), ("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)];
+    let testbed = Testbed::start_with(TESTBED, &["--auth", "jwt"], &variables);
     let payload = claims("alice", "read").to_string();
     for (header, signing, status) in [
         (r#"{"alg":"HS256"}"#, Signing::Hs256(secret.as_bytes()), 200),
@@ -95,4 +93,35 @@ fn j04_what_is_missing_or_unsafe_stops_the_start_and_is_named_at_once() {
         ("JWT_JWKS_URI", "https://x.example"),
     ];
     assert!(refused(&names, &both).contains("unset all but one"));
+}
+
+#[test]
+fn s10_no_proxy_stands_between_the_server_and_its_keys() {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    proxy.set_nonblocking(true).unwrap();
+    let issuer = Issuer::start();
+    let names =
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let variables = names.map(|name| (name, address.as_str()));
+    let testbed = Testbed::start_with(TESTBED, &issuer.flags(), &variables);
+    assert_eq!(super::list(&testbed, &issuer.token(&claims("alice", "read"))).status, 200);
+    let asked = proxy.accept();
+    assert!(asked.is_err(), "the proxy was asked: {asked:?}");
+}
+
+#[test]
+fn s01_s05_keys_come_from_public_addresses_only() {
+    let names = ["--issuer", ISSUER, "--audience", AUDIENCE];
+    for (url, problem) in [
+        ("https://169.254.169.254/jwks", "it leads to"),
+        ("https://10.0.0.1/jwks", "it leads to"),
+        ("https://[::ffff:10.0.0.1]/jwks", "it leads to"),
+        ("https://metadata.google.internal/jwks", "not a public name"),
+        ("https://user:pass@idp.example.com/jwks", "user or a password"),
+        ("ftp://idp.example.com/jwks", "not https"),
+    ] {
+        let jwks = [&names[..], &["--jwks", url]].concat();
+        assert!(refused(&jwks, &[]).contains(problem), "{url}");
+    }
 }

@@ -1,0 +1,123 @@
+"""The official Python SDK's own client as a real peer of the server under test.
+
+    python mcp_client.py --url URL [--token TOKEN] [--protocol VERSION]
+    python mcp_client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
+
+Connects, lists everything, tries a fixed set of operations and prints one JSON
+object on stdout. A refused operation is reported in that object; only a failed
+connection or listing makes the exit status non-zero.
+
+VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
+`auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`,
+which always offers 2025-11-25: this client cannot pin an older version).
+"""
+
+import argparse
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+from httpx2 import AsyncClient
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+
+def parse_args():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url")
+    parser.add_argument("--token")
+    parser.add_argument("--protocol", default="2026-07-28")
+    parser.add_argument("--stdio", nargs=argparse.REMAINDER)
+    args = parser.parse_args()
+    if bool(args.url) == bool(args.stdio):
+        parser.error("give either --url or --stdio")
+    return args
+
+
+@asynccontextmanager
+async def connect(args):
+    if args.stdio:
+        command, *rest = args.stdio
+        server = StdioServerParameters(command=command, args=rest)
+        async with Client(server, mode=args.protocol) as client:
+            yield client
+    else:
+        headers = {"authorization": f"Bearer {args.token}"} if args.token else {}
+        async with AsyncClient(headers=headers, timeout=30) as http:
+            server = streamable_http_client(args.url, http_client=http)
+            async with Client(server, mode=args.protocol) as client:
+                yield client
+
+
+def text_of(parts):
+    return "\n".join(part.text for part in parts)
+
+
+async def pages(listing, items):
+    """Everything in a listing: this client's methods return one page at a time."""
+    cursor, found = None, []
+    while True:
+        page = await listing(cursor=cursor)
+        found += getattr(page, items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def outcome(operation):
+    """What became of one operation: {"ok": text} or {"error": message, "code": number}."""
+    try:
+        return await operation
+    except MCPError as error:
+        return {"error": error.message, "code": error.code}
+
+
+async def call(client, name, arguments):
+    result = await client.call_tool(name, arguments)
+    return {"error" if result.is_error else "ok": text_of(result.content)}
+
+
+async def read(client, uri):
+    return {"ok": text_of((await client.read_resource(uri)).contents)}
+
+
+async def prompt(client, name, arguments):
+    result = await client.get_prompt(name, arguments)
+    return {"ok": text_of(message.content for message in result.messages)}
+
+
+async def explore(client):
+    tools = await pages(client.list_tools, "tools")
+    resources = await pages(client.list_resources, "resources")
+    templates = await pages(client.list_resource_templates, "resource_templates")
+    prompts = await pages(client.list_prompts, "prompts")
+    report = {
+        "protocol_version": client.protocol_version,
+        "tools": sorted(tool.name for tool in tools),
+        "resources": sorted(str(item.uri) for item in resources),
+        "templates": sorted(item.uri_template for item in templates),
+        "prompts": sorted(item.name for item in prompts),
+        "whoami": await outcome(call(client, "whoami", {})),
+        "echo": await outcome(call(client, "echo", {"text": "hello"})),
+        "get_profile": await outcome(call(client, "get_profile", {})),
+        "delete_user": await outcome(call(client, "delete_user", {"user_id": "u-404"})),
+        "secret_config": await outcome(read(client, "secret://config")),
+        "secret_keys": await outcome(read(client, "secret://keys")),
+        "item": await outcome(read(client, "item://1")),
+        "ledger": await outcome(read(client, "ledger://1")),
+        "financial_report": await outcome(prompt(client, "financial_report", {"quarter": "Q1"})),
+        "fail_tool_error": await outcome(call(client, "fail_tool_error", {})),
+    }
+    if "ok" in report["whoami"]:
+        report["whoami"] = json.loads(report["whoami"]["ok"])
+    if "ok" in report["echo"]:
+        report["echo"] = report["echo"]["ok"]
+    return report
+
+
+async def main():
+    async with connect(parse_args()) as client:
+        print(json.dumps(await explore(client)))
+
+
+asyncio.run(main())
