@@ -87,6 +87,11 @@ impl<S: Service> App<S> {
         self.sessions.stop();
     }
 
+    #[cfg(test)]
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request<Body>) -> Response {
         self.admitted(request).await.unwrap_or_else(Refusal::into_response)

@@ -163,6 +163,24 @@ impl Sessions {
     }
 }
 
+#[cfg(test)]
+impl Sessions {
+    /// Breaks the table, as a panic within it would.
+    pub(super) fn poison(&self) {
+        let broken = std::panic::AssertUnwindSafe(|| {
+            let _table = self.table.lock();
+            panic!("broken");
+        });
+        std::panic::catch_unwind(broken).unwrap_err();
+    }
+
+    /// How many sessions there are, and entries of them elsewhere.
+    pub(super) fn sizes(&self) -> [usize; 5] {
+        let table = self.table.lock().unwrap();
+        table.sizes()
+    }
+}
+
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").finish_non_exhaustive()

@@ -123,3 +123,10 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+impl Table {
+    pub(super) fn sizes(&self) -> [usize; 5] {
+        [self.sessions.len(), self.queue.len(), self.held.len(), self.streams, self.running]
+    }
+}
