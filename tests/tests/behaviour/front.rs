@@ -61,6 +61,7 @@ fn a_preflight_needs_no_token_and_does_nothing() {
     assert!(
         allowed.header("access-control-allow-headers").unwrap().contains("mcp-protocol-version")
     );
+    assert_eq!(allowed.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
     assert_eq!(preflight("https://evil.example").status, 403);
 }
 
