@@ -65,8 +65,8 @@ impl RpcError {
     ) -> Self {
         let requested = requested.into();
         let supported = match ProtocolVersion::parse(&requested) {
-            Some(_) => &ProtocolVersion::STATELESS,
-            None => supported,
+            Some(version) if supported.contains(&version) => &ProtocolVersion::STATELESS,
+            Some(_) | None => supported,
         };
         Self::UnsupportedVersion { requested, supported }
     }

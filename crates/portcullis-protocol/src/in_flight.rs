@@ -32,6 +32,10 @@ impl InFlight {
     /// Forgets a request that has ended, by itself or because it was dropped.
     pub(crate) fn end(&mut self, id: &RequestId) {
         self.0.remove(id);
+        if self.0.is_empty() {
+            // Many at once must not make a client that is idle afterwards a dear one.
+            self.0.shrink_to_fit();
+        }
     }
 
     /// Drops what runs under the id that `notifications/cancelled` names, if anything does.

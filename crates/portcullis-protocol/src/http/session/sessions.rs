@@ -65,10 +65,19 @@ impl Sessions {
     pub(super) fn find(&self, id: SessionId, owner: Option<Owner>) -> Result<Own, Refusal> {
         let now = self.clock.now();
         let mut table = self.table(now)?;
-        let session = table.sessions.get_mut(&id).filter(|session| session.owner == owner);
-        let session = session.ok_or_else(Refusal::no_session)?;
-        session.used = now;
-        Ok(Own { id, version: session.version, client: session.client.clone() })
+        let foreign = match table.sessions.get_mut(&id) {
+            Some(session) if session.owner == owner => {
+                session.used = now;
+                let Session { version, client, .. } = session;
+                return Ok(Own { id, version: *version, client: client.clone() });
+            }
+            found => found.is_some(),
+        };
+        drop(table);
+        if foreign {
+            tracing::info!("request refused: 404, the session is another principal's");
+        }
+        Err(Refusal::no_session())
     }
 
     /// Whether a session that was found is still there.

@@ -52,8 +52,8 @@ impl Session {
 }
 
 impl Table {
-    /// Ends the sessions that have been idle for `idle`. Each is looked at no
-    /// more often than it was used.
+    /// Ends the sessions that have been idle for `idle`. Each is looked at no more often
+    /// than it was used.
     pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration) {
         let is_over = |since: SystemTime| now.duration_since(since).is_ok_and(|time| time >= idle);
         while let Some(&(queued, id)) = self.queue.first().filter(|(queued, _)| is_over(*queued)) {
