@@ -335,10 +335,14 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads a response up to its declared length, or to the end of the connection.
+    /// Reads a response up to its declared length, or to the end of the connection; of a
+    /// stream of events, which has neither, the head alone.
     pub fn read(stream: TcpStream) -> Self {
         let mut reader = BufReader::new(stream);
         let mut response = Self::read_head(&mut reader);
+        if response.header("content-type") == Some("text/event-stream") {
+            return response;
+        }
         let length = response.header("content-length").and_then(|length| length.parse().ok());
         let mut body = Vec::new();
         let _ = match length {

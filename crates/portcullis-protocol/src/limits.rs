@@ -24,7 +24,8 @@ pub struct Limits {
     /// How long a client may take to send the head of a request, and how long a
     /// connection may stay idle: 10 s. Then it is closed.
     pub header_read: Duration,
-    /// How long a client may leave an answer unread: 30 s. Then the connection is closed.
+    /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
+    /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.
     pub write: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,

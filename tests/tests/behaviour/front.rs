@@ -42,7 +42,8 @@ fn a_foreign_origin_is_refused_before_the_token_is_looked_at() {
     let response = testbed.request("POST /mcp", &["Origin: http://localhost:6274"], b"{}");
     assert_eq!(response.status, 401);
     assert_eq!(response.header("access-control-allow-origin"), Some("http://localhost:6274"));
-    assert!(response.header("access-control-expose-headers").unwrap().contains("www-authenticate"));
+    let exposed = response.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("www-authenticate") && exposed.contains("mcp-session-id"));
     assert_eq!(response.header("access-control-allow-credentials"), None);
 }
 

@@ -32,7 +32,7 @@ use self::id::SessionId;
 use self::owner::Owner;
 use self::sessions::Own;
 pub(super) use self::sessions::Sessions;
-pub(super) use self::stream::open as open_stream;
+pub(super) use self::stream::open_stream;
 use super::headers;
 use super::refusal::Refusal;
 

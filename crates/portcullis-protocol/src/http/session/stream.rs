@@ -27,7 +27,7 @@ const COMMENT: &[u8] = b": keep-alive\n\n";
 /// It ends with the session, with the token that opened it, and when the server stops.
 /// `Last-Event-ID` is not looked at: events here have no ids and none is kept, so there is
 /// nothing that could be sent again, to its owner or to anybody else.
-pub(in crate::http) fn open(caller: &Caller<'_>) -> Result<Response, Refusal> {
+pub(in crate::http) fn open_stream(caller: &Caller<'_>) -> Result<Response, Refusal> {
     media::check_accept_stream(caller.headers)?;
     let (registration, place) = caller.sessions.stream(&caller.session()?)?;
     let ends = caller.principal.as_ref().and_then(|principal| principal.expires_at());
