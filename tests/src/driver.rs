@@ -145,6 +145,10 @@ impl Testbed {
 
     /// A request with `head` lines after the request line, and a body.
     pub fn request(&self, line: &str, head: &[&str], body: &[u8]) -> Response {
+        self.send(&self.bytes(line, head, body))
+    }
+
+    fn bytes(&self, line: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
         let mut bytes =
             format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.authority())
                 .into_bytes();
@@ -154,7 +158,7 @@ impl Testbed {
         }
         bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
         bytes.extend_from_slice(body);
-        self.send(&bytes)
+        bytes
     }
 
     /// A well-formed request of 2026-07-28, as the holder of `token`.
@@ -187,6 +191,128 @@ impl Testbed {
     pub fn call(&self, token: Option<&str>, tool: &str, arguments: Value) -> Value {
         self.result(token, "tools/call", json!({"name": tool, "arguments": arguments}))
     }
+}
+
+/// A client of a version with sessions.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    testbed: &'a Testbed,
+    token: Option<&'a str>,
+    id: Option<&'a str>,
+}
+
+impl Testbed {
+    /// What the holder of `token` sends without a session.
+    pub fn outside<'a>(&'a self, token: Option<&'a str>) -> Session<'a> {
+        Session { testbed: self, token, id: None }
+    }
+
+    /// What the holder of `token` sends in the session `id`.
+    pub fn session<'a>(&'a self, token: Option<&'a str>, id: &'a str) -> Session<'a> {
+        Session { testbed: self, token, id: Some(id) }
+    }
+
+    /// Begins a session in `version`; gives its id.
+    pub fn begin(&self, token: Option<&str>, version: &str) -> String {
+        let response = self.outside(token).post(&[], &initialize(version));
+        let agreed = response.json()["result"]["protocolVersion"].take();
+        assert_eq!((response.status, &agreed), (200, &json!(version)), "{}", response.body);
+        response.header("mcp-session-id").expect("the session has an id").to_owned()
+    }
+}
+
+impl Session<'_> {
+    /// Sends any request, with further lines in its head.
+    pub fn send(&self, line: &str, head: &[&str], body: &str) -> Response {
+        self.with(head, |head| self.testbed.request(line, head, body.as_bytes()))
+    }
+
+    /// Sends a message, or several.
+    pub fn post(&self, head: &[&str], body: &Value) -> Response {
+        self.send("POST /mcp", head, &body.to_string())
+    }
+
+    /// The answer to a request, which has the id 1.
+    pub fn ask(&self, method: &str, params: Value) -> Value {
+        let response = self.post(&[], &request(1, method, params));
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()
+    }
+
+    /// Calls `wait`, under an id.
+    pub fn wait(&self, id: u64, ms: u64) -> Response {
+        let params = json!({"name": "wait", "arguments": {"ms": ms}});
+        self.post(&[], &request(id, "tools/call", params))
+    }
+
+    /// Opens the session's stream.
+    pub fn stream(&self) -> Stream {
+        let bytes = self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b""));
+        let mut connection = self.testbed.connect();
+        connection.write_all(&bytes).unwrap();
+        let mut reader = BufReader::new(connection);
+        let response = Response::read_head(&mut reader);
+        Stream { response, reader }
+    }
+
+    fn with<R>(&self, head: &[&str], send: impl FnOnce(&[&str]) -> R) -> R {
+        let token = self.token.map(|token| format!("Authorization: Bearer {token}"));
+        let id = self.id.map(|id| format!("Mcp-Session-Id: {id}"));
+        let mut all =
+            vec!["Content-Type: application/json", "Accept: application/json, text/event-stream"];
+        all.extend(token.as_deref());
+        all.extend(id.as_deref());
+        all.extend(head);
+        send(&all)
+    }
+}
+
+/// The stream of a session.
+pub struct Stream {
+    /// What it began with, without a body.
+    pub response: Response,
+    reader: BufReader<TcpStream>,
+}
+
+impl Stream {
+    /// The next line that is neither empty nor the length of a chunk, if one comes within
+    /// `patience`; an error when the stream has ended.
+    pub fn line(&mut self, patience: Duration) -> io::Result<Option<String>> {
+        self.reader.get_ref().set_read_timeout(Some(patience)).unwrap();
+        loop {
+            let mut line = String::new();
+            match self.reader.read_line(&mut line) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if line == "0\r\n" => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if line.ends_with("\r\n") || line == "\n" => {}
+                Ok(_) => return Ok(Some(line.trim_end().to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether it is still open after a moment.
+    pub fn is_open(&mut self) -> bool {
+        while let Ok(line) = self.line(Duration::from_millis(500)) {
+            if line.is_none() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// An `initialize` that asks for `version`.
+pub fn initialize(version: &str) -> Value {
+    let client = json!({"name": "driver", "version": "1"});
+    let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+    request(0, "initialize", params)
+}
+
+/// A request of a version with sessions.
+pub fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
 impl Drop for Testbed {
@@ -227,9 +353,25 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads a response up to its declared length, or to the end of the connection.
+    /// Reads a response up to its declared length, or to the end of the connection; of a
+    /// stream of events, which has neither, the head alone.
     pub fn read(stream: TcpStream) -> Self {
         let mut reader = BufReader::new(stream);
+        let mut response = Self::read_head(&mut reader);
+        if response.header("content-type") == Some("text/event-stream") {
+            return response;
+        }
+        let length = response.header("content-length").and_then(|length| length.parse().ok());
+        let mut body = Vec::new();
+        let _ = match length {
+            Some(length) => reader.take(length).read_to_end(&mut body),
+            None => reader.read_to_end(&mut body),
+        };
+        response.body = String::from_utf8(body).unwrap();
+        response
+    }
+
+    fn read_head(reader: &mut impl BufRead) -> Self {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match reader.read_line(&mut head) {
@@ -244,15 +386,7 @@ impl Response {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut response = Self { status, headers, body: String::new() };
-        let length = response.header("content-length").and_then(|length| length.parse().ok());
-        let mut body = Vec::new();
-        let _ = match length {
-            Some(length) => reader.take(length).read_to_end(&mut body),
-            None => reader.read_to_end(&mut body),
-        };
-        response.body = String::from_utf8(body).unwrap();
-        response
+        Self { status, headers, body: String::new() }
     }
 
     /// The value of a header.

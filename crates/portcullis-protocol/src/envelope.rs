@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::RpcError;
@@ -12,6 +12,8 @@ use crate::object::{self, NotRead};
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
+/// Messages of one batch.
+const MAX_BATCH: usize = 64;
 
 /// The id of a request: an integer or a string, never null (MCP basic §Requests).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -42,6 +44,8 @@ pub enum Message<'a> {
         /// With what, unread.
         params: Option<&'a RawValue>,
     },
+    /// Answers a request of the server.
+    Response,
 }
 
 /// A message that is none, with the id that it can be answered under, if one was read.
@@ -58,23 +62,27 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// -32700 for what is not JSON; -32600 for what is not one request or notification: a
-    /// batch, a response, a wrong `jsonrpc`, a null or fractional id, a repeated member.
+    /// -32700 for what is not JSON; -32600 for what is not one message: a batch, a wrong
+    /// `jsonrpc`, a null or fractional id, a repeated member.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
         let envelope: Envelope<'a> = match object::read(bytes) {
             Ok(envelope) => envelope,
             Err(NotRead::Syntax) => return Err(Malformed { id: None, error: RpcError::Parse }),
             Err(NotRead::Other) => {
-                return Err(malformed(None, "not a JSON-RPC request or notification"));
+                return Err(malformed(None, "not a JSON-RPC message"));
             }
         };
         let Envelope { jsonrpc, id, method, params, result, error } = envelope;
-        if result.is_some() || error.is_some() {
-            return Err(malformed(None, "responses are not taken here"));
-        }
+        let is_response = result.is_some() || error.is_some();
         if text(jsonrpc).as_deref() != Some("2.0") {
+            let id = id.filter(|_| !is_response);
             return Err(malformed(id, "`jsonrpc` must be \"2.0\""));
+        }
+        if is_response {
+            let whole = id.is_some() && method.is_none() && result.is_some() != error.is_some();
+            let broken = || malformed(None, "a response has an id, and a result or an error");
+            return whole.then_some(Self::Response).ok_or_else(broken);
         }
         let Some(method) = text(method) else {
             return Err(malformed(id, "a message needs a `method`"));
@@ -83,6 +91,14 @@ impl<'a> Message<'a> {
             Some(id) => Self::Request { id, method, params },
             None => Self::Notification { method, params },
         })
+    }
+
+    /// The parameters, unread.
+    pub(crate) fn params(&self) -> Option<&'a RawValue> {
+        match self {
+            Self::Request { params, .. } | Self::Notification { params, .. } => *params,
+            Self::Response => None,
+        }
     }
 }
 
@@ -94,16 +110,50 @@ fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw?.get()).ok().map(|text| text.0)
 }
 
-/// The messages of a batch, or `None` for what is not an array.
+/// Whether this is a batch, if it is anything.
+pub(crate) fn is_batch(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"[")
+}
+
+/// The messages of a batch: at most 64, and no more are looked at.
 ///
 /// # Errors
 ///
-/// -32700 for what is not JSON.
-pub(crate) fn batch(bytes: &[u8]) -> Result<Option<Vec<&RawValue>>, RpcError> {
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-        return Ok(None);
+/// -32700 for what is not JSON, -32600 for none or too many.
+pub(crate) fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, RpcError> {
+    struct BatchVisitor;
+
+    impl<'de> Visitor<'de> for BatchVisitor {
+        type Value = Vec<&'de RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a batch")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Self::Value, A::Error> {
+            let mut batch = Vec::new();
+            while let Some(message) = messages.next_element()? {
+                if batch.len() == MAX_BATCH {
+                    return Err(de::Error::custom("too many"));
+                }
+                batch.push(message);
+            }
+            Ok(batch)
+        }
     }
-    serde_json::from_slice(bytes).map(Some).map_err(|_| RpcError::Parse)
+
+    let number = || RpcError::invalid_request("a batch holds 1 to 64 messages");
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let batch = deserializer.deserialize_seq(BatchVisitor).and_then(|batch| {
+        deserializer.end()?;
+        Ok(batch)
+    });
+    match batch {
+        Ok(batch) if batch.is_empty() => Err(number()),
+        Ok(batch) => Ok(batch),
+        Err(error) if error.is_data() => Err(number()),
+        Err(_) => Err(RpcError::Parse),
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -184,6 +234,31 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_a_request_of_the_server_is_a_response() {
+        for json in [
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":"a","error":{"code":1,"message":"no"}}"#,
+        ] {
+            assert!(matches!(Message::parse(json.as_bytes()), Ok(Message::Response)), "{json}");
+        }
+    }
+
+    #[test]
+    fn n20_a_batch_is_read_as_far_as_it_may_go() {
+        let numbers = |n: usize| format!("[{}]", vec!["1"; n].join(","));
+        assert_eq!(batch(numbers(64).as_bytes()).unwrap().len(), 64);
+        for (json, code) in [
+            ("[]", -32600),
+            ("[1", -32700),
+            ("[1]]", -32700),
+            (&numbers(65), -32600),
+            (&numbers(1_000_000), -32600),
+        ] {
+            assert_eq!(batch(json.as_bytes()).unwrap_err().code(), code);
+        }
+    }
+
+    #[test]
     fn json_rpc_4_what_is_not_json_is_a_parse_error() {
         for json in ["", "{", "nonsense", "{\"jsonrpc\":\"2.0\",}", "\u{0}"] {
             assert_eq!(code(json), -32700, "{json:?}");
@@ -204,7 +279,10 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":1}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+            r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
             r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
             r#"["2.0",1,"ping",{}]"#,
@@ -220,7 +298,7 @@ mod tests {
         let id = |json: &str| Message::parse(json.as_bytes()).unwrap_err().id;
         assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#), Some(RequestId::Number(5)));
         assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"method":5}"#), Some(RequestId::Number(5)));
-        assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"result":{}}"#), None, "that id is not theirs");
+        assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"result":{}}"#), None, "that id is not theirs");
         assert_eq!(id(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), None);
     }
 

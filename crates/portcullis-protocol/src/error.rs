@@ -57,6 +57,20 @@ impl RpcError {
         Self::InvalidRequest(message.into())
     }
 
+    /// A version that is not served: with those that are, but for one that is served
+    /// otherwise, which is not offered again.
+    pub(crate) fn unsupported_version(
+        requested: impl Into<String>,
+        supported: &'static [ProtocolVersion],
+    ) -> Self {
+        let requested = requested.into();
+        let supported = match ProtocolVersion::parse(&requested) {
+            Some(version) if supported.contains(&version) => &ProtocolVersion::STATELESS,
+            Some(_) | None => supported,
+        };
+        Self::UnsupportedVersion { requested, supported }
+    }
+
     /// Parameters that are not those of the method.
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidParams(message.into())
@@ -97,6 +111,24 @@ impl RpcError {
             | Self::ResourceNotFound { .. }
             | Self::InvalidArguments(_)
             | Self::Internal(_) => StatusCode::OK,
+        }
+    }
+
+    /// The HTTP status that goes with the error in a version with sessions, where a 404
+    /// means that the session has ended, and clients look for errors in a 200 only.
+    pub(crate) fn status_in_session(&self) -> StatusCode {
+        match self {
+            Self::Parse | Self::InvalidRequest(_) | Self::UnsupportedVersion { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::MethodNotFound
+            | Self::InvalidParams(_)
+            | Self::Unknown { .. }
+            | Self::ResourceNotFound { .. }
+            | Self::InvalidArguments(_)
+            | Self::Internal(_)
+            | Self::HeaderMismatch(_) => StatusCode::OK,
         }
     }
 

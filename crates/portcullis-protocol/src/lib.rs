@@ -12,6 +12,8 @@ pub mod envelope;
 mod error;
 pub mod http;
 mod identity;
+mod in_flight;
+mod initialize;
 mod limits;
 mod meta;
 pub mod model;

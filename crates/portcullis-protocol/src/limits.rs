@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// What may be taken of the server, over either transport. The numbers are for all clients
-/// together.
+/// together, unless their names say otherwise.
 ///
 /// # Example
 ///
@@ -24,7 +24,8 @@ pub struct Limits {
     /// How long a client may take to send the head of a request, and how long a
     /// connection may stay idle: 10 s. Then it is closed.
     pub header_read: Duration,
-    /// How long a client may leave an answer unread: 30 s. Then the connection is closed.
+    /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
+    /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.
     pub write: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,
@@ -36,6 +37,17 @@ pub struct Limits {
     pub connections: usize,
     /// Requests in flight at once, over all connections: 512. One more gets a 503.
     pub concurrent_requests: usize,
+    /// Sessions at once, for the versions that have them over HTTP: 10,000. One more gets a
+    /// 503.
+    pub sessions: usize,
+    /// Sessions of one principal at once: 256. One more gets a 429. Without authentication
+    /// there are no principals, and [`sessions`](Self::sessions) alone counts.
+    pub sessions_per_principal: usize,
+    /// Streams of one principal at once: 16. One more gets a 429. All streams together take
+    /// at most half of the [`connections`](Self::connections): one more gets a 503.
+    pub streams_per_principal: usize,
+    /// How long a session may be without a request or a stream: 30 min. Then it ends.
+    pub session_idle: Duration,
     /// How long running requests may take to finish once the server stops: 30 s.
     pub drain: Duration,
 }
@@ -52,6 +64,10 @@ impl Default for Limits {
             handler: Duration::from_secs(60),
             connections: 1_024,
             concurrent_requests: 512,
+            sessions: 10_000,
+            sessions_per_principal: 256,
+            streams_per_principal: 16,
+            session_idle: Duration::from_secs(30 * 60),
             drain: Duration::from_secs(30),
         }
     }

@@ -41,6 +41,12 @@ impl<'a> RequestMeta<'a> {
         params.meta.map(|meta| object::read_raw(meta).ok_or_else(malformed)).transpose()
     }
 
+    /// Whether a message names its own version, so that it is of the stateless era. What
+    /// cannot be read names none.
+    pub(crate) fn names_version(params: Option<&'a RawValue>) -> bool {
+        Self::read(params).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_stateless()))
+    }
+
     /// The version that the request names, if it names one.
     pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_deref()
@@ -66,10 +72,7 @@ impl<'a> RequestMeta<'a> {
         let Some(version) = ProtocolVersion::parse(&name)
             .filter(|version| version.is_stateless() && supported.contains(version))
         else {
-            // One that is served otherwise, but not like this, is not offered again.
-            let session = ProtocolVersion::parse(&name).is_some();
-            let supported = if session { &ProtocolVersion::STATELESS } else { supported };
-            return Err(RpcError::UnsupportedVersion { requested: name.into_owned(), supported });
+            return Err(RpcError::unsupported_version(name, supported));
         };
         if !self.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
             return Err(missing("io.modelcontextprotocol/clientCapabilities"));

@@ -92,6 +92,11 @@ pub(crate) fn discovered(
     )
 }
 
+/// The answers to a batch, as one; `None` when none is owed.
+pub(crate) fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
+    (!answers.is_empty()).then(|| [b"[", &*answers.join(&b","[..]), b"]"].concat())
+}
+
 /// An error response. Without a readable id there is none (MCP basic §Error Responses).
 pub(crate) fn error(
     id: Option<&RequestId>,

@@ -29,9 +29,10 @@ impl ProtocolVersion {
     pub const STATELESS: [Self; 1] = [Self::V2026_07_28];
 
     /// The versions that are served over Streamable HTTP, newest first.
-    pub const OVER_HTTP: [Self; 1] = Self::STATELESS;
+    pub const OVER_HTTP: [Self; 4] =
+        [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
-    /// What an `initialize` that asks for an unknown version is answered with.
+    /// What an `initialize` that asks for a version that is not served is answered with.
     pub const NEWEST_WITH_SESSIONS: Self = Self::V2025_11_25;
 
     /// The version with this name.

@@ -266,8 +266,9 @@ impl Server {
         });
         let metadata_url =
             format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
-        let authenticator =
-            self.verifier.map(|verifier| Authenticator::new(verifier, metadata_url, self.clock));
+        let authenticator = self
+            .verifier
+            .map(|verifier| Authenticator::new(verifier, metadata_url, Arc::clone(&self.clock)));
         let routes = self
             .routes
             .into_iter()
@@ -278,6 +279,7 @@ impl Server {
             authenticator,
             metadata,
             limits: self.core.limits.clone(),
+            clock: self.clock,
             routes,
         };
         App::new(self.core, config).map_err(|error| Error::Refused(error.to_string()))

@@ -233,7 +233,11 @@ fn h10_every_method_needs_the_token() {
         assert_eq!(testbed.request(&line, &[override_header], b"").status, 401, "{method}");
         let response = testbed.request(
             &line,
-            &["Authorization: Bearer dev-token-alice", override_header],
+            &[
+                "Authorization: Bearer dev-token-alice",
+                "MCP-Protocol-Version: 2026-07-28",
+                override_header,
+            ],
             b"",
         );
         assert_eq!(

@@ -42,7 +42,8 @@ fn a_foreign_origin_is_refused_before_the_token_is_looked_at() {
     let response = testbed.request("POST /mcp", &["Origin: http://localhost:6274"], b"{}");
     assert_eq!(response.status, 401);
     assert_eq!(response.header("access-control-allow-origin"), Some("http://localhost:6274"));
-    assert!(response.header("access-control-expose-headers").unwrap().contains("www-authenticate"));
+    let exposed = response.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("www-authenticate") && exposed.contains("mcp-session-id"));
     assert_eq!(response.header("access-control-allow-credentials"), None);
 }
 
@@ -61,6 +62,7 @@ fn a_preflight_needs_no_token_and_does_nothing() {
     assert!(
         allowed.header("access-control-allow-headers").unwrap().contains("mcp-protocol-version")
     );
+    assert_eq!(allowed.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
     assert_eq!(preflight("https://evil.example").status, 403);
 }
 

@@ -1,18 +1,9 @@
 //! The server as a child process.
 
-use portcullis_tests::driver::{StdioTestbed, message, terminate};
+use portcullis_tests::driver::{StdioTestbed, initialize, message, request, terminate};
 use serde_json::{Value, json};
 
 use crate::TESTBED;
-
-fn initialize(version: &str) -> Value {
-    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-        "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "driver", "version": "1"}}})
-}
-
-fn request(method: &str, params: Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-}
 
 #[test]
 fn everything_is_listed_and_nobody_is_authenticated() {
@@ -20,9 +11,10 @@ fn everything_is_listed_and_nobody_is_authenticated() {
         let mut server = StdioTestbed::start(TESTBED);
         assert_eq!(server.ask(&initialize(version))["result"]["protocolVersion"], version);
         server.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        let tools = server.ask(&request("tools/list", json!({})))["result"]["tools"].take();
+        let tools = server.ask(&request(1, "tools/list", json!({})))["result"]["tools"].take();
         assert_eq!(tools.as_array().unwrap().len(), 10, "{version}");
-        let whoami = server.ask(&request("tools/call", json!({"name": "whoami"})))["result"].take();
+        let whoami =
+            server.ask(&request(1, "tools/call", json!({"name": "whoami"})))["result"].take();
         let text: Value =
             serde_json::from_str(whoami["content"][0]["text"].as_str().unwrap()).unwrap();
         assert_eq!(
@@ -31,6 +23,7 @@ fn everything_is_listed_and_nobody_is_authenticated() {
         );
         assert_eq!(whoami.get("structuredContent").is_some(), version >= "2025-06-18", "{version}");
         let deleted = server.ask(&request(
+            1,
             "tools/call",
             json!({"name": "delete_user", "arguments": {"user_id": "x"}}),
         ));

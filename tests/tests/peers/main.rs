@@ -40,6 +40,10 @@ fn names(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
 }
 
+/// What a client is told to speak, and the version that comes of it.
+const VERSIONS: [(&str, &str); 3] =
+    [("2026-07-28", "2026-07-28"), ("auto", "2026-07-28"), ("legacy", "2025-11-25")];
+
 const TOOLS: [&str; 10] = [
     "constrained",
     "delete_user",
@@ -81,13 +85,13 @@ fn expect_everything(who: &str, seen: &Value) {
 fn over_http_alice_uses_everything_through_every_client() {
     let testbed = Testbed::start(TESTBED, &[]);
     for (name, client) in clients() {
-        for protocol in ["2026-07-28", "auto"] {
+        for (protocol, version) in VERSIONS {
             let seen = explore(
                 &client,
                 &["--url", testbed.url(), "--token", "dev-token-alice", "--protocol", protocol],
             );
             let who = format!("{name} {protocol}");
-            assert_eq!(seen["protocol_version"], "2026-07-28", "{who}");
+            assert_eq!(seen["protocol_version"], version, "{who}");
             assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
             expect_everything(&who, &seen);
         }
@@ -98,15 +102,23 @@ fn over_http_alice_uses_everything_through_every_client() {
 fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
     let testbed = Testbed::start(TESTBED, &[]);
     for (name, client) in clients() {
-        let seen = explore(&client, &["--url", testbed.url(), "--token", "dev-token-bob"]);
-        let visible: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != "delete_user").collect();
-        assert_eq!(names(&seen["tools"]), visible, "{name}");
-        assert_eq!(names(&seen["resources"]), ["secret://config"], "{name}");
-        assert_eq!(names(&seen["templates"]), ["item://{id}"], "{name}");
-        assert_eq!(names(&seen["prompts"]), Vec::<&str>::new(), "{name}");
-        assert!(seen["get_profile"]["ok"].as_str().unwrap().contains("bob"), "{name}");
-        for hidden in ["delete_user", "secret_keys", "ledger", "financial_report"] {
-            assert!(seen[hidden].get("error").is_some(), "{name} {hidden}: {}", seen[hidden]);
+        for (protocol, version) in VERSIONS {
+            let seen = explore(
+                &client,
+                &["--url", testbed.url(), "--token", "dev-token-bob", "--protocol", protocol],
+            );
+            let who = format!("{name} {protocol}");
+            assert_eq!(seen["protocol_version"], version, "{who}");
+            let visible: Vec<&str> =
+                TOOLS.into_iter().filter(|tool| *tool != "delete_user").collect();
+            assert_eq!(names(&seen["tools"]), visible, "{who}");
+            assert_eq!(names(&seen["resources"]), ["secret://config"], "{who}");
+            assert_eq!(names(&seen["templates"]), ["item://{id}"], "{who}");
+            assert_eq!(names(&seen["prompts"]), Vec::<&str>::new(), "{who}");
+            assert!(seen["get_profile"]["ok"].as_str().unwrap().contains("bob"), "{who}");
+            for hidden in ["delete_user", "secret_keys", "ledger", "financial_report"] {
+                assert!(seen[hidden].get("error").is_some(), "{who} {hidden}: {}", seen[hidden]);
+            }
         }
     }
 }
@@ -114,9 +126,7 @@ fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
 #[test]
 fn over_stdio_every_client_sees_everything_and_is_nobody() {
     for (name, client) in clients() {
-        for (protocol, version) in
-            [("2026-07-28", "2026-07-28"), ("auto", "2026-07-28"), ("legacy", "2025-11-25")]
-        {
+        for (protocol, version) in VERSIONS {
             let seen = explore(
                 &client,
                 &["--protocol", protocol, "--stdio", TESTBED, "--transport", "stdio"],
@@ -133,9 +143,12 @@ fn over_stdio_every_client_sees_everything_and_is_nobody() {
 fn a_wrong_token_lets_no_client_in() {
     let testbed = Testbed::start(TESTBED, &[]);
     for (name, client) in clients() {
-        let mut command = Command::new(&client[0]);
-        command.args(&client[1..]).args(["--url", testbed.url(), "--token", "wrong"]);
-        assert!(run(&mut command).is_err(), "{name} was let in");
+        for (protocol, _) in VERSIONS {
+            let mut command = Command::new(&client[0]);
+            command.args(&client[1..]).args(["--url", testbed.url(), "--token", "wrong"]);
+            command.args(["--protocol", protocol]);
+            assert!(run(&mut command).is_err(), "{name} {protocol} was let in");
+        }
     }
 }
 

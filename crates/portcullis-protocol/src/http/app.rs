@@ -9,12 +9,14 @@ use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
+use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::front::Front;
 use super::metadata::Metadata;
 use super::refusal::Refusal;
+use super::session::Sessions;
 use super::{cors, endpoint};
 use crate::{Limits, Service};
 
@@ -31,6 +33,8 @@ pub struct AppConfig {
     pub metadata: Option<ProtectedResourceMetadata>,
     /// What may be taken of the server.
     pub limits: Limits,
+    /// By which sessions are idle, and streams end with their tokens.
+    pub clock: Arc<dyn Clock>,
     /// Routes beside the endpoint.
     pub routes: Router,
 }
@@ -45,6 +49,7 @@ pub struct App<S> {
     authenticator: Option<Authenticator>,
     metadata: Option<Metadata>,
     limits: Limits,
+    sessions: Arc<Sessions>,
     routes: Router,
     running: Semaphore,
     routing: Semaphore,
@@ -57,12 +62,34 @@ impl<S: Service> App<S> {
     ///
     /// When the metadata document cannot be written as JSON.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, serde_json::Error> {
-        let AppConfig { path, front, authenticator, metadata, limits, routes } = config;
+        let AppConfig { path, front, authenticator, metadata, limits, clock, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let running = Semaphore::new(limits.concurrent_requests);
         let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || Refusal::not_found().into_response());
-        Ok(Self { service, path, front, authenticator, metadata, limits, routes, running, routing })
+        let sessions = Arc::new(Sessions::new(&limits, clock));
+        Ok(Self {
+            service,
+            path,
+            front,
+            authenticator,
+            metadata,
+            limits,
+            sessions,
+            routes,
+            running,
+            routing,
+        })
+    }
+
+    /// Ends what has no end of its own: the streams of sessions.
+    pub(super) fn stop(&self) {
+        self.sessions.stop();
+    }
+
+    #[cfg(test)]
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Answers one request.
@@ -96,7 +123,7 @@ impl<S: Service> App<S> {
             return Refusal::busy().into_response();
         };
         let authenticator = self.authenticator.as_ref();
-        endpoint::answer(&*self.service, authenticator, &self.limits, request)
+        endpoint::answer(&*self.service, &self.sessions, authenticator, &self.limits, request)
             .await
             .unwrap_or_else(Refusal::into_response)
     }
@@ -114,7 +141,7 @@ impl<S: Service> App<S> {
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route panicked");
-                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error").into_response()
+                Refusal::internal().into_response()
             }
             Err(_) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route took too long");
@@ -178,6 +205,7 @@ mod tests {
         let clock = Arc::new(SystemClock);
         let authenticator =
             verifier.map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock));
+        let clock = Arc::new(SystemClock);
         let limits = Limits {
             decision: Duration::from_millis(20),
             handler: Duration::from_millis(20),
@@ -187,7 +215,8 @@ mod tests {
         };
         let front = Front::new(Vec::new(), super::super::Origins::default(), true);
         let path = "/mcp".to_owned();
-        let config = AppConfig { path, front, authenticator, metadata: None, limits, routes };
+        let config =
+            AppConfig { path, front, authenticator, metadata: None, limits, clock, routes };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, HttpBody};
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::app::App;
 use super::patience::Patient;
+use super::unread::{Streams, Watched};
 use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once.
@@ -24,8 +24,8 @@ const MAX_HEADERS: usize = 64;
 const QUIET_BYTES: usize = 100;
 
 /// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes.
-pub(super) fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams { write: limits.write });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -45,7 +45,7 @@ pub(super) fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
 /// Serves one connection until it ends, has nothing to do for [`Limits::header_read`], or
 /// the server stops. What runs is let finish.
 pub(super) async fn serve<S: Service>(
-    http: Builder<TokioExecutor>,
+    http: Builder<Streams>,
     stream: TcpStream,
     app: Arc<App<S>>,
     limits: Limits,
@@ -64,12 +64,7 @@ pub(super) async fn serve<S: Service>(
                     return Ok::<Response<Body>, Infallible>(response);
                 }
                 // A stream may be silent for as long as it likes.
-                Ok(response.map(|body| {
-                    Body::new(body.map_frame(move |frame| {
-                        let _streaming = &running;
-                        frame
-                    }))
-                }))
+                Ok(response.map(|body| Body::new(Watched::new(body, running))))
             }
         }
     });
@@ -189,6 +184,7 @@ mod tests {
             authenticator: None,
             metadata: None,
             limits: limits.clone(),
+            clock: Arc::new(portcullis_guard::SystemClock),
             routes: Router::new().route("/slow", axum::routing::get(slow)),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));

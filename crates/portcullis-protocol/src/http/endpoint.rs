@@ -3,31 +3,28 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Method, Request};
 use portcullis_auth::{Authenticator, Principal};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::refusal::{self, Refusal};
-use super::{body, headers, media};
-use crate::envelope::{Malformed, Message, RequestId};
+use super::session::{self, Caller, Sessions};
+use super::{body, headers, media, stateless};
+use crate::envelope::{self, Malformed, Message};
 use crate::meta::RequestMeta;
-use crate::object;
-use crate::service::serve_caught;
-use crate::{
-    Exchange, Limits, Operation, ProtocolVersion, RpcError, Service, Transport, meta, response,
-};
+use crate::{Limits, Service};
 
-/// The MCP endpoint: one POST, one JSON answer.
+/// The MCP endpoint.
 ///
 /// What it decides, in this order: who is calling (401, 403, 503), the method (405), the
-/// media types (415, 406), the size and time of the body (413, 408), and then what the
-/// message says. A request without a token learns nothing but that.
+/// media types (415, 406), the size and time of the body (413, 408), whether there is a
+/// message, and whether it is of the stateless version: its `MCP-Protocol-Version` or its
+/// `_meta` says so. What neither says it of belongs to a session. A request without a token
+/// learns nothing but that.
 pub(super) async fn answer<S: Service>(
     service: &S,
+    sessions: &Arc<Sessions>,
     authenticator: Option<&Authenticator>,
     limits: &Limits,
     request: Request<Body>,
@@ -37,14 +34,32 @@ pub(super) async fn answer<S: Service>(
         Some(authenticator) => Some(authenticate(authenticator, limits, &head).await?),
         None => None,
     };
-    if head.method != Method::POST {
-        return Err(Refusal::method_not_allowed());
+    let headers = &head.headers;
+    let caller = Caller { sessions, principal, headers };
+    let stateless = headers::name_stateless(headers);
+    media::check_framing(headers)?;
+    match head.method {
+        Method::POST => {}
+        Method::GET if !stateless => return session::open_stream(&caller),
+        Method::DELETE if !stateless => return session::end(&caller),
+        _ => return Err(Refusal::method_not_allowed(stateless)),
     }
-    media::check_framing(&head.headers)?;
-    media::check_content(&head.headers)?;
-    media::check_accept(&head.headers)?;
-    let body = body::read(&head.headers, body, limits.body_bytes, limits.body_read).await?;
-    Ok(exchange(service, principal, &head.headers, &body).await)
+    media::check_content(headers)?;
+    media::check_accept(headers)?;
+    let body = body::read(headers, body, limits.body_bytes, limits.body_read).await?;
+    if !stateless && envelope::is_batch(&body) {
+        return session::receive_batch(service, caller, &body).await;
+    }
+    let message = match Message::parse(&body) {
+        Ok(message) => message,
+        Err(Malformed { id, error }) => {
+            return Ok(refusal::refused(error.status(), id.as_ref(), None, &error));
+        }
+    };
+    if stateless || RequestMeta::names_version(message.params()) {
+        return Ok(stateless::receive(service, caller.principal, headers, message).await);
+    }
+    session::receive(service, caller, message).await
 }
 
 /// Asks the authenticator. A verifier that panics or takes too long lets nobody in.
@@ -66,105 +81,4 @@ async fn authenticate(
             Err(portcullis_auth::Refusal::unavailable().into())
         }
     }
-}
-
-async fn exchange<S: Service>(
-    service: &S,
-    principal: Option<Arc<Principal>>,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Response {
-    let (id, method, params) = match Message::parse(body) {
-        Ok(Message::Request { id, method, params }) => (id, method, params),
-        Ok(Message::Notification { method, .. }) if method.starts_with("notifications/") => {
-            return accepted();
-        }
-        Ok(Message::Notification { .. }) => {
-            let error = RpcError::invalid_request("a request needs an id");
-            return refused(None, &error);
-        }
-        Err(Malformed { id, error }) => return refused(id.as_ref(), &error),
-    };
-    let request = match Incoming::read(headers, &method, params) {
-        Ok(request) => request,
-        Err(error) => return refused(Some(&id), &error),
-    };
-    let body = match request.asked {
-        Asked::Discover => {
-            response::discovered(&id, &ProtocolVersion::OVER_HTTP, service.identity())
-        }
-        Asked::Operation(operation) => {
-            let version = request.version;
-            let exchange =
-                Exchange { transport: Transport::Http, version, principal, client: request.client };
-            let outcome = serve_caught(service, operation, exchange).await;
-            if let Err(error) = &outcome {
-                tracing::debug!(?error, "request answered with an error");
-            }
-            response::outcome(&id, version, service.identity(), &outcome)
-        }
-    };
-    refusal::json(StatusCode::OK, body)
-}
-
-/// A request whose version, headers and parameters have been found to agree.
-struct Incoming<'a> {
-    version: ProtocolVersion,
-    client: Option<crate::ClientInfo>,
-    asked: Asked<'a>,
-}
-
-enum Asked<'a> {
-    Discover,
-    Operation(Operation<'a>),
-}
-
-impl<'a> Incoming<'a> {
-    fn read(
-        headers: &HeaderMap,
-        method: &str,
-        params: Option<&'a RawValue>,
-    ) -> Result<Self, RpcError> {
-        headers::version(headers, asked_in_initialize(method, params).as_deref())?;
-        let Some(meta) = RequestMeta::read(params)? else {
-            return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
-        };
-        if let Some(version) = meta.version() {
-            headers::check_version(headers, version)?;
-        }
-        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
-        headers::check_method(headers, method)?;
-        let asked = match method {
-            "server/discover" => Asked::Discover,
-            _ => {
-                let operation = Operation::read(method, params)?;
-                headers::check_name(headers, operation.name())?;
-                Asked::Operation(operation)
-            }
-        };
-        Ok(Self { version, client, asked })
-    }
-}
-
-/// The version that an `initialize` asks for.
-fn asked_in_initialize(method: &str, params: Option<&RawValue>) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Initialize {
-        protocol_version: String,
-    }
-
-    let params = params.filter(|_| method == "initialize")?;
-    Some(object::read_raw::<Initialize>(params)?.protocol_version)
-}
-
-fn refused(id: Option<&RequestId>, error: &RpcError) -> Response {
-    tracing::debug!(?error, "request refused: {}", error.status());
-    refusal::json(error.status(), response::error(id, None, error))
-}
-
-fn accepted() -> Response {
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
 }

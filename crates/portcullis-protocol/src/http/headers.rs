@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
+use super::refusal::Refusal;
 use crate::{ProtocolVersion, RpcError};
 
 const VERSION: &str = "mcp-protocol-version";
@@ -17,20 +18,37 @@ const NAME: &str = "mcp-name";
 /// # Errors
 ///
 /// -32020 when it is missing or repeated, -32022 when it names one that is not served here.
-/// A missing one with `initialize` is an older client, which asked for the version
-/// `initialize` in the body: it is told what is served.
-pub(super) fn version(
-    headers: &HeaderMap,
-    initialize: Option<&str>,
-) -> Result<ProtocolVersion, RpcError> {
+pub(super) fn version(headers: &HeaderMap) -> Result<ProtocolVersion, RpcError> {
     let supported = &ProtocolVersion::OVER_HTTP;
-    let name = match (initialize, headers.contains_key(VERSION)) {
-        (Some(asked), false) => asked,
-        _ => single(headers, VERSION)?,
-    };
+    let name = single(headers, VERSION)?;
     ProtocolVersion::parse(name)
         .filter(|version| supported.contains(version))
-        .ok_or_else(|| RpcError::UnsupportedVersion { requested: name.to_owned(), supported })
+        .ok_or_else(|| RpcError::unsupported_version(name, supported))
+}
+
+/// Whether the header names a stateless version, as every request of one has to.
+pub(super) fn name_stateless(headers: &HeaderMap) -> bool {
+    let mut names = headers.get_all(VERSION).iter().filter_map(|value| value.to_str().ok());
+    names.any(|name| ProtocolVersion::parse(name).is_some_and(ProtocolVersion::is_stateless))
+}
+
+/// In a session the header names its version, or is not there: 400 otherwise.
+pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Result<(), Refusal> {
+    match headers.get_all(VERSION).iter().all(|name| name == version.as_str()) {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "MCP-Protocol-Version is not that of the session",
+        )),
+    }
+}
+
+/// `initialize` may name a version that is served here, or none.
+pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
+    match headers.contains_key(VERSION) {
+        true => version(headers).map(drop),
+        false => Ok(()),
+    }
 }
 
 /// The header must name the very version of the body.
@@ -122,11 +140,12 @@ mod tests {
     #[test]
     fn versions_that_are_not_served_are_told_what_is() {
         let mut headers = HeaderMap::new();
-        assert_eq!(version(&headers, None).unwrap_err().code(), -32020);
-        assert_eq!(version(&headers, Some("2025-06-18")).unwrap_err().code(), -32022);
-        headers.insert(VERSION, "2099-01-01".parse().unwrap());
-        assert_eq!(version(&headers, None).unwrap_err().code(), -32022);
+        assert_eq!(version(&headers).unwrap_err().code(), -32020);
+        for unserved in ["2099-01-01", "2024-11-05"] {
+            headers.insert(VERSION, unserved.parse().unwrap());
+            assert_eq!(version(&headers).unwrap_err().code(), -32022);
+        }
         headers.insert(VERSION, "2026-07-28".parse().unwrap());
-        assert_eq!(version(&headers, None), Ok(ProtocolVersion::V2026_07_28));
+        assert_eq!(version(&headers), Ok(ProtocolVersion::V2026_07_28));
     }
 }

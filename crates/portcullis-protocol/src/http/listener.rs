@@ -46,7 +46,7 @@ impl Listener {
     }
 
     /// Serves `app` until `stop` is ready, then drains: no further connection is accepted,
-    /// idle ones are closed, running requests have [`Limits::drain`] to finish.
+    /// idle ones are closed, streams of sessions end, running requests have [`Limits::drain`] to finish.
     pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
         let Self { socket, limits } = self;
         let http = connection::protocol(&limits);
@@ -90,6 +90,7 @@ impl Listener {
             });
         }
         drop((socket, stopping));
+        app.stop();
         let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
         if tokio::time::timeout(limits.drain, connections.acquire_many(all)).await.is_err() {
             tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");

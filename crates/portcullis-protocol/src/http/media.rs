@@ -37,11 +37,18 @@ pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// The client takes `application/json`: 406 if it says that it does not.
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut ranges = headers.get_all(ACCEPT).iter().peekable();
-    if ranges.peek().is_none() || ranges.any(|value| value.to_str().is_ok_and(accepts_json)) {
-        return Ok(());
+    match accepts(headers, &["application/json", "application/*", "*/*"]) {
+        true => Ok(()),
+        false => Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is application/json")),
     }
-    Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is application/json"))
+}
+
+/// The client takes `text/event-stream`: 406 if it says that it does not.
+pub(super) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Refusal> {
+    match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
+        true => Ok(()),
+        false => Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is text/event-stream")),
+    }
 }
 
 fn is_json(value: &str) -> bool {
@@ -57,7 +64,14 @@ fn is_utf8_charset(parameter: &str) -> bool {
     })
 }
 
-fn accepts_json(value: &str) -> bool {
+/// Whether the client takes one of these `ranges`; one that says nothing takes everything.
+fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    values.peek().is_none()
+        || values.any(|value| value.to_str().is_ok_and(|value| names_one_of(value, ranges)))
+}
+
+fn names_one_of(value: &str, ranges: &[&str]) -> bool {
     value.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -66,7 +80,7 @@ fn accepts_json(value: &str) -> bool {
                 name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
             })
         });
-        matches!(essence.as_str(), "application/json" | "application/*" | "*/*") && !refused
+        ranges.contains(&essence.as_str()) && !refused
     })
 }
 
@@ -137,5 +151,17 @@ mod tests {
         for no in ["text/html", "application/json;q=0", "text/event-stream", ""] {
             assert!(!accept(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_stream_is_for_those_who_take_one() {
+        let stream = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, value.parse().unwrap());
+            check_accept_stream(&headers).is_ok()
+        };
+        assert!(stream("text/event-stream") && stream("text/*") && stream("application/json, */*"));
+        assert!(!stream("application/json") && !stream("text/event-stream;q=0"));
+        assert!(check_accept_stream(&HeaderMap::new()).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Streamable HTTP for the stateless version of the protocol.
+//! Streamable HTTP: the stateless version, and those with sessions since 2025-03-26.
 //!
 //! A request passes, in this order: [`Listener`] (timeouts, connection limit), [`Front`]
 //! (Host, Origin), the bearer stage, the envelope, the [`Service`](crate::Service). Each
@@ -16,6 +16,9 @@ mod media;
 mod metadata;
 mod patience;
 mod refusal;
+mod session;
+mod stateless;
+mod unread;
 
 pub use app::{App, AppConfig};
 pub use front::{Authority, Front, Origins};

@@ -1,34 +1,25 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::{AbortHandle, BoxFuture, abortable, join_all};
-use serde::Deserialize;
+use futures_util::future::{Abortable, BoxFuture, join_all};
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
 use crate::envelope::{self, Malformed, Message, RequestId};
+use crate::in_flight::InFlight;
+use crate::initialize::Initialize;
 use crate::meta::{self, RequestMeta};
-use crate::object;
 use crate::service::serve_caught;
 use crate::{
     ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response,
 };
 
-/// Messages of one batch.
-const MAX_BATCH: usize = 64;
-
 /// The client at the other end: the version agreed on, and what is running for it.
 pub(super) struct Connection<S> {
     service: Arc<S>,
-    session: Option<Session>,
+    session: Option<Initialize>,
     max_running: usize,
-    running: HashMap<RequestId, AbortHandle>,
+    running: InFlight,
     tasks: JoinSet<Finished>,
-}
-
-struct Session {
-    version: ProtocolVersion,
-    client: Option<ClientInfo>,
 }
 
 /// What a task leaves behind: the ids that it ran, and the answer, if one is owed.
@@ -47,20 +38,23 @@ enum Reply {
 
 impl<S: Service> Connection<S> {
     pub(super) fn new(service: Arc<S>, max_running: usize) -> Self {
-        Self { service, session: None, max_running, running: HashMap::new(), tasks: JoinSet::new() }
+        Self {
+            service,
+            session: None,
+            max_running,
+            running: InFlight::default(),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Takes one line; gives the answer if there is one at once.
     pub(super) fn receive(&mut self, line: &[u8]) -> Option<Vec<u8>> {
-        if !self.session.as_ref().is_some_and(|session| session.version.has_batches()) {
+        let batches = self.session.as_ref().is_some_and(|session| session.version.has_batches());
+        if !batches || !envelope::is_batch(line) {
             return self.receive_one(line);
         }
         match envelope::batch(line) {
-            Ok(None) => self.receive_one(line),
-            Ok(Some(batch)) if batch.is_empty() || batch.len() > MAX_BATCH => {
-                Some(failure(None, &RpcError::invalid_request("a batch holds 1 to 64 messages")))
-            }
-            Ok(Some(batch)) => {
+            Ok(batch) => {
                 self.receive_batch(&batch);
                 None
             }
@@ -74,7 +68,7 @@ impl<S: Service> Connection<S> {
             // A task ends by itself or by being cancelled; handlers' panics are caught
             // before they get here.
             let Ok(Finished { ids, answer }) = self.tasks.join_next().await? else { continue };
-            ids.iter().for_each(|id| drop(self.running.remove(id)));
+            ids.iter().for_each(|id| self.running.end(id));
             return Some(answer);
         }
     }
@@ -107,12 +101,7 @@ impl<S: Service> Connection<S> {
         self.tasks.spawn(async move {
             let answers = join_all(answers).await;
             let owed: Vec<_> = answers.into_iter().filter(|answer| !answer.is_empty()).collect();
-            let answer = if owed.is_empty() {
-                Vec::new()
-            } else {
-                [b"[", &*owed.join(&b","[..]), b"]"].concat()
-            };
-            Finished { ids, answer }
+            Finished { ids, answer: response::batch(&owed).unwrap_or_default() }
         });
     }
 
@@ -120,10 +109,11 @@ impl<S: Service> Connection<S> {
         match Message::parse(bytes) {
             Ok(Message::Notification { method, params }) => {
                 if method == "notifications/cancelled" {
-                    self.cancel(params);
+                    self.running.cancel(params);
                 }
                 Reply::Nothing
             }
+            Ok(Message::Response) => Reply::Nothing,
             Ok(Message::Request { id, method, params }) => {
                 self.request(&id, &method, params, in_batch).unwrap_or_else(|error| {
                     let version = self.session.as_ref().map(|session| session.version);
@@ -169,23 +159,13 @@ impl<S: Service> Connection<S> {
         id: &RequestId,
         params: Option<&RawValue>,
     ) -> Result<Vec<u8>, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Initialize {
-            protocol_version: String,
-            client_info: Option<ClientInfo>,
-        }
-
-        let malformed = || RpcError::invalid_params("`params` are not those of the method");
-        let params: Initialize = params.and_then(object::read_raw).ok_or_else(malformed)?;
+        let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is initialized already"));
         }
-        let version = ProtocolVersion::parse(&params.protocol_version)
-            .filter(|version| !version.is_stateless())
-            .unwrap_or(ProtocolVersion::NEWEST_WITH_SESSIONS);
-        self.session = Some(Session { version, client: params.client_info });
-        Ok(response::initialized(id, version, self.service.identity()))
+        let answer = response::initialized(id, session.version, self.service.identity());
+        self.session = Some(session);
+        Ok(answer)
     }
 
     fn start(
@@ -195,37 +175,19 @@ impl<S: Service> Connection<S> {
         version: ProtocolVersion,
         client: Option<ClientInfo>,
     ) -> Result<Reply, RpcError> {
-        if self.running.contains_key(id) {
-            return Err(RpcError::invalid_request("a request with this id is still running"));
-        }
         if self.running.len() >= self.max_running {
             return Err(RpcError::Busy);
         }
+        let registration = self.running.begin(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
-        let (answer, handle) = abortable(async move {
+        let answer = async move {
             let exchange =
                 Exchange { transport: Transport::Stdio, version, principal: None, client };
             let outcome = serve_caught(&*service, operation, exchange).await;
             response::outcome(&answered, version, service.identity(), &outcome)
-        });
-        self.running.insert(id.clone(), handle);
+        };
+        let answer = Abortable::new(answer, registration);
         Ok(Reply::Later(id.clone(), Box::pin(async move { answer.await.unwrap_or_default() })))
-    }
-
-    /// Drops what runs under the id, so that nothing more is sent for it.
-    fn cancel(&self, params: Option<&RawValue>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Cancelled {
-            request_id: RequestId,
-        }
-
-        let cancelled = params.and_then(object::read_raw::<Cancelled>);
-        if let Some(handle) =
-            cancelled.and_then(|cancelled| self.running.get(&cancelled.request_id))
-        {
-            handle.abort();
-        }
     }
 }
 

@@ -1,0 +1,228 @@
+use axum::response::Response;
+use futures_util::future::{AbortRegistration, Abortable, join_all};
+use http::StatusCode;
+use serde_json::value::RawValue;
+
+use super::super::headers;
+use super::super::refusal::{self, Refusal};
+use super::sessions::Running;
+use super::{Caller, Own, SessionId};
+use crate::envelope::{self, Malformed, Message, RequestId};
+use crate::initialize::Initialize;
+use crate::meta::RequestMeta;
+use crate::service::serve_caught;
+use crate::{Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response};
+
+/// Answers one message of a version with sessions.
+pub(in crate::http) async fn receive<S: Service>(
+    service: &S,
+    caller: Caller<'_>,
+    message: Message<'_>,
+) -> Result<Response, Refusal> {
+    if let Message::Request { id, method, params } = &message
+        && method == "initialize"
+    {
+        return initialize(service, &caller, id, *params);
+    }
+    let exchanges = Exchanges::new(service, caller)?;
+    match exchanges.take(message) {
+        Reply::Nothing => Ok(refusal::accepted()),
+        Reply::Answered(answer) => Ok(refusal::json(StatusCode::OK, answer)),
+        Reply::Refused(_, RpcError::Busy) => Err(Refusal::busy()),
+        Reply::Refused(id, error) => Ok(exchanges.refused(id.as_ref(), &error)),
+        Reply::Started(started) => match exchanges.run(started).await {
+            Some(answer) => Ok(refusal::json(StatusCode::OK, answer)),
+            None => exchanges.dropped(),
+        },
+        Reply::Ended => exchanges.dropped(),
+    }
+}
+
+/// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
+pub(in crate::http) async fn receive_batch<S: Service>(
+    service: &S,
+    caller: Caller<'_>,
+    body: &[u8],
+) -> Result<Response, Refusal> {
+    let exchanges = Exchanges::new(service, caller)?;
+    if !exchanges.session.version.has_batches() {
+        let error = RpcError::invalid_request("batches exist in 2025-03-26 alone");
+        return Ok(exchanges.refused(None, &error));
+    }
+    let batch = match envelope::batch(body) {
+        Ok(batch) => batch,
+        Err(error) => return Ok(exchanges.refused(None, &error)),
+    };
+    // All of them begin before the first one runs: so equal ids meet.
+    let replies: Vec<_> =
+        batch.into_iter().map(|message| exchanges.take_of_batch(message)).collect();
+    let mut dropped = false;
+    let answers = join_all(replies.into_iter().map(|reply| exchanges.finish(reply))).await;
+    let answers: Vec<Vec<u8>> = answers
+        .into_iter()
+        .filter_map(|answer| {
+            answer.unwrap_or_else(|Dropped| {
+                dropped = true;
+                None
+            })
+        })
+        .collect();
+    match response::batch(&answers) {
+        Some(answers) => Ok(refusal::json(StatusCode::OK, answers)),
+        None if dropped => exchanges.dropped(),
+        None => Ok(refusal::accepted()),
+    }
+}
+
+/// Makes a session. One that the client names is not looked at: ids are given, not taken.
+fn initialize<S: Service>(
+    service: &S,
+    caller: &Caller<'_>,
+    request: &RequestId,
+    params: Option<&RawValue>,
+) -> Result<Response, Refusal> {
+    let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
+    let agreed = match headers::check_initialize(caller.headers).and(agreed) {
+        Ok(agreed) => agreed,
+        Err(error) => return Ok(refusal::refused(error.status(), Some(request), None, &error)),
+    };
+    let answer = response::initialized(request, agreed.version, service.identity());
+    let (id, header) = SessionId::mint()?;
+    caller.sessions.begin(id, caller.owner(), agreed)?;
+    let mut response = refusal::json(StatusCode::OK, answer);
+    response.headers_mut().insert(SessionId::HEADER, header);
+    Ok(response)
+}
+
+/// The exchanges of one POST, in the session that it names.
+struct Exchanges<'a, S> {
+    service: &'a S,
+    caller: Caller<'a>,
+    session: Own,
+}
+
+/// What a message leads to.
+enum Reply<'a> {
+    Nothing,
+    Answered(Vec<u8>),
+    Refused(Option<RequestId>, RpcError),
+    Started(Started<'a>),
+    /// The session ended before it could start.
+    Ended,
+}
+
+/// A request that has its place among those that run.
+struct Started<'a> {
+    id: RequestId,
+    operation: Operation<'a>,
+    registration: AbortRegistration,
+    running: Running<'a>,
+}
+
+/// A request was dropped before it had an answer.
+struct Dropped;
+
+impl<'a, S: Service> Exchanges<'a, S> {
+    fn new(service: &'a S, caller: Caller<'a>) -> Result<Self, Refusal> {
+        let session = caller.session()?;
+        Ok(Self { service, caller, session })
+    }
+
+    fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
+        match message {
+            Message::Request { id, method, params } => match self.start(&id, &method, params) {
+                Ok(reply) => reply,
+                Err(error) => Reply::Refused(Some(id), error),
+            },
+            Message::Notification { method, params } if method.starts_with("notifications/") => {
+                if method == "notifications/cancelled" {
+                    self.caller.sessions.cancel(&self.session, params);
+                }
+                Reply::Nothing
+            }
+            Message::Notification { .. } => {
+                Reply::Refused(None, RpcError::invalid_request("a request needs an id"))
+            }
+            Message::Response => Reply::Nothing,
+        }
+    }
+
+    fn take_of_batch<'m>(&'m self, message: &'m RawValue) -> Reply<'m> {
+        let message = match Message::parse(message.get().as_bytes()) {
+            Ok(message) => message,
+            Err(Malformed { id, error }) => return Reply::Refused(id, error),
+        };
+        let apart = match &message {
+            Message::Request { method, .. } if method == "initialize" => Some("`initialize`"),
+            message if RequestMeta::names_version(message.params()) => {
+                Some("what names its version in `_meta`")
+            }
+            _ => None,
+        };
+        match (apart, message) {
+            (Some(what), Message::Request { id, .. }) => {
+                let error = RpcError::invalid_request(format!("{what} cannot be in a batch"));
+                Reply::Refused(Some(id), error)
+            }
+            (_, message) => self.take(message),
+        }
+    }
+
+    fn start<'m>(
+        &'m self,
+        id: &RequestId,
+        method: &str,
+        params: Option<&'m RawValue>,
+    ) -> Result<Reply<'m>, RpcError> {
+        if method == "ping" {
+            return Ok(Reply::Answered(response::empty(id)));
+        }
+        let operation = Operation::read(method, params)?;
+        let started = self.caller.sessions.run(&self.session, id)?;
+        Ok(started.map_or(Reply::Ended, |(registration, running)| {
+            Reply::Started(Started { id: id.clone(), operation, registration, running })
+        }))
+    }
+
+    /// Runs a request to its answer; `None` if it was dropped.
+    async fn run(&self, started: Started<'_>) -> Option<Vec<u8>> {
+        let Started { id, operation, registration, running } = started;
+        let Own { version, client, .. } = &self.session;
+        let (version, client) = (*version, client.clone());
+        let principal = self.caller.principal.clone();
+        let exchange = Exchange { transport: Transport::Http, version, principal, client };
+        let outcome = serve_caught(self.service, operation, exchange);
+        let outcome = Abortable::new(outcome, registration).await.ok()?;
+        if let Err(error) = &outcome {
+            tracing::debug!(?error, "request answered with an error");
+        }
+        drop(running);
+        Some(response::outcome(&id, version, self.service.identity(), &outcome))
+    }
+
+    /// What a message of a batch is answered with, if it is.
+    async fn finish(&self, reply: Reply<'_>) -> Result<Option<Vec<u8>>, Dropped> {
+        match reply {
+            Reply::Nothing => Ok(None),
+            Reply::Answered(answer) => Ok(Some(answer)),
+            Reply::Refused(id, error) => {
+                Ok(Some(response::error(id.as_ref(), Some(self.session.version), &error)))
+            }
+            Reply::Started(started) => self.run(started).await.map(Some).ok_or(Dropped),
+            Reply::Ended => Err(Dropped),
+        }
+    }
+
+    /// What is left to say where a request was dropped: nothing, if it was cancelled, or
+    /// that the session has ended.
+    fn dropped(&self) -> Result<Response, Refusal> {
+        match self.caller.sessions.has(&self.session)? {
+            true => Ok(refusal::accepted()),
+            false => Err(Refusal::no_session()),
+        }
+    }
+
+    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Response {
+        refusal::refused(error.status_in_session(), id, Some(self.session.version), error)
+    }
+}

@@ -1,0 +1,89 @@
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use portcullis_guard::random;
+
+use super::super::refusal::Refusal;
+
+/// 192 bits. As a multiple of three they have one spelling in base64.
+const BYTES: usize = 24;
+
+/// Names a session: random bytes, of which clients see the base64url form.
+///
+/// Without authentication it is all that a client shows, so it is in no log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SessionId([u8; BYTES]);
+
+impl SessionId {
+    pub(super) const HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+
+    /// A new id, and the header that tells it.
+    pub(super) fn mint() -> Result<(Self, HeaderValue), Refusal> {
+        let bytes = random::bytes().map_err(|error| {
+            tracing::error!(%error, "no session could be made");
+            Refusal::internal()
+        })?;
+        let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
+        Ok((Self(bytes), header.map_err(|_| Refusal::internal())?))
+    }
+
+    /// The id that a request names. One that cannot be an id names no session.
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let one = || Refusal::new(StatusCode::BAD_REQUEST, NEEDED);
+        let mut values = headers.get_all(Self::HEADER).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(one()) };
+        let mut bytes = [0; BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
+            Ok(BYTES) => Ok(Self(bytes)),
+            Ok(_) | Err(_) => Err(Refusal::no_session()),
+        }
+    }
+}
+
+const NEEDED: &str = "One Mcp-Session-Id header is needed: `initialize` gives it (a request of \
+                      2026-07-28 needs none, and names its version in MCP-Protocol-Version)";
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<SessionId, StatusCode> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(SessionId::HEADER, HeaderValue::from_bytes(value).unwrap());
+        }
+        SessionId::read(&headers).map_err(|refusal| refusal.into_response().status())
+    }
+
+    #[test]
+    fn n11_ids_are_random_visible_and_read_as_they_were_written() {
+        let (a, header) = SessionId::mint().unwrap();
+        let (b, _) = SessionId::mint().unwrap();
+        assert_ne!(a, b);
+        assert!(header.as_bytes().iter().all(|byte| (0x21..=0x7e).contains(byte)));
+        assert_eq!(header.len(), 32);
+        assert_eq!(read(&[header.as_bytes()]), Ok(a));
+    }
+
+    #[test]
+    fn what_is_no_id_names_no_session() {
+        let (_, header) = SessionId::mint().unwrap();
+        let good = header.as_bytes();
+        assert_eq!(read(&[]), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(read(&[good, good]), Err(StatusCode::BAD_REQUEST));
+        let long = "A".repeat(10_000);
+        for bad in
+            [b"".as_slice(), b"1", b"\xff", &good[..31], &[good, b"A"].concat(), long.as_bytes()]
+        {
+            assert_eq!(read(&[bad]), Err(StatusCode::NOT_FOUND), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The versions with sessions (2025-03-26 to 2025-11-25) on the endpoint that also serves
+//! the stateless one.
+//!
+//! `initialize` makes a session and names it in `Mcp-Session-Id`; every other request has
+//! to name it. What a request that does so is answered with, in this order:
+//!
+//! 1. 400 without exactly one `Mcp-Session-Id`.
+//! 2. 404 for a session that is not there: never was, has ended, has been idle too long, or
+//!    belongs to another principal. They all read the same, on every method.
+//! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
+//!
+//! A session belongs to its [`Owner`], not to the token that made it: with a new token the
+//! same principal goes on. Without authentication the session id is all that there is.
+//!
+//! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
+
+mod exchange;
+mod id;
+mod owner;
+mod sessions;
+mod stream;
+mod table;
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use portcullis_auth::Principal;
+
+pub(super) use self::exchange::{receive, receive_batch};
+use self::id::SessionId;
+use self::owner::Owner;
+use self::sessions::Own;
+pub(super) use self::sessions::Sessions;
+pub(super) use self::stream::open_stream;
+use super::headers;
+use super::refusal::Refusal;
+
+/// Who sent a request, and which session it names, not yet looked at.
+pub(super) struct Caller<'a> {
+    pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) principal: Option<Arc<Principal>>,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Caller<'_> {
+    /// The session that the request names, once it was found to be the caller's own.
+    fn session(&self) -> Result<Own, Refusal> {
+        let id = SessionId::read(self.headers)?;
+        let session = self.sessions.find(id, self.owner())?;
+        headers::check_session(self.headers, session.version)?;
+        Ok(session)
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        self.principal.as_deref().map(Owner::of)
+    }
+}
+
+/// Ends the session that a DELETE names. What runs in it is dropped, and its stream ends.
+pub(super) fn end(caller: &Caller<'_>) -> Result<Response, Refusal> {
+    caller.sessions.end(&caller.session()?)?;
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use http::header::{AUTHORIZATION, HOST};
+use http_body_util::BodyExt;
+use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifier, VerifyError};
+use portcullis_guard::ManualClock;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::*;
+use crate::http::{App, AppConfig, Front, Origins};
+use crate::model::CallToolResult;
+use crate::{Exchange, Identity, Limits, Operation, Outcome, RpcError, Service};
+
+/// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
+#[derive(Debug)]
+struct Names;
+
+impl TokenVerifier for Names {
+    fn verify<'a>(
+        &'a self,
+        token: &'a BearerToken,
+    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        let (name, end) = token.expose().split_once('.').unwrap_or((token.expose(), ""));
+        let principal = Principal::new(name);
+        Answer::ready(Ok(Arc::new(match end.parse() {
+            Ok(end) => principal.with_expiry(UNIX_EPOCH + Duration::from_secs(end)),
+            Err(_) => principal,
+        })))
+    }
+}
+
+struct Waits(Identity);
+
+impl Service for Waits {
+    fn identity(&self) -> &Identity {
+        &self.0
+    }
+
+    async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())))
+    }
+}
+
+/// A server, what moves its time, and requests to it.
+struct Edge {
+    app: Arc<App<Waits>>,
+    clock: Arc<ManualClock>,
+    authenticates: bool,
+}
+
+impl Edge {
+    fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits {
+            sessions: 5,
+            sessions_per_principal: 2,
+            streams_per_principal: 1,
+            connections: 4,
+            ..Limits::default()
+        };
+        change(&mut limits);
+        let clock = Arc::new(ManualClock::at(1_000));
+        let authenticator = authenticates
+            .then(|| Authenticator::new(Arc::new(Names), String::new(), clock.clone()));
+        let config = AppConfig {
+            path: "/mcp".to_owned(),
+            front: Front::new(Vec::new(), Origins::default(), true),
+            authenticator,
+            metadata: None,
+            limits,
+            clock: clock.clone(),
+            routes: Router::new(),
+        };
+        let service = Waits(Identity::new("waits", "1", None));
+        Self { app: Arc::new(App::new(Arc::new(service), config).unwrap()), clock, authenticates }
+    }
+
+    fn new() -> Self {
+        Self::with(true, |_| {})
+    }
+
+    async fn send(&self, method: &str, token: &str, id: Option<&str>, body: &Value) -> Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri("/mcp")
+            .header(HOST, "localhost")
+            .header("content-type", "application/json");
+        if self.authenticates {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(id) = id {
+            request = request.header(SessionId::HEADER, id);
+        }
+        self.app.answer(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    async fn initialize(&self, token: &str) -> Response {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        self.send("POST", token, None, &body).await
+    }
+
+    async fn begin(&self, token: &str) -> String {
+        let response = self.initialize(token).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.headers()[SessionId::HEADER].to_str().unwrap().to_owned()
+    }
+
+    async fn ping(&self, token: &str, id: &str) -> StatusCode {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        self.send("POST", token, Some(id), &ping).await.status()
+    }
+
+    async fn stream(&self, token: &str, id: &str) -> Response {
+        self.send("GET", token, Some(id), &Value::Null).await
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+fn call() -> Value {
+    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait"}})
+}
+
+/// Whether a stream ends by itself within a minute.
+async fn ends(stream: &mut Response) -> bool {
+    let all = async { while stream.body_mut().frame().await.is_some() {} };
+    timeout(Duration::from_secs(60), all).await.is_ok()
+}
+
+async fn refused(response: Response) -> (u16, String, Value) {
+    let status = response.status().as_u16();
+    let retry = response.headers()["retry-after"].to_str().unwrap().to_owned();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, retry, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn n14_one_principal_may_not_take_all_sessions_and_all_may_not_take_more_than_there_are() {
+    let edge = Edge::new();
+    let first = edge.begin("alice").await;
+    edge.begin("alice").await;
+    let body = |code: u16| json!({"jsonrpc": "2.0", "error": {"code": code, "message": "Too many sessions at once"}});
+    for token in ["alice", "alice.2000"] {
+        let answer = refused(edge.initialize(token).await).await;
+        assert_eq!(answer, (429, "60".to_owned(), body(429)), "{token}");
+    }
+    edge.send("DELETE", "alice", Some(&first), &Value::Null).await;
+    edge.begin("alice").await;
+    for token in ["bob", "bob", "carol"] {
+        edge.begin(token).await;
+    }
+    assert_eq!(refused(edge.initialize("dave").await).await, (503, "60".to_owned(), body(503)));
+}
+
+#[tokio::test]
+async fn without_authentication_only_the_number_of_all_sessions_counts() {
+    let edge = Edge::with(false, |_| {});
+    for _ in 0..5 {
+        edge.begin("").await;
+    }
+    assert_eq!(edge.initialize("").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn an_idle_session_ends_and_makes_room() {
+    let edge = Edge::new();
+    let (used, idle) = (edge.begin("alice").await, edge.begin("alice").await);
+    edge.pass(29 * 60);
+    assert_eq!(edge.ping("alice", &used).await, StatusCode::OK);
+    edge.pass(60);
+    assert_eq!(edge.ping("alice", &idle).await, StatusCode::NOT_FOUND);
+    edge.begin("alice").await;
+    edge.pass(29 * 60);
+    assert_eq!(edge.ping("alice", &used).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_with_a_stream_or_a_running_request_is_not_idle() {
+    let edge = Edge::with(true, |limits| limits.streams_per_principal = 2);
+    let (streaming, calling) = (edge.begin("alice").await, edge.begin("alice").await);
+    let stream = edge.stream("alice", &streaming).await;
+    let call = call();
+    let answer = edge.send("POST", "alice", Some(&calling), &call);
+    let (answer, ()) = tokio::join!(answer, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for _ in 0..3 {
+            edge.pass(20 * 60);
+            edge.send("DELETE", "bob", Some(&edge.begin("bob").await), &Value::Null).await;
+        }
+    });
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(stream);
+    edge.pass(29 * 60);
+    assert_eq!(edge.ping("alice", &streaming).await, StatusCode::OK);
+    assert_eq!(edge.ping("alice", &calling).await, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_ends_with_the_token_that_opened_it_and_the_session_goes_on() {
+    let edge = Edge::new();
+    let id = edge.begin("alice").await;
+    let mut stream = edge.stream("alice.1030", &id).await;
+    assert!(stream.body_mut().frame().await.is_some());
+    assert!(!ends(&mut stream).await, "the clock has not moved");
+    edge.pass(30);
+    assert!(ends(&mut stream).await);
+    drop(stream);
+    assert_eq!(edge.ping("alice.1030", &id).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(edge.ping("alice.5000", &id).await, StatusCode::OK, "a new token of hers");
+    assert_eq!(edge.stream("alice.5000", &id).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_end_with_their_sessions_and_with_the_server() {
+    let edge = Edge::new();
+    let id = edge.begin("alice").await;
+    let mut stream = edge.stream("alice", &id).await;
+    edge.send("DELETE", "alice", Some(&id), &Value::Null).await;
+    assert!(ends(&mut stream).await);
+    drop(stream);
+
+    let id = edge.begin("alice").await;
+    let mut stream = edge.stream("alice", &id).await;
+    edge.app.stop();
+    assert!(ends(&mut stream).await);
+    drop(stream);
+    assert_eq!(edge.stream("alice", &id).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(edge.ping("alice", &id).await, StatusCode::OK, "running clients finish");
+}
+
+#[tokio::test]
+async fn n16_streams_are_counted_by_principal_and_altogether() {
+    let edge = Edge::with(true, |limits| limits.sessions = 100);
+    let (one, two) = (edge.begin("alice").await, edge.begin("alice").await);
+    let first = edge.stream("alice", &one).await;
+    let answer = refused(edge.stream("alice", &two).await).await;
+    assert_eq!((answer.0, &*answer.1, &answer.2["error"]["code"]), (429, "60", &json!(429)));
+    let bobs = edge.stream("bob", &edge.begin("bob").await).await;
+    let answer = refused(edge.stream("carol", &edge.begin("carol").await).await).await;
+    assert_eq!((answer.0, &*answer.1, &answer.2["error"]["code"]), (503, "60", &json!(503)));
+    drop((first, bobs));
+    assert_eq!(edge.stream("alice", &two).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_place_is_given_back_with_the_stream_and_not_with_the_session() {
+    let edge = Edge::new();
+    let one = edge.begin("alice").await;
+    let stream = edge.stream("alice", &one).await;
+    edge.send("DELETE", "alice", Some(&one), &Value::Null).await;
+    let two = edge.begin("alice").await;
+    assert_eq!(edge.stream("alice", &two).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    drop(stream);
+    assert_eq!(edge.stream("alice", &two).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_session_drops_what_runs_in_it() {
+    let edge = Edge::new();
+    let id = edge.begin("alice").await;
+    let call = call();
+    let running = edge.send("POST", "alice", Some(&id), &call);
+    let (answer, ()) = tokio::join!(timeout(Duration::from_secs(5), running), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        edge.send("DELETE", "alice", Some(&id), &Value::Null).await;
+    });
+    assert_eq!(answer.expect("it ran on").status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_take_no_more_places_than_single_requests() {
+    let edge = Edge::with(true, |limits| limits.concurrent_requests = 2);
+    let params = json!({"protocolVersion": "2025-03-26", "capabilities": {}});
+    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+    let response = edge.send("POST", "alice", None, &body).await;
+    let id = response.headers()[SessionId::HEADER].to_str().unwrap().to_owned();
+    let calls: Vec<Value> = (0..4)
+        .map(|id| {
+            let mut call = call();
+            call["id"] = json!(id);
+            call
+        })
+        .collect();
+    let response = edge.send("POST", "alice", Some(&id), &json!(calls)).await;
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let answers: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    let codes: Vec<&Value> = answers.iter().map(|answer| &answer["error"]["code"]).collect();
+    assert_eq!(codes, [&Value::Null, &Value::Null, &json!(503), &json!(503)]);
+}
+
+#[tokio::test]
+async fn a_broken_table_refuses_everything() {
+    let edge = Edge::new();
+    let id = edge.begin("alice").await;
+    edge.app.sessions().poison();
+    assert_eq!(edge.initialize("alice").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    for method in ["POST", "GET", "DELETE"] {
+        let answer = edge.send(method, "alice", Some(&id), &call()).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n14_what_has_ended_or_was_refused_leaves_nothing_behind() {
+    let edge = Edge::new();
+    let initialize = |version: &str| json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": version}});
+    let refused = [
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize"}),
+        json!({"jsonrpc": "2.0", "id": null, "method": "initialize", "params": {}}),
+        json!({"jsonrpc": "2.0", "method": "initialize", "params": {}}),
+        json!([initialize("2025-03-26")]),
+        call(),
+    ];
+    for body in &refused {
+        let status = edge.send("POST", "alice", None, body).await.status();
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    edge.send("POST", "alice.1", None, &initialize("2025-11-25")).await;
+    assert_eq!(edge.app.sessions().sizes(), [0; 5]);
+
+    for _ in 0..3 {
+        let id = edge.begin("alice").await;
+        let stream = edge.stream("alice", &id).await;
+        assert_eq!(edge.send("POST", "alice", Some(&id), &call()).await.status(), StatusCode::OK);
+        let call = call();
+        let dropped = edge.send("POST", "alice", Some(&id), &call);
+        assert!(timeout(Duration::from_secs(1), dropped).await.is_err(), "the client went away");
+        assert_eq!(edge.app.sessions().sizes(), [1, 1, 1, 1, 0]);
+        edge.send("DELETE", "alice", Some(&id), &Value::Null).await;
+        drop(stream);
+        assert_eq!(edge.app.sessions().sizes(), [0; 5]);
+    }
+    edge.begin("alice").await;
+    edge.pass(30 * 60);
+    assert_eq!(edge.ping("alice", "unknown").await, StatusCode::NOT_FOUND);
+    edge.begin("bob").await;
+    assert_eq!(edge.app.sessions().sizes(), [1, 1, 1, 0, 0]);
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use portcullis_auth::Principal;
+use serde_json::value::RawValue;
+
+use super::{headers, refusal};
+use crate::envelope::Message;
+use crate::meta::{self, RequestMeta};
+use crate::service::serve_caught;
+use crate::{Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response};
+
+/// Answers one message of the stateless version.
+pub(super) async fn receive<S: Service>(
+    service: &S,
+    principal: Option<Arc<Principal>>,
+    headers: &HeaderMap,
+    message: Message<'_>,
+) -> Response {
+    let invalid = |what| {
+        let error = RpcError::invalid_request(what);
+        refusal::refused(error.status(), None, None, &error)
+    };
+    let (id, method, params) = match message {
+        Message::Request { id, method, params } => (id, method, params),
+        Message::Notification { method, .. } if method.starts_with("notifications/") => {
+            return refusal::accepted();
+        }
+        Message::Notification { .. } => return invalid("a request needs an id"),
+        Message::Response => return invalid("responses are not taken here"),
+    };
+    let request = match Incoming::read(headers, &method, params) {
+        Ok(request) => request,
+        Err(error) => return refusal::refused(error.status(), Some(&id), None, &error),
+    };
+    let body = match request.asked {
+        Asked::Discover => {
+            response::discovered(&id, &ProtocolVersion::OVER_HTTP, service.identity())
+        }
+        Asked::Operation(operation) => {
+            let version = request.version;
+            let exchange =
+                Exchange { transport: Transport::Http, version, principal, client: request.client };
+            let outcome = serve_caught(service, operation, exchange).await;
+            if let Err(error) = &outcome {
+                tracing::debug!(?error, "request answered with an error");
+            }
+            response::outcome(&id, version, service.identity(), &outcome)
+        }
+    };
+    refusal::json(StatusCode::OK, body)
+}
+
+/// A request whose version, headers and parameters have been found to agree.
+struct Incoming<'a> {
+    version: ProtocolVersion,
+    client: Option<crate::ClientInfo>,
+    asked: Asked<'a>,
+}
+
+enum Asked<'a> {
+    Discover,
+    Operation(Operation<'a>),
+}
+
+impl<'a> Incoming<'a> {
+    fn read(
+        headers: &HeaderMap,
+        method: &str,
+        params: Option<&'a RawValue>,
+    ) -> Result<Self, RpcError> {
+        headers::version(headers)?;
+        let Some(meta) = RequestMeta::read(params)? else {
+            return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
+        };
+        if let Some(version) = meta.version() {
+            headers::check_version(headers, version)?;
+        }
+        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
+        headers::check_method(headers, method)?;
+        let asked = match method {
+            "server/discover" => Asked::Discover,
+            _ => {
+                let operation = Operation::read(method, params)?;
+                headers::check_name(headers, operation.name())?;
+                Asked::Operation(operation)
+            }
+        };
+        Ok(Self { version, client, asked })
+    }
+}

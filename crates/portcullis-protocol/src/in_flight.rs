@@ -1,0 +1,64 @@
+use std::collections::HashMap;
+
+use futures_util::future::{AbortHandle, AbortRegistration};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::RpcError;
+use crate::envelope::RequestId;
+use crate::object;
+
+/// The requests of one client that are running, by their ids.
+///
+/// Two with one id would have one answer too many for it, so the second is refused.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(HashMap<RequestId, AbortHandle>);
+
+impl InFlight {
+    /// Notes a request, and gives what its future is to be made abortable with.
+    ///
+    /// # Errors
+    ///
+    /// -32600 when one with this id is running.
+    pub(crate) fn begin(&mut self, id: &RequestId) -> Result<AbortRegistration, RpcError> {
+        if self.0.contains_key(id) {
+            return Err(RpcError::invalid_request("a request with this id is still running"));
+        }
+        let (handle, registration) = AbortHandle::new_pair();
+        self.0.insert(id.clone(), handle);
+        Ok(registration)
+    }
+
+    /// Forgets a request that has ended, by itself or because it was dropped.
+    pub(crate) fn end(&mut self, id: &RequestId) {
+        self.0.remove(id);
+        if self.0.is_empty() {
+            // Many at once must not make a client that is idle afterwards a dear one.
+            self.0.shrink_to_fit();
+        }
+    }
+
+    /// Drops what runs under the id that `notifications/cancelled` names, if anything does.
+    pub(crate) fn cancel(&self, params: Option<&RawValue>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Cancelled {
+            request_id: RequestId,
+        }
+
+        let cancelled = params.and_then(object::read_raw::<Cancelled>);
+        if let Some(handle) = cancelled.and_then(|cancelled| self.0.get(&cancelled.request_id)) {
+            handle.abort();
+        }
+    }
+
+    /// Drops everything that runs.
+    pub(crate) fn cancel_all(&self) {
+        self.0.values().for_each(AbortHandle::abort);
+    }
+
+    /// How many are running.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
