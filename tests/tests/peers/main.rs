@@ -9,16 +9,19 @@ use std::process::Command;
 use portcullis_tests::driver::{Testbed, root, run};
 use serde_json::{Value, json};
 
+use self::identity_provider::Provider;
+
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 
 /// A client program: what it is called, and what starts it.
-fn clients() -> [(&'static str, Vec<PathBuf>); 3] {
+fn clients() -> [(&'static str, Vec<PathBuf>); 4] {
     let peers = root().join("target/peers");
+    let python = |program: &str| {
+        vec![peers.join("python/bin/python"), root().join("tests/peers/python").join(program)]
+    };
     [
-        (
-            "fastmcp",
-            vec![peers.join("python/bin/python"), root().join("tests/peers/python/client.py")],
-        ),
+        ("fastmcp", python("client.py")),
+        ("mcp", python("mcp_client.py")),
         ("typescript", vec!["node".into(), peers.join("node/client.mjs")]),
         ("rmcp", vec![peers.join("rmcp/bin/portcullis-peer-rmcp")]),
     ]
@@ -83,16 +86,18 @@ fn expect_everything(who: &str, seen: &Value) {
 
 #[test]
 fn over_http_alice_uses_everything_through_every_client() {
-    let testbed = Testbed::start(TESTBED, &[]);
+    let provider = Provider::start();
+    let testbed = provider.testbed();
+    let token = provider.token("alice-app", "read write admin", "RS256");
     for (name, client) in clients() {
         for (protocol, version) in VERSIONS {
             let seen = explore(
                 &client,
-                &["--url", testbed.url(), "--token", "dev-token-alice", "--protocol", protocol],
+                &["--url", testbed.url(), "--token", &token, "--protocol", protocol],
             );
             let who = format!("{name} {protocol}");
             assert_eq!(seen["protocol_version"], version, "{who}");
-            assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
+            assert_eq!(seen["whoami"]["sub"], "alice-app", "{who}");
             expect_everything(&who, &seen);
         }
     }
@@ -100,12 +105,14 @@ fn over_http_alice_uses_everything_through_every_client() {
 
 #[test]
 fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
-    let testbed = Testbed::start(TESTBED, &[]);
+    let provider = Provider::start();
+    let testbed = provider.testbed();
+    let token = provider.token("bob-app", "read", "ES256");
     for (name, client) in clients() {
         for (protocol, version) in VERSIONS {
             let seen = explore(
                 &client,
-                &["--url", testbed.url(), "--token", "dev-token-bob", "--protocol", protocol],
+                &["--url", testbed.url(), "--token", &token, "--protocol", protocol],
             );
             let who = format!("{name} {protocol}");
             assert_eq!(seen["protocol_version"], version, "{who}");
