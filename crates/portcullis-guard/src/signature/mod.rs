@@ -338,3 +338,26 @@ impl fmt::Display for KeyRejected {
 }
 
 impl std::error::Error for KeyRejected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_modulus_has_between_2048_and_8192_bits() {
+        for (length, fits) in [(255, false), (256, true), (1_024, true), (1_025, false)] {
+            let [high, low] = u16::try_from(length + 1).unwrap().to_be_bytes();
+            let der = [&[0x30, 0x82, 0, 0, 0x02, 0x82, high, low, 0], &[0xff; 2_000][..]].concat();
+            assert_eq!(modulus(&der).is_some(), fits, "{length}");
+        }
+        assert_eq!(modulus(&[0x30, 0x81, 0x89]), None);
+    }
+
+    #[test]
+    fn a_point_is_on_its_curve() {
+        assert_eq!(PublicKey::ec(KeyKind::P256, &[1; 32], &[1; 32]), Err(KeyRejected::Malformed));
+        assert_eq!(PublicKey::ec(KeyKind::P256, &[1; 31], &[1; 32]), Err(KeyRejected::Malformed));
+        assert_eq!(PublicKey::ec(KeyKind::Rsa, &[1; 32], &[1; 32]), Err(KeyRejected::Malformed));
+        assert_eq!(PublicKey::ed25519(&[1; 31]), Err(KeyRejected::Malformed));
+    }
+}

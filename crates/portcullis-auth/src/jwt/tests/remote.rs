@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -20,6 +21,8 @@ struct Publisher {
 #[derive(Clone)]
 enum Answer {
     Keys(Vec<Value>),
+    /// These keys, once somebody says so.
+    Held(Vec<Value>, Arc<Notify>),
     Bytes(String),
     /// The connection is closed.
     Nothing,
@@ -44,6 +47,10 @@ impl Publisher {
                 let answer = answer.lock().unwrap().clone();
                 let body = match answer {
                     Answer::Keys(keys) => ok(&json!({"keys": keys}).to_string()),
+                    Answer::Held(keys, held) => {
+                        held.notified().await;
+                        ok(&json!({"keys": keys}).to_string())
+                    }
                     Answer::Bytes(bytes) => bytes,
                     Answer::Nothing => continue,
                     Answer::Silence => {
@@ -160,6 +167,16 @@ async fn k01_k15_a_flood_of_key_ids_stays_within_the_cool_down_and_locks_no_rota
 }
 
 #[tokio::test]
+async fn a_key_id_stands_for_its_own_key_alone() {
+    let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
+    let publisher = Publisher::start(&[&one, &two]).await;
+    let verifier = publisher.verifier(&clock);
+    let borrowed = two.sign(r#"{"alg":"EdDSA","kid":"one"}"#, &claims().to_string());
+    assert_eq!(verdict(&verify(&verifier, &borrowed).await), "invalid");
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good");
+}
+
+#[tokio::test]
 async fn a_token_that_would_be_refused_anyway_fetches_nothing() {
     let (one, clock) = (Issuer::new("one"), clock());
     let publisher = Publisher::start(&[&one]).await;
@@ -176,11 +193,15 @@ async fn a_key_that_came_while_a_fetch_was_under_way_is_fetched_once_more() {
     let verifier = publisher.verifier(&clock);
     assert!(verify(&verifier, &lasting(&one)).await.is_ok());
     let made_up = one.sign(r#"{"alg":"EdDSA","kid":"made-up"}"#, &claims().to_string());
-    // Both are under way before the publisher answers either.
+    let held = Arc::new(Notify::new());
+    publisher.answer(Answer::Held(vec![one.jwk()], Arc::clone(&held)));
     let rotated = async {
         until(|| publisher.asked() == 2).await;
+        // The answer that is under way was made before this.
         publisher.publish(&[&one, &two]);
-        verify(&verifier, &lasting(&two)).await
+        let token = lasting(&two);
+        let joins = verify(&verifier, &token);
+        tokio::join!(joins, async { held.notify_one() }).0
     };
     let (first, second) = tokio::join!(verify(&verifier, &made_up), rotated);
     assert_eq!((verdict(&first), verdict(&second)), ("invalid", "good"));
@@ -219,7 +240,10 @@ async fn k04_k05_k10_whatever_the_issuer_answers_known_keys_go_on() {
     assert!(verify(&verifier, &lasting(&one)).await.is_ok());
     let symmetric = json!({"kty": "oct", "kid": "two", "k": encode(SECRET.as_bytes())});
     let many: Vec<Value> = (0..101).map(|_| two.jwk()).collect();
+    let error_page =
+        ok(&json!({"keys": [two.jwk()]}).to_string()).replace("200 OK", "404 Not Found");
     let answers = [
+        Answer::Bytes(error_page),
         Answer::Bytes("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned()),
         Answer::Bytes(
             "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"

@@ -40,6 +40,7 @@ async fn rfc7519_4_1_claims_have_to_be_what_they_are_said_to_be() {
         (json!({"exp": -1}), "`exp` is no date"),
         (json!({"exp": 1.9e9}), "`exp` is no date"),
         (json!({"exp": u64::MAX}), "`exp` is no date"),
+        (json!({"exp": (1_u64 << 53) + 1}), "`exp` is no date"),
         (json!({"nbf": "1"}), "`nbf` is no date"),
         (json!({"iat": [1]}), "`iat` is no date"),
         (json!({"iss": null}), "no `iss`"),
