@@ -1,16 +1,14 @@
 //! JSON objects, and nothing that only resembles one.
 
-use std::cell::Cell;
-use std::fmt;
-
-use serde::de::{self, Deserialize, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use portcullis_guard::json::{self, Bounds};
+use serde::de::{self, Deserialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-/// How many JSON values the arguments of one call may hold. Each takes memory of its own,
-/// many times that of the bytes that it came in.
-const MAX_VALUES: usize = 65_536;
+/// What the arguments of one call may take: each value takes memory of its own, many times
+/// that of the bytes that it came in.
+const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
 
 /// Why something was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,110 +59,22 @@ impl<'a> Arguments<'a> {
         Arguments(None)
     }
 
-    /// Reads them: at most 65,536 values, nested at most 128 deep, no member twice.
+    /// Reads them: at most 65,536 values, nested at most 127 deep, no member twice.
     ///
     /// # Errors
     ///
     /// What the caller is told when they are not that.
     pub fn read(&self) -> Result<Map<String, Value>, String> {
         let Some(raw) = &self.0 else { return Ok(Map::new()) };
-        let budget = Cell::new(MAX_VALUES);
-        match read_within(raw.get(), &budget) {
-            Ok(Value::Object(arguments)) => Ok(arguments),
-            Ok(_) => Err("the arguments are not an object".to_owned()),
-            Err(_) if budget.get() == 0 => Err(format!("the arguments hold more than {MAX_VALUES} values")),
-            // serde's own message may repeat a member's name or a value.
-            Err(_) => Err("the arguments have a member twice, are nested too deep, or have a number out of range".to_owned()),
-        }
+        let read = json::read_object(raw.get(), BOUNDS);
+        read.map_err(|refused| format!("the arguments are refused: {refused}"))
     }
 }
 
 /// Reads a JSON value from a string that a caller sent, as strictly as [`Arguments::read`].
 #[must_use]
 pub fn read_value(text: &str) -> Option<Value> {
-    read_within(text, &Cell::new(MAX_VALUES)).ok()
-}
-
-fn read_within(text: &str, budget: &Cell<usize>) -> Result<Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict(budget).deserialize(&mut deserializer)?;
-    deserializer.end().map(|()| value)
-}
-
-/// Reads any JSON value, refusing repeated members and more values than the budget has.
-#[derive(Clone, Copy)]
-struct Strict<'b>(&'b Cell<usize>);
-
-impl Strict<'_> {
-    fn spend<E: de::Error>(self) -> Result<(), E> {
-        let left = self.0.get().checked_sub(1).filter(|left| *left > 0);
-        self.0.set(left.unwrap_or_default());
-        left.map(drop).ok_or_else(|| E::custom("too many values"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.spend()?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(self)?;
-            if object.insert(name, value).is_some() {
-                return Err(de::Error::custom("a member is there twice"));
-            }
-        }
-        Ok(Value::Object(object))
-    }
+    json::read(text, BOUNDS).ok()
 }
 
 #[cfg(test)]
@@ -198,7 +108,7 @@ mod tests {
     #[test]
     fn n20_what_would_fill_the_memory_is_refused() {
         let many = format!(r#"{{"x":[{}{{}}]}}"#, r#"{"":0},"#.repeat(40_000));
-        assert!(arguments(&many).unwrap_err().contains("more than 65536"));
+        assert!(arguments(&many).unwrap_err().contains("too many values"));
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(500), "]".repeat(500));
         assert!(arguments(&deep).is_err());
         assert!(arguments(r#"{"x":1e999999}"#).is_err());

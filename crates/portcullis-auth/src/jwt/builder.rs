@@ -20,6 +20,7 @@ use crate::{IntoScopes, Scopes};
 const FETCH_TIME: Duration = Duration::from_secs(4);
 const COOL_DOWN: Duration = Duration::from_secs(30);
 const STALE: Duration = Duration::from_secs(60 * 60);
+const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const CACHED_TOKENS: usize = 10_000;
@@ -116,7 +117,7 @@ impl JwtVerifierBuilder {
     }
 
     /// For how long the last known keys go on verifying when the issuer's keys cannot be
-    /// fetched any more. Default: 1 h, after the time for which they were fresh.
+    /// fetched any more, after the time for which they were fresh. Default: 1 h; at most a day.
     pub fn stale_keys(mut self, stale: Duration) -> Self {
         self.stale = stale;
         self
@@ -155,6 +156,9 @@ impl JwtVerifierBuilder {
         }
         if self.leeway > MAX_LEEWAY {
             self.problem("a leeway of more than 5 minutes is refused");
+        }
+        if self.stale > MAX_STALE {
+            self.problem("keys that are stale for more than a day are refused");
         }
         let (Some(keys), Some(issuer), true) = (keys, issuer, self.problems.is_empty()) else {
             return Err(JwtConfigError { problems: self.problems });

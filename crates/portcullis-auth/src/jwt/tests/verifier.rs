@@ -242,6 +242,7 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
         (jwks("https://localhost/jwks"), "not a public name"),
         (jwks("not a URL"), "no URL"),
         (jwks(url).leeway(6 * MINUTE), "leeway"),
+        (jwks(url).stale_keys(Duration::MAX), "more than a day"),
         (JwtVerifier::jwks(url).audience(AUDIENCE), "issuer is missing"),
         (JwtVerifier::jwks(url).issuer("").audience(AUDIENCE), "issuer is missing"),
         (JwtVerifier::jwks(url).issuer(ISSUER), "audience is missing"),
