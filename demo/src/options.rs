@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 
 /// A protected MCP server.
@@ -83,15 +84,15 @@ pub enum AuthOption {
 #[command(next_help_heading = "Tokens")]
 pub struct JwtOptions {
     /// Who issues the tokens (JWT_ISSUER)
-    #[arg(long, value_name = "ISSUER")]
+    #[arg(long, value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub issuer: Option<String>,
 
     /// What the tokens must be meant for (JWT_AUDIENCE)
-    #[arg(long, value_name = "AUDIENCE")]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub audience: Option<String>,
 
     /// Where the issuer publishes its keys (JWT_JWKS_URI)
-    #[arg(long, value_name = "URL", conflicts_with = "public_key")]
+    #[arg(long, value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
     pub jwks: Option<String>,
 
     /// A file with the issuer's public key, in PEM (JWT_PUBLIC_KEY is the text itself)
@@ -100,7 +101,7 @@ pub struct JwtOptions {
 
     /// Which algorithms are accepted, such as RS256,ES256 (JWT_ALGORITHMS)
     /// [default: those that the keys are made for]
-    #[arg(long, value_name = "NAMES")]
+    #[arg(long, value_name = "NAMES", value_parser = NonEmptyStringValueParser::new())]
     pub algorithms: Option<String>,
 
     /// Let the keys come from this machine, in plain http too

@@ -53,6 +53,11 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.seconds.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
+
+    /// Sets the clock, forward or back, to `seconds` after the Unix epoch.
+    pub fn set(&self, seconds: u64) {
+        self.seconds.store(seconds, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

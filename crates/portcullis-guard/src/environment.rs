@@ -1,6 +1,6 @@
 //! The door to environment variables and `.env` files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -23,17 +23,25 @@ use std::path::Path;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<String, String>,
+    /// The names of those that are not UTF-8.
+    unreadable: HashSet<String>,
 }
 
 impl Environment {
-    /// The variables of this process. One that is not UTF-8 counts as missing.
+    /// The variables of this process. One that is not UTF-8 is
+    /// [unreadable](Self::is_unreadable).
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
     pub fn process() -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self { variables }
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(environment.variables.insert(name, value)),
+                Err(_) => drop(environment.unreadable.insert(name)),
+            }
+        }
+        environment
     }
 
     /// An environment made of `pairs`, for tests.
@@ -41,7 +49,7 @@ impl Environment {
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         let variables = pairs.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
-        Self { variables }
+        Self { variables, unreadable: HashSet::new() }
     }
 
     /// Adds the variables of the `.env` file at `path` that are not set already.
@@ -80,7 +88,9 @@ impl Environment {
     /// makes it a missing one.
     #[must_use]
     pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.variables.insert(name.into(), value.into());
+        let name = name.into();
+        self.unreadable.remove(&name);
+        self.variables.insert(name, value.into());
         self
     }
 
@@ -103,6 +113,13 @@ impl Environment {
             return Err(unusable("is empty"));
         }
         Ok(self.with_variable(name, text))
+    }
+
+    /// Whether the variable `name` is there and is not UTF-8, so that it has no
+    /// [value](Self::variable): who reads it should refuse, not go on without.
+    #[must_use]
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// The value of the variable `name`, unless it is missing or empty.

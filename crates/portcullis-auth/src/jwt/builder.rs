@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::signature::PublicKey;
 use portcullis_guard::{Clock, Secret, SystemClock};
@@ -11,19 +13,22 @@ use super::cache::TokenCache;
 use super::claims::Expected;
 use super::key::Key;
 use super::key_set::KeySet;
+use super::quote::quoted;
 use super::remote::{self, RemoteKeys};
 use super::{Algorithm, JwtVerifier, Keys};
+use crate::scopes::is_scope_token;
 use crate::{IntoScopes, Scopes};
 
 /// How long a fetch of keys may take. A token waits for two of them at most, and the server
 /// waits no longer than 10 s for a verifier.
 const FETCH_TIME: Duration = Duration::from_secs(4);
-const COOL_DOWN: Duration = Duration::from_secs(30);
 const STALE: Duration = Duration::from_secs(60 * 60);
 const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const CACHED_TOKENS: usize = 10_000;
+/// How many different bytes a secret has at least; a random one has many more.
+const MIN_DISTINCT: usize = 8;
 
 /// Describes a [`JwtVerifier`].
 #[derive(Debug)]
@@ -44,13 +49,23 @@ pub struct JwtVerifierBuilder {
 }
 
 /// Where the keys come from.
-#[derive(Debug)]
 pub(super) enum Source {
     Jwks(String),
     PublicKey(String),
     Hmac(Secret<String>),
     /// Nothing usable; the problems say why.
     Nothing,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jwks(_) => "Jwks",
+            Self::PublicKey(_) => "PublicKey",
+            Self::Hmac(_) => "Hmac",
+            Self::Nothing => "Nothing",
+        })
+    }
 }
 
 impl JwtVerifierBuilder {
@@ -154,6 +169,10 @@ impl JwtVerifierBuilder {
                  .audience(\"https://…\"), or JWT_AUDIENCE",
             );
         }
+        let odd = self.required.iter().find(|scope| !is_scope_token(scope)).map(quoted);
+        if let Some(scope) = odd {
+            self.problem(format!("the required scope {scope} is none that a token can have"));
+        }
         if self.leeway > MAX_LEEWAY {
             self.problem("a leeway of more than 5 minutes is refused");
         }
@@ -245,7 +264,6 @@ impl JwtVerifierBuilder {
             fetch,
             clock: Arc::clone(&self.clock),
             algorithms: algorithms.to_vec(),
-            cool_down: COOL_DOWN,
             stale: self.stale,
         };
         Some(Keys::Remote(RemoteKeys::new(source)))
@@ -259,8 +277,8 @@ impl JwtVerifierBuilder {
     }
 
     fn secret(&mut self, secret: &Secret<String>, algorithms: &[Algorithm]) -> Option<Keys> {
-        if secret.expose().contains("-----BEGIN") {
-            self.problem("the secret is a PEM text: a public key is no secret");
+        if let Some(problem) = weakness(secret.expose()) {
+            self.problem(format!("the secret {problem}"));
             return None;
         }
         let key = Key::secret(secret.expose().as_bytes(), algorithms).map_err(|_| {
@@ -270,6 +288,28 @@ impl JwtVerifierBuilder {
             );
         });
         Some(Keys::Fixed(KeySet::of(key.ok()?)))
+    }
+}
+
+/// What makes a text no secret, if anything does: a public key above all, in whichever form
+/// a console shows it.
+fn weakness(secret: &str) -> Option<&'static str> {
+    let mut bytes = secret.bytes().collect::<Vec<_>>();
+    bytes.sort_unstable();
+    bytes.dedup();
+    let der = STANDARD.decode(secret.replace(char::is_whitespace, ""));
+    if secret.contains("-----BEGIN") {
+        Some("is a PEM text: a public key is no secret")
+    } else if secret.trim_start().starts_with('{') {
+        Some("is a JSON text: give the value of `k`, decoded")
+    } else if der.is_ok_and(|der| PublicKey::from_der(&der).is_ok()) {
+        Some("is a public key without its PEM frame, which is no secret")
+    } else if secret.trim() != secret {
+        Some("begins or ends with white space, which is rarely meant")
+    } else if secret.len() >= 32 && bytes.len() < MIN_DISTINCT {
+        Some("repeats a few characters only: `openssl rand -base64 64` makes one")
+    } else {
+        None
     }
 }
 

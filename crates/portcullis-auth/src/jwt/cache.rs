@@ -3,16 +3,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use portcullis_guard::digest;
+use serde_json::Value;
 
-use crate::Principal;
+use crate::{Claims, Principal};
 
 const SHARDS: usize = 16;
+/// What all remembered principals may weigh together, in bytes, however many they are.
+const WEIGHT: usize = 32 * 1024 * 1024;
 
 /// Tokens that were verified, by their SHA-256.
 ///
 /// An entry counts for the generation of keys that verified it. Its principal carries its
-/// own expiry, which is enforced on each request. At most `capacity` tokens are kept, the
-/// ones that were used last.
+/// own expiry, which is enforced on each request. At most `capacity` tokens are kept, and
+/// fewer if their claims are large: the ones that were used last.
 pub(super) struct TokenCache {
     shards: [Mutex<Shard>; SHARDS],
     /// How many entries a shard takes before those unused for longest go.
@@ -24,9 +27,16 @@ pub(super) struct TokenCache {
 struct Shard {
     recent: HashMap<TokenDigest, Entry>,
     older: HashMap<TokenDigest, Entry>,
+    /// Of the recent ones.
+    weight: usize,
 }
 
-type Entry = (u64, Arc<Principal>);
+#[derive(Clone)]
+struct Entry {
+    generation: u64,
+    principal: Arc<Principal>,
+    weight: usize,
+}
 
 /// What a token is kept under.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,31 +63,52 @@ impl TokenCache {
     pub(super) fn find(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
         // A broken lock is a miss: the token is verified anew.
         let mut shard = self.shards.get(token.shard())?.lock().ok()?;
-        let (of, principal) = match shard.recent.get(&token) {
-            Some(entry) => entry.clone(),
-            None => {
-                let entry = shard.older.remove(&token)?;
-                shard.insert(token, entry.clone(), self.half);
-                entry
-            }
-        };
-        (of == generation).then_some(principal)
+        if !shard.recent.contains_key(&token) {
+            let entry = shard.older.remove(&token)?;
+            shard.insert(token, entry, self.half);
+        }
+        let entry = shard.recent.get(&token)?;
+        if entry.generation == generation {
+            return Some(Arc::clone(&entry.principal));
+        }
+        shard.recent.remove(&token);
+        None
     }
 
     pub(super) fn keep(&self, token: TokenDigest, generation: u64, principal: Arc<Principal>) {
+        let weight = weight_of_members(principal.claims());
+        let entry = Entry { generation, principal, weight };
         if let Some(Ok(mut shard)) = self.shards.get(token.shard()).map(Mutex::lock) {
-            shard.insert(token, (generation, principal), self.half);
+            shard.insert(token, entry, self.half);
         }
     }
 }
 
 impl Shard {
     fn insert(&mut self, token: TokenDigest, entry: Entry, half: usize) {
-        if self.recent.len() >= half {
+        let full = self.recent.len() >= half || self.weight + entry.weight > WEIGHT / (2 * SHARDS);
+        if full {
             self.older = std::mem::take(&mut self.recent);
+            self.weight = 0;
         }
+        self.weight += entry.weight;
         self.recent.insert(token, entry);
     }
+}
+
+/// About what claims take of memory: a tree node for each object, a value for each member.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(list) => 64 + list.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => weight_of_members(members),
+    }
+}
+
+fn weight_of_members(members: &Claims) -> usize {
+    const NODE: usize = 640;
+    NODE + members.iter().map(|(name, value)| 32 + name.len() + weight(value)).sum::<usize>()
 }
 
 impl fmt::Debug for TokenCache {
@@ -115,6 +146,19 @@ mod tests {
         }
         let kept = (0..10_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), 1).is_some());
         assert!(kept.count() <= 320);
+    }
+
+    #[test]
+    fn large_claims_leave_room_for_fewer_tokens() {
+        let cache = TokenCache::new(10_000).unwrap();
+        let groups: Vec<Value> = vec![serde_json::json!({"": 0}); 1_000];
+        let claims = Claims::from_iter([("groups".to_owned(), Value::Array(groups))]);
+        let large = Arc::new(Principal::new("alice").with_claims(claims));
+        for number in 0..1_000 {
+            cache.keep(TokenDigest::of(&number.to_string()), 1, Arc::clone(&large));
+        }
+        let kept = (0..1_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), 1).is_some());
+        assert!((16..=64).contains(&kept.count()));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Expected {
         // A sender-constrained token is worth nothing without its proof (RFC 7800 §3.1).
         // The rest is in ID tokens and logout tokens alone (OpenID Connect Core §3.1.3.6,
         // §3.3.2.11, Back-Channel Logout §2.4).
-        for mark in ["cnf", "at_hash", "c_hash", "events"] {
+        for mark in ["cnf", "at_hash", "c_hash", "s_hash", "events"] {
             if claims.contains_key(mark) {
                 return Err(format!("the token has `{mark}`"));
             }
@@ -83,7 +83,10 @@ impl Expected {
         }
         // Amazon Cognito and Keycloak say in a claim what a token is.
         for claim in ["token_use", "typ"] {
-            let used = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+            let used = match claims.get(claim) {
+                None => continue,
+                Some(used) => used.as_str().ok_or_else(|| format!("`{claim}` is no text"))?,
+            };
             if OTHER_USES.iter().any(|other| used.eq_ignore_ascii_case(other)) {
                 return Err(format!("`{claim}` is {used:?}"));
             }
@@ -125,7 +128,9 @@ impl Expected {
 
     /// Gives the time from which on the token is refused, leeway included.
     fn check_dates(&self, claims: &Claims, now: SystemTime) -> Result<SystemTime, String> {
-        let expires_at = date(claims, "exp")?.ok_or("there is no `exp`")? + self.leeway;
+        let expires_at = date(claims, "exp")?.ok_or("there is no `exp`")?;
+        let expires_at =
+            expires_at.checked_add(self.leeway).ok_or("`exp` is beyond what a date can be")?;
         if now >= expires_at {
             return Err("the token has expired".to_owned());
         }

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::Algorithm;
 use super::quote::quoted;
-use crate::Claims;
+use crate::{Claims, MAX_TOKEN_BYTES};
 
 /// The longest key id that is looked for, in bytes.
 pub(super) const MAX_KEY_ID: usize = 256;
 const HEADER_BOUNDS: Bounds = Bounds { values: 64, depth: 8 };
-const CLAIMS_BOUNDS: Bounds = Bounds { values: 4_096, depth: 16 };
+const CLAIMS_BOUNDS: Bounds = Bounds { values: 1_024, depth: 16 };
 
 /// A JWS in compact serialization (RFC 7515 §3.1), read and not verified.
 pub(super) struct CompactJws<'t> {
@@ -40,6 +40,9 @@ impl<'t> CompactJws<'t> {
     ///
     /// Says for the log what is wrong.
     pub(super) fn parse(token: &'t str) -> Result<Self, Malformed> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Malformed::Length);
+        }
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -92,6 +95,7 @@ impl Header {
 /// Why a token is no JWS that could be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
+    Length,
     Parts(usize),
     Base64(&'static str),
     Json(&'static str, json::Refused),
@@ -101,6 +105,7 @@ pub(super) enum Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Length => f.write_str("the token is longer than 16 KiB"),
             Self::Parts(count) => write!(f, "the token has {count} parts, a JWT has three"),
             Self::Base64(part) => write!(f, "the {part} is not strict base64url"),
             Self::Json(part, refused) => write!(f, "the {part} is refused: {refused}"),

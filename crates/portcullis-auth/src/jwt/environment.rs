@@ -2,9 +2,12 @@ use portcullis_guard::{Environment, Secret};
 
 use super::Algorithm;
 use super::builder::{JwtVerifierBuilder, Source};
+use super::quote::quoted;
 use crate::Scopes;
 
 const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+
+const OTHERS: [&str; 4] = ["JWT_ISSUER", "JWT_AUDIENCE", "JWT_ALGORITHMS", "JWT_REQUIRED_SCOPES"];
 
 impl JwtVerifierBuilder {
     /// A verifier as `environment` describes it, to be changed further or built.
@@ -49,6 +52,11 @@ impl JwtVerifierBuilder {
         };
         let mut builder = Self::new(source);
         builder.problems.extend(problem);
+        for name in SOURCES.into_iter().chain(OTHERS) {
+            if environment.is_unreadable(name) {
+                builder.problems.push(format!("{name} is not UTF-8"));
+            }
+        }
         if let Some(issuer) = environment.variable("JWT_ISSUER") {
             builder = builder.issuer(issuer);
         }
@@ -62,15 +70,20 @@ impl JwtVerifierBuilder {
                 match Algorithm::parse(name) {
                     Some(algorithm) => algorithms.push(algorithm),
                     None => builder.problems.push(format!(
-                        "JWT_ALGORITHMS: there is no {name:?} ({})",
+                        "JWT_ALGORITHMS: there is no {} ({})",
+                        quoted(name),
                         Algorithm::ALL.map(Algorithm::as_str).join(", ")
                     )),
                 }
             }
             builder = builder.algorithms(algorithms);
         }
-        let scopes = environment.variable("JWT_REQUIRED_SCOPES").unwrap_or_default();
-        builder.required_scopes(list(scopes).collect::<Scopes>())
+        let Some(names) = environment.variable("JWT_REQUIRED_SCOPES") else { return builder };
+        let scopes: Scopes = list(names).collect();
+        if scopes.is_empty() {
+            builder.problems.push("JWT_REQUIRED_SCOPES is set, and names no scope".to_owned());
+        }
+        builder.required_scopes(scopes)
     }
 }
 
@@ -84,5 +97,5 @@ fn source(environment: &Environment, name: &str) -> Source {
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ' ', '\t', '\n']).filter(|item| !item.is_empty())
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty())
 }

@@ -133,7 +133,9 @@ impl JwtVerifier {
     }
 
     fn cached(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
-        self.cache.as_ref()?.find(token, generation)
+        let found = self.cache.as_ref()?.find(token, generation)?;
+        let now = self.clock.now();
+        found.expires_at().is_some_and(|end| now < end).then_some(found)
     }
 
     /// What the claims of `jws` say, once its signature is found to be good.

@@ -3,6 +3,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::{Clock, Fetch};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use url::Url;
 
@@ -12,7 +13,9 @@ use super::key_set::KeySet;
 
 /// How many fetches for unknown key ids may follow each other at once. More than one, so
 /// that a stranger's made-up id does not use up the fetch that a rotation needs.
-const BURST: u32 = 4;
+const BURST: u32 = 3;
+/// How long until one of them comes back: all of them are there again after 30 s.
+const COOL_DOWN: Duration = Duration::from_secs(10);
 /// How long nothing is fetched after a fetch failed.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -25,8 +28,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// 3. When fetching fails, the keys that were known go on verifying for `stale` longer, and
 ///    not beyond. What was fetched takes effect as a whole or not at all.
 /// 4. A token with an unknown key id waits for one more fetch, if one is due: there are
-///    [`BURST`] of them, and each comes back after the cool-down. So a new key is found at
-///    the latest one cool-down after it is used, whatever strangers send.
+///    [`BURST`] of them, and one comes back after each [`COOL_DOWN`]. So a new key is found
+///    at the latest one cool-down after it is used, whatever strangers send.
+/// 5. A signature that is wrong under a known key id fetches nothing: keys change with their
+///    ids, or when they are no longer fresh.
 #[derive(Debug)]
 pub(super) struct RemoteKeys {
     source: Source,
@@ -41,7 +46,6 @@ pub(super) struct Source {
     pub(super) fetch: Fetch,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) algorithms: Vec<Algorithm>,
-    pub(super) cool_down: Duration,
     pub(super) stale: Duration,
 }
 
@@ -115,14 +119,15 @@ impl RemoteKeys {
     pub(super) fn snapshot(self: &Arc<Self>) -> Option<Snapshot> {
         let now = self.source.clock.now();
         let snapshot = self.state.read().ok()?.snapshot.clone()?;
-        let stale_from = snapshot.fetched_at + snapshot.fresh;
         // A clock that was set back must not make them last longer.
-        if (snapshot.fetched_at..stale_from).contains(&now) {
+        let set_back = now < snapshot.fetched_at;
+        let age = now.duration_since(snapshot.fetched_at).unwrap_or_else(|error| error.duration());
+        if !set_back && age < snapshot.fresh {
             return Some(snapshot);
         }
         // Nobody waits for it: whether it was begun does not matter.
         let _ = self.begin(Want::Keys, now);
-        (now < stale_from + self.source.stale).then_some(snapshot)
+        (age < snapshot.fresh.saturating_add(self.source.stale)).then_some(snapshot)
     }
 
     /// Keys, after waiting for them if there are none.
@@ -187,21 +192,28 @@ impl RemoteKeys {
         if state.failed_at.is_some_and(|at| (at..at + RETRY).contains(&now)) {
             return Err(Unavailable);
         }
-        if want == Want::UnknownKey && !state.take_one(now, self.source.cool_down) {
+        if want == Want::UnknownKey && !state.take_one(now) {
             return Ok(None);
         }
         state.begun += 1;
         state.fetching = true;
+        let begun = state.begun;
+        // A flight that ends at once, because the runtime is going away, wants to land.
+        drop(state);
         let flight = Flight { keys: Arc::clone(self), fetched: None };
+        let runtime = Handle::try_current().map_err(|_| Unavailable)?;
         // Not the request's own work: a client that hangs up must not stop it for others.
-        tokio::spawn(flight.fly());
-        Ok(Some(Begun::Started(state.begun)))
+        runtime.spawn(flight.fly());
+        Ok(Some(Begun::Started(begun)))
     }
 
     fn land(&self, fetched: Option<(KeySet, Duration)>) {
         let now = self.source.clock.now();
-        // A broken lock stays broken: `snapshot` gives nothing from now on.
-        let Ok(mut state) = self.state.write() else { return };
+        let Ok(mut state) = self.state.write() else {
+            // Who waits finds the lock broken, and no keys.
+            self.ended.send_replace(u64::MAX);
+            return;
+        };
         state.fetching = false;
         let number = state.begun;
         match fetched {
@@ -213,17 +225,16 @@ impl RemoteKeys {
             }
             None => state.failed_at = Some(now),
         }
-        drop(state);
         self.ended.send_replace(number);
     }
 }
 
 impl State {
     /// Takes one fetch for an unknown key id, if one is left at `now`.
-    fn take_one(&mut self, now: SystemTime, cool_down: Duration) -> bool {
-        while self.left < BURST && self.since + cool_down <= now {
+    fn take_one(&mut self, now: SystemTime) -> bool {
+        while self.left < BURST && self.since + COOL_DOWN <= now {
             self.left += 1;
-            self.since += cool_down;
+            self.since += COOL_DOWN;
         }
         // The wait begins with the first one taken, and again after a clock was set back.
         if self.left == BURST || self.since > now {

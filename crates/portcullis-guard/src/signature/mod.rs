@@ -1,12 +1,16 @@
 //! The door to signatures and message authentication codes: aws-lc-rs.
 
 mod roca;
+mod small_order;
 
 use std::fmt;
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
 use aws_lc_rs::{hmac, rsa};
 use rustls_pki_types::pem::{PemObject, SectionKind};
+
+/// What comes before the 32 bytes in the `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410 §4).
+const ED25519_INFO: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 /// How a signature is made: the algorithm with its hash, and for ECDSA its curve.
 ///
@@ -124,10 +128,12 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When they are not a point on the curve.
+    /// When they are not 32 bytes, or a point of small order, under which anybody can sign.
+    /// Bytes that are no point at all verify nothing.
     pub fn ed25519(point: &[u8]) -> Result<Self, KeyRejected> {
-        if point.len() != 32 {
-            return Err(KeyRejected::Malformed);
+        let bytes: &[u8; 32] = point.try_into().map_err(|_| KeyRejected::Malformed)?;
+        if small_order::is_one(bytes) {
+            return Err(KeyRejected::Weak);
         }
         Self::checked(KeyKind::Ed25519, point.to_vec())
     }
@@ -136,8 +142,8 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When there is no such section, more than one, something else beside it (a private
-    /// key above all), or a key of another kind.
+    /// When there is no such section, more than one, a certificate or a private key beside it,
+    /// or a key of another kind.
     pub fn from_pem(pem: &str) -> Result<Self, KeyRejected> {
         let sections: Result<Vec<_>, _> =
             <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.as_bytes()).collect();
@@ -158,8 +164,19 @@ impl PublicKey {
     }
 
     /// The key of a `SubjectPublicKeyInfo` (RFC 5280 §4.1).
-    fn from_der(der: &[u8]) -> Result<Self, KeyRejected> {
-        let curves = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519];
+    ///
+    /// # Errors
+    ///
+    /// When it is not one, or of another kind of key.
+    pub fn from_der(der: &[u8]) -> Result<Self, KeyRejected> {
+        // aws-lc-rs would take a bare point too.
+        if let Some(point) = der.strip_prefix(ED25519_INFO) {
+            return Self::ed25519(point);
+        }
+        if der.first() != Some(&0x30) || der.len() < 64 {
+            return Err(KeyRejected::Malformed);
+        }
+        let curves = [KeyKind::P256, KeyKind::P384, KeyKind::P521];
         let found = curves.into_iter().find_map(|kind| Self::checked(kind, der.to_vec()).ok());
         found.map_or_else(|| Self::rsa_from_der(der), Ok)
     }
@@ -315,7 +332,7 @@ pub enum KeyRejected {
     Malformed,
     /// Too short to be safe, or too long to be quick.
     Size,
-    /// Made by hardware whose keys can be factored (CVE-2017-15361).
+    /// Made by hardware whose keys can be factored (CVE-2017-15361), or of small order.
     Weak,
     /// The scheme needs another kind of key.
     Kind,
@@ -331,7 +348,7 @@ impl fmt::Display for KeyRejected {
             Self::Private => "a private key, where only the public one belongs",
             Self::Malformed => "not a well-formed RSA, P-256, P-384, P-521 or Ed25519 key",
             Self::Size => "too short to be safe, or too long",
-            Self::Weak => "one that can be factored (CVE-2017-15361): make another",
+            Self::Weak => "one that others can sign with (CVE-2017-15361, or of small order)",
             Self::Kind => "not of the kind that the algorithm needs",
         })
     }

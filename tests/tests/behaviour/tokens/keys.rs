@@ -96,6 +96,27 @@ fn j04_what_is_missing_or_unsafe_stops_the_start_and_is_named_at_once() {
 }
 
 #[test]
+fn a_restriction_that_cannot_be_read_stops_the_start() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let jwks = ["--issuer", ISSUER, "--audience", AUDIENCE, "--jwks", "https://x.example/jwks"];
+    for name in ["JWT_REQUIRED_SCOPES", "JWT_ALGORITHMS"] {
+        let output = Command::new(TESTBED)
+            .args(["--listen", "127.0.0.1:0", "--auth", "jwt"])
+            .args(jwks)
+            .env(name, std::ffi::OsStr::from_bytes(b"PS256\xff"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && message.contains("not UTF-8"), "{name}: {message}");
+    }
+    let empty = [&jwks[..], &["--algorithms", ""]].concat();
+    assert!(refused(&empty, &[]).contains("--algorithms"));
+    assert!(refused(&jwks, &[("JWT_REQUIRED_SCOPES", " ")]).contains("names no scope"));
+}
+
+#[test]
 fn s10_no_proxy_stands_between_the_server_and_its_keys() {
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());

@@ -64,6 +64,10 @@ async fn rfc7519_4_1_claims_have_to_be_what_they_are_said_to_be() {
         (json!({"events": {}}), "has `events`"),
         (json!({"token_use": "id"}), "`token_use` is"),
         (json!({"typ": "Refresh"}), "`typ` is"),
+        (json!({"typ": ["Refresh"]}), "`typ` is no text"),
+        (json!({"token_use": 5}), "`token_use` is no text"),
+        (json!({"s_hash": "x"}), "has `s_hash`"),
+        (json!({"jti": 5}), "`jti` is no text"),
     ] {
         let why = refused(&verifier, HS256, with(changes.clone()).to_string().as_bytes()).await;
         assert!(why.contains(reason), "{changes}: {why}");
@@ -211,12 +215,27 @@ async fn a_remembered_token_still_expires() {
     // The authenticator compares this with the clock on every request.
     let end = std::time::UNIX_EPOCH + Duration::from_secs(NOW + 330);
     assert_eq!(second.expires_at(), Some(end));
+    clock.set(NOW + 329);
+    assert!(verify(&verifier, &token).await.is_ok());
+    clock.set(NOW + 330);
+    assert!(verify(&verifier, &token).await.is_err(), "nor does the verifier forget it");
+    clock.set(NOW);
 
     let verifier = hmac_builder().clock(clock.clone()).token_cache(0).build().unwrap();
     let first = verify(&verifier, &token).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &verify(&verifier, &token).await.unwrap()));
     clock.advance(6 * MINUTE);
     assert!(verify(&verifier, &token).await.is_err());
+}
+
+#[test]
+fn debug_shows_no_key_and_no_url() {
+    let url = "https://user:hunter2@idp.example.com/jwks?key=hunter2";
+    for builder in [JwtVerifier::jwks(url), JwtVerifier::public_key_pem("hunter2")] {
+        assert!(!format!("{builder:?}").contains("hunter2"));
+    }
+    assert!(!format!("{:?}", hmac_builder()).contains(SECRET));
+    assert!(!format!("{:?}", hmac_builder().build().unwrap()).contains(SECRET));
 }
 
 fn problems(builder: JwtVerifierBuilder) -> String {
@@ -229,11 +248,17 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
     let hmac = |secret: &str| named(JwtVerifier::hmac(Secret::new(secret.to_owned())));
     let jwks = |url: &str| named(JwtVerifier::jwks(url));
     let url = "https://idp.example.com/jwks";
+    let bare: String = P256.lines().filter(|line| !line.starts_with('-')).collect();
     for (builder, problem) in [
         (hmac(""), "shorter than the hash"),
         (hmac(&SECRET[..31]), "shorter than the hash"),
         (hmac(&SECRET[..32]).algorithms([Algorithm::HS512]), "shorter than the hash"),
         (hmac("-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n"), "PEM"),
+        (hmac(&bare), "without its PEM frame"),
+        (hmac(r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}"#), "is a JSON text"),
+        (hmac(&format!("{SECRET}\n")), "white space"),
+        (hmac(&"ab".repeat(32)), "repeats a few characters"),
+        (hmac(SECRET).required_scopes(["a b"]), "the required scope"),
         (hmac(SECRET).algorithms([Algorithm::RS256]), "needs a public key"),
         (hmac(SECRET).algorithms([]), "list of algorithms is empty"),
         (jwks(url).algorithms([Algorithm::HS256]), "needs a secret"),
@@ -269,8 +294,11 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
     let from = |pairs: &[(&str, &str)]| {
         JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs.iter().copied()))
     };
-    let message = problems(from(&[("JWT_ALGORITHMS", "RS256, none")]));
-    for part in ["JWT_JWKS_URI", "JWT_ISSUER", "JWT_AUDIENCE", "there is no \"none\""] {
+    let message =
+        problems(from(&[("JWT_ALGORITHMS", "RS256, none"), ("JWT_REQUIRED_SCOPES", " , ")]));
+    for part in
+        ["names no scope", "JWT_JWKS_URI", "JWT_ISSUER", "JWT_AUDIENCE", "there is no \"none\""]
+    {
         assert!(message.contains(part), "{part}: {message}");
     }
     let names = [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", "one two")];
@@ -283,7 +311,7 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
         names[1],
         ("JWT_PUBLIC_KEY", one_line.as_str()),
         ("JWT_ALGORITHMS", "ES256"),
-        ("JWT_REQUIRED_SCOPES", "read,write"),
+        ("JWT_REQUIRED_SCOPES", "read,write\r\n"),
     ];
     let verifier = from(&good).build().unwrap();
     assert_eq!(verifier.required_scopes().to_string(), "read write");
