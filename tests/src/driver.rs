@@ -86,11 +86,7 @@ impl Testbed {
 
     /// Waits until the log has `text`.
     pub fn wait_for_log(&self, text: &str) {
-        let started = Instant::now();
-        while !self.log().contains(text) {
-            assert!(started.elapsed() < PATIENCE, "the log never had {text:?}:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_for(&self.log, text);
     }
 
     /// Waits until the process has ended by itself; gives its exit code.
@@ -436,6 +432,11 @@ impl StdioTestbed {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until the log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&self.log, text);
+    }
+
     /// Writes one line.
     pub fn write(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
@@ -489,6 +490,15 @@ pub fn run(command: &mut Command) -> io::Result<String> {
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn wait_for(log: &Mutex<String>, text: &str) {
+    let started = Instant::now();
+    while !log.lock().unwrap().contains(text) {
+        let late = started.elapsed() > PATIENCE;
+        assert!(!late, "the log never had {text:?}:\n{}", log.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
