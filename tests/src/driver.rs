@@ -103,12 +103,7 @@ impl Testbed {
 
     /// Waits until what was logged after the first `since` bytes has `text`.
     pub fn wait_for_log_since(&self, since: usize, text: &str) {
-        let started = Instant::now();
-        while !self.log()[since..].contains(text) {
-            let log = self.log();
-            assert!(started.elapsed() < PATIENCE, "never logged: {text:?}\n{}", &log[since..]);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_for(&self.log, since, text);
     }
 
     /// Waits until the process has ended by itself; gives its exit code.
@@ -454,6 +449,11 @@ impl StdioTestbed {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until the log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&self.log, 0, text);
+    }
+
     /// Writes one line.
     pub fn write(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
@@ -507,6 +507,18 @@ pub fn run(command: &mut Command) -> io::Result<String> {
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn wait_for(log: &Mutex<String>, since: usize, text: &str) {
+    let started = Instant::now();
+    loop {
+        let logged = log.lock().unwrap()[since..].to_owned();
+        if logged.contains(text) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "never logged: {text:?}\n{logged}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {

@@ -28,7 +28,7 @@ fn everything_is_listed_and_nobody_is_authenticated() {
             json!({"name": "delete_user", "arguments": {"user_id": "x"}}),
         ));
         assert_eq!(deleted["result"]["content"][0]["text"], "Deleted user x");
-        assert!(server.log().contains("no authentication"), "{}", server.log());
+        server.wait_for_log("no authentication");
         assert_eq!(server.end(), (String::new(), Some(0)));
     }
 }
@@ -53,7 +53,7 @@ fn failures_are_masked_here_too_and_stdout_has_only_protocol() {
         assert!(!answer.to_string().contains("hunter2"), "{answer}");
         assert_eq!(answer["result"]["isError"], true);
     }
-    assert!(server.log().contains("hunter2"));
+    server.wait_for_log("hunter2");
     assert_eq!(server.ask(&json!("no message"))["error"]["code"], -32600);
 }
 
