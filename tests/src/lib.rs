@@ -1,4 +1,5 @@
 //! What the tests of this package share: the testbed's components, and ways to drive it.
 
+pub mod conformance;
 pub mod driver;
 pub mod testbed;

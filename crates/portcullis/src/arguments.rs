@@ -37,8 +37,10 @@ impl ArgumentSchema {
         let mut defaults = Vec::new();
         let mut root = parameters.spread.take().unwrap_or_default();
         if !root.is_empty() && !parameters.arguments.is_empty() {
-            problems
-                .push("`Args<T>` takes all arguments: there can be no other beside it".to_owned());
+            problems.push(
+                "`Args<T>` and an input schema take all arguments: there can be no other beside"
+                    .to_owned(),
+            );
         }
         for Declared { argument, mut schema, optional } in parameters.arguments.drain(..) {
             problems.extend(argument.apply(&mut schema).err());
@@ -326,6 +328,42 @@ mod tests {
         assert_eq!(refusal(&schema, json!({})), "argument `query` is missing (required)");
         assert!(refusal(&schema, json!({"query": "a", "other": 1})).contains("`other`"));
         assert!(compile::<Args<u32>>(Argument::new("search")).is_err());
+    }
+
+    #[test]
+    fn a_written_schema_is_shown_and_enforced_as_it_is() {
+        let compile = |schema: Value| {
+            let mut parameters = Parameters::new();
+            parameters.written(schema);
+            ArgumentSchema::compile(&mut parameters)
+        };
+        let written = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "$defs": {"n": {"$anchor": "number", "type": "integer"}},
+            "properties": {"n": {"$ref": "#/$defs/n"}, "m": {"$ref": "#number"}},
+            "if": {"required": ["n"]},
+            "then": {"required": ["m"]},
+            "additionalProperties": false,
+        });
+        let schema = compile(written.clone()).unwrap();
+        assert_eq!(schema.schema(), &written);
+        assert!(schema.accept(Map::new()).is_ok());
+        assert!(refusal(&schema, json!({"n": 1})).contains("`m` is missing"));
+        assert!(refusal(&schema, json!({"n": 1, "m": "hunter2"})).contains("(type)"));
+        assert!(refusal(&schema, json!({"other": 1})).contains("`other`"));
+        let open = json!({"type": "object", "properties": {"n": {}}});
+        refusal(&compile(open).unwrap(), json!({"other": 1}));
+        for refused in [
+            json!(true),
+            json!({"properties": {}}),
+            json!({"type": "object", "$schema": "http://json-schema.org/draft-07/schema#"}),
+            json!({"type": "object", "$ref": "https://example.com/schema"}),
+            json!({"type": "object", "properties": {"n": {"pattern": "^(?=x)"}}}),
+            json!({"type": "object", "properties": {"n": {"type": "nothing"}}}),
+        ] {
+            assert!(compile(refused.clone()).is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod builder;
 mod caller;
 mod catalogue;
 mod component;
+mod content;
 mod context;
 mod decision;
 mod error;
@@ -125,6 +126,7 @@ pub use self::argument::Argument;
 pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
 pub use self::caller::Caller;
 pub use self::component::{Component, Components, Declare};
+pub use self::content::Content;
 pub use self::context::{Context, MaybeCaller, State};
 pub use self::error::Error;
 pub use self::parameter::{Args, Call, Parameter, Parameters};
@@ -132,7 +134,7 @@ pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
 pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
 pub use self::run::{Listening, RunOptions};
 pub use self::server::Server;
-pub use self::tool::{Content, Hint, IntoToolResult, Json, Tool, ToolResult};
+pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
 pub use self::tool_error::ToolError;
 
 /// What nearly every server needs.

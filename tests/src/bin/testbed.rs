@@ -1,25 +1,55 @@
 //! The server that outsiders test, with the demo's own flags.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use portcullis::prelude::*;
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
-use portcullis_tests::testbed::{Ran, components, health};
+use portcullis_tests::testbed::{Ran, health};
+use portcullis_tests::{conformance, testbed};
+
+/// The demo's flags, and what is served.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct TestbedOptions {
+    #[command(flatten)]
+    options: Options,
+
+    /// The components that are served
+    #[arg(long, value_enum, default_value_t = Fixtures::Testbed)]
+    fixtures: Fixtures,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fixtures {
+    /// Those that show how the framework guards them
+    Testbed,
+    /// Those that the official conformance suite looks for
+    Conformance,
+}
+
+impl Fixtures {
+    fn components(self) -> Components {
+        match self {
+            Self::Testbed => testbed::components(),
+            Self::Conformance => conformance::components(),
+        }
+    }
+}
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let options = Options::parse();
-    serve::exit_code(run(&options).await)
+    let TestbedOptions { options, fixtures } = TestbedOptions::parse();
+    serve::exit_code(run(&options, fixtures).await)
 }
 
-async fn run(options: &Options) -> Result<(), portcullis::Error> {
+async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis::Error> {
     serve::start_log(options)?;
     let state = StateDir::open(options.state_dir.as_deref())?;
     let server = Server::builder("portcullis-testbed")
         .state(state.workspace()?)
         .state(Ran::default())
-        .components(components())
+        .components(fixtures.components())
         .route(get("/health", health).public("liveness, reveals nothing"));
     serve::serve(options, server).await
 }
