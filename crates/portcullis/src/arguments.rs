@@ -1,11 +1,12 @@
 //! The schema that clients are shown, and the validation by that very schema.
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{ValidationError, Validator};
 use portcullis_protocol::read_value;
 use serde_json::{Map, Value, json};
 
 use crate::parameter::{Declared, Parameters};
+use crate::schema::{close, compile, has_headers};
 
 /// Arguments as they arrive and as handlers get them.
 pub(crate) type Values = Map<String, Value>;
@@ -66,6 +67,12 @@ impl ArgumentSchema {
             root.insert("$defs".to_owned(), Value::Object(definitions));
         }
         let mut schema = Value::Object(root);
+        if has_headers(&schema) {
+            problems.push(
+                "`x-mcp-header` is not served: nothing compares such a header with its argument"
+                    .to_owned(),
+            );
+        }
         close(&mut schema);
         let validator = match compile(&schema) {
             Ok(validator) => validator,
@@ -163,47 +170,6 @@ impl ArgumentSchema {
         let refused = self.validator.iter_errors(&defaults).find(at_default);
         refused
             .map(|error| format!("the default is refused by its own rules: {}", describe(&error)))
-    }
-}
-
-fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex())
-        .offline()
-        .build(schema)
-        .map_err(|error| {
-            format!("the argument schema does not compile at `{}`: {error}", error.instance_path())
-        })
-}
-
-/// Refuses unknown members of every object whose members are listed.
-///
-/// The parts of an object that is composed of several schemas are left as they are: a part
-/// cannot know the members of the others. The whole of it can.
-fn close(schema: &mut Value) {
-    const COMPOSED: [&str; 7] =
-        ["allOf", "anyOf", "oneOf", "if", "$ref", "patternProperties", "unevaluatedProperties"];
-    let Some(object) = schema.as_object_mut() else { return };
-    let listed = object.contains_key("properties");
-    let composed = COMPOSED.iter().any(|keyword| object.contains_key(*keyword));
-    if listed && !object.contains_key("additionalProperties") {
-        let keyword = if composed { "unevaluatedProperties" } else { "additionalProperties" };
-        object.entry(keyword).or_insert(Value::Bool(false));
-    }
-    for keyword in ["properties", "$defs"] {
-        let members = object.get_mut(keyword).and_then(Value::as_object_mut).into_iter().flatten();
-        members.for_each(|(_, member)| close(member));
-    }
-    for keyword in ["items", "additionalProperties"] {
-        object.get_mut(keyword).into_iter().for_each(close);
-    }
-    for keyword in ["prefixItems", "anyOf", "oneOf"] {
-        if keyword == "prefixItems" || !listed {
-            let branches =
-                object.get_mut(keyword).and_then(Value::as_array_mut).into_iter().flatten();
-            branches.for_each(close);
-        }
     }
 }
 
@@ -361,6 +327,7 @@ mod tests {
             json!({"type": "object", "$ref": "https://example.com/schema"}),
             json!({"type": "object", "properties": {"n": {"pattern": "^(?=x)"}}}),
             json!({"type": "object", "properties": {"n": {"type": "nothing"}}}),
+            json!({"type": "object", "properties": {"n": {"x-mcp-header": "Region"}}}),
         ] {
             assert!(compile(refused.clone()).is_err(), "{refused}");
         }

@@ -71,14 +71,9 @@ impl Content {
     }
 }
 
-impl From<String> for Content {
-    fn from(text: String) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<&str> for Content {
-    fn from(text: &str) -> Self {
+/// Text.
+impl<T: Into<String>> From<T> for Content {
+    fn from(text: T) -> Self {
         Self::text(text)
     }
 }

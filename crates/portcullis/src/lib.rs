@@ -55,6 +55,7 @@ mod prompt;
 mod resource;
 pub mod route;
 mod run;
+mod schema;
 mod server;
 mod service;
 mod startup;

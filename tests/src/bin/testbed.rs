@@ -8,7 +8,7 @@ use portcullis_demo::state::StateDir;
 use portcullis_tests::testbed::{Ran, health};
 use portcullis_tests::{conformance, testbed};
 
-/// The demo's flags, and what is served.
+/// The server that outsiders test: the demo's flags, and what is served.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct TestbedOptions {
