@@ -3,10 +3,11 @@
 //     node run.mjs --url URL --suite VERSION --spec VERSION --results FOLDER
 //                  --expected-failures FILE [--token TOKEN]
 //
-// FILE is the suite's own: one scenario, or one check of a scenario, in each line. A failure
-// that is not in it makes the exit status non-zero, and so does an entry of it that passes,
-// or that is of no scenario of this run. A scenario that succeeds without having checked
-// anything counts as failed, too. With TOKEN, the suite goes through a proxy that adds it.
+// FILE is in the suite's own format: under `server`, what is expected to fail, a scenario or
+// one check of it in each line. Beside it, under `untested`, are the scenarios that end well
+// because they find nothing to check. The exit status is non-zero for every failure that is
+// not in FILE, and for every entry of FILE that does not hold, so that it can only shrink.
+// With TOKEN, the suite goes through a proxy that adds it.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,6 +20,7 @@ import { bearerProxy } from "./proxy.mjs";
 
 const PATIENCE_MS = 300_000;
 const FAILED = ["FAILURE", "WARNING"];
+const WIRE = "wire-schema-valid";
 
 async function suite({ url, suite, spec, results, "expected-failures": expected }) {
   const program = join(import.meta.dirname, `node_modules/conformance-${suite}/dist/index.js`);
@@ -51,7 +53,7 @@ async function scenarios(results) {
 }
 
 // What is wrong with the run, beyond what the suite itself finds.
-function problems(found, expected) {
+function problems(found, expected, untested) {
   const wrong = [];
   if (found.size === 0) wrong.push("no scenario was run");
   for (const entry of expected) {
@@ -60,20 +62,31 @@ function problems(found, expected) {
     const failed = checks.some((c) => FAILED.includes(c.status) && (!id || c.id === id));
     if (!failed) wrong.push(`${entry} is expected to fail, and did not`);
   }
+  for (const scenario of untested) {
+    if (!found.has(scenario)) wrong.push(`${scenario} is expected to run, and did not`);
+  }
   for (const [scenario, checks] of found) {
     const checked = checks.some(({ status }) => [...FAILED, "SUCCESS"].includes(status));
-    if (!checked) wrong.push(`${scenario} succeeded, and checked nothing`);
+    if (checked === untested.includes(scenario)) {
+      wrong.push(`${scenario} checked ${checked ? "something: it is tested now" : "nothing"}`);
+    }
+    // What is not there may be missing, but what is answered has to be well-formed.
+    const malformed = checks.some((c) => c.id === WIRE && FAILED.includes(c.status));
+    if (malformed && !expected.includes(`${scenario}:${WIRE}`)) {
+      wrong.push(`${scenario}: a message of the server is not of the specification's schema`);
+    }
   }
   return wrong;
 }
 
-function* summary(found, expected) {
+function* summary(found, expected, untested) {
   const excused = (scenario, id) =>
     expected.includes(scenario) || expected.includes(`${scenario}:${id}`);
   for (const [scenario, checks] of [...found].sort(([a], [b]) => a.localeCompare(b))) {
     const failed = checks.filter((check) => FAILED.includes(check.status));
     const unexpected = failed.some((check) => !excused(scenario, check.id));
-    const mark = unexpected ? "FAILED" : failed.length > 0 ? "expected" : "passed";
+    const fine = untested.includes(scenario) ? "untested" : "passed";
+    const mark = unexpected ? "FAILED" : failed.length > 0 ? "expected" : fine;
     yield `${mark.padEnd(9)}${scenario}`;
     for (const { id, status, errorMessage } of failed) {
       yield `           ${status} ${id}: ${errorMessage ?? ""}`;
@@ -99,10 +112,11 @@ async function main() {
   const proxy = values.token && (await bearerProxy(values.url, values.token));
   const { code, output } = await suite({ ...values, url: proxy?.url ?? values.url });
   proxy?.close();
-  const expected = parse(await readFile(values["expected-failures"], "utf8"))?.server ?? [];
+  const listed = parse(await readFile(values["expected-failures"], "utf8"));
+  const { server: expected = [], untested = [] } = listed;
   const found = await scenarios(values.results);
-  const wrong = problems(found, expected);
-  for (const line of summary(found, expected)) console.log(line);
+  const wrong = problems(found, expected, untested);
+  for (const line of summary(found, expected, untested)) console.log(line);
   if (code === 0 && wrong.length === 0) return 0;
   for (const problem of wrong) console.error(problem);
   console.error(`suite ${values.suite}, specification ${values.spec}: ended with ${code}`);

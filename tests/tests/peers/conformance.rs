@@ -33,7 +33,7 @@ fn suite_command(
     let peer = root().join("target/peers/conformance");
     let pinned = peer.join("node_modules/.bin/node");
     let node = if pinned.exists() { pinned } else { PathBuf::from("node") };
-    let expected = format!("tests/peers/conformance/expected-failures/{spec}.yml");
+    let expected = format!("tests/peers/conformance/expected-failures/{suite}-{spec}.yml");
     let mut command = Command::new(node);
     command
         .arg(peer.join("run.mjs"))
