@@ -1,11 +1,12 @@
 //! The schema that clients are shown, and the validation by that very schema.
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{ValidationError, Validator};
 use portcullis_protocol::read_value;
 use serde_json::{Map, Value, json};
 
 use crate::parameter::{Declared, Parameters};
+use crate::schema::{close, compile, has_headers};
 
 /// Arguments as they arrive and as handlers get them.
 pub(crate) type Values = Map<String, Value>;
@@ -37,8 +38,10 @@ impl ArgumentSchema {
         let mut defaults = Vec::new();
         let mut root = parameters.spread.take().unwrap_or_default();
         if !root.is_empty() && !parameters.arguments.is_empty() {
-            problems
-                .push("`Args<T>` takes all arguments: there can be no other beside it".to_owned());
+            problems.push(
+                "`Args<T>` and an input schema take all arguments: there can be no other beside"
+                    .to_owned(),
+            );
         }
         for Declared { argument, mut schema, optional } in parameters.arguments.drain(..) {
             problems.extend(argument.apply(&mut schema).err());
@@ -64,6 +67,12 @@ impl ArgumentSchema {
             root.insert("$defs".to_owned(), Value::Object(definitions));
         }
         let mut schema = Value::Object(root);
+        if has_headers(&schema) {
+            problems.push(
+                "`x-mcp-header` is not served: nothing compares such a header with its argument"
+                    .to_owned(),
+            );
+        }
         close(&mut schema);
         let validator = match compile(&schema) {
             Ok(validator) => validator,
@@ -161,47 +170,6 @@ impl ArgumentSchema {
         let refused = self.validator.iter_errors(&defaults).find(at_default);
         refused
             .map(|error| format!("the default is refused by its own rules: {}", describe(&error)))
-    }
-}
-
-fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex())
-        .offline()
-        .build(schema)
-        .map_err(|error| {
-            format!("the argument schema does not compile at `{}`: {error}", error.instance_path())
-        })
-}
-
-/// Refuses unknown members of every object whose members are listed.
-///
-/// The parts of an object that is composed of several schemas are left as they are: a part
-/// cannot know the members of the others. The whole of it can.
-fn close(schema: &mut Value) {
-    const COMPOSED: [&str; 7] =
-        ["allOf", "anyOf", "oneOf", "if", "$ref", "patternProperties", "unevaluatedProperties"];
-    let Some(object) = schema.as_object_mut() else { return };
-    let listed = object.contains_key("properties");
-    let composed = COMPOSED.iter().any(|keyword| object.contains_key(*keyword));
-    if listed && !object.contains_key("additionalProperties") {
-        let keyword = if composed { "unevaluatedProperties" } else { "additionalProperties" };
-        object.entry(keyword).or_insert(Value::Bool(false));
-    }
-    for keyword in ["properties", "$defs"] {
-        let members = object.get_mut(keyword).and_then(Value::as_object_mut).into_iter().flatten();
-        members.for_each(|(_, member)| close(member));
-    }
-    for keyword in ["items", "additionalProperties"] {
-        object.get_mut(keyword).into_iter().for_each(close);
-    }
-    for keyword in ["prefixItems", "anyOf", "oneOf"] {
-        if keyword == "prefixItems" || !listed {
-            let branches =
-                object.get_mut(keyword).and_then(Value::as_array_mut).into_iter().flatten();
-            branches.for_each(close);
-        }
     }
 }
 
@@ -326,6 +294,43 @@ mod tests {
         assert_eq!(refusal(&schema, json!({})), "argument `query` is missing (required)");
         assert!(refusal(&schema, json!({"query": "a", "other": 1})).contains("`other`"));
         assert!(compile::<Args<u32>>(Argument::new("search")).is_err());
+    }
+
+    #[test]
+    fn a_written_schema_is_shown_and_enforced_as_it_is() {
+        let compile = |schema: Value| {
+            let mut parameters = Parameters::new();
+            parameters.written(schema);
+            ArgumentSchema::compile(&mut parameters)
+        };
+        let written = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "$defs": {"n": {"$anchor": "number", "type": "integer"}},
+            "properties": {"n": {"$ref": "#/$defs/n"}, "m": {"$ref": "#number"}},
+            "if": {"required": ["n"]},
+            "then": {"required": ["m"]},
+            "additionalProperties": false,
+        });
+        let schema = compile(written.clone()).unwrap();
+        assert_eq!(schema.schema(), &written);
+        assert!(schema.accept(Map::new()).is_ok());
+        assert!(refusal(&schema, json!({"n": 1})).contains("`m` is missing"));
+        assert!(refusal(&schema, json!({"n": 1, "m": "hunter2"})).contains("(type)"));
+        assert!(refusal(&schema, json!({"other": 1})).contains("`other`"));
+        let open = json!({"type": "object", "properties": {"n": {}}});
+        refusal(&compile(open).unwrap(), json!({"other": 1}));
+        for refused in [
+            json!(true),
+            json!({"properties": {}}),
+            json!({"type": "object", "$schema": "http://json-schema.org/draft-07/schema#"}),
+            json!({"type": "object", "$ref": "https://example.com/schema"}),
+            json!({"type": "object", "properties": {"n": {"pattern": "^(?=x)"}}}),
+            json!({"type": "object", "properties": {"n": {"type": "nothing"}}}),
+            json!({"type": "object", "properties": {"n": {"x-mcp-header": "Region"}}}),
+        ] {
+            assert!(compile(refused.clone()).is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -62,6 +62,10 @@ impl Declaration {
         P::declare(&mut self.parameters, argument);
     }
 
+    pub(crate) fn input_schema(&mut self, schema: serde_json::Value) {
+        self.parameters.written(schema);
+    }
+
     pub(crate) fn answered_by(self, kind: Kind, handler: Handler) -> Component {
         let Self { key, about, checks, parameters } = self;
         Component { kind, key, about, checks, parameters, handler }

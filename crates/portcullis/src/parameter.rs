@@ -212,6 +212,21 @@ impl Parameters {
         self.spread = Some(schema);
     }
 
+    /// Takes all arguments by a schema that is written out.
+    pub(crate) fn written(&mut self, schema: Value) {
+        const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+        match schema {
+            Value::Object(schema) if schema.get("type") == Some(&Value::from("object")) => {
+                // It is validated as that, whatever it says.
+                if schema.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
+                    self.problems.push(format!("a schema is one of {DIALECT}"));
+                }
+                self.spread = Some(schema);
+            }
+            _ => self.problems.push("an input schema has `\"type\": \"object\"`".to_owned()),
+        }
+    }
+
     fn given(&mut self, kind: &str, argument: &Argument) {
         if !argument.is_bare() {
             self.problems.push(format!(

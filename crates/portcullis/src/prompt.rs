@@ -3,6 +3,7 @@ use std::future::Future;
 use portcullis_protocol::model::{PromptMessage, Role};
 
 use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::content::Content;
 use crate::parameter::Call;
 use crate::tool_error::ToolError;
 
@@ -51,21 +52,34 @@ impl Prompt {
 #[derive(Clone, Debug)]
 pub struct PromptResult(pub(crate) Vec<PromptMessage>);
 
-/// One message of a prompt.
+/// One message of a prompt: text, or any other [`Content`].
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// /// Looks at a drawing.
+/// #[prompt]
+/// async fn describe_drawing() -> Vec<Message> {
+///     let svg = Content::resource_text("drawing://1", "<svg/>", "image/svg+xml");
+///     vec![Message::user(svg), Message::user("Describe the drawing above.")]
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Message(PromptMessage);
 
 impl Message {
     /// Something that the user says.
     #[must_use]
-    pub fn user(text: impl Into<String>) -> Self {
-        Self(PromptMessage::new_text(Role::User, text))
+    pub fn user(content: impl Into<Content>) -> Self {
+        Self(PromptMessage::new(Role::User, content.into().0))
     }
 
     /// Something that the model says.
     #[must_use]
-    pub fn assistant(text: impl Into<String>) -> Self {
-        Self(PromptMessage::new_text(Role::Assistant, text))
+    pub fn assistant(content: impl Into<Content>) -> Self {
+        Self(PromptMessage::new(Role::Assistant, content.into().0))
     }
 }
 

@@ -1,11 +1,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use portcullis_protocol::model::{
-    AudioContent, CallToolResult, ContentBlock, ImageContent, TextContent,
-};
+use portcullis_protocol::model::CallToolResult;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -13,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::argument::Argument;
 use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::content::Content;
 use crate::context::Context;
 use crate::parameter::{Args, Call, Parameter};
 use crate::tool_error::ToolError;
@@ -80,6 +77,34 @@ impl Tool {
     {
         let tool = self.parameter::<Args<T>>(Argument::new("input"));
         ToolWithInput { tool, input: std::marker::PhantomData }
+    }
+
+    /// Takes all arguments as they are, by a JSON Schema (2020-12) that is written out: for
+    /// tools that are known only at run time, or whose schema no type says.
+    ///
+    /// It is shown to clients and enforced like every other: an object whose members are
+    /// listed takes no others, unless its schema says `additionalProperties`. It refers to
+    /// nothing outside itself, and its patterns are [`Argument::pattern`]s.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::{Context, Tool};
+    /// use serde_json::{Map, Value, json};
+    ///
+    /// let notify = Tool::new("notify")
+    ///     .input_schema(json!({
+    ///         "type": "object",
+    ///         "properties": {"phone": {"type": "string"}, "email": {"type": "string"}},
+    ///         "anyOf": [{"required": ["phone"]}, {"required": ["email"]}],
+    ///     }))
+    ///     .handler(|arguments: Map<String, Value>, _context: Context| async move {
+    ///         format!("{} ways", arguments.len())
+    ///     });
+    /// ```
+    pub fn input_schema(mut self, schema: Value) -> ToolWithInput<Map<String, Value>> {
+        self.0.input_schema(schema);
+        ToolWithInput { tool: self, input: std::marker::PhantomData }
     }
 
     /// Declares the tool: `handler` answers its calls.
@@ -174,30 +199,6 @@ impl ToolResult {
     }
 }
 
-/// One piece of what a tool answers with.
-#[derive(Clone, Debug)]
-pub struct Content(ContentBlock);
-
-impl Content {
-    /// Text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self(ContentBlock::Text(TextContent::new(text)))
-    }
-
-    /// An image, such as `image/png`.
-    #[must_use]
-    pub fn image(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Image(ImageContent::new(STANDARD.encode(bytes), mime_type)))
-    }
-
-    /// Sound, such as `audio/wav`.
-    #[must_use]
-    pub fn audio(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Audio(AudioContent::new(STANDARD.encode(bytes), mime_type)))
-    }
-}
-
 /// A structured answer: JSON for programs, and the same JSON as text for models.
 ///
 /// From a tool, clients are also shown the schema of `T`. From a resource it is
@@ -265,8 +266,7 @@ impl IntoToolResult for Vec<Content> {
 impl<T: Serialize + JsonSchema> IntoToolResult for Json<T> {
     fn into_tool_result(self) -> Result<ToolResult, ToolError> {
         let value = serde_json::to_value(self.0)?;
-        let mut result =
-            CallToolResult::success(vec![ContentBlock::Text(TextContent::new(value.to_string()))]);
+        let mut result = CallToolResult::success(vec![Content::text(value.to_string()).0]);
         result.structured_content = Some(value);
         Ok(ToolResult(result))
     }

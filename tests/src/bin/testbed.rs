@@ -1,27 +1,57 @@
 //! The server that outsiders test, with the demo's own flags.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use portcullis::prelude::*;
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
-use portcullis_tests::testbed::{Ran, components, health};
+use portcullis_tests::testbed::{Ran, health};
+use portcullis_tests::{conformance, testbed};
+
+/// The server that outsiders test: the demo's flags, and what is served.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct TestbedOptions {
+    #[command(flatten)]
+    options: Options,
+
+    /// The components that are served
+    #[arg(long, value_enum, default_value_t = Fixtures::Testbed)]
+    fixtures: Fixtures,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fixtures {
+    /// Those that show how the framework guards them
+    Testbed,
+    /// Those that the official conformance suite looks for
+    Conformance,
+}
+
+impl Fixtures {
+    fn components(self) -> Components {
+        match self {
+            Self::Testbed => testbed::components(),
+            Self::Conformance => conformance::components(),
+        }
+    }
+}
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let mut options = Options::parse();
+    let TestbedOptions { mut options, fixtures } = TestbedOptions::parse();
     // The tests' identity providers are on this machine.
     options.jwt.allow_loopback_idp = true;
-    serve::exit_code(run(&options).await)
+    serve::exit_code(run(&options, fixtures).await)
 }
 
-async fn run(options: &Options) -> Result<(), portcullis::Error> {
+async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis::Error> {
     serve::start_log(options)?;
     let state = StateDir::open(options.state_dir.as_deref())?;
     let server = Server::builder("portcullis-testbed")
         .state(state.workspace()?)
         .state(Ran::default())
-        .components(components())
+        .components(fixtures.components())
         .route(get("/health", health).public("liveness, reveals nothing"));
     serve::serve(options, server).await
 }

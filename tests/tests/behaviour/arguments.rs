@@ -129,3 +129,33 @@ fn p01_files_outside_the_workspace_do_not_exist() {
     );
     assert!(refusal(&testbed, "read_file", json!({"path": "a;b"})).contains("(pattern)"));
 }
+
+#[test]
+fn a_written_schema_is_shown_whole_and_enforced_whole() {
+    let testbed = Testbed::start(TESTBED, &["--fixtures", "conformance"]);
+    const TOOL: &str = "json_schema_2020_12_tool";
+    let tools = testbed.result(BOB, "tools/list", json!({}))["tools"].take();
+    let schema =
+        tools.as_array().unwrap().iter().find(|tool| tool["name"] == TOOL).unwrap()["inputSchema"]
+            .clone();
+    assert_eq!(schema["$defs"]["address"]["$anchor"], "addressDef");
+    for keyword in ["$schema", "allOf", "if", "then", "else"] {
+        assert!(schema.get(keyword).is_some(), "{keyword}");
+    }
+    for (arguments, rule) in [
+        (json!({"name": "hunter2"}), "anyOf"),
+        (json!({"contactMethod": "phone", "email": "hunter2"}), "required"),
+        (json!({"email": "a", "address": {"city": 77123}}), "type"),
+        (json!({"email": "a", "address": {"country": "hunter2"}}), "additionalProperties"),
+        (json!({"email": "a", "contactMethod": "hunter2"}), "enum"),
+        (json!({"email": "a", "other": "hunter2"}), "additionalProperties"),
+    ] {
+        let text = refusal(&testbed, TOOL, arguments);
+        assert!(text.contains(&format!("({rule})")), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("77123"), "{text}");
+    }
+    let taken = json!({"contactMethod": "phone", "phone": "1", "address": {"city": "Oslo"}});
+    let said = testbed.call(BOB, TOOL, taken.clone());
+    let text = said["content"][0]["text"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), taken);
+}

@@ -1,4 +1,7 @@
-//! Real clients against the testbed. `./test` fetches them under `target/peers`.
+//! Real clients and the official conformance suite against the testbed. `./test` fetches
+//! them under `target/peers`.
+
+mod conformance;
 
 mod differential;
 mod identity_provider;

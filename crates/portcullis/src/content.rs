@@ -1,0 +1,113 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_protocol::model::{
+    AudioContent, ContentBlock, EmbeddedResource, ImageContent, ResourceContents, TextContent,
+};
+
+/// One piece of what a tool answers with, or of what a prompt's message says.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// /// A chart, and the numbers behind it.
+/// #[tool]
+/// async fn chart() -> Vec<Content> {
+///     let (png, csv) = (vec![0x89, b'P', b'N', b'G'], "month,orders\n1,20\n");
+///     vec![
+///         Content::text("Orders by month:"),
+///         Content::image(png, "image/png"),
+///         Content::resource_text("orders://2026", csv, "text/csv"),
+///     ]
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Content(pub(crate) ContentBlock);
+
+impl Content {
+    /// Text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(ContentBlock::Text(TextContent::new(text)))
+    }
+
+    /// An image, such as `image/png`.
+    #[must_use]
+    pub fn image(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
+        Self(ContentBlock::Image(ImageContent::new(STANDARD.encode(bytes), mime_type)))
+    }
+
+    /// Sound, such as `audio/wav`.
+    #[must_use]
+    pub fn audio(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
+        Self(ContentBlock::Audio(AudioContent::new(STANDARD.encode(bytes), mime_type)))
+    }
+
+    /// A resource of text with its URI, embedded: it need not be one that the server lists,
+    /// and nothing is asked of whoever gets it.
+    #[must_use]
+    pub fn resource_text(
+        uri: impl Into<String>,
+        text: impl Into<String>,
+        mime_type: impl Into<String>,
+    ) -> Self {
+        Self::resource(ResourceContents::text(text, uri).with_mime_type(mime_type))
+    }
+
+    /// A resource of bytes with its URI, embedded as [`resource_text`](Self::resource_text) is.
+    #[must_use]
+    pub fn resource_blob(
+        uri: impl Into<String>,
+        bytes: impl AsRef<[u8]>,
+        mime_type: impl Into<String>,
+    ) -> Self {
+        let blob = ResourceContents::blob(STANDARD.encode(bytes), uri);
+        Self::resource(blob.with_mime_type(mime_type))
+    }
+
+    fn resource(contents: ResourceContents) -> Self {
+        Self(ContentBlock::Resource(EmbeddedResource::new(contents)))
+    }
+}
+
+/// Text.
+impl<T: Into<String>> From<T> for Content {
+    fn from(text: T) -> Self {
+        Self::text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_content_is_written_as_the_specification_words_it() {
+        let text = json!({"uri": "x://y", "mimeType": "text/csv", "text": "a,b"});
+        let blob = json!({"uri": "x://y", "mimeType": "image/png", "blob": "AQI="});
+        for (content, expected) in [
+            (Content::from("hello"), json!({"type": "text", "text": "hello"})),
+            (
+                Content::image([1, 2], "image/png"),
+                json!({"type": "image", "data": "AQI=", "mimeType": "image/png"}),
+            ),
+            (
+                Content::audio([1, 2], "audio/wav"),
+                json!({"type": "audio", "data": "AQI=", "mimeType": "audio/wav"}),
+            ),
+            (
+                Content::resource_text("x://y", "a,b", "text/csv"),
+                json!({"type": "resource", "resource": text}),
+            ),
+            (
+                Content::resource_blob("x://y", [1, 2], "image/png"),
+                json!({"type": "resource", "resource": blob}),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(content.0).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What is done to the schema of a component's arguments, whoever wrote it.
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+/// Compiles a schema: version 2020-12, patterns that take linear time, nothing fetched.
+pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex())
+        .offline()
+        .build(schema)
+        .map_err(|error| {
+            format!("the argument schema does not compile at `{}`: {error}", error.instance_path())
+        })
+}
+
+/// Whether an argument is to be repeated in a header (MCP tools §x-mcp-header).
+pub(crate) fn has_headers(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => {
+            members.get("x-mcp-header").is_some_and(Value::is_string)
+                || members.values().any(has_headers)
+        }
+        Value::Array(items) => items.iter().any(has_headers),
+        _ => false,
+    }
+}
+
+/// Refuses unknown members of every object whose members are listed.
+///
+/// The parts of an object that is composed of several schemas are left as they are: a part
+/// cannot know the members of the others. The whole of it can.
+pub(crate) fn close(schema: &mut Value) {
+    const COMPOSED: [&str; 7] =
+        ["allOf", "anyOf", "oneOf", "if", "$ref", "patternProperties", "unevaluatedProperties"];
+    let Some(object) = schema.as_object_mut() else { return };
+    let listed = object.contains_key("properties");
+    let composed = COMPOSED.iter().any(|keyword| object.contains_key(*keyword));
+    if listed && !object.contains_key("additionalProperties") {
+        let keyword = if composed { "unevaluatedProperties" } else { "additionalProperties" };
+        object.entry(keyword).or_insert(Value::Bool(false));
+    }
+    for keyword in ["properties", "$defs"] {
+        let members = object.get_mut(keyword).and_then(Value::as_object_mut).into_iter().flatten();
+        members.for_each(|(_, member)| close(member));
+    }
+    for keyword in ["items", "additionalProperties"] {
+        object.get_mut(keyword).into_iter().for_each(close);
+    }
+    for keyword in ["prefixItems", "anyOf", "oneOf"] {
+        if keyword == "prefixItems" || !listed {
+            let branches =
+                object.get_mut(keyword).and_then(Value::as_array_mut).into_iter().flatten();
+            branches.for_each(close);
+        }
+    }
+}

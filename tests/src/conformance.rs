@@ -1,0 +1,181 @@
+//! The components that the official conformance suite expects of a server under test. Names,
+//! URIs and texts are the suite's.
+
+use portcullis::prelude::*;
+use portcullis::{Component, Tool};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// One red pixel.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
+    \0\0\0\x0cIDATx\xdac\xf8\xcf\xc0\0\0\x03\x01\x01\0\xf7\x03AC\0\0\0\0IEND\xaeB`\x82";
+
+/// Two samples of silence.
+const WAV: &[u8] = b"RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\
+    \x01\0\x08\0data\x02\0\0\0\x80\x80";
+
+/// Everything that the suite looks for. The first tool is called without arguments.
+#[must_use]
+pub fn components() -> Components {
+    components![
+        test_simple_text,
+        test_image_content,
+        test_audio_content,
+        test_embedded_resource,
+        test_multiple_content_types,
+        test_error_handling,
+        static_text,
+        static_binary,
+        template,
+        test_simple_prompt,
+        test_prompt_with_arguments,
+        test_prompt_with_embedded_resource,
+        test_prompt_with_image,
+    ]
+    .with(json_schema_2020_12_tool())
+}
+
+/// Text.
+#[tool]
+async fn test_simple_text() -> &'static str {
+    "This is a simple text response for testing."
+}
+
+/// An image.
+#[tool]
+async fn test_image_content() -> Content {
+    Content::image(PNG, "image/png")
+}
+
+/// Sound.
+#[tool]
+async fn test_audio_content() -> Content {
+    Content::audio(WAV, "audio/wav")
+}
+
+/// A resource in the answer.
+#[tool]
+async fn test_embedded_resource() -> Content {
+    let text = "This is an embedded resource content.";
+    Content::resource_text("test://embedded-resource", text, "text/plain")
+}
+
+/// Three kinds of content in one answer.
+#[tool]
+async fn test_multiple_content_types() -> Vec<Content> {
+    let json = r#"{"test":"data","value":123}"#;
+    vec![
+        Content::text("Multiple content types test:"),
+        Content::image(PNG, "image/png"),
+        Content::resource_text("test://mixed-content-resource", json, "application/json"),
+    ]
+}
+
+/// Always fails.
+#[tool]
+async fn test_error_handling() -> Result<String, ToolError> {
+    Err(ToolError::new("This tool intentionally returns an error for testing"))
+}
+
+/// A tool whose schema has the keywords that a server is most tempted to leave out.
+fn json_schema_2020_12_tool() -> Component {
+    Tool::new("json_schema_2020_12_tool")
+        .description("Tool with JSON Schema 2020-12 features")
+        .input_schema(json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "$defs": {
+                "address": {
+                    "$anchor": "addressDef",
+                    "type": "object",
+                    "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+                },
+            },
+            "properties": {
+                "name": {"type": "string"},
+                "address": {"$ref": "#/$defs/address"},
+                "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+                "phone": {"type": "string"},
+                "email": {"type": "string"},
+            },
+            "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+            "if": {
+                "properties": {"contactMethod": {"const": "phone"}},
+                "required": ["contactMethod"],
+            },
+            "then": {"required": ["phone"]},
+            "else": {"required": ["email"]},
+            "additionalProperties": false,
+        }))
+        .handler(|arguments: Map<String, Value>, _context: Context| async move {
+            Value::Object(arguments).to_string()
+        })
+}
+
+/// Text that never changes.
+#[resource("test://static-text", mime_type = "text/plain")]
+async fn static_text() -> &'static str {
+    "This is the content of the static text resource."
+}
+
+/// Bytes that never change.
+#[resource("test://static-binary", mime_type = "image/png")]
+async fn static_binary() -> Vec<u8> {
+    PNG.to_vec()
+}
+
+/// What the template is read as.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Templated {
+    id: String,
+    template_test: bool,
+    data: String,
+}
+
+/// Data by its id.
+#[resource("test://template/{id}/data", mime_type = "application/json")]
+async fn template(id: String) -> Json<Templated> {
+    Json(Templated { data: format!("Data for ID: {id}"), id, template_test: true })
+}
+
+/// A message.
+#[prompt]
+async fn test_simple_prompt() -> &'static str {
+    "This is a simple prompt for testing."
+}
+
+/// A message with what it was given.
+#[prompt]
+async fn test_prompt_with_arguments(
+    /// First test argument
+    arg1: String,
+    /// Second test argument
+    arg2: String,
+) -> String {
+    format!("Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")
+}
+
+/// A resource, and what to do with it.
+#[prompt]
+#[expect(non_snake_case, reason = "the suite's name")]
+async fn test_prompt_with_embedded_resource(
+    /// URI of the resource to embed
+    resourceUri: String,
+) -> Vec<Message> {
+    let text = "Embedded resource content for testing.";
+    vec![
+        Message::user(Content::resource_text(resourceUri, text, "text/plain")),
+        Message::user("Please process the embedded resource above."),
+    ]
+}
+
+/// An image, and what to do with it.
+#[prompt]
+async fn test_prompt_with_image() -> Vec<Message> {
+    vec![
+        Message::user(Content::image(PNG, "image/png")),
+        Message::user("Please analyze the image above."),
+    ]
+}
