@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
 use portcullis_tests::driver::{Testbed, initialize, request, terminate};
+use portcullis_tests::issuer::{Issuer, changed, claims, now};
 use serde_json::{Value, json};
 
 use crate::{ALICE, BOB, TESTBED};
@@ -502,5 +503,41 @@ fn n16_streams_that_are_never_read_are_dropped_and_their_places_given_back() {
     assert_eq!((of(1), of(3)), (vec![1, 3], vec![1, 3]));
     for id in ids {
         assert_eq!(testbed.session(ALICE, id).stream().response.status, 200);
+    }
+}
+
+#[test]
+fn a_stream_ends_with_its_token_while_the_session_goes_on_with_a_new_one() {
+    let issuer = Issuer::start();
+    let testbed = Testbed::start(TESTBED, &issuer.flags());
+    let (lasting, now) = (issuer.token(&claims("alice", "read")), now());
+    // With the leeway of 30 s there are two seconds left.
+    let ending = issuer.token(&changed(&json!({"exp": now - 28})));
+    let id = testbed.begin(Some(&lasting), NEWEST);
+    let mut stream = testbed.session(Some(&ending), &id).stream();
+    assert!(stream.is_open());
+    let opened = Instant::now();
+    while matches!(stream.line(Duration::from_secs(10)), Ok(Some(_))) {}
+    assert!(opened.elapsed() < Duration::from_secs(5), "{:?}", opened.elapsed());
+    assert_eq!(testbed.session(Some(&lasting), &id).ask("ping", json!({}))["result"], json!({}));
+    assert!(testbed.session(Some(&lasting), &id).stream().is_open());
+}
+
+#[test]
+fn n10_a_session_is_of_an_issuer_a_subject_and_a_client_together() {
+    let issuer = Issuer::start();
+    let testbed = Testbed::start(TESTBED, &issuer.flags());
+    let token = |changes: Value| issuer.token(&changed(&changes));
+    let id = testbed.begin(Some(&token(json!({}))), NEWEST);
+    let ping = request(1, "ping", json!({}));
+    for (changes, status) in [
+        (json!({"scope": "read"}), 200),
+        (json!({"exp": now() + 300}), 200),
+        (json!({"sub": "bob"}), 404),
+        (json!({"client_id": "other"}), 404),
+        (json!({"client_id": null}), 404),
+    ] {
+        let other = token(changes.clone());
+        assert_eq!(testbed.session(Some(&other), &id).post(&[], &ping).status, status, "{changes}");
     }
 }
