@@ -2,5 +2,6 @@
 
 pub mod conformance;
 pub mod driver;
+pub mod http2;
 pub mod issuer;
 pub mod testbed;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
 use portcullis_tests::driver::{Testbed, initialize, request, terminate};
+use portcullis_tests::http2::Unreading;
 use portcullis_tests::issuer::{Issuer, changed, claims, now};
 use serde_json::{Value, json};
 
@@ -440,70 +441,56 @@ fn sigterm_ends_streams_at_once_and_lets_calls_finish() {
     assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
 }
 
-/// Opens streams over HTTP/2 with no room for what they say, and tells what comes back:
-/// the types of frames, by stream.
-fn open_unread(testbed: &Testbed, ids: &[&str]) -> Vec<(u8, u32)> {
-    let mut connection = testbed.connect();
-    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-    // SETTINGS_INITIAL_WINDOW_SIZE of 0.
-    connection.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]).unwrap();
-    for (index, id) in ids.iter().enumerate() {
-        let mut block = Vec::new();
-        for (name, value) in [
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":path", "/mcp"),
-            (":authority", testbed.authority()),
-            ("authorization", "Bearer dev-token-alice"),
-            ("mcp-session-id", id),
-        ] {
-            // A literal field that is not indexed (RFC 7541 §6.2.2).
-            for text in [name, value] {
-                if text == name {
-                    block.push(0);
-                }
-                block.push(u8::try_from(text.len()).unwrap());
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
-        let stream = u8::try_from(2 * index + 1).unwrap();
-        let length = u8::try_from(block.len()).unwrap();
-        connection.write_all(&[0, 0, length, 1, 5, 0, 0, 0, stream]).unwrap();
-        connection.write_all(&block).unwrap();
-    }
-    let mut frames = Vec::new();
-    let started = Instant::now();
-    let resets = |frames: &[(u8, u32)]| frames.iter().filter(|(kind, _)| *kind == 3).count();
-    while started.elapsed() < Duration::from_secs(60) && resets(&frames) < ids.len() {
-        let mut head = [0; 9];
-        if connection.read_exact(&mut head).is_err() {
-            continue;
-        }
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let mut payload = vec![0; length];
-        connection.read_exact(&mut payload).unwrap();
-        if head[3] == 6 && head[4] & 1 == 0 {
-            connection.write_all(&[&[0, 0, 8, 6, 1, 0, 0, 0, 0][..], &payload].concat()).unwrap();
-        }
-        frames.push((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]])));
-    }
-    frames
-}
-
 #[test]
 fn n16_streams_that_are_never_read_are_dropped_and_their_places_given_back() {
     let testbed = Testbed::start(TESTBED, &[]);
     let ids: Vec<String> = (0..2).map(|_| testbed.begin(ALICE, NEWEST)).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let frames = open_unread(&testbed, &ids);
-    let of = |stream: u32| -> Vec<u8> {
-        frames.iter().filter(|(_, of)| *of == stream).map(|(kind, _)| *kind).collect()
-    };
-    // Headers, nothing that there was no room for, and the end of that stream alone.
-    assert_eq!((of(1), of(3)), (vec![1, 3], vec![1, 3]));
-    for id in ids {
-        assert_eq!(testbed.session(ALICE, id).stream().response.status, 200);
+    let mut client = Unreading::begin(testbed.connect(), testbed.authority(), 0);
+    let streams: Vec<u32> = ids
+        .iter()
+        .map(|id| {
+            let head = [("authorization", "Bearer dev-token-alice"), ("mcp-session-id", id)];
+            client.request("GET", &head, b"")
+        })
+        .collect();
+    let started = Instant::now();
+    while !streams.iter().all(|stream| client.is_reset(*stream)) {
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", client.frames);
+        client.listen(Duration::from_secs(1));
     }
+    // Headers, nothing that there was no room for, and the end of that stream alone.
+    assert!(streams.iter().all(|stream| client.of(*stream) == [1, 3]), "{:?}", client.frames);
+    for id in ids {
+        assert_eq!(testbed.session(ALICE, &id).stream().response.status, 200);
+    }
+}
+
+#[test]
+fn n16_answers_that_are_never_read_are_dropped_though_the_client_goes_on() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
+    let session = testbed.begin(None, "2025-03-26");
+    let head = [("mcp-session-id", session.as_str()), ("content-type", "application/json")];
+    let one = request(1, "tools/list", json!({})).to_string();
+    let many: Vec<Value> = (2..6).map(|id| request(id, "tools/list", json!({}))).collect();
+    let many = json!(many).to_string();
+    let notification = br#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    let give_up = |window: u8| {
+        let mut client = Unreading::begin(testbed.connect(), testbed.authority(), window);
+        let small = client.request("POST", &head, one.as_bytes());
+        let large = client.request("POST", &head, many.as_bytes());
+        let started = Instant::now();
+        while !client.is_reset(large) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{window}: {:?}", client.frames);
+            client.listen(Duration::from_secs(4));
+            client.request("POST", &head, notification);
+        }
+        // What fits into one part is out of sight once there was room for a byte of it.
+        assert_eq!(client.is_reset(small), window == 0, "{window}: {:?}", client.frames);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| give_up(0));
+        scope.spawn(|| give_up(1));
+    });
 }
 
 #[test]

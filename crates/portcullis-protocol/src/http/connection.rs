@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::app::App;
 use super::patience::Patient;
-use super::unread::{Streams, Watched};
+use super::unread::{self, Streams, Watched};
 use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once.
@@ -59,11 +59,12 @@ pub(super) async fn serve<S: Service>(
             let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
             async move {
                 let response = app.answer(request.map(Body::new)).await;
-                if response.body().size_hint().exact().is_some() {
-                    drop(running);
+                let answered = response.body().size_hint().exact().is_some();
+                // A stream may be silent for as long as it likes.
+                let running = if answered { None } else { Some(running) };
+                if answered && !unread::is_watched() {
                     return Ok::<Response<Body>, Infallible>(response);
                 }
-                // A stream may be silent for as long as it likes.
                 Ok(response.map(|body| Body::new(Watched::new(body, running))))
             }
         }

@@ -1,4 +1,4 @@
-//! Streams of HTTP/2 that their client does not read.
+//! Answers over HTTP/2 that their client does not read.
 //!
 //! Over HTTP/2 a client makes room for each stream by itself, and one that makes none for a
 //! stream is a good client otherwise, or a proxy with good ones behind it: the connection
@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -52,6 +52,9 @@ async fn run(stream: impl Future<Output = ()>, unread: Unread, write: Duration) 
 }
 
 const NOTHING: usize = 0;
+/// The largest part of an answer that is handed out at once: what a client that makes room
+/// for one byte can leave unread, where nobody sees it any more.
+const PART: usize = 8 * 1024;
 
 tokio::task_local! {
     /// Of the stream that the current task runs.
@@ -62,9 +65,16 @@ tokio::task_local! {
 #[derive(Clone, Debug, Default)]
 struct Unread(Arc<AtomicUsize>);
 
+/// Whether the current task runs a stream that has to be watched, which is one of HTTP/2.
+pub(super) fn is_watched() -> bool {
+    UNREAD.try_with(|_| ()).is_ok()
+}
+
 /// An answer in parts, which the task that runs it keeps an eye on.
 pub(super) struct Watched<T> {
     body: Body,
+    /// What the body gave and was not handed out yet.
+    rest: Bytes,
     part: usize,
     unread: Option<Unread>,
     _held: T,
@@ -73,7 +83,16 @@ pub(super) struct Watched<T> {
 impl<T> Watched<T> {
     /// Drops `held` when the body is dropped.
     pub(super) fn new(body: Body, held: T) -> Self {
-        Self { body, part: NOTHING, unread: UNREAD.try_with(Unread::clone).ok(), _held: held }
+        let unread = UNREAD.try_with(Unread::clone).ok();
+        Self { body, rest: Bytes::new(), part: NOTHING, unread, _held: held }
+    }
+
+    /// Hands out the next part of `bytes`, and keeps the rest.
+    fn hand_out(&mut self, mut bytes: Bytes) -> Frame<Bytes> {
+        self.rest = bytes.split_off(bytes.len().min(PART));
+        self.part += 1;
+        self.note(self.part);
+        Frame::data(bytes)
     }
 
     fn note(&self, part: usize) {
@@ -92,20 +111,32 @@ impl<T: Unpin> HttpBody for Watched<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.note(NOTHING);
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(_))) = &frame {
-            self.part += 1;
-            self.note(self.part);
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(self.hand_out(rest))));
         }
-        frame
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(Ok(match frame.into_data() {
+                Ok(bytes) => self.hand_out(bytes),
+                Err(other) => other,
+            })),
+            end => end,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, inner) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
     }
 }
 
@@ -132,6 +163,22 @@ mod tests {
             parts += 1;
         }
         parts
+    }
+
+    #[tokio::test]
+    async fn answers_are_handed_out_in_parts_and_arrive_whole() {
+        let whole: Bytes = (0..20_000_u32).flat_map(u32::to_be_bytes).collect();
+        let mut body = Watched::new(Body::from(whole.clone()), ());
+        assert_eq!(body.size_hint().exact(), Some(80_000));
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let part = frame.unwrap().into_data().unwrap();
+            assert!(part.len() <= PART);
+            read.extend_from_slice(&part);
+            assert_eq!(body.size_hint().exact(), Some(80_000 - read.len() as u64));
+            assert_eq!(body.is_end_stream(), read.len() == whole.len());
+        }
+        assert_eq!(read, whole);
     }
 
     #[tokio::test(start_paused = true)]

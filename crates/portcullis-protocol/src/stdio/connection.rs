@@ -139,6 +139,10 @@ impl<S: Service> Connection<S> {
         }
         let meta = RequestMeta::read(params)?;
         let (version, client) = match meta.filter(RequestMeta::is_stateless) {
+            Some(_) if in_batch => {
+                let error = "what names its version in `_meta` cannot be in a batch";
+                return Err(RpcError::invalid_request(error));
+            }
             Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
             None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
             None => match &self.session {

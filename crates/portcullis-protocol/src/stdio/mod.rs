@@ -277,14 +277,16 @@ mod tests {
     #[tokio::test]
     async fn batches_exist_in_2025_03_26_alone() {
         let batch = format!(
-            r#"[{},{},{{"jsonrpc":"2.0","method":"notifications/initialized"}},{}]"#,
+            r#"[{},{},{{"jsonrpc":"2.0","method":"notifications/initialized"}},{},{}]"#,
             request(1, "ping", json!({})),
             request(2, "tools/call", json!({"name": "hello"})),
             initialize("2025-03-26"),
+            request(9, "tools/list", stateless("2026-07-28")),
         );
         let answers = talk(&[&initialize("2025-03-26"), &batch]).await;
         let batch_answer = answers[1].as_array().unwrap();
-        assert_eq!(batch_answer.len(), 3);
+        assert_eq!(batch_answer.len(), 4);
+        assert_eq!(batch_answer.iter().find(|a| a["id"] == 9).unwrap()["error"]["code"], -32600);
         assert_eq!(
             batch_answer.iter().find(|a| a["id"] == 2).unwrap()["result"]["content"][0]["text"],
             "hello"

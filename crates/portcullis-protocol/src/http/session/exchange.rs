@@ -174,6 +174,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
         method: &str,
         params: Option<&'m RawValue>,
     ) -> Result<Reply<'m>, RpcError> {
+        // What cannot be read might have named a version.
+        RequestMeta::read(params)?;
         if method == "ping" {
             return Ok(Reply::Answered(response::empty(id)));
         }

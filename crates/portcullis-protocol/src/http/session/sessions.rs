@@ -75,7 +75,7 @@ impl Sessions {
         };
         drop(table);
         if foreign {
-            tracing::info!("request refused: 404, the session is another principal's");
+            tracing::debug!("request refused: 404, the session is another principal's");
         }
         Err(Refusal::no_session())
     }

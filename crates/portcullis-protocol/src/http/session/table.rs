@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::AbortHandle;
 
+use super::owner::Holder;
 use super::{Owner, SessionId};
 use crate::in_flight::InFlight;
 use crate::initialize::Initialize;
@@ -14,7 +15,7 @@ pub(super) struct Table {
     pub(super) sessions: HashMap<SessionId, Session>,
     /// When each session is to be looked at again: not later than when it may be idle.
     queue: BTreeSet<(SystemTime, SessionId)>,
-    held: HashMap<Owner, Held>,
+    held: HashMap<Holder, Held>,
     pub(super) streams: usize,
     pub(super) running: usize,
     pub(super) stopping: bool,
@@ -31,7 +32,7 @@ pub(super) struct Session {
     pub(super) stream: Option<AbortHandle>,
 }
 
-/// What one owner has. Streams are counted until they end, which may be after their
+/// What one subject has, through all clients. Streams are counted until they end, which may be after their
 /// sessions.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Held {
@@ -74,7 +75,7 @@ impl Table {
 
     pub(super) fn insert(&mut self, id: SessionId, session: Session) {
         if let Some(owner) = session.owner {
-            self.held.entry(owner).or_default().sessions += 1;
+            self.held.entry(owner.holder()).or_default().sessions += 1;
         }
         self.queue.insert((session.queued, id));
         self.sessions.insert(id, session);
@@ -93,7 +94,7 @@ impl Table {
     pub(super) fn open_stream(&mut self, id: SessionId, owner: Option<Owner>, stream: AbortHandle) {
         self.streams += 1;
         if let Some(owner) = owner {
-            self.held.entry(owner).or_default().streams += 1;
+            self.held.entry(owner.holder()).or_default().streams += 1;
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.stream = Some(stream);
@@ -111,15 +112,15 @@ impl Table {
 
     /// What an owner has; without authentication nobody owns anything.
     pub(super) fn held(&self, owner: Option<Owner>) -> Held {
-        owner.and_then(|owner| self.held.get(&owner).copied()).unwrap_or_default()
+        owner.and_then(|owner| self.held.get(&owner.holder()).copied()).unwrap_or_default()
     }
 
     fn release(&mut self, owner: Option<Owner>, give_back: impl FnOnce(&mut Held)) {
         let Some(owner) = owner else { return };
-        let Some(held) = self.held.get_mut(&owner) else { return };
+        let Some(held) = self.held.get_mut(&owner.holder()) else { return };
         give_back(held);
         if held.sessions == 0 && held.streams == 0 {
-            self.held.remove(&owner);
+            self.held.remove(&owner.holder());
         }
     }
 }

@@ -25,7 +25,10 @@ impl TokenVerifier for Names {
         token: &'a BearerToken,
     ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
         let (name, end) = token.expose().split_once('.').unwrap_or((token.expose(), ""));
-        let principal = Principal::new(name);
+        let principal = match name.split_once('/') {
+            Some((name, client)) => Principal::new(name).with_client_id(client),
+            None => Principal::new(name),
+        };
         Answer::ready(Ok(Arc::new(match end.parse() {
             Ok(end) => principal.with_expiry(UNIX_EPOCH + Duration::from_secs(end)),
             Err(_) => principal,
@@ -147,7 +150,7 @@ async fn n14_one_principal_may_not_take_all_sessions_and_all_may_not_take_more_t
     let first = edge.begin("alice").await;
     edge.begin("alice").await;
     let body = |code: u16| json!({"jsonrpc": "2.0", "error": {"code": code, "message": "Too many sessions at once"}});
-    for token in ["alice", "alice.2000"] {
+    for token in ["alice", "alice.2000", "alice/another-client"] {
         let answer = refused(edge.initialize(token).await).await;
         assert_eq!(answer, (429, "60".to_owned(), body(429)), "{token}");
     }
