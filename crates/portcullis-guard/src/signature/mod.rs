@@ -1,6 +1,7 @@
 //! The door to signatures and message authentication codes: aws-lc-rs.
 
 mod roca;
+mod small_order;
 
 use std::fmt;
 
@@ -124,7 +125,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When they are not a point on the curve.
+    /// When they are not a point on the curve, or one of a small order.
     pub fn ed25519(point: &[u8]) -> Result<Self, KeyRejected> {
         if point.len() != 32 {
             return Err(KeyRejected::Malformed);
@@ -160,8 +161,9 @@ impl PublicKey {
     /// The key of a `SubjectPublicKeyInfo` (RFC 5280 §4.1).
     fn from_der(der: &[u8]) -> Result<Self, KeyRejected> {
         let curves = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519];
-        let found = curves.into_iter().find_map(|kind| Self::checked(kind, der.to_vec()).ok());
-        found.map_or_else(|| Self::rsa_from_der(der), Ok)
+        let malformed = |result: &Result<Self, _>| *result == Err(KeyRejected::Malformed);
+        let mut attempts = curves.into_iter().map(|kind| Self::checked(kind, der.to_vec()));
+        attempts.find(|attempt| !malformed(attempt)).unwrap_or_else(|| Self::rsa_from_der(der))
     }
 
     fn checked(kind: KeyKind, encoded: Vec<u8>) -> Result<Self, KeyRejected> {
@@ -173,6 +175,11 @@ impl PublicKey {
             KeyKind::Ed25519 => Scheme::Ed25519,
         };
         ParsedPublicKey::new(scheme.algorithm(), &encoded).map_err(|_| KeyRejected::Malformed)?;
+        // The point alone, or the last part of a `SubjectPublicKeyInfo`.
+        let point = encoded.last_chunk().filter(|_| kind == KeyKind::Ed25519);
+        if point.is_some_and(small_order::is_small) {
+            return Err(KeyRejected::SmallOrder);
+        }
         Ok(Self { kind, encoded })
     }
 
@@ -317,6 +324,8 @@ pub enum KeyRejected {
     Size,
     /// Made by hardware whose keys can be factored (CVE-2017-15361).
     Weak,
+    /// Of Ed25519, and verifies signatures that nobody made.
+    SmallOrder,
     /// The scheme needs another kind of key.
     Kind,
 }
@@ -332,6 +341,7 @@ impl fmt::Display for KeyRejected {
             Self::Malformed => "not a well-formed RSA, P-256, P-384, P-521 or Ed25519 key",
             Self::Size => "too short to be safe, or too long",
             Self::Weak => "one that can be factored (CVE-2017-15361): make another",
+            Self::SmallOrder => "one that verifies signatures that nobody made: make another",
             Self::Kind => "not of the kind that the algorithm needs",
         })
     }
