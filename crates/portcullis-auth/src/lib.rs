@@ -20,6 +20,9 @@ pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes,
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use metadata::ProtectedResourceMetadata;
 pub use principal::{Claims, Principal};

@@ -10,6 +10,9 @@
 pub mod descriptor;
 pub mod envelope;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod identity;
 mod in_flight;

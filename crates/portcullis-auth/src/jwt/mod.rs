@@ -7,6 +7,8 @@ mod claims;
 mod compact;
 mod environment;
 mod freshness;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod key;
 mod key_set;
 mod quote;

@@ -1,0 +1,17 @@
+//! What the fuzz targets reach and no user does: built with `--cfg fuzzing` only.
+
+use serde_json::value::RawValue;
+
+use crate::{Operation, envelope};
+
+/// The messages of a batch.
+#[must_use]
+pub fn batch(bytes: &[u8]) -> Option<Vec<&RawValue>> {
+    envelope::batch(bytes).ok()
+}
+
+/// What a request asks for.
+#[must_use]
+pub fn operation<'a>(method: &str, params: Option<&'a RawValue>) -> Option<Operation<'a>> {
+    Operation::read(method, params).ok()
+}

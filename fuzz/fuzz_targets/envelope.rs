@@ -1,0 +1,116 @@
+//! Messages: what is read is what every other reader reads, and what is sent on.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use libfuzzer_sys::fuzz_target;
+use portcullis_fuzz::in_proportion;
+use portcullis_guard::json::{self, Bounds};
+use portcullis_protocol::envelope::{Malformed, Message, RequestId};
+use portcullis_protocol::fuzzing::{batch, operation};
+use portcullis_protocol::{Operation, RpcError};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+/// The most messages that are ever looked at in a batch.
+const MAX_BATCH: usize = 64;
+/// The longest id that is ever echoed.
+const MAX_ID_BYTES: usize = 256;
+/// Those of arguments; no input is long enough for so many values.
+const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
+
+fuzz_target!(|bytes: &[u8]| {
+    let read = in_proportion(bytes.len(), || Message::parse(bytes));
+    match &read {
+        Ok(Message::Request { id, method, params }) => {
+            alike(bytes, Some(id), method, *params);
+            round_trip(id, method, *params);
+            arguments(method, *params);
+        }
+        Ok(Message::Notification { method, params }) => alike(bytes, None, method, *params),
+        Ok(Message::Response) => answered(bytes),
+        Err(malformed) => refused(bytes, malformed),
+    }
+    if let Some(messages) = in_proportion(bytes.len(), || batch(bytes)) {
+        batched(bytes, &messages, read.is_ok());
+    }
+});
+
+/// serde_json reads the same members with the same values, where it reads the text at all:
+/// it has bounds of its own for depth and numbers.
+fn alike(bytes: &[u8], id: Option<&RequestId>, method: &str, params: Option<&RawValue>) {
+    let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return };
+    assert_eq!(whole["jsonrpc"], "2.0");
+    assert_eq!(whole["method"], method);
+    assert!(whole["result"].is_null() && whole["error"].is_null());
+    assert_eq!(whole.get("id"), id.map(|id| json!(id)).as_ref());
+    let params: Option<Value> = params.map(|raw| serde_json::from_str(raw.get()).unwrap());
+    assert_eq!(whole["params"], params.unwrap_or_default());
+}
+
+/// A request that is written again says the same.
+fn round_trip(id: &RequestId, method: &str, params: Option<&RawValue>) {
+    let (written_id, written_method) = (json!(id), json!(method));
+    let written_params = params.map(|raw| format!(r#","params":{raw}"#)).unwrap_or_default();
+    let written = format!(
+        r#"{{"jsonrpc":"2.0","id":{written_id},"method":{written_method}{written_params}}}"#
+    );
+    let Ok(Message::Request { id: again_id, method: again_method, params: again_params }) =
+        Message::parse(written.as_bytes())
+    else {
+        panic!("not a request any more: {written}")
+    };
+    assert_eq!((&again_id, &*again_method), (id, method));
+    assert_eq!(again_params.map(RawValue::get), params.map(RawValue::get));
+}
+
+/// Arguments are read as the other strict reader does, and their size is no lever for memory.
+fn arguments(method: &str, params: Option<&RawValue>) {
+    let Some(operation) = operation(method, params) else { return };
+    let (Operation::CallTool { name, arguments } | Operation::GetPrompt { name, arguments }) =
+        operation
+    else {
+        return;
+    };
+    let text = params.expect("they were read").get();
+    let read = in_proportion(text.len(), || arguments.read().ok());
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect("it was read");
+    assert_eq!(serde_json::from_str::<String>(members["name"].get()).ok().as_deref(), Some(&*name));
+    let expected = match members.get("arguments").map(|raw| raw.get()) {
+        None | Some("null") => Some(Map::new()),
+        Some(text) => json::read_object(text, BOUNDS).ok(),
+    };
+    assert_eq!(read, expected);
+}
+
+/// A response has a result or an error, and asks for nothing.
+fn answered(bytes: &[u8]) {
+    let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return };
+    assert_eq!((&whole["jsonrpc"], whole.get("method")), (&json!("2.0"), None));
+    assert!(whole.get("result").is_some() || whole.get("error").is_some());
+}
+
+/// What is refused is no message, and its id is echoed only where it is one.
+fn refused(bytes: &[u8], malformed: &Malformed) {
+    if let Some(RequestId::String(id)) = &malformed.id {
+        assert!(id.len() <= MAX_ID_BYTES);
+    }
+    let Ok(whole) = serde_json::from_slice::<Value>(bytes) else { return };
+    assert_ne!(malformed.error, RpcError::Parse, "it is JSON");
+    if let Some(id) = &malformed.id {
+        assert_eq!(whole["id"], json!(id));
+        assert!(whole["result"].is_null() && whole["error"].is_null());
+    }
+}
+
+/// A batch is an array, whose elements are those that serde_json finds.
+fn batched(bytes: &[u8], messages: &[&RawValue], is_message: bool) {
+    assert!(!is_message, "both one message and several");
+    assert!((1..=MAX_BATCH).contains(&messages.len()));
+    let Ok(Value::Array(whole)) = serde_json::from_slice(bytes) else { return };
+    assert_eq!(messages.len(), whole.len());
+    for (raw, value) in messages.iter().zip(&whole) {
+        assert_eq!(serde_json::from_str::<Value>(raw.get()).unwrap(), *value);
+    }
+}
