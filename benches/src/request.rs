@@ -95,7 +95,10 @@ impl Request {
         };
         let result = &answer["result"];
         match self.ask {
-            Ask::Call => result["content"][0]["text"] == self.sum.to_string(),
+            Ask::Call => {
+                let text = result["content"][0]["text"].as_str();
+                text.and_then(|text| text.parse().ok()) == Some(self.sum)
+            }
             Ask::List { visible } => {
                 result["tools"].as_array().is_some_and(|tools| tools.len() == visible)
             }
