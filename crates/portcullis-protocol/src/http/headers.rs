@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::{ProtocolVersion, RpcError};
 
-const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
+static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The version that the header names.
 ///
@@ -24,9 +24,9 @@ pub(super) fn version(
     initialize: Option<&str>,
 ) -> Result<ProtocolVersion, RpcError> {
     let supported = &ProtocolVersion::OVER_HTTP;
-    let name = match (initialize, headers.contains_key(VERSION)) {
+    let name = match (initialize, headers.contains_key(&VERSION)) {
         (Some(asked), false) => asked,
-        _ => single(headers, VERSION)?,
+        _ => single(headers, &VERSION)?,
     };
     ProtocolVersion::parse(name)
         .filter(|version| supported.contains(version))
@@ -35,22 +35,22 @@ pub(super) fn version(
 
 /// The header must name the very version of the body.
 pub(super) fn check_version(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
-    same(VERSION, single(headers, VERSION)?, body)
+    same(&VERSION, single(headers, &VERSION)?, body)
 }
 
 /// `Mcp-Method` must be the method of the body.
 pub(super) fn check_method(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
-    same(METHOD, single(headers, METHOD)?, body)
+    same(&METHOD, single(headers, &METHOD)?, body)
 }
 
 /// `Mcp-Name` must be the name or URI of the body, for the methods that have one.
 pub(super) fn check_name(headers: &HeaderMap, body: Option<&str>) -> Result<(), RpcError> {
     let Some(body) = body else { return Ok(()) };
-    let header = single(headers, NAME)?;
-    same(NAME, &decode(header)?, body)
+    let header = single(headers, &NAME)?;
+    same(&NAME, &decode(header)?, body)
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, RpcError> {
+fn single<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<&'a str, RpcError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value
@@ -63,7 +63,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Rpc
     }
 }
 
-fn same(name: &'static str, header: &str, body: &str) -> Result<(), RpcError> {
+fn same(name: &HeaderName, header: &str, body: &str) -> Result<(), RpcError> {
     if header == body {
         return Ok(());
     }
@@ -89,7 +89,7 @@ mod tests {
 
     fn name(header: &str, body: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(NAME, header.parse().unwrap());
+        headers.insert(&NAME, header.parse().unwrap());
         check_name(&headers, Some(body)).is_ok()
     }
 
@@ -113,9 +113,9 @@ mod tests {
     fn n22_missing_and_repeated_headers_are_mismatches() {
         let mut headers = HeaderMap::new();
         assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
-        headers.append(METHOD, "tools/list".parse().unwrap());
+        headers.append(&METHOD, "tools/list".parse().unwrap());
         assert!(check_method(&headers, "tools/list").is_ok());
-        headers.append(METHOD, "tools/list".parse().unwrap());
+        headers.append(&METHOD, "tools/list".parse().unwrap());
         assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
     }
 
@@ -124,9 +124,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(version(&headers, None).unwrap_err().code(), -32020);
         assert_eq!(version(&headers, Some("2025-06-18")).unwrap_err().code(), -32022);
-        headers.insert(VERSION, "2099-01-01".parse().unwrap());
+        headers.insert(&VERSION, "2099-01-01".parse().unwrap());
         assert_eq!(version(&headers, None).unwrap_err().code(), -32022);
-        headers.insert(VERSION, "2026-07-28".parse().unwrap());
+        headers.insert(&VERSION, "2026-07-28".parse().unwrap());
         assert_eq!(version(&headers, None), Ok(ProtocolVersion::V2026_07_28));
     }
 }

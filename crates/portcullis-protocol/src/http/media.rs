@@ -60,13 +60,14 @@ fn is_utf8_charset(parameter: &str) -> bool {
 fn accepts_json(value: &str) -> bool {
     value.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let essence = parts.next().unwrap_or_default();
         let refused = parts.any(|p| {
             p.split_once('=').is_some_and(|(name, q)| {
                 name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
             })
         });
-        matches!(essence.as_str(), "application/json" | "application/*" | "*/*") && !refused
+        let json = ["application/json", "application/*", "*/*"];
+        json.iter().any(|own| essence.eq_ignore_ascii_case(own)) && !refused
     })
 }
 
