@@ -19,6 +19,7 @@ use crate::object;
 use crate::service::serve_caught;
 use crate::{
     Exchange, Limits, Operation, ProtocolVersion, RpcError, Service, Transport, meta, response,
+    within,
 };
 
 /// The MCP endpoint: one POST, one JSON answer.
@@ -55,7 +56,7 @@ async fn authenticate(
 ) -> Result<Arc<Principal>, Refusal> {
     let answer = authenticator.authenticate(&head.headers, head.uri.query());
     let answer = AssertUnwindSafe(answer).catch_unwind();
-    match tokio::time::timeout(limits.decision, answer).await {
+    match within(limits.decision, answer).await {
         Ok(Ok(answer)) => answer.map_err(Refusal::from),
         Ok(Err(_)) => {
             tracing::error!("request refused: 503, the token verifier panicked");
