@@ -75,7 +75,8 @@ pub fn verdicts(rows: &[Row]) -> String {
         let instructions = counted.map(|(own, bare)| own.instructions / bare.instructions);
         let shown =
             |ratio: Option<f64>| ratio.map_or("?".to_owned(), |ratio| format!("{ratio:.2}"));
-        let word = match cpu {
+        // Two decimals are what the noise leaves.
+        let word = match cpu.map(|ratio| (ratio * 100.0).round() / 100.0) {
             Some(ratio) if ratio > FAULT => "A FAULT",
             Some(ratio) if ratio > scenario.limit => "beyond the limit",
             Some(_) => "within the limit",
