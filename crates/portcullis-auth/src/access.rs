@@ -18,7 +18,7 @@ pub enum Decision {
 
 impl Decision {
     /// A denial whose `reason` goes to the log.
-    pub fn deny(reason: impl Into<String>) -> Self {
+    pub fn deny(reason: impl Into<Arc<str>>) -> Self {
         Self::Deny(Denial { reason: reason.into() })
     }
 }
@@ -26,7 +26,7 @@ impl Decision {
 /// Why something was denied: for the log, never for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    reason: String,
+    reason: Arc<str>,
 }
 
 impl Denial {
@@ -142,38 +142,48 @@ impl<C: Check> IntoCheck for C {
 /// ```
 #[must_use]
 pub fn require_scopes(scopes: impl IntoScopes) -> RequireScopes {
-    RequireScopes(scopes.into_scopes())
+    let scopes = scopes.into_scopes();
+    let none = Decision::deny(format!("missing scopes: {scopes}"));
+    RequireScopes { scopes, none }
 }
 
 /// See [`require_scopes`].
 #[derive(Clone, Debug)]
-pub struct RequireScopes(Scopes);
+pub struct RequireScopes {
+    scopes: Scopes,
+    /// For whoever has none of them: a list asks once for each component, so it is written
+    /// once.
+    none: Decision,
+}
 
 impl Check for RequireScopes {
     fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
         let Some(principal) = context.principal() else {
             return Answer::ready(Decision::deny("no principal"));
         };
-        if self.0.is_empty() {
+        if self.scopes.is_empty() {
             return Answer::ready(Decision::deny("a scope check without scopes"));
         }
-        let missing = principal.scopes().missing(&self.0);
-        Answer::ready(if missing.is_empty() {
+        let granted = principal.scopes();
+        let has = |scope: &str| granted.contains(scope);
+        Answer::ready(if self.scopes.iter().all(has) {
             Decision::Allow
+        } else if !self.scopes.iter().any(has) {
+            self.none.clone()
         } else {
-            Decision::deny(format!("missing scopes: {missing}"))
+            Decision::deny(format!("missing scopes: {}", granted.missing(&self.scopes)))
         })
     }
 
     fn requirement(&self) -> String {
-        format!("scopes {}", self.0)
+        format!("scopes {}", self.scopes)
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.0.is_empty() {
+        if self.scopes.is_empty() {
             return Err("require_scopes([]) requires nothing: name a scope, or leave it out".into());
         }
-        match self.0.iter().find(|scope| !is_scope_token(scope)) {
+        match self.scopes.iter().find(|scope| !is_scope_token(scope)) {
             Some(bad) => Err(format!("{bad:?} is not one scope: name each scope by itself")),
             None => Ok(()),
         }

@@ -35,6 +35,18 @@ impl<'a, T> Answer<'a, T> {
     pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self(State::Pending(Box::pin(future)))
     }
+
+    /// The value, if it is there already; otherwise what has to be waited for.
+    ///
+    /// # Errors
+    ///
+    /// The answer itself, when it has to be waited for.
+    pub fn now(self) -> Result<T, Self> {
+        match self.0 {
+            State::Ready(Some(value)) => Ok(value),
+            state => Err(Self(state)),
+        }
+    }
 }
 
 impl<T: Unpin> Future for Answer<'_, T> {

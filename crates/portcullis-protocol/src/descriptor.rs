@@ -11,10 +11,13 @@ use crate::ProtocolVersion;
 /// One entry of a list (a tool, a resource, a template, a prompt), as JSON that is copied
 /// into responses as it is.
 #[derive(Clone, Debug)]
-pub struct Descriptor {
-    stateless: Arc<RawValue>,
-    sessions: Arc<RawValue>,
-    first: Arc<RawValue>,
+pub struct Descriptor(Arc<Shapes>);
+
+#[derive(Debug)]
+struct Shapes {
+    stateless: Box<RawValue>,
+    sessions: Box<RawValue>,
+    first: Box<RawValue>,
 }
 
 impl Descriptor {
@@ -25,19 +28,22 @@ impl Descriptor {
     /// When it cannot be written as JSON.
     pub fn new(entry: &impl Serialize) -> Result<Self, serde_json::Error> {
         let newest = serde_json::to_value(entry)?;
-        let write = |value: &Value| to_raw_value(value).map(Arc::from);
         let sessions = with_object_output(newest.clone());
         let first = without(&sessions, &["title", "annotations", "outputSchema", "icons"]);
-        Ok(Self { stateless: write(&newest)?, sessions: write(&sessions)?, first: write(&first)? })
+        Ok(Self(Arc::new(Shapes {
+            stateless: to_raw_value(&newest)?,
+            sessions: to_raw_value(&sessions)?,
+            first: to_raw_value(&first)?,
+        })))
     }
 
     /// The entry's JSON in `version`.
     #[must_use]
     pub fn json(&self, version: ProtocolVersion) -> &RawValue {
         match version {
-            ProtocolVersion::V2026_07_28 => &self.stateless,
-            ProtocolVersion::V2025_11_25 | ProtocolVersion::V2025_06_18 => &self.sessions,
-            ProtocolVersion::V2025_03_26 | ProtocolVersion::V2024_11_05 => &self.first,
+            ProtocolVersion::V2026_07_28 => &self.0.stateless,
+            ProtocolVersion::V2025_11_25 | ProtocolVersion::V2025_06_18 => &self.0.sessions,
+            ProtocolVersion::V2025_03_26 | ProtocolVersion::V2024_11_05 => &self.0.first,
         }
     }
 }

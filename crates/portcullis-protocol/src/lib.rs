@@ -27,6 +27,7 @@ mod response;
 mod service;
 pub mod stdio;
 mod version;
+mod within;
 
 pub use descriptor::Descriptor;
 pub use error::RpcError;
@@ -38,3 +39,4 @@ pub use operation::Operation;
 pub use outcome::{Outcome, Page};
 pub use service::{Exchange, Service, Transport};
 pub use version::ProtocolVersion;
+pub use within::within;

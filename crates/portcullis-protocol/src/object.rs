@@ -21,12 +21,17 @@ pub(crate) enum NotRead {
 
 /// Reads a struct from a JSON object. serde would also take an array of its fields.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotRead> {
-    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    // Found to be UTF-8 once, its parts are not looked at again for that.
+    read_text(str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?)
+}
+
+fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
+    let is_object = text.trim_ascii_start().starts_with('{');
     if !is_object {
-        let json = serde_json::from_slice::<de::IgnoredAny>(bytes).is_ok();
+        let json = serde_json::from_str::<de::IgnoredAny>(text).is_ok();
         return Err(if json { NotRead::Other } else { NotRead::Syntax });
     }
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+    serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => NotRead::Other,
         Category::Syntax | Category::Eof | Category::Io => NotRead::Syntax,
     })
@@ -34,7 +39,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotRead
 
 /// As [`read`], from a part that has been found to be JSON.
 pub(crate) fn read_raw<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    read(raw.get().as_bytes()).ok()
+    read_text(raw.get()).ok()
 }
 
 /// The arguments of a call, not yet read.

@@ -9,7 +9,7 @@ use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
 use portcullis_protocol::{
-    Arguments, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service,
+    Arguments, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service, within,
 };
 
 use tokio::time::Instant;
@@ -248,7 +248,7 @@ impl Core {
         let arguments = accepted.map_err(ToolError::refused_argument)?;
         let call = Call { arguments, context: Context::new(exchange, Arc::clone(&self.states)) };
         let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
-        match tokio::time::timeout(self.limits.handler, answer).await {
+        match within(self.limits.handler, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
                 "the handler panicked: {}",

@@ -134,8 +134,13 @@ impl JwtVerifier {
         JwtVerifierBuilder::from_environment(&Environment::process()).build()
     }
 
-    fn cached(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
-        let found = self.cache.as_ref()?.find(token, generation)?;
+    /// What the token is cached under, where there is a cache.
+    fn digest(&self, token: &BearerToken) -> Option<TokenDigest> {
+        self.cache.as_ref().map(|_| TokenDigest::of(token.expose()))
+    }
+
+    fn cached(&self, token: Option<TokenDigest>, generation: u64) -> Option<Arc<Principal>> {
+        let found = self.cache.as_ref()?.find(token?, generation)?;
         let now = self.clock.now();
         found.expires_at().is_some_and(|end| now < end).then_some(found)
     }
@@ -144,11 +149,11 @@ impl JwtVerifier {
     fn accept(
         &self,
         jws: &CompactJws<'_>,
-        digest: TokenDigest,
+        digest: Option<TokenDigest>,
         generation: u64,
     ) -> Result<Arc<Principal>, VerifyError> {
         let principal = Arc::new(self.principal(jws)?);
-        if let Some(cache) = &self.cache {
+        if let (Some(cache), Some(digest)) = (&self.cache, digest) {
             cache.keep(digest, generation, Arc::clone(&principal));
         }
         Ok(principal)
@@ -168,7 +173,7 @@ impl JwtVerifier {
         remote: &Arc<RemoteKeys>,
         snapshot: Option<Snapshot>,
         jws: CompactJws<'_>,
-        digest: TokenDigest,
+        digest: Option<TokenDigest>,
     ) -> Result<Arc<Principal>, VerifyError> {
         self.principal(&jws)?;
         let unavailable = |Unavailable| VerifyError::unavailable("the issuer's keys are not there");
@@ -200,7 +205,7 @@ impl TokenVerifier for JwtVerifier {
             Keys::Fixed(_) => Some(FIXED),
             Keys::Remote(_) => snapshot.as_ref().map(|snapshot| snapshot.generation),
         };
-        let digest = TokenDigest::of(token.expose());
+        let digest = self.digest(token);
         if let Some(principal) = generation.and_then(|of| self.cached(digest, of)) {
             return Answer::ready(Ok(principal));
         }

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::refusal::Refusal;
+use crate::within;
 
 /// Reads a body of at most `limit` bytes within `time`: 413 or 408 otherwise.
 ///
@@ -23,7 +24,7 @@ pub(super) async fn read(
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(Refusal::too_large());
     }
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+    match within(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large()),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "The body could not be read")),

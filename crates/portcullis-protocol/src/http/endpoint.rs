@@ -13,7 +13,7 @@ use super::session::{self, Caller, Sessions};
 use super::{body, headers, media, stateless};
 use crate::envelope::{self, Malformed, Message};
 use crate::meta::RequestMeta;
-use crate::{Limits, Service};
+use crate::{Limits, Service, within};
 
 /// The MCP endpoint.
 ///
@@ -70,7 +70,7 @@ async fn authenticate(
 ) -> Result<Arc<Principal>, Refusal> {
     let answer = authenticator.authenticate(&head.headers, head.uri.query());
     let answer = AssertUnwindSafe(answer).catch_unwind();
-    match tokio::time::timeout(limits.decision, answer).await {
+    match within(limits.decision, answer).await {
         Ok(Ok(answer)) => answer.map_err(Refusal::from),
         Ok(Err(_)) => {
             tracing::error!("request refused: 503, the token verifier panicked");

@@ -1,6 +1,6 @@
 use http::header::{HOST, ORIGIN};
 use http::uri::Uri;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
 use super::refusal::Refusal;
@@ -179,7 +179,9 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site")
+    static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+    headers.get_all(&SITE).iter().any(|site| site == "cross-site")
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::refusal::Refusal;
 use crate::{ProtocolVersion, RpcError};
 
-const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
+static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The version that the header names.
 ///
@@ -20,7 +20,7 @@ const NAME: &str = "mcp-name";
 /// -32020 when it is missing or repeated, -32022 when it names one that is not served here.
 pub(super) fn version(headers: &HeaderMap) -> Result<ProtocolVersion, RpcError> {
     let supported = &ProtocolVersion::OVER_HTTP;
-    let name = single(headers, VERSION)?;
+    let name = single(headers, &VERSION)?;
     ProtocolVersion::parse(name)
         .filter(|version| supported.contains(version))
         .ok_or_else(|| RpcError::unsupported_version(name, supported))
@@ -28,13 +28,13 @@ pub(super) fn version(headers: &HeaderMap) -> Result<ProtocolVersion, RpcError> 
 
 /// Whether the header names a stateless version, as every request of one has to.
 pub(super) fn name_stateless(headers: &HeaderMap) -> bool {
-    let mut names = headers.get_all(VERSION).iter().filter_map(|value| value.to_str().ok());
+    let mut names = headers.get_all(&VERSION).iter().filter_map(|value| value.to_str().ok());
     names.any(|name| ProtocolVersion::parse(name).is_some_and(ProtocolVersion::is_stateless))
 }
 
 /// In a session the header names its version, or is not there: 400 otherwise.
 pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Result<(), Refusal> {
-    match headers.get_all(VERSION).iter().all(|name| name == version.as_str()) {
+    match headers.get_all(&VERSION).iter().all(|name| name == version.as_str()) {
         true => Ok(()),
         false => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
@@ -45,7 +45,7 @@ pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Re
 
 /// `initialize` may name a version that is served here, or none.
 pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
-    match headers.contains_key(VERSION) {
+    match headers.contains_key(&VERSION) {
         true => version(headers).map(drop),
         false => Ok(()),
     }
@@ -53,22 +53,22 @@ pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
 
 /// The header must name the very version of the body.
 pub(super) fn check_version(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
-    same(VERSION, single(headers, VERSION)?, body)
+    same(&VERSION, single(headers, &VERSION)?, body)
 }
 
 /// `Mcp-Method` must be the method of the body.
 pub(super) fn check_method(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
-    same(METHOD, single(headers, METHOD)?, body)
+    same(&METHOD, single(headers, &METHOD)?, body)
 }
 
 /// `Mcp-Name` must be the name or URI of the body, for the methods that have one.
 pub(super) fn check_name(headers: &HeaderMap, body: Option<&str>) -> Result<(), RpcError> {
     let Some(body) = body else { return Ok(()) };
-    let header = single(headers, NAME)?;
-    same(NAME, &decode(header)?, body)
+    let header = single(headers, &NAME)?;
+    same(&NAME, &decode(header)?, body)
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, RpcError> {
+fn single<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<&'a str, RpcError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value
@@ -81,7 +81,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Rpc
     }
 }
 
-fn same(name: &'static str, header: &str, body: &str) -> Result<(), RpcError> {
+fn same(name: &HeaderName, header: &str, body: &str) -> Result<(), RpcError> {
     if header == body {
         return Ok(());
     }
@@ -107,7 +107,7 @@ mod tests {
 
     fn name(header: &str, body: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(NAME, header.parse().unwrap());
+        headers.insert(&NAME, header.parse().unwrap());
         check_name(&headers, Some(body)).is_ok()
     }
 
@@ -131,9 +131,9 @@ mod tests {
     fn n22_missing_and_repeated_headers_are_mismatches() {
         let mut headers = HeaderMap::new();
         assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
-        headers.append(METHOD, "tools/list".parse().unwrap());
+        headers.append(&METHOD, "tools/list".parse().unwrap());
         assert!(check_method(&headers, "tools/list").is_ok());
-        headers.append(METHOD, "tools/list".parse().unwrap());
+        headers.append(&METHOD, "tools/list".parse().unwrap());
         assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
     }
 
@@ -142,10 +142,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(version(&headers).unwrap_err().code(), -32020);
         for unserved in ["2099-01-01", "2024-11-05"] {
-            headers.insert(VERSION, unserved.parse().unwrap());
+            headers.insert(&VERSION, unserved.parse().unwrap());
             assert_eq!(version(&headers).unwrap_err().code(), -32022);
         }
-        headers.insert(VERSION, "2026-07-28".parse().unwrap());
+        headers.insert(&VERSION, "2026-07-28".parse().unwrap());
         assert_eq!(version(&headers), Ok(ProtocolVersion::V2026_07_28));
     }
 }

@@ -74,13 +74,13 @@ fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
 fn names_one_of(value: &str, ranges: &[&str]) -> bool {
     value.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let essence = parts.next().unwrap_or_default();
         let refused = parts.any(|p| {
             p.split_once('=').is_some_and(|(name, q)| {
                 name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
             })
         });
-        ranges.contains(&essence.as_str()) && !refused
+        ranges.iter().any(|own| essence.eq_ignore_ascii_case(own)) && !refused
     })
 }
 

@@ -1,0 +1,113 @@
+//! The server that is measured: `add(a, b)` behind JWTs, and as many further tools as asked.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use portcullis::prelude::*;
+use portcullis::{Algorithm, Component, Error, RunOptions, Tool, require_scopes};
+
+/// A server to measure, on loopback.
+///
+/// It has one tool, `add(a, b)`, which needs the scope `read`. It speaks 2026-07-28: each
+/// request is a POST of its own with a bearer token.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The port on 127.0.0.1; 0 lets the system choose
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+
+    /// A file with the public key that tokens are verified with, in PEM
+    #[arg(long, value_name = "FILE")]
+    public_key: PathBuf,
+
+    /// Which algorithms are accepted, such as RS256,ES256 [default: those of the key]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = algorithm)]
+    algorithms: Vec<Algorithm>,
+
+    /// Who issues the tokens: `iss`
+    #[arg(long)]
+    issuer: String,
+
+    /// What the tokens must be meant for: `aud`
+    #[arg(long)]
+    audience: String,
+
+    /// Threads that serve
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: u16,
+
+    /// Whether a token that was verified is verified again
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    token_cache: Switch,
+
+    /// Further tools; the first and every second one needs the scope `admin`
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    tools: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::parse(name).ok_or_else(|| format!("{name:?} is no algorithm that is served"))
+}
+
+/// Adds two numbers.
+#[tool(auth = require_scopes(["read"]))]
+async fn add(a: i64, b: i64) -> Result<String, ToolError> {
+    let sum = a.checked_add(b).ok_or_else(|| ToolError::new("The sum is too large"))?;
+    Ok(sum.to_string())
+}
+
+fn further(number: usize) -> Component {
+    let scope = if number % 2 == 1 { "admin" } else { "read" };
+    Tool::new(format!("tool_{number}"))
+        .description(format!("Tool {number}, which is there to be listed."))
+        .auth(require_scopes([scope]))
+        .parameter::<String>(portcullis::Argument::new("text"))
+        .handler(|_call| async { "done" })
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let served = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.workers.into())
+        .enable_all()
+        .build()
+        .map_err(Error::from)
+        .and_then(|runtime| runtime.block_on(serve(&options)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(options: &Options) -> Result<(), Error> {
+    let mut verifier = JwtVerifier::public_key_pem(std::fs::read_to_string(&options.public_key)?)
+        .issuer(&options.issuer)
+        .audience(&options.audience);
+    if !options.algorithms.is_empty() {
+        verifier = verifier.algorithms(options.algorithms.iter().copied());
+    }
+    if options.token_cache == Switch::Off {
+        verifier = verifier.token_cache(0);
+    }
+    let components = (1..=options.tools)
+        .fold(components![add], |components, number| components.with(further(number)));
+    let server = Server::builder("bench-server")
+        .auth(verifier.build()?)
+        .page_size(components.len())
+        .components(components)
+        .build()?;
+    let listening =
+        server.listen(&RunOptions::new().listen(format!("127.0.0.1:{}", options.port))).await?;
+    eprintln!("URL             {}", listening.url());
+    listening.run().await
+}

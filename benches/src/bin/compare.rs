@@ -1,0 +1,146 @@
+//! Compares the bench server with a bare axum handler and with rmcp's server, in one run.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use benches::Result;
+use benches::counts::Counts;
+use benches::issuer::{Algorithm, Issuer};
+use benches::load::Load;
+use benches::sample::Sample;
+use benches::scenario::Scenario;
+use benches::server::{self, SERVERS};
+use benches::table::{self, Found, Row};
+use clap::Parser;
+
+/// Compares the bench server with a bare axum handler and with rmcp, and prints a table.
+///
+/// Each server has one worker on one core, the load comes from another. Nothing else should
+/// run on the machine: of what is measured, only instructions and allocations do not mind.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How long each server is loaded at a time, in seconds
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+
+    /// How often the servers take turns; the medians are shown
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+
+    /// Only requests whose name contains this, such as `cache on` or `tools/list`
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    only: String,
+
+    /// Leave out what valgrind counts
+    #[arg(long)]
+    no_counts: bool,
+
+    /// A few seconds to see that all of it works: one request, one short round, no counts
+    #[arg(long)]
+    quick: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let mut options = Options::parse();
+    if options.quick {
+        options.seconds = 0.2;
+        options.rounds = 1;
+        options.no_counts = true;
+        options.only = Scenario::ALL[0].name.to_owned();
+    }
+    match compare(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Connections at once.
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+async fn compare(options: &Options) -> Result<()> {
+    let folder = server::build()?;
+    if server::can_pin() {
+        server::pin_load()?;
+    } else {
+        eprintln!("WARNING: no taskset or one core: the load takes CPU time from the servers");
+    }
+    let counted = !options.no_counts && server::is_there("valgrind");
+    if !counted {
+        eprintln!("WARNING: instructions and allocations are NOT COUNTED: valgrind is not used");
+    }
+    let files = tempfile::tempdir()?;
+    let mut rows = Vec::new();
+    for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
+        let bench = Bench { options, programs: &folder, files: files.path(), counted };
+        let issuer = Issuer::new(algorithm, files.path())?;
+        let scenarios = Scenario::ALL.into_iter().filter(|scenario| {
+            scenario.algorithm == algorithm && scenario.name.contains(&options.only)
+        });
+        for scenario in scenarios {
+            eprintln!("{}", scenario.name);
+            rows.push(bench.row(scenario, &issuer).await?);
+        }
+    }
+    println!("{}\n{}", table::table(&rows, &CONNECTIONS), table::verdicts(&rows));
+    Ok(())
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    programs: &'a Path,
+    files: &'a Path,
+    counted: bool,
+}
+
+impl Bench<'_> {
+    async fn row(&self, scenario: Scenario, issuer: &Issuer) -> Result<Row> {
+        let token = scenario.token(issuer)?;
+        let mut found = self.samples(scenario, issuer, &token).await?;
+        if self.counted {
+            for (server, found) in SERVERS.iter().zip(&mut found) {
+                let program = self.programs.join(server);
+                let start = |wrap: &[String]| scenario.start(wrap, &program, issuer);
+                let requests = |address| scenario.requests(address, &token);
+                found.counts = Some(Counts::take(self.files, start, requests).await?);
+            }
+        }
+        Ok(Row { scenario, found })
+    }
+
+    /// The servers take turns, so that what else the machine does hits all of them.
+    async fn samples(
+        &self,
+        scenario: Scenario,
+        issuer: &Issuer,
+        token: &str,
+    ) -> Result<Vec<Found>> {
+        let time = Duration::from_secs_f64(self.options.seconds);
+        let mut servers = Vec::new();
+        for name in SERVERS {
+            servers.push(scenario.start(&[], &self.programs.join(name), issuer)?);
+        }
+        let mut found = vec![Found { samples: Vec::new(), counts: None }; SERVERS.len()];
+        for connections in CONNECTIONS {
+            let mut taken = vec![Vec::new(); SERVERS.len()];
+            for _ in 0..self.options.rounds {
+                for (server, taken) in servers.iter().zip(&mut taken) {
+                    let requests = scenario.requests(server.address(), token);
+                    let mut load = Load::open(server.address(), requests, connections).await?;
+                    taken.push(Sample::take(server, &mut load, time).await?);
+                }
+            }
+            for (found, taken) in found.iter_mut().zip(&taken) {
+                found.samples.push(Sample::median(taken));
+            }
+        }
+        for server in servers {
+            server.stop()?;
+        }
+        Ok(found)
+    }
+}

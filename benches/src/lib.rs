@@ -1,0 +1,13 @@
+//! Measures servers from outside: keys, load, and what it cost them.
+
+pub mod counts;
+pub mod issuer;
+pub mod load;
+pub mod request;
+pub mod sample;
+pub mod scenario;
+pub mod server;
+pub mod table;
+
+/// Whatever goes wrong ends the run, and says what it was.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
