@@ -8,7 +8,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 
-/// A connection whose streams have room for `window` bytes each.
+/// A connection whose streams have no room for answers.
 pub struct Unreading {
     connection: TcpStream,
     authority: String,
@@ -19,11 +19,11 @@ pub struct Unreading {
 
 impl Unreading {
     /// Begins to speak HTTP/2 over `connection`.
-    pub fn begin(mut connection: TcpStream, authority: &str, window: u8) -> Self {
+    pub fn begin(mut connection: TcpStream, authority: &str) -> Self {
         connection.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-        // SETTINGS_INITIAL_WINDOW_SIZE.
-        connection.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, window]).unwrap();
+        // SETTINGS_INITIAL_WINDOW_SIZE of 0.
+        connection.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]).unwrap();
         Self { connection, authority: authority.to_owned(), next: 1, frames: Vec::new() }
     }
 
