@@ -68,7 +68,8 @@ pub enum TransportOption {
 /// Who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuthOption {
-    /// JSON Web Tokens, as the flags for tokens or the variables JWT_… describe them
+    /// JSON Web Tokens, as the flags below or their variables describe them; a shared secret
+    /// is given as JWT_HMAC_SECRET, and scopes that every request needs as JWT_REQUIRED_SCOPES
     Jwt,
     /// The development tokens dev-token-alice (read, write, admin) and dev-token-bob (read)
     Static,
@@ -81,30 +82,29 @@ pub enum AuthOption {
 /// JWT_HMAC_SECRET alone, since everybody can read command lines, and the scopes that every
 /// request needs as JWT_REQUIRED_SCOPES.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Tokens")]
 pub struct JwtOptions {
     /// Who issues the tokens (JWT_ISSUER)
-    #[arg(long, value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = "Tokens", value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub issuer: Option<String>,
 
     /// What the tokens must be meant for (JWT_AUDIENCE)
-    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = "Tokens", value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub audience: Option<String>,
 
     /// Where the issuer publishes its keys (JWT_JWKS_URI)
-    #[arg(long, value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = "Tokens", value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
     pub jwks: Option<String>,
 
     /// A file with the issuer's public key, in PEM (JWT_PUBLIC_KEY is the text itself)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Tokens", value_name = "FILE")]
     pub public_key: Option<PathBuf>,
 
     /// Which algorithms are accepted, such as RS256,ES256 (JWT_ALGORITHMS)
     /// [default: those that the keys are made for]
-    #[arg(long, value_name = "NAMES", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = "Tokens", value_name = "NAMES", value_parser = NonEmptyStringValueParser::new())]
     pub algorithms: Option<String>,
 
     /// Let the keys come from this machine, in plain http too
-    #[arg(long)]
+    #[arg(long, help_heading = "Tokens")]
     pub allow_loopback_idp: bool,
 }

@@ -76,7 +76,10 @@ impl JwtVerifierBuilder {
                     )),
                 }
             }
-            builder = builder.algorithms(algorithms);
+            // None of them has been named as a problem already.
+            if !algorithms.is_empty() || list(names).next().is_none() {
+                builder = builder.algorithms(algorithms);
+            }
         }
         let Some(names) = environment.variable("JWT_REQUIRED_SCOPES") else { return builder };
         let scopes: Scopes = list(names).collect();
