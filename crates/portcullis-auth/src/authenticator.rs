@@ -5,7 +5,7 @@ use portcullis_guard::Clock;
 
 use crate::bearer::BearerError;
 use crate::challenge::{Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
-use crate::{BearerToken, Principal, Scopes, TokenVerifier};
+use crate::{BearerToken, Granted, Principal, ScopeHierarchy, Scopes, TokenVerifier};
 
 /// The bearer stage: from the headers of a request to a principal, or to a refusal.
 ///
@@ -14,13 +14,15 @@ use crate::{BearerToken, Principal, Scopes, TokenVerifier};
 /// 1. The request carries exactly one well-formed bearer token ([`BearerToken`]), or 401.
 /// 2. The verifier accepts it, or 401; a verifier that cannot tell is a 503.
 /// 3. The principal has not expired by our clock, whatever the verifier said, or 401.
-/// 4. It has every scope that the server as a whole requires, or 403 with all of them.
+/// 4. It has every scope that the server as a whole requires, or one that implies it, or 403
+///    with all of them.
 ///
 /// Every 401 has the same text, whatever its cause; the cause is logged.
 #[derive(Debug)]
 pub struct Authenticator {
     verifier: Arc<dyn TokenVerifier>,
     required: Scopes,
+    hierarchy: Arc<ScopeHierarchy>,
     metadata_url: String,
     clock: Arc<dyn Clock>,
 }
@@ -34,7 +36,14 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let required = verifier.required_scopes();
-        Self { verifier, required, metadata_url, clock }
+        Self { verifier, required, hierarchy: Arc::default(), metadata_url, clock }
+    }
+
+    /// Lets a scope stand for those that it implies.
+    #[must_use]
+    pub fn with_hierarchy(mut self, hierarchy: Arc<ScopeHierarchy>) -> Self {
+        self.hierarchy = hierarchy;
+        self
     }
 
     /// Who sent the request with these headers and this query.
@@ -75,7 +84,8 @@ impl Authenticator {
             tracing::info!(reason = "the token has expired", "request refused: 401");
             return Err(self.invalid_token());
         }
-        let missing = principal.scopes().missing(&self.required);
+        let granted = Granted::new(principal.scopes(), &self.hierarchy);
+        let missing = granted.missing(&self.required);
         if !missing.is_empty() {
             tracing::info!(subject = principal.subject(), %missing, "request refused: 403, insufficient scope");
             return Err(self.insufficient_scope());

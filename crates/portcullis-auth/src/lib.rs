@@ -10,21 +10,28 @@ mod authenticator;
 mod bearer;
 pub mod challenge;
 pub mod danger;
+mod hierarchy;
 mod jwt;
 mod metadata;
 mod principal;
 mod scopes;
 mod verifier;
 
-pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes, require_scopes};
+pub use access::{
+    AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
+    ClaimCheck, ClaimError, Decision, Denial, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles, Not,
+    Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, Target, all_of,
+    any_of, by_arguments, claim, extract, not, require_roles, require_scopes, restrict_tag,
+};
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+pub use hierarchy::{Granted, ScopeHierarchy};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use metadata::ProtectedResourceMetadata;
-pub use principal::{Claims, Principal};
+pub use principal::{Claims, Principal, PrincipalId};
 pub use scopes::{IntoScopes, Scopes};
 pub use verifier::{TokenVerifier, VerifyError};

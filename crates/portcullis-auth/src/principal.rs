@@ -1,6 +1,7 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use portcullis_guard::digest;
 use serde_json::Value;
 
 use crate::Scopes;
@@ -20,6 +21,7 @@ pub struct Principal {
     scopes: Scopes,
     claims: Claims,
     expires_at: Option<SystemTime>,
+    id: Id,
 }
 
 impl Principal {
@@ -33,6 +35,7 @@ impl Principal {
             scopes: Scopes::default(),
             claims: Claims::new(),
             expires_at: None,
+            id: Id::default(),
         }
     }
 
@@ -40,6 +43,7 @@ impl Principal {
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
         self.issuer = Some(issuer.into());
+        self.id = Id::default();
         self
     }
 
@@ -47,6 +51,7 @@ impl Principal {
     #[must_use]
     pub fn with_client_id(mut self, client_id: impl Into<Arc<str>>) -> Self {
         self.client_id = Some(client_id.into());
+        self.id = Id::default();
         self
     }
 
@@ -105,5 +110,116 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+
+    /// What identifies the principal, and nothing that a new token of the same one changes.
+    #[must_use]
+    pub fn id(&self) -> PrincipalId {
+        *self.id.0.get_or_init(|| {
+            let (issuer, subject) = (self.issuer(), Some(self.subject()));
+            PrincipalId {
+                principal: digest_of(&[issuer, subject, self.client_id()]),
+                holder: digest_of(&[issuer, subject]),
+            }
+        })
+    }
+}
+
+/// All that identifies a principal: issuer, subject and client.
+///
+/// It is made of digests, so that it can only be compared as a whole: subjects are unique for
+/// one issuer only, and one person's clients share nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PrincipalId {
+    principal: [u8; 32],
+    holder: [u8; 32],
+}
+
+impl PrincipalId {
+    /// The digest of issuer, subject and client.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 32] {
+        self.principal
+    }
+
+    /// The digest of issuer and subject: who is counted, whatever the client. Clients cost
+    /// nothing where they may register themselves.
+    #[must_use]
+    pub fn holder(&self) -> [u8; 32] {
+        self.holder
+    }
+}
+
+/// A principal's id, once it was asked for.
+#[derive(Debug, Default)]
+struct Id(OnceLock<PrincipalId>);
+
+/// What is changed on a clone may be a part of it.
+impl Clone for Id {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// It follows from the rest.
+impl PartialEq for Id {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+fn digest_of(parts: &[Option<&str>]) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    for part in parts {
+        // With its length in front, no part runs into the next one.
+        let length = part.map_or(0, |part| part.len() as u64 + 1);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(part.unwrap_or_default().as_bytes());
+    }
+    digest::sha256(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn c20_every_part_counts_and_none_runs_into_another() {
+        let principals = [
+            Principal::new("alice"),
+            Principal::new("bob"),
+            Principal::new("alice").with_issuer("a"),
+            Principal::new("alice").with_issuer("b"),
+            Principal::new("alice").with_issuer(""),
+            Principal::new("alice").with_client_id("a"),
+            Principal::new("alice").with_client_id(""),
+            Principal::new("alice").with_issuer("a").with_client_id("a"),
+            Principal::new("licea").with_issuer("a"),
+            Principal::new("alicea"),
+        ];
+        for (at, one) in principals.iter().enumerate() {
+            for (other_at, other) in principals.iter().enumerate() {
+                assert_eq!(one.id() == other.id(), at == other_at, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_persons_clients_have_one_holder() {
+        let of = |client: &str| Principal::new("alice").with_client_id(client).id();
+        assert_ne!(of("a"), of("b"));
+        assert_eq!(of("a").holder(), of("b").holder());
+        assert_ne!(of("a").holder(), Principal::new("bob").id().holder());
+    }
+
+    #[test]
+    fn an_id_follows_what_is_changed_and_no_token() {
+        let alice = Principal::new("alice").with_issuer("a");
+        let before = alice.id();
+        let later = alice.clone().with_expiry(UNIX_EPOCH).with_scopes(Scopes::from_iter(["read"]));
+        assert_eq!(later.id(), before);
+        assert_ne!(alice.with_client_id("c").id(), before);
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// assert_eq!(granted.missing(&Scopes::from_iter(["read", "admin"])).to_string(), "admin");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<Arc<str>>);
+pub struct Scopes(Arc<[Arc<str>]>);
 
 impl Scopes {
     /// Whether `scope` is in the set.
@@ -38,10 +38,22 @@ impl Scopes {
         self.0.iter().map(|scope| &**scope)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those of `required` that are not in the set.
     #[must_use]
     pub fn missing(&self, required: &Self) -> Self {
         Self(required.0.iter().filter(|scope| !self.contains(scope)).cloned().collect())
+    }
+
+    /// These, and those of `other`.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        self.0.iter().chain(&*other.0).cloned().collect()
     }
 }
 
@@ -82,14 +94,14 @@ impl<S: Into<Arc<str>>> IntoScopes for Vec<S> {
 
 impl<S: Into<Arc<str>>> FromIterator<S> for Scopes {
     fn from_iter<I: IntoIterator<Item = S>>(scopes: I) -> Self {
-        let mut set = Self::default();
+        let mut set: Vec<Arc<str>> = Vec::new();
         for scope in scopes {
             let scope = scope.into();
             if !set.contains(&scope) {
-                set.0.push(scope);
+                set.push(scope);
             }
         }
-        set
+        Self(set.into())
     }
 }
 

@@ -1,0 +1,163 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::{AuthContext, Decision, Target};
+use crate::{Answer, Scopes};
+
+/// One condition for seeing and using a component.
+///
+/// Several on one component must all allow. A check that panics or takes too long denies.
+/// Checks are skipped over stdio, where there is no token.
+///
+/// Most checks are functions, and need no implementation of this:
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::{AuthContext, Check, IntoCheck};
+///
+/// fn require_premium_user(context: &AuthContext) -> bool {
+///     context.claim("premium") == Ok(true)
+/// }
+///
+/// let check = require_premium_user.into_check();
+/// assert_eq!(check.requirement(), "require_premium_user");
+/// ```
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::{Answer, AuthContext, Check, Decision};
+///
+/// #[derive(Debug)]
+/// struct Level(u64);
+///
+/// impl Check for Level {
+///     fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+///         let level = context.claim::<u64>("level");
+///         Answer::ready(level.map(|level| level >= self.0).into())
+///     }
+///
+///     fn requirement(&self) -> String {
+///         format!("level {} or more", self.0)
+///     }
+/// }
+/// ```
+pub trait Check: fmt::Debug + Send + Sync + 'static {
+    /// Decides.
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision>;
+
+    /// What is required, in a few words for the access table.
+    fn requirement(&self) -> String;
+
+    /// What is wrong with the check itself, if anything: the server then does not build.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and what would be right.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What the check comes to for a component, where that is known before any request.
+    /// Default: it has to be asked each time.
+    ///
+    /// It is an optimisation, and has to agree with [`check`](Self::check).
+    fn reduce(&self, component: Target<'_>) -> Reduced {
+        let _ = component;
+        Reduced::Asked
+    }
+
+    /// The tags that the check speaks of: the server does not build if no component has one.
+    fn tags(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the check also looks at the validated arguments of a call. It is then asked a
+    /// second time, with [`AuthContext::arguments`]; without them it says what lists do, and
+    /// that has to allow a call too. For tools alone.
+    fn reads_arguments(&self) -> bool {
+        false
+    }
+}
+
+/// What a check comes to for one component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reduced {
+    /// It allows, whoever asks.
+    Allows,
+    /// It requires these scopes and nothing else.
+    Scopes(Scopes),
+    /// It has to be asked.
+    Asked,
+}
+
+/// What `auth = …` accepts: a [`Check`], or a function of `&AuthContext`, sync or async, that
+/// returns a `bool`, a [`Decision`], or a `Result` of one of them.
+///
+/// `M` tells the ways apart and is always inferred. A closure has to name its parameter's
+/// type: `|context: &AuthContext| …`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an access check",
+    label = "not a check",
+    note = "write `auth = require_scopes([\"read\"])`, or a list of checks that must all allow",
+    note = "or a function `fn(&AuthContext) -> bool`, sync or async, which may also return a `Decision` or a `Result`"
+)]
+pub trait IntoCheck<M> {
+    /// The check.
+    fn into_check(self) -> Arc<dyn Check>;
+}
+
+impl<C: Check> IntoCheck<()> for C {
+    fn into_check(self) -> Arc<dyn Check> {
+        Arc::new(self)
+    }
+}
+
+/// One that was made already.
+impl IntoCheck<()> for Arc<dyn Check> {
+    fn into_check(self) -> Arc<dyn Check> {
+        self
+    }
+}
+
+/// Several checks: a tuple of up to eight of any kind, an array or a `Vec` of one kind.
+pub trait IntoChecks<M> {
+    /// The checks, in their order.
+    fn into_checks(self) -> Vec<Arc<dyn Check>>;
+}
+
+impl<M, C: IntoCheck<M>, const N: usize> IntoChecks<M> for [C; N] {
+    fn into_checks(self) -> Vec<Arc<dyn Check>> {
+        self.into_iter().map(IntoCheck::into_check).collect()
+    }
+}
+
+impl<M, C: IntoCheck<M>> IntoChecks<M> for Vec<C> {
+    fn into_checks(self) -> Vec<Arc<dyn Check>> {
+        self.into_iter().map(IntoCheck::into_check).collect()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($check:ident $way:ident)+))+) => {$(
+        impl<$($check: IntoCheck<$way>, $way),+> IntoChecks<($($way,)+)> for ($($check,)+) {
+            fn into_checks(self) -> Vec<Arc<dyn Check>> {
+                #[expect(non_snake_case, reason = "a variable for each type")]
+                let ($($check,)+) = self;
+                vec![$($check.into_check()),+]
+            }
+        }
+    )+};
+}
+
+tuples! {
+    (A MA)
+    (A MA B MB)
+    (A MA B MB C MC)
+    (A MA B MB C MC D MD)
+    (A MA B MB C MC D MD E ME)
+    (A MA B MB C MC D MD E ME F MF)
+    (A MA B MB C MC D MD E ME F MF G MG)
+    (A MA B MB C MC D MD E ME F MF G MG H MH)
+}

@@ -1,0 +1,124 @@
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::claim::{ClaimError, IntoClaimPath};
+use crate::{Granted, Principal, ScopeHierarchy};
+
+/// What a check may look at.
+#[derive(Clone, Copy)]
+pub struct AuthContext<'a> {
+    principal: Option<&'a Principal>,
+    hierarchy: &'a ScopeHierarchy,
+    target: Target<'a>,
+    arguments: Option<&'a Map<String, Value>>,
+    listing: bool,
+}
+
+/// What is decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// `tool`, `resource`, `template`, `prompt` or `route`.
+    pub kind: &'static str,
+    /// The name of the tool or prompt, the URI (template) of the resource, the method and path
+    /// of the route.
+    pub name: &'a str,
+    /// The component's tags.
+    pub tags: &'a [String],
+}
+
+impl<'a> AuthContext<'a> {
+    /// The context of one decision about `target`.
+    #[must_use]
+    pub fn new(
+        principal: Option<&'a Principal>,
+        hierarchy: &'a ScopeHierarchy,
+        target: Target<'a>,
+    ) -> Self {
+        Self { principal, hierarchy, target, arguments: None, listing: false }
+    }
+
+    /// Of a decision whether a list shows the target.
+    #[must_use]
+    pub fn for_list(mut self) -> Self {
+        self.listing = true;
+        self
+    }
+
+    /// Of the decision that comes after the arguments were validated.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &'a Map<String, Value>) -> Self {
+        self.arguments = Some(arguments);
+        self
+    }
+
+    /// Who is calling; none over HTTP without authentication.
+    #[must_use]
+    pub fn principal(&self) -> Option<&'a Principal> {
+        self.principal
+    }
+
+    /// What the token grants, with what that implies; none without a principal.
+    #[must_use]
+    pub fn granted(&self) -> Option<Granted<'a>> {
+        self.principal.map(|principal| Granted::new(principal.scopes(), self.hierarchy))
+    }
+
+    /// A claim of the token, as a type; see [`Principal::claim`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`] without a principal, without the claim, or with one of another type. In
+    /// a check, `?` makes each of them a denial.
+    pub fn claim<T: DeserializeOwned>(&self, path: impl IntoClaimPath) -> Result<T, ClaimError> {
+        self.principal.ok_or(ClaimError::Missing)?.claim(path)
+    }
+
+    /// `tool`, `resource`, `template`, `prompt` or `route`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.target.kind
+    }
+
+    /// The name of the tool or prompt, or the URI (template) of the resource.
+    #[must_use]
+    pub fn component(&self) -> &'a str {
+        self.target.name
+    }
+
+    /// The component's tags.
+    #[must_use]
+    pub fn tags(&self) -> &'a [String] {
+        self.target.tags
+    }
+
+    /// Whether the component has `tag`.
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.target.tags.iter().any(|own| own == tag)
+    }
+
+    /// Whether it is asked if a list shows the component, rather than if it may be used.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        self.listing
+    }
+
+    /// The validated arguments of a call, for checks that
+    /// [read them](crate::Check::reads_arguments); none before they were validated.
+    #[must_use]
+    pub fn arguments(&self) -> Option<&'a Map<String, Value>> {
+        self.arguments
+    }
+}
+
+/// Without the arguments, which may hold secrets.
+impl fmt::Debug for AuthContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthContext")
+            .field("principal", &self.principal.map(Principal::subject))
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
