@@ -5,7 +5,6 @@
 //! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`].
 
 pub mod access;
-mod answer;
 mod authenticator;
 mod bearer;
 pub mod challenge;
@@ -17,7 +16,6 @@ mod scopes;
 mod verifier;
 
 pub use access::{AuthContext, Check, Decision, Denial, IntoCheck, RequireScopes, require_scopes};
-pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 #[cfg(fuzzing)]
@@ -25,6 +23,7 @@ pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use metadata::ProtectedResourceMetadata;
+pub use portcullis_guard::Answer;
 pub use principal::{Claims, Principal};
 pub use scopes::{IntoScopes, Scopes};
 pub use verifier::{TokenVerifier, VerifyError};
