@@ -5,7 +5,6 @@
 //! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`].
 
 pub mod access;
-mod answer;
 mod authenticator;
 mod bearer;
 pub mod challenge;
@@ -23,7 +22,6 @@ pub use access::{
     Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, Target, all_of,
     any_of, by_arguments, claim, extract, not, require_roles, require_scopes, restrict_tag,
 };
-pub use answer::Answer;
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub use hierarchy::{Granted, ScopeHierarchy};
@@ -32,6 +30,7 @@ pub use hierarchy::{Granted, ScopeHierarchy};
 pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use metadata::ProtectedResourceMetadata;
+pub use portcullis_guard::Answer;
 pub use principal::{Claims, Principal, PrincipalId};
 pub use scopes::{IntoScopes, Scopes};
 pub use verifier::{TokenVerifier, VerifyError};

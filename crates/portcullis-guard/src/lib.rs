@@ -4,9 +4,11 @@
 //! ([`Environment`]), the clock ([`Clock`]), randomness ([`random`]), cryptography
 //! ([`digest`], [`signature`]), files ([`Workspace`]), outgoing requests ([`Fetch`]), JSON that
 //! somebody else wrote ([`json`]) and values that must not be seen ([`Secret`]).
-//! `clippy.toml` refuses every other way to them.
+//! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
+//! may have to wait for something outside gives one.
 
 pub mod address;
+mod answer;
 pub mod clock;
 pub mod digest;
 pub mod environment;
@@ -17,6 +19,7 @@ mod secret;
 pub mod signature;
 pub mod workspace;
 
+pub use answer::Answer;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
 pub use fetch::{Fetch, FetchError};

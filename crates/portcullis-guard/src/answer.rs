@@ -5,12 +5,13 @@ use std::task::{Context, Poll};
 
 /// An answer that is there already, or that has to be waited for.
 ///
-/// Verifiers and checks give one, so that those that need no waiting cost no allocation.
+/// Verifiers, checks and stores give one, so that those that need no waiting cost no
+/// allocation.
 ///
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
+/// # extern crate portcullis_guard as portcullis;
 /// use portcullis::Answer;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -1,0 +1,310 @@
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::SystemTime;
+
+use portcullis_guard::{Answer, Clock};
+
+use crate::{Key, Store, StoreError, Swap, Value};
+
+/// The records of one process, which end with it. The default store.
+///
+/// It holds 100,000 live records, or as many as [`with_capacity`](Self::with_capacity)
+/// says, and at most 256 MiB of values. What has expired makes room for what comes; what has
+/// not never does: when all are live, another is [`StoreError::full`]. No operation waits
+/// for anything but the others.
+pub struct MemoryStore {
+    records: RwLock<Records>,
+    capacity: usize,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryStore {
+    /// An empty store, which judges expiry by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { records: RwLock::default(), capacity: CAPACITY, clock }
+    }
+
+    /// Sets how many live records there may be.
+    #[must_use]
+    pub fn with_capacity(mut self, records: usize) -> Self {
+        self.capacity = records;
+        self
+    }
+
+    /// Does something with the records, of which none that is asked for has expired.
+    fn change<T>(
+        &self,
+        key: &Key,
+        change: impl FnOnce(&mut Records, SystemTime) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut records = self.records.write().map_err(|_| poisoned())?;
+        let now = self.clock.now();
+        if records.live(key, now).is_none() {
+            records.remove(key.digest());
+        }
+        change(&mut records, now)
+    }
+}
+
+impl Store for MemoryStore {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Value,
+        expires_at: SystemTime,
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::ready(
+            self.change(key, |records, now| {
+                records.put(key, value, expires_at, now, self.capacity)
+            }),
+        )
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>> {
+        Answer::ready(match self.records.read() {
+            Ok(records) => Ok(records.live(key, self.clock.now()).cloned()),
+            Err(_) => Err(poisoned()),
+        })
+    }
+
+    fn take<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>> {
+        Answer::ready(self.change(key, |records, _| Ok(records.remove(key.digest()))))
+    }
+
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<&'a Value>,
+        new: Option<Value>,
+        expires_at: SystemTime,
+    ) -> Answer<'a, Result<Swap, StoreError>> {
+        Answer::ready(self.change(key, |records, now| {
+            if records.live(key, now) != expected {
+                return Ok(Swap::Conflict);
+            }
+            match new {
+                Some(value) => records.put(key, value, expires_at, now, self.capacity)?,
+                None => drop(records.remove(key.digest())),
+            }
+            Ok(Swap::Done)
+        }))
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+type Digest = [u8; 32];
+
+#[derive(Default)]
+struct Records {
+    by_key: HashMap<Digest, Record>,
+    /// One for each record.
+    by_expiry: BTreeSet<(SystemTime, Digest)>,
+    /// Of all values together.
+    bytes: usize,
+}
+
+struct Record {
+    value: Value,
+    expires_at: SystemTime,
+}
+
+impl Records {
+    fn live(&self, key: &Key, now: SystemTime) -> Option<&Value> {
+        let record = self.by_key.get(key.digest())?;
+        (record.expires_at > now).then_some(&record.value)
+    }
+
+    fn remove(&mut self, key: &Digest) -> Option<Value> {
+        let record = self.by_key.remove(key)?;
+        self.by_expiry.remove(&(record.expires_at, *key));
+        self.bytes -= record.value.as_bytes().len();
+        Some(record.value)
+    }
+
+    fn put(
+        &mut self,
+        key: &Key,
+        value: Value,
+        expires_at: SystemTime,
+        now: SystemTime,
+        capacity: usize,
+    ) -> Result<(), StoreError> {
+        if expires_at <= now {
+            self.remove(key.digest());
+            return Ok(());
+        }
+        self.sweep(now);
+        let size = value.as_bytes().len();
+        while !self.fits(key, size, capacity) {
+            if !self.remove_expired(now) {
+                return Err(StoreError::full());
+            }
+        }
+        self.remove(key.digest());
+        self.bytes += size;
+        self.by_expiry.insert((expires_at, *key.digest()));
+        self.by_key.insert(*key.digest(), Record { value, expires_at });
+        Ok(())
+    }
+
+    /// Whether there is room for a value of `size` bytes in place of what `key` has.
+    fn fits(&self, key: &Key, size: usize, capacity: usize) -> bool {
+        let old = self.by_key.get(key.digest());
+        let old_size = old.map_or(0, |record| record.value.as_bytes().len());
+        self.by_key.len() - usize::from(old.is_some()) < capacity
+            && self.bytes - old_size + size <= MAX_BYTES
+    }
+
+    /// Removes more than one put brings, and never so many that the others have to wait.
+    fn sweep(&mut self, now: SystemTime) {
+        for _ in 0..SWEPT_BY_A_PUT {
+            if !self.remove_expired(now) {
+                return;
+            }
+        }
+    }
+
+    /// Removes the record that expired first, if any has.
+    fn remove_expired(&mut self, now: SystemTime) -> bool {
+        match self.by_expiry.first() {
+            Some(&(expires_at, key)) if expires_at <= now => self.remove(&key).is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// A lock is poisoned when the clock panicked: nobody knows then what is live.
+fn poisoned() -> StoreError {
+    StoreError::unavailable("the memory store's lock is poisoned")
+}
+
+const CAPACITY: usize = 100_000;
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+const SWEPT_BY_A_PUT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use portcullis_guard::ManualClock;
+
+    use super::*;
+    use crate::{MAX_VALUE_BYTES, contract};
+
+    fn end() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(2_000)
+    }
+
+    fn store(capacity: usize) -> (MemoryStore, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(1_000));
+        (MemoryStore::new(clock.clone()).with_capacity(capacity), clock)
+    }
+
+    fn key(number: usize) -> Key {
+        Key::new("test", [&number.to_be_bytes()])
+    }
+
+    async fn put(store: &MemoryStore, number: usize) -> Result<(), StoreError> {
+        store.put(&key(number), Value::new(*b"value").unwrap(), end()).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn it_keeps_the_contract() {
+        contract::holds(async |clock| MemoryStore::new(clock)).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_store_keeps_what_is_live_and_refuses_more() {
+        let (store, _) = store(2);
+        put(&store, 0).await.unwrap();
+        put(&store, 1).await.unwrap();
+        assert_eq!(put(&store, 2).await, Err(StoreError::full()));
+        let new = Value::new(*b"new").unwrap();
+        let swapped = store.compare_and_swap(&key(2), None, Some(new.clone()), end()).await;
+        assert_eq!(swapped, Err(StoreError::full()));
+        assert!(store.get(&key(0)).await.unwrap().is_some());
+        assert!(store.get(&key(1)).await.unwrap().is_some());
+        assert!(store.get(&key(2)).await.unwrap().is_none());
+        // What is there may change.
+        store.put(&key(1), new.clone(), end()).await.unwrap();
+        assert_eq!(store.get(&key(1)).await, Ok(Some(new)));
+    }
+
+    #[tokio::test]
+    async fn what_expired_makes_room() {
+        let (store, clock) = store(1_000);
+        for number in 0..1_000 {
+            put(&store, number).await.unwrap();
+        }
+        clock.set(2_000);
+        let later = end() + Duration::from_secs(1);
+        for number in 1_000..2_000 {
+            let value = Value::new(*b"value").unwrap();
+            store.put(&key(number), value, later).await.unwrap();
+        }
+        assert_eq!(put(&store, 2_000).await, Ok(()), "it has expired already");
+        let value = Value::new(*b"value").unwrap();
+        assert_eq!(store.put(&key(2_000), value, later).await, Err(StoreError::full()));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_is_gone() {
+        let (store, clock) = store(1_000);
+        for number in 0..100 {
+            put(&store, number).await.unwrap();
+            put(&store, number).await.unwrap();
+        }
+        for number in 0..50 {
+            store.take(&key(number)).await.unwrap().unwrap();
+        }
+        clock.set(2_000);
+        for number in 50..100 {
+            assert_eq!(store.take(&key(number)).await, Ok(None));
+        }
+        let records = store.records.read().unwrap();
+        assert_eq!((records.by_key.len(), records.by_expiry.len(), records.bytes), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn values_take_256_mib_together_at_most() {
+        let (store, clock) = store(100_000);
+        let large = Value::new(vec![0; MAX_VALUE_BYTES]).unwrap();
+        for number in 0..4_096 {
+            store.put(&key(number), large.clone(), end()).await.unwrap();
+        }
+        assert_eq!(put(&store, 4_096).await, Err(StoreError::full()));
+        put(&store, 0).await.unwrap();
+        put(&store, 4_096).await.unwrap();
+        clock.set(2_000);
+        let later = end() + Duration::from_secs(1);
+        store.put(&key(4_097), large, later).await.unwrap();
+    }
+
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Clock for Broken {
+        fn now(&self) -> SystemTime {
+            panic!("no time");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_poisoned_lock_is_a_no() {
+        let store = Arc::new(MemoryStore::new(Arc::new(Broken)));
+        let broken = Arc::clone(&store);
+        std::thread::spawn(move || drop(broken.take(&key(0)))).join().unwrap_err();
+        let no = poisoned();
+        assert_eq!(put(&store, 0).await, Err(no.clone()));
+        assert_eq!(store.get(&key(0)).await, Err(no.clone()));
+        assert_eq!(store.take(&key(0)).await, Err(no.clone()));
+        assert_eq!(store.compare_and_swap(&key(0), None, None, end()).await, Err(no));
+    }
+}

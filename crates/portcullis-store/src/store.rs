@@ -1,0 +1,91 @@
+use std::fmt;
+use std::time::SystemTime;
+
+use portcullis_guard::Answer;
+
+use crate::{Key, StoreError, Value};
+
+/// Where records rest until they expire.
+///
+/// Each operation is atomic: it takes place at one moment, for every task, process and
+/// machine that shares the store. A record whose time has come (`expires_at` is not after
+/// the clock's time) is absent, in every operation, whether or not it was removed yet.
+///
+/// An implementation shows with the cases of `contract` (feature `contract`) that it is one.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, SystemTime};
+/// use portcullis_guard::{Clock, SystemClock};
+/// use portcullis_store::{Key, MemoryStore, Store, Value};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = MemoryStore::new(Arc::new(SystemClock));
+/// let code = Key::new("code", ["4kX2c0v9"]);
+/// let in_a_minute = SystemClock.now() + Duration::from_secs(60);
+/// store.put(&code, Value::new(*b"alice")?, in_a_minute).await?;
+///
+/// assert_eq!(store.take(&code).await?, Some(Value::new(*b"alice")?));
+/// assert_eq!(store.take(&code).await?, None);
+/// # Ok::<(), portcullis_store::StoreError>(())
+/// # }).unwrap();
+/// ```
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Keeps `value` until `expires_at`, in place of what was there.
+    ///
+    /// A time that has come already leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::full`] when there is no room, [`StoreError::unavailable`] when the
+    /// store cannot be asked. A live record never makes room for another.
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Value,
+        expires_at: SystemTime,
+    ) -> Answer<'a, Result<(), StoreError>>;
+
+    /// The value that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::unavailable`] when the store cannot be asked.
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>>;
+
+    /// Removes the value that is there and gives it to one caller: of any number who ask at
+    /// once, to exactly one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::unavailable`] when the store cannot be asked. The value may be gone.
+    fn take<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>>;
+
+    /// Replaces the value that is there, if it is `expected`, with `new`, until
+    /// `expires_at`. `None` stands for absence on either side: expected, there must be no
+    /// value; new, the value is removed, and `expires_at` says nothing.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`put`](Self::put). That another value was there is none of them: it is
+    /// [`Swap::Conflict`].
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<&'a Value>,
+        new: Option<Value>,
+        expires_at: SystemTime,
+    ) -> Answer<'a, Result<Swap, StoreError>>;
+}
+
+/// What became of a [`compare_and_swap`](Store::compare_and_swap).
+#[must_use = "the swap may not have been made"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The value was not the expected one, and stays as it is.
+    Conflict,
+    /// The value was the expected one, and was replaced.
+    Done,
+}

@@ -1,0 +1,70 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::StoreError;
+
+/// The largest value, in bytes: 64 KiB.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// The bytes of a record, at most [`MAX_VALUE_BYTES`] of them. Clones share them.
+///
+/// `Debug` shows their number only.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_store::Value;
+///
+/// let value = Value::new(*b"hidden")?;
+/// assert_eq!(value.as_bytes(), b"hidden");
+/// assert_eq!(format!("{value:?}"), "Value(6 bytes)");
+///
+/// let error = Value::new(vec![0; 64 * 1024 + 1]).unwrap_err();
+/// assert!(error.is_too_large());
+/// # Ok::<(), portcullis_store::StoreError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Value(Arc<[u8]>);
+
+impl Value {
+    /// A value of these bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::too_large`] beyond [`MAX_VALUE_BYTES`].
+    pub fn new(bytes: impl AsRef<[u8]> + Into<Arc<[u8]>>) -> Result<Self, StoreError> {
+        if bytes.as_ref().len() > MAX_VALUE_BYTES {
+            return Err(StoreError::too_large());
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_of_64_kib_at_most() {
+        assert!(Value::new(Vec::new()).is_ok());
+        assert!(Value::new(vec![7; 65_536]).is_ok());
+        assert_eq!(Value::new(vec![7; 65_537]), Err(StoreError::too_large()));
+    }
+
+    #[test]
+    fn a_value_is_not_shown() {
+        assert_eq!(format!("{:?}", Value::new(*b"secret").unwrap()), "Value(6 bytes)");
+    }
+}
