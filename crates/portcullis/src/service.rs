@@ -297,7 +297,8 @@ mod tests {
             Arc::new(Principal::new("alice").with_scopes(scopes))
         });
         let version = ProtocolVersion::V2026_07_28;
-        Exchange { transport: Transport::Http, version, principal, client: None }
+        let (client, remote, session) = (None, None, None);
+        Exchange { transport: Transport::Http, version, principal, client, remote, session }
     }
 
     fn over_stdio() -> Exchange {

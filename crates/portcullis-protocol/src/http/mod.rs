@@ -6,6 +6,7 @@
 
 mod app;
 mod body;
+mod caller;
 mod connection;
 mod cors;
 mod endpoint;

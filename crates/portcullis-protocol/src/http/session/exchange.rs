@@ -3,26 +3,27 @@ use futures_util::future::{AbortRegistration, Abortable, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::super::caller::Caller;
 use super::super::headers;
 use super::super::refusal::{self, Refusal};
 use super::sessions::Running;
-use super::{Caller, Own, SessionId};
+use super::{Own, SessionId};
 use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::initialize::Initialize;
 use crate::meta::RequestMeta;
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response};
+use crate::{Operation, ProtocolVersion, RpcError, Service, response};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
     service: &S,
-    caller: Caller<'_>,
+    caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Result<Response, Refusal> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, &caller, id, *params);
+        return initialize(service, caller, id, *params);
     }
     let exchanges = Exchanges::new(service, caller)?;
     match exchanges.take(message) {
@@ -41,7 +42,7 @@ pub(in crate::http) async fn receive<S: Service>(
 /// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
 pub(in crate::http) async fn receive_batch<S: Service>(
     service: &S,
-    caller: Caller<'_>,
+    caller: &Caller<'_>,
     body: &[u8],
 ) -> Result<Response, Refusal> {
     let exchanges = Exchanges::new(service, caller)?;
@@ -97,7 +98,7 @@ fn initialize<S: Service>(
 /// The exchanges of one POST, in the session that it names.
 struct Exchanges<'a, S> {
     service: &'a S,
-    caller: Caller<'a>,
+    caller: &'a Caller<'a>,
     session: Own,
 }
 
@@ -123,7 +124,7 @@ struct Started<'a> {
 struct Dropped;
 
 impl<'a, S: Service> Exchanges<'a, S> {
-    fn new(service: &'a S, caller: Caller<'a>) -> Result<Self, Refusal> {
+    fn new(service: &'a S, caller: &'a Caller<'a>) -> Result<Self, Refusal> {
         let session = caller.session()?;
         Ok(Self { service, caller, session })
     }
@@ -189,10 +190,9 @@ impl<'a, S: Service> Exchanges<'a, S> {
     /// Runs a request to its answer; `None` if it was dropped.
     async fn run(&self, started: Started<'_>) -> Option<Vec<u8>> {
         let Started { id, operation, registration, running } = started;
-        let Own { version, client, .. } = &self.session;
-        let (version, client) = (*version, client.clone());
-        let principal = self.caller.principal.clone();
-        let exchange = Exchange { transport: Transport::Http, version, principal, client };
+        let Own { key, version, client, .. } = &self.session;
+        let version = *version;
+        let exchange = self.caller.exchange(version, client.clone(), Some(*key));
         let outcome = serve_caught(self.service, operation, exchange);
         let outcome = Abortable::new(outcome, registration).await.ok()?;
         if let Err(error) = &outcome {

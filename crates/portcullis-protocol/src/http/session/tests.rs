@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
@@ -36,22 +38,29 @@ impl TokenVerifier for Names {
     }
 }
 
-struct Waits(Identity);
+struct Waits {
+    identity: Identity,
+    asked: Mutex<Vec<Exchange>>,
+}
 
 impl Service for Waits {
     fn identity(&self) -> &Identity {
-        &self.0
+        &self.identity
     }
 
-    async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+    async fn serve(&self, _: Operation<'_>, exchange: Exchange) -> Result<Outcome, RpcError> {
+        self.asked.lock().unwrap().push(exchange);
         tokio::time::sleep(Duration::from_secs(10)).await;
         Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())))
     }
 }
 
+const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
 /// A server, what moves its time, and requests to it.
 struct Edge {
     app: Arc<App<Waits>>,
+    service: Arc<Waits>,
     clock: Arc<ManualClock>,
     authenticates: bool,
 }
@@ -78,8 +87,10 @@ impl Edge {
             clock: clock.clone(),
             routes: Router::new(),
         };
-        let service = Waits(Identity::new("waits", "1", None));
-        Self { app: Arc::new(App::new(Arc::new(service), config).unwrap()), clock, authenticates }
+        let identity = Identity::new("waits", "1", None);
+        let service = Arc::new(Waits { identity, asked: Mutex::default() });
+        let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());
+        Self { app, service, clock, authenticates }
     }
 
     fn new() -> Self {
@@ -98,7 +109,7 @@ impl Edge {
         if let Some(id) = id {
             request = request.header(SessionId::HEADER, id);
         }
-        self.app.answer(request.body(Body::from(body.to_string())).unwrap()).await
+        self.app.answer(request.body(Body::from(body.to_string())).unwrap(), Some(REMOTE)).await
     }
 
     async fn initialize(&self, token: &str) -> Response {
@@ -142,6 +153,22 @@ async fn refused(response: Response) -> (u16, String, Value) {
     let retry = response.headers()["retry-after"].to_str().unwrap().to_owned();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, retry, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
+    let edge = Edge::new();
+    let (one, other) = (edge.begin("alice").await, edge.begin("alice").await);
+    for id in [&one, &other, &one] {
+        edge.send("POST", "alice", Some(id), &call()).await;
+    }
+    let asked = edge.service.asked.lock().unwrap();
+    assert!(asked.iter().all(|exchange| exchange.remote == Some(REMOTE)));
+    let keys: Vec<_> = asked.iter().map(|exchange| exchange.session.unwrap()).collect();
+    assert_eq!(keys[0].bytes(), &portcullis_guard::digest::sha256(one.as_bytes()));
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(keys[0], keys[2]);
+    assert_eq!(format!("{:?}", keys[0]), "SessionKey(…)");
 }
 
 #[tokio::test]
