@@ -30,7 +30,7 @@ pub struct AppConfig {
     /// Which hosts and origins are the server's own.
     pub front: Front,
     /// Who is let in; without one, everybody.
-    pub authenticator: Option<Authenticator>,
+    pub authenticator: Option<Arc<Authenticator>>,
     /// The protected-resource metadata, where tokens are asked for.
     pub metadata: Option<ProtectedResourceMetadata>,
     /// What may be taken of the server.
@@ -48,7 +48,7 @@ pub struct App<S> {
     service: Arc<S>,
     path: String,
     front: Front,
-    authenticator: Option<Authenticator>,
+    authenticator: Option<Arc<Authenticator>>,
     metadata: Option<Metadata>,
     limits: Limits,
     sessions: Arc<Sessions>,
@@ -128,7 +128,7 @@ impl<S: Service> App<S> {
         let Ok(_permit) = self.running.try_acquire() else {
             return Refusal::busy().into_response();
         };
-        let authenticator = self.authenticator.as_ref();
+        let authenticator = self.authenticator.as_deref();
         endpoint::answer(
             &*self.service,
             &self.sessions,
@@ -220,8 +220,8 @@ mod tests {
 
     fn app(verifier: Option<Broken>, routes: Router) -> App<Nothing> {
         let clock = Arc::new(SystemClock);
-        let authenticator =
-            verifier.map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock));
+        let authenticator = verifier
+            .map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock).into());
         let clock = Arc::new(SystemClock);
         let limits = Limits {
             decision: Duration::from_millis(20),

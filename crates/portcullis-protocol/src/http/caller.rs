@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use portcullis_auth::Principal;
+use portcullis_auth::{Authenticator, Principal};
 
 use super::session::{Owner, Sessions};
 use crate::{ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport};
@@ -10,6 +10,7 @@ use crate::{ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport};
 /// Who sent a request to the endpoint, and what it is answered with the help of.
 pub(super) struct Caller<'a> {
     pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) authenticator: Option<&'a Authenticator>,
     pub(super) principal: Option<Arc<Principal>>,
     pub(super) remote: Option<SocketAddr>,
     pub(super) headers: &'a HeaderMap,

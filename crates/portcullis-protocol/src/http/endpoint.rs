@@ -38,7 +38,7 @@ pub(super) async fn answer<S: Service>(
         None => None,
     };
     let headers = &head.headers;
-    let caller = Caller { sessions, principal, remote, headers };
+    let caller = Caller { sessions, authenticator, principal, remote, headers };
     let stateless = headers::name_stateless(headers);
     media::check_framing(headers)?;
     match head.method {

@@ -9,6 +9,8 @@ mod body;
 mod caller;
 mod connection;
 mod cors;
+#[cfg(test)]
+mod edge;
 mod endpoint;
 mod front;
 mod headers;

@@ -31,21 +31,19 @@ pub(super) async fn receive<S: Service>(
         Ok(request) => request,
         Err(error) => return refusal::refused(error.status(), Some(&id), None, &error),
     };
-    let body = match request.asked {
+    match request.asked {
         Asked::Discover => {
-            response::discovered(&id, &ProtocolVersion::OVER_HTTP, service.identity())
+            let supported = &ProtocolVersion::OVER_HTTP;
+            let answer = response::discovered(&id, supported, service.identity());
+            refusal::json(StatusCode::OK, answer)
         }
         Asked::Operation(operation) => {
             let version = request.version;
             let exchange = caller.exchange(version, request.client, None);
             let outcome = serve_caught(service, operation, exchange).await;
-            if let Err(error) = &outcome {
-                tracing::debug!(?error, "request answered with an error");
-            }
-            response::outcome(&id, version, service.identity(), &outcome)
+            refusal::answered(caller, &id, version, service.identity(), &outcome)
         }
-    };
-    refusal::json(StatusCode::OK, body)
+    }
 }
 
 /// A request whose version, headers and parameters have been found to agree.

@@ -12,7 +12,7 @@ use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::initialize::Initialize;
 use crate::meta::RequestMeta;
 use crate::service::serve_caught;
-use crate::{Operation, ProtocolVersion, RpcError, Service, response};
+use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service, response};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
@@ -32,7 +32,10 @@ pub(in crate::http) async fn receive<S: Service>(
         Reply::Refused(_, RpcError::Busy) => Err(Refusal::busy()),
         Reply::Refused(id, error) => Ok(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
-            Some(answer) => Ok(refusal::json(StatusCode::OK, answer)),
+            Some((id, outcome)) => {
+                let version = exchanges.session.version;
+                Ok(refusal::answered(caller, &id, version, service.identity(), &outcome))
+            }
             None => exchanges.dropped(),
         },
         Reply::Ended => exchanges.dropped(),
@@ -187,19 +190,15 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }))
     }
 
-    /// Runs a request to its answer; `None` if it was dropped.
-    async fn run(&self, started: Started<'_>) -> Option<Vec<u8>> {
+    /// Runs a request to its outcome; `None` if it was dropped.
+    async fn run(&self, started: Started<'_>) -> Option<(RequestId, Result<Outcome, RpcError>)> {
         let Started { id, operation, registration, running } = started;
         let Own { key, version, client, .. } = &self.session;
-        let version = *version;
-        let exchange = self.caller.exchange(version, client.clone(), Some(*key));
+        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outcome = serve_caught(self.service, operation, exchange);
         let outcome = Abortable::new(outcome, registration).await.ok()?;
-        if let Err(error) = &outcome {
-            tracing::debug!(?error, "request answered with an error");
-        }
         drop(running);
-        Some(response::outcome(&id, version, self.service.identity(), &outcome))
+        Some((id, outcome))
     }
 
     /// What a message of a batch is answered with, if it is.
@@ -210,7 +209,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
             Reply::Refused(id, error) => {
                 Ok(Some(response::error(id.as_ref(), Some(self.session.version), &error)))
             }
-            Reply::Started(started) => self.run(started).await.map(Some).ok_or(Dropped),
+            Reply::Started(started) => {
+                let (id, outcome) = self.run(started).await.ok_or(Dropped)?;
+                let (version, identity) = (self.session.version, self.service.identity());
+                Ok(Some(response::outcome(&id, version, identity, &outcome)))
+            }
             Reply::Ended => Err(Dropped),
         }
     }
