@@ -88,9 +88,20 @@ impl Authenticator {
         let missing = granted.missing(&self.required);
         if !missing.is_empty() {
             tracing::info!(subject = principal.subject(), %missing, "request refused: 403, insufficient scope");
-            return Err(self.insufficient_scope());
+            return Err(Refusal {
+                status: StatusCode::FORBIDDEN,
+                challenge: Some(self.insufficient_scope(&self.required)),
+            });
         }
         Ok(principal)
+    }
+
+    /// The challenge of a 403 for what needs `scopes` (RFC 6750 §3.1): a client that gets
+    /// it can ask for a token with more of them.
+    #[must_use]
+    pub fn insufficient_scope(&self, scopes: &Scopes) -> HeaderValue {
+        let challenge = Challenge::new().error("insufficient_scope", INSUFFICIENT_SCOPE);
+        self.challenge(challenge, scopes)
     }
 
     fn invalid_token(&self) -> Refusal {
@@ -98,17 +109,12 @@ impl Authenticator {
     }
 
     fn unauthorized(&self, challenge: Challenge) -> Refusal {
-        self.refusal(StatusCode::UNAUTHORIZED, challenge)
+        let challenge = Some(self.challenge(challenge, &self.required));
+        Refusal { status: StatusCode::UNAUTHORIZED, challenge }
     }
 
-    fn insufficient_scope(&self) -> Refusal {
-        let challenge = Challenge::new().error("insufficient_scope", INSUFFICIENT_SCOPE);
-        self.refusal(StatusCode::FORBIDDEN, challenge)
-    }
-
-    fn refusal(&self, status: StatusCode, challenge: Challenge) -> Refusal {
-        let challenge = challenge.scope(&self.required).resource_metadata(&self.metadata_url);
-        Refusal { status, challenge: Some(challenge.into_header()) }
+    fn challenge(&self, challenge: Challenge, scopes: &Scopes) -> HeaderValue {
+        challenge.scope(scopes).resource_metadata(&self.metadata_url).into_header()
     }
 }
 

@@ -1,9 +1,6 @@
 //! What lists show, written once per version when the server is built.
 
-use std::sync::Arc;
-
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::ProtocolVersion;
@@ -11,13 +8,25 @@ use crate::ProtocolVersion;
 /// One entry of a list (a tool, a resource, a template, a prompt), as JSON that is copied
 /// into responses as it is.
 #[derive(Clone, Debug)]
-pub struct Descriptor(Arc<Shapes>);
+pub struct Descriptor(pub(crate) Shapes<String>);
 
-#[derive(Debug)]
-struct Shapes {
-    stateless: Box<RawValue>,
-    sessions: Box<RawValue>,
-    first: Box<RawValue>,
+/// Something for each of the shapes that entries have had.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shapes<T> {
+    pub(crate) stateless: T,
+    pub(crate) sessions: T,
+    pub(crate) first: T,
+}
+
+impl<T> Shapes<T> {
+    /// That of the shape in `version`.
+    pub(crate) fn of(&self, version: ProtocolVersion) -> &T {
+        match version {
+            ProtocolVersion::V2026_07_28 => &self.stateless,
+            ProtocolVersion::V2025_11_25 | ProtocolVersion::V2025_06_18 => &self.sessions,
+            ProtocolVersion::V2025_03_26 | ProtocolVersion::V2024_11_05 => &self.first,
+        }
+    }
 }
 
 impl Descriptor {
@@ -30,21 +39,17 @@ impl Descriptor {
         let newest = serde_json::to_value(entry)?;
         let sessions = with_object_output(newest.clone());
         let first = without(&sessions, &["title", "annotations", "outputSchema", "icons"]);
-        Ok(Self(Arc::new(Shapes {
-            stateless: to_raw_value(&newest)?,
-            sessions: to_raw_value(&sessions)?,
-            first: to_raw_value(&first)?,
-        })))
+        Ok(Self(Shapes {
+            stateless: serde_json::to_string(&newest)?,
+            sessions: serde_json::to_string(&sessions)?,
+            first: serde_json::to_string(&first)?,
+        }))
     }
 
     /// The entry's JSON in `version`.
     #[must_use]
-    pub fn json(&self, version: ProtocolVersion) -> &RawValue {
-        match version {
-            ProtocolVersion::V2026_07_28 => &self.0.stateless,
-            ProtocolVersion::V2025_11_25 | ProtocolVersion::V2025_06_18 => &self.0.sessions,
-            ProtocolVersion::V2025_03_26 | ProtocolVersion::V2024_11_05 => &self.0.first,
-        }
+    pub fn json(&self, version: ProtocolVersion) -> &str {
+        self.0.of(version)
     }
 }
 
@@ -75,7 +80,7 @@ mod tests {
     fn each_version_gets_the_members_that_it_knows() {
         let entry = json!({"name": "t", "title": "T", "inputSchema": {}, "outputSchema": {"type": "array"}});
         let descriptor = Descriptor::new(&entry).unwrap();
-        let has = |version, member: &str| descriptor.json(version).get().contains(member);
+        let has = |version, member: &str| descriptor.json(version).contains(member);
         assert!(has(ProtocolVersion::V2026_07_28, "outputSchema"));
         assert!(!has(ProtocolVersion::V2025_11_25, "outputSchema"));
         assert!(has(ProtocolVersion::V2025_11_25, "title"));

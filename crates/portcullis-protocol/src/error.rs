@@ -1,7 +1,10 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use ::http::StatusCode;
+use portcullis_auth::Scopes;
+use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -47,6 +50,17 @@ pub enum RpcError {
         /// What is served, newest first.
         supported: &'static [ProtocolVersion],
     },
+    /// The caller may not do this, and is told so in the words of an access check (403).
+    Denied(Cow<'static, str>),
+    /// The caller's token lacks some of these scopes, and a token with all of them would do
+    /// (403; HTTP 403 with a challenge, where there is a token to speak of).
+    InsufficientScope(Scopes),
+    /// Too much in a time (429; HTTP 429 with `Retry-After`).
+    RateLimited {
+        /// When the caller may try again, in whole seconds on the wire: rounded up, and at
+        /// least one.
+        retry_after: Duration,
+    },
     /// Too much at once (503).
     Busy,
 }
@@ -90,6 +104,8 @@ impl RpcError {
             Self::Internal(_) => -32603,
             Self::HeaderMismatch(_) => -32020,
             Self::UnsupportedVersion { .. } => -32022,
+            Self::Denied(_) | Self::InsufficientScope(_) => 403,
+            Self::RateLimited { .. } => 429,
             Self::Busy => 503,
         }
     }
@@ -106,11 +122,14 @@ impl RpcError {
             | Self::HeaderMismatch(_)
             | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
             Self::MethodNotFound => StatusCode::NOT_FOUND,
+            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unknown { .. }
             | Self::ResourceNotFound { .. }
             | Self::InvalidArguments(_)
-            | Self::Internal(_) => StatusCode::OK,
+            | Self::Internal(_)
+            | Self::Denied(_) => StatusCode::OK,
         }
     }
 
@@ -121,6 +140,8 @@ impl RpcError {
             Self::Parse | Self::InvalidRequest(_) | Self::UnsupportedVersion { .. } => {
                 StatusCode::BAD_REQUEST
             }
+            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::MethodNotFound
             | Self::InvalidParams(_)
@@ -128,7 +149,8 @@ impl RpcError {
             | Self::ResourceNotFound { .. }
             | Self::InvalidArguments(_)
             | Self::Internal(_)
-            | Self::HeaderMismatch(_) => StatusCode::OK,
+            | Self::HeaderMismatch(_)
+            | Self::Denied(_) => StatusCode::OK,
         }
     }
 
@@ -153,6 +175,9 @@ impl RpcError {
             | Self::InvalidArguments(_)
             | Self::Internal(_)
             | Self::HeaderMismatch(_)
+            | Self::Denied(_)
+            | Self::InsufficientScope(_)
+            | Self::RateLimited { .. }
             | Self::Busy => (self.code(), None),
         };
         ErrorObject { code, message: self.to_string(), data }
@@ -184,6 +209,9 @@ impl fmt::Display for RpcError {
                 let served: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
                 write!(f, "Unsupported protocol version: served here is {}", served.join(", "))
             }
+            Self::Denied(message) => f.write_str(message),
+            Self::InsufficientScope(_) => f.write_str(INSUFFICIENT_SCOPE),
+            Self::RateLimited { .. } => f.write_str("Too many requests in a short time"),
             Self::Busy => f.write_str("Too many requests at once"),
         }
     }

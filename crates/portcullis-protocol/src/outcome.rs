@@ -1,8 +1,8 @@
-use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
+use crate::envelope::RequestId;
 use crate::model::{CallToolResult, GetPromptResult, ReadResourceResult};
-use crate::{Descriptor, ProtocolVersion};
+use crate::{Page, ProtocolVersion, response};
 
 /// The result of an operation, before it takes the shape of a version.
 #[derive(Debug)]
@@ -24,111 +24,61 @@ pub enum Outcome {
     PromptGot(GetPromptResult),
 }
 
-/// One page of a list: only what its caller may see.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// The entries, in a fixed order.
-    pub entries: Vec<Descriptor>,
-    /// Where the next page begins, if there is one.
-    pub next_cursor: Option<String>,
-}
-
 impl Outcome {
-    /// The result object, as `version` words it.
-    pub(crate) fn shaped<'a>(&'a self, version: ProtocolVersion, meta: &'a RawValue) -> Shaped<'a> {
-        Shaped { outcome: self, version, meta }
-    }
-}
-
-pub(crate) struct Shaped<'a> {
-    outcome: &'a Outcome,
-    version: ProtocolVersion,
-    meta: &'a RawValue,
-}
-
-impl Serialize for Shaped<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let stateless = self.version.is_stateless().then_some(());
-        match self.outcome {
-            Outcome::Tools(page) => self.list("tools", page, serializer),
-            Outcome::Resources(page) => self.list("resources", page, serializer),
-            Outcome::ResourceTemplates(page) => self.list("resourceTemplates", page, serializer),
-            Outcome::Prompts(page) => self.list("prompts", page, serializer),
-            Outcome::ToolCalled(result) => CallShape {
-                result_type: stateless.map(|()| "complete"),
-                content: &result.content,
-                structured_content: result
-                    .structured_content
-                    .as_ref()
-                    .filter(|value| has_structured_content(self.version, value)),
-                is_error: result.is_error,
-                meta: self.meta,
-            }
-            .serialize(serializer),
-            Outcome::ResourceRead(result) => ReadShape {
-                result_type: stateless.map(|()| "complete"),
-                contents: &result.contents,
-                ttl_ms: stateless.map(|()| 0),
-                cache_scope: stateless.map(|()| "private"),
-                meta: self.meta,
-            }
-            .serialize(serializer),
-            Outcome::PromptGot(result) => PromptShape {
-                result_type: stateless.map(|()| "complete"),
-                description: result.description.as_deref(),
-                messages: &result.messages,
-                meta: self.meta,
-            }
-            .serialize(serializer),
-        }
-    }
-}
-
-impl Shaped<'_> {
-    fn list<S: Serializer>(
+    /// The answer to the request `id`, as `version` words it.
+    pub(crate) fn answer(
         &self,
-        member: &'static str,
-        page: &Page,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-
-        let mut map = serializer.serialize_map(None)?;
-        if self.version.is_stateless() {
-            map.serialize_entry("resultType", "complete")?;
+        id: &RequestId,
+        version: ProtocolVersion,
+        meta: &RawValue,
+    ) -> Vec<u8> {
+        let stateless = version.is_stateless().then_some(());
+        let result_type = stateless.map(|()| "complete");
+        match self {
+            Self::Tools(page) => response::list(id, version, "tools", page, meta),
+            Self::Resources(page) => response::list(id, version, "resources", page, meta),
+            Self::ResourceTemplates(page) => {
+                response::list(id, version, "resourceTemplates", page, meta)
+            }
+            Self::Prompts(page) => response::list(id, version, "prompts", page, meta),
+            Self::ToolCalled(result) => {
+                let structured_content = result.structured_content.as_ref();
+                let result = CallShape {
+                    result_type,
+                    content: &result.content,
+                    structured_content: structured_content
+                        .filter(|value| has_structured_content(version, value)),
+                    is_error: result.is_error,
+                    meta,
+                };
+                response::result(id, &result)
+            }
+            Self::ResourceRead(result) => {
+                let result = ReadShape {
+                    result_type,
+                    contents: &result.contents,
+                    ttl_ms: stateless.map(|()| 0),
+                    cache_scope: stateless.map(|()| "private"),
+                    meta,
+                };
+                response::result(id, &result)
+            }
+            Self::PromptGot(result) => {
+                let result = PromptShape {
+                    result_type,
+                    description: result.description.as_deref(),
+                    messages: &result.messages,
+                    meta,
+                };
+                response::result(id, &result)
+            }
         }
-        map.serialize_entry(member, &Entries { page, version: self.version })?;
-        if let Some(cursor) = &page.next_cursor {
-            map.serialize_entry("nextCursor", cursor)?;
-        }
-        if self.version.is_stateless() {
-            // Lists differ by caller and with visibility: never to be shared, never fresh.
-            map.serialize_entry("ttlMs", &0)?;
-            map.serialize_entry("cacheScope", "private")?;
-        }
-        map.serialize_entry("_meta", self.meta)?;
-        map.end()
     }
 }
 
 /// Structured content came with 2025-06-18, and was an object until 2026-07-28.
 fn has_structured_content(version: ProtocolVersion, value: &serde_json::Value) -> bool {
     version.is_stateless() || (version >= ProtocolVersion::V2025_06_18 && value.is_object())
-}
-
-struct Entries<'a> {
-    page: &'a Page,
-    version: ProtocolVersion,
-}
-
-impl Serialize for Entries<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entries = serializer.serialize_seq(Some(self.page.entries.len()))?;
-        for entry in &self.page.entries {
-            entries.serialize_element(entry.json(self.version))?;
-        }
-        entries.end()
-    }
 }
 
 #[derive(serde::Serialize)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::envelope::RequestId;
 use crate::error::ErrorObject;
 use crate::identity::Implementation;
-use crate::{Identity, Outcome, ProtocolVersion, RpcError};
+use crate::{Identity, Outcome, Page, ProtocolVersion, RpcError};
 
 /// What every answer to a broken writer is: bytes that need no writing.
 const UNWRITABLE: &[u8] =
@@ -21,7 +21,7 @@ pub(crate) fn outcome(
     outcome: &Result<Outcome, RpcError>,
 ) -> Vec<u8> {
     match outcome {
-        Ok(outcome) => result(id, &outcome.shaped(version, &identity.meta)),
+        Ok(outcome) => outcome.answer(id, version, &identity.meta),
         Err(error) => self::error(Some(id), Some(version), error),
     }
 }
@@ -116,7 +116,49 @@ fn capabilities() -> Value {
     json!({ "tools": {}, "resources": {}, "prompts": {} })
 }
 
-fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
+/// The answer to a list. Its entries are JSON already: they are copied, as many at once as
+/// stand together.
+pub(crate) fn list(
+    id: &RequestId,
+    version: ProtocolVersion,
+    member: &str,
+    page: &Page,
+    meta: &RawValue,
+) -> Vec<u8> {
+    // Lists differ by caller and with visibility: never to be shared, never fresh.
+    let (result_type, caching) = match version.is_stateless() {
+        true => (r#""resultType":"complete","#, r#","ttlMs":0,"cacheScope":"private""#),
+        false => ("", ""),
+    };
+    let cursor =
+        page.next_cursor.as_ref().map(|cursor| [b",\"nextCursor\":", &*write(cursor)].concat());
+    let before: [&[u8]; 7] = [
+        br#"{"jsonrpc":"2.0","id":"#,
+        &write(id),
+        br#","result":{"#,
+        result_type.as_bytes(),
+        b"\"",
+        member.as_bytes(),
+        b"\":[",
+    ];
+    let after: [&[u8]; 6] = [
+        b"]",
+        &cursor.unwrap_or_default(),
+        caching.as_bytes(),
+        br#","_meta":"#,
+        meta.get().as_bytes(),
+        b"}}",
+    ];
+    let around: usize = before.iter().chain(&after).map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(around + page.written_len(version));
+    before.iter().for_each(|part| bytes.extend_from_slice(part));
+    page.write(version, &mut bytes);
+    after.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes
+}
+
+/// The answer to a request, as one object.
+pub(crate) fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Success<'a, R> {
         jsonrpc: &'static str,
@@ -144,4 +186,47 @@ fn write(message: &impl Serialize) -> Vec<u8> {
         tracing::error!(%error, "a response could not be written");
         UNWRITABLE.to_vec()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Descriptor;
+
+    #[test]
+    fn a_list_is_what_it_would_be_if_it_were_written_part_by_part() {
+        let entries: Vec<Descriptor> =
+            ["a", "b", "c"].map(|name| Descriptor::new(&json!({ "name": name })).unwrap()).into();
+        let listing = Arc::new(entries.iter().collect());
+        let identity = Identity::new("n", "1", None);
+        for (visible, cursor) in [(vec![], None), (vec![0, 2], Some("\"\n")), (vec![0, 1], None)] {
+            let names = visible.iter().map(|&at: &u32| ["a", "b", "c"][at as usize]);
+            let tools: Vec<_> = names.map(|name| json!({ "name": name })).collect();
+            let mut result = json!({ "tools": tools });
+            result["_meta"] = serde_json::from_str(identity.meta.get()).unwrap();
+            if let Some(cursor) = cursor {
+                result["nextCursor"] = json!(cursor);
+            }
+            let page = Page {
+                listing: Arc::clone(&listing),
+                visible,
+                next_cursor: cursor.map(str::to_owned),
+            };
+            let outcome = Ok(Outcome::Tools(page));
+            let id = RequestId::String("\"x".into());
+            let read = |version| -> Value {
+                let bytes = self::outcome(&id, version, &identity, &outcome);
+                assert_eq!(bytes.len(), bytes.capacity());
+                serde_json::from_slice(&bytes).unwrap()
+            };
+            let mut expected = json!({"jsonrpc": "2.0", "id": "\"x", "result": result});
+            assert_eq!(read(ProtocolVersion::V2025_11_25), expected);
+            expected["result"]["resultType"] = json!("complete");
+            expected["result"]["ttlMs"] = json!(0);
+            expected["result"]["cacheScope"] = json!("private");
+            assert_eq!(read(ProtocolVersion::V2026_07_28), expected);
+        }
+    }
 }

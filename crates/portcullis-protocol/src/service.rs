@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use futures_util::FutureExt;
 use portcullis_auth::Principal;
 use portcullis_guard::Reference;
 
-use crate::{ClientInfo, Identity, Operation, Outcome, ProtocolVersion, RpcError};
+use crate::{ClientInfo, Identity, Operation, Outcome, ProtocolVersion, RpcError, SessionKey};
 
 /// The server behind the protocol.
 pub trait Service: Send + Sync + 'static {
@@ -36,6 +37,10 @@ pub struct Exchange {
     pub principal: Option<Arc<Principal>>,
     /// What the client says it is.
     pub client: Option<ClientInfo>,
+    /// The peer of the connection, which may be a proxy; none over stdio.
+    pub remote: Option<SocketAddr>,
+    /// The session that the request belongs to; none in the stateless version over HTTP.
+    pub session: Option<SessionKey>,
 }
 
 /// What carries the messages.

@@ -2,8 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_auth::Check;
-use portcullis_protocol::Descriptor;
-use portcullis_protocol::model;
+use portcullis_protocol::{Descriptor, Listing, model};
 
 use crate::arguments::ArgumentSchema;
 use crate::component::{About, Component, Handler, Kind};
@@ -22,6 +21,8 @@ pub(crate) struct Catalogue {
 #[derive(Default)]
 pub(crate) struct Section {
     pub(crate) entries: Vec<Entry>,
+    /// What lists show, at the places of the entries.
+    pub(crate) listing: Arc<Listing>,
     by_key: HashMap<String, usize>,
 }
 
@@ -34,7 +35,6 @@ pub(crate) struct Entry {
     pub(crate) needs_caller: bool,
     pub(crate) schema: ArgumentSchema,
     pub(crate) template: Option<UriTemplate>,
-    pub(crate) descriptor: Descriptor,
     pub(crate) handler: Handler,
 }
 
@@ -55,8 +55,8 @@ impl Catalogue {
             let (kind, key) = (component.kind, component.key.clone());
             let named = |problem: String| format!("{kind} `{key}`: {problem}");
             match Entry::compile(component, states) {
-                Ok(entry) => {
-                    if !catalogue.section_mut(kind).add(entry) {
+                Ok((entry, descriptor)) => {
+                    if !catalogue.section_mut(kind).add(entry, &descriptor) {
                         problems.push(named("two components have this name".to_owned()));
                     }
                 }
@@ -88,13 +88,13 @@ impl Section {
         self.entries.get(*self.by_key.get(key)?)
     }
 
-    /// The component called `key`, and those that come after it.
-    pub(crate) fn split_after(&self, key: &str) -> Option<(&Entry, &[Entry])> {
-        let (entry, rest) = self.entries.get(*self.by_key.get(key)?..)?.split_first()?;
-        Some((entry, rest))
+    /// Where the component called `key` is.
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.by_key.get(key).copied()
     }
 
-    fn add(&mut self, entry: Entry) -> bool {
+    fn add(&mut self, entry: Entry, descriptor: &Descriptor) -> bool {
+        Arc::make_mut(&mut self.listing).push(descriptor);
         let replaced = self.by_key.insert(entry.key.clone(), self.entries.len());
         self.entries.push(entry);
         replaced.is_none()
@@ -102,7 +102,7 @@ impl Section {
 }
 
 impl Entry {
-    fn compile(component: Component, states: &States) -> Result<Self, Vec<String>> {
+    fn compile(component: Component, states: &States) -> Result<(Self, Descriptor), Vec<String>> {
         let Component { kind, key, about, checks, mut parameters, handler } = component;
         let mut problems: Vec<String> =
             checks.iter().filter_map(|check| check.validate().err()).collect();
@@ -142,7 +142,8 @@ impl Entry {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { kind, key, about, checks, needs_caller, schema, template, descriptor, handler })
+        let entry = Self { kind, key, about, checks, needs_caller, schema, template, handler };
+        Ok((entry, descriptor))
     }
 
     /// Whether anything is required to see and use it.

@@ -266,9 +266,9 @@ impl Server {
         });
         let metadata_url =
             format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
-        let authenticator = self
-            .verifier
-            .map(|verifier| Authenticator::new(verifier, metadata_url, Arc::clone(&self.clock)));
+        let authenticator = self.verifier.map(|verifier| {
+            Authenticator::new(verifier, metadata_url, Arc::clone(&self.clock)).into()
+        });
         let routes = self
             .routes
             .into_iter()

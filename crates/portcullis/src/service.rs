@@ -82,31 +82,31 @@ impl Core {
         exchange: &Exchange,
     ) -> Result<Page, RpcError> {
         let deadline = self.deadline();
-        let rest = match cursor {
-            None => section.entries.as_slice(),
+        let start = match cursor {
+            None => 0,
             Some(cursor) => {
                 let invalid = || RpcError::InvalidArguments("Invalid cursor".to_owned());
                 let key =
                     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|key| String::from_utf8(key).ok());
-                let (entry, rest) =
-                    key.and_then(|key| section.split_after(&key)).ok_or_else(invalid)?;
+                let position = key.and_then(|key| section.position(&key)).ok_or_else(invalid)?;
+                let entry = section.entries.get(position).ok_or_else(invalid)?;
                 if !admits(entry, exchange, deadline).await {
                     return Err(invalid());
                 }
-                rest
+                position + 1
             }
         };
-        let mut page = Page::default();
+        let mut page = Page { listing: Arc::clone(&section.listing), ..Page::default() };
         let mut last = None;
-        for entry in rest {
+        for (position, entry) in (0..).zip(&section.entries).skip(start) {
             if decide(entry, exchange, deadline).await != Decision::Allow {
                 continue;
             }
-            if page.entries.len() == self.page_size {
+            if page.visible.len() == self.page_size {
                 page.next_cursor = last.map(|key: &String| URL_SAFE_NO_PAD.encode(key));
                 break;
             }
-            page.entries.push(entry.descriptor.clone());
+            page.visible.push(position);
             last = Some(&entry.key);
         }
         Ok(page)
@@ -297,7 +297,8 @@ mod tests {
             Arc::new(Principal::new("alice").with_scopes(scopes))
         });
         let version = ProtocolVersion::V2026_07_28;
-        Exchange { transport: Transport::Http, version, principal, client: None }
+        let (client, remote, session) = (None, None, None);
+        Exchange { transport: Transport::Http, version, principal, client, remote, session }
     }
 
     fn over_stdio() -> Exchange {
@@ -315,9 +316,8 @@ mod tests {
             let Ok(Outcome::Tools(page)) = core.serve(operation, exchange.clone()).await else {
                 panic!("no page")
             };
-            names.extend(page.entries.iter().map(|entry| {
-                let json: serde_json::Value =
-                    serde_json::from_str(entry.json(exchange.version).get()).unwrap();
+            names.extend(page.entries(exchange.version).map(|entry| {
+                let json: serde_json::Value = serde_json::from_str(entry).unwrap();
                 json["name"].as_str().unwrap().to_owned()
             }));
             match page.next_cursor {

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
@@ -28,7 +30,7 @@ pub struct AppConfig {
     /// Which hosts and origins are the server's own.
     pub front: Front,
     /// Who is let in; without one, everybody.
-    pub authenticator: Option<Authenticator>,
+    pub authenticator: Option<Arc<Authenticator>>,
     /// The protected-resource metadata, where tokens are asked for.
     pub metadata: Option<ProtectedResourceMetadata>,
     /// What may be taken of the server.
@@ -46,7 +48,7 @@ pub struct App<S> {
     service: Arc<S>,
     path: String,
     front: Front,
-    authenticator: Option<Authenticator>,
+    authenticator: Option<Arc<Authenticator>>,
     metadata: Option<Metadata>,
     limits: Limits,
     sessions: Arc<Sessions>,
@@ -92,12 +94,16 @@ impl<S: Service> App<S> {
         &self.sessions
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Body>) -> Response {
-        self.admitted(request).await.unwrap_or_else(Refusal::into_response)
+    /// Answers one request, which came over a connection from `remote`.
+    pub async fn answer(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
+        self.admitted(request, remote).await.unwrap_or_else(Refusal::into_response)
     }
 
-    async fn admitted(&self, request: Request<Body>) -> Result<Response, Refusal> {
+    async fn admitted(
+        &self,
+        request: Request<Body>,
+        remote: Option<SocketAddr>,
+    ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
         let path = request.uri().path();
         if let Some(metadata) = self.metadata.as_ref().filter(|metadata| metadata.is_at(path)) {
@@ -105,9 +111,9 @@ impl<S: Service> App<S> {
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
         let mut response = if path.strip_suffix('/').unwrap_or(path) == self.path {
-            self.endpoint(request).await
+            self.endpoint(request, remote).await
         } else {
-            self.route(request).await
+            self.route(request, remote).await
         };
         if let Some(origin) = origin {
             cors::allow(&mut response, origin);
@@ -115,25 +121,36 @@ impl<S: Service> App<S> {
         Ok(response)
     }
 
-    async fn endpoint(&self, request: Request<Body>) -> Response {
+    async fn endpoint(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
         if cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight();
         }
         let Ok(_permit) = self.running.try_acquire() else {
             return Refusal::busy().into_response();
         };
-        let authenticator = self.authenticator.as_ref();
-        endpoint::answer(&*self.service, &self.sessions, authenticator, &self.limits, request)
-            .await
-            .unwrap_or_else(Refusal::into_response)
+        let authenticator = self.authenticator.as_deref();
+        endpoint::answer(
+            &*self.service,
+            &self.sessions,
+            authenticator,
+            &self.limits,
+            request,
+            remote,
+        )
+        .await
+        .unwrap_or_else(Refusal::into_response)
     }
 
-    /// Routes have places of their own: a busy endpoint is no reason to look dead.
-    async fn route(&self, request: Request<Body>) -> Response {
+    /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
+    /// handlers find the peer of the connection where axum has it.
+    async fn route(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
         let Ok(_permit) = self.routing.try_acquire() else {
             return Refusal::busy().into_response();
         };
-        let request = request.map(|body| Body::new(Limited::new(body, self.limits.body_bytes)));
+        let mut request = request.map(|body| Body::new(Limited::new(body, self.limits.body_bytes)));
+        if let Some(remote) = remote {
+            request.extensions_mut().insert(ConnectInfo(remote));
+        }
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
         match tokio::time::timeout(self.limits.handler, answer).await {
@@ -203,8 +220,8 @@ mod tests {
 
     fn app(verifier: Option<Broken>, routes: Router) -> App<Nothing> {
         let clock = Arc::new(SystemClock);
-        let authenticator =
-            verifier.map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock));
+        let authenticator = verifier
+            .map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock).into());
         let clock = Arc::new(SystemClock);
         let limits = Limits {
             decision: Duration::from_millis(20),
@@ -230,7 +247,7 @@ mod tests {
     async fn h13_a_verifier_that_breaks_lets_nobody_in() {
         for broken in [Broken::Panics, Broken::PanicsLater, Broken::NeverEnds] {
             let app = app(Some(broken), Router::new());
-            let response = app.answer(request("/mcp", Body::from("{}"))).await;
+            let response = app.answer(request("/mcp", Body::from("{}")), None).await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(response.headers().contains_key("retry-after"));
         }
@@ -240,7 +257,7 @@ mod tests {
     async fn a_body_that_never_ends_is_not_waited_for() {
         let endless =
             Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        let response = app(None, Router::new()).answer(request("/mcp", endless)).await;
+        let response = app(None, Router::new()).answer(request("/mcp", endless), None).await;
         assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     }
 
@@ -251,7 +268,7 @@ mod tests {
             .route("/never", axum::routing::post(std::future::pending::<String>));
         let app = app(None, routes);
         for (path, status) in [("/panics", 500), ("/never", 504), ("/missing", 404)] {
-            let response = app.answer(request(path, Body::empty())).await;
+            let response = app.answer(request(path, Body::empty()), None).await;
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()["content-type"], "application/json");
         }
@@ -269,14 +286,14 @@ mod tests {
             >());
             let first = tokio::spawn({
                 let app = Arc::clone(&app);
-                async move { app.answer(request(path, endless)).await }
+                async move { app.answer(request(path, endless), None).await }
             });
             tokio::task::yield_now().await;
-            let second = app.answer(request(path, Body::empty())).await;
+            let second = app.answer(request(path, Body::empty()), None).await;
             assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
             assert_eq!(second.headers()["retry-after"], "1");
             let other = if path == "/mcp" { "/missing" } else { "/mcp" };
-            let other = app.answer(request(other, Body::empty())).await;
+            let other = app.answer(request(other, Body::empty()), None).await;
             assert_ne!(other.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
             assert!([408, 504].contains(&first.await.unwrap().status().as_u16()), "{path}");
         }

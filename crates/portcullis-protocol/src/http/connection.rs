@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +47,7 @@ pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
 /// the server stops. What runs is let finish.
 pub(super) async fn serve<S: Service>(
     http: Builder<Streams>,
-    stream: TcpStream,
+    (stream, remote): (TcpStream, SocketAddr),
     app: Arc<App<S>>,
     limits: Limits,
     mut stopped: watch::Receiver<()>,
@@ -58,7 +59,7 @@ pub(super) async fn serve<S: Service>(
         move |request: Request<hyper::body::Incoming>| {
             let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
             async move {
-                let response = app.answer(request.map(Body::new)).await;
+                let response = app.answer(request.map(Body::new), Some(remote)).await;
                 let answered = response.body().size_hint().exact().is_some();
                 // A stream may be silent for as long as it likes.
                 let running = if answered { None } else { Some(running) };
@@ -192,9 +193,9 @@ mod tests {
         let app = Arc::new(App::new(service, config).unwrap());
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = socket.accept().await.unwrap();
+        let accepted = socket.accept().await.unwrap();
         let (_running, stopped) = watch::channel(());
-        tokio::spawn(serve(protocol(&limits), stream, app, limits, stopped));
+        tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped));
         let request = b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
         let mut answer = String::new();

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use http::request::Parts;
 use http::{Method, Request};
 use portcullis_auth::{Authenticator, Principal};
 
+use super::caller::Caller;
 use super::refusal::{self, Refusal};
-use super::session::{self, Caller, Sessions};
+use super::session::{self, Sessions};
 use super::{body, headers, media, stateless};
 use crate::envelope::{self, Malformed, Message};
 use crate::meta::RequestMeta;
@@ -28,6 +30,7 @@ pub(super) async fn answer<S: Service>(
     authenticator: Option<&Authenticator>,
     limits: &Limits,
     request: Request<Body>,
+    remote: Option<SocketAddr>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let principal = match authenticator {
@@ -35,7 +38,7 @@ pub(super) async fn answer<S: Service>(
         None => None,
     };
     let headers = &head.headers;
-    let caller = Caller { sessions, principal, headers };
+    let caller = Caller { sessions, authenticator, principal, remote, headers };
     let stateless = headers::name_stateless(headers);
     media::check_framing(headers)?;
     match head.method {
@@ -48,7 +51,7 @@ pub(super) async fn answer<S: Service>(
     media::check_accept(headers)?;
     let body = body::read(headers, body, limits.body_bytes, limits.body_read).await?;
     if !stateless && envelope::is_batch(&body) {
-        return session::receive_batch(service, caller, &body).await;
+        return session::receive_batch(service, &caller, &body).await;
     }
     let message = match Message::parse(&body) {
         Ok(message) => message,
@@ -57,9 +60,9 @@ pub(super) async fn answer<S: Service>(
         }
     };
     if stateless || RequestMeta::names_version(message.params()) {
-        return Ok(stateless::receive(service, caller.principal, headers, message).await);
+        return Ok(stateless::receive(service, &caller, message).await);
     }
-    session::receive(service, caller, message).await
+    session::receive(service, &caller, message).await
 }
 
 /// Asks the authenticator. A verifier that panics or takes too long lets nobody in.

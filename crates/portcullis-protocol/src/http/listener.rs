@@ -59,8 +59,8 @@ impl Listener {
                 accepted = socket.accept() => accepted,
                 () = &mut stop => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, remote) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: accepting again at once would spin.
                     tracing::error!(%error, "no connection could be accepted");
@@ -83,7 +83,8 @@ impl Listener {
                 continue;
             }
             let (http, app) = (http.clone(), Arc::clone(&app));
-            let served = connection::serve(http, stream, app, limits.clone(), stopped.clone());
+            let accepted = (stream, remote);
+            let served = connection::serve(http, accepted, app, limits.clone(), stopped.clone());
             tokio::spawn(async move {
                 served.await;
                 drop(permit);

@@ -6,8 +6,11 @@
 
 mod app;
 mod body;
+mod caller;
 mod connection;
 mod cors;
+#[cfg(test)]
+mod edge;
 mod endpoint;
 mod front;
 mod headers;

@@ -1,10 +1,13 @@
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
+use super::caller::Caller;
 use crate::envelope::RequestId;
-use crate::{ProtocolVersion, RpcError, response};
+use crate::{Identity, Outcome, ProtocolVersion, RpcError, response};
 
 /// A request that was refused before the protocol, with what its sender is told.
 ///
@@ -107,6 +110,36 @@ pub(crate) fn refused(
     json(status, response::error(id, version, error))
 }
 
+/// The answer of an operation: a 200, but for the two errors that HTTP clients act upon.
+pub(crate) fn answered(
+    caller: &Caller<'_>,
+    id: &RequestId,
+    version: ProtocolVersion,
+    identity: &Identity,
+    outcome: &Result<Outcome, RpcError>,
+) -> Response {
+    let mut response = json(StatusCode::OK, response::outcome(id, version, identity, outcome));
+    let Err(error) = outcome else { return response };
+    tracing::debug!(?error, "request answered with an error");
+    let header = match (error, caller.authenticator) {
+        (RpcError::InsufficientScope(scopes), Some(authenticator)) => {
+            (WWW_AUTHENTICATE, authenticator.insufficient_scope(scopes))
+        }
+        (RpcError::RateLimited { retry_after }, _) => {
+            (RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)))
+        }
+        _ => return response,
+    };
+    *response.status_mut() = error.status();
+    response.headers_mut().insert(header.0, header.1);
+    response
+}
+
+/// What `Retry-After` can say: never a time at which it is too early still.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
 /// A message that was taken and has no answer.
 pub(crate) fn accepted() -> Response {
     let mut response = Response::default();
@@ -120,4 +153,85 @@ pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::edge::{Edge, METADATA, read};
+    use super::*;
+
+    fn call(name: &str) -> Value {
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}})
+    }
+
+    /// A call in both eras: status, header, and error, which are the same in both.
+    async fn called(edge: &Edge, name: &str, header: &str) -> (u16, Option<String>, Value) {
+        let session = edge.begin("alice").await;
+        let ask = edge.ask("alice", "tools/call", json!({"name": name})).await;
+        let send = edge.send("POST", "alice", Some(&session), &call(name)).await;
+        let mut answers = Vec::new();
+        for response in [ask, send] {
+            let header =
+                response.headers().get(header).map(|value| value.to_str().unwrap().to_owned());
+            let (status, body) = read(response).await;
+            assert_eq!(body["id"], 1);
+            answers.push((status, header, body["error"].clone()));
+        }
+        assert_eq!(answers[0], answers[1]);
+        answers.remove(0)
+    }
+
+    #[tokio::test]
+    async fn rfc6750_3_1_a_client_can_step_up_to_the_scopes_that_a_403_names() {
+        let (status, header, error) = called(&Edge::new(), "scope", "www-authenticate").await;
+        assert_eq!((status, &error["code"]), (403, &json!(403)));
+        assert_eq!(error["message"], portcullis_auth::challenge::INSUFFICIENT_SCOPE);
+        let description = portcullis_auth::challenge::INSUFFICIENT_SCOPE;
+        let expected = format!(
+            r#"Bearer error="insufficient_scope", error_description="{description}", scope="write admin", resource_metadata="{METADATA}""#
+        );
+        assert_eq!(header.as_deref(), Some(&*expected));
+    }
+
+    #[tokio::test]
+    async fn where_no_token_would_help_none_is_asked_for() {
+        let edge = Edge::with(false, |_| {});
+        let (status, header, error) = called(&edge, "scope", "www-authenticate").await;
+        assert_eq!((status, header, &error["code"]), (200, None, &json!(403)));
+    }
+
+    #[tokio::test]
+    async fn rfc6585_4_too_many_requests_say_when_there_may_be_more() {
+        let (status, header, error) = called(&Edge::new(), "often", "retry-after").await;
+        assert_eq!((status, header.as_deref(), &error["code"]), (429, Some("2"), &json!(429)));
+        for (milliseconds, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
+        }
+        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_chose_to_speak_is_quoted() {
+        let (status, _, error) = called(&Edge::new(), "denied", "retry-after").await;
+        assert_eq!((status, error), (200, json!({"code": 403, "message": "Only on weekdays"})));
+    }
+
+    #[tokio::test]
+    async fn one_message_of_a_batch_does_not_speak_for_the_others() {
+        let edge = Edge::new();
+        let params = json!({"protocolVersion": "2025-03-26"});
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let response = edge.send("POST", "alice", None, &body).await;
+        let id = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let mut second = call("often");
+        second["id"] = json!(2);
+        let response = edge.send("POST", "alice", Some(&id), &json!([call("scope"), second])).await;
+        assert!(!response.headers().contains_key("www-authenticate"));
+        assert!(!response.headers().contains_key("retry-after"));
+        let (status, answers) = read(response).await;
+        let codes = [&answers[0]["error"]["code"], &answers[1]["error"]["code"]];
+        assert_eq!((status, codes), (200, [&json!(403), &json!(429)]));
+    }
 }

@@ -1,21 +1,18 @@
-use std::sync::Arc;
-
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use portcullis_auth::Principal;
 use serde_json::value::RawValue;
 
+use super::caller::Caller;
 use super::{headers, refusal};
 use crate::envelope::Message;
 use crate::meta::{self, RequestMeta};
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response};
+use crate::{Operation, ProtocolVersion, RpcError, Service, response};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
     service: &S,
-    principal: Option<Arc<Principal>>,
-    headers: &HeaderMap,
+    caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Response {
     let invalid = |what| {
@@ -30,26 +27,23 @@ pub(super) async fn receive<S: Service>(
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response => return invalid("responses are not taken here"),
     };
-    let request = match Incoming::read(headers, &method, params) {
+    let request = match Incoming::read(caller.headers, &method, params) {
         Ok(request) => request,
         Err(error) => return refusal::refused(error.status(), Some(&id), None, &error),
     };
-    let body = match request.asked {
+    match request.asked {
         Asked::Discover => {
-            response::discovered(&id, &ProtocolVersion::OVER_HTTP, service.identity())
+            let supported = &ProtocolVersion::OVER_HTTP;
+            let answer = response::discovered(&id, supported, service.identity());
+            refusal::json(StatusCode::OK, answer)
         }
         Asked::Operation(operation) => {
             let version = request.version;
-            let exchange =
-                Exchange { transport: Transport::Http, version, principal, client: request.client };
+            let exchange = caller.exchange(version, request.client, None);
             let outcome = serve_caught(service, operation, exchange).await;
-            if let Err(error) = &outcome {
-                tracing::debug!(?error, "request answered with an error");
-            }
-            response::outcome(&id, version, service.identity(), &outcome)
+            refusal::answered(caller, &id, version, service.identity(), &outcome)
         }
-    };
-    refusal::json(StatusCode::OK, body)
+    }
 }
 
 /// A request whose version, headers and parameters have been found to agree.

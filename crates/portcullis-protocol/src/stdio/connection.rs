@@ -10,7 +10,8 @@ use crate::initialize::Initialize;
 use crate::meta::{self, RequestMeta};
 use crate::service::serve_caught;
 use crate::{
-    ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response,
+    ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, SessionKey, Transport,
+    response,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -185,8 +186,14 @@ impl<S: Service> Connection<S> {
         let registration = self.running.begin(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
         let answer = async move {
-            let exchange =
-                Exchange { transport: Transport::Stdio, version, principal: None, client };
+            let exchange = Exchange {
+                transport: Transport::Stdio,
+                version,
+                principal: None,
+                client,
+                remote: None,
+                session: Some(SessionKey::LOCAL),
+            };
             let outcome = serve_caught(&*service, operation, exchange).await;
             response::outcome(&answered, version, service.identity(), &outcome)
         };

@@ -3,26 +3,27 @@ use futures_util::future::{AbortRegistration, Abortable, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::super::caller::Caller;
 use super::super::headers;
 use super::super::refusal::{self, Refusal};
 use super::sessions::Running;
-use super::{Caller, Own, SessionId};
+use super::{Own, SessionId};
 use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::initialize::Initialize;
 use crate::meta::RequestMeta;
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, ProtocolVersion, RpcError, Service, Transport, response};
+use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service, response};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
     service: &S,
-    caller: Caller<'_>,
+    caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Result<Response, Refusal> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, &caller, id, *params);
+        return initialize(service, caller, id, *params);
     }
     let exchanges = Exchanges::new(service, caller)?;
     match exchanges.take(message) {
@@ -31,7 +32,10 @@ pub(in crate::http) async fn receive<S: Service>(
         Reply::Refused(_, RpcError::Busy) => Err(Refusal::busy()),
         Reply::Refused(id, error) => Ok(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
-            Some(answer) => Ok(refusal::json(StatusCode::OK, answer)),
+            Some((id, outcome)) => {
+                let version = exchanges.session.version;
+                Ok(refusal::answered(caller, &id, version, service.identity(), &outcome))
+            }
             None => exchanges.dropped(),
         },
         Reply::Ended => exchanges.dropped(),
@@ -41,7 +45,7 @@ pub(in crate::http) async fn receive<S: Service>(
 /// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
 pub(in crate::http) async fn receive_batch<S: Service>(
     service: &S,
-    caller: Caller<'_>,
+    caller: &Caller<'_>,
     body: &[u8],
 ) -> Result<Response, Refusal> {
     let exchanges = Exchanges::new(service, caller)?;
@@ -97,7 +101,7 @@ fn initialize<S: Service>(
 /// The exchanges of one POST, in the session that it names.
 struct Exchanges<'a, S> {
     service: &'a S,
-    caller: Caller<'a>,
+    caller: &'a Caller<'a>,
     session: Own,
 }
 
@@ -123,7 +127,7 @@ struct Started<'a> {
 struct Dropped;
 
 impl<'a, S: Service> Exchanges<'a, S> {
-    fn new(service: &'a S, caller: Caller<'a>) -> Result<Self, Refusal> {
+    fn new(service: &'a S, caller: &'a Caller<'a>) -> Result<Self, Refusal> {
         let session = caller.session()?;
         Ok(Self { service, caller, session })
     }
@@ -186,20 +190,15 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }))
     }
 
-    /// Runs a request to its answer; `None` if it was dropped.
-    async fn run(&self, started: Started<'_>) -> Option<Vec<u8>> {
+    /// Runs a request to its outcome; `None` if it was dropped.
+    async fn run(&self, started: Started<'_>) -> Option<(RequestId, Result<Outcome, RpcError>)> {
         let Started { id, operation, registration, running } = started;
-        let Own { version, client, .. } = &self.session;
-        let (version, client) = (*version, client.clone());
-        let principal = self.caller.principal.clone();
-        let exchange = Exchange { transport: Transport::Http, version, principal, client };
+        let Own { key, version, client, .. } = &self.session;
+        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outcome = serve_caught(self.service, operation, exchange);
         let outcome = Abortable::new(outcome, registration).await.ok()?;
-        if let Err(error) = &outcome {
-            tracing::debug!(?error, "request answered with an error");
-        }
         drop(running);
-        Some(response::outcome(&id, version, self.service.identity(), &outcome))
+        Some((id, outcome))
     }
 
     /// What a message of a batch is answered with, if it is.
@@ -210,7 +209,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
             Reply::Refused(id, error) => {
                 Ok(Some(response::error(id.as_ref(), Some(self.session.version), &error)))
             }
-            Reply::Started(started) => self.run(started).await.map(Some).ok_or(Dropped),
+            Reply::Started(started) => {
+                let (id, outcome) = self.run(started).await.ok_or(Dropped)?;
+                let (version, identity) = (self.session.version, self.service.identity());
+                Ok(Some(response::outcome(&id, version, identity, &outcome)))
+            }
             Reply::Ended => Err(Dropped),
         }
     }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_guard::random;
 
 use super::super::refusal::Refusal;
+use crate::SessionKey;
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
 const BYTES: usize = 24;
@@ -27,6 +28,11 @@ impl SessionId {
         })?;
         let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
         Ok((Self(bytes), header.map_err(|_| Refusal::internal())?))
+    }
+
+    /// What the session is known by elsewhere.
+    pub(super) fn key(self) -> SessionKey {
+        SessionKey::of(&URL_SAFE_NO_PAD.encode(self.0))
     }
 
     /// The id that a request names. One that cannot be an id names no session.

@@ -21,27 +21,18 @@ mod sessions;
 mod stream;
 mod table;
 
-use std::sync::Arc;
-
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
-use portcullis_auth::Principal;
+use http::StatusCode;
 
 pub(super) use self::exchange::{receive, receive_batch};
 use self::id::SessionId;
-use self::owner::Owner;
+pub(super) use self::owner::Owner;
 use self::sessions::Own;
 pub(super) use self::sessions::Sessions;
 pub(super) use self::stream::open_stream;
+use super::caller::Caller;
 use super::headers;
 use super::refusal::Refusal;
-
-/// Who sent a request, and which session it names, not yet looked at.
-pub(super) struct Caller<'a> {
-    pub(super) sessions: &'a Arc<Sessions>,
-    pub(super) principal: Option<Arc<Principal>>,
-    pub(super) headers: &'a HeaderMap,
-}
 
 impl Caller<'_> {
     /// The session that the request names, once it was found to be the caller's own.
@@ -50,10 +41,6 @@ impl Caller<'_> {
         let session = self.sessions.find(id, self.owner())?;
         headers::check_session(self.headers, session.version)?;
         Ok(session)
-    }
-
-    fn owner(&self) -> Option<Owner> {
-        self.principal.as_deref().map(Owner::of)
     }
 }
 

@@ -7,7 +7,7 @@ use portcullis_guard::digest;
 /// It is made of digests, so that it can only be compared as a whole: subjects are unique for
 /// one issuer only, and one person's clients do not share sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Owner {
+pub(in crate::http) struct Owner {
     principal: [u8; 32],
     holder: Holder,
 }
@@ -18,7 +18,7 @@ pub(super) struct Owner {
 pub(super) struct Holder([u8; 32]);
 
 impl Owner {
-    pub(super) fn of(principal: &Principal) -> Self {
+    pub(in crate::http) fn of(principal: &Principal) -> Self {
         let (issuer, subject) = (principal.issuer(), Some(principal.subject()));
         let holder = Holder(digest_of(&[issuer, subject]));
         Self { principal: digest_of(&[issuer, subject, principal.client_id()]), holder }

@@ -12,7 +12,7 @@ use super::table::{Session, Table};
 use super::{Owner, SessionId};
 use crate::envelope::RequestId;
 use crate::initialize::Initialize;
-use crate::{ClientInfo, Limits, ProtocolVersion, RpcError};
+use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end.
 ///
@@ -28,6 +28,7 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 pub(super) struct Own {
     id: SessionId,
+    pub(super) key: SessionKey,
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
 }
@@ -57,7 +58,7 @@ impl Sessions {
         if table.sessions.len() >= self.limits.sessions {
             return Err(Refusal::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
         }
-        table.insert(id, Session::new(owner, agreed, now));
+        table.insert(id, Session::new(id.key(), owner, agreed, now));
         Ok(())
     }
 
@@ -68,8 +69,8 @@ impl Sessions {
         let foreign = match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
-                let Session { version, client, .. } = session;
-                return Ok(Own { id, version: *version, client: client.clone() });
+                let Session { key, version, client, .. } = session;
+                return Ok(Own { id, key: *key, version: *version, client: client.clone() });
             }
             found => found.is_some(),
         };

@@ -10,9 +10,9 @@ use futures_util::stream::{self, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use portcullis_guard::Clock;
 
+use super::super::caller::Caller;
 use super::super::media;
 use super::super::refusal::Refusal;
-use super::Caller;
 use super::sessions::Streaming;
 
 /// How often a stream says that it is there: more often than proxies give up.

@@ -7,7 +7,7 @@ use super::owner::Holder;
 use super::{Owner, SessionId};
 use crate::in_flight::InFlight;
 use crate::initialize::Initialize;
-use crate::{ClientInfo, ProtocolVersion};
+use crate::{ClientInfo, ProtocolVersion, SessionKey};
 
 /// The sessions themselves, with what is counted and queued of them.
 #[derive(Default)]
@@ -22,6 +22,7 @@ pub(super) struct Table {
 }
 
 pub(super) struct Session {
+    pub(super) key: SessionKey,
     pub(super) owner: Option<Owner>,
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
@@ -41,10 +42,15 @@ pub(super) struct Held {
 }
 
 impl Session {
-    pub(super) fn new(owner: Option<Owner>, agreed: Initialize, now: SystemTime) -> Self {
+    pub(super) fn new(
+        key: SessionKey,
+        owner: Option<Owner>,
+        agreed: Initialize,
+        now: SystemTime,
+    ) -> Self {
         let Initialize { version, client } = agreed;
         let in_flight = InFlight::default();
-        Self { owner, version, client, used: now, queued: now, in_flight, stream: None }
+        Self { key, owner, version, client, used: now, queued: now, in_flight, stream: None }
     }
 
     fn is_busy(&self) -> bool {

@@ -1,135 +1,12 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use http::Request;
-use http::header::{AUTHORIZATION, HOST};
+use axum::response::Response;
+use http::StatusCode;
 use http_body_util::BodyExt;
-use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifier, VerifyError};
-use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::*;
-use crate::http::{App, AppConfig, Front, Origins};
-use crate::model::CallToolResult;
-use crate::{Exchange, Identity, Limits, Operation, Outcome, RpcError, Service};
-
-/// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
-#[derive(Debug)]
-struct Names;
-
-impl TokenVerifier for Names {
-    fn verify<'a>(
-        &'a self,
-        token: &'a BearerToken,
-    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
-        let (name, end) = token.expose().split_once('.').unwrap_or((token.expose(), ""));
-        let principal = match name.split_once('/') {
-            Some((name, client)) => Principal::new(name).with_client_id(client),
-            None => Principal::new(name),
-        };
-        Answer::ready(Ok(Arc::new(match end.parse() {
-            Ok(end) => principal.with_expiry(UNIX_EPOCH + Duration::from_secs(end)),
-            Err(_) => principal,
-        })))
-    }
-}
-
-struct Waits(Identity);
-
-impl Service for Waits {
-    fn identity(&self) -> &Identity {
-        &self.0
-    }
-
-    async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())))
-    }
-}
-
-/// A server, what moves its time, and requests to it.
-struct Edge {
-    app: Arc<App<Waits>>,
-    clock: Arc<ManualClock>,
-    authenticates: bool,
-}
-
-impl Edge {
-    fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
-        let mut limits = Limits {
-            sessions: 5,
-            sessions_per_principal: 2,
-            streams_per_principal: 1,
-            connections: 4,
-            ..Limits::default()
-        };
-        change(&mut limits);
-        let clock = Arc::new(ManualClock::at(1_000));
-        let authenticator = authenticates
-            .then(|| Authenticator::new(Arc::new(Names), String::new(), clock.clone()));
-        let config = AppConfig {
-            path: "/mcp".to_owned(),
-            front: Front::new(Vec::new(), Origins::default(), true),
-            authenticator,
-            metadata: None,
-            limits,
-            clock: clock.clone(),
-            routes: Router::new(),
-        };
-        let service = Waits(Identity::new("waits", "1", None));
-        Self { app: Arc::new(App::new(Arc::new(service), config).unwrap()), clock, authenticates }
-    }
-
-    fn new() -> Self {
-        Self::with(true, |_| {})
-    }
-
-    async fn send(&self, method: &str, token: &str, id: Option<&str>, body: &Value) -> Response {
-        let mut request = Request::builder()
-            .method(method)
-            .uri("/mcp")
-            .header(HOST, "localhost")
-            .header("content-type", "application/json");
-        if self.authenticates {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        if let Some(id) = id {
-            request = request.header(SessionId::HEADER, id);
-        }
-        self.app.answer(request.body(Body::from(body.to_string())).unwrap()).await
-    }
-
-    async fn initialize(&self, token: &str) -> Response {
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
-        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
-        self.send("POST", token, None, &body).await
-    }
-
-    async fn begin(&self, token: &str) -> String {
-        let response = self.initialize(token).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        response.headers()[SessionId::HEADER].to_str().unwrap().to_owned()
-    }
-
-    async fn ping(&self, token: &str, id: &str) -> StatusCode {
-        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-        self.send("POST", token, Some(id), &ping).await.status()
-    }
-
-    async fn stream(&self, token: &str, id: &str) -> Response {
-        self.send("GET", token, Some(id), &Value::Null).await
-    }
-
-    fn pass(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-    }
-}
-
-fn call() -> Value {
-    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait"}})
-}
+use super::super::edge::{Edge, REMOTE, call};
 
 /// Whether a stream ends by itself within a minute.
 async fn ends(stream: &mut Response) -> bool {
@@ -142,6 +19,22 @@ async fn refused(response: Response) -> (u16, String, Value) {
     let retry = response.headers()["retry-after"].to_str().unwrap().to_owned();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, retry, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
+    let edge = Edge::new();
+    let (one, other) = (edge.begin("alice").await, edge.begin("alice").await);
+    for id in [&one, &other, &one] {
+        edge.send("POST", "alice", Some(id), &call()).await;
+    }
+    let asked = edge.service.asked.lock().unwrap();
+    assert!(asked.iter().all(|exchange| exchange.remote == Some(REMOTE)));
+    let keys: Vec<_> = asked.iter().map(|exchange| exchange.session.unwrap()).collect();
+    assert_eq!(keys[0].bytes(), &portcullis_guard::digest::sha256(one.as_bytes()));
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(keys[0], keys[2]);
+    assert_eq!(format!("{:?}", keys[0]), "SessionKey(…)");
 }
 
 #[tokio::test]
@@ -283,7 +176,7 @@ async fn batches_take_no_more_places_than_single_requests() {
     let params = json!({"protocolVersion": "2025-03-26", "capabilities": {}});
     let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
     let response = edge.send("POST", "alice", None, &body).await;
-    let id = response.headers()[SessionId::HEADER].to_str().unwrap().to_owned();
+    let id = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
     let calls: Vec<Value> = (0..4)
         .map(|id| {
             let mut call = call();
