@@ -53,6 +53,8 @@ mod decision;
 mod error;
 mod parameter;
 mod prompt;
+#[cfg_attr(not(test), expect(dead_code, reason = "the builder does not take one yet"))]
+mod rate_limit;
 mod resource;
 pub mod route;
 mod run;
@@ -134,6 +136,7 @@ pub use self::context::{Context, MaybeCaller, State};
 pub use self::error::Error;
 pub use self::parameter::{Args, Call, Parameter, Parameters};
 pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
+pub use self::rate_limit::RateLimit;
 pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
 pub use self::run::{Listening, RunOptions};
 pub use self::server::Server;
