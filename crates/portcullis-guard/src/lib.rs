@@ -2,13 +2,15 @@
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`]), randomness ([`random`]), cryptography
-//! ([`digest`], [`signature`]), files ([`Workspace`]), outgoing requests ([`Fetch`]), JSON that
-//! somebody else wrote ([`json`]) and values that must not be seen ([`Secret`]).
+//! ([`digest`], [`signature`]), files that callers name ([`Workspace`]) or that lines are
+//! appended to ([`AppendFile`]), outgoing requests ([`Fetch`]), JSON that somebody else wrote
+//! ([`json`]) and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
 //! may have to wait for something outside gives one.
 
 pub mod address;
 mod answer;
+pub mod append;
 pub mod clock;
 pub mod digest;
 pub mod environment;
@@ -20,9 +22,10 @@ pub mod signature;
 pub mod workspace;
 
 pub use answer::Answer;
+pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
 pub use fetch::{Fetch, FetchError};
-pub use random::Reference;
+pub use random::{OperationId, Reference};
 pub use secret::Secret;
 pub use workspace::{Workspace, WorkspaceError};

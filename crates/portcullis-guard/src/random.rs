@@ -1,6 +1,8 @@
 //! The door to randomness.
 
 use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Fills an array with unpredictable bytes.
 ///
@@ -51,6 +53,49 @@ impl fmt::Display for Reference {
     }
 }
 
+/// The number of one operation, for the records of it.
+///
+/// Sixteen hexadecimal digits, no two alike in one process. A process counts from a random
+/// start, so that two processes are unlikely to give the same; the next number is no secret.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::OperationId;
+///
+/// let (one, another) = (OperationId::new(), OperationId::new());
+/// assert_ne!(one, another);
+/// assert_eq!(one.to_string().len(), 16);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OperationId(u64);
+
+impl OperationId {
+    /// The next number.
+    ///
+    /// Without random bytes a process counts from zero: the number guards nothing.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "two numbers are never equal")]
+    pub fn new() -> Self {
+        static NEXT: LazyLock<AtomicU64> =
+            LazyLock::new(|| AtomicU64::new(u64::from_be_bytes(bytes().unwrap_or_default())));
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The operation with this very number, for tests of what is written about it.
+impl From<u64> for OperationId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +106,18 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!(a.len(), 16);
         assert!(a.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn no_two_operations_have_one_number() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(|| (0..1_000).map(|_| OperationId::new()).collect::<Vec<_>>())
+            })
+            .collect();
+        let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), 4_000);
+        assert_eq!(OperationId::from(255).to_string(), "00000000000000ff");
     }
 }

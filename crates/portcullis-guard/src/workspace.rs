@@ -180,9 +180,9 @@ fn is_plain(path: &Path) -> bool {
 
 /// `O_NONBLOCK`, which only matters for pipes and devices: a regular file ignores it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const O_NONBLOCK: i32 = 0o4000;
+pub(crate) const O_NONBLOCK: i32 = 0o4000;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-const O_NONBLOCK: i32 = 0x0004;
+pub(crate) const O_NONBLOCK: i32 = 0x0004;
 
 #[cfg(test)]
 mod tests {

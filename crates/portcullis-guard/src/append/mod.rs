@@ -1,0 +1,177 @@
+//! The door to files that are only ever appended to.
+
+mod open;
+mod queue;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use queue::{MAX_UNWRITTEN, Queue};
+
+/// How long a failed write rests before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A file that whole lines are appended to, by a thread of its own.
+///
+/// [`append`](Self::append) puts a line in memory; the thread writes what has gathered with
+/// one call, at once when it was idle and every five milliseconds under load. What a line
+/// costs is a lock and a copy.
+///
+/// What it decides:
+///
+/// 1. The file is created with mode 0600, or has to be a regular file with one name: a
+///    link, a second hard link, a pipe, a device or a folder is refused. It is opened for
+///    appending, so that nothing in it is overwritten, by several processes either.
+/// 2. If the file ends within a line (a full disk, a crash), that line is ended first.
+/// 3. A failed write is tried again every second, from the byte where it stopped. Until it
+///    has succeeded, every line is refused.
+/// 4. Lines are refused when more than 8 MiB are unwritten.
+///
+/// **Deployment caveat.** A line is safe from a crash of the program once it was
+/// [flushed](Self::flush), and from a power failure when the operating system says so:
+/// nothing is synced. A file that is renamed away is still the one that is written to. An
+/// older file keeps its mode; there is a warning when every user may read or write it.
+///
+/// # Example
+///
+/// ```
+/// use std::io::Write;
+/// use portcullis_guard::AppendFile;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("visits.log");
+/// let file = AppendFile::open(&path)?;
+/// file.append(|line| write!(line, "hello"))?;
+/// file.flush()?;
+/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "hello\n");
+///
+/// assert!(AppendFile::open(folder.path()).is_err()); // a folder
+/// # Ok::<(), portcullis_guard::AppendError>(())
+/// ```
+pub struct AppendFile {
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl AppendFile {
+    /// Opens the file at `path`, which the program itself has chosen, or creates it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened for reading and appending, or is not a regular file with one
+    /// name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, AppendError> {
+        let path = path.as_ref();
+        let unopened =
+            |cause| AppendError::Unopened { path: path.to_owned(), cause: Arc::new(cause) };
+        let file = open::regular_file(path).map_err(unopened)?;
+        let torn = open::ends_within_a_line(&file).map_err(unopened)?;
+        Self::start(file, torn, RETRY).map_err(unopened)
+    }
+
+    fn start(
+        out: impl io::Write + Send + 'static,
+        torn: bool,
+        retry: Duration,
+    ) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(if torn { b"\n" } else { b"" }));
+        let writer = thread::Builder::new().name("portcullis-append".to_owned()).spawn({
+            let queue = queue.clone();
+            move || queue.write_to(out, retry)
+        })?;
+        Ok(Self { queue, writer: Some(writer) })
+    }
+
+    /// Appends one line: what `write` appends to the vector, and a line feed.
+    ///
+    /// The vector may hold other lines already. Lines are written in the order of the calls.
+    ///
+    /// # Errors
+    ///
+    /// When the line will not be in the file: `write` failed, a write to the file has failed
+    /// and was not made good yet, or too much is unwritten. A panic in `write` ends the file
+    /// for good.
+    pub fn append(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> Result<(), AppendError> {
+        self.queue.append(write)
+    }
+
+    /// Whether a line would be taken now.
+    ///
+    /// # Errors
+    ///
+    /// What [`append`](Self::append) would fail with.
+    pub fn ready(&self) -> Result<(), AppendError> {
+        self.queue.ready()
+    }
+
+    /// Waits until every line that was appended before is with the operating system, for
+    /// five seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// When a write has failed, or the time is over. The lines are still tried.
+    pub fn flush(&self) -> Result<(), AppendError> {
+        self.queue.flush()
+    }
+}
+
+/// Writes what is left, for five seconds at most.
+impl Drop for AppendFile {
+    fn drop(&mut self) {
+        let ended = self.queue.close();
+        if let Some(writer) = self.writer.take().filter(|_| ended) {
+            // It only fails if the thread panicked, which has ended the queue before.
+            drop(writer.join());
+        }
+    }
+}
+
+impl fmt::Debug for AppendFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppendFile").field("ready", &self.ready().is_ok()).finish_non_exhaustive()
+    }
+}
+
+/// Why a line, or a file, was not taken.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The writer has ended: something panicked, and the file has to be opened again.
+    Ended,
+    /// The last write failed, or the line could not be written to memory.
+    Failed(Arc<io::Error>),
+    /// More than 8 MiB are unwritten: the disk is slower than the lines.
+    Full,
+    /// The file could not be opened, or may not be appended to.
+    Unopened {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is wrong with the file.
+        cause: Arc<io::Error>,
+    },
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("the writer of the file has ended"),
+            Self::Failed(cause) => write!(f, "the file cannot be written: {cause}"),
+            Self::Full => write!(f, "more than {MAX_UNWRITTEN} bytes are unwritten"),
+            Self::Unopened { path, cause } => {
+                write!(f, "the file {} cannot be appended to: {cause}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}
+
+#[cfg(test)]
+mod tests;
