@@ -2,9 +2,11 @@
 //!
 //! Tokens come in at [`Authenticator`], which reads the `Authorization` header, asks the
 //! server's [`TokenVerifier`] and answers with a [`Principal`] or a [`Refusal`]. What the
-//! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`].
+//! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`]. What
+//! was decided goes to the [`audit`] trail.
 
 pub mod access;
+pub mod audit;
 mod authenticator;
 mod bearer;
 pub mod challenge;
@@ -22,6 +24,7 @@ pub use access::{
     Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, Target, all_of,
     any_of, by_arguments, claim, extract, not, require_roles, require_scopes, restrict_tag,
 };
+pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub use hierarchy::{Granted, ScopeHierarchy};

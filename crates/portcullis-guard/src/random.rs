@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Serialize, Serializer};
+
 /// Fills an array with unpredictable bytes.
 ///
 /// # Errors
@@ -53,6 +55,12 @@ impl fmt::Display for Reference {
     }
 }
 
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The number of one operation, for the records of it.
 ///
 /// Sixteen hexadecimal digits, no two alike in one process. A process counts from a random
@@ -93,6 +101,12 @@ impl From<u64> for OperationId {
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for OperationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

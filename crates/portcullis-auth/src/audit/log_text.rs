@@ -1,0 +1,87 @@
+use std::fmt::{self, Write};
+
+use serde::{Serialize, Serializer};
+
+/// The most characters of one text that are written.
+const MAX_CHARS: usize = 256;
+
+/// A text that somebody else chose, fit for a log (CWE-117).
+///
+/// Only 256 characters are written, with `…` for the rest. Characters that end lines,
+/// control terminals, hide themselves or reorder others (control characters, U+2028 and
+/// U+2029, those of bidirectional text and of no width) are written as `\u{…}`.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::audit::LogText;
+///
+/// assert_eq!(LogText::from("O'Brien").to_string(), "O'Brien");
+/// assert_eq!(LogText::from("x\n[INFO] admin").to_string(), "x\\u{a}[INFO] admin");
+/// ```
+#[derive(Clone, Copy)]
+pub struct LogText<'a>(&'a str);
+
+impl LogText<'_> {
+    /// Whether it is short and of visible ASCII: most are.
+    fn is_plain(&self) -> bool {
+        self.0.len() <= MAX_CHARS && self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    }
+}
+
+impl<'a> From<&'a str> for LogText<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for LogText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_plain() {
+            return f.write_str(self.0);
+        }
+        let mut chars = self.0.chars();
+        for character in chars.by_ref().take(MAX_CHARS) {
+            if deceives(character) {
+                write!(f, "{}", character.escape_unicode())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for LogText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl Serialize for LogText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_plain() {
+            serializer.serialize_str(self.0)
+        } else {
+            serializer.collect_str(self)
+        }
+    }
+}
+
+/// Whether a reader of the log would take the text for something else because of it.
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}

@@ -1,0 +1,160 @@
+//! The audit trail: one record for each operation, and where the records go.
+
+mod json_lines;
+mod log_text;
+mod record;
+mod sink;
+mod timestamp;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub use json_lines::JsonLines;
+pub use log_text::LogText;
+pub use record::{AuditRecord, Verdict};
+pub use sink::{AuditError, AuditSink};
+
+/// What a server does while an audit sink fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditFailure {
+    /// Serves, counts the records that are lost, and says so in the log.
+    Continue,
+    /// Serves nothing that would not be recorded.
+    Stop,
+}
+
+/// The sinks of a server, and what happens when one of them fails.
+///
+/// Each record is also one `tracing` event of the target `portcullis::audit` at the level
+/// `INFO`, with the fields that [`AuditRecord`] lists, sinks or none.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// # let folder = std::env::temp_dir().join(format!("portcullis-audit-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let path = folder.join("audit.jsonl");
+/// use portcullis::audit::{Audit, AuditFailure, JsonLines};
+///
+/// let audit = Audit::new(AuditFailure::Stop).sink(JsonLines::open(&path)?);
+/// assert!(audit.ready().is_ok());
+///
+/// assert!(JsonLines::open(&folder).is_err()); // not a file
+/// # drop(audit);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), portcullis::audit::AuditError>(())
+/// ```
+#[derive(Debug)]
+pub struct Audit {
+    sinks: Vec<Watched>,
+    on_failure: AuditFailure,
+    failures: AtomicU64,
+}
+
+impl Audit {
+    /// A trail without sinks: the log is all there is.
+    #[must_use]
+    pub fn new(on_failure: AuditFailure) -> Self {
+        Self { sinks: Vec::new(), on_failure, failures: AtomicU64::new(0) }
+    }
+
+    /// Adds a sink. Each gets every record, whether another one fails or not.
+    #[must_use]
+    pub fn sink(mut self, sink: impl AuditSink) -> Self {
+        self.sinks.push(Watched { sink: Box::new(sink), failing: AtomicBool::new(false) });
+        self
+    }
+
+    /// Whether an operation may run: with [`AuditFailure::Stop`], whether every sink is
+    /// ready to record it.
+    ///
+    /// # Errors
+    ///
+    /// The first sink's that is not ready. The operation has to be refused.
+    pub fn ready(&self) -> Result<(), AuditError> {
+        match self.on_failure {
+            AuditFailure::Continue => Ok(()),
+            AuditFailure::Stop => self.sinks.iter().try_for_each(Watched::ready),
+        }
+    }
+
+    /// Gives `record` to the log and to every sink.
+    ///
+    /// # Errors
+    ///
+    /// With [`AuditFailure::Stop`], the first failure of a sink: what was recorded must not
+    /// reach the caller. With [`AuditFailure::Continue`] there is none.
+    pub fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        record.trace();
+        let mut first = Ok(());
+        for sink in &self.sinks {
+            if let Err(error) = sink.record(record) {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                first = first.and(Err(error));
+            }
+        }
+        match self.on_failure {
+            AuditFailure::Continue => Ok(()),
+            AuditFailure::Stop => first,
+        }
+    }
+
+    /// How many records were not taken, each counted once for every sink that failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Waits until what was recorded is where it belongs, or logs that it is not. It blocks,
+    /// as long as the sinks do: it is for the end of a server.
+    pub fn flush(&self) {
+        self.sinks.iter().for_each(Watched::flush);
+    }
+}
+
+/// A sink, and whether the log has been told that it fails.
+#[derive(Debug)]
+struct Watched {
+    sink: Box<dyn AuditSink>,
+    failing: AtomicBool,
+}
+
+impl Watched {
+    fn ready(&self) -> Result<(), AuditError> {
+        self.ask(AuditSink::ready).inspect_err(|error| self.failed(error))
+    }
+
+    fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        self.ask(|sink| sink.record(record)).inspect_err(|error| self.failed(error))?;
+        if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
+            tracing::error!(sink = ?self.sink, "the audit sink takes records again");
+        }
+        Ok(())
+    }
+
+    fn flush(&self) {
+        if let Err(error) = self.ask(AuditSink::flush) {
+            tracing::error!(sink = ?self.sink, %error, "audit records may be lost");
+        }
+    }
+
+    /// A sink that panics has failed.
+    fn ask(
+        &self,
+        question: impl FnOnce(&dyn AuditSink) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        catch_unwind(AssertUnwindSafe(|| question(&*self.sink)))
+            .unwrap_or_else(|_| Err(AuditError::new("the sink panicked")))
+    }
+
+    /// Logs the first failure, not each: a disk stays full for many requests.
+    fn failed(&self, error: &AuditError) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(sink = ?self.sink, %error, "the audit sink failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use portcullis_guard::{OperationId, Reference};
+use serde::{Serialize, Serializer};
+use tracing::field;
+
+use super::{LogText, timestamp};
+use crate::Principal;
+
+/// What the audit trail says about one operation.
+///
+/// It has no field for a token, a claim, a scope, an argument or a result. What a client or
+/// a token chose is a [`LogText`]; every other text is the server's own. It is written
+/// ([`Serialize`]) as one flat object with the names of the fields.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AuditRecord<'a> {
+    /// When the operation began. Written as RFC 3339, in UTC with microseconds; an event in
+    /// the log has a time of its own.
+    #[serde(serialize_with = "timestamp::serialize")]
+    pub time: SystemTime,
+    /// The number of the operation.
+    pub id: OperationId,
+    /// What carried it: `http` or `stdio`.
+    pub transport: &'static str,
+    /// The method of the protocol (`tools/call`, `tools/list`, …), or what else happened
+    /// (`route`, `session`, …).
+    pub operation: &'static str,
+    /// The version of the protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<&'static str>,
+    /// The peer's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<IpAddr>,
+    /// Who issued the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<LogText<'a>>,
+    /// Whom the token speaks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<LogText<'a>>,
+    /// The OAuth client that the token was issued to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<LogText<'a>>,
+    /// What the client calls itself. Nothing proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<LogText<'a>>,
+    /// The version that the client claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<LogText<'a>>,
+    /// The kind of the component: `tool`, `resource`, `prompt`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// The component's own name or URI (template), never the caller's text for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<&'a str>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'a str>,
+    /// Why, in the words of the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<LogText<'a>>,
+    /// How many components a list showed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<usize>,
+    /// How many components a list hid, by rule.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "serialize_hidden")]
+    pub hidden: &'a [(&'a str, usize)],
+    /// What came of it: `ok`, `tool_error`, `not_found`, `timeout`, …
+    pub outcome: &'static str,
+    /// The HTTP status of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The reference that the caller was given for what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// How long it took. Written as `duration_us`, in whole microseconds.
+    #[serde(rename = "duration_us", serialize_with = "serialize_micros")]
+    pub duration: Duration,
+}
+
+impl<'a> AuditRecord<'a> {
+    /// The record of an operation that failed before anything was decided. What is known
+    /// better is set field by field.
+    #[must_use]
+    pub fn new(
+        id: OperationId,
+        time: SystemTime,
+        transport: &'static str,
+        operation: &'static str,
+    ) -> Self {
+        Self {
+            time,
+            id,
+            transport,
+            operation,
+            protocol: None,
+            remote: None,
+            issuer: None,
+            subject: None,
+            client_id: None,
+            client_name: None,
+            client_version: None,
+            kind: None,
+            component: None,
+            verdict: Verdict::Failed,
+            rule: None,
+            reason: None,
+            shown: None,
+            hidden: &[],
+            outcome: "internal_error",
+            status: None,
+            reference: None,
+            duration: Duration::ZERO,
+        }
+    }
+
+    /// Sets who asked: the issuer, the subject and the OAuth client of `principal`, and
+    /// nothing else of it.
+    #[must_use]
+    pub fn with_principal(mut self, principal: &'a Principal) -> Self {
+        self.issuer = principal.issuer().map(LogText::from);
+        self.subject = Some(LogText::from(principal.subject()));
+        self.client_id = principal.client_id().map(LogText::from);
+        self
+    }
+
+    /// One event, whose fields are only looked at when somebody listens.
+    pub(super) fn trace(&self) {
+        tracing::info!(
+            target: "portcullis::audit",
+            id = %self.id,
+            transport = self.transport,
+            operation = self.operation,
+            protocol = self.protocol,
+            remote = self.remote.map(field::display),
+            issuer = self.issuer.map(field::display),
+            subject = self.subject.map(field::display),
+            client_id = self.client_id.map(field::display),
+            client_name = self.client_name.map(field::display),
+            client_version = self.client_version.map(field::display),
+            kind = self.kind,
+            component = self.component,
+            verdict = self.verdict.as_str(),
+            rule = self.rule,
+            reason = self.reason.map(field::display),
+            shown = self.shown,
+            hidden = (!self.hidden.is_empty()).then(|| field::display(Hidden(self.hidden))),
+            outcome = self.outcome,
+            status = self.status,
+            reference = self.reference.map(field::display),
+            duration_us = micros(self.duration),
+        );
+    }
+}
+
+/// What was decided about an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It was let through. What came of it is the outcome.
+    Allowed,
+    /// No token, not a good one, or one with too few scopes: the caller was told what to
+    /// bring.
+    Challenged,
+    /// A check or a rule said no.
+    Denied,
+    /// Nothing could be decided, because something broke or took too long: no.
+    Failed,
+    /// Over a rate limit.
+    Limited,
+    /// What was sent is not served to anybody: malformed, for a foreign host, too large.
+    Refused,
+}
+
+impl Verdict {
+    /// The word for it, as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Challenged => "challenged",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Limited => "limited",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many components were hidden, for a line of text.
+struct Hidden<'a>(&'a [(&'a str, usize)]);
+
+impl fmt::Display for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (rule, count)) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{count} by {rule}")?;
+        }
+        Ok(())
+    }
+}
+
+fn serialize_hidden<S: Serializer>(
+    hidden: &[(&str, usize)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(hidden.iter().copied())
+}
+
+fn serialize_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(micros(*duration))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

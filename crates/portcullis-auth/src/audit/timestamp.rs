@@ -1,0 +1,102 @@
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serializer;
+
+/// The last second that RFC 3339 can write: the end of the year 9999.
+const LAST: u64 = 253_402_300_799;
+
+/// A time as RFC 3339 writes it, in UTC with microseconds. What lies before 1970 or after
+/// 9999 is written as the first or the last second that can be.
+pub(super) struct Timestamp(pub(super) SystemTime);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = since.as_secs().min(LAST);
+        let (year, month, day) = civil(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        let micros = since.subsec_micros();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    }
+}
+
+/// For `serde(serialize_with)`.
+pub(super) fn serialize<S: Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Timestamp(*time))
+}
+
+/// Year, month and day of the day that is so many `days` after 1970-01-01, in the Gregorian
+/// calendar: Howard Hinnant's `civil_from_days`, whose years begin in March, so that the
+/// leap day is the last one.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468; // since 0000-03-01
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> String {
+        Timestamp(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+    }
+
+    #[test]
+    fn known_moments_are_written_as_known() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000000Z"),
+            (1_000_000_000, "2001-09-09T01:46:40.000000Z"),
+            (1_785_242_096, "2026-07-28T12:34:56.000000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+            (LAST, "9999-12-31T23:59:59.000000Z"),
+        ] {
+            assert_eq!(at(seconds), written);
+        }
+        let precise = UNIX_EPOCH + Duration::from_nanos(1_000_001_999);
+        assert_eq!(Timestamp(precise).to_string(), "1970-01-01T00:00:01.000001Z");
+    }
+
+    #[test]
+    fn times_that_cannot_be_written_become_the_nearest_that_can() {
+        assert_eq!(at(LAST + 1), at(LAST));
+        assert_eq!(at(i64::MAX as u64), at(LAST));
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(Timestamp(before).to_string(), at(0));
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let length = |year: u64, month: u64| match month {
+            2 if year.is_multiple_of(if year.is_multiple_of(100) { 400 } else { 4 }) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let mut expected = (1970, 1, 1);
+        for days in 0..=LAST / 86_400 {
+            assert_eq!(civil(days), expected);
+            let (year, month, day) = expected;
+            expected = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                (_, day) if day == length(year, month) => (year, month + 1, 1),
+                _ => (year, month, day + 1),
+            };
+        }
+    }
+}
