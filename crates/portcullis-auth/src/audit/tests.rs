@@ -51,7 +51,7 @@ fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
     }
 }
 
-/// A folder under the build's own, removed at the end.
+/// A folder of its own, removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {

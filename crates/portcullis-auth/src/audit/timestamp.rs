@@ -1,4 +1,3 @@
-use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serializer;
@@ -8,16 +7,31 @@ const LAST: u64 = 253_402_300_799;
 
 /// A time as RFC 3339 writes it, in UTC with microseconds. What lies before 1970 or after
 /// 9999 is written as the first or the last second that can be.
-pub(super) struct Timestamp(pub(super) SystemTime);
+pub(super) struct Timestamp([u8; 27]);
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+impl Timestamp {
+    fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs().min(LAST);
         let (year, month, day) = civil(seconds / 86_400);
         let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        let micros = since.subsec_micros();
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        let micros = u64::from(since.subsec_micros());
+        // Filled in by hand, without the machinery of `fmt`: every operation pays for it.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let places = text.split_mut(|byte| !byte.is_ascii_digit());
+        for (place, mut number) in places.zip([year, month, day, hour, minute, second, micros]) {
+            for digit in place.iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        Self(text)
     }
 }
 
@@ -26,7 +40,7 @@ pub(super) fn serialize<S: Serializer>(
     time: &SystemTime,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Timestamp(*time))
+    serializer.serialize_str(Timestamp::from(*time).as_str())
 }
 
 /// Year, month and day of the day that is so many `days` after 1970-01-01, in the Gregorian
@@ -51,7 +65,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> String {
-        Timestamp(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+        Timestamp::from(UNIX_EPOCH + Duration::from_secs(seconds)).as_str().to_owned()
     }
 
     #[test]
@@ -69,7 +83,7 @@ mod tests {
             assert_eq!(at(seconds), written);
         }
         let precise = UNIX_EPOCH + Duration::from_nanos(1_000_001_999);
-        assert_eq!(Timestamp(precise).to_string(), "1970-01-01T00:00:01.000001Z");
+        assert_eq!(Timestamp::from(precise).as_str(), "1970-01-01T00:00:01.000001Z");
     }
 
     #[test]
@@ -77,7 +91,7 @@ mod tests {
         assert_eq!(at(LAST + 1), at(LAST));
         assert_eq!(at(i64::MAX as u64), at(LAST));
         let before = UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!(Timestamp(before).to_string(), at(0));
+        assert_eq!(Timestamp::from(before).as_str(), at(0));
     }
 
     #[test]
