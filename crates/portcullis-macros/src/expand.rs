@@ -25,9 +25,9 @@ impl Kind {
 
     pub(crate) fn options(self) -> &'static str {
         match self {
-            Self::Tool => "name, title, description, tags(…), auth and annotations(…)",
-            Self::Resource => "name, title, description, mime_type, tags(…) and auth",
-            Self::Prompt => "name, title, description, tags(…) and auth",
+            Self::Tool => "name, title, description, tags(…), auth, deny and annotations(…)",
+            Self::Resource => "name, title, description, mime_type, tags(…), auth and deny",
+            Self::Prompt => "name, title, description, tags(…), auth and deny",
         }
     }
 
@@ -158,6 +158,14 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
     }
     for check in &options.checks {
         calls.extend(quote_spanned! { check.span() => .auth(#check) });
+    }
+    if let Some(deny) = &options.deny {
+        let variant = if deny == "hide" {
+            quote! { Hide }
+        } else {
+            quote! { Challenge }
+        };
+        calls.extend(quote! { .deny(::portcullis::Deny::#variant) });
     }
     for hint in &options.hints {
         let variant = match hint.to_string().as_str() {

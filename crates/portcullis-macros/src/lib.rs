@@ -20,14 +20,16 @@ use crate::expand::Kind;
 /// # Options
 ///
 /// `name = "…"`, `title = "…"`, `description = "…"`, `tags("…", …)`, `auth = check` or
-/// `auth = [check, check]` (all must allow), `annotations(read_only, destructive,
+/// `auth = [check, check]` (all must allow), `deny = hide` or `deny = challenge`,
+/// `annotations(read_only, destructive,
 /// idempotent, open_world)`.
 ///
 /// # Arguments
 ///
 /// A parameter's doc comment describes it. `#[arg(…)]` takes `description = "…"`,
 /// `pattern = "…"`, `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `min_items`,
-/// `max_items` (`= number`), `one_of("…", …)`, `default = value`.
+/// `max_items` (`= number`), `one_of("…", …)`, `default = value`, and
+/// `secret, reason = "…"` for what is named like a credential and has to be there.
 ///
 /// An example is in the documentation of the crate `portcullis`.
 #[proc_macro_attribute]
@@ -39,7 +41,7 @@ pub fn tool(options: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// The first option is the URI: `#[resource("note://{owner}/{id}")]`. Each variable is a
 /// parameter of the same name. Further options: `name = "…"`, `title = "…"`,
-/// `description = "…"`, `mime_type = "…"`, `tags("…", …)`, `auth = …`.
+/// `description = "…"`, `mime_type = "…"`, `tags("…", …)`, `auth = …`, `deny = …`.
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, function: TokenStream) -> TokenStream {
     expand::component(Kind::Resource, options.into(), function.into()).into()
@@ -47,7 +49,8 @@ pub fn resource(options: TokenStream, function: TokenStream) -> TokenStream {
 
 /// Makes an async function a prompt.
 ///
-/// Options: `name = "…"`, `title = "…"`, `description = "…"`, `tags("…", …)`, `auth = …`.
+/// Options: `name = "…"`, `title = "…"`, `description = "…"`, `tags("…", …)`, `auth = …`,
+/// `deny = …`.
 #[proc_macro_attribute]
 pub fn prompt(options: TokenStream, function: TokenStream) -> TokenStream {
     expand::component(Kind::Prompt, options.into(), function.into()).into()

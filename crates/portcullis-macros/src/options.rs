@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) tags: Vec<LitStr>,
     pub(crate) checks: Vec<Expr>,
     pub(crate) hints: Vec<Ident>,
+    pub(crate) deny: Option<Ident>,
 }
 
 impl Options {
@@ -49,6 +50,19 @@ impl Options {
                     Expr::Array(several) => self.checks.extend(several.elems),
                     one => self.checks.push(one),
                 }
+                Ok(())
+            }
+            "deny" => {
+                if self.deny.is_some() {
+                    return Err(meta.error("the option is there twice"));
+                }
+                let deny: Ident = meta.value()?.parse()?;
+                if deny != "hide" && deny != "challenge" {
+                    let message =
+                        "a denial is hidden or a challenge: `deny = hide` or `deny = challenge`";
+                    return Err(syn::Error::new(deny.span(), message));
+                }
+                self.deny = Some(deny);
                 Ok(())
             }
             "annotations" if kind == Kind::Tool => {

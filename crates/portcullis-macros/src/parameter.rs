@@ -9,7 +9,7 @@ use syn::{
 use crate::options::list;
 
 /// What `#[arg(…)]` takes.
-const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, one_of, default";
+const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, one_of, default, and secret with its reason";
 
 /// One parameter of a component's function.
 pub(crate) struct Parameter {
@@ -49,14 +49,54 @@ impl Parameter {
         if let Some(description) = doc_comment(attributes) {
             calls.extend(quote! { .description(#description) });
         }
+        let mut secret = Secret::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("arg")) {
             attribute.parse_nested_meta(|meta| {
-                calls.extend(constraint(&meta)?);
+                if !secret.read(&meta)? {
+                    calls.extend(constraint(&meta)?);
+                }
                 Ok(())
             })?;
         }
+        calls.extend(secret.call()?);
         let builder = quote! { ::portcullis::Argument::new(#name) #calls };
         Ok(Self { name, kind: (*argument.ty).clone(), argument: builder })
+    }
+}
+
+/// `secret, reason = "…"`, which belong together.
+#[derive(Default)]
+struct Secret {
+    asked: Option<Ident>,
+    reason: Option<LitStr>,
+}
+
+impl Secret {
+    /// Reads one of the two; gives whether it was one.
+    fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<bool> {
+        if meta.path.is_ident("secret") {
+            self.asked = meta.path.get_ident().cloned();
+        } else if meta.path.is_ident("reason") {
+            self.reason = Some(meta.value()?.parse()?);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn call(self) -> Result<Option<TokenStream>> {
+        match (self.asked, self.reason) {
+            (Some(_), Some(reason)) => Ok(Some(quote! { .secret(#reason) })),
+            (None, None) => Ok(None),
+            (Some(secret), None) => Err(syn::Error::new(
+                secret.span(),
+                "say why the tool asks for a secret: #[arg(secret, reason = \"…\")]",
+            )),
+            (None, Some(reason)) => Err(syn::Error::new(
+                reason.span(),
+                "a reason is given for a secret: #[arg(secret, reason = \"…\")]",
+            )),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use object::{Arguments, read_value};
 pub use operation::Operation;
 pub use outcome::Outcome;
 pub use refused::Refused;
-pub use service::{Exchange, Service, Transport};
+pub use service::{Changed, Exchange, Service, Transport};
 pub use session_key::SessionKey;
 pub use version::ProtocolVersion;
 pub use within::within;

@@ -73,3 +73,14 @@ pub(crate) async fn serve_caught<S: Service>(
         Err(RpcError::Internal(format!("Internal error (reference {reference})").into()))
     })
 }
+
+/// What of the lists of components has changed for one exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The tools.
+    pub tools: bool,
+    /// The resources and resource templates.
+    pub resources: bool,
+    /// The prompts.
+    pub prompts: bool,
+}

@@ -19,6 +19,8 @@ pub struct Argument {
     pub(crate) description: Option<String>,
     pub(crate) default: Option<Value>,
     pub(crate) constraints: Vec<Constraint>,
+    /// Why it asks for a secret, if it does.
+    pub(crate) secret: Option<String>,
 }
 
 /// One keyword of JSON Schema, and the type that it constrains.
@@ -48,7 +50,8 @@ impl Argument {
     /// An argument called `name`, without constraints.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), description: None, default: None, constraints: Vec::new() }
+        let (description, default, secret) = (None, None, None);
+        Self { name: name.into(), description, default, constraints: Vec::new(), secret }
     }
 
     /// Says what the argument is for.
@@ -128,6 +131,14 @@ impl Argument {
         self.constrain("one_of", "enum", Value::Array(values), ANYTHING)
     }
 
+    /// Asks for a secret on purpose: an argument that is named like a credential does not build
+    /// without a `reason`. Clients see `writeOnly`, and not the reason.
+    #[must_use]
+    pub fn secret(mut self, reason: impl Into<String>) -> Self {
+        self.secret = Some(reason.into());
+        self
+    }
+
     fn constrain(
         mut self,
         option: &'static str,
@@ -141,7 +152,7 @@ impl Argument {
 
     /// Whether anything but the name was said.
     pub(crate) fn is_bare(&self) -> bool {
-        self.constraints.is_empty() && self.default.is_none()
+        self.constraints.is_empty() && self.default.is_none() && self.secret.is_none()
     }
 
     /// Writes description, default and constraints into the `schema` of the argument's type.
@@ -194,6 +205,9 @@ impl Argument {
         }
         if let Some(default) = &self.default {
             schema.insert("default".to_owned(), default.clone());
+        }
+        if self.secret.is_some() {
+            schema.insert("writeOnly".to_owned(), Value::Bool(true));
         }
         Ok(())
     }

@@ -1,20 +1,20 @@
 use std::any::Any;
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::TokenVerifier;
+use portcullis_auth::{AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, TokenVerifier};
 use portcullis_guard::{Clock, SystemClock};
-use portcullis_protocol::{Identity, Limits};
-use url::{Host, Url};
+use portcullis_protocol::Limits;
+use portcullis_store::Store;
 
-use crate::catalogue::Catalogue;
-use crate::component::{Component, Components, Declare};
+use crate::catalogue::Everywhere;
+use crate::component::{Component, Components, Declare, Deny};
 use crate::context::States;
-use crate::error::Error;
+use crate::middleware::{IntoMiddleware, Layers};
 use crate::route::Route;
+#[cfg(doc)]
 use crate::server::Server;
-use crate::service::Core;
+use crate::visibility::{Rule, Selector};
 
 /// Lists are answered in pages of this many entries, unless said otherwise.
 const PAGE_SIZE: usize = 1_000;
@@ -39,8 +39,8 @@ const PAGE_SIZE: usize = 1_000;
 /// ```
 #[must_use = "a server is built by .build()"]
 pub struct ServerBuilder<A> {
-    parts: Parts,
-    auth: A,
+    pub(crate) parts: Parts,
+    pub(crate) auth: A,
 }
 
 /// It was not said yet who is let in.
@@ -51,22 +51,29 @@ pub struct Undecided(());
 #[derive(Clone, Debug)]
 pub struct Decided(Option<Arc<dyn TokenVerifier>>);
 
-struct Parts {
-    name: String,
-    version: String,
-    instructions: Option<String>,
-    public_url: Option<String>,
-    path: String,
-    hosts: Vec<String>,
-    origins: Vec<String>,
-    components: Vec<Component>,
-    states: States,
-    routes: Vec<Route>,
-    limits: Limits,
-    page_size: usize,
-    clock: Arc<dyn Clock>,
-    show_internal_errors: bool,
-    unauthenticated_beyond_loopback: bool,
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) instructions: Option<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) path: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) components: Vec<Component>,
+    pub(crate) everywhere: Everywhere,
+    pub(crate) layers: Layers,
+    pub(crate) rules: Vec<(Selector, Vec<Rule>)>,
+    pub(crate) hierarchy: ScopeHierarchy,
+    pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
+    pub(crate) audit_failure: AuditFailure,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) states: States,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) limits: Limits,
+    pub(crate) page_size: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) show_internal_errors: bool,
+    pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
 impl ServerBuilder<Undecided> {
@@ -80,6 +87,13 @@ impl ServerBuilder<Undecided> {
             hosts: Vec::new(),
             origins: Vec::new(),
             components: Vec::new(),
+            everywhere: Everywhere::default(),
+            layers: Layers::default(),
+            rules: Vec::new(),
+            hierarchy: ScopeHierarchy::default(),
+            sinks: Vec::new(),
+            audit_failure: AuditFailure::Continue,
+            store: None,
             states: States::default(),
             routes: Vec::new(),
             limits: Limits::default(),
@@ -157,6 +171,106 @@ impl<A> ServerBuilder<A> {
         self
     }
 
+    /// Adds something around every operation: an [`AuthMiddleware`](crate::AuthMiddleware), a
+    /// [`RateLimit`](crate::RateLimit), or a [`Middleware`](crate::Middleware). Each kind has its
+    /// fixed place, whatever the order; those of one kind are asked in the order in which they
+    /// were added.
+    pub fn middleware(mut self, middleware: impl IntoMiddleware) -> Self {
+        self.parts.everywhere.checks.extend(self.parts.layers.add(middleware.into_layer()));
+        self
+    }
+
+    /// Hides what `selector` selects, until a rule after this one shows it: in a handler, for a
+    /// session or principal ([`Context::enable_components`](crate::Context::enable_components)),
+    /// or for everybody ([`Server::visibility`]).
+    pub fn disable(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::disable(selector)));
+        self
+    }
+
+    /// Shows what `selector` selects, though a rule before this one hides it.
+    pub fn enable(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::enable(selector)));
+        self
+    }
+
+    /// Hides everything, of the kinds that `selector` names if it does, but what it selects.
+    pub fn only(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::only(selector)));
+        self
+    }
+
+    /// What callers are told who may not use a component that says nothing of its own. Default:
+    /// [`Deny::Hide`].
+    pub fn deny(mut self, deny: Deny) -> Self {
+        self.parts.everywhere.deny = deny;
+        self
+    }
+
+    /// As [`deny`](Self::deny), for the components with `tag`. Of several tags, one that hides
+    /// rules.
+    pub fn deny_tagged(mut self, tag: &str, deny: Deny) -> Self {
+        self.parts.everywhere.deny_tagged.push((tag.to_owned(), deny));
+        self
+    }
+
+    /// Lets `scope` stand for the scopes `implied`, and what those imply (MCP authorization
+    /// §Scope Challenge Handling).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool(auth = require_scopes(["write"]))] async fn save() -> &'static str { "saved" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("notes")
+    ///     .auth(tokens)
+    ///     .components(components![save]) // requires `write`
+    ///     .scope_implies("admin", ["write"]) // so `admin` will do
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn scope_implies(mut self, scope: &str, implied: impl IntoScopes) -> Self {
+        self.parts.hierarchy = self.parts.hierarchy.implies(scope, implied);
+        self
+    }
+
+    /// Adds a sink for audit records; see [`AuditSink`]. Every record goes to the log as well.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use portcullis::prelude::*;
+    /// use portcullis::{AuditFailure, JsonLines};
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Server::builder("example")
+    ///     .no_auth()
+    ///     .components(components![ping])
+    ///     .audit(JsonLines::open("/var/log/example/audit.jsonl")?)
+    ///     .audit_failure(AuditFailure::Stop) // serve nothing that would not be recorded
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn audit(mut self, sink: impl AuditSink) -> Self {
+        self.parts.sinks.push(Arc::new(sink));
+        self
+    }
+
+    /// What happens while an audit sink fails. Default: [`AuditFailure::Continue`].
+    pub fn audit_failure(mut self, failure: AuditFailure) -> Self {
+        self.parts.audit_failure = failure;
+        self
+    }
+
+    /// Where what must be seen by the next request rests. Default: memory.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.parts.store = Some(Arc::new(store));
+        self
+    }
+
     /// Gives functions that take a [`State<T>`](crate::State) this one.
     pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
         self.parts.states.insert(state);
@@ -223,158 +337,8 @@ mod sealed {
     impl Sealed for super::Decided {}
 }
 
-impl<A> ServerBuilder<A> {
-    /// Builds the server.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Build`] lists everything that can never be right: components of the same
-    /// name, a default that its own rules refuse, a state that is missing, a check that
-    /// requires nothing, a URL that is none.
-    pub fn build(self) -> Result<Server, Error>
-    where
-        A: SaysWhoIsLetIn,
-    {
-        let Self { parts, auth } = self;
-        let verifier = auth.verifier();
-        let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
-        let mut problems = Vec::new();
-        let path = parts.path.trim_end_matches('/').to_owned();
-        if !is_plain_path(&parts.path) {
-            problems.push(format!(
-                "path {:?}: it begins with `/`, has letters, digits and `-._~`, and is none that belongs to the protocol",
-                parts.path
-            ));
-        }
-        if parts.name.trim().is_empty() {
-            problems.push("the server needs a name".to_owned());
-        }
-        problems.extend(problem_with_limits(&parts.limits));
-        if parts.page_size == 0 {
-            problems.push("page_size(0): a page has at least one entry".to_owned());
-        }
-        let public_url =
-            parts.public_url.as_deref().and_then(|url| keep(public_url(url), &mut problems));
-        let origins =
-            parts.origins.iter().filter_map(|url| keep(origin(url), &mut problems)).collect();
-        for host in &parts.hosts {
-            if portcullis_protocol::http::Authority::parse(host).is_none() {
-                problems.push(format!("allow_host({host:?}): it is `host` or `host:port`"));
-            }
-        }
-        problems.extend(parts.routes.iter().filter_map(|route| route.problem(&path)));
-        let mut routes = HashSet::new();
-        for route in &parts.routes {
-            if !routes.insert((route.method, &route.path)) {
-                problems.push(format!("route {} {}: it is there twice", route.method, route.path));
-            }
-        }
-        let catalogue = match Catalogue::compile(parts.components, &parts.states) {
-            Ok(catalogue) => catalogue,
-            Err(found) => return Err(Error::Build([problems, found].concat())),
-        };
-        if !problems.is_empty() {
-            return Err(Error::Build(problems));
-        }
-        if parts.show_internal_errors {
-            tracing::warn!(
-                "internal errors are shown to callers: dangerously_show_internal_errors()"
-            );
-        }
-        let core = Core {
-            identity,
-            catalogue,
-            states: Arc::new(parts.states),
-            limits: parts.limits,
-            page_size: parts.page_size,
-            show_internal_errors: parts.show_internal_errors,
-        };
-        Ok(Server {
-            core: Arc::new(core),
-            verifier,
-            public_url,
-            path,
-            hosts: parts.hosts,
-            origins,
-            routes: parts.routes,
-            clock: parts.clock,
-            unauthenticated_beyond_loopback: parts.unauthenticated_beyond_loopback,
-        })
-    }
-}
-
 impl<A> fmt::Debug for ServerBuilder<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerBuilder").field("name", &self.parts.name).finish_non_exhaustive()
     }
-}
-
-fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
-}
-
-/// The public URL, checked: an https origin, or an http one on loopback.
-pub(crate) fn public_url(text: &str) -> Result<Url, String> {
-    let wrong = |what: &str| Err(format!("public_url {text:?}: {what}"));
-    let Ok(url) = Url::parse(text) else {
-        return wrong("it is no URL, such as https://mcp.example.com");
-    };
-    let loopback = is_loopback(&url);
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return wrong("it has to be https: tokens travel over it"),
-    }
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return wrong("it has neither user, query nor fragment");
-    }
-    if url.path() != "/" {
-        return wrong("it must not have a path: that of the endpoint is set apart, by path");
-    }
-    Ok(url)
-}
-
-/// Whether a URL leads to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn origin(text: &str) -> Result<Url, String> {
-    match Url::parse(text) {
-        Ok(url)
-            if url.origin().is_tuple()
-                && url.origin().ascii_serialization() == text.trim_end_matches('/') =>
-        {
-            Ok(url)
-        }
-        _ => {
-            Err(format!("allow_origin({text:?}): an origin is a scheme, a host and perhaps a port"))
-        }
-    }
-}
-
-fn problem_with_limits(limits: &Limits) -> Option<String> {
-    if limits.header_bytes < 8 * 1024 {
-        return Some("limits: header_bytes is at least 8 KiB".to_owned());
-    }
-    let some = limits.connections > 0 && limits.concurrent_requests > 0 && limits.body_bytes > 0;
-    (!some).then(|| {
-        "limits: connections, concurrent_requests and body_bytes are at least 1".to_owned()
-    })
-}
-
-fn is_plain_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
-        && !path.contains("//")
-        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portcullis_auth::{Claims, Principal, Scopes};
+use portcullis_auth::{Claims, Granted, Principal, ScopeHierarchy};
 
 /// Who is calling: a verified principal over HTTP, the local user over stdio.
 ///
@@ -10,13 +10,19 @@ use portcullis_auth::{Claims, Principal, Scopes};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     principal: Option<Arc<Principal>>,
+    hierarchy: Arc<ScopeHierarchy>,
 }
 
 impl Caller {
     /// The user who started the server as a child process.
     #[must_use]
     pub fn local() -> Self {
-        Self { principal: None }
+        Self { principal: None, hierarchy: Arc::default() }
+    }
+
+    /// A principal, whose scopes imply others.
+    pub(crate) fn of(principal: Arc<Principal>, hierarchy: Arc<ScopeHierarchy>) -> Self {
+        Self { principal: Some(principal), hierarchy }
     }
 
     /// Whether a token was verified for this call.
@@ -48,12 +54,11 @@ impl Caller {
         self.principal().into_iter().flat_map(|principal| principal.scopes().iter())
     }
 
-    /// Whether `scope` was granted; never for the local user.
+    /// Whether `scope` was granted, or is implied by one that was; never for the local user.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.principal()
-            .map(Principal::scopes)
-            .is_some_and(|scopes: &Scopes| scopes.contains(scope))
+            .is_some_and(|principal| Granted::new(principal.scopes(), &self.hierarchy).has(scope))
     }
 
     /// What the token says.
@@ -65,6 +70,6 @@ impl Caller {
 
 impl From<Arc<Principal>> for Caller {
     fn from(principal: Arc<Principal>) -> Self {
-        Self { principal: Some(principal) }
+        Self { principal: Some(principal), hierarchy: Arc::default() }
     }
 }

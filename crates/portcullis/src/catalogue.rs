@@ -1,13 +1,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_auth::Check;
+use portcullis_auth::{Check, Target};
 use portcullis_protocol::{Descriptor, Listing, model};
 
 use crate::arguments::ArgumentSchema;
-use crate::component::{About, Component, Handler, Kind};
+use crate::component::{About, Component, ComponentKind, Deny, Handler};
 use crate::context::States;
+use crate::disclosure;
+use crate::gate::{Gates, Rules};
 use crate::uri_template::UriTemplate;
+use crate::visibility::Selected;
 
 /// Everything that a server serves, compiled.
 pub(crate) struct Catalogue {
@@ -15,24 +18,38 @@ pub(crate) struct Catalogue {
     pub(crate) resources: Section,
     pub(crate) templates: Section,
     pub(crate) prompts: Section,
+    pub(crate) rules: Rules,
+}
+
+/// What the server says for all of its components.
+#[derive(Debug, Default)]
+pub(crate) struct Everywhere {
+    /// Asked before a component's own checks.
+    pub(crate) checks: Vec<Arc<dyn Check>>,
+    /// What a denied caller is told of components with a tag.
+    pub(crate) deny_tagged: Vec<(String, Deny)>,
+    /// What a denied caller is told of all others.
+    pub(crate) deny: Deny,
 }
 
 /// The components of one kind, in the order in which they were given.
 #[derive(Default)]
 pub(crate) struct Section {
     pub(crate) entries: Vec<Entry>,
-    /// What lists show, at the places of the entries.
+    /// What lists show of each entry.
     pub(crate) listing: Arc<Listing>,
     by_key: HashMap<String, usize>,
 }
 
 /// One component, compiled: its schema, its list entry, its URI template.
 pub(crate) struct Entry {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ComponentKind,
     pub(crate) key: String,
+    /// Where it is in its section.
+    pub(crate) index: usize,
     pub(crate) about: About,
-    pub(crate) checks: Vec<Arc<dyn Check>>,
-    pub(crate) needs_caller: bool,
+    pub(crate) gates: Gates,
+    pub(crate) deny: Deny,
     pub(crate) schema: ArgumentSchema,
     pub(crate) template: Option<UriTemplate>,
     pub(crate) handler: Handler,
@@ -43,18 +60,20 @@ impl Catalogue {
     pub(crate) fn compile(
         components: Vec<Component>,
         states: &States,
+        everywhere: &Everywhere,
     ) -> Result<Self, Vec<String>> {
         let mut catalogue = Self {
             tools: Section::default(),
             resources: Section::default(),
             templates: Section::default(),
             prompts: Section::default(),
+            rules: Rules::default(),
         };
         let mut problems = Vec::new();
         for component in components {
             let (kind, key) = (component.kind, component.key.clone());
             let named = |problem: String| format!("{kind} `{key}`: {problem}");
-            match Entry::compile(component, states) {
+            match Entry::compile(component, states, everywhere, &mut catalogue.rules) {
                 Ok((entry, descriptor)) => {
                     if !catalogue.section_mut(kind).add(entry, &descriptor) {
                         problems.push(named("two components have this name".to_owned()));
@@ -73,12 +92,22 @@ impl Catalogue {
             .flat_map(|section| &section.entries)
     }
 
-    fn section_mut(&mut self, kind: Kind) -> &mut Section {
+    /// The components of one kind.
+    pub(crate) fn section(&self, kind: ComponentKind) -> &Section {
         match kind {
-            Kind::Tool => &mut self.tools,
-            Kind::Resource => &mut self.resources,
-            Kind::ResourceTemplate => &mut self.templates,
-            Kind::Prompt => &mut self.prompts,
+            ComponentKind::Tool => &self.tools,
+            ComponentKind::Resource => &self.resources,
+            ComponentKind::ResourceTemplate => &self.templates,
+            ComponentKind::Prompt => &self.prompts,
+        }
+    }
+
+    fn section_mut(&mut self, kind: ComponentKind) -> &mut Section {
+        match kind {
+            ComponentKind::Tool => &mut self.tools,
+            ComponentKind::Resource => &mut self.resources,
+            ComponentKind::ResourceTemplate => &mut self.templates,
+            ComponentKind::Prompt => &mut self.prompts,
         }
     }
 }
@@ -88,24 +117,36 @@ impl Section {
         self.entries.get(*self.by_key.get(key)?)
     }
 
+    /// The component at a place of the section.
+    pub(crate) fn at(&self, position: u32) -> Option<&Entry> {
+        self.entries.get(usize::try_from(position).ok()?)
+    }
+
     /// Where the component called `key` is.
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
         self.by_key.get(key).copied()
     }
 
-    fn add(&mut self, entry: Entry, descriptor: &Descriptor) -> bool {
+    fn add(&mut self, mut entry: Entry, descriptor: &Descriptor) -> bool {
         Arc::make_mut(&mut self.listing).push(descriptor);
-        let replaced = self.by_key.insert(entry.key.clone(), self.entries.len());
+        entry.index = self.entries.len();
+        let replaced = self.by_key.insert(entry.key.clone(), entry.index);
         self.entries.push(entry);
         replaced.is_none()
     }
 }
 
 impl Entry {
-    fn compile(component: Component, states: &States) -> Result<(Self, Descriptor), Vec<String>> {
-        let Component { kind, key, about, checks, mut parameters, handler } = component;
+    fn compile(
+        component: Component,
+        states: &States,
+        everywhere: &Everywhere,
+        rules: &mut Rules,
+    ) -> Result<(Self, Descriptor), Vec<String>> {
+        let Component { kind, key, about, checks, deny, mut parameters, handler } = component;
         let mut problems: Vec<String> =
             checks.iter().filter_map(|check| check.validate().err()).collect();
+        problems.extend(disclosure::problems(&about, &parameters));
         for (id, name) in &parameters.states {
             if !states.contains(*id) {
                 problems.push(format!("it takes a State<{name}>: give the server one with .state(…); it was given {:?}", states.names()));
@@ -117,18 +158,18 @@ impl Entry {
             Err(found) => return Err([problems, found].concat()),
         };
         let template = match kind {
-            Kind::Tool | Kind::Prompt => {
+            ComponentKind::Tool | ComponentKind::Prompt => {
                 problems.extend(problem_with_name(&key));
                 None
             }
-            Kind::Resource => {
+            ComponentKind::Resource => {
                 problems.extend(problem_with_uri(&key));
                 if !schema.listed().is_empty() {
                     problems.push("a resource without URI variables takes no arguments".to_owned());
                 }
                 None
             }
-            Kind::ResourceTemplate => match UriTemplate::parse(&key) {
+            ComponentKind::ResourceTemplate => match UriTemplate::parse(&key) {
                 Ok(template) => {
                     problems.extend(problem_with_uri(&key));
                     problems.extend(problem_with_variables(&template, &schema));
@@ -139,16 +180,53 @@ impl Entry {
         };
         let descriptor =
             describe(kind, &key, &about, &schema).map_err(|error| vec![error.to_string()])?;
+        let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
+        let gates = Gates::compile(target, needs_caller, &everywhere.checks, &checks, rules);
+        if kind != ComponentKind::Tool && gates.reads_arguments {
+            problems.push("a check that reads arguments is for tools alone".to_owned());
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let entry = Self { kind, key, about, checks, needs_caller, schema, template, handler };
-        Ok((entry, descriptor))
+        let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
+        let index = 0;
+        Ok((Self { kind, key, index, about, gates, deny, schema, template, handler }, descriptor))
     }
 
     /// Whether anything is required to see and use it.
     pub(crate) fn is_protected(&self) -> bool {
-        self.needs_caller || !self.checks.is_empty()
+        !self.gates.gates.is_empty()
+    }
+
+    /// A number of its own among all components.
+    pub(crate) fn number(&self) -> u32 {
+        const OF_A_KIND: u32 = u32::MAX / 4;
+        let kind = ComponentKind::ALL.into_iter().position(|kind| kind == self.kind);
+        let of_kind = u32::try_from(kind.unwrap_or_default()).unwrap_or_default() * OF_A_KIND;
+        of_kind + u32::try_from(self.index).unwrap_or(OF_A_KIND - 1).min(OF_A_KIND - 1)
+    }
+
+    /// As checks see it.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { kind: self.kind.as_str(), name: &self.key, tags: &self.about.tags }
+    }
+
+    /// As rules of visibility see it.
+    pub(crate) fn selected(&self) -> Selected<'_> {
+        Selected { kind: self.kind, name: &self.key, tags: &self.about.tags }
+    }
+}
+
+impl Everywhere {
+    /// What is said for the tags of a component: where they disagree, the strictest.
+    fn deny_of(&self, tags: &[String]) -> Deny {
+        let said = self.deny_tagged.iter().filter(|(tag, _)| tags.contains(tag));
+        let said: Vec<Deny> = said.map(|(_, deny)| *deny).collect();
+        match said.as_slice() {
+            [] => self.deny,
+            said if said.contains(&Deny::Hide) => Deny::Hide,
+            _ => Deny::Challenge,
+        }
     }
 }
 
@@ -184,14 +262,14 @@ fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Ve
 }
 
 fn describe(
-    kind: Kind,
+    kind: ComponentKind,
     key: &str,
     about: &About,
     schema: &ArgumentSchema,
 ) -> Result<Descriptor, serde_json::Error> {
     let name = about.name.clone().unwrap_or_else(|| key.to_owned());
     match kind {
-        Kind::Tool => {
+        ComponentKind::Tool => {
             let input = schema.schema().as_object().cloned().unwrap_or_default();
             let description = about.description.clone().map(Into::into);
             let mut tool = model::Tool::new_with_raw(key.to_owned(), description, input);
@@ -200,21 +278,21 @@ fn describe(
             tool.annotations = about.annotations.model();
             Descriptor::new(&tool)
         }
-        Kind::Resource => {
+        ComponentKind::Resource => {
             let mut resource = model::Resource::new(key, name);
             resource.title.clone_from(&about.title);
             resource.description.clone_from(&about.description);
             resource.mime_type.clone_from(&about.mime_type);
             Descriptor::new(&resource)
         }
-        Kind::ResourceTemplate => {
+        ComponentKind::ResourceTemplate => {
             let mut template = model::ResourceTemplate::new(key, name);
             template.title.clone_from(&about.title);
             template.description.clone_from(&about.description);
             template.mime_type.clone_from(&about.mime_type);
             Descriptor::new(&template)
         }
-        Kind::Prompt => {
+        ComponentKind::Prompt => {
             let arguments = schema.listed().into_iter().map(|listed| {
                 let mut argument =
                     model::PromptArgument::new(listed.name).with_required(listed.required);

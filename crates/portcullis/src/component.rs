@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use portcullis_auth::{Check, IntoCheck};
+use serde::{Deserialize, Serialize};
 
 use crate::argument::Argument;
 use crate::parameter::{Call, Parameter, Parameters};
@@ -14,11 +15,12 @@ use crate::tool_error::ToolError;
 
 /// A declared tool, resource, resource template or prompt, ready to be served.
 pub struct Component {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ComponentKind,
     /// The name of a tool or prompt; the URI or template of a resource.
     pub(crate) key: String,
     pub(crate) about: About,
     pub(crate) checks: Vec<Arc<dyn Check>>,
+    pub(crate) deny: Option<Deny>,
     pub(crate) parameters: Parameters,
     pub(crate) handler: Handler,
 }
@@ -41,21 +43,26 @@ pub(crate) struct Declaration {
     key: String,
     pub(crate) about: About,
     checks: Vec<Arc<dyn Check>>,
+    deny: Option<Deny>,
     parameters: Parameters,
 }
 
 impl Declaration {
     pub(crate) fn new(key: String) -> Self {
         let (about, parameters) = (About::default(), Parameters::new());
-        Self { key, about, checks: Vec::new(), parameters }
+        Self { key, about, checks: Vec::new(), deny: None, parameters }
     }
 
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    pub(crate) fn check(&mut self, check: impl IntoCheck) {
+    pub(crate) fn check<M>(&mut self, check: impl IntoCheck<M>) {
         self.checks.push(check.into_check());
+    }
+
+    pub(crate) fn deny(&mut self, deny: Deny) {
+        self.deny = Some(deny);
     }
 
     pub(crate) fn parameter<P: Parameter>(&mut self, argument: Argument) {
@@ -66,9 +73,9 @@ impl Declaration {
         self.parameters.written(schema);
     }
 
-    pub(crate) fn answered_by(self, kind: Kind, handler: Handler) -> Component {
-        let Self { key, about, checks, parameters } = self;
-        Component { kind, key, about, checks, parameters, handler }
+    pub(crate) fn answered_by(self, kind: ComponentKind, handler: Handler) -> Component {
+        let Self { key, about, checks, deny, parameters } = self;
+        Component { kind, key, about, checks, deny, parameters, handler }
     }
 }
 
@@ -95,8 +102,15 @@ macro_rules! common_options {
             }
 
             /// Adds a check. All checks of a component have to allow.
-            pub fn auth(mut self, check: impl $crate::IntoCheck) -> Self {
+            pub fn auth<M>(mut self, check: impl $crate::IntoCheck<M>) -> Self {
                 self.0.check(check);
+                self
+            }
+
+            /// Says what a caller is told who may not use it. Default: what the server says for
+            /// its tags, or for all.
+            pub fn deny(mut self, deny: $crate::Deny) -> Self {
+                self.0.deny(deny);
                 self
             }
 
@@ -112,23 +126,51 @@ macro_rules! common_options {
 pub(crate) use common_options;
 
 /// The kinds of components.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentKind {
+    /// A tool.
     Tool,
+    /// A resource.
     Resource,
+    /// A resource template.
+    #[serde(rename = "template")]
     ResourceTemplate,
+    /// A prompt.
     Prompt,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ComponentKind {
+    /// All kinds, in the order of the access table.
+    pub const ALL: [Self; 4] = [Self::Tool, Self::Resource, Self::ResourceTemplate, Self::Prompt];
+
+    /// `tool`, `resource`, `template` or `prompt`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Tool => "tool",
             Self::Resource => "resource",
             Self::ResourceTemplate => "template",
             Self::Prompt => "prompt",
-        })
+        }
     }
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a caller is told who may not use a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deny {
+    /// That it does not exist.
+    #[default]
+    Hide,
+    /// Which scopes are missing (HTTP 403 with `insufficient_scope`), so that the client can ask
+    /// for more; where anything else than scopes is missing, that it does not exist.
+    Challenge,
 }
 
 /// A handler with its types put away. Which of them it is follows from the kind.

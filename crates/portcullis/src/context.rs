@@ -4,8 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::caller::Caller;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
+
+use crate::caller::Caller;
+use crate::service::Core;
+use crate::tool_error::ToolError;
+use crate::visibility::{NotChanged, Rule, Scope, Selector};
 
 /// What surrounds one call.
 ///
@@ -14,18 +18,18 @@ use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 #[derive(Clone)]
 pub struct Context {
     exchange: Arc<Exchange>,
-    states: Arc<States>,
+    core: Arc<Core>,
 }
 
 impl Context {
-    pub(crate) fn new(exchange: Exchange, states: Arc<States>) -> Self {
-        Self { exchange: Arc::new(exchange), states }
+    pub(crate) fn new(exchange: Arc<Exchange>, core: Arc<Core>) -> Self {
+        Self { exchange, core }
     }
 
     /// Who is calling: nobody over HTTP without authentication, and over stdio.
     #[must_use]
     pub fn maybe_caller(&self) -> MaybeCaller {
-        MaybeCaller(self.exchange.principal.clone().map(Caller::from))
+        MaybeCaller(self.authenticated())
     }
 
     /// Who is calling. Over stdio it is the local user; over HTTP without a principal
@@ -33,8 +37,13 @@ impl Context {
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self.exchange.transport {
             Transport::Stdio => Some(Caller::local()),
-            Transport::Http => self.exchange.principal.clone().map(Caller::from),
+            Transport::Http => self.authenticated(),
         }
+    }
+
+    fn authenticated(&self) -> Option<Caller> {
+        let principal = self.exchange.principal.clone()?;
+        Some(Caller::of(principal, Arc::clone(&self.core.hierarchy)))
     }
 
     /// What carries the messages.
@@ -55,8 +64,98 @@ impl Context {
         self.exchange.client.as_ref()
     }
 
+    /// Shows components that are disabled: for this session, or in the stateless version for
+    /// this principal.
+    ///
+    /// In versions with sessions, and over stdio, it lasts until the session ends. In the
+    /// stateless version it is for the caller's issuer, subject and client together, and ends
+    /// with the token, after 30 minutes at most. Nobody else sees any of it. What the caller's
+    /// checks deny stays denied: check who calls before you unlock anything all the same. Clients
+    /// whose lists change are told so. The last rule that matches a component rules.
+    ///
+    /// # Errors
+    ///
+    /// For a caller with neither session nor token there is nothing that it could be kept for:
+    /// the caller is told so. Internal when no component is meant, when there would be more than
+    /// 64 rules, and when the store says no.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use portcullis::tags;
+    ///
+    /// /// Unlock admin tools for this session.
+    /// #[tool]
+    /// async fn unlock_admin(caller: Caller, ctx: Context) -> Result<&'static str, ToolError> {
+    ///     if !caller.has_scope("admin") {
+    ///         return Err(ToolError::new("Only administrators may unlock admin tools."));
+    ///     }
+    ///     ctx.enable_components(tags(["admin"])).await?;
+    ///     Ok("Admin tools unlocked for this session")
+    /// }
+    /// ```
+    pub async fn enable_components(&self, selector: Selector) -> Result<(), ToolError> {
+        self.change_visibility(&selector, Rule::enable(selector.clone()), "enabled").await
+    }
+
+    /// Hides components, for this session or principal; see
+    /// [`enable_components`](Self::enable_components).
+    ///
+    /// # Errors
+    ///
+    /// As [`enable_components`](Self::enable_components).
+    pub async fn disable_components(&self, selector: Selector) -> Result<(), ToolError> {
+        self.change_visibility(&selector, Rule::disable(selector.clone()), "disabled").await
+    }
+
+    /// Forgets what was enabled and disabled for this session or principal: what the server
+    /// says holds again.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable_components`](Self::enable_components).
+    pub async fn reset_visibility(&self) -> Result<(), ToolError> {
+        let scope = self.scope()?;
+        let forgotten = self.core.shown.own().forget(scope).await;
+        forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
+        self.visibility_changed(scope, "reset")
+    }
+
+    async fn change_visibility(
+        &self,
+        selector: &Selector,
+        rules: Vec<Rule>,
+        outcome: &'static str,
+    ) -> Result<(), ToolError> {
+        let scope = self.scope()?;
+        let catalogue = &self.core.catalogue;
+        let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
+        if !unmet.is_empty() {
+            return Err(ToolError::internal(unmet.join("; ")));
+        }
+        let added = self.core.shown.own().add(scope, &self.exchange, &rules).await;
+        added.map_err(|error| match error {
+            NotChanged::Store(error) => ToolError::internal(error.reason().to_owned()),
+            NotChanged::TooMany => ToolError::internal("too many rules of visibility"),
+        })?;
+        self.visibility_changed(scope, outcome)
+    }
+
+    fn visibility_changed(&self, scope: Scope, outcome: &'static str) -> Result<(), ToolError> {
+        self.core.shown.changes.tell(scope);
+        let noted = self.core.note(&self.exchange, "visibility", outcome);
+        noted.map_err(|error| ToolError::internal(error.to_string()))
+    }
+
+    fn scope(&self) -> Result<Scope, ToolError> {
+        Scope::of(&self.exchange).ok_or_else(|| {
+            ToolError::new("This needs a session, or a caller with an access token.")
+        })
+    }
+
     pub(crate) fn state<T: Any + Send + Sync>(&self) -> Option<State<T>> {
-        self.states.find()
+        self.core.states.find()
     }
 }
 

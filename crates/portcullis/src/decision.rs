@@ -1,75 +1,215 @@
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
-use portcullis_auth::{AuthContext, Decision};
+use portcullis_auth::{
+    AuthContext, AuthorizationError, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall,
+};
 use portcullis_protocol::{Exchange, Transport};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::catalogue::Entry;
+use crate::component::Deny;
+use crate::gate::{Gate, Need, RuleId, Rules};
+use crate::visibility::Seen;
 
-/// The longest part of a name that a caller chose that is logged, in characters.
-const MAX_LOGGED_CHARS: usize = 256;
+/// Who asks, and how long there is for all answers together.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) seen: &'a Seen,
+    pub(crate) deadline: Instant,
+}
+
+/// For what it is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// A list, or a notification about one.
+    List,
+    /// A use, whose arguments were not looked at.
+    Use,
+    /// A use whose arguments were validated: asks the checks that read them, again.
+    Call(&'a Map<String, Value>),
+}
+
+/// Yes, or no: which rule said so, why, and what the caller may know of it.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Allowed,
+    Denied(Denied),
+}
+
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) rule: RuleId,
+    pub(crate) reason: Cow<'static, str>,
+    pub(crate) face: Face,
+}
+
+/// What of a denial may leave the server.
+#[derive(Debug)]
+pub(crate) enum Face {
+    /// Nothing: it is not there.
+    Absent,
+    /// The scopes that are missing.
+    Challenge(Scopes),
+    /// What the check's author chose to say.
+    Spoken(AuthorizationError),
+}
 
 /// The one decision: may this exchange see and use this component?
 ///
-/// Lists and uses of every kind of component ask it, and nothing else does. In this order:
+/// Lists, uses, cursors and notifications about every kind of component ask it, and nothing
+/// else does. In this order:
 ///
-/// 1. Over stdio: yes. There is no token; the peer is the user who started the process.
-/// 2. A component whose function asks for a `Caller` needs a principal.
-/// 3. Every check of the component allows. The first that does not ends it; one that
-///    panics, or has not answered at `deadline`, denies.
-pub(crate) async fn decide(entry: &Entry, exchange: &Exchange, deadline: Instant) -> Decision {
-    if exchange.transport == Transport::Stdio {
-        return Decision::Allow;
+/// 1. A component that is disabled is not there, on every transport.
+/// 2. Over stdio: yes. There is no token; the peer is the user who started the process.
+/// 3. The server-wide checks allow, and then the component's own: a component whose function
+///    asks for a `Caller` needs a principal first. One that panics, or has not answered at the
+///    deadline, denies.
+///
+/// The first check that does not allow ends it; but where a denial is to be a challenge, all
+/// scopes that are missing are collected, up to the first check that denies for another reason.
+pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Verdict {
+    if !asking.seen.shows(entry) {
+        return Verdict::Denied(Denied {
+            rule: RuleId::VISIBILITY,
+            reason: Cow::Borrowed("it is disabled"),
+            face: Face::Absent,
+        });
     }
-    if entry.needs_caller && exchange.principal.is_none() {
-        return Decision::deny("no principal");
+    if asking.exchange.transport == Transport::Stdio {
+        return Verdict::Allowed;
     }
-    let context = AuthContext::new(exchange.principal.as_deref(), &entry.key);
-    for check in &entry.checks {
-        // Most checks answer at once: a list of thousands sets no timer for them.
-        let asked = catch_unwind(AssertUnwindSafe(|| check.check(context).now()));
-        let answered = match asked {
-            Ok(Ok(decision)) => Ok(decision),
-            Ok(Err(pending)) => {
-                let answer = AssertUnwindSafe(pending).catch_unwind();
-                match tokio::time::timeout_at(deadline, answer).await {
-                    Ok(answered) => answered,
-                    Err(_) => return Decision::deny("the check took too long"),
-                }
-            }
-            Err(panic) => Err(panic),
+    let context = context_of(entry, asking, purpose);
+    let collects = entry.deny == Deny::Challenge && !matches!(purpose, Purpose::List);
+    let (mut shortfall, mut first) = (Shortfall::default(), None);
+    for gate in &entry.gates.gates {
+        let Decision::Deny(denial) = ask(gate, context, purpose, asking.deadline).await else {
+            continue;
         };
-        match answered {
-            Ok(Decision::Allow) => {}
-            Ok(denied @ Decision::Deny(_)) => return denied,
-            Err(panic) => {
-                return Decision::deny(format!("the check panicked: {}", panic_text(&*panic)));
+        if !collects {
+            return denied(gate.rule, &denial, context);
+        }
+        match shortfall.add(denial) {
+            Ok(()) => _ = first.get_or_insert(gate.rule),
+            Err(other) if first.is_none() => return denied(gate.rule, &other, context),
+            Err(_) => break,
+        }
+    }
+    match shortfall.into_scopes() {
+        None => Verdict::Allowed,
+        Some(required) => challenged(first.unwrap_or(RuleId::VISIBILITY), &required, context),
+    }
+}
+
+/// As [`decide`] for lists, which ask the same again and again: components whose gates come to
+/// the same are decided about once.
+pub(crate) struct ListDecision<'a> {
+    asking: Asking<'a>,
+    classes: Vec<Option<Result<(), RuleId>>>,
+}
+
+impl<'a> ListDecision<'a> {
+    pub(crate) fn new(asking: Asking<'a>, rules: &Rules) -> Self {
+        Self { asking, classes: vec![None; rules.classes()] }
+    }
+
+    /// Whether the list shows `entry`, or which rule hides it.
+    pub(crate) async fn shows(&mut self, entry: &Entry) -> Result<(), RuleId> {
+        if !self.asking.seen.shows(entry) {
+            return Err(RuleId::VISIBILITY);
+        }
+        let known = entry.gates.class.and_then(|class| self.classes.get_mut(class));
+        if let Some(Some(known)) = &known {
+            return *known;
+        }
+        let shows = match decide(entry, &self.asking, Purpose::List).await {
+            Verdict::Allowed => Ok(()),
+            Verdict::Denied(denied) => Err(denied.rule),
+        };
+        if let Some(known) = known {
+            *known = Some(shows);
+        }
+        shows
+    }
+}
+
+fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -> AuthContext<'a> {
+    let principal = asking.exchange.principal.as_deref();
+    let context = AuthContext::new(principal, asking.hierarchy, entry.target());
+    match purpose {
+        Purpose::List => context.for_list(),
+        Purpose::Use => context,
+        Purpose::Call(arguments) => context.with_arguments(arguments),
+    }
+}
+
+/// Asks one gate.
+pub(crate) async fn ask(
+    gate: &Gate,
+    context: AuthContext<'_>,
+    purpose: Purpose<'_>,
+    deadline: Instant,
+) -> Decision {
+    match (&gate.need, purpose) {
+        (Need::Answer(check), Purpose::Call(_)) if !check.reads_arguments() => Decision::Allow,
+        (Need::Answer(check), _) => answer(&**check, context, deadline).await,
+        // Asked before the arguments were read.
+        (Need::Caller | Need::Scopes(_), Purpose::Call(_)) => Decision::Allow,
+        (Need::Caller, _) => match context.principal() {
+            Some(_) => Decision::Allow,
+            None => Decision::failed("no principal"),
+        },
+        (Need::Scopes(scopes), _) => match context.granted() {
+            Some(granted) if granted.has_all(scopes) => Decision::Allow,
+            Some(_) => Decision::lacking(scopes.clone()),
+            None => Decision::failed("no principal"),
+        },
+    }
+}
+
+/// What a check answers, within its time. A panic is a no.
+async fn answer(check: &dyn Check, context: AuthContext<'_>, deadline: Instant) -> Decision {
+    // Most checks answer at once: a list of thousands sets no timer for them.
+    let asked = catch_unwind(AssertUnwindSafe(|| check.check(context).now()));
+    let answered = match asked {
+        Ok(Ok(decision)) => Ok(decision),
+        Ok(Err(pending)) => {
+            let answer = AssertUnwindSafe(pending).catch_unwind();
+            match tokio::time::timeout_at(deadline, answer).await {
+                Ok(answered) => answered,
+                Err(_) => return Decision::failed("the check took too long"),
             }
         }
-    }
-    Decision::Allow
+        Err(panic) => Err(panic),
+    };
+    answered.unwrap_or_else(|panic| {
+        Decision::failed(format!("the check panicked: {}", panic_text(&*panic)))
+    })
 }
 
-/// As [`decide`], for a use: what is denied is logged, and is then as if it did not exist.
-pub(crate) async fn admits(entry: &Entry, exchange: &Exchange, deadline: Instant) -> bool {
-    match decide(entry, exchange, deadline).await {
-        Decision::Allow => true,
-        Decision::Deny(denial) => {
-            log_denied(&entry.key, exchange, denial.reason());
-            false
-        }
-    }
+fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Verdict {
+    // A list counts, and tells no reasons: it writes none for each component that it hides.
+    let reason = match context.is_listing() {
+        true => Cow::Borrowed(""),
+        false => Cow::Owned(denial.reason_given(context.granted()).into_owned()),
+    };
+    let face = match denial.spoken() {
+        Some(error) if !context.is_listing() => Face::Spoken(error.clone()),
+        Some(_) | None => Face::Absent,
+    };
+    Verdict::Denied(Denied { rule, reason, face })
 }
 
-/// Logs a use of something that is not there for the caller.
-///
-/// What does not exist at all is logged in the same way, so that it takes the same time.
-pub(crate) fn log_denied(component: &str, exchange: &Exchange, reason: &str) {
-    let component: String = component.chars().take(MAX_LOGGED_CHARS).collect();
-    let subject = exchange.principal.as_deref().map(portcullis_auth::Principal::subject);
-    tracing::info!(component, subject, reason, "denied");
+fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Verdict {
+    let missing = context.granted().map(|granted| granted.missing(required));
+    let missing = missing.unwrap_or_else(|| required.clone());
+    let reason = Cow::Owned(format!("missing scopes: {missing}"));
+    Verdict::Denied(Denied { rule, reason, face: Face::Challenge(missing) })
 }
 
 /// What a panic said, for the log.

@@ -43,17 +43,23 @@
 mod access_table;
 mod argument;
 mod arguments;
+mod build;
 mod builder;
 mod caller;
 mod catalogue;
 mod component;
 mod content;
 mod context;
+
 mod decision;
+mod disclosure;
 mod error;
+mod explanation;
+mod gate;
+mod listing;
+mod middleware;
 mod parameter;
 mod prompt;
-#[cfg_attr(not(test), expect(dead_code, reason = "the builder does not take one yet"))]
 mod rate_limit;
 mod resource;
 pub mod route;
@@ -64,13 +70,22 @@ mod service;
 mod startup;
 mod tool;
 mod tool_error;
+mod trail;
 mod uri_template;
+mod using;
+mod visibility;
+mod watching;
 
+pub use portcullis_auth::audit;
 pub use portcullis_auth::danger;
 pub use portcullis_auth::{
-    Algorithm, Answer, AuthContext, BearerToken, Check, Claims, Decision, Denial, IntoCheck,
-    IntoScopes, JwtConfigError, JwtVerifier, JwtVerifierBuilder, Principal, RequireScopes, Scopes,
-    TokenVerifier, VerifyError, require_scopes,
+    Algorithm, AllOf, Answer, AnyOf, AuditError, AuditFailure, AuditRecord, AuditSink, AuthContext,
+    AuthorizationError, BearerToken, ByArguments, Check, CheckError, Claim, ClaimCheck, ClaimError,
+    Claims, Decision, Denial, Granted, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles, IntoScopes,
+    JsonLines, JwtConfigError, JwtVerifier, JwtVerifierBuilder, Not, Principal, PrincipalId,
+    Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy, Scopes,
+    Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments, claim, extract, not,
+    require_roles, require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, Fetch, FetchError, ManualClock, Reference, Secret,
@@ -125,15 +140,21 @@ pub use portcullis_macros::resource;
 /// ```
 pub use portcullis_macros::tool;
 pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
+pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
 
 pub use self::access_table::{AccessRow, AccessTable};
 pub use self::argument::Argument;
 pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
 pub use self::caller::Caller;
-pub use self::component::{Component, Components, Declare};
+pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
 pub use self::content::Content;
 pub use self::context::{Context, MaybeCaller, State};
 pub use self::error::Error;
+pub use self::explanation::{Explained, Explanation};
+pub use self::middleware::{
+    AuthMiddleware, IntoMiddleware, Listed, Middleware, Next, Operation, Request, Response,
+    ResponseLimit, Timeout,
+};
 pub use self::parameter::{Args, Call, Parameter, Parameters};
 pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
 pub use self::rate_limit::RateLimit;
@@ -141,15 +162,17 @@ pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
 pub use self::run::{Listening, RunOptions};
 pub use self::server::Server;
 pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
-pub use self::tool_error::ToolError;
+pub use self::tool_error::{InsufficientScope, ToolError};
+pub use self::visibility::{Selector, Visibility, everything, keys, kinds, names, tags};
 
 /// What nearly every server needs.
 pub mod prelude {
     pub use crate::route::{get, post};
     pub use crate::{
-        Args, Caller, Components, Content, Context, Json, JwtVerifier, MaybeCaller, Message,
-        Server, State, ToolError, Workspace, components, danger, prompt, require_scopes, resource,
-        tool,
+        Args, AuthContext, AuthMiddleware, AuthorizationError, Caller, Components, Content,
+        Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State, ToolError,
+        Workspace, all_of, any_of, claim, components, danger, names, not, prompt, require_roles,
+        require_scopes, resource, restrict_tag, tags, tool,
     };
 }
 

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use portcullis_protocol::model::{PromptMessage, Role};
 
-use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
 use crate::content::Content;
 use crate::parameter::Call;
 use crate::tool_error::ToolError;
@@ -44,7 +44,7 @@ impl Prompt {
         Fut: Future<Output: IntoPromptResult + 'static> + Send + 'static,
     {
         let handler = Handler::Prompt(erase(handler, IntoPromptResult::into_prompt_result));
-        self.0.answered_by(Kind::Prompt, handler)
+        self.0.answered_by(ComponentKind::Prompt, handler)
     }
 }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
 use crate::parameter::Call;
 use crate::tool::Json;
 use crate::tool_error::ToolError;
@@ -61,7 +61,7 @@ impl Resource {
         Fut: Future<Output: IntoResourceResult + 'static> + Send + 'static,
     {
         let template = UriTemplate::is_template(self.0.key());
-        let kind = if template { Kind::ResourceTemplate } else { Kind::Resource };
+        let kind = if template { ComponentKind::ResourceTemplate } else { ComponentKind::Resource };
         let handler = Handler::Resource(erase(handler, IntoResourceResult::into_resource_result));
         self.0.answered_by(kind, handler)
     }

@@ -10,11 +10,11 @@ use portcullis_protocol::http::{App, AppConfig, Authority, Front, Listener, Orig
 use portcullis_protocol::{Transport, stdio};
 use url::Url;
 
-use crate::builder;
+use crate::build;
 use crate::error::Error;
 use crate::route::Route;
 use crate::server::Server;
-use crate::service::Core;
+use crate::service::Served;
 use crate::startup;
 
 /// Where the server listens unless said otherwise: loopback, by address.
@@ -148,7 +148,7 @@ impl Server {
         startup::warn_without_log();
         startup::log_panics();
         let stop = stop_signal()?;
-        Ok(stdio::serve(Arc::clone(&self.core), self.limits(), stop).await?)
+        Ok(stdio::serve(Arc::new(Served(Arc::clone(&self.core))), self.limits(), stop).await?)
     }
 
     /// Binds the address and checks that serving there is safe, without serving yet.
@@ -159,7 +159,7 @@ impl Server {
     pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
         let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let given = match &options.public_url {
-            Some(url) => Some(builder::public_url(url).map_err(Error::Refused)?),
+            Some(url) => Some(build::public_url(url).map_err(Error::Refused)?),
             None => self.public_url.clone(),
         };
         self.refuse_unsafe(address, given.as_ref())?;
@@ -169,11 +169,11 @@ impl Server {
         let address = listener.local_address()?;
         let public_url = match given {
             Some(url) => url,
-            None => builder::public_url(&format!("http://{address}")).map_err(Error::Refused)?,
+            None => build::public_url(&format!("http://{address}")).map_err(Error::Refused)?,
         };
         let origin = public_url.origin().ascii_serialization();
         let url = format!("{origin}{}", self.path);
-        self.warn(&url, !builder::is_loopback(&public_url));
+        self.warn(&url, !build::is_loopback(&public_url));
         let app = self.app(address, &public_url, &url, &origin)?;
         Ok(Listening { listener, app: Arc::new(app), url, address })
     }
@@ -248,12 +248,12 @@ impl Server {
         public_url: &Url,
         resource: &str,
         origin: &str,
-    ) -> Result<App<Core>, Error> {
+    ) -> Result<App<Served>, Error> {
         let mut authorities = Authority::of(public_url);
         authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
         origins.allow(public_url);
-        if address.ip().is_loopback() && builder::is_loopback(public_url) {
+        if address.ip().is_loopback() && build::is_loopback(public_url) {
             origins.allow_loopback();
         }
         self.origins.iter().for_each(|url| origins.allow(url));
@@ -267,7 +267,9 @@ impl Server {
         let metadata_url =
             format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
         let authenticator = self.verifier.map(|verifier| {
-            Authenticator::new(verifier, metadata_url, Arc::clone(&self.clock)).into()
+            Authenticator::new(verifier, metadata_url, Arc::clone(&self.core.clock))
+                .with_hierarchy(Arc::clone(&self.core.hierarchy))
+                .into()
         });
         let routes = self
             .routes
@@ -279,17 +281,18 @@ impl Server {
             authenticator,
             metadata,
             limits: self.core.limits.clone(),
-            clock: self.clock,
+            clock: Arc::clone(&self.core.clock),
             routes,
         };
-        App::new(self.core, config).map_err(|error| Error::Refused(error.to_string()))
+        App::new(Arc::new(Served(self.core)), config)
+            .map_err(|error| Error::Refused(error.to_string()))
     }
 }
 
 /// A server that has bound its address and serves once it is told to.
 pub struct Listening {
     listener: Listener,
-    app: Arc<App<Core>>,
+    app: Arc<App<Served>>,
     url: String,
     address: SocketAddr,
 }

@@ -1,15 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::TokenVerifier;
-use portcullis_guard::Clock;
+use portcullis_auth::{Principal, TokenVerifier};
 use portcullis_protocol::Limits;
 use url::Url;
 
 use crate::access_table::AccessTable;
 use crate::builder::{ServerBuilder, Undecided};
+use crate::error::Error;
+use crate::explanation::Explanation;
 use crate::route::Route;
 use crate::service::Core;
+use crate::visibility::{Rule, ServerRules, Visibility, everything};
 
 /// A server that has been built: its components fit together, and it can be served.
 ///
@@ -32,7 +34,6 @@ pub struct Server {
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<Url>,
     pub(crate) routes: Vec<Route>,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
@@ -45,7 +46,55 @@ impl Server {
     /// Who may see and use what, as a table.
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
-        AccessTable::of(&self.core.catalogue, self.verifier.is_some())
+        // Behind a broken lock nothing is shown, to anybody.
+        let nothing = || ServerRules::new(Rule::disable(everything()), &self.core.catalogue);
+        let shown = self.core.shown.server().map_or_else(|_| nothing(), |rules| (*rules).clone());
+        AccessTable::of(&self.core.catalogue, &shown, self.verifier.is_some())
+    }
+
+    /// Why `principal` may, or may not, see and use a component over HTTP, rule by rule.
+    ///
+    /// `component` is its name or URI, or where that is not enough its key, such as
+    /// `prompt:report`. What a session or principal unlocked is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when no component, or several, are meant.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use portcullis::Principal;
+    ///
+    /// # #[tool(auth = require_scopes(["admin"]))] async fn reset() -> &'static str { "done" }
+    /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// let server = Server::builder("example").auth(tokens).components(components![reset]).build()?;
+    /// let bob = Principal::new("bob");
+    /// let why = server.explain(Some(&bob), "reset").await?;
+    /// assert!(!why.allowed);
+    /// assert_eq!(why.rules[1].reason.as_deref(), Some("missing scopes: admin"));
+    /// # Ok(()) }
+    /// ```
+    pub async fn explain(
+        &self,
+        principal: Option<&Principal>,
+        component: &str,
+    ) -> Result<Explanation, Error> {
+        self.core.explain(principal, component).await
+    }
+
+    /// Shows and hides components while the server runs.
+    #[must_use]
+    pub fn visibility(&self) -> Visibility {
+        Visibility(Arc::clone(&self.core))
+    }
+
+    /// How many audit records were lost, because a sink did not take them.
+    #[must_use]
+    pub fn lost_audit_records(&self) -> u64 {
+        self.core.audit.failures()
     }
 
     /// What authentication is in force over HTTP, in a few words.

@@ -1,41 +1,43 @@
-use std::panic::AssertUnwindSafe;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::FutureExt;
-use portcullis_auth::Decision;
-use portcullis_protocol::model::{
-    CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
-};
-use portcullis_protocol::{
-    Arguments, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service, within,
-};
-
+use portcullis_auth::ScopeHierarchy;
+use portcullis_auth::audit::{Audit, AuditError, Verdict};
+use portcullis_guard::{Clock, OperationId};
+use portcullis_protocol::{Exchange, Identity, Limits, Operation, Outcome, RpcError, Service};
 use tokio::time::Instant;
 
-use crate::arguments::Values;
-use crate::catalogue::{Catalogue, Entry, Section, mime_type};
-use crate::component::{Erased, Handler};
-use crate::context::{Context, States};
-use crate::decision::{admits, decide, log_denied, panic_text};
-use crate::parameter::Call;
-use crate::resource::{Body, ResourceResult};
-use crate::tool_error::{Crashed, Revealed, ToolError};
+use crate::catalogue::Catalogue;
+use crate::component::ComponentKind;
+use crate::context::States;
+use crate::decision::Asking;
+use crate::middleware::Layers;
+use crate::trail::{self, Trail};
+use crate::visibility::{Seen, Shown, Unknown};
 
-/// What answers operations, over whichever transport.
+/// Everything that answers operations, over whichever transport.
 pub(crate) struct Core {
     pub(crate) identity: Identity,
     pub(crate) catalogue: Catalogue,
-    pub(crate) states: Arc<States>,
+    pub(crate) states: States,
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) show_internal_errors: bool,
+    pub(crate) hierarchy: Arc<ScopeHierarchy>,
+    pub(crate) shown: Shown,
+    pub(crate) layers: Layers,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-impl Service for Core {
+/// The core, as the protocol asks it.
+#[derive(Clone)]
+pub(crate) struct Served(pub(crate) Arc<Core>);
+
+impl Service for Served {
     fn identity(&self) -> &Identity {
-        &self.identity
+        &self.0.identity
     }
 
     async fn serve(
@@ -43,223 +45,98 @@ impl Service for Core {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
-        let catalogue = &self.catalogue;
-        match operation {
-            Operation::ListTools { cursor } => {
-                self.list(&catalogue.tools, cursor.as_deref(), &exchange).await.map(Outcome::Tools)
-            }
-            Operation::ListResources { cursor } => self
-                .list(&catalogue.resources, cursor.as_deref(), &exchange)
-                .await
-                .map(Outcome::Resources),
-            Operation::ListResourceTemplates { cursor } => self
-                .list(&catalogue.templates, cursor.as_deref(), &exchange)
-                .await
-                .map(Outcome::ResourceTemplates),
-            Operation::ListPrompts { cursor } => self
-                .list(&catalogue.prompts, cursor.as_deref(), &exchange)
-                .await
-                .map(Outcome::Prompts),
-            Operation::CallTool { name, arguments } => {
-                self.call_tool(&name, arguments, exchange).await
-            }
-            Operation::ReadResource { uri } => self.read_resource(&uri, exchange).await,
-            Operation::GetPrompt { name, arguments } => {
-                self.prompt(&name, arguments, exchange).await
-            }
-            _ => Err(RpcError::MethodNotFound),
-        }
+        let exchange = Arc::new(exchange);
+        let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
+        let result = self.0.walk(operation, &exchange, &mut trail).await;
+        trail.end(result)
     }
 }
 
 impl Core {
-    /// One page of what the caller may see. A cursor names the last entry of the page
-    /// before: something that its caller was shown, so it tells nothing of what is hidden.
-    async fn list(
-        &self,
-        section: &Section,
-        cursor: Option<&str>,
-        exchange: &Exchange,
-    ) -> Result<Page, RpcError> {
-        let deadline = self.deadline();
-        let start = match cursor {
-            None => 0,
-            Some(cursor) => {
-                let invalid = || RpcError::InvalidArguments("Invalid cursor".to_owned());
-                let key =
-                    URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|key| String::from_utf8(key).ok());
-                let position = key.and_then(|key| section.position(&key)).ok_or_else(invalid)?;
-                let entry = section.entries.get(position).ok_or_else(invalid)?;
-                if !admits(entry, exchange, deadline).await {
-                    return Err(invalid());
-                }
-                position + 1
-            }
-        };
-        let mut page = Page { listing: Arc::clone(&section.listing), ..Page::default() };
-        let mut last = None;
-        for (position, entry) in (0..).zip(&section.entries).skip(start) {
-            if decide(entry, exchange, deadline).await != Decision::Allow {
-                continue;
-            }
-            if page.visible.len() == self.page_size {
-                page.next_cursor = last.map(|key: &String| URL_SAFE_NO_PAD.encode(key));
-                break;
-            }
-            page.visible.push(position);
-            last = Some(&entry.key);
-        }
-        Ok(page)
-    }
-
-    /// When everything that one operation asks has to be decided.
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.limits.decision
-    }
-
-    /// The component called `name`, if it is there for the caller.
-    async fn find<'a>(
-        &self,
-        section: &'a Section,
-        name: &str,
-        exchange: &Exchange,
-    ) -> Option<&'a Entry> {
-        let Some(entry) = section.find(name) else {
-            log_denied(name, exchange, "there is none of this name");
-            return None;
-        };
-        admits(entry, exchange, self.deadline()).await.then_some(entry)
-    }
-
-    async fn call_tool(
-        &self,
-        name: &str,
-        arguments: Arguments<'_>,
-        exchange: Exchange,
+    /// The fixed order of access: audit around everything, limits, the decision, middleware,
+    /// arguments, the function.
+    async fn walk<'a>(
+        self: &'a Arc<Self>,
+        operation: Operation<'_>,
+        exchange: &Arc<Exchange>,
+        trail: &mut Trail<'a>,
     ) -> Result<Outcome, RpcError> {
-        let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
-        let found = self.find(&self.catalogue.tools, name, &exchange).await;
-        let entry = found.ok_or_else(unknown)?;
-        let Handler::Tool(handler) = &entry.handler else { return Err(unknown()) };
-        let answer = self
-            .run(
-                handler,
-                arguments.read().and_then(|arguments| entry.schema.accept(arguments)),
-                exchange,
-            )
-            .await;
-        let result = answer.map(|result| result.0).unwrap_or_else(|error| {
-            let text = match error.reveal(&entry.key, self.show_internal_errors) {
-                Revealed::Message(text) => text.into_owned(),
-                Revealed::RefusedArgument(text) => text,
-                Revealed::NotFound => "Not found".to_owned(),
-            };
-            CallToolResult::error(vec![ContentBlock::text(text)])
-        });
-        Ok(Outcome::ToolCalled(result))
-    }
-
-    /// Reads the resource at `uri`.
-    async fn read_resource(&self, uri: &str, exchange: Exchange) -> Result<Outcome, RpcError> {
-        let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
-        let (entry, arguments) = self.find_resource(uri, &exchange).await.ok_or_else(not_found)?;
-        let Handler::Resource(handler) = &entry.handler else { return Err(not_found()) };
-        let answer = self.run(handler, entry.schema.accept_strings(arguments), exchange).await;
-        match answer {
-            Ok(ResourceResult { body, mime_type: default }) => {
-                let contents = match body {
-                    Body::Text(text) => ResourceContents::text(text, uri),
-                    Body::Blob(blob) => ResourceContents::blob(blob, uri),
-                };
-                let contents = contents.with_mime_type(mime_type(entry, default));
-                Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
+        trail.check_audit()?;
+        self.layers.check_rate(exchange, None).map_err(|wait| trail.limited(wait))?;
+        let seen = self.shown.seen(exchange).await.map_err(|Unknown| trail.failed("visibility"))?;
+        let asking = self.asking(exchange, &seen, trail.started());
+        match operation {
+            Operation::ListTools { cursor } => {
+                let page = self.list(ComponentKind::Tool, cursor.as_deref(), &asking, trail);
+                page.await.map(Outcome::Tools)
             }
-            Err(error) => Err(match error.reveal(&entry.key, self.show_internal_errors) {
-                Revealed::Message(text) => RpcError::Internal(text),
-                Revealed::RefusedArgument(text) => RpcError::InvalidArguments(text),
-                Revealed::NotFound => not_found(),
-            }),
-        }
-    }
-
-    /// What answers for `uri`: the resource of that URI, or else the first template.
-    ///
-    /// Everything that matches has to allow: a resource that is stricter than a template
-    /// around it is not read through that template.
-    async fn find_resource(&self, uri: &str, exchange: &Exchange) -> Option<(&Entry, Values)> {
-        let deadline = self.deadline();
-        let fixed = self.catalogue.resources.find(uri).map(|entry| (entry, Values::new()));
-        let templates = self.catalogue.templates.entries.iter().filter_map(|entry| {
-            let arguments = entry.template.as_ref()?.matches(uri)?;
-            Some((entry, arguments))
-        });
-        let mut answering = None;
-        for (entry, arguments) in fixed.into_iter().chain(templates) {
-            if !admits(entry, exchange, deadline).await {
-                return None;
+            Operation::ListResources { cursor } => {
+                let page = self.list(ComponentKind::Resource, cursor.as_deref(), &asking, trail);
+                page.await.map(Outcome::Resources)
             }
-            answering.get_or_insert((entry, arguments));
+            Operation::ListResourceTemplates { cursor } => {
+                let page =
+                    self.list(ComponentKind::ResourceTemplate, cursor.as_deref(), &asking, trail);
+                page.await.map(Outcome::ResourceTemplates)
+            }
+            Operation::ListPrompts { cursor } => {
+                let page = self.list(ComponentKind::Prompt, cursor.as_deref(), &asking, trail);
+                page.await.map(Outcome::Prompts)
+            }
+            Operation::CallTool { name, arguments } => {
+                self.call_tool(&name, &arguments, exchange, &asking, trail).await
+            }
+            Operation::ReadResource { uri } => {
+                self.read_resource(&uri, exchange, &asking, trail).await
+            }
+            Operation::GetPrompt { name, arguments } => {
+                self.prompt(&name, &arguments, exchange, &asking, trail).await
+            }
+            _ => Err(RpcError::MethodNotFound),
         }
-        if answering.is_none() {
-            log_denied(uri, exchange, "there is none of this URI");
-        }
-        answering
     }
 
-    async fn prompt(
+    /// Records something that happened within an operation.
+    pub(crate) fn note(
         &self,
-        name: &str,
-        arguments: Arguments<'_>,
-        exchange: Exchange,
-    ) -> Result<Outcome, RpcError> {
-        let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
-        let found = self.find(&self.catalogue.prompts, name, &exchange).await;
-        let entry = found.ok_or_else(unknown)?;
-        let Handler::Prompt(handler) = &entry.handler else { return Err(unknown()) };
-        let answer = self
-            .run(
-                handler,
-                arguments.read().and_then(|arguments| entry.schema.accept_strings(arguments)),
-                exchange,
-            )
-            .await;
-        match answer {
-            Ok(messages) => {
-                let mut result = GetPromptResult::new(messages.0);
-                result.description.clone_from(&entry.about.description);
-                Ok(Outcome::PromptGot(result))
-            }
-            Err(error) => Err(match error.reveal(&entry.key, self.show_internal_errors) {
-                Revealed::Message(text) => RpcError::Internal(text),
-                Revealed::RefusedArgument(text) => RpcError::InvalidArguments(text),
-                Revealed::NotFound => RpcError::Internal("Not found".into()),
-            }),
-        }
+        exchange: &Exchange,
+        what: &'static str,
+        outcome: &'static str,
+    ) -> Result<(), AuditError> {
+        let mut record = trail::record(exchange, OperationId::new(), self.clock.now(), what);
+        record.verdict = Verdict::Allowed;
+        record.outcome = outcome;
+        self.audit.record(&record)
     }
 
-    /// Runs a handler within its time, if the arguments were accepted. A panic is an
-    /// internal error like any other.
-    async fn run<R>(
-        &self,
-        handler: &Erased<R>,
-        accepted: Result<Values, String>,
-        exchange: Exchange,
-    ) -> Result<R, ToolError> {
-        let arguments = accepted.map_err(ToolError::refused_argument)?;
-        let call = Call { arguments, context: Context::new(exchange, Arc::clone(&self.states)) };
-        let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
-        match within(self.limits.handler, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
-                "the handler panicked: {}",
-                panic_text(&*panic)
-            )))),
-            Err(_) => {
-                let crashed =
-                    Crashed(format!("the handler ran longer than {:?}", self.limits.handler));
-                Err(ToolError::new("It took too long, and was stopped.").with_cause(crashed))
-            }
-        }
+    /// Who asks, and by when everything that one operation asks has to be decided.
+    pub(crate) fn asking<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        seen: &'a Seen,
+        started: Instant,
+    ) -> Asking<'a> {
+        let time: Duration = self.limits.decision;
+        Asking { exchange, hierarchy: &self.hierarchy, seen, deadline: started + time }
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("name", &self.identity.name()).finish_non_exhaustive()
+    }
+}
+
+fn method(operation: &Operation<'_>) -> &'static str {
+    match operation {
+        Operation::ListTools { .. } => "tools/list",
+        Operation::CallTool { .. } => "tools/call",
+        Operation::ListResources { .. } => "resources/list",
+        Operation::ListResourceTemplates { .. } => "resources/templates/list",
+        Operation::ReadResource { .. } => "resources/read",
+        Operation::ListPrompts { .. } => "prompts/list",
+        Operation::GetPrompt { .. } => "prompts/get",
+        _ => "unknown",
     }
 }
 
@@ -267,19 +144,25 @@ impl Core {
 mod tests {
     use std::time::Duration;
 
-    use portcullis_auth::{Answer, AuthContext, Check, Principal, Scopes, require_scopes};
-    use portcullis_protocol::{ProtocolVersion, Transport};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use portcullis_auth::{
+        Answer, AuthContext, Check, Decision, Principal, Scopes, require_scopes,
+    };
+    use portcullis_protocol::model::CallToolResult;
+    use portcullis_protocol::{Arguments, ProtocolVersion, Transport};
 
     use super::*;
     use crate::argument::Argument;
     use crate::caller::Caller;
     use crate::component::Components;
+    use crate::parameter::Call;
     use crate::resource::Resource;
     use crate::server::Server;
     use crate::tool::Tool;
     use crate::tool_error::ToolError;
 
-    fn core(components: Components, page_size: usize) -> Arc<Core> {
+    fn core(components: Components, page_size: usize) -> Served {
         let server = Server::builder("test").no_auth().components(components).page_size(page_size);
         server
             .limits(|limits| {
@@ -287,8 +170,8 @@ mod tests {
                 limits.decision = Duration::from_millis(50);
             })
             .build()
+            .map(|server| Served(server.core))
             .unwrap()
-            .core
     }
 
     fn over_http(scopes: Option<&[&str]>) -> Exchange {
@@ -309,7 +192,7 @@ mod tests {
         Tool::new(name).handler(|_call| async { "done" })
     }
 
-    async fn tools(core: &Core, exchange: Exchange) -> Vec<String> {
+    async fn tools(core: &Served, exchange: Exchange) -> Vec<String> {
         let (mut names, mut cursor) = (Vec::new(), None);
         loop {
             let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
@@ -327,7 +210,11 @@ mod tests {
         }
     }
 
-    async fn call(core: &Core, name: &str, exchange: Exchange) -> Result<CallToolResult, RpcError> {
+    async fn call(
+        core: &Served,
+        name: &str,
+        exchange: Exchange,
+    ) -> Result<CallToolResult, RpcError> {
         let operation = Operation::CallTool { name: name.into(), arguments: Arguments::none() };
         core.serve(operation, exchange).await.map(|outcome| match outcome {
             Outcome::ToolCalled(result) => result,

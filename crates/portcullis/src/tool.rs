@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::argument::Argument;
-use crate::component::{Component, Declaration, Handler, Kind, common_options, erase};
+use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
 use crate::content::Content;
 use crate::context::Context;
 use crate::parameter::{Args, Call, Parameter};
@@ -115,7 +115,7 @@ impl Tool {
     {
         self.0.about.output_schema = <Fut::Output as IntoToolResult>::output_schema();
         let handler = Handler::Tool(erase(handler, IntoToolResult::into_tool_result));
-        self.0.answered_by(Kind::Tool, handler)
+        self.0.answered_by(ComponentKind::Tool, handler)
     }
 }
 

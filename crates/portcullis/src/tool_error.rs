@@ -1,8 +1,12 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
+use portcullis_auth::{IntoScopes, Scopes};
 use portcullis_guard::Reference;
+
+use crate::decision::Denied;
 
 /// An error with two faces: what the caller is told, and what went wrong.
 ///
@@ -38,6 +42,14 @@ enum Face {
     RefusedArgument(String),
     NotFound,
     Internal,
+    /// It took longer than it may.
+    TooLong,
+    /// A scope turned out to be missing while the handler ran.
+    InsufficientScope(Scopes),
+    /// A check that reads arguments said no.
+    Denied(Denied),
+    /// Over the rate limit of the component.
+    Limited(Duration),
 }
 
 impl ToolError {
@@ -72,8 +84,24 @@ impl ToolError {
             Face::Public(text) => Some(text),
             Face::RefusedArgument(text) => Some(text),
             Face::NotFound => Some("Not found"),
-            Face::Internal => None,
+            Face::TooLong => Some(TOO_LONG),
+            Face::InsufficientScope(_) => Some(INSUFFICIENT_SCOPE),
+            Face::Internal | Face::Denied(_) | Face::Limited(_) => None,
         }
+    }
+
+    /// The time is over.
+    pub(crate) fn too_long(limit: Duration) -> Self {
+        let cause = Crashed(format!("it ran longer than {limit:?}"));
+        Self { face: Face::TooLong, cause: Some(cause.into()) }
+    }
+
+    pub(crate) fn denied(denied: Denied) -> Self {
+        Self { face: Face::Denied(denied), cause: None }
+    }
+
+    pub(crate) fn limited(retry_after: Duration) -> Self {
+        Self { face: Face::Limited(retry_after), cause: None }
     }
 
     pub(crate) fn refused_argument(message: impl Into<String>) -> Self {
@@ -85,41 +113,98 @@ impl ToolError {
     /// This is the one place where an error of a handler crosses the border.
     pub(crate) fn reveal(self, component: &str, show_internal: bool) -> Revealed {
         let cause = self.cause.as_deref().map(chain);
-        match self.face {
-            Face::Public(text) => {
-                if let Some(cause) = cause {
-                    let reference = Reference::new();
-                    tracing::warn!(component, %reference, ?cause, "a handler reported an error");
-                }
-                Revealed::Message(text)
-            }
+        let face = match self.face {
+            Face::Public(text) => Shown::Message(text, "tool_error"),
+            Face::TooLong => Shown::Message(TOO_LONG.into(), "timeout"),
             Face::RefusedArgument(text) => {
                 tracing::debug!(component, reason = text, "arguments refused");
-                Revealed::RefusedArgument(text)
+                return Revealed::RefusedArgument(text);
             }
-            Face::NotFound => Revealed::NotFound,
-            Face::Internal => {
+            Face::NotFound => return Revealed::NotFound,
+            Face::InsufficientScope(scopes) => return Revealed::InsufficientScope(scopes),
+            Face::Denied(denied) => return Revealed::Denied(denied),
+            Face::Limited(retry_after) => return Revealed::Limited(retry_after),
+            Face::Internal => Shown::Internal,
+        };
+        match (face, cause) {
+            (Shown::Message(text, outcome), cause) => {
+                let reference = cause.map(|cause| {
+                    let reference = Reference::new();
+                    tracing::warn!(component, %reference, ?cause, "a handler reported an error");
+                    reference
+                });
+                Revealed::Message { text, outcome, reference }
+            }
+            (Shown::Internal, cause) => {
                 let reference = Reference::new();
                 let cause = cause.unwrap_or_default();
                 tracing::error!(component, %reference, ?cause, "a handler failed");
-                Revealed::Message(if show_internal {
-                    format!("Internal error (reference {reference}): {cause}").into()
+                let text = if show_internal {
+                    format!("Internal error (reference {reference}): {cause}")
                 } else {
-                    format!("Internal error (reference {reference})").into()
-                })
+                    format!("Internal error (reference {reference})")
+                };
+                let (text, outcome) = (text.into(), "internal_error");
+                Revealed::Message { text, outcome, reference: Some(reference) }
             }
         }
     }
 }
+
+/// A face that has a text.
+enum Shown {
+    Message(Cow<'static, str>, &'static str),
+    Internal,
+}
+
+/// Scopes turned out to be missing while a handler ran: over HTTP the caller gets a 403 with
+/// `insufficient_scope` that names them (MCP authorization §Scope Challenge Handling).
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::InsufficientScope;
+///
+/// /// Archive a note; those of others need more.
+/// #[tool(auth = require_scopes(["write"]))]
+/// async fn archive(owner: String, caller: Caller) -> Result<String, ToolError> {
+///     if caller.subject() != Some(&*owner) && !caller.has_scope("admin") {
+///         return Err(InsufficientScope::new(["admin"]).into());
+///     }
+///     Ok("Archived.".to_owned())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsufficientScope(Scopes);
+
+impl InsufficientScope {
+    /// What is missing: all of it at once, so that a client asks once.
+    pub fn new(scopes: impl IntoScopes) -> Self {
+        Self(scopes.into_scopes())
+    }
+}
+
+impl From<InsufficientScope> for ToolError {
+    fn from(error: InsufficientScope) -> Self {
+        Self { face: Face::InsufficientScope(error.0), cause: None }
+    }
+}
+
+const TOO_LONG: &str = "It took too long, and was stopped.";
+const INSUFFICIENT_SCOPE: &str = "The access token lacks a scope that this needs.";
 
 /// The longest cause that is logged, in characters.
 const MAX_CAUSE_CHARS: usize = 2_048;
 
 /// What of an error may leave the server.
 pub(crate) enum Revealed {
-    Message(Cow<'static, str>),
+    Message { text: Cow<'static, str>, outcome: &'static str, reference: Option<Reference> },
     RefusedArgument(String),
     NotFound,
+    InsufficientScope(Scopes),
+    Denied(Denied),
+    Limited(Duration),
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for ToolError {
@@ -157,9 +242,8 @@ mod tests {
 
     fn text(error: ToolError, show_internal: bool) -> String {
         match error.reveal("t", show_internal) {
-            Revealed::Message(text) => text.into_owned(),
-            Revealed::RefusedArgument(text) => text,
-            Revealed::NotFound => "not found".to_owned(),
+            Revealed::Message { text, .. } => text.into_owned(),
+            _ => panic!("no message"),
         }
     }
 

@@ -70,7 +70,8 @@ impl RateLimit {
     }
 
     /// Lets each caller use each component `requests` times per `period`, and as many times
-    /// at once. What uses none, such as a list, counts together.
+    /// at once. What uses none, such as a list, is not counted; nor is what the caller may not
+    /// use, so that the limit says nothing of what is hidden.
     #[must_use]
     pub fn per_component(requests: u32, period: Duration) -> Self {
         Self::new(Per::Component, requests, period, requests)
@@ -80,6 +81,11 @@ impl RateLimit {
     #[must_use]
     pub fn burst(self, requests: u32) -> Self {
         Self::new(self.per, self.requests, self.period, requests)
+    }
+
+    /// Whether it counts uses of components, rather than requests.
+    pub(crate) fn is_per_component(&self) -> bool {
+        self.per == Per::Component
     }
 
     /// What is wrong with the limit, in the words of who wrote it.

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use portcullis_auth::Principal;
-use portcullis_guard::digest;
+use portcullis_protocol::{Exchange, Transport};
 
 /// Who a request is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,12 +15,20 @@ pub(crate) enum Requester {
 }
 
 impl Requester {
+    /// Who sent a request.
+    pub(crate) fn of(exchange: &Exchange) -> Self {
+        match (&exchange.principal, exchange.transport, exchange.remote) {
+            (Some(principal), _, _) => Self::principal(principal),
+            (None, Transport::Stdio, _) => Self::Local,
+            (None, Transport::Http, Some(peer)) => Self::address(peer.ip()),
+            // All whose address is not known share one.
+            (None, Transport::Http, None) => Self::address(Ipv6Addr::UNSPECIFIED.into()),
+        }
+    }
+
     /// The principal of a verified token, whichever client it uses.
     pub(crate) fn principal(principal: &Principal) -> Self {
-        Self::Principal(match principal.issuer() {
-            Some(issuer) => digest::sha256_of_parts([issuer, principal.subject()]),
-            None => digest::sha256_of_parts([principal.subject()]),
-        })
+        Self::Principal(principal.id().holder())
     }
 
     /// Whoever is at the other end of a connection.

@@ -1,0 +1,216 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use portcullis_auth::Audit;
+use portcullis_protocol::{Identity, Limits};
+use portcullis_store::MemoryStore;
+use url::{Host, Url};
+
+use crate::builder::{SaysWhoIsLetIn, ServerBuilder};
+use crate::catalogue::{Catalogue, Everywhere};
+use crate::disclosure;
+use crate::error::Error;
+use crate::server::Server;
+use crate::service::Core;
+use crate::visibility::{Rule, Selector, Shown, tags};
+
+impl<A> ServerBuilder<A> {
+    /// Builds the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Build`] lists everything that can never be right: components of the same
+    /// name, a default that its own rules refuse, a state that is missing, a check that
+    /// requires nothing, a URL that is none.
+    pub fn build(self) -> Result<Server, Error>
+    where
+        A: SaysWhoIsLetIn,
+    {
+        let Self { parts, auth } = self;
+        let verifier = auth.verifier();
+        let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
+        let mut problems = Vec::new();
+        let path = parts.path.trim_end_matches('/').to_owned();
+        if !is_plain_path(&parts.path) {
+            problems.push(format!(
+                "path {:?}: it begins with `/`, has letters, digits and `-._~`, and is none that belongs to the protocol",
+                parts.path
+            ));
+        }
+        if parts.name.trim().is_empty() {
+            problems.push("the server needs a name".to_owned());
+        }
+        problems.extend(problem_with_limits(&parts.limits));
+        if parts.page_size == 0 {
+            problems.push("page_size(0): a page has at least one entry".to_owned());
+        }
+        let public_url =
+            parts.public_url.as_deref().and_then(|url| keep(public_url(url), &mut problems));
+        let origins =
+            parts.origins.iter().filter_map(|url| keep(origin(url), &mut problems)).collect();
+        for host in &parts.hosts {
+            if portcullis_protocol::http::Authority::parse(host).is_none() {
+                problems.push(format!("allow_host({host:?}): it is `host` or `host:port`"));
+            }
+        }
+        problems.extend(parts.routes.iter().filter_map(|route| route.problem(&path)));
+        let mut routes = HashSet::new();
+        for route in &parts.routes {
+            if !routes.insert((route.method, &route.path)) {
+                problems.push(format!("route {} {}: it is there twice", route.method, route.path));
+            }
+        }
+        problems.extend(problems_everywhere(&parts.everywhere));
+        problems.extend(parts.layers.problems());
+        if parts.instructions.as_deref().is_some_and(disclosure::holds_secret) {
+            problems.push("instructions: they look as if they held a secret".to_owned());
+        }
+        let catalogue = match Catalogue::compile(parts.components, &parts.states, &parts.everywhere)
+        {
+            Ok(catalogue) => catalogue,
+            Err(found) => return Err(Error::Build([problems, found].concat())),
+        };
+        problems.extend(unmet_rules(&catalogue, &parts.everywhere, &parts.rules));
+        if !problems.is_empty() {
+            return Err(Error::Build(problems));
+        }
+        if parts.show_internal_errors {
+            tracing::warn!(
+                "internal errors are shown to callers: dangerously_show_internal_errors()"
+            );
+        }
+        let store =
+            parts.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&parts.clock))));
+        let rules = parts.rules.into_iter().flat_map(|(_, rules)| rules).collect();
+        let audit = Audit::new(parts.audit_failure);
+        let core = Core {
+            identity,
+            shown: Shown::new(rules, &catalogue, store, Arc::clone(&parts.clock)),
+            catalogue,
+            states: parts.states,
+            limits: parts.limits,
+            page_size: parts.page_size,
+            show_internal_errors: parts.show_internal_errors,
+            hierarchy: Arc::new(parts.hierarchy),
+            layers: parts.layers,
+            audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),
+            clock: parts.clock,
+        };
+        Ok(Server {
+            core: Arc::new(core),
+            verifier,
+            public_url,
+            path,
+            hosts: parts.hosts,
+            origins,
+            routes: parts.routes,
+            unauthenticated_beyond_loopback: parts.unauthenticated_beyond_loopback,
+        })
+    }
+}
+
+/// What is wrong with the checks of the server as a whole.
+fn problems_everywhere(everywhere: &Everywhere) -> Vec<String> {
+    let checks = everywhere.checks.iter();
+    checks
+        .filter_map(|check| {
+            let problem = match check.validate() {
+                Err(problem) => problem,
+                Ok(()) if check.reads_arguments() => {
+                    "it reads arguments, which lists and resources have none of".to_owned()
+                }
+                Ok(()) => return None,
+            };
+            Some(format!("AuthMiddleware::new({}): {problem}", check.requirement()))
+        })
+        .collect()
+}
+
+/// What rules speak of that no component has.
+fn unmet_rules(
+    catalogue: &Catalogue,
+    everywhere: &Everywhere,
+    rules: &[(Selector, Vec<Rule>)],
+) -> Vec<String> {
+    let components = || catalogue.entries().map(|entry| entry.selected());
+    let of_checks = everywhere.checks.iter().flat_map(|check| check.tags());
+    let denied = everywhere.deny_tagged.iter().map(|(tag, _)| tag.clone());
+    let tagged = of_checks.chain(denied).map(|tag| tags([tag]));
+    let selectors = rules.iter().map(|(selector, _)| selector.clone()).chain(tagged);
+    let unmet: HashSet<String> =
+        selectors.flat_map(|selector| selector.unmet(components)).collect();
+    let mut unmet: Vec<String> =
+        unmet.into_iter().map(|unmet| format!("a rule for nothing: {unmet}")).collect();
+    unmet.sort_unstable();
+    unmet
+}
+
+fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// The public URL, checked: an https origin, or an http one on loopback.
+pub(crate) fn public_url(text: &str) -> Result<Url, String> {
+    let wrong = |what: &str| Err(format!("public_url {text:?}: {what}"));
+    let Ok(url) = Url::parse(text) else {
+        return wrong("it is no URL, such as https://mcp.example.com");
+    };
+    let loopback = is_loopback(&url);
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return wrong("it has to be https: tokens travel over it"),
+    }
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return wrong("it has neither user, query nor fragment");
+    }
+    if url.path() != "/" {
+        return wrong("it must not have a path: that of the endpoint is set apart, by path");
+    }
+    Ok(url)
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url)
+            if url.origin().is_tuple()
+                && url.origin().ascii_serialization() == text.trim_end_matches('/') =>
+        {
+            Ok(url)
+        }
+        _ => {
+            Err(format!("allow_origin({text:?}): an origin is a scheme, a host and perhaps a port"))
+        }
+    }
+}
+
+fn problem_with_limits(limits: &Limits) -> Option<String> {
+    if limits.header_bytes < 8 * 1024 {
+        return Some("limits: header_bytes is at least 8 KiB".to_owned());
+    }
+    let some = limits.connections > 0 && limits.concurrent_requests > 0 && limits.body_bytes > 0;
+    (!some).then(|| {
+        "limits: connections, concurrent_requests and body_bytes are at least 1".to_owned()
+    })
+}
+
+fn is_plain_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
+        && !path.contains("//")
+        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
+}

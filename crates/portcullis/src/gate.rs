@@ -1,0 +1,158 @@
+//! What stands before a component: all the checks that apply to it, compiled.
+
+use std::sync::Arc;
+
+use portcullis_auth::{Check, Reduced, Scopes, Target};
+
+/// Which layer a check is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Layer {
+    /// `.middleware(AuthMiddleware::new(…))`.
+    Server,
+    /// `auth = …`.
+    Component,
+}
+
+/// One check before a component.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    /// Which of the [`Rules`] it is.
+    pub(crate) rule: RuleId,
+    pub(crate) layer: Layer,
+    pub(crate) need: Need,
+}
+
+/// What a gate needs.
+#[derive(Clone, Debug)]
+pub(crate) enum Need {
+    /// Somebody who calls.
+    Caller,
+    /// These scopes.
+    Scopes(Scopes),
+    /// The check's answer.
+    Answer(Arc<dyn Check>),
+}
+
+/// The gates before a component, in the order in which they are asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gates {
+    pub(crate) gates: Vec<Gate>,
+    /// The same number for all components whose gates come to the same, where those are known
+    /// from the token's scopes alone.
+    pub(crate) class: Option<usize>,
+    /// Whether a check wants to see the arguments.
+    pub(crate) reads_arguments: bool,
+}
+
+impl Gates {
+    /// Compiles the checks of one component.
+    pub(crate) fn compile(
+        target: Target<'_>,
+        needs_caller: bool,
+        server: &[Arc<dyn Check>],
+        own: &[Arc<dyn Check>],
+        rules: &mut Rules,
+    ) -> Self {
+        let of_server = server.iter().map(|check| (Layer::Server, check));
+        let of_component = own.iter().map(|check| (Layer::Component, check));
+        let mut gates = Vec::new();
+        for (layer, check) in of_server {
+            gates.extend(gate(target, layer, check, rules));
+        }
+        if needs_caller {
+            let rule = rules.add("a caller".to_owned());
+            gates.push(Gate { rule, layer: Layer::Component, need: Need::Caller });
+        }
+        for (layer, check) in of_component {
+            gates.extend(gate(target, layer, check, rules));
+        }
+        let class = rules.class(&gates);
+        let reads_arguments = gates.iter().any(|gate| match &gate.need {
+            Need::Answer(check) => check.reads_arguments(),
+            Need::Caller | Need::Scopes(_) => false,
+        });
+        Self { gates, class, reads_arguments }
+    }
+}
+
+fn gate(
+    target: Target<'_>,
+    layer: Layer,
+    check: &Arc<dyn Check>,
+    rules: &mut Rules,
+) -> Option<Gate> {
+    let need = match check.reduce(target) {
+        Reduced::Allows => return None,
+        Reduced::Scopes(scopes) => Need::Scopes(scopes),
+        Reduced::Asked => Need::Answer(Arc::clone(check)),
+    };
+    let requirement = check.requirement();
+    let text = match layer {
+        Layer::Server => format!("{requirement} (server)"),
+        Layer::Component => requirement,
+    };
+    Some(Gate { rule: rules.add(text), layer, need })
+}
+
+/// Names a rule in audit records, counts and tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RuleId(usize);
+
+impl RuleId {
+    /// The component is disabled, for this session or principal.
+    pub(crate) const VISIBILITY: Self = Self(0);
+
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// The texts of all rules of a server, and the classes of gates.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    texts: Vec<String>,
+    classes: Vec<Vec<RuleId>>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { texts: vec!["visibility".to_owned()], classes: Vec::new() }
+    }
+}
+
+impl Rules {
+    pub(crate) fn text(&self, rule: RuleId) -> &str {
+        self.texts.get(rule.0).map_or("", String::as_str)
+    }
+
+    /// How many classes of gates there are.
+    pub(crate) fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// The texts of the rules, in the order of their numbers.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    fn add(&mut self, text: String) -> RuleId {
+        let known = self.texts.iter().position(|own| *own == text);
+        RuleId(known.unwrap_or_else(|| {
+            self.texts.push(text);
+            self.texts.len() - 1
+        }))
+    }
+
+    fn class(&mut self, gates: &[Gate]) -> Option<usize> {
+        let by_token = |gate: &Gate| !matches!(gate.need, Need::Answer(_));
+        if !gates.iter().all(by_token) {
+            return None;
+        }
+        let class: Vec<RuleId> = gates.iter().map(|gate| gate.rule).collect();
+        let known = self.classes.iter().position(|own| *own == class);
+        Some(known.unwrap_or_else(|| {
+            self.classes.push(class);
+            self.classes.len() - 1
+        }))
+    }
+}

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_auth::Check;
+use portcullis_protocol::Exchange;
+
+use super::{
+    AuthMiddleware, ErasedMiddleware, Handled, Listed, Middleware, Next, Operation, Request,
+    Response,
+};
+use crate::catalogue::{Entry, Section};
+use crate::component::ComponentKind;
+use crate::context::Context;
+use crate::decision::Asking;
+use crate::rate_limit::{RateLimit, Requester};
+use crate::service::Core;
+use crate::tool_error::ToolError;
+
+/// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
+pub trait IntoMiddleware {
+    #[doc(hidden)]
+    fn into_layer(self) -> Layer;
+}
+
+/// Where a middleware has its place.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Layer {
+    Check(Arc<dyn Check>),
+    Rate(RateLimit),
+    Around(Around),
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Around(Box<dyn ErasedMiddleware>);
+
+impl IntoMiddleware for AuthMiddleware {
+    fn into_layer(self) -> Layer {
+        Layer::Check(self.0)
+    }
+}
+
+impl IntoMiddleware for RateLimit {
+    fn into_layer(self) -> Layer {
+        Layer::Rate(self)
+    }
+}
+
+impl<M: Middleware> IntoMiddleware for M {
+    fn into_layer(self) -> Layer {
+        Layer::Around(Around(Box::new(self)))
+    }
+}
+
+/// The layers around operations, each in its place.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    rates: Vec<RateLimit>,
+    around: Vec<Box<dyn ErasedMiddleware>>,
+}
+
+impl Layers {
+    /// Adds a layer that is no check; gives the check of one that is.
+    pub(crate) fn add(&mut self, layer: Layer) -> Option<Arc<dyn Check>> {
+        match layer {
+            Layer::Check(check) => return Some(check),
+            Layer::Rate(rate) => self.rates.push(rate),
+            Layer::Around(Around(middleware)) => self.around.push(middleware),
+        }
+        None
+    }
+
+    pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
+        self.rates.iter().filter_map(RateLimit::problem)
+    }
+
+    pub(crate) fn middleware(&self) -> &[Box<dyn ErasedMiddleware>] {
+        &self.around
+    }
+
+    /// Counts a request for its caller, and once it is decided that a component is there for
+    /// the caller, for both.
+    pub(crate) fn check_rate(
+        &self,
+        exchange: &Exchange,
+        entry: Option<&Entry>,
+    ) -> Result<(), Duration> {
+        let counting = |rate: &&RateLimit| rate.is_per_component() == entry.is_some();
+        for rate in self.rates.iter().filter(counting) {
+            rate.check(Requester::of(exchange), entry.map(Entry::number))?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a list, whose page is there already, through the middleware.
+    pub(crate) async fn list<'a>(
+        &'a self,
+        core: &Arc<Core>,
+        exchange: Arc<Exchange>,
+        kind: ComponentKind,
+        section: &'a Section,
+        listed: Listed<'a>,
+    ) -> Result<Listed<'a>, ToolError> {
+        let context = Context::new(exchange, Arc::clone(core));
+        let request = Request { context, operation: Operation::List(kind) };
+        let end = move |_: Request<'a>| -> Handled<'a> {
+            Box::pin(async move { Ok(Response::List(listed)) })
+        };
+        match Next::new(&self.around, end).run(request).await? {
+            Response::List(listed) if listed.is_of(section) => Ok(listed),
+            _ => Err(ToolError::internal("middleware answered a list with something else")),
+        }
+    }
+
+    /// Uses a component through the middleware.
+    pub(crate) async fn use_component<'a>(
+        &'a self,
+        core: &'a Arc<Core>,
+        entry: &'a Entry,
+        operation: Operation<'a>,
+        context: Context,
+        asking: &'a Asking<'a>,
+    ) -> Result<Response<'a>, ToolError> {
+        let end = move |request: Request<'a>| -> Handled<'a> {
+            let Request { context, operation } = request;
+            Box::pin(core.run(entry, operation, context, asking))
+        };
+        Next::new(&self.around, end).run(Request { context, operation }).await
+    }
+}

@@ -1,0 +1,120 @@
+//! What stands around operations.
+//!
+//! The order is fixed, whatever the order in which it was said: audit (outermost, so that it
+//! sees every refusal), rate limits, the decision, your [`Middleware`] in the order in which it
+//! was added, the arguments, the function. [`AuthMiddleware`] is no layer of its own: its check
+//! is a rule at the front of the one decision.
+
+mod auth;
+mod layers;
+mod operation;
+mod response_limit;
+mod timeout;
+
+use std::fmt;
+use std::future::Future;
+
+use futures_util::future::BoxFuture;
+
+pub use self::auth::AuthMiddleware;
+pub use self::layers::IntoMiddleware;
+pub(crate) use self::layers::Layers;
+pub use self::operation::{Listed, Operation, Request, Response};
+pub use self::response_limit::ResponseLimit;
+pub use self::timeout::Timeout;
+use crate::tool_error::ToolError;
+
+/// Something around every operation that was allowed.
+///
+/// It sees what its caller may see: a component that is hidden from the caller never gets here,
+/// and of a list the entries that are shown. It may look, refuse with a [`ToolError`], change
+/// arguments (which are validated after it) and answers, or answer by itself. A panic in it is
+/// an internal error.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::{Middleware, Next, Operation, Request, Response};
+///
+/// /// Lets nobody call anything destructive at night.
+/// #[derive(Debug)]
+/// struct Curfew;
+///
+/// impl Middleware for Curfew {
+///     async fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Result<Response<'a>, ToolError> {
+///         let night = false;
+///         if let Operation::CallTool { component, .. } = &request.operation
+///             && night
+///             && component.tags.iter().any(|tag| tag == "destructive")
+///         {
+///             return Err(ToolError::new("Come back in the morning."));
+///         }
+///         next.run(request).await
+///     }
+/// }
+///
+/// # #[tool] async fn ping() -> &'static str { "pong" }
+/// # fn main() -> Result<(), portcullis::Error> {
+/// Server::builder("shop").no_auth().components(components![ping]).middleware(Curfew).build()?;
+/// # Ok(()) }
+/// ```
+pub trait Middleware: fmt::Debug + Send + Sync + 'static {
+    /// Handles `request`, most often by asking `next` for the answer.
+    ///
+    /// # Errors
+    ///
+    /// What the operation then fails with; see [`ToolError`].
+    fn handle<'a>(
+        &'a self,
+        request: Request<'a>,
+        next: Next<'a>,
+    ) -> impl Future<Output = Result<Response<'a>, ToolError>> + Send + 'a;
+}
+
+/// What a middleware or the end of the chain gives.
+pub(crate) type Handled<'a> = BoxFuture<'a, Result<Response<'a>, ToolError>>;
+
+/// A [`Middleware`] with its future put away.
+pub(crate) trait ErasedMiddleware: fmt::Debug + Send + Sync + 'static {
+    fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a>;
+}
+
+impl<M: Middleware> ErasedMiddleware for M {
+    fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a> {
+        Box::pin(Middleware::handle(self, request, next))
+    }
+}
+
+/// The rest of the way: further middleware, and then the component or the list.
+pub struct Next<'a> {
+    rest: &'a [Box<dyn ErasedMiddleware>],
+    end: Box<dyn FnOnce(Request<'a>) -> Handled<'a> + Send + 'a>,
+}
+
+impl<'a> Next<'a> {
+    pub(crate) fn new(
+        rest: &'a [Box<dyn ErasedMiddleware>],
+        end: impl FnOnce(Request<'a>) -> Handled<'a> + Send + 'a,
+    ) -> Self {
+        Self { rest, end: Box::new(end) }
+    }
+
+    /// Goes on with `request`.
+    ///
+    /// # Errors
+    ///
+    /// What the rest of the way fails with.
+    pub async fn run(self, request: Request<'a>) -> Result<Response<'a>, ToolError> {
+        match self.rest.split_first() {
+            None => (self.end)(request).await,
+            Some((first, rest)) => first.handle(request, Self { rest, end: self.end }).await,
+        }
+    }
+}
+
+impl fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Next({} further)", self.rest.len())
+    }
+}

@@ -1,0 +1,253 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
+use portcullis_guard::{OperationId, Reference};
+use portcullis_protocol::{Exchange, Outcome, RpcError, Transport};
+use tokio::time::Instant;
+
+use crate::catalogue::Entry;
+use crate::decision::{Denied, Face};
+use crate::gate::RuleId;
+use crate::service::Core;
+use crate::tool_error::{Revealed, ToolError};
+
+/// What is noted of one operation on its way, and becomes its one audit record at the end.
+///
+/// It knows components by their own keys alone: the name that a caller sends may be anything,
+/// and a URI holds arguments.
+pub(crate) struct Trail<'a> {
+    core: &'a Core,
+    exchange: Arc<Exchange>,
+    operation: &'static str,
+    id: OperationId,
+    time: SystemTime,
+    started: Instant,
+    entry: Option<&'a Entry>,
+    verdict: Verdict,
+    rule: Option<&'a str>,
+    reason: Option<Cow<'static, str>>,
+    shown: Option<usize>,
+    hidden: Vec<usize>,
+    outcome: Option<&'static str>,
+    reference: Option<Reference>,
+    ended: bool,
+}
+
+/// What a caller is told of an error.
+pub(crate) enum Told {
+    /// A text.
+    Message(Cow<'static, str>),
+    /// Which arguments were refused.
+    Refused(String),
+    /// What was asked for does not exist.
+    NotFound,
+    /// What a denial may say.
+    Denied(Face),
+    /// An error of the protocol.
+    Error(RpcError),
+}
+
+impl<'a> Trail<'a> {
+    pub(crate) fn begin(core: &'a Core, exchange: &Arc<Exchange>, operation: &'static str) -> Self {
+        Self {
+            core,
+            exchange: Arc::clone(exchange),
+            operation,
+            id: OperationId::new(),
+            time: core.clock.now(),
+            started: Instant::now(),
+            entry: None,
+            verdict: Verdict::Failed,
+            rule: None,
+            reason: None,
+            shown: None,
+            hidden: Vec::new(),
+            outcome: None,
+            reference: None,
+            ended: false,
+        }
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn exchange(&self) -> Arc<Exchange> {
+        Arc::clone(&self.exchange)
+    }
+
+    /// Whether the operation may run at all, where it may not without being recorded.
+    pub(crate) fn check_audit(&mut self) -> Result<(), RpcError> {
+        self.core.audit.ready().map_err(|_| self.failed("audit"))
+    }
+
+    /// The operation is over its caller's limit.
+    pub(crate) fn limited(&mut self, retry_after: Duration) -> RpcError {
+        self.verdict = Verdict::Limited;
+        self.rule = Some("rate limit");
+        self.outcome = Some("limited");
+        RpcError::RateLimited { retry_after }
+    }
+
+    /// It cannot be told whether the operation is allowed.
+    pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
+        let reference = Reference::new();
+        tracing::error!(rule, %reference, "an operation was refused, because something broke");
+        self.verdict = Verdict::Failed;
+        self.rule = Some(rule);
+        self.outcome = Some("internal_error");
+        self.reference = Some(reference);
+        RpcError::Internal(format!("Internal error (reference {reference})").into())
+    }
+
+    /// There is nothing of the name that the caller gave.
+    pub(crate) fn unknown(&mut self) -> Face {
+        self.verdict = Verdict::Denied;
+        self.rule = Some("unknown");
+        self.reason = Some(Cow::Borrowed("there is none of this name"));
+        self.outcome = Some("not_found");
+        Face::Absent
+    }
+
+    /// The component is not there for the caller.
+    pub(crate) fn denied(&mut self, entry: &'a Entry, denied: Denied) -> Face {
+        let Denied { rule, reason, face } = denied;
+        self.entry = Some(entry);
+        self.rule = Some(self.core.catalogue.rules.text(rule));
+        self.reason = Some(reason);
+        (self.verdict, self.outcome) = match &face {
+            Face::Absent => (Verdict::Denied, Some("not_found")),
+            Face::Spoken(_) => (Verdict::Denied, Some("denied")),
+            Face::Challenge(_) => (Verdict::Challenged, Some("insufficient_scope")),
+        };
+        face
+    }
+
+    /// The component is there for the caller.
+    pub(crate) fn allowed(&mut self, entry: &'a Entry) {
+        self.entry = Some(entry);
+        self.verdict = Verdict::Allowed;
+    }
+
+    /// A rule hides a component of a list.
+    pub(crate) fn hidden(&mut self, rule: RuleId) {
+        if self.hidden.is_empty() {
+            self.hidden = vec![0; self.core.catalogue.rules.texts().len()];
+        }
+        if let Some(count) = self.hidden.get_mut(rule.index()) {
+            *count += 1;
+        }
+    }
+
+    /// A list shows so many components.
+    pub(crate) fn listed(&mut self, shown: usize) {
+        self.verdict = Verdict::Allowed;
+        self.shown = Some(shown);
+    }
+
+    /// A cursor names nothing that its caller was shown.
+    pub(crate) fn no_such_cursor(&mut self) -> RpcError {
+        self.verdict = Verdict::Denied;
+        self.rule = Some("cursor");
+        self.outcome = Some("invalid_arguments");
+        RpcError::InvalidArguments("Invalid cursor".to_owned())
+    }
+
+    /// Says to the log what it must know of an error, notes what came of it, and gives what
+    /// the caller may know.
+    pub(crate) fn reveal(&mut self, error: ToolError) -> Told {
+        let component = self.entry.map_or("", |entry| entry.key.as_str());
+        let revealed = error.reveal(component, self.core.show_internal_errors);
+        let (outcome, told) = match revealed {
+            Revealed::Message { text, outcome, reference } => {
+                self.reference = reference;
+                (outcome, Told::Message(text))
+            }
+            Revealed::RefusedArgument(text) => ("invalid_arguments", Told::Refused(text)),
+            Revealed::NotFound => ("not_found", Told::NotFound),
+            Revealed::InsufficientScope(scopes) => {
+                self.verdict = Verdict::Challenged;
+                self.rule = Some("the handler");
+                ("insufficient_scope", Told::Error(RpcError::InsufficientScope(scopes)))
+            }
+            Revealed::Denied(denied) => {
+                let Some(entry) = self.entry else { return Told::Denied(Face::Absent) };
+                return Told::Denied(self.denied(entry, denied));
+            }
+            Revealed::Limited(retry_after) => return Told::Error(self.limited(retry_after)),
+        };
+        self.outcome = Some(outcome);
+        told
+    }
+
+    /// Writes the record. Where it cannot be written and has to be, nothing is answered.
+    pub(crate) fn end(mut self, result: Result<Outcome, RpcError>) -> Result<Outcome, RpcError> {
+        let (outcome, status) = match &result {
+            Ok(_) => ("ok", None),
+            Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
+            Err(RpcError::RateLimited { .. }) => ("limited", Some(429)),
+            Err(_) => ("error", None),
+        };
+        match self.write(outcome, status) {
+            Ok(()) => result,
+            Err(_) => Err(self.failed("audit")),
+        }
+    }
+
+    fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
+        self.ended = true;
+        let rules = self.core.catalogue.rules.texts();
+        let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
+        let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
+        let mut record = record(&self.exchange, self.id, self.time, self.operation);
+        record.kind = self.entry.map(|entry| entry.kind.as_str());
+        record.component = self.entry.map(|entry| entry.key.as_str());
+        record.verdict = self.verdict;
+        record.rule = self.rule;
+        record.reason = self.reason.as_deref().map(LogText::from);
+        record.shown = self.shown;
+        record.hidden = &hidden;
+        record.outcome = self.outcome.unwrap_or(outcome);
+        record.status = status;
+        record.reference = self.reference;
+        record.duration = self.started.elapsed();
+        self.core.audit.record(&record)
+    }
+}
+
+/// A record of who did something, and how they came in.
+pub(crate) fn record<'r>(
+    exchange: &'r Exchange,
+    id: OperationId,
+    time: SystemTime,
+    operation: &'static str,
+) -> AuditRecord<'r> {
+    let transport = match exchange.transport {
+        Transport::Stdio => "stdio",
+        Transport::Http => "http",
+    };
+    let mut record = AuditRecord::new(id, time, transport, operation);
+    if let Some(principal) = &exchange.principal {
+        record = record.with_principal(principal);
+    }
+    if let Some(client) = &exchange.client {
+        record.client_name = Some(LogText::from(client.name.as_str()));
+        record.client_version = Some(LogText::from(client.version.as_str()));
+    }
+    record.protocol = Some(exchange.version.as_str());
+    record.remote = exchange.remote.map(|address| address.ip());
+    record
+}
+
+/// An operation that is dropped on its way leaves a record, too.
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.outcome = None;
+            // There is nobody left who could be told that it was not written.
+            let _ = self.write("cancelled", None);
+        }
+    }
+}

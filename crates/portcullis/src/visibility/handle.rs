@@ -1,0 +1,82 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::rules::Rule;
+use super::{Selector, Unknown};
+use crate::error::Error;
+use crate::service::Core;
+
+/// Shows and hides components of a server that runs, for everybody at once.
+///
+/// [`Server::visibility`](crate::Server::visibility) gives one; it can be cloned and kept, in a
+/// route's handler for instance. The last rule that matches a component rules; those of a
+/// session or principal come after all of these. Clients whose lists change are told so, and no
+/// others.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::tags;
+///
+/// # #[tool(tags("beta"))] async fn forecast() -> &'static str { "sunny" }
+/// # fn main() -> Result<(), portcullis::Error> {
+/// let server = Server::builder("weather").no_auth().components(components![forecast]).build()?;
+/// let visibility = server.visibility();
+/// visibility.disable(tags(["beta"]))?;
+/// assert!(visibility.disable(tags(["betta"])).is_err()); // no component has this tag
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Visibility(pub(crate) Arc<Core>);
+
+impl Visibility {
+    /// Shows what `selector` selects, to whom the checks allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when it speaks of what no component has or is.
+    pub fn enable(&self, selector: Selector) -> Result<(), Error> {
+        self.add(&selector, Rule::enable(selector.clone()))
+    }
+
+    /// Hides what `selector` selects.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable`](Self::enable).
+    pub fn disable(&self, selector: Selector) -> Result<(), Error> {
+        self.add(&selector, Rule::disable(selector.clone()))
+    }
+
+    /// Hides everything, of the kinds that `selector` names if it does, but what it selects.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable`](Self::enable).
+    pub fn only(&self, selector: Selector) -> Result<(), Error> {
+        self.add(&selector, Rule::only(selector.clone()))
+    }
+
+    fn add(&self, selector: &Selector, rules: Vec<Rule>) -> Result<(), Error> {
+        let catalogue = &self.0.catalogue;
+        let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
+        if !unmet.is_empty() {
+            return Err(Error::Refused(unmet.join("; ")));
+        }
+        let change = |own: &mut Vec<Rule>| {
+            // A rule that is said again takes its place anew.
+            own.retain(|rule| !rules.contains(rule));
+            own.extend(rules.iter().cloned());
+        };
+        self.0.shown.change(catalogue, change).map_err(|Unknown| {
+            Error::Refused("the rules of visibility are broken: restart the server".to_owned())
+        })
+    }
+}
+
+impl fmt::Debug for Visibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Visibility")
+    }
+}

@@ -1,0 +1,117 @@
+//! What is shown and what is hidden, beside what is allowed: rules of the server, and of a
+//! session or principal after them. The last rule that matches a component rules.
+//!
+//! Rules only ever hide what checks would allow; they let nobody in.
+
+mod changes;
+mod handle;
+mod own_rules;
+mod rules;
+mod scope;
+mod selector;
+
+use std::sync::{Arc, RwLock};
+
+use portcullis_guard::Clock;
+use portcullis_protocol::Exchange;
+use portcullis_store::Store;
+
+pub(crate) use self::changes::{Changes, View, Watch};
+pub use self::handle::Visibility;
+pub(crate) use self::own_rules::{NotChanged, OwnRules};
+pub(crate) use self::rules::{Rule, ServerRules, last_word};
+pub(crate) use self::scope::Scope;
+pub(crate) use self::selector::Selected;
+pub use self::selector::{Selector, everything, keys, kinds, names, tags};
+use crate::catalogue::{Catalogue, Entry};
+
+/// All rules, and who is told when they change.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    server: RwLock<Arc<ServerRules>>,
+    own: OwnRules,
+    pub(crate) changes: Changes,
+}
+
+/// The rules that one exchange sees by.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    server: Arc<ServerRules>,
+    own: Vec<Rule>,
+}
+
+/// It cannot be told which rules hold, so nothing is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown;
+
+impl Shown {
+    pub(crate) fn new(
+        rules: Vec<Rule>,
+        catalogue: &Catalogue,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            server: RwLock::new(Arc::new(ServerRules::new(rules, catalogue))),
+            own: OwnRules::new(store, clock),
+            changes: Changes::default(),
+        }
+    }
+
+    /// The rules that hold for `exchange`.
+    pub(crate) async fn seen(&self, exchange: &Exchange) -> Result<Seen, Unknown> {
+        let server = self.server()?;
+        let own = match Scope::of(exchange) {
+            Some(scope) => self.own.rules(scope).await?,
+            None => Vec::new(),
+        };
+        Ok(Seen { server, own })
+    }
+
+    pub(crate) fn own(&self) -> &OwnRules {
+        &self.own
+    }
+
+    pub(crate) fn server(&self) -> Result<Arc<ServerRules>, Unknown> {
+        let server = self.server.read().map_err(|_| {
+            tracing::error!("the rules of visibility are broken");
+            Unknown
+        })?;
+        Ok(Arc::clone(&server))
+    }
+
+    /// Changes the server's own rules, and tells everybody who may be concerned.
+    fn change(
+        &self,
+        catalogue: &Catalogue,
+        change: impl FnOnce(&mut Vec<Rule>),
+    ) -> Result<(), Unknown> {
+        let mut server = self.server.write().map_err(|_| Unknown)?;
+        let mut rules = server.rules.clone();
+        change(&mut rules);
+        *server = Arc::new(ServerRules::new(rules, catalogue));
+        drop(server);
+        self.changes.tell_all();
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// Whether the rules show `entry`.
+    pub(crate) fn shows(&self, entry: &Entry) -> bool {
+        let own = match self.own.is_empty() {
+            true => None,
+            false => last_word(self.own.iter(), entry.selected()),
+        };
+        let server = || self.server.shown(entry.kind).get(entry.index).copied();
+        own.or_else(server).unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+impl Seen {
+    /// Everything that the server's rules show.
+    pub(crate) fn of_server(server: Arc<ServerRules>) -> Self {
+        Self { server, own: Vec::new() }
+    }
+}
