@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -52,12 +53,12 @@ impl Authenticator {
             match error {
                 // Neither has tried to use a token (RFC 6750 §3.1).
                 BearerError::Missing | BearerError::OtherScheme => {
-                    self.unauthorized(Challenge::new())
+                    self.unauthorized(Challenge::new(), error.reason())
                 }
                 BearerError::Repeated
                 | BearerError::Malformed
                 | BearerError::TooLong
-                | BearerError::InQuery => self.invalid_token(),
+                | BearerError::InQuery => self.invalid_token(error.reason()),
             }
         })?;
         let principal = self.verifier.verify(&token).await.map_err(|error| {
@@ -66,14 +67,15 @@ impl Authenticator {
                     reason = error.reason(),
                     "request refused: 503, the token verifier is unavailable"
                 );
-                return Refusal::unavailable();
+                return Refusal::unavailable(error.reason().to_owned());
             }
             tracing::info!(reason = error.reason(), "request refused: 401");
-            self.invalid_token()
+            self.invalid_token(error.reason().to_owned())
         })?;
         if principal.expires_at().is_some_and(|end| end <= self.clock.now()) {
-            tracing::info!(reason = "the token has expired", "request refused: 401");
-            return Err(self.invalid_token());
+            let reason = "the token has expired";
+            tracing::info!(reason, "request refused: 401");
+            return Err(self.invalid_token(reason));
         }
         let missing = principal.scopes().missing(&self.required);
         if !missing.is_empty() {
@@ -81,6 +83,8 @@ impl Authenticator {
             return Err(Refusal {
                 status: StatusCode::FORBIDDEN,
                 challenge: Some(self.insufficient_scope(&self.required)),
+                reason: format!("the token lacks the scopes {missing}").into(),
+                principal: Some(principal),
             });
         }
         Ok(principal)
@@ -94,13 +98,14 @@ impl Authenticator {
         self.challenge(challenge, scopes)
     }
 
-    fn invalid_token(&self) -> Refusal {
-        self.unauthorized(Challenge::new().error("invalid_token", INVALID_TOKEN))
+    fn invalid_token(&self, reason: impl Into<Cow<'static, str>>) -> Refusal {
+        self.unauthorized(Challenge::new().error("invalid_token", INVALID_TOKEN), reason)
     }
 
-    fn unauthorized(&self, challenge: Challenge) -> Refusal {
+    fn unauthorized(&self, challenge: Challenge, reason: impl Into<Cow<'static, str>>) -> Refusal {
         let challenge = Some(self.challenge(challenge, &self.required));
-        Refusal { status: StatusCode::UNAUTHORIZED, challenge }
+        let status = StatusCode::UNAUTHORIZED;
+        Refusal { status, challenge, reason: reason.into(), principal: None }
     }
 
     fn challenge(&self, challenge: Challenge, scopes: &Scopes) -> HeaderValue {
@@ -108,20 +113,25 @@ impl Authenticator {
     }
 }
 
-/// A request that was not let in: what the caller may know of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that was not let in: what the caller may know of it, and what the operator may.
+#[derive(Clone, Debug)]
 pub struct Refusal {
     /// 401, 403 or 503.
     pub status: StatusCode,
     /// The `WWW-Authenticate` header, for 401 and 403.
     pub challenge: Option<HeaderValue>,
+    /// The exact cause, for the log: a caller never sees it.
+    pub reason: Cow<'static, str>,
+    /// Whom the token speaks for, where it is good and not enough.
+    pub principal: Option<Arc<Principal>>,
 }
 
 impl Refusal {
     /// Whether the token is good cannot be told at the moment.
     #[must_use]
-    pub fn unavailable() -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, challenge: None }
+    pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, challenge: None, reason: reason.into(), principal: None }
     }
 
     /// The text for the caller: one for each status, whatever the cause.
@@ -202,8 +212,14 @@ mod tests {
         refusals.push(authenticate(bad(), Some("Bearer abc")).await.unwrap_err());
         refusals.push(authenticate(bad(), Some("Bearer a b")).await.unwrap_err());
         refusals.push(authenticate(expired(), Some("Bearer abc")).await.unwrap_err());
-        assert!(refusals.windows(2).all(|pair| pair[0] == pair[1]), "{refusals:?}");
-        assert_eq!(refusals[0].status, StatusCode::UNAUTHORIZED);
+        for refusal in &refusals {
+            assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(refusal.challenge, refusals[0].challenge);
+            assert_eq!(refusal.message(), refusals[0].message());
+        }
+        let reasons: Vec<&str> = refusals.iter().map(|refusal| &*refusal.reason).collect();
+        let malformed = "the Authorization header is not one bearer token";
+        assert_eq!(reasons, ["signature", malformed, "the token has expired"], "for the log");
     }
 
     #[tokio::test]
@@ -220,6 +236,8 @@ mod tests {
         let verifier = Fixed(Ok(bob), Scopes::from_iter(["read", "write", "admin"]));
         let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
         assert_eq!(refusal.status, StatusCode::FORBIDDEN);
+        assert_eq!(refusal.reason, "the token lacks the scopes write admin");
+        assert_eq!(refusal.principal.unwrap().subject(), "bob");
         let header = refusal.challenge.unwrap();
         assert!(header.to_str().unwrap().contains(r#"scope="read write admin""#), "{header:?}");
     }

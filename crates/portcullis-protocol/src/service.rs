@@ -7,7 +7,9 @@ use futures_util::FutureExt;
 use portcullis_auth::Principal;
 use portcullis_guard::Reference;
 
-use crate::{ClientInfo, Identity, Operation, Outcome, ProtocolVersion, RpcError, SessionKey};
+use crate::{
+    ClientInfo, Identity, Operation, Outcome, ProtocolVersion, Refused, RpcError, SessionKey,
+};
 
 /// The server behind the protocol.
 pub trait Service: Send + Sync + 'static {
@@ -24,6 +26,13 @@ pub trait Service: Send + Sync + 'static {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
+
+    /// Takes note of a request over HTTP that was refused before the service was asked: once
+    /// for each, and in a batch once for each message. Default: nothing.
+    ///
+    /// Requests that HTTP itself refuses (a malformed head, one over the limits) and paths
+    /// where nothing is served are not among them.
+    fn refused(&self, _refused: &Refused<'_>) {}
 }
 
 /// How a request came in, and from whom.

@@ -15,11 +15,14 @@ use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::caller::Asked;
+use super::cors;
+use super::endpoint::Endpoint;
 use super::front::Front;
 use super::metadata::Metadata;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal, Rule};
 use super::session::Sessions;
-use super::{cors, endpoint};
+
 use crate::{Limits, Service};
 
 /// What an [`App`] is made of.
@@ -45,13 +48,10 @@ pub struct AppConfig {
 ///
 /// Each request passes the front first, whatever its path.
 pub struct App<S> {
-    service: Arc<S>,
+    endpoint: Endpoint<S>,
     path: String,
     front: Front,
-    authenticator: Option<Arc<Authenticator>>,
     metadata: Option<Metadata>,
-    limits: Limits,
-    sessions: Arc<Sessions>,
     routes: Router,
     running: Semaphore,
     routing: Semaphore,
@@ -68,104 +68,106 @@ impl<S: Service> App<S> {
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let running = Semaphore::new(limits.concurrent_requests);
         let routing = Semaphore::new(limits.concurrent_requests);
-        let routes = routes.fallback(async || Refusal::not_found().into_response());
+        let routes = routes.fallback(async || refusal::plain(StatusCode::NOT_FOUND, "Not found"));
         let sessions = Arc::new(Sessions::new(&limits, clock));
-        Ok(Self {
-            service,
-            path,
-            front,
-            authenticator,
-            metadata,
-            limits,
-            sessions,
-            routes,
-            running,
-            routing,
-        })
+        let endpoint = Endpoint { service, sessions, authenticator, limits };
+        Ok(Self { endpoint, path, front, metadata, routes, running, routing })
     }
 
     /// Ends what has no end of its own: the streams of sessions.
     pub(super) fn stop(&self) {
-        self.sessions.stop();
+        self.endpoint.sessions.stop();
     }
 
     #[cfg(test)]
     pub(super) fn sessions(&self) -> &Sessions {
-        &self.sessions
+        &self.endpoint.sessions
     }
 
     /// Answers one request, which came over a connection from `remote`.
     pub async fn answer(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
-        self.admitted(request, remote).await.unwrap_or_else(Refusal::into_response)
+        let path = request.uri().path();
+        let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
+        let path = is_endpoint.then_some(&*self.path);
+        let asked = Asked::new(request.method(), path, remote);
+        match self.admitted(request, asked).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(refusal, asked),
+        }
+    }
+
+    /// Notes that a connection was turned away, because there are too many.
+    pub(super) fn refuse_connection(&self, remote: SocketAddr) {
+        let asked = Asked { http_method: None, path: None, remote: Some(remote) };
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refused = asked.refused(Rule::Limits, "too many connections", status, None);
+        self.endpoint.service.refused(&refused);
+    }
+
+    /// The one place where requests are refused, noted and answered.
+    fn refuse(&self, refusal: Refusal, asked: Asked<'_>) -> Response {
+        self.endpoint.service.refused(&refusal.record(asked));
+        refusal.into_response()
     }
 
     async fn admitted(
         &self,
         request: Request<Body>,
-        remote: Option<SocketAddr>,
+        asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
-        let path = request.uri().path();
-        if let Some(metadata) = self.metadata.as_ref().filter(|metadata| metadata.is_at(path)) {
+        if let Some(metadata) = &self.metadata
+            && metadata.is_at(request.uri().path())
+        {
             return Ok(metadata.answer(request.method()));
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
-        let mut response = if path.strip_suffix('/').unwrap_or(path) == self.path {
-            self.endpoint(request, remote).await
-        } else {
-            self.route(request, remote).await
+        let answer = match asked.path {
+            Some(_) => self.endpoint(request, asked).await,
+            None => self.route(request, asked).await,
         };
+        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, asked));
         if let Some(origin) = origin {
             cors::allow(&mut response, origin);
         }
         Ok(response)
     }
 
-    async fn endpoint(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
+    async fn endpoint(
+        &self,
+        request: Request<Body>,
+        asked: Asked<'_>,
+    ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {
-            return cors::preflight();
+            return Ok(cors::preflight());
         }
-        let Ok(_permit) = self.running.try_acquire() else {
-            return Refusal::busy().into_response();
-        };
-        let authenticator = self.authenticator.as_deref();
-        endpoint::answer(
-            &*self.service,
-            &self.sessions,
-            authenticator,
-            &self.limits,
-            request,
-            remote,
-        )
-        .await
-        .unwrap_or_else(Refusal::into_response)
+        let _permit = self.running.try_acquire().map_err(|_| Refusal::busy())?;
+        self.endpoint.answer(request, asked).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
     /// handlers find the peer of the connection where axum has it.
-    async fn route(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
-        let Ok(_permit) = self.routing.try_acquire() else {
-            return Refusal::busy().into_response();
-        };
-        let mut request = request.map(|body| Body::new(Limited::new(body, self.limits.body_bytes)));
-        if let Some(remote) = remote {
+    async fn route(&self, request: Request<Body>, asked: Asked<'_>) -> Result<Response, Refusal> {
+        let _permit = self.routing.try_acquire().map_err(|_| Refusal::busy())?;
+        let body_bytes = self.endpoint.limits.body_bytes;
+        let mut request = request.map(|body| Body::new(Limited::new(body, body_bytes)));
+        if let Some(remote) = asked.remote {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
-        match tokio::time::timeout(self.limits.handler, answer).await {
+        Ok(match tokio::time::timeout(self.endpoint.limits.handler, answer).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route panicked");
-                Refusal::internal().into_response()
+                refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
             }
             Err(_) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route took too long");
-                Refusal::new(StatusCode::GATEWAY_TIMEOUT, "The handler took too long")
-                    .into_response()
+                refusal::plain(StatusCode::GATEWAY_TIMEOUT, "The handler took too long")
             }
-        }
+        })
     }
 }
 

@@ -1,18 +1,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_auth::{Authenticator, Principal};
 
+use super::refusal::Rule;
 use super::session::{Owner, Sessions};
-use crate::{ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport};
+use crate::{ClientInfo, Exchange, ProtocolVersion, Refused, SessionKey, Transport};
 
 /// Who sent a request to the endpoint, and what it is answered with the help of.
 pub(super) struct Caller<'a> {
     pub(super) sessions: &'a Arc<Sessions>,
     pub(super) authenticator: Option<&'a Authenticator>,
     pub(super) principal: Option<Arc<Principal>>,
-    pub(super) remote: Option<SocketAddr>,
+    pub(super) asked: Asked<'a>,
     pub(super) headers: &'a HeaderMap,
 }
 
@@ -29,12 +30,41 @@ impl Caller<'_> {
             version,
             principal: self.principal.clone(),
             client,
-            remote: self.remote,
+            remote: self.asked.remote,
             session,
         }
     }
 
     pub(super) fn owner(&self) -> Option<Owner> {
         self.principal.as_deref().map(Owner::of)
+    }
+}
+
+/// What is known of a request from the first, and is not its sender's own words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) http_method: Option<&'static str>,
+    pub(super) path: Option<&'a str>,
+    pub(super) remote: Option<SocketAddr>,
+}
+
+impl<'a> Asked<'a> {
+    /// A request of the method `method`, for `path` if that is the endpoint's.
+    pub(super) fn new(method: &Method, path: Option<&'a str>, remote: Option<SocketAddr>) -> Self {
+        let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
+        Self { http_method: names.into_iter().find(|name| method == name), path, remote }
+    }
+
+    /// The record of a refusal.
+    pub(super) fn refused(
+        self,
+        rule: Rule,
+        reason: &'a str,
+        status: StatusCode,
+        principal: Option<&'a Principal>,
+    ) -> Refused<'a> {
+        let Self { http_method, path, remote } = self;
+        let (rule, status) = (rule.name(), status.as_u16());
+        Refused { rule, reason, status, http_method, path, remote, principal }
     }
 }

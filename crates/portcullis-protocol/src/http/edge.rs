@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{App, AppConfig, Front, Origins};
 use crate::model::CallToolResult;
-use crate::{Exchange, Identity, Limits, Operation, Outcome, RpcError, Service};
+use crate::{Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service};
 
 /// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ impl TokenVerifier for Names {
 pub(super) struct Fake {
     identity: Identity,
     pub(super) asked: Mutex<Vec<Exchange>>,
+    /// Rule, status, subject and reason of each.
+    pub(super) refused: Mutex<Vec<String>>,
 }
 
 impl Service for Fake {
@@ -72,6 +74,13 @@ impl Service for Fake {
             other => RpcError::Unknown { kind: "tool", name: other.to_owned() },
         })
     }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        let Refused { rule, status, reason, .. } = refused;
+        assert_eq!(refused.remote.unwrap().ip(), REMOTE.ip());
+        let subject = refused.principal.map_or("-", Principal::subject);
+        self.refused.lock().unwrap().push(format!("{rule} {status} {subject}: {reason}"));
+    }
 }
 
 pub(super) const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
@@ -87,6 +96,11 @@ pub(super) struct Edge {
 }
 
 impl Edge {
+    /// What was refused since this was asked last.
+    pub(super) fn refused(&self) -> Vec<String> {
+        std::mem::take(&mut *self.service.refused.lock().unwrap())
+    }
+
     pub(super) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits {
             sessions: 5,
@@ -110,7 +124,8 @@ impl Edge {
             routes: Router::new(),
         };
         let identity = Identity::new("fake", "1", None);
-        let service = Arc::new(Fake { identity, asked: Mutex::default() });
+        let service =
+            Arc::new(Fake { identity, asked: Mutex::default(), refused: Mutex::default() });
         let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());
         Self { app, service, clock, authenticates }
     }
@@ -148,7 +163,7 @@ impl Edge {
         self.answer(request, &body).await
     }
 
-    fn request(&self, method: &str, token: &str) -> http::request::Builder {
+    pub(super) fn request(&self, method: &str, token: &str) -> http::request::Builder {
         let request = Request::builder().method(method).uri("/mcp").header(HOST, "localhost");
         let request = request.header("content-type", "application/json");
         match self.authenticates {
@@ -157,18 +172,26 @@ impl Edge {
         }
     }
 
-    async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
+    pub(super) async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
         self.app.answer(request.body(Body::from(body.to_string())).unwrap(), Some(REMOTE)).await
     }
 
     pub(super) async fn initialize(&self, token: &str) -> Response {
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+        self.initialize_in("2025-11-25", token).await
+    }
+
+    async fn initialize_in(&self, version: &str, token: &str) -> Response {
+        let params = json!({"protocolVersion": version, "capabilities": {}});
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
         self.send("POST", token, None, &body).await
     }
 
     pub(super) async fn begin(&self, token: &str) -> String {
-        let response = self.initialize(token).await;
+        self.begin_in("2025-11-25", token).await
+    }
+
+    pub(super) async fn begin_in(&self, version: &str, token: &str) -> String {
+        let response = self.initialize_in(version, token).await;
         assert_eq!(response.status(), StatusCode::OK);
         response.headers()["mcp-session-id"].to_str().unwrap().to_owned()
     }

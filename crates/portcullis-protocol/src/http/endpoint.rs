@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use http::request::Parts;
 use http::{Method, Request};
 use portcullis_auth::{Authenticator, Principal};
 
-use super::caller::Caller;
-use super::refusal::{self, Refusal};
+use super::caller::{Asked, Caller};
+use super::refusal::Refusal;
 use super::session::{self, Sessions};
 use super::{body, headers, media, stateless};
 use crate::envelope::{self, Malformed, Message};
@@ -24,45 +23,62 @@ use crate::{Limits, Service, within};
 /// message, and whether it is of the stateless version: its `MCP-Protocol-Version` or its
 /// `_meta` says so. What neither says it of belongs to a session. A request without a token
 /// learns nothing but that.
-pub(super) async fn answer<S: Service>(
-    service: &S,
-    sessions: &Arc<Sessions>,
-    authenticator: Option<&Authenticator>,
-    limits: &Limits,
-    request: Request<Body>,
-    remote: Option<SocketAddr>,
-) -> Result<Response, Refusal> {
-    let (head, body) = request.into_parts();
-    let principal = match authenticator {
-        Some(authenticator) => Some(authenticate(authenticator, limits, &head).await?),
-        None => None,
-    };
-    let headers = &head.headers;
-    let caller = Caller { sessions, authenticator, principal, remote, headers };
-    let stateless = headers::name_stateless(headers);
-    media::check_framing(headers)?;
-    match head.method {
-        Method::POST => {}
-        Method::GET if !stateless => return session::open_stream(&caller),
-        Method::DELETE if !stateless => return session::end(&caller),
-        _ => return Err(Refusal::method_not_allowed(stateless)),
+pub(super) struct Endpoint<S> {
+    pub(super) service: Arc<S>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) authenticator: Option<Arc<Authenticator>>,
+    pub(super) limits: Limits,
+}
+
+impl<S: Service> Endpoint<S> {
+    pub(super) async fn answer(
+        &self,
+        request: Request<Body>,
+        asked: Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let (head, body) = request.into_parts();
+        let authenticator = self.authenticator.as_deref();
+        let principal = match authenticator {
+            Some(authenticator) => Some(authenticate(authenticator, &self.limits, &head).await?),
+            None => None,
+        };
+        let (sessions, headers) = (&self.sessions, &head.headers);
+        let caller = Caller { sessions, authenticator, principal, asked, headers };
+        let received = self.receive(&caller, &head.method, body).await;
+        received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
-    media::check_content(headers)?;
-    media::check_accept(headers)?;
-    let body = body::read(headers, body, limits.body_bytes, limits.body_read).await?;
-    if !stateless && envelope::is_batch(&body) {
-        return session::receive_batch(service, &caller, &body).await;
-    }
-    let message = match Message::parse(&body) {
-        Ok(message) => message,
-        Err(Malformed { id, error }) => {
-            return Ok(refusal::refused(error.status(), id.as_ref(), None, &error));
+
+    async fn receive(
+        &self,
+        caller: &Caller<'_>,
+        method: &Method,
+        body: Body,
+    ) -> Result<Response, Refusal> {
+        let headers = caller.headers;
+        let stateless = headers::name_stateless(headers);
+        media::check_framing(headers)?;
+        match *method {
+            Method::POST => {}
+            Method::GET if !stateless => return session::open_stream(caller),
+            Method::DELETE if !stateless => return session::end(caller),
+            _ => return Err(Refusal::method_not_allowed(stateless)),
         }
-    };
-    if stateless || RequestMeta::names_version(message.params()) {
-        return Ok(stateless::receive(service, &caller, message).await);
+        media::check_content(headers)?;
+        media::check_accept(headers)?;
+        let Limits { body_bytes, body_read, .. } = self.limits;
+        let body = body::read(headers, body, body_bytes, body_read).await?;
+        let service = &*self.service;
+        if !stateless && envelope::is_batch(&body) {
+            return session::receive_batch(service, caller, &body).await;
+        }
+        let message = Message::parse(&body).map_err(|Malformed { id, error }| {
+            Refusal::message(error.status(), id.as_ref(), None, &error)
+        })?;
+        if stateless || RequestMeta::names_version(message.params()) {
+            return stateless::receive(service, caller, message).await;
+        }
+        session::receive(service, caller, message).await
     }
-    session::receive(service, &caller, message).await
 }
 
 /// Asks the authenticator. A verifier that panics or takes too long lets nobody in.
@@ -77,11 +93,11 @@ async fn authenticate(
         Ok(Ok(answer)) => answer.map_err(Refusal::from),
         Ok(Err(_)) => {
             tracing::error!("request refused: 503, the token verifier panicked");
-            Err(portcullis_auth::Refusal::unavailable().into())
+            Err(portcullis_auth::Refusal::unavailable("the token verifier panicked").into())
         }
         Err(_) => {
             tracing::error!("request refused: 503, the token verifier took too long");
-            Err(portcullis_auth::Refusal::unavailable().into())
+            Err(portcullis_auth::Refusal::unavailable("the token verifier took too long").into())
         }
     }
 }

@@ -3,7 +3,7 @@ use http::uri::Uri;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rule};
 
 /// The first look at a request: is it meant for this server, and may its page ask?
 ///
@@ -38,22 +38,27 @@ impl Front {
     }
 
     /// The first decision: is the request meant for this server?
-    pub(crate) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let malformed = || Refusal::new(StatusCode::BAD_REQUEST, "One Host header is needed");
+    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let malformed = |reason| {
+            let message = "One Host header is needed";
+            Refusal::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
+        };
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
-            (_, Some(_)) => return Err(malformed()),
-            (host, None) => host.map(|host| host.to_str().map_err(|_| malformed())).transpose()?,
+            (_, Some(_)) => return Err(malformed("more than one Host")),
+            (host, None) => host.map(|host| host.to_str()).transpose(),
         };
+        let host = host.map_err(|_| malformed("the Host is not visible ASCII"))?;
         let target = uri.authority().map(http::uri::Authority::as_str);
         let authority = match (host, target) {
             (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
-                return Err(malformed());
+                return Err(malformed("the Host is not the authority of the target"));
             }
             (Some(authority), _) | (None, Some(authority)) => authority,
-            (None, None) => return Err(malformed()),
+            (None, None) => return Err(malformed("no Host")),
         };
-        let Some(authority) = Authority::parse(authority) else { return Err(malformed()) };
+        let authority =
+            Authority::parse(authority).ok_or_else(|| malformed("the Host is no authority"))?;
         if self.authorities.contains(&authority) || (self.loopback && authority.is_loopback()) {
             return Ok(());
         }
@@ -61,29 +66,33 @@ impl Front {
             host = %authority.host.escape_debug(),
             "request refused: 421, a foreign Host; if it is this server's name, set public_url or allow_host"
         );
-        Err(Refusal::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "This server does not answer for that Host",
-        ))
+        let message = "This server does not answer for that Host";
+        let refusal = Refusal::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
+        Err(refusal.because("a foreign Host"))
     }
 
     /// The second decision: may the page that sent the request do so? Gives the allowed
     /// origin, for the CORS headers of the answer.
-    pub(crate) fn check_origin<'a>(
+    pub(super) fn check_origin<'a>(
         &self,
         headers: &'a HeaderMap,
     ) -> Result<Option<&'a HeaderValue>, Refusal> {
-        let foreign = || Refusal::new(StatusCode::FORBIDDEN, "This Origin may not use the server");
+        let foreign = |reason| {
+            let message = "This Origin may not use the server";
+            Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
+        };
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
-            (None, _) if is_cross_site(headers) => Err(foreign()),
+            (None, _) if is_cross_site(headers) => {
+                Err(foreign("a cross-site request without an Origin"))
+            }
             (None, _) => Ok(None),
             (Some(origin), None) if self.allows(origin) => Ok(Some(origin)),
             (Some(_), _) => {
                 tracing::info!(
                     "request refused: 403, a foreign Origin; if it is to be allowed, set allow_origin"
                 );
-                Err(foreign())
+                Err(foreign("a foreign Origin"))
             }
         }
     }

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rule};
 use crate::{ProtocolVersion, RpcError};
 
 static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -37,6 +37,7 @@ pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Re
     match headers.get_all(&VERSION).iter().all(|name| name == version.as_str()) {
         true => Ok(()),
         false => Err(Refusal::new(
+            Rule::Session,
             StatusCode::BAD_REQUEST,
             "MCP-Protocol-Version is not that of the session",
         )),

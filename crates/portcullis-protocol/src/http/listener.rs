@@ -70,7 +70,9 @@ impl Listener {
             };
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    let app = Arc::clone(&app);
                     tokio::spawn(async move {
+                        app.refuse_connection(remote);
                         refuse(stream).await;
                         drop(permit);
                     });
@@ -124,5 +126,32 @@ async fn refuse(mut stream: TcpStream) {
     };
     if !matches!(tokio::time::timeout(Duration::from_secs(1), answered).await, Ok(Ok(()))) {
         tracing::debug!("a connection over the limit was closed without an answer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::super::edge::Edge;
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn a_connection_too_many_is_told_and_noted() {
+        let edge = Edge::new();
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(address, limits).await.unwrap();
+        let address = listener.local_address().unwrap();
+        let served = tokio::spawn(listener.serve(Arc::clone(&edge.app), std::future::pending()));
+        let first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let mut answer = String::new();
+        second.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!(edge.refused(), ["limits 503 -: too many connections"]);
+        drop(first);
+        served.abort();
     }
 }

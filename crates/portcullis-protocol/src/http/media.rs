@@ -3,25 +3,22 @@
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rule};
 
 /// A body is `application/json`, in UTF-8, not compressed: 415 for any other.
 ///
 /// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
 /// another type, so they never get further than this.
 pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused =
-        || Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json");
+    let refused = |message| Refusal::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    let not_json = || refused("The body must be application/json");
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else { return Err(refused()) };
+    let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
     if !value.to_str().is_ok_and(is_json) {
-        return Err(refused());
+        return Err(not_json());
     }
     if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body must not be compressed",
-        ));
+        return Err(refused("The body must not be compressed"));
     }
     Ok(())
 }
@@ -32,14 +29,15 @@ pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.get_all(TRANSFER_ENCODING).iter().all(|coding| coding == "chunked") {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "The only transfer coding is chunked"))
+    let message = "The only transfer coding is chunked";
+    Err(Refusal::new(Rule::Body, StatusCode::NOT_IMPLEMENTED, message))
 }
 
 /// The client takes `application/json`: 406 if it says that it does not.
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
     match accepts(headers, &["application/json", "application/*", "*/*"]) {
         true => Ok(()),
-        false => Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is application/json")),
+        false => Err(not_acceptable("The answer is application/json")),
     }
 }
 
@@ -47,8 +45,12 @@ pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(super) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Refusal> {
     match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
         true => Ok(()),
-        false => Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "The answer is text/event-stream")),
+        false => Err(not_acceptable("The answer is text/event-stream")),
     }
+}
+
+fn not_acceptable(message: &'static str) -> Refusal {
+    Refusal::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
 
 fn is_json(value: &str) -> bool {

@@ -3,7 +3,7 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, HeaderValu
 use http::{Method, StatusCode};
 use portcullis_auth::ProtectedResourceMetadata;
 
-use super::refusal::{self, Refusal};
+use super::refusal;
 
 /// The protected-resource metadata document (RFC 9728 §3), at the path form and the root
 /// form. Any page may read it; no token is needed, and one that is sent is not looked at.
@@ -34,8 +34,7 @@ impl Metadata {
             Method::GET | Method::HEAD | Method::OPTIONS => {
                 refusal::json(StatusCode::OK, self.document.clone())
             }
-            _ => Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Only GET is served here")
-                .into_response(),
+            _ => refusal::plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET is served here"),
         };
         let headers = response.headers_mut();
         headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

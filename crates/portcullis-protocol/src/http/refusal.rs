@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -5,84 +7,157 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use super::caller::Caller;
-use crate::envelope::RequestId;
-use crate::{Identity, Outcome, ProtocolVersion, RpcError, response};
+use portcullis_auth::Principal;
 
-/// A request that was refused before the protocol, with what its sender is told.
+use super::caller::{Asked, Caller};
+use crate::envelope::RequestId;
+use crate::{Identity, Outcome, ProtocolVersion, Refused, RpcError, response};
+
+/// A request that was refused before the service was asked, with what its sender is told.
 ///
-/// [`into_response`](Self::into_response) is the one function that writes such a response:
-/// a JSON-RPC error without an id, whose code is the HTTP status.
-#[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+/// [`into_response`](Self::into_response) is the one function that writes such a response: a
+/// JSON-RPC error, under the id of the message if one was read. Where there is none, its code
+/// is the HTTP status.
+#[derive(Debug)]
+pub(super) struct Refusal(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    rule: Rule,
     status: StatusCode,
-    message: &'static str,
+    reason: Cow<'static, str>,
+    body: Vec<u8>,
     header: Option<(HeaderName, HeaderValue)>,
+    principal: Option<Arc<Principal>>,
+}
+
+/// The stage that refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Limits,
+    Host,
+    Origin,
+    Bearer,
+    Method,
+    Media,
+    Body,
+    Envelope,
+    Session,
+}
+
+impl Rule {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Limits => "limits",
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Bearer => "bearer",
+            Self::Method => "method",
+            Self::Media => "media",
+            Self::Body => "body",
+            Self::Envelope => "envelope",
+            Self::Session => "session",
+        }
+    }
 }
 
 impl Refusal {
-    pub(crate) fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message, header: None }
+    /// Between the first look at the session and the second.
+    pub(super) const ENDED: &str = "the session has ended meanwhile";
+
+    pub(super) fn new(rule: Rule, status: StatusCode, message: &'static str) -> Self {
+        let body = response::refused(status.as_u16(), message);
+        let reason = message.into();
+        Self(Box::new(Parts { rule, status, reason, body, header: None, principal: None }))
     }
 
-    pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Not found")
+    /// A message that was refused, answered under its id if it has one.
+    pub(super) fn message(
+        status: StatusCode,
+        id: Option<&RequestId>,
+        version: Option<ProtocolVersion>,
+        error: &RpcError,
+    ) -> Self {
+        let (rule, reason) = (Rule::Envelope, error.to_string().into());
+        let body = response::error(id, version, error);
+        Self(Box::new(Parts { rule, status, reason, body, header: None, principal: None }))
     }
 
-    pub(crate) fn busy() -> Self {
-        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once");
+    pub(super) fn busy() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many requests at once");
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// GET and DELETE are for sessions, which the stateless version has none of.
-    pub(crate) fn method_not_allowed(stateless: bool) -> Self {
+    pub(super) fn method_not_allowed(stateless: bool) -> Self {
         let (message, allow) = match stateless {
             true => ("Only POST is served here", "POST, OPTIONS"),
             false => ("Only POST, GET and DELETE are served here", "GET, POST, DELETE, OPTIONS"),
         };
-        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        let refusal = Self::new(Rule::Method, StatusCode::METHOD_NOT_ALLOWED, message);
         refusal.with(ALLOW, HeaderValue::from_static(allow))
     }
 
     /// Says the same of every session that is not there for the caller.
-    pub(crate) fn no_session() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "There is no such session: `initialize` makes one")
+    pub(super) fn no_session(reason: &'static str) -> Self {
+        let message = "There is no such session: `initialize` makes one";
+        Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
     }
 
     /// 429 for too many of one principal, 503 for too many altogether.
-    pub(crate) fn too_many_sessions(status: StatusCode) -> Self {
-        let refusal = Self::new(status, "Too many sessions at once");
+    pub(super) fn too_many_sessions(status: StatusCode) -> Self {
+        let refusal = Self::new(Rule::Session, status, "Too many sessions at once");
         refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
     /// 429 for too many of one principal, 503 for too many altogether.
-    pub(crate) fn too_many_streams(status: StatusCode) -> Self {
-        let refusal = Self::new(status, "Too many streams at once");
+    pub(super) fn too_many_streams(status: StatusCode) -> Self {
+        let refusal = Self::new(Rule::Limits, status, "Too many streams at once");
         refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
-    pub(crate) fn second_stream() -> Self {
-        Self::new(StatusCode::CONFLICT, "The session has a stream already")
+    pub(super) fn second_stream() -> Self {
+        Self::new(Rule::Session, StatusCode::CONFLICT, "The session has a stream already")
     }
 
     /// The cause has been logged.
-    pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+    pub(super) fn internal(rule: Rule) -> Self {
+        Self::new(rule, StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
     }
 
-    pub(crate) fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+    pub(super) fn too_large() -> Self {
+        Self::new(Rule::Body, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
     }
 
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+    /// Gives the exact reason, where the sender is told less.
+    pub(super) fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = reason.into();
         self
     }
 
-    pub(crate) fn into_response(self) -> Response {
-        tracing::debug!(reason = self.message, "request refused: {}", self.status);
-        let mut response = json(self.status, response::refused(self.status.as_u16(), self.message));
-        if let Some((name, value)) = self.header {
+    /// Says whose request it is.
+    pub(super) fn of(mut self, principal: Option<&Arc<Principal>>) -> Self {
+        self.0.principal = principal.cloned();
+        self
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+
+    /// What the record of it says, beside what was `asked`.
+    pub(super) fn record<'a>(&'a self, asked: Asked<'a>) -> Refused<'a> {
+        let Parts { rule, status, reason, principal, .. } = &*self.0;
+        asked.refused(*rule, reason, *status, principal.as_deref())
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let Parts { status, reason, body, header, .. } = *self.0;
+        tracing::debug!(%reason, "request refused: {status}");
+        let mut response = json(status, body);
+        if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response
@@ -91,7 +166,10 @@ impl Refusal {
 
 impl From<portcullis_auth::Refusal> for Refusal {
     fn from(refusal: portcullis_auth::Refusal) -> Self {
-        let refused = Self::new(refusal.status, refusal.message());
+        let message = refusal.message();
+        let refused = Self::new(Rule::Bearer, refusal.status, message)
+            .because(refusal.reason)
+            .of(refusal.principal.as_ref());
         match refusal.challenge {
             Some(challenge) => refused.with(WWW_AUTHENTICATE, challenge),
             None => refused.with(RETRY_AFTER, HeaderValue::from_static("5")),
@@ -99,19 +177,8 @@ impl From<portcullis_auth::Refusal> for Refusal {
     }
 }
 
-/// A message that was refused, answered under its id if it has one.
-pub(crate) fn refused(
-    status: StatusCode,
-    id: Option<&RequestId>,
-    version: Option<ProtocolVersion>,
-    error: &RpcError,
-) -> Response {
-    tracing::debug!(?error, "request refused: {status}");
-    json(status, response::error(id, version, error))
-}
-
 /// The answer of an operation: a 200, but for the two errors that HTTP clients act upon.
-pub(crate) fn answered(
+pub(super) fn answered(
     caller: &Caller<'_>,
     id: &RequestId,
     version: ProtocolVersion,
@@ -140,15 +207,21 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
+/// What is said where nothing of MCP is served, in the manner of a refusal.
+pub(super) fn plain(status: StatusCode, message: &'static str) -> Response {
+    tracing::debug!(reason = message, "request refused: {status}");
+    json(status, response::refused(status.as_u16(), message))
+}
+
 /// A message that was taken and has no answer.
-pub(crate) fn accepted() -> Response {
+pub(super) fn accepted() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 
 /// A response with a JSON body.
-pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response {
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -169,6 +242,7 @@ mod tests {
     /// A call in both eras: status, header, and error, which are the same in both.
     async fn called(edge: &Edge, name: &str, header: &str) -> (u16, Option<String>, Value) {
         let session = edge.begin("alice").await;
+        let end = || edge.send("DELETE", "alice", Some(&session), &Value::Null);
         let ask = edge.ask("alice", "tools/call", json!({"name": name})).await;
         let send = edge.send("POST", "alice", Some(&session), &call(name)).await;
         let mut answers = Vec::new();
@@ -179,6 +253,7 @@ mod tests {
             assert_eq!(body["id"], 1);
             answers.push((status, header, body["error"].clone()));
         }
+        end().await;
         assert_eq!(answers[0], answers[1]);
         answers.remove(0)
     }
@@ -221,10 +296,7 @@ mod tests {
     #[tokio::test]
     async fn one_message_of_a_batch_does_not_speak_for_the_others() {
         let edge = Edge::new();
-        let params = json!({"protocolVersion": "2025-03-26"});
-        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
-        let response = edge.send("POST", "alice", None, &body).await;
-        let id = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let id = edge.begin_in("2025-03-26", "alice").await;
         let mut second = call("often");
         second["id"] = json!(2);
         let response = edge.send("POST", "alice", Some(&id), &json!([call("scope"), second])).await;
@@ -233,5 +305,65 @@ mod tests {
         let (status, answers) = read(response).await;
         let codes = [&answers[0]["error"]["code"], &answers[1]["error"]["code"]];
         assert_eq!((status, codes), (200, [&json!(403), &json!(429)]));
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_before_the_service_is_noted_once_and_nothing_else_is() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "secret-word"});
+        let post = |token: &str| edge.request("POST", token);
+        let with = |name: &str, value: &str| post("alice").header(name, value);
+        for (request, body, refused) in [
+            (with("origin", "https://evil.test"), &list, "origin 403 -: a foreign Origin"),
+            (with("host", "evil.test"), &list, "host 400 -: more than one Host"),
+            (post("a b"), &list, "bearer 401 -: the Authorization header is not one bearer token"),
+            (post("alice.999"), &list, "bearer 401 -: the token has expired"),
+            (
+                edge.request("PUT", "alice"),
+                &list,
+                "method 405 alice: Only POST, GET and DELETE are served here",
+            ),
+            (with("accept", "a/b"), &list, "media 406 alice: The answer is application/json"),
+            (
+                with("content-encoding", "br"),
+                &list,
+                "media 415 alice: The body must not be compressed",
+            ),
+            (post("alice"), &json!("x".repeat(5 << 20)), "body 413 alice: The body is too large"),
+            (
+                post("alice"),
+                &json!(5),
+                "envelope 400 alice: Invalid request: not a JSON-RPC message",
+            ),
+            (
+                with("mcp-protocol-version", "2026-07-28").header("mcp-protocol-version", "x"),
+                &list,
+                "envelope 400 alice: Header mismatch: mcp-protocol-version is repeated",
+            ),
+            (with("mcp-session-id", &session), &unknown, "envelope 200 alice: Method not found"),
+        ] {
+            edge.answer(request, body).await;
+            assert_eq!(edge.refused(), [refused]);
+        }
+        for name in ["scope", "often", "denied", "missing"] {
+            called(&edge, name, "x").await;
+            edge.service.asked.lock().unwrap().pop().expect("the service was asked");
+        }
+        assert_eq!(edge.refused(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn each_message_of_a_batch_that_is_refused_is_noted() {
+        let edge = Edge::new();
+        let id = edge.begin_in("2025-03-26", "alice").await;
+        let unknown = json!({"jsonrpc": "2.0", "id": 5, "method": "x"});
+        edge.send("POST", "alice", Some(&id), &json!([call("denied"), unknown, 5])).await;
+        let not_a_message = "envelope 200 alice: Invalid request: not a JSON-RPC message";
+        assert_eq!(edge.refused(), ["envelope 200 alice: Method not found", not_a_message]);
+        edge.send("POST", "alice", Some(&id), &json!([])).await;
+        let empty = "envelope 400 alice: Invalid request: a batch holds 1 to 64 messages";
+        assert_eq!(edge.refused(), [empty]);
     }
 }

@@ -3,7 +3,8 @@ use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
 use super::caller::Caller;
-use super::{headers, refusal};
+use super::headers;
+use super::refusal::{self, Refusal};
 use crate::envelope::Message;
 use crate::meta::{self, RequestMeta};
 use crate::service::serve_caught;
@@ -14,24 +15,22 @@ pub(super) async fn receive<S: Service>(
     service: &S,
     caller: &Caller<'_>,
     message: Message<'_>,
-) -> Response {
-    let invalid = |what| {
-        let error = RpcError::invalid_request(what);
-        refusal::refused(error.status(), None, None, &error)
-    };
+) -> Result<Response, Refusal> {
+    let refused = |id, error: RpcError| Err(Refusal::message(error.status(), id, None, &error));
+    let invalid = |what| refused(None, RpcError::invalid_request(what));
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, .. } if method.starts_with("notifications/") => {
-            return refusal::accepted();
+            return Ok(refusal::accepted());
         }
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response => return invalid("responses are not taken here"),
     };
     let request = match Incoming::read(caller.headers, &method, params) {
         Ok(request) => request,
-        Err(error) => return refusal::refused(error.status(), Some(&id), None, &error),
+        Err(error) => return refused(Some(&id), error),
     };
-    match request.asked {
+    Ok(match request.asked {
         Asked::Discover => {
             let supported = &ProtocolVersion::OVER_HTTP;
             let answer = response::discovered(&id, supported, service.identity());
@@ -43,7 +42,7 @@ pub(super) async fn receive<S: Service>(
             let outcome = serve_caught(service, operation, exchange).await;
             refusal::answered(caller, &id, version, service.identity(), &outcome)
         }
-    }
+    })
 }
 
 /// A request whose version, headers and parameters have been found to agree.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::caller::Caller;
 use super::super::headers;
-use super::super::refusal::{self, Refusal};
+use super::super::refusal::{self, Refusal, Rule};
 use super::sessions::Running;
 use super::{Own, SessionId};
 use crate::envelope::{self, Malformed, Message, RequestId};
@@ -30,15 +30,15 @@ pub(in crate::http) async fn receive<S: Service>(
         Reply::Nothing => Ok(refusal::accepted()),
         Reply::Answered(answer) => Ok(refusal::json(StatusCode::OK, answer)),
         Reply::Refused(_, RpcError::Busy) => Err(Refusal::busy()),
-        Reply::Refused(id, error) => Ok(exchanges.refused(id.as_ref(), &error)),
+        Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
             Some((id, outcome)) => {
                 let version = exchanges.session.version;
                 Ok(refusal::answered(caller, &id, version, service.identity(), &outcome))
             }
-            None => exchanges.dropped(),
+            None => Ok(exchanges.dropped()),
         },
-        Reply::Ended => exchanges.dropped(),
+        Reply::Ended => Err(Refusal::no_session(Refusal::ENDED)),
     }
 }
 
@@ -51,11 +51,11 @@ pub(in crate::http) async fn receive_batch<S: Service>(
     let exchanges = Exchanges::new(service, caller)?;
     if !exchanges.session.version.has_batches() {
         let error = RpcError::invalid_request("batches exist in 2025-03-26 alone");
-        return Ok(exchanges.refused(None, &error));
+        return Err(exchanges.refused(None, &error));
     }
     let batch = match envelope::batch(body) {
         Ok(batch) => batch,
-        Err(error) => return Ok(exchanges.refused(None, &error)),
+        Err(error) => return Err(exchanges.refused(None, &error)),
     };
     // All of them begin before the first one runs: so equal ids meet.
     let replies: Vec<_> =
@@ -73,7 +73,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
         .collect();
     match response::batch(&answers) {
         Some(answers) => Ok(refusal::json(StatusCode::OK, answers)),
-        None if dropped => exchanges.dropped(),
+        None if dropped => Ok(exchanges.dropped()),
         None => Ok(refusal::accepted()),
     }
 }
@@ -88,7 +88,9 @@ fn initialize<S: Service>(
     let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
     let agreed = match headers::check_initialize(caller.headers).and(agreed) {
         Ok(agreed) => agreed,
-        Err(error) => return Ok(refusal::refused(error.status(), Some(request), None, &error)),
+        Err(error) => {
+            return Err(Refusal::message(error.status(), Some(request), None, &error));
+        }
     };
     let answer = response::initialized(request, agreed.version, service.identity());
     let (id, header) = SessionId::mint()?;
@@ -207,6 +209,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
             Reply::Nothing => Ok(None),
             Reply::Answered(answer) => Ok(Some(answer)),
             Reply::Refused(id, error) => {
+                let (reason, caller) = (error.to_string(), self.caller);
+                let principal = caller.principal.as_deref();
+                let refused =
+                    caller.asked.refused(Rule::Envelope, &reason, StatusCode::OK, principal);
+                self.service.refused(&refused);
                 Ok(Some(response::error(id.as_ref(), Some(self.session.version), &error)))
             }
             Reply::Started(started) => {
@@ -220,14 +227,15 @@ impl<'a, S: Service> Exchanges<'a, S> {
 
     /// What is left to say where a request was dropped: nothing, if it was cancelled, or
     /// that the session has ended.
-    fn dropped(&self) -> Result<Response, Refusal> {
-        match self.caller.sessions.has(&self.session)? {
-            true => Ok(refusal::accepted()),
-            false => Err(Refusal::no_session()),
+    fn dropped(&self) -> Response {
+        match self.caller.sessions.has(&self.session) {
+            Ok(true) => refusal::accepted(),
+            Ok(false) => Refusal::no_session(Refusal::ENDED).into_response(),
+            Err(refusal) => refusal.into_response(),
         }
     }
 
-    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Response {
-        refusal::refused(error.status_in_session(), id, Some(self.session.version), error)
+    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Refusal {
+        Refusal::message(error.status_in_session(), id, Some(self.session.version), error)
     }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_guard::random;
 
-use super::super::refusal::Refusal;
+use super::super::refusal::{Refusal, Rule};
 use crate::SessionKey;
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
@@ -24,10 +24,10 @@ impl SessionId {
     pub(super) fn mint() -> Result<(Self, HeaderValue), Refusal> {
         let bytes = random::bytes().map_err(|error| {
             tracing::error!(%error, "no session could be made");
-            Refusal::internal()
+            Refusal::internal(Rule::Session)
         })?;
         let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
-        Ok((Self(bytes), header.map_err(|_| Refusal::internal())?))
+        Ok((Self(bytes), header.map_err(|_| Refusal::internal(Rule::Session))?))
     }
 
     /// What the session is known by elsewhere.
@@ -37,13 +37,13 @@ impl SessionId {
 
     /// The id that a request names. One that cannot be an id names no session.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let one = || Refusal::new(StatusCode::BAD_REQUEST, NEEDED);
+        let one = || Refusal::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);
         let mut values = headers.get_all(Self::HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(one()) };
         let mut bytes = [0; BYTES];
         match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
             Ok(BYTES) => Ok(Self(bytes)),
-            Ok(_) | Err(_) => Err(Refusal::no_session()),
+            Ok(_) | Err(_) => Err(Refusal::no_session("the Mcp-Session-Id is not one of ours")),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use portcullis_guard::Clock;
 use serde_json::value::RawValue;
 
-use super::super::refusal::Refusal;
+use super::super::refusal::{Refusal, Rule};
 use super::table::{Session, Table};
 use super::{Owner, SessionId};
 use crate::envelope::RequestId;
@@ -66,19 +66,16 @@ impl Sessions {
     pub(super) fn find(&self, id: SessionId, owner: Option<Owner>) -> Result<Own, Refusal> {
         let now = self.clock.now();
         let mut table = self.table(now)?;
-        let foreign = match table.sessions.get_mut(&id) {
+        let reason = match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
                 let Session { key, version, client, .. } = session;
                 return Ok(Own { id, key: *key, version: *version, client: client.clone() });
             }
-            found => found.is_some(),
+            Some(_) => "the session is another principal's",
+            None => "the session never was, has ended, or was idle for too long",
         };
-        drop(table);
-        if foreign {
-            tracing::debug!("request refused: 404, the session is another principal's");
-        }
-        Err(Refusal::no_session())
+        Err(Refusal::no_session(reason))
     }
 
     /// Whether a session that was found is still there.
@@ -132,7 +129,8 @@ impl Sessions {
         if table.stopping {
             return Err(Refusal::too_many_streams(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let found = table.sessions.get(&session.id).ok_or_else(Refusal::no_session)?;
+        let found = table.sessions.get(&session.id);
+        let found = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?;
         if found.stream.is_some() {
             return Err(Refusal::second_stream());
         }
@@ -166,7 +164,7 @@ impl Sessions {
     fn table(&self, now: SystemTime) -> Result<MutexGuard<'_, Table>, Refusal> {
         let mut table = self.table.lock().map_err(|_| {
             tracing::error!("the table of sessions is broken");
-            Refusal::internal()
+            Refusal::internal(Rule::Session)
         })?;
         table.sweep(now, self.limits.session_idle);
         Ok(table)

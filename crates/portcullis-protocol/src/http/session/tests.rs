@@ -38,6 +38,33 @@ async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
 }
 
 #[tokio::test]
+async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
+    let edge = Edge::with(true, |limits| limits.sessions_per_principal = 1);
+    let id = edge.begin("alice").await;
+    let _stream = edge.stream("alice", &id).await;
+    assert_eq!(edge.refused(), Vec::<String>::new());
+    edge.ping("bob", &id).await;
+    edge.ping("bob", &id.replace(|_| true, "A")).await;
+    edge.ping("bob", "x").await;
+    edge.send("POST", "bob", None, &call()).await;
+    edge.stream("alice", &id).await;
+    edge.initialize("alice").await;
+    let refused = edge.refused();
+    assert!(refused[3].starts_with("session 400 bob: One Mcp-Session-Id header is needed"));
+    let refused = [&refused[..3], &refused[4..]].concat();
+    assert_eq!(
+        refused,
+        [
+            "session 404 bob: the session is another principal's",
+            "session 404 bob: the session never was, has ended, or was idle for too long",
+            "session 404 bob: the Mcp-Session-Id is not one of ours",
+            "session 409 alice: The session has a stream already",
+            "session 429 alice: Too many sessions at once",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn n14_one_principal_may_not_take_all_sessions_and_all_may_not_take_more_than_there_are() {
     let edge = Edge::new();
     let first = edge.begin("alice").await;
@@ -173,10 +200,7 @@ async fn the_end_of_a_session_drops_what_runs_in_it() {
 #[tokio::test(start_paused = true)]
 async fn batches_take_no_more_places_than_single_requests() {
     let edge = Edge::with(true, |limits| limits.concurrent_requests = 2);
-    let params = json!({"protocolVersion": "2025-03-26", "capabilities": {}});
-    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
-    let response = edge.send("POST", "alice", None, &body).await;
-    let id = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let id = edge.begin_in("2025-03-26", "alice").await;
     let calls: Vec<Value> = (0..4)
         .map(|id| {
             let mut call = call();
