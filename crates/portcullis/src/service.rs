@@ -4,12 +4,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
+use futures_util::stream::{self, Stream};
 use portcullis_auth::Decision;
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
 use portcullis_protocol::{
-    Arguments, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service, within,
+    Arguments, Changed, Exchange, Identity, Limits, Operation, Outcome, Page, RpcError, Service,
+    within,
 };
 
 use tokio::time::Instant;
@@ -69,6 +71,10 @@ impl Service for Core {
             }
             _ => Err(RpcError::MethodNotFound),
         }
+    }
+
+    fn changes(self: &Arc<Self>, _: &Exchange) -> impl Stream<Item = Changed> + Send + 'static {
+        stream::pending()
     }
 }
 
