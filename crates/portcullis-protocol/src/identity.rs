@@ -1,5 +1,6 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// What a server says of itself, the same to everybody.
 #[derive(Clone, Debug)]
@@ -26,6 +27,12 @@ impl Identity {
         let meta =
             serde_json::value::to_raw_value(&meta).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self { implementation, instructions, meta }
+    }
+
+    /// What the server says of itself in each result.
+    pub(crate) fn meta(&self) -> Map<String, Value> {
+        // It was written from an object.
+        serde_json::from_str(self.meta.get()).unwrap_or_default()
     }
 
     /// The server's name.

@@ -21,12 +21,22 @@ impl InFlight {
     ///
     /// -32600 when one with this id is running.
     pub(crate) fn begin(&mut self, id: &RequestId) -> Result<AbortRegistration, RpcError> {
-        if self.0.contains_key(id) {
-            return Err(RpcError::invalid_request("a request with this id is still running"));
+        if self.contains(id) {
+            return Err(Self::taken());
         }
         let (handle, registration) = AbortHandle::new_pair();
         self.0.insert(id.clone(), handle);
         Ok(registration)
+    }
+
+    /// What a second request with one id is told.
+    pub(crate) fn taken() -> RpcError {
+        RpcError::invalid_request("a request with this id is still running")
+    }
+
+    /// Whether one with this id is running.
+    pub(crate) fn contains(&self, id: &RequestId) -> bool {
+        self.0.contains_key(id)
     }
 
     /// Forgets a request that has ended, by itself or because it was dropped.
@@ -38,16 +48,9 @@ impl InFlight {
         }
     }
 
-    /// Drops what runs under the id that `notifications/cancelled` names, if anything does.
-    pub(crate) fn cancel(&self, params: Option<&RawValue>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Cancelled {
-            request_id: RequestId,
-        }
-
-        let cancelled = params.and_then(object::read_raw::<Cancelled>);
-        if let Some(handle) = cancelled.and_then(|cancelled| self.0.get(&cancelled.request_id)) {
+    /// Drops what runs under `id`, if anything does.
+    pub(crate) fn cancel(&self, id: &RequestId) {
+        if let Some(handle) = self.0.get(id) {
             handle.abort();
         }
     }
@@ -61,4 +64,15 @@ impl InFlight {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// The id that `notifications/cancelled` names.
+pub(crate) fn cancelled(params: Option<&RawValue>) -> Option<RequestId> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cancelled {
+        request_id: RequestId,
+    }
+
+    params.and_then(object::read_raw).map(|Cancelled { request_id }| request_id)
 }

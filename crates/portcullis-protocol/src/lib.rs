@@ -10,6 +10,8 @@
 pub mod descriptor;
 pub mod envelope;
 mod error;
+#[cfg(test)]
+mod fake;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -29,6 +31,7 @@ mod response;
 mod service;
 mod session_key;
 pub mod stdio;
+mod subscription;
 mod version;
 mod within;
 
@@ -42,7 +45,8 @@ pub use object::{Arguments, read_value};
 pub use operation::Operation;
 pub use outcome::Outcome;
 pub use refused::Refused;
-pub use service::{Changed, Exchange, Service, Transport};
+pub use service::{Exchange, Service, Transport};
 pub use session_key::SessionKey;
+pub use subscription::Changed;
 pub use version::ProtocolVersion;
 pub use within::within;

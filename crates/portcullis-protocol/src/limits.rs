@@ -43,8 +43,10 @@ pub struct Limits {
     /// Sessions of one principal at once: 256. One more gets a 429. Without authentication
     /// there are no principals, and [`sessions`](Self::sessions) alone counts.
     pub sessions_per_principal: usize,
-    /// Streams of one principal at once: 16. One more gets a 429. All streams together take
-    /// at most half of the [`connections`](Self::connections): one more gets a 503.
+    /// Streams of one principal at once, of sessions and of subscriptions: 16. One more gets
+    /// a 429. All streams together take at most half of the
+    /// [`connections`](Self::connections): one more gets a 503. Over stdio it is how many
+    /// subscriptions there may be.
     pub streams_per_principal: usize,
     /// How long a session may be without a request or a stream: 30 min. Then it ends.
     pub session_idle: Duration,

@@ -22,7 +22,7 @@ pub struct Refused<'a> {
     /// | `media` | `Content-Type`, `Content-Encoding`, `Accept` |
     /// | `body` | the size, the time and the framing of the body |
     /// | `envelope` | the JSON-RPC message, and the headers that repeat parts of it |
-    /// | `session` | the session, and the number of sessions and of their streams |
+    /// | `session` | the session, and the number of sessions |
     pub rule: &'static str,
     /// The exact reason: more than the sender was told.
     pub reason: &'a str,

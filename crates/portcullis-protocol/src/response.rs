@@ -92,6 +92,19 @@ pub(crate) fn discovered(
     )
 }
 
+/// A notification, which wants no answer.
+pub(crate) fn notification(method: &str, params: Option<Value>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Notification<'a> {
+        jsonrpc: &'static str,
+        method: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        params: Option<Value>,
+    }
+
+    write(&Notification { jsonrpc: "2.0", method, params })
+}
+
 /// The answers to a batch, as one; `None` when none is owed.
 pub(crate) fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
     (!answers.is_empty()).then(|| [b"[", &*answers.join(&b","[..]), b"]"].concat())
@@ -111,9 +124,11 @@ pub(crate) fn refused(code: u16, message: &str) -> Vec<u8> {
     raw_error(None, ErrorObject { code: code.into(), message: message.to_owned(), data: None })
 }
 
-/// Always all three kinds: which of them a caller finds anything in is not said here.
+/// Always all three kinds: which of them a caller finds anything in is not said here. What
+/// a caller sees of each may change.
 fn capabilities() -> Value {
-    json!({ "tools": {}, "resources": {}, "prompts": {} })
+    let list = json!({ "listChanged": true });
+    json!({ "tools": list, "resources": list, "prompts": list })
 }
 
 /// The answer to a list. Its entries are JSON already: they are copied, as many at once as

@@ -3,12 +3,13 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, Stream};
 use portcullis_auth::Principal;
 use portcullis_guard::Reference;
 
 use crate::{
-    ClientInfo, Identity, Operation, Outcome, ProtocolVersion, Refused, RpcError, SessionKey,
+    Changed, ClientInfo, Identity, Operation, Outcome, ProtocolVersion, Refused, RpcError,
+    SessionKey,
 };
 
 /// The server behind the protocol.
@@ -26,6 +27,21 @@ pub trait Service: Send + Sync + 'static {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
+
+    /// What changes of what this exchange may see, from now on.
+    ///
+    /// It is asked for more when there is room to tell, so it says once what has changed
+    /// since: several changes of one list are one. Where it ends nothing more is told.
+    fn changes(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+    ) -> impl Stream<Item = Changed> + Send + 'static;
+
+    /// Drops what is kept for a session over HTTP that has ended. Default: nothing.
+    ///
+    /// What was running in it is dropped soon after, so that it may still be asked for a
+    /// moment later.
+    fn session_ended(&self, _session: SessionKey) {}
 
     /// Takes note of a request over HTTP that was refused before the service was asked: once
     /// for each, and in a batch once for each message. Default: nothing.
@@ -72,15 +88,4 @@ pub(crate) async fn serve_caught<S: Service>(
         tracing::error!(%reference, "the service panicked");
         Err(RpcError::Internal(format!("Internal error (reference {reference})").into()))
     })
-}
-
-/// What of the lists of components has changed for one exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// The tools.
-    pub tools: bool,
-    /// The resources and resource templates.
-    pub resources: bool,
-    /// The prompts.
-    pub prompts: bool,
 }

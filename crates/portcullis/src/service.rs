@@ -2,10 +2,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::Stream;
 use portcullis_auth::ScopeHierarchy;
 use portcullis_auth::audit::{Audit, AuditError, Verdict};
 use portcullis_guard::{Clock, OperationId};
-use portcullis_protocol::{Exchange, Identity, Limits, Operation, Outcome, RpcError, Service};
+use portcullis_protocol::{
+    Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
+};
 use tokio::time::Instant;
 
 use crate::catalogue::Catalogue;
@@ -49,6 +52,21 @@ impl Service for Served {
         let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
         let result = self.0.walk(operation, &exchange, &mut trail).await;
         trail.end(result)
+    }
+
+    fn changes(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+    ) -> impl Stream<Item = Changed> + Send + 'static {
+        self.0.changes(exchange)
+    }
+
+    fn session_ended(&self, session: SessionKey) {
+        self.0.shown.session_ended(session);
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        self.0.refused(refused);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
 use portcullis_guard::{OperationId, Reference};
-use portcullis_protocol::{Exchange, Outcome, RpcError, Transport};
+use portcullis_protocol::{Exchange, Outcome, Refused, RpcError, Transport};
 use tokio::time::Instant;
 
 use crate::catalogue::Entry;
@@ -214,6 +214,31 @@ impl<'a> Trail<'a> {
         record.reference = self.reference;
         record.duration = self.started.elapsed();
         self.core.audit.record(&record)
+    }
+}
+
+impl Core {
+    /// Records a request that was refused before it became an operation. There is nothing left
+    /// to stop where that cannot be done.
+    pub(crate) fn refused(&self, refused: &Refused<'_>) {
+        let operation = if refused.path.is_some() { "request" } else { "connection" };
+        let (id, now) = (OperationId::new(), self.clock.now());
+        let mut record = AuditRecord::new(id, now, "http", operation);
+        if let Some(principal) = refused.principal {
+            record = record.with_principal(principal);
+        }
+        record.remote = refused.remote.map(|address| address.ip());
+        record.verdict = match (refused.rule, refused.status) {
+            ("bearer", 401 | 403) => Verdict::Challenged,
+            (_, 429 | 503) => Verdict::Limited,
+            _ => Verdict::Refused,
+        };
+        record.rule = Some(refused.rule);
+        record.reason = Some(LogText::from(refused.reason));
+        record.outcome = "refused";
+        record.status = Some(refused.status);
+        // The sink's failure is counted and logged.
+        let _ = self.audit.record(&record);
     }
 }
 

@@ -69,7 +69,11 @@ impl<S: Service> App<S> {
         let running = Semaphore::new(limits.concurrent_requests);
         let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || refusal::plain(StatusCode::NOT_FOUND, "Not found"));
-        let sessions = Arc::new(Sessions::new(&limits, clock));
+        let on_end = {
+            let service = Arc::clone(&service);
+            move |session| service.session_ended(session)
+        };
+        let sessions = Arc::new(Sessions::new(&limits, clock, on_end));
         let endpoint = Endpoint { service, sessions, authenticator, limits };
         Ok(Self { endpoint, path, front, metadata, routes, running, routing })
     }
@@ -217,6 +221,13 @@ mod tests {
 
         async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
+        }
+
+        fn changes(
+            self: &Arc<Self>,
+            _: &Exchange,
+        ) -> impl futures_util::Stream<Item = crate::Changed> + Send + 'static {
+            futures_util::stream::pending()
         }
     }
 

@@ -164,6 +164,13 @@ mod tests {
         async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
         }
+
+        fn changes(
+            self: &Arc<Self>,
+            _: &Exchange,
+        ) -> impl futures_util::Stream<Item = crate::Changed> + Send + 'static {
+            futures_util::stream::pending()
+        }
     }
 
     /// A byte, a silence of six looks, and another byte.

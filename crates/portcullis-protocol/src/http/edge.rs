@@ -1,7 +1,6 @@
 //! A server without a socket, for tests: what answers, whom it lets in, and what time it is.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
@@ -10,15 +9,13 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use portcullis_auth::{
-    Answer, Authenticator, BearerToken, Principal, Scopes, TokenVerifier, VerifyError,
-};
+use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifier, VerifyError};
 use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 
 use super::{App, AppConfig, Front, Origins};
-use crate::model::CallToolResult;
-use crate::{Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service};
+use crate::Limits;
+use crate::fake::{Fake, REMOTE};
 
 /// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
 #[derive(Debug)]
@@ -41,51 +38,7 @@ impl TokenVerifier for Names {
     }
 }
 
-pub(super) struct Fake {
-    identity: Identity,
-    pub(super) asked: Mutex<Vec<Exchange>>,
-    /// Rule, status, subject and reason of each.
-    pub(super) refused: Mutex<Vec<String>>,
-}
-
-impl Service for Fake {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    async fn serve(
-        &self,
-        operation: Operation<'_>,
-        exchange: Exchange,
-    ) -> Result<Outcome, RpcError> {
-        self.asked.lock().unwrap().push(exchange);
-        let name = match operation {
-            Operation::CallTool { name, .. } => name,
-            _ => return Err(RpcError::MethodNotFound),
-        };
-        Err(match &*name {
-            "wait" => {
-                tokio::time::sleep(Duration::from_secs(10)).await;
-                return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
-            }
-            "denied" => RpcError::Denied("Only on weekdays".into()),
-            "scope" => RpcError::InsufficientScope(Scopes::from_iter(["write", "admin"])),
-            "often" => RpcError::RateLimited { retry_after: Duration::from_millis(1_500) },
-            other => RpcError::Unknown { kind: "tool", name: other.to_owned() },
-        })
-    }
-
-    fn refused(&self, refused: &Refused<'_>) {
-        let Refused { rule, status, reason, .. } = refused;
-        assert_eq!(refused.remote.unwrap().ip(), REMOTE.ip());
-        let subject = refused.principal.map_or("-", Principal::subject);
-        self.refused.lock().unwrap().push(format!("{rule} {status} {subject}: {reason}"));
-    }
-}
-
 pub(super) const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
-
-pub(super) const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 /// A server, what moves its time, and requests to it.
 pub(super) struct Edge {
@@ -96,11 +49,6 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// What was refused since this was asked last.
-    pub(super) fn refused(&self) -> Vec<String> {
-        std::mem::take(&mut *self.service.refused.lock().unwrap())
-    }
-
     pub(super) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits {
             sessions: 5,
@@ -123,9 +71,7 @@ impl Edge {
             clock: clock.clone(),
             routes: Router::new(),
         };
-        let identity = Identity::new("fake", "1", None);
-        let service =
-            Arc::new(Fake { identity, asked: Mutex::default(), refused: Mutex::default() });
+        let service = Fake::new();
         let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());
         Self { app, service, clock, authenticates }
     }

@@ -59,7 +59,7 @@ impl<S: Service> Endpoint<S> {
         media::check_framing(headers)?;
         match *method {
             Method::POST => {}
-            Method::GET if !stateless => return session::open_stream(caller),
+            Method::GET if !stateless => return session::open_stream(&self.service, caller),
             Method::DELETE if !stateless => return session::end(caller),
             _ => return Err(Refusal::method_not_allowed(stateless)),
         }
@@ -67,9 +67,9 @@ impl<S: Service> Endpoint<S> {
         media::check_accept(headers)?;
         let Limits { body_bytes, body_read, .. } = self.limits;
         let body = body::read(headers, body, body_bytes, body_read).await?;
-        let service = &*self.service;
+        let service = &self.service;
         if !stateless && envelope::is_batch(&body) {
-            return session::receive_batch(service, caller, &body).await;
+            return session::receive_batch(&**service, caller, &body).await;
         }
         let message = Message::parse(&body).map_err(|Malformed { id, error }| {
             Refusal::message(error.status(), id.as_ref(), None, &error)
@@ -77,7 +77,7 @@ impl<S: Service> Endpoint<S> {
         if stateless || RequestMeta::names_version(message.params()) {
             return stateless::receive(service, caller, message).await;
         }
-        session::receive(service, caller, message).await
+        session::receive(&**service, caller, message).await
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
         let mut answer = String::new();
         second.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        assert_eq!(edge.refused(), ["limits 503 -: too many connections"]);
+        assert_eq!(edge.service.refusals(), ["limits 503 -: too many connections"]);
         drop(first);
         served.abort();
     }

@@ -12,6 +12,7 @@ mod cors;
 #[cfg(test)]
 mod edge;
 mod endpoint;
+mod events;
 mod front;
 mod headers;
 mod listener;

@@ -345,13 +345,13 @@ mod tests {
             (with("mcp-session-id", &session), &unknown, "envelope 200 alice: Method not found"),
         ] {
             edge.answer(request, body).await;
-            assert_eq!(edge.refused(), [refused]);
+            assert_eq!(edge.service.refusals(), [refused]);
         }
         for name in ["scope", "often", "denied", "missing"] {
             called(&edge, name, "x").await;
-            edge.service.asked.lock().unwrap().pop().expect("the service was asked");
+            assert!(!edge.service.asked().is_empty());
         }
-        assert_eq!(edge.refused(), Vec::<String>::new());
+        assert_eq!(edge.service.refusals(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -361,9 +361,12 @@ mod tests {
         let unknown = json!({"jsonrpc": "2.0", "id": 5, "method": "x"});
         edge.send("POST", "alice", Some(&id), &json!([call("denied"), unknown, 5])).await;
         let not_a_message = "envelope 200 alice: Invalid request: not a JSON-RPC message";
-        assert_eq!(edge.refused(), ["envelope 200 alice: Method not found", not_a_message]);
+        assert_eq!(
+            edge.service.refusals(),
+            ["envelope 200 alice: Method not found", not_a_message]
+        );
         edge.send("POST", "alice", Some(&id), &json!([])).await;
         let empty = "envelope 400 alice: Invalid request: a batch holds 1 to 64 messages";
-        assert_eq!(edge.refused(), [empty]);
+        assert_eq!(edge.service.refusals(), [empty]);
     }
 }

@@ -1,18 +1,22 @@
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
 use super::caller::Caller;
-use super::headers;
+use super::events::{self, Events};
 use super::refusal::{self, Refusal};
+use super::{headers, media};
 use crate::envelope::Message;
 use crate::meta::{self, RequestMeta};
 use crate::service::serve_caught;
-use crate::{Operation, ProtocolVersion, RpcError, Service, response};
+use crate::subscription::Subscription;
+use crate::{Changed, Operation, ProtocolVersion, RpcError, Service, response};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
-    service: &S,
+    service: &Arc<S>,
     caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Result<Response, Refusal> {
@@ -36,10 +40,18 @@ pub(super) async fn receive<S: Service>(
             let answer = response::discovered(&id, supported, service.identity());
             refusal::json(StatusCode::OK, answer)
         }
+        Asked::Changes(wanted) => {
+            media::check_accept_stream(caller.headers)?;
+            let place = caller.sessions.subscribe(caller.owner())?;
+            let exchange = caller.exchange(request.version, request.client, None);
+            let subscription = Subscription::new(id, wanted);
+            let events = Events::of_subscription(service, caller, &exchange, place, subscription);
+            events::response(events.into_stream())
+        }
         Asked::Operation(operation) => {
             let version = request.version;
             let exchange = caller.exchange(version, request.client, None);
-            let outcome = serve_caught(service, operation, exchange).await;
+            let outcome = serve_caught(&**service, operation, exchange).await;
             refusal::answered(caller, &id, version, service.identity(), &outcome)
         }
     })
@@ -54,6 +66,7 @@ struct Incoming<'a> {
 
 enum Asked<'a> {
     Discover,
+    Changes(Changed),
     Operation(Operation<'a>),
 }
 
@@ -74,6 +87,7 @@ impl<'a> Incoming<'a> {
         headers::check_method(headers, method)?;
         let asked = match method {
             "server/discover" => Asked::Discover,
+            Subscription::METHOD => Asked::Changes(Subscription::wanted(params)?),
             _ => {
                 let operation = Operation::read(method, params)?;
                 headers::check_name(headers, operation.name())?;

@@ -1,17 +1,21 @@
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::future::{Abortable, BoxFuture, join_all};
+use futures_util::stream::{self, BoxStream};
 use serde_json::value::RawValue;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
+use super::listens::Listens;
 use crate::envelope::{self, Malformed, Message, RequestId};
-use crate::in_flight::InFlight;
+use crate::in_flight::{self, InFlight};
 use crate::initialize::Initialize;
 use crate::meta::{self, RequestMeta};
 use crate::service::serve_caught;
+use crate::subscription::Subscription;
 use crate::{
-    ClientInfo, Exchange, Operation, ProtocolVersion, RpcError, Service, SessionKey, Transport,
-    response,
+    Changed, ClientInfo, Exchange, Limits, Operation, ProtocolVersion, RpcError, Service,
+    SessionKey, Transport, response,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -19,7 +23,9 @@ pub(super) struct Connection<S> {
     service: Arc<S>,
     session: Option<Initialize>,
     max_running: usize,
+    max_listens: usize,
     running: InFlight,
+    listens: Listens,
     tasks: JoinSet<Finished>,
 }
 
@@ -38,12 +44,14 @@ enum Reply {
 }
 
 impl<S: Service> Connection<S> {
-    pub(super) fn new(service: Arc<S>, max_running: usize) -> Self {
+    pub(super) fn new(service: Arc<S>, limits: &Limits) -> Self {
         Self {
             service,
             session: None,
-            max_running,
+            max_running: limits.concurrent_requests,
+            max_listens: limits.streams_per_principal,
             running: InFlight::default(),
+            listens: Listens::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -63,15 +71,42 @@ impl<S: Service> Connection<S> {
         }
     }
 
+    /// What is to be sent next: the answer of a request that was running, or what changed.
+    pub(super) async fn next(&mut self) -> Vec<Vec<u8>> {
+        loop {
+            tokio::select! {
+                Some(finished) = self.tasks.join_next() => {
+                    if let Some(answer) = self.finish(finished) {
+                        return vec![answer];
+                    }
+                }
+                notifications = self.listens.next() => return notifications,
+            }
+        }
+    }
+
     /// The next answer of a request that was running; `None` when nothing is.
     pub(super) async fn finished(&mut self) -> Option<Vec<u8>> {
         loop {
-            // A task ends by itself or by being cancelled; handlers' panics are caught
-            // before they get here.
-            let Ok(Finished { ids, answer }) = self.tasks.join_next().await? else { continue };
-            ids.iter().for_each(|id| self.running.end(id));
-            return Some(answer);
+            let finished = self.tasks.join_next().await?;
+            if let Some(answer) = self.finish(finished) {
+                return Some(answer);
+            }
         }
+    }
+
+    /// Ends what has no end of its own, and gives what is to be said of that.
+    pub(super) fn stop(&mut self) -> Vec<Vec<u8>> {
+        let identity = self.service.identity();
+        self.listens.end().map(|subscription| subscription.completed(identity)).collect()
+    }
+
+    /// A task ends by itself or by being cancelled; handlers' panics are caught before they
+    /// get here.
+    fn finish(&mut self, finished: Result<Finished, JoinError>) -> Option<Vec<u8>> {
+        let Finished { ids, answer } = finished.ok()?;
+        ids.iter().for_each(|id| self.running.end(id));
+        Some(answer)
     }
 
     fn receive_one(&mut self, line: &[u8]) -> Option<Vec<u8>> {
@@ -109,8 +144,11 @@ impl<S: Service> Connection<S> {
     fn message(&mut self, bytes: &[u8], in_batch: bool) -> Reply {
         match Message::parse(bytes) {
             Ok(Message::Notification { method, params }) => {
-                if method == "notifications/cancelled" {
-                    self.running.cancel(params);
+                if method == "notifications/cancelled"
+                    && let Some(id) = in_flight::cancelled(params)
+                {
+                    self.running.cancel(&id);
+                    self.listens.cancel(&id);
                 }
                 Reply::Nothing
             }
@@ -155,8 +193,13 @@ impl<S: Service> Connection<S> {
             let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
             return Ok(Reply::Now(answer));
         }
+        let exchange = local(version, client);
+        if method == Subscription::METHOD && version.is_stateless() {
+            let subscription = Subscription::new(id.clone(), Subscription::wanted(params)?);
+            return self.listen(subscription, &exchange).map(Reply::Now);
+        }
         let operation = Operation::read(method, params)?.into_owned();
-        self.start(id, operation, version, client)
+        self.start(id, operation, exchange)
     }
 
     fn initialize(
@@ -169,36 +212,67 @@ impl<S: Service> Connection<S> {
             return Err(RpcError::invalid_request("the session is initialized already"));
         }
         let answer = response::initialized(id, session.version, self.service.identity());
+        let exchange = local(session.version, session.client.clone());
+        self.listens.begin(self.changes(&exchange));
         self.session = Some(session);
         Ok(answer)
+    }
+
+    /// Begins to tell a subscription of changes; gives the acknowledgment, which comes first.
+    fn listen(
+        &mut self,
+        subscription: Subscription,
+        exchange: &Exchange,
+    ) -> Result<Vec<u8>, RpcError> {
+        if self.listens.contains(&subscription.id) || self.running.contains(&subscription.id) {
+            return Err(InFlight::taken());
+        }
+        if self.listens.len() >= self.max_listens {
+            return Err(RpcError::Busy);
+        }
+        let acknowledged = subscription.acknowledged();
+        self.listens.add(subscription, self.changes(exchange));
+        Ok(acknowledged)
+    }
+
+    /// What changes for an exchange; it never ends.
+    fn changes(&self, exchange: &Exchange) -> BoxStream<'static, Changed> {
+        self.service.changes(exchange).chain(stream::pending()).boxed()
     }
 
     fn start(
         &mut self,
         id: &RequestId,
         operation: Operation<'static>,
-        version: ProtocolVersion,
-        client: Option<ClientInfo>,
+        exchange: Exchange,
     ) -> Result<Reply, RpcError> {
         if self.running.len() >= self.max_running {
             return Err(RpcError::Busy);
         }
+        if self.listens.contains(id) {
+            return Err(InFlight::taken());
+        }
         let registration = self.running.begin(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
+        let version = exchange.version;
         let answer = async move {
-            let exchange = Exchange {
-                transport: Transport::Stdio,
-                version,
-                principal: None,
-                client,
-                remote: None,
-                session: Some(SessionKey::LOCAL),
-            };
             let outcome = serve_caught(&*service, operation, exchange).await;
             response::outcome(&answered, version, service.identity(), &outcome)
         };
         let answer = Abortable::new(answer, registration);
         Ok(Reply::Later(id.clone(), Box::pin(async move { answer.await.unwrap_or_default() })))
+    }
+}
+
+/// An exchange with the local user.
+fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
+    Exchange {
+        transport: Transport::Stdio,
+        version,
+        principal: None,
+        client,
+        remote: None,
+        session: Some(SessionKey::LOCAL),
     }
 }
 

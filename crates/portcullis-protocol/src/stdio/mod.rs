@@ -1,11 +1,13 @@
 //! One JSON message per line, over standard input and output, in every version.
 //!
 //! A client that begins with `initialize` has a session for the life of the process; a
-//! request that names its version in `_meta` is served by itself. Both may be mixed. The
-//! peer is the local user who started the process, so nothing is authenticated here.
+//! request that names its version in `_meta` is served by itself. Both may be mixed: a
+//! session is told of every change, a subscription of what it asked for. The peer is the
+//! local user who started the process, so nothing is authenticated here.
 
 mod connection;
 mod lines;
+mod listens;
 
 use std::future::Future;
 use std::io;
@@ -39,12 +41,15 @@ async fn serve_lines<S: Service>(
     output: Output,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let mut connection = Connection::new(service, limits.concurrent_requests);
+    let mut connection = Connection::new(service, limits);
     tokio::select! {
         conversed = converse(&mut connection, &mut lines, &output) => conversed?,
         () = stop => {}
     }
     let drained = async {
+        for closing in connection.stop() {
+            output.send(closing).await?;
+        }
         while let Some(answer) = connection.finished().await {
             output.send(answer).await?;
         }
@@ -64,18 +69,20 @@ async fn converse<S: Service>(
     output: &Output,
 ) -> io::Result<()> {
     loop {
-        let answer = tokio::select! {
-            Some(answer) = connection.finished() => answer,
+        let answers = tokio::select! {
+            answers = connection.next() => answers,
             line = lines.next() => match line {
-                Some(Line::Complete(line)) => connection.receive(&line).unwrap_or_default(),
+                Some(Line::Complete(line)) => connection.receive(&line).into_iter().collect(),
                 Some(Line::TooLong) => {
                     let error = RpcError::invalid_request("the line is too long");
-                    response::error(None, None, &error)
+                    vec![response::error(None, None, &error)]
                 }
                 None => return Ok(()),
             },
         };
-        output.send(answer).await?;
+        for answer in answers {
+            output.send(answer).await?;
+        }
     }
 }
 
@@ -85,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::model::{CallToolResult, ContentBlock};
-    use crate::{Exchange, Identity, Operation, Outcome, Page};
+    use crate::{Changed, Exchange, Identity, Operation, Outcome, Page};
 
     struct Echo(Identity);
 
@@ -108,6 +115,13 @@ mod tests {
                 }
                 _ => Ok(Outcome::Tools(Page::default())),
             }
+        }
+
+        fn changes(
+            self: &Arc<Self>,
+            _: &Exchange,
+        ) -> impl futures_util::Stream<Item = Changed> + Send + 'static {
+            futures_util::stream::empty()
         }
     }
 
@@ -226,6 +240,23 @@ mod tests {
         assert_eq!(by_id(2)["result"]["cacheScope"], "private");
         assert_eq!(by_id(3)["error"]["code"], -32022);
         assert_eq!(by_id(4)["error"]["code"], -32602);
+    }
+
+    #[tokio::test]
+    async fn subscriptions_graceful_closure_when_the_input_ends() {
+        let mut params = stateless("2026-07-28");
+        params["notifications"] = json!({"toolsListChanged": true});
+        let answers = talk(&[
+            &initialize("2025-11-25"),
+            &request(7, "subscriptions/listen", params),
+            &request(8, "tools/call", json!({"name": "slow"})),
+        ])
+        .await;
+        assert_eq!(answers[1]["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(answers[2]["id"], 7);
+        assert_eq!(answers[2]["result"]["resultType"], "complete");
+        assert_eq!(answers[3]["id"], 8, "what runs is let finish");
+        assert_eq!(answers.len(), 4);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ mod selector;
 use std::sync::{Arc, RwLock};
 
 use portcullis_guard::Clock;
-use portcullis_protocol::Exchange;
+use portcullis_protocol::{Exchange, SessionKey};
 use portcullis_store::Store;
 
 pub(crate) use self::changes::{Changes, View, Watch};
@@ -68,6 +68,11 @@ impl Shown {
         Ok(Seen { server, own })
     }
 
+    /// Drops the rules of a session that has ended.
+    pub(crate) fn session_ended(&self, session: SessionKey) {
+        self.own.forget_session(session);
+    }
+
     pub(crate) fn own(&self) -> &OwnRules {
         &self.own
     }
@@ -105,13 +110,5 @@ impl Seen {
         };
         let server = || self.server.shown(entry.kind).get(entry.index).copied();
         own.or_else(server).unwrap_or(false)
-    }
-}
-
-#[cfg(test)]
-impl Seen {
-    /// Everything that the server's rules show.
-    pub(crate) fn of_server(server: Arc<ServerRules>) -> Self {
-        Self { server, own: Vec::new() }
     }
 }

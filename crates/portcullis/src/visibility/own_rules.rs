@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_guard::Clock;
-use portcullis_protocol::Exchange;
+use portcullis_protocol::{Exchange, SessionKey};
 use portcullis_store::{Key, Store, StoreError, Swap, Value};
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,33 @@ impl OwnRules {
         self.store.take(&scope.key()).await.map(drop)
     }
 
+    /// Forgets the rules of a session that has ended. A store that has to be waited for is asked
+    /// by a task of its own; where that fails they rest until they expire, and nobody reaches
+    /// them.
+    pub(crate) fn forget_session(&self, session: SessionKey) {
+        let key = Scope::Session(session).key();
+        match self.store.take(&key).now() {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    reason = error.reason(),
+                    "the rules of a session were not forgotten"
+                );
+                return;
+            }
+            Err(_) => {}
+        }
+        let store = Arc::clone(&self.store);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.take(&key).await {
+                    let reason = error.reason();
+                    tracing::warn!(reason, "the rules of a session were not forgotten");
+                }
+            });
+        }
+    }
+
     /// When a rule that is made now ends.
     fn until(&self, scope: Scope, exchange: &Exchange) -> u64 {
         let now = self.clock.now();
@@ -162,7 +189,7 @@ fn seconds(time: SystemTime) -> u64 {
 mod tests {
     use portcullis_auth::Principal;
     use portcullis_guard::ManualClock;
-    use portcullis_protocol::{ProtocolVersion, SessionKey, Transport};
+    use portcullis_protocol::{ProtocolVersion, Transport};
     use portcullis_store::MemoryStore;
 
     use super::*;

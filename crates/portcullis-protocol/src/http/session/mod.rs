@@ -28,7 +28,7 @@ pub(super) use self::exchange::{receive, receive_batch};
 use self::id::SessionId;
 pub(super) use self::owner::Owner;
 use self::sessions::Own;
-pub(super) use self::sessions::Sessions;
+pub(super) use self::sessions::{Sessions, Streaming};
 pub(super) use self::stream::open_stream;
 use super::caller::Caller;
 use super::headers;

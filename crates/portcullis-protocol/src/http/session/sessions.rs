@@ -1,20 +1,23 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use futures_util::future::{AbortHandle, AbortRegistration};
 use http::StatusCode;
 use portcullis_guard::Clock;
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use super::super::refusal::{Refusal, Rule};
 use super::table::{Session, Table};
 use super::{Owner, SessionId};
 use crate::envelope::RequestId;
+use crate::in_flight;
 use crate::initialize::Initialize;
 use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 
-/// All sessions over HTTP: whose they are, what runs in them, and when they end.
+/// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
+/// places of all streams.
 ///
 /// Every use of it first ends the sessions that have been idle for too long; there is no
 /// task for that. It is locked for a look-up at a time, never while anything waits.
@@ -22,6 +25,9 @@ pub(crate) struct Sessions {
     table: Mutex<Table>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    stopping: watch::Sender<bool>,
+    /// Told of each session that has ended, while nothing is locked.
+    on_end: Box<dyn Fn(SessionKey) + Send + Sync>,
 }
 
 /// A session that was found to be the caller's own. Only [`Sessions::find`] makes one.
@@ -34,11 +40,16 @@ pub(super) struct Own {
 }
 
 impl Sessions {
-    pub(crate) fn new(limits: &Limits, clock: Arc<dyn Clock>) -> Self {
-        Self { table: Mutex::default(), limits: limits.clone(), clock }
+    pub(crate) fn new(
+        limits: &Limits,
+        clock: Arc<dyn Clock>,
+        on_end: impl Fn(SessionKey) + Send + Sync + 'static,
+    ) -> Self {
+        let (limits, on_end) = (limits.clone(), Box::new(on_end));
+        Self { table: Mutex::default(), limits, clock, stopping: watch::Sender::new(false), on_end }
     }
 
-    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }
 
@@ -50,43 +61,40 @@ impl Sessions {
         owner: Option<Owner>,
         agreed: Initialize,
     ) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let mut table = self.table(now)?;
-        if owner.is_some() && table.held(owner).sessions >= self.limits.sessions_per_principal {
-            return Err(Refusal::too_many_sessions(StatusCode::TOO_MANY_REQUESTS));
-        }
-        if table.sessions.len() >= self.limits.sessions {
-            return Err(Refusal::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
-        }
-        table.insert(id, Session::new(id.key(), owner, agreed, now));
-        Ok(())
+        self.table(|table, now| {
+            if owner.is_some() && table.held(owner).sessions >= self.limits.sessions_per_principal {
+                return Err(Refusal::too_many_sessions(StatusCode::TOO_MANY_REQUESTS));
+            }
+            if table.sessions.len() >= self.limits.sessions {
+                return Err(Refusal::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
+            }
+            table.insert(id, Session::new(id.key(), owner, agreed, now));
+            Ok(())
+        })?
     }
 
     /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
     pub(super) fn find(&self, id: SessionId, owner: Option<Owner>) -> Result<Own, Refusal> {
-        let now = self.clock.now();
-        let mut table = self.table(now)?;
-        let reason = match table.sessions.get_mut(&id) {
+        self.table(|table, now| match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
                 let Session { key, version, client, .. } = session;
-                return Ok(Own { id, key: *key, version: *version, client: client.clone() });
+                Ok(Own { id, key: *key, version: *version, client: client.clone() })
             }
-            Some(_) => "the session is another principal's",
-            None => "the session never was, has ended, or was idle for too long",
-        };
-        Err(Refusal::no_session(reason))
+            Some(_) => Err("the session is another principal's"),
+            None => Err("the session never was, has ended, or was idle for too long"),
+        })?
+        .map_err(Refusal::no_session)
     }
 
     /// Whether a session that was found is still there.
     pub(super) fn has(&self, session: &Own) -> Result<bool, Refusal> {
-        Ok(self.table(self.clock.now())?.sessions.contains_key(&session.id))
+        self.table(|table, _| table.sessions.contains_key(&session.id))
     }
 
     /// Ends a session: what runs in it is dropped, and its stream ends.
     pub(super) fn end(&self, session: &Own) -> Result<(), Refusal> {
-        self.table(self.clock.now())?.remove(session.id);
-        Ok(())
+        self.table(|table, _| table.remove(session.id))
     }
 
     /// Notes a request that begins to run; `None` when the session has ended meanwhile.
@@ -98,76 +106,105 @@ impl Sessions {
         session: &Own,
         request: &RequestId,
     ) -> Result<Option<(AbortRegistration, Running<'_>)>, RpcError> {
-        let Ok(mut table) = self.table(self.clock.now()) else { return Ok(None) };
-        if table.running >= self.limits.concurrent_requests {
-            return Err(RpcError::Busy);
-        }
-        let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
-        let registration = found.in_flight.begin(request)?;
-        table.running += 1;
-        drop(table);
+        let began = self.table(|table, _| {
+            if table.running >= self.limits.concurrent_requests {
+                return Err(RpcError::Busy);
+            }
+            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
+            let registration = found.in_flight.begin(request)?;
+            table.running += 1;
+            Ok(Some(registration))
+        });
+        let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
         let running = Running { sessions: self, id: session.id, request: request.clone() };
         Ok(Some((registration, running)))
     }
 
     /// Drops the request that `notifications/cancelled` names.
     pub(super) fn cancel(&self, session: &Own, params: Option<&RawValue>) {
-        if let Ok(table) = self.table(self.clock.now())
-            && let Some(session) = table.sessions.get(&session.id)
-        {
-            session.in_flight.cancel(params);
-        }
+        let Some(request) = in_flight::cancelled(params) else { return };
+        // Where the table is broken nothing runs that could be cancelled.
+        let _ = self.table(|table, _| {
+            if let Some(session) = table.sessions.get(&session.id) {
+                session.in_flight.cancel(&request);
+            }
+        });
     }
 
-    /// Takes the place of the session's one stream: 409 when it has one, which goes on; 429
-    /// when its owner has too many, 503 when there are too many altogether.
+    /// Takes the place of the session's one stream: 409 when it has one, which goes on.
+    /// Otherwise as [`subscribe`](Self::subscribe).
     pub(super) fn stream(
         self: &Arc<Self>,
         session: &Own,
     ) -> Result<(AbortRegistration, Streaming), Refusal> {
-        let mut table = self.table(self.clock.now())?;
-        if table.stopping {
-            return Err(Refusal::too_many_streams(StatusCode::SERVICE_UNAVAILABLE));
+        let (owner, registration) = self.table(|table, _| {
+            let found = table.sessions.get(&session.id);
+            let found = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?;
+            if found.stream.is_some() {
+                return Err(Refusal::second_stream());
+            }
+            let owner = found.owner;
+            self.open_stream(table, owner)?;
+            let (handle, registration) = AbortHandle::new_pair();
+            if let Some(session) = table.sessions.get_mut(&session.id) {
+                session.stream = Some(handle);
+            }
+            Ok((owner, registration))
+        })??;
+        let sessions = Arc::clone(self);
+        Ok((registration, Streaming { sessions, session: Some(session.id), owner }))
+    }
+
+    /// Takes a place for a stream that belongs to no session: 429 when its owner has too
+    /// many, 503 when there are too many altogether, and when the server stops.
+    pub(crate) fn subscribe(self: &Arc<Self>, owner: Option<Owner>) -> Result<Streaming, Refusal> {
+        self.table(|table, _| self.open_stream(table, owner))??;
+        Ok(Streaming { sessions: Arc::clone(self), session: None, owner })
+    }
+
+    fn open_stream(&self, table: &mut Table, owner: Option<Owner>) -> Result<(), Refusal> {
+        if *self.stopping.borrow() {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Refusal::too_many_streams(status).because("the server stops"));
         }
-        let found = table.sessions.get(&session.id);
-        let found = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?;
-        if found.stream.is_some() {
-            return Err(Refusal::second_stream());
-        }
-        let owner = found.owner;
         if owner.is_some() && table.held(owner).streams >= self.limits.streams_per_principal {
             return Err(Refusal::too_many_streams(StatusCode::TOO_MANY_REQUESTS));
         }
         if table.streams >= (self.limits.connections / 2).max(1) {
             return Err(Refusal::too_many_streams(StatusCode::SERVICE_UNAVAILABLE));
         }
-        let (handle, registration) = AbortHandle::new_pair();
-        table.open_stream(session.id, owner, handle);
-        drop(table);
-        Ok((registration, Streaming { sessions: Arc::clone(self), id: session.id, owner }))
+        table.open_stream(owner);
+        Ok(())
     }
 
     /// Ends all streams, and opens no more.
     pub(crate) fn stop(&self) {
-        if let Ok(mut table) = self.table.lock() {
-            table.stopping = true;
-            table
-                .sessions
-                .values()
-                .filter_map(|session| session.stream.as_ref())
-                .for_each(AbortHandle::abort);
+        self.stopping.send_replace(true);
+        if let Ok(table) = self.table.lock() {
+            let sessions = table.sessions.values();
+            sessions.filter_map(|session| session.stream.as_ref()).for_each(AbortHandle::abort);
         }
     }
 
-    /// The table, without the sessions that have been idle for too long. A poisoned lock
-    /// refuses everything: nobody knows what it holds.
-    fn table(&self, now: SystemTime) -> Result<MutexGuard<'_, Table>, Refusal> {
+    /// Turns true when the server stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Looks at the table, without the sessions that have been idle for too long. A poisoned
+    /// lock refuses everything: nobody knows what it holds.
+    fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Refusal> {
+        let now = self.clock.now();
         let mut table = self.table.lock().map_err(|_| {
             tracing::error!("the table of sessions is broken");
             Refusal::internal(Rule::Session)
         })?;
         table.sweep(now, self.limits.session_idle);
-        Ok(table)
+        let seen = look(&mut table, now);
+        let ended = std::mem::take(&mut table.ended);
+        drop(table);
+        ended.into_iter().for_each(&self.on_end);
+        Ok(seen)
     }
 }
 
@@ -215,10 +252,10 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The place of a session's stream, until this is dropped.
-pub(super) struct Streaming {
+/// The place of a stream, until this is dropped.
+pub(crate) struct Streaming {
     sessions: Arc<Sessions>,
-    id: SessionId,
+    session: Option<SessionId>,
     owner: Option<Owner>,
 }
 
@@ -226,7 +263,11 @@ impl Drop for Streaming {
     fn drop(&mut self) {
         let now = self.sessions.clock.now();
         if let Ok(mut table) = self.sessions.table.lock() {
-            table.close_stream(self.id, self.owner, now);
+            table.close_stream(self.owner);
+            if let Some(session) = self.session.and_then(|id| table.sessions.get_mut(&id)) {
+                session.stream = None;
+                session.used = now;
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct Table {
     held: HashMap<Holder, Held>,
     pub(super) streams: usize,
     pub(super) running: usize,
-    pub(super) stopping: bool,
+    /// Sessions that have ended, and nobody was told of yet.
+    pub(super) ended: Vec<SessionKey>,
 }
 
 pub(super) struct Session {
@@ -33,8 +34,8 @@ pub(super) struct Session {
     pub(super) stream: Option<AbortHandle>,
 }
 
-/// What one subject has, through all clients. Streams are counted until they end, which may be after their
-/// sessions.
+/// What one subject has, through all clients. Streams are counted until they end, which may
+/// be after their sessions.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Held {
     pub(super) sessions: usize,
@@ -95,25 +96,19 @@ impl Table {
             stream.abort();
         }
         self.release(session.owner, |held| held.sessions = held.sessions.saturating_sub(1));
+        self.ended.push(session.key);
     }
 
-    pub(super) fn open_stream(&mut self, id: SessionId, owner: Option<Owner>, stream: AbortHandle) {
+    pub(super) fn open_stream(&mut self, owner: Option<Owner>) {
         self.streams += 1;
         if let Some(owner) = owner {
             self.held.entry(owner.holder()).or_default().streams += 1;
         }
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.stream = Some(stream);
-        }
     }
 
-    pub(super) fn close_stream(&mut self, id: SessionId, owner: Option<Owner>, now: SystemTime) {
+    pub(super) fn close_stream(&mut self, owner: Option<Owner>) {
         self.streams = self.streams.saturating_sub(1);
         self.release(owner, |held| held.streams = held.streams.saturating_sub(1));
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.stream = None;
-            session.used = now;
-        }
     }
 
     /// What an owner has; without authentication nobody owns anything.

@@ -1,12 +1,18 @@
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::response::Response;
 use http::StatusCode;
 use http_body_util::BodyExt;
+use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::super::edge::{Edge, REMOTE, call};
+use super::super::edge::{Edge, call};
+use super::{SessionId, Sessions};
+use crate::fake::REMOTE;
+use crate::initialize::Initialize;
+use crate::{Limits, ProtocolVersion, SessionKey};
 
 /// Whether a stream ends by itself within a minute.
 async fn ends(stream: &mut Response) -> bool {
@@ -28,7 +34,7 @@ async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
     for id in [&one, &other, &one] {
         edge.send("POST", "alice", Some(id), &call()).await;
     }
-    let asked = edge.service.asked.lock().unwrap();
+    let asked = edge.service.asked();
     assert!(asked.iter().all(|exchange| exchange.remote == Some(REMOTE)));
     let keys: Vec<_> = asked.iter().map(|exchange| exchange.session.unwrap()).collect();
     assert_eq!(keys[0].bytes(), &portcullis_guard::digest::sha256(one.as_bytes()));
@@ -42,14 +48,14 @@ async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
     let edge = Edge::with(true, |limits| limits.sessions_per_principal = 1);
     let id = edge.begin("alice").await;
     let _stream = edge.stream("alice", &id).await;
-    assert_eq!(edge.refused(), Vec::<String>::new());
+    assert_eq!(edge.service.refusals(), Vec::<String>::new());
     edge.ping("bob", &id).await;
     edge.ping("bob", &id.replace(|_| true, "A")).await;
     edge.ping("bob", "x").await;
     edge.send("POST", "bob", None, &call()).await;
     edge.stream("alice", &id).await;
     edge.initialize("alice").await;
-    let refused = edge.refused();
+    let refused = edge.service.refusals();
     assert!(refused[3].starts_with("session 400 bob: One Mcp-Session-Id header is needed"));
     let refused = [&refused[..3], &refused[4..]].concat();
     assert_eq!(
@@ -62,6 +68,45 @@ async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
             "session 429 alice: Too many sessions at once",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_service_is_told_of_each_session_that_ends() {
+    let edge = Edge::new();
+    let ended = || edge.service.ended();
+    let key = |id: &str| SessionKey::of(id);
+    let (one, two) = (edge.begin("alice").await, edge.begin("alice").await);
+    edge.send("DELETE", "bob", Some(&one), &Value::Null).await;
+    assert_eq!(ended(), []);
+    edge.send("DELETE", "alice", Some(&one), &Value::Null).await;
+    edge.send("DELETE", "alice", Some(&one), &Value::Null).await;
+    assert_eq!(ended(), [key(&one)]);
+    let three = edge.begin("bob").await;
+    edge.pass(30 * 60);
+    edge.ping("carol", "x").await;
+    edge.begin("carol").await;
+    let mut idle = [key(&two), key(&three)];
+    idle.sort();
+    let mut told = ended();
+    told.sort();
+    assert_eq!(told, idle);
+}
+
+#[test]
+fn the_end_of_a_session_is_told_while_nothing_is_locked() {
+    let clock = Arc::new(ManualClock::at(0));
+    let sessions = Arc::new_cyclic(|own: &Weak<Sessions>| {
+        let own = own.clone();
+        Sessions::new(&Limits::default(), clock, move |_| {
+            own.upgrade().unwrap().sizes();
+            own.upgrade().unwrap().stop();
+        })
+    });
+    let (id, _) = SessionId::mint().unwrap();
+    let version = ProtocolVersion::V2025_11_25;
+    sessions.begin(id, None, Initialize { version, client: None }).unwrap();
+    sessions.end(&sessions.find(id, None).unwrap()).unwrap();
+    assert!(*sessions.stopping().borrow());
 }
 
 #[tokio::test]

@@ -1,0 +1,119 @@
+//! A service for tests, which notes what it is asked and told.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream};
+use portcullis_auth::{Principal, Scopes};
+use tokio::sync::broadcast;
+
+use crate::model::CallToolResult;
+use crate::{
+    Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, Service, SessionKey,
+};
+
+/// Where requests come from.
+pub(crate) const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+
+pub(crate) struct Fake {
+    identity: Identity,
+    changes: broadcast::Sender<Changed>,
+    asked: Mutex<Vec<Exchange>>,
+    listening: Mutex<Vec<Exchange>>,
+    refused: Mutex<Vec<String>>,
+    ended: Mutex<Vec<SessionKey>>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            identity: Identity::new("fake", "1", None),
+            changes: broadcast::Sender::new(16),
+            asked: Mutex::default(),
+            listening: Mutex::default(),
+            refused: Mutex::default(),
+            ended: Mutex::default(),
+        })
+    }
+
+    /// Tells all that listen.
+    pub(crate) fn change(&self, changed: Changed) {
+        self.changes.send(changed).expect("nobody listens");
+    }
+
+    /// How many listen.
+    pub(crate) fn listeners(&self) -> usize {
+        self.changes.receiver_count()
+    }
+
+    /// The exchanges that were served since this was asked last.
+    pub(crate) fn asked(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    /// The exchanges that began to listen since this was asked last.
+    pub(crate) fn listening(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.listening.lock().unwrap())
+    }
+
+    /// Rule, status, subject and reason of what was refused since this was asked last.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        std::mem::take(&mut *self.refused.lock().unwrap())
+    }
+
+    /// The sessions that have ended since this was asked last.
+    pub(crate) fn ended(&self) -> Vec<SessionKey> {
+        std::mem::take(&mut *self.ended.lock().unwrap())
+    }
+}
+
+impl Service for Fake {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    async fn serve(
+        &self,
+        operation: Operation<'_>,
+        exchange: Exchange,
+    ) -> Result<Outcome, RpcError> {
+        self.asked.lock().unwrap().push(exchange);
+        let name = match operation {
+            Operation::CallTool { name, .. } => name,
+            _ => return Err(RpcError::MethodNotFound),
+        };
+        Err(match &*name {
+            "wait" => {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "denied" => RpcError::Denied("Only on weekdays".into()),
+            "scope" => RpcError::InsufficientScope(Scopes::from_iter(["write", "admin"])),
+            "often" => RpcError::RateLimited { retry_after: Duration::from_millis(1_500) },
+            other => RpcError::Unknown { kind: "tool", name: other.to_owned() },
+        })
+    }
+
+    fn changes(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+    ) -> impl Stream<Item = Changed> + Send + 'static {
+        self.listening.lock().unwrap().push(exchange.clone());
+        stream::unfold(self.changes.subscribe(), async |mut changes| {
+            let changed = changes.recv().await.ok()?;
+            Some((changed, changes))
+        })
+    }
+
+    fn session_ended(&self, session: SessionKey) {
+        self.ended.lock().unwrap().push(session);
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        let Refused { rule, status, reason, .. } = refused;
+        assert_eq!(refused.remote.unwrap().ip(), REMOTE.ip());
+        let subject = refused.principal.map_or("-", Principal::subject);
+        self.refused.lock().unwrap().push(format!("{rule} {status} {subject}: {reason}"));
+    }
+}
