@@ -173,7 +173,11 @@ pub(crate) async fn ask(
 }
 
 /// What a check answers, within its time. A panic is a no.
-async fn answer(check: &dyn Check, context: AuthContext<'_>, deadline: Instant) -> Decision {
+pub(crate) async fn answer(
+    check: &dyn Check,
+    context: AuthContext<'_>,
+    deadline: Instant,
+) -> Decision {
     // Most checks answer at once: a list of thousands sets no timer for them.
     let asked = catch_unwind(AssertUnwindSafe(|| check.check(context).now()));
     let answered = match asked {

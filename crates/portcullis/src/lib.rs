@@ -63,6 +63,7 @@ mod prompt;
 mod rate_limit;
 mod resource;
 pub mod route;
+mod route_guard;
 mod run;
 mod schema;
 mod server;

@@ -1,7 +1,23 @@
 //! HTTP routes beside the protocol.
 //!
-//! A route has no bearer check of its own, so adding one means saying that it is public,
-//! and why. It is behind the same Host and Origin checks and limits as everything else.
+//! Adding one means saying who may use it: everybody, and why
+//! ([`public`](UndecidedRoute::public)), or whom a check lets in
+//! ([`require`](UndecidedRoute::require)). Each is behind the same Host and Origin checks and
+//! limits as everything else.
+//!
+//! What a route with a check decides, in this order:
+//!
+//! 1. Who is calling: the same bearer token as for the protocol, or 401 with the same challenge.
+//!    A server without authentication has no such route: 404.
+//! 2. Whether the caller is within the rate limit: 429.
+//! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
+//!    nothing else is missing. The path of a route is no secret.
+//!
+//! The handler finds the [`Caller`](crate::Caller) as an axum `Extension<Caller>`, and each
+//! request is in the audit trail.
+//!
+//! **Deployment caveat.** A public route is for everybody who reaches the server: what its
+//! handler does not check, nobody does.
 //!
 //! ```
 //! use portcullis::prelude::*;
@@ -10,9 +26,15 @@
 //!     "ok"
 //! }
 //!
+//! async fn reset() -> &'static str {
+//!     "reset complete"
+//! }
+//!
+//! # let tokens = danger::StaticTokenVerifier::new();
 //! let builder = Server::builder("example")
-//!     .no_auth()
-//!     .route(get("/health", health).public("liveness, reveals nothing"));
+//!     .auth(tokens)
+//!     .route(get("/health", health).public("liveness, reveals nothing"))
+//!     .route(post("/admin/reset", reset).require(require_scopes(["admin"])));
 //! ```
 //!
 //! One whose access was not decided cannot be added:
@@ -24,9 +46,11 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::handler::Handler;
 use axum::routing::MethodRouter;
+use portcullis_auth::{Check, IntoCheck};
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
 pub fn get<H, T>(path: &str, handler: H) -> UndecidedRoute
@@ -47,7 +71,7 @@ where
 }
 
 /// A route of which it was not said yet who may use it.
-#[must_use = "say who may use the route: .public(\"why\")"]
+#[must_use = "say who may use the route: .public(\"why\") or .require(check)"]
 pub struct UndecidedRoute {
     path: String,
     method: &'static str,
@@ -57,7 +81,16 @@ pub struct UndecidedRoute {
 impl UndecidedRoute {
     /// Everybody may use the route; `why` is said at start.
     pub fn public(self, why: &str) -> Route {
-        Route { path: self.path, method: self.method, router: self.router, why: why.to_owned() }
+        self.decided(Access::Public(why.to_owned()))
+    }
+
+    /// Those may use the route who have a good token and whom `check` lets in.
+    pub fn require<M>(self, check: impl IntoCheck<M>) -> Route {
+        self.decided(Access::Required(check.into_check()))
+    }
+
+    fn decided(self, access: Access) -> Route {
+        Route { path: self.path, method: self.method, router: self.router, access }
     }
 }
 
@@ -67,10 +100,38 @@ pub struct Route {
     pub(crate) path: String,
     pub(crate) method: &'static str,
     pub(crate) router: MethodRouter,
-    pub(crate) why: String,
+    pub(crate) access: Access,
+}
+
+/// Who may use a route.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// Everybody, and why.
+    Public(String),
+    /// Whom the check lets in.
+    Required(Arc<dyn Check>),
 }
 
 impl Route {
+    /// The check that stands before it, if it is not public.
+    pub(crate) fn check(&self) -> Option<Arc<dyn Check>> {
+        match &self.access {
+            Access::Public(_) => None,
+            Access::Required(check) => Some(Arc::clone(check)),
+        }
+    }
+
+    /// What the operator is told of it at start.
+    pub(crate) fn described(&self) -> String {
+        let Self { method, path, access, .. } = self;
+        match access {
+            Access::Public(why) => format!("public route: {method} {path} ({why})"),
+            Access::Required(check) => {
+                format!("route: {method} {path}, needs {}", check.requirement())
+            }
+        }
+    }
+
     /// What is wrong with the route, if anything.
     pub(crate) fn problem(&self, endpoint: &str) -> Option<String> {
         let named = |problem: &str| Some(format!("route {} {}: {problem}", self.method, self.path));
@@ -81,10 +142,14 @@ impl Route {
         if path == endpoint || path.starts_with("/.well-known/") {
             return named("the path belongs to the protocol");
         }
-        if self.why.trim().is_empty() {
-            return named("say why it is public");
+        match &self.access {
+            Access::Public(why) if why.trim().is_empty() => named("say why it is public"),
+            Access::Required(check) if check.reads_arguments() => {
+                named("its check reads arguments, which a route has none of")
+            }
+            Access::Required(check) => check.validate().err().and_then(|problem| named(&problem)),
+            Access::Public(_) => None,
         }
-        None
     }
 }
 
@@ -96,6 +161,6 @@ impl fmt::Debug for UndecidedRoute {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Route({} {}, public: {})", self.method, self.path, self.why)
+        write!(f, "Route({})", self.described())
     }
 }

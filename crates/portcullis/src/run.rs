@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::build;
 use crate::error::Error;
-use crate::route::Route;
+use crate::route_guard::guarded;
 use crate::server::Server;
 use crate::service::Served;
 use crate::startup;
@@ -228,8 +228,8 @@ impl Server {
                 self.warn_if_public(public);
             }
         }
-        for Route { method, path, why, .. } in &self.routes {
-            startup::say(&format!("public route: {method} {path} ({why})"));
+        for route in &self.routes {
+            startup::say(&route.described());
         }
         startup::warn_without_log();
     }
@@ -267,14 +267,15 @@ impl Server {
         let metadata_url =
             format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
         let authenticator = self.verifier.map(|verifier| {
-            Authenticator::new(verifier, metadata_url, Arc::clone(&self.core.clock))
-                .with_hierarchy(Arc::clone(&self.core.hierarchy))
-                .into()
+            let clock = Arc::clone(&self.core.clock);
+            let authenticator = Authenticator::new(verifier, metadata_url, clock);
+            Arc::new(authenticator.with_hierarchy(Arc::clone(&self.core.hierarchy)))
         });
-        let routes = self
-            .routes
-            .into_iter()
-            .fold(Router::new(), |router, route| router.route(&route.path, route.router));
+        let mut routes = Router::new();
+        for route in self.routes {
+            let path = route.path.clone();
+            routes = routes.route(&path, guarded(route, &self.core, authenticator.as_ref()));
+        }
         let config = AppConfig {
             path: self.path,
             front: Front::new(authorities, origins, address.ip().is_loopback()),

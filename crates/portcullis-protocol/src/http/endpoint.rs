@@ -39,7 +39,7 @@ impl<S: Service> Endpoint<S> {
         let (head, body) = request.into_parts();
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
-            Some(authenticator) => Some(authenticate(authenticator, &self.limits, &head).await?),
+            Some(authenticator) => Some(verified(authenticator, &self.limits, &head).await?),
             None => None,
         };
         let (sessions, headers) = (&self.sessions, &head.headers);
@@ -82,22 +82,22 @@ impl<S: Service> Endpoint<S> {
 }
 
 /// Asks the authenticator. A verifier that panics or takes too long lets nobody in.
-async fn authenticate(
+pub(super) async fn verified(
     authenticator: &Authenticator,
     limits: &Limits,
     head: &Parts,
-) -> Result<Arc<Principal>, Refusal> {
+) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
     let answer = authenticator.authenticate(&head.headers, head.uri.query());
     let answer = AssertUnwindSafe(answer).catch_unwind();
     match within(limits.decision, answer).await {
-        Ok(Ok(answer)) => answer.map_err(Refusal::from),
+        Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
             tracing::error!("request refused: 503, the token verifier panicked");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier panicked").into())
+            Err(portcullis_auth::Refusal::unavailable("the token verifier panicked"))
         }
         Err(_) => {
             tracing::error!("request refused: 503, the token verifier took too long");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier took too long").into())
+            Err(portcullis_auth::Refusal::unavailable("the token verifier took too long"))
         }
     }
 }

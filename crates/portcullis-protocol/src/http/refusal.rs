@@ -203,7 +203,7 @@ pub(super) fn answered(
 }
 
 /// What `Retry-After` can say: never a time at which it is too early still.
-fn whole_seconds(time: Duration) -> u64 {
+pub(super) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
 }
 

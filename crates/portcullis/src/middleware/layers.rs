@@ -79,6 +79,12 @@ impl Layers {
         &self.around
     }
 
+    /// Counts a request to a custom route.
+    pub(crate) fn check_requester(&self, requester: Requester) -> Result<(), Duration> {
+        let mut counting = self.rates.iter().filter(|rate| !rate.is_per_component());
+        counting.try_for_each(|rate| rate.check(requester, None))
+    }
+
     /// Counts a request for its caller, and once it is decided that a component is there for
     /// the caller, for both.
     pub(crate) fn check_rate(

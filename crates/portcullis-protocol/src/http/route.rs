@@ -1,0 +1,97 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
+use portcullis_auth::{Authenticator, Principal};
+
+use super::endpoint;
+use super::refusal::{json, whole_seconds};
+use crate::{Limits, response};
+
+/// Why a request to a custom route that is not public is refused.
+///
+/// [`into_response`](Self::into_response) is the one function that writes such a response, in
+/// the manner of the endpoint: a JSON-RPC error without an id, whose code is the HTTP status.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RouteRefusal {
+    /// The bearer stage lets nobody in: 401, 403 or 503.
+    Bearer(portcullis_auth::Refusal),
+    /// Scopes are missing, which the `WWW-Authenticate` header names: 403.
+    InsufficientScope(HeaderValue),
+    /// A check says no, and perhaps why: 403.
+    Denied(Option<Cow<'static, str>>),
+    /// Over a rate limit: 429.
+    TooOften {
+        /// When there is room again.
+        retry_after: Duration,
+    },
+    /// Nobody can be let in, so that there is nothing: 404.
+    Absent,
+    /// Something broke: 500. The cause has been logged.
+    Failed,
+}
+
+/// Who sent a request to a route, as the endpoint decides it. A verifier that panics or takes
+/// too long lets nobody in.
+///
+/// # Errors
+///
+/// [`RouteRefusal::Bearer`], already logged with its exact cause.
+pub async fn authenticate(
+    authenticator: &Authenticator,
+    limits: &Limits,
+    head: &Parts,
+) -> Result<Arc<Principal>, RouteRefusal> {
+    endpoint::verified(authenticator, limits, head).await.map_err(RouteRefusal::Bearer)
+}
+
+impl RouteRefusal {
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Bearer(refusal) => refusal.status,
+            Self::InsufficientScope(_) | Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Absent => StatusCode::NOT_FOUND,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What the caller is told.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        let status = self.status();
+        let (message, header): (Cow<'static, str>, Option<(HeaderName, HeaderValue)>) = match self {
+            Self::Bearer(refusal) => {
+                let message = refusal.message();
+                let header = match refusal.challenge {
+                    Some(challenge) => (WWW_AUTHENTICATE, challenge),
+                    None => (RETRY_AFTER, HeaderValue::from_static("5")),
+                };
+                (message.into(), Some(header))
+            }
+            Self::InsufficientScope(challenge) => {
+                (INSUFFICIENT_SCOPE.into(), Some((WWW_AUTHENTICATE, challenge)))
+            }
+            Self::Denied(spoken) => (spoken.unwrap_or("You may not use this".into()), None),
+            Self::TooOften { retry_after } => {
+                let header = (RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
+                ("Too many requests".into(), Some(header))
+            }
+            Self::Absent => ("Not found".into(), None),
+            Self::Failed => ("Internal error".into(), None),
+        };
+        let mut response = json(status, response::refused(status.as_u16(), &message));
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,167 @@
+//! What stands before custom routes that are not public.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use portcullis_auth::audit::{AuditRecord, LogText, Verdict};
+use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
+use portcullis_guard::OperationId;
+use portcullis_protocol::http::{RouteRefusal, authenticate};
+use tokio::time::Instant;
+
+use crate::caller::Caller;
+use crate::decision::answer;
+use crate::rate_limit::Requester;
+use crate::route::Route;
+use crate::service::Core;
+
+/// Before one route.
+struct Guard {
+    core: Arc<Core>,
+    authenticator: Option<Arc<Authenticator>>,
+    check: Arc<dyn Check>,
+    /// The method and the path.
+    name: String,
+}
+
+/// Why a request was refused, for its record.
+struct Refused {
+    refusal: RouteRefusal,
+    verdict: Verdict,
+    rule: &'static str,
+    reason: Cow<'static, str>,
+}
+
+/// The route's handler, behind its check if it has one.
+pub(crate) fn guarded(
+    route: Route,
+    core: &Arc<Core>,
+    authenticator: Option<&Arc<Authenticator>>,
+) -> MethodRouter {
+    let name = format!("{} {}", route.method, route.path);
+    let Some(check) = route.check() else { return route.router };
+    let (core, authenticator) = (Arc::clone(core), authenticator.cloned());
+    let guard = Arc::new(Guard { core, authenticator, check, name });
+    route.router.layer(from_fn_with_state(guard, pass))
+}
+
+/// The fixed order of access, as for an operation of the protocol: who is calling, limits, the
+/// check, the handler; and one audit record.
+async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let (time, started) = (guard.core.clock.now(), Instant::now());
+    let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let (mut head, body) = request.into_parts();
+    let mut record = AuditRecord::new(OperationId::new(), time, "http", "route");
+    record.kind = Some("route");
+    record.component = Some(&guard.name);
+    record.remote = remote.map(|address| address.ip());
+    let mut principal = None;
+    let admitted = guard.admit(&head, started, &mut principal).await;
+    if let Some(principal) = &principal {
+        record = record.with_principal(principal);
+    }
+    let (response, reason) = match admitted {
+        Ok(caller) => {
+            head.extensions.insert(caller);
+            record.verdict = Verdict::Allowed;
+            record.outcome = "ok";
+            (next.run(Request::from_parts(head, body)).await, None)
+        }
+        Err(Refused { refusal, verdict, rule, reason }) => {
+            (record.verdict, record.rule, record.outcome) = (verdict, Some(rule), "refused");
+            (refusal.into_response(), Some(reason))
+        }
+    };
+    record.reason = reason.as_deref().map(LogText::from);
+    record.status = Some(response.status().as_u16());
+    record.duration = started.elapsed();
+    match guard.core.audit.record(&record) {
+        Ok(()) => response,
+        Err(_) => RouteRefusal::Failed.into_response(),
+    }
+}
+
+impl Guard {
+    async fn admit(
+        &self,
+        head: &axum::http::request::Parts,
+        started: Instant,
+        known: &mut Option<Arc<Principal>>,
+    ) -> Result<Caller, Refused> {
+        self.core.audit.ready().map_err(|_| {
+            Refused::new(RouteRefusal::Failed, Verdict::Failed, "audit", "the sink is not ready")
+        })?;
+        let authenticator = self.authenticator.as_ref().ok_or_else(|| {
+            let reason = "nobody can be authenticated";
+            Refused::new(RouteRefusal::Absent, Verdict::Denied, "bearer", reason)
+        })?;
+        let limits = &self.core.limits;
+        let principal = match authenticate(authenticator, limits, head).await {
+            Ok(principal) => principal,
+            Err(refusal) => return Err(Refused::bearer(refusal, known)),
+        };
+        *known = Some(Arc::clone(&principal));
+        let requester = Requester::principal(&principal);
+        self.core.layers.check_requester(requester).map_err(Refused::too_often)?;
+        let target = Target { kind: "route", name: &self.name, tags: &[] };
+        let context = AuthContext::new(Some(&principal), &self.core.hierarchy, target);
+        match answer(&*self.check, context, started + limits.decision).await {
+            Decision::Allow => {
+                Ok(Caller::of(Arc::clone(&principal), Arc::clone(&self.core.hierarchy)))
+            }
+            Decision::Deny(denial) => {
+                let reason = denial.reason_given(context.granted()).into_owned();
+                let missing = denial.required_scopes().zip(context.granted());
+                let refusal = match missing.map(|(required, granted)| granted.missing(required)) {
+                    Some(missing) => {
+                        RouteRefusal::InsufficientScope(authenticator.insufficient_scope(&missing))
+                    }
+                    None => {
+                        let spoken = denial.spoken().map(|error| error.message().to_owned());
+                        RouteRefusal::Denied(spoken.map(Into::into))
+                    }
+                };
+                let verdict = match refusal {
+                    RouteRefusal::InsufficientScope(_) => Verdict::Challenged,
+                    _ => Verdict::Denied,
+                };
+                Err(Refused::new(refusal, verdict, "check", reason))
+            }
+        }
+    }
+}
+
+impl Refused {
+    fn new(
+        refusal: RouteRefusal,
+        verdict: Verdict,
+        rule: &'static str,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { refusal, verdict, rule, reason: reason.into() }
+    }
+
+    fn bearer(refusal: RouteRefusal, known: &mut Option<Arc<Principal>>) -> Self {
+        let mut reason = Cow::Borrowed("not let in");
+        if let RouteRefusal::Bearer(refusal) = &refusal {
+            reason = refusal.reason.clone();
+            known.clone_from(&refusal.principal);
+        }
+        let verdict = match refusal.status().as_u16() {
+            503 => Verdict::Failed,
+            _ => Verdict::Challenged,
+        };
+        Self::new(refusal, verdict, "bearer", reason)
+    }
+
+    fn too_often(retry_after: Duration) -> Self {
+        let refusal = RouteRefusal::TooOften { retry_after };
+        Self::new(refusal, Verdict::Limited, "rate limit", "over the limit of its caller")
+    }
+}
