@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
+use portcullis_guard::Alarm;
 use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
 use url::{Host, Url};
@@ -104,6 +105,7 @@ impl<A> ServerBuilder<A> {
             layers: parts.layers,
             audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),
             clock: parts.clock,
+            alarm: Alarm::new(),
         };
         Ok(Server {
             core: Arc::new(core),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use portcullis_auth::ScopeHierarchy;
 use portcullis_auth::audit::{Audit, AuditError, Verdict};
-use portcullis_guard::{Clock, OperationId};
+use portcullis_guard::{Alarm, Clock, OperationId};
 use portcullis_protocol::{
     Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
 };
@@ -32,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarm: Alarm,
 }
 
 /// The core, as the protocol asks it.
@@ -51,7 +52,12 @@ impl Service for Served {
         let exchange = Arc::new(exchange);
         let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
         let result = self.0.walk(operation, &exchange, &mut trail).await;
-        trail.end(result)
+        let absent_until = trail.absent_until();
+        let result = trail.end(result);
+        if let Some(until) = absent_until {
+            self.0.alarm.wait_until(until).await;
+        }
+        result
     }
 
     fn changes(
