@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A testbed that serves HTTP on a port of its own, until it is dropped.
 pub struct Testbed {
-    child: Child,
+    /// None for a server within the test itself.
+    child: Option<Child>,
     url: String,
     log: Arc<Mutex<String>>,
 }
@@ -52,7 +53,12 @@ impl Testbed {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        Self { child, url, log }
+        Self { child: Some(child), url, log }
+    }
+
+    /// One that serves at `url` already, and is not ours to stop.
+    pub fn at(url: String) -> Self {
+        Self { child: None, url, log: Arc::default() }
     }
 
     /// Starts `program`, which reads its address from the environment, on a free port.
@@ -72,7 +78,7 @@ impl Testbed {
             .expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
-        let testbed = Self { child, url: format!("http://{free}/mcp"), log };
+        let testbed = Self { child: Some(child), url: format!("http://{free}/mcp"), log };
         let started = Instant::now();
         while TcpStream::connect(free).is_err() {
             assert!(started.elapsed() < PATIENCE, "not listening:\n{}", testbed.log());
@@ -88,7 +94,7 @@ impl Testbed {
 
     /// The process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().expect("it is a process").id()
     }
 
     /// What was logged so far.
@@ -110,7 +116,7 @@ impl Testbed {
     pub fn exit_code(mut self) -> Option<i32> {
         let started = Instant::now();
         loop {
-            match self.child.try_wait().unwrap() {
+            match self.child.as_mut().expect("it is a process").try_wait().unwrap() {
                 Some(status) => return status.code(),
                 None if started.elapsed() > PATIENCE => panic!("still running"),
                 None => std::thread::sleep(Duration::from_millis(5)),
@@ -158,6 +164,16 @@ impl Testbed {
 
     /// A well-formed request of 2026-07-28, as the holder of `token`.
     pub fn rpc(&self, token: Option<&str>, method: &str, params: Value) -> Response {
+        self.send(&self.rpc_bytes(token, method, params))
+    }
+
+    /// As [`rpc`](Self::rpc), for a request that is answered with a stream.
+    pub fn rpc_stream(&self, token: Option<&str>, method: &str, params: Value) -> Stream {
+        self.open(&self.rpc_bytes(token, method, params))
+    }
+
+    /// The bytes of such a request; the server closes the connection after it.
+    pub fn rpc_bytes(&self, token: Option<&str>, method: &str, params: Value) -> Vec<u8> {
         let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         let name = name.map(|name| format!("Mcp-Name: {name}"));
@@ -170,7 +186,16 @@ impl Testbed {
         ];
         head.extend(authorization.as_deref());
         head.extend(name.as_deref());
-        self.request("POST /mcp", &head, message(method, params).to_string().as_bytes())
+        self.bytes("POST /mcp", &head, message(method, params).to_string().as_bytes())
+    }
+
+    /// Sends `bytes` and reads the head of the answer.
+    fn open(&self, bytes: &[u8]) -> Stream {
+        let mut connection = self.connect();
+        connection.write_all(bytes).unwrap();
+        let mut reader = BufReader::new(connection);
+        let response = Response::read_head(&mut reader);
+        Stream { response, reader }
     }
 
     /// The result of a request that must have one.
@@ -242,12 +267,7 @@ impl Session<'_> {
 
     /// Opens the session's stream.
     pub fn stream(&self) -> Stream {
-        let bytes = self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b""));
-        let mut connection = self.testbed.connect();
-        connection.write_all(&bytes).unwrap();
-        let mut reader = BufReader::new(connection);
-        let response = Response::read_head(&mut reader);
-        Stream { response, reader }
+        self.testbed.open(&self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b"")))
     }
 
     fn with<R>(&self, head: &[&str], send: impl FnOnce(&[&str]) -> R) -> R {
@@ -262,7 +282,7 @@ impl Session<'_> {
     }
 }
 
-/// The stream of a session.
+/// A stream of events: of a session, or in answer to a request.
 pub struct Stream {
     /// What it began with, without a body.
     pub response: Response,
@@ -285,6 +305,17 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next message, if one comes before the stream is silent for `patience`; none either
+    /// when it has ended.
+    pub fn message(&mut self, patience: Duration) -> Option<Value> {
+        while let Ok(Some(line)) = self.line(patience) {
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+        None
     }
 
     /// Whether it is still open after a moment.
@@ -312,17 +343,17 @@ pub fn request(id: u64, method: &str, params: Value) -> Value {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
+        let Some(child) = &mut self.child else { return };
         // Asked to stop, it removes its temporary folder.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            terminate(self.child.id());
+        if matches!(child.try_wait(), Ok(None)) {
+            terminate(child.id());
         }
         let asked = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < Duration::from_secs(2)
-        {
+        while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -4,4 +4,7 @@ pub mod conformance;
 pub mod driver;
 pub mod http2;
 pub mod issuer;
+pub mod oracle;
+pub mod ranks;
+pub mod served;
 pub mod testbed;

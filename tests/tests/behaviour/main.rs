@@ -8,6 +8,7 @@ mod envelope;
 mod errors;
 mod front;
 mod limits;
+mod oracle;
 mod sessions;
 mod stdio;
 mod tokens;
