@@ -5,6 +5,7 @@ mod conformance;
 
 mod differential;
 mod identity_provider;
+mod step_up;
 
 use std::path::PathBuf;
 use std::process::Command;
