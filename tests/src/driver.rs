@@ -167,6 +167,15 @@ impl Testbed {
 
     /// A well-formed request of 2026-07-28, as the holder of `token`.
     pub fn rpc(&self, token: Option<&str>, method: &str, params: Value) -> Response {
+        self.send(&self.rpc_bytes(token, method, params))
+    }
+
+    /// As [`rpc`](Self::rpc), for a request that is answered with a stream.
+    pub fn rpc_stream(&self, token: Option<&str>, method: &str, params: Value) -> Stream {
+        self.open(&self.rpc_bytes(token, method, params))
+    }
+
+    fn rpc_bytes(&self, token: Option<&str>, method: &str, params: Value) -> Vec<u8> {
         let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         let name = name.map(|name| format!("Mcp-Name: {name}"));
@@ -179,7 +188,16 @@ impl Testbed {
         ];
         head.extend(authorization.as_deref());
         head.extend(name.as_deref());
-        self.request("POST /mcp", &head, message(method, params).to_string().as_bytes())
+        self.bytes("POST /mcp", &head, message(method, params).to_string().as_bytes())
+    }
+
+    /// Sends `bytes` and reads the head of the answer.
+    fn open(&self, bytes: &[u8]) -> Stream {
+        let mut connection = self.connect();
+        connection.write_all(bytes).unwrap();
+        let mut reader = BufReader::new(connection);
+        let response = Response::read_head(&mut reader);
+        Stream { response, reader }
     }
 
     /// The result of a request that must have one.
@@ -251,12 +269,7 @@ impl Session<'_> {
 
     /// Opens the session's stream.
     pub fn stream(&self) -> Stream {
-        let bytes = self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b""));
-        let mut connection = self.testbed.connect();
-        connection.write_all(&bytes).unwrap();
-        let mut reader = BufReader::new(connection);
-        let response = Response::read_head(&mut reader);
-        Stream { response, reader }
+        self.testbed.open(&self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b"")))
     }
 
     fn with<R>(&self, head: &[&str], send: impl FnOnce(&[&str]) -> R) -> R {
@@ -271,7 +284,7 @@ impl Session<'_> {
     }
 }
 
-/// The stream of a session.
+/// A stream of events: of a session, or in answer to a request.
 pub struct Stream {
     /// What it began with, without a body.
     pub response: Response,
@@ -294,6 +307,17 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next message, if one comes before the stream is silent for `patience`; none either
+    /// when it has ended.
+    pub fn message(&mut self, patience: Duration) -> Option<Value> {
+        while let Ok(Some(line)) = self.line(patience) {
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+        None
     }
 
     /// Whether it is still open after a moment.
