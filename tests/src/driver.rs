@@ -1,7 +1,7 @@
 //! Starts the testbed and speaks to it, byte by byte where that matters.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -26,10 +26,19 @@ impl Testbed {
         Self::start_with(program, arguments, &[])
     }
 
+    /// As [`start`](Self::start), at an address that was chosen before.
+    pub fn start_at(program: &str, address: SocketAddr, arguments: &[&str]) -> Self {
+        Self::spawn(program, &address.to_string(), arguments, &[])
+    }
+
     /// As [`start`](Self::start), with variables.
     pub fn start_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn(program, "127.0.0.1:0", arguments, variables)
+    }
+
+    fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0", "--log", "debug"])
+            .args(["--listen", address, "--log", "debug"])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -68,7 +77,7 @@ impl Testbed {
 
     /// As [`on_free_port`](Self::on_free_port), with further variables.
     pub fn on_free_port_with(program: &str, variables: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
+        let free = free_address();
         let mut child = Command::new(program)
             .env("PORTCULLIS_LISTEN", free.to_string())
             .envs(variables.iter().copied())
@@ -516,6 +525,11 @@ impl StdioTestbed {
         self.output.read_to_string(&mut rest).unwrap();
         (rest, self.child.wait().unwrap().code())
     }
+}
+
+/// An address of this machine where nobody listens.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap()
 }
 
 /// Sends SIGTERM.

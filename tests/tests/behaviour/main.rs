@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod arguments;
+mod checks;
 mod demo;
 mod envelope;
 mod errors;
@@ -12,6 +13,7 @@ mod oracle;
 mod sessions;
 mod stdio;
 mod tokens;
+mod visibility;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 const ALICE: Option<&str> = Some("dev-token-alice");
