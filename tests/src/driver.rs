@@ -5,9 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::audit::AuditFile;
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,6 +21,9 @@ pub struct Testbed {
     child: Option<Child>,
     url: String,
     log: Arc<Mutex<String>>,
+    /// Ends once the log is whole.
+    collecting: Option<JoinHandle<()>>,
+    audit: Option<AuditFile>,
 }
 
 impl Testbed {
@@ -37,8 +43,10 @@ impl Testbed {
     }
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let audit = AuditFile::of(program, arguments);
         let mut child = Command::new(program)
             .args(["--listen", address, "--log", "debug"])
+            .args(audit.flags())
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -46,7 +54,8 @@ impl Testbed {
             .spawn()
             .expect("the testbed starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
+        let collecting =
+            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
         let started = Instant::now();
         let url = loop {
             let found = log
@@ -62,12 +71,12 @@ impl Testbed {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        Self { child: Some(child), url, log }
+        Self { child: Some(child), url, log, collecting, audit: Some(audit) }
     }
 
     /// One that serves at `url` already, and is not ours to stop.
     pub fn at(url: String) -> Self {
-        Self { child: None, url, log: Arc::default() }
+        Self { child: None, url, log: Arc::default(), collecting: None, audit: None }
     }
 
     /// Starts `program`, which reads its address from the environment, on a free port.
@@ -86,8 +95,10 @@ impl Testbed {
             .spawn()
             .expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
-        let testbed = Self { child: Some(child), url: format!("http://{free}/mcp"), log };
+        let collecting =
+            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
+        let url = format!("http://{free}/mcp");
+        let testbed = Self { child: Some(child), url, log, collecting, audit: None };
         let started = Instant::now();
         while TcpStream::connect(free).is_err() {
             assert!(started.elapsed() < PATIENCE, "not listening:\n{}", testbed.log());
@@ -363,6 +374,12 @@ impl Drop for Testbed {
         }
         let _ = child.kill();
         let _ = child.wait();
+        if let (Some(collecting), Some(audit)) = (self.collecting.take(), &self.audit)
+            && !std::thread::panicking()
+        {
+            collecting.join().unwrap();
+            audit.has_each_refusal_of(&self.log());
+        }
     }
 }
 
@@ -457,26 +474,31 @@ pub struct StdioTestbed {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     log: Arc<Mutex<String>>,
+    collecting: JoinHandle<()>,
+    audit: Option<AuditFile>,
 }
 
 impl StdioTestbed {
     /// Starts the testbed `program` on stdio.
     pub fn start(program: &str) -> Self {
-        Self::spawn(Command::new(program).args(["--transport", "stdio", "--log", "debug"]))
+        let audit = AuditFile::of(program, &[]);
+        let mut command = Command::new(program);
+        command.args(["--transport", "stdio", "--log", "debug"]).args(audit.flags());
+        Self::spawn(&mut command, Some(audit))
     }
 
     /// Starts `program`, which reads its transport from the environment.
     pub fn with_variables(program: &str, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(Command::new(program).envs(variables.iter().copied()))
+        Self::spawn(Command::new(program).envs(variables.iter().copied()), None)
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    fn spawn(command: &mut Command, audit: Option<AuditFile>) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let collecting = collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, log }
+        Self { child, input, output, log, collecting, audit }
     }
 
     /// The process.
@@ -523,7 +545,12 @@ impl StdioTestbed {
         drop(self.input.take());
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
-        (rest, self.child.wait().unwrap().code())
+        let code = self.child.wait().unwrap().code();
+        self.collecting.join().unwrap();
+        if let Some(audit) = self.audit {
+            audit.has_each_refusal_of(&self.log.lock().unwrap());
+        }
+        (rest, code)
     }
 }
 
@@ -566,12 +593,12 @@ fn wait_for(log: &Mutex<String>, since: usize, text: &str) {
     }
 }
 
-fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let mut log = into.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
         }
-    });
+    })
 }

@@ -1,5 +1,6 @@
 //! What the tests of this package share: the testbed's components, and ways to drive it.
 
+pub mod audit;
 pub mod conformance;
 pub mod driver;
 pub mod http2;

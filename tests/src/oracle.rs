@@ -105,16 +105,14 @@ pub fn list(kind: ComponentKind) -> (&'static str, &'static str) {
 
 /// A server with `visible` words for everybody and one of every kind hidden by each of
 /// `causes`, in turn; Alice and Bob are let in.
-#[must_use]
 pub fn guarded(visible: &[&str], causes: &[Cause]) -> ServerBuilder<Decided> {
     let tokens = StaticTokenVerifier::new()
         .token("dev-token-alice", user("alice").scopes(["admin"]).claim("on_call", true))
-        .token("dev-token-bob", user("bob").scopes(["read"]));
+        .token("dev-token-bob", user("bob").client_id("bob@dev.local").scopes(["read"]));
     with_components(Server::builder("oracle").auth(tokens), visible, causes)
 }
 
 /// The same server, which lets everybody in.
-#[must_use]
 pub fn open(visible: &[&str], causes: &[Cause]) -> ServerBuilder<Decided> {
     with_components(Server::builder("oracle").no_auth(), visible, causes)
 }
@@ -147,7 +145,6 @@ fn with_components(
 }
 
 /// With `unlock`, by which whoever may see it enables what is disabled, for themselves.
-#[must_use]
 pub fn with_unlock(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
     let unlock = Tool::new("unlock")
         .auth(require_scopes(["admin"]))
@@ -161,7 +158,6 @@ pub fn with_unlock(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
 /// With a vault of each kind, which only Alice may see once it is enabled; `knock`, by which
 /// everybody enables the vaults for themselves; and beacons of each kind, which everybody may
 /// see while they are enabled.
-#[must_use]
 pub fn with_vaults(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
     let knock = Tool::new("knock").parameter::<Context>(Argument::new("ctx"));
     let knock = knock.handler(|mut call: Call| async move {

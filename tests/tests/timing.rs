@@ -103,7 +103,7 @@ fn request(testbed: &Testbed, token: Option<&str>, kind: ComponentKind, word: &s
 
 /// Past the capture of the test harness: these figures are to be seen.
 fn say(line: &str) {
-    writeln!(stderr(), "{line}").unwrap();
+    stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// How far apart what is hidden and what is missing are, by their times.

@@ -246,6 +246,8 @@ impl Core {
         record.remote = refused.remote.map(|address| address.ip());
         record.verdict = match (refused.rule, refused.status) {
             ("bearer", 401 | 403) => Verdict::Challenged,
+            // Nobody could tell who calls, or something broke.
+            ("bearer", 503) | (_, 500) => Verdict::Failed,
             (_, 429 | 503) => Verdict::Limited,
             _ => Verdict::Refused,
         };

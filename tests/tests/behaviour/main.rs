@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod arguments;
+mod audit;
 mod checks;
 mod demo;
 mod envelope;
