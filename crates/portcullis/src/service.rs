@@ -277,6 +277,40 @@ mod tests {
         assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
     }
 
+    #[tokio::test]
+    async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
+        let hidden =
+            Tool::new("hidden").auth(require_scopes(["admin"])).handler(|_call| async { "done" });
+        let components = Components::new().with(plain("a")).with(hidden);
+        let absence = Duration::from_millis(200);
+        let server = Server::builder("test").no_auth().components(components);
+        let server = server.limits(|limits| limits.absence = absence).build().unwrap();
+        let core = Served(server.core);
+        let took = async |operation: Operation<'_>, exchange: Exchange| {
+            let asked = Instant::now();
+            let answered = core.serve(operation, exchange).await.is_ok();
+            (answered, asked.elapsed())
+        };
+        let tool = |name: &'static str| Operation::CallTool {
+            name: name.into(),
+            arguments: Arguments::none(),
+        };
+        let after = |name: &str| {
+            let cursor = Some(URL_SAFE_NO_PAD.encode(name).into());
+            Operation::ListTools { cursor }
+        };
+        let read = Operation::ReadResource { uri: "data://none".into() };
+        for operation in [tool("hidden"), tool("missing"), after("hidden"), after("missing"), read]
+        {
+            let (answered, time) = took(operation, over_http(None)).await;
+            assert!(!answered && time >= absence, "after {time:?}");
+        }
+        let (answered, time) = took(tool("a"), over_http(None)).await;
+        assert!(answered && time < absence, "what is there, after {time:?}");
+        let (answered, time) = took(tool("missing"), over_stdio()).await;
+        assert!(!answered && time < absence, "over stdio, after {time:?}");
+    }
+
     #[derive(Debug)]
     enum Odd {
         Pending(bool),

@@ -123,9 +123,9 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     let foreign = b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
     let refused = json!({
         "operation": "request", "subject": null, "verdict": "refused", "rule": "host",
-        "outcome": "refused", "status": 403,
+        "outcome": "refused", "status": 421,
     });
-    one(served.send(foreign), 403, refused);
+    one(served.send(foreign), 421, refused);
 
     // An unlock is told of beside the call that it happens in.
     assert_eq!(served.rpc(BOB, "tools/call", json!({"name": "knock"})).status, 200);
