@@ -310,10 +310,19 @@ mod tests {
             .with(with(Odd::PanicsLater))
             .with(with(Odd::NeverEnds));
         let core = core(components, 10);
-        assert_eq!(tools(&core, over_http(None)).await, ["Pending_true_"]);
-        let denied = call(&core, "Panics", over_http(None)).await.unwrap_err();
+        assert_eq!(tools(&core, over_http(Some(&[]))).await, ["Pending_true_"]);
+        let denied = call(&core, "Panics", over_http(Some(&[]))).await.unwrap_err();
         assert!(!denied.to_string().contains("secret-check-detail"));
         assert_eq!(tools(&core, over_stdio()).await.len(), 5, "checks are skipped over stdio");
+    }
+
+    #[tokio::test]
+    async fn a07_without_authentication_a_check_that_allows_everybody_hides_too() {
+        let open = Tool::new("open").auth(|_: &AuthContext<'_>| true);
+        let core = core(Components::new().with(open.handler(|_call| async { "done" })), 10);
+        assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
+        assert!(call(&core, "open", over_http(None)).await.is_err());
+        assert!(call(&core, "open", over_http(Some(&[]))).await.is_ok());
     }
 
     #[tokio::test]
