@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use portcullis::prelude::*;
-use portcullis::{Algorithm, Component, Error, RunOptions, Tool, require_scopes};
+use portcullis::{Algorithm, Component, Error, JsonLines, RunOptions, Tool, require_scopes};
 
 /// A server to measure, on loopback.
 ///
@@ -40,6 +40,10 @@ struct Options {
     /// Whether a token that was verified is verified again
     #[arg(long, value_enum, default_value_t = Switch::On)]
     token_cache: Switch,
+
+    /// Where the audit records go [default: a temporary file]
+    #[arg(long, value_name = "FILE")]
+    audit_file: Option<PathBuf>,
 
     /// Further tools; the first and every second one needs the scope `admin`
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -101,8 +105,13 @@ async fn serve(options: &Options) -> Result<(), Error> {
     }
     let components = (1..=options.tools)
         .fold(components![add], |components, number| components.with(further(number)));
+    // As in production, each request leaves a line.
+    let temporary = tempfile::NamedTempFile::new()?;
+    let audit_file = options.audit_file.as_deref().unwrap_or(temporary.path());
+    let audit = JsonLines::open(audit_file).map_err(|error| Error::Refused(error.to_string()))?;
     let server = Server::builder("bench-server")
         .auth(verifier.build()?)
+        .audit(audit)
         .page_size(components.len())
         .components(components)
         .build()?;

@@ -110,10 +110,8 @@ impl RpcError {
         }
     }
 
-    /// The HTTP status that goes with the error in a stateless version.
-    ///
-    /// What the transport refuses has a status of its own; what the operation answers is
-    /// a 200, since the exchange itself went well.
+    /// The HTTP status of what the transport refuses in a stateless version. What the
+    /// operation answers has [`answer_status`](Self::answer_status).
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Parse
@@ -122,26 +120,24 @@ impl RpcError {
             | Self::HeaderMismatch(_)
             | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
             Self::MethodNotFound => StatusCode::NOT_FOUND,
-            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unknown { .. }
             | Self::ResourceNotFound { .. }
             | Self::InvalidArguments(_)
             | Self::Internal(_)
-            | Self::Denied(_) => StatusCode::OK,
+            | Self::Denied(_)
+            | Self::InsufficientScope(_)
+            | Self::RateLimited { .. } => StatusCode::OK,
         }
     }
 
-    /// The HTTP status that goes with the error in a version with sessions, where a 404
+    /// The HTTP status of what the transport refuses in a version with sessions, where a 404
     /// means that the session has ended, and clients look for errors in a 200 only.
     pub(crate) fn status_in_session(&self) -> StatusCode {
         match self {
             Self::Parse | Self::InvalidRequest(_) | Self::UnsupportedVersion { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::MethodNotFound
             | Self::InvalidParams(_)
@@ -150,7 +146,19 @@ impl RpcError {
             | Self::InvalidArguments(_)
             | Self::Internal(_)
             | Self::HeaderMismatch(_)
-            | Self::Denied(_) => StatusCode::OK,
+            | Self::Denied(_)
+            | Self::InsufficientScope(_)
+            | Self::RateLimited { .. } => StatusCode::OK,
+        }
+    }
+
+    /// The HTTP status of what the service answers: a 200, but for the two errors that HTTP
+    /// clients act upon. Without tokens there is none to better.
+    pub(crate) fn answer_status(&self, has_tokens: bool) -> StatusCode {
+        match self {
+            Self::InsufficientScope(_) if has_tokens => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::OK,
         }
     }
 

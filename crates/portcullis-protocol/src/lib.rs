@@ -18,6 +18,7 @@ pub mod fuzzing;
 pub mod http;
 mod identity;
 mod in_flight;
+pub mod in_process;
 mod initialize;
 mod limits;
 mod listing;

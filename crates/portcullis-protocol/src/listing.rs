@@ -38,7 +38,7 @@ impl Listing {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.stateless.ends.len()
+        self.0.stateless.starts.len().saturating_sub(1)
     }
 
     /// Whether there is none.
@@ -71,55 +71,58 @@ impl Page {
     /// The JSON of each entry that the page shows, in `version`.
     pub fn entries(&self, version: ProtocolVersion) -> impl Iterator<Item = &str> {
         let entries = self.listing.0.of(version);
-        self.visible.iter().filter_map(|&at| entries.range(at, at))
+        self.visible.iter().filter_map(|&at| entries.range(at, at)?.strip_suffix(','))
     }
 
-    /// How many bytes [`write`](Self::write) appends.
-    pub(crate) fn written_len(&self, version: ProtocolVersion) -> usize {
-        self.runs(version).map(|run| run.len() + 1).sum::<usize>().saturating_sub(1)
-    }
-
-    /// Appends the entries that the page shows, separated by commas.
-    pub(crate) fn write(&self, version: ProtocolVersion, bytes: &mut Vec<u8>) {
-        for (at, run) in self.runs(version).enumerate() {
-            if at > 0 {
-                bytes.push(b',');
-            }
-            bytes.extend_from_slice(run.as_bytes());
-        }
-    }
-
-    /// What is copied at once: neighbours, with the commas between them.
-    fn runs(&self, version: ProtocolVersion) -> impl Iterator<Item = &str> {
+    /// How many bytes [`write`](Self::write) needs.
+    pub(crate) fn size(&self, version: ProtocolVersion) -> usize {
         let entries = self.listing.0.of(version);
-        let runs = self.visible.chunk_by(|one, next| one.checked_add(1) == Some(*next));
-        runs.filter_map(|run| entries.range(*run.first()?, *run.last()?))
+        self.visible.iter().filter_map(|&at| Some(entries.range(at, at)?.len())).sum()
+    }
+
+    /// Appends the entries that the page shows, separated by commas. Neighbours are copied
+    /// at once.
+    pub(crate) fn write(&self, version: ProtocolVersion, bytes: &mut Vec<u8>) {
+        let entries = self.listing.0.of(version);
+        let before = bytes.len();
+        for run in self.visible.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
+            let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
+            if let Some(json) = entries.range(first, last) {
+                bytes.extend_from_slice(json.as_bytes());
+            }
+        }
+        if bytes.len() > before {
+            bytes.pop();
+        }
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Entries {
-    /// Separated by commas.
+    /// With a comma after each.
     json: String,
-    ends: Vec<usize>,
+    /// Where each begins, and where the next one would.
+    starts: Vec<usize>,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self { json: String::new(), starts: vec![0] }
+    }
 }
 
 impl Entries {
     fn push(&mut self, entry: &str) {
-        if !self.ends.is_empty() {
-            self.json.push(',');
-        }
         self.json.push_str(entry);
-        self.ends.push(self.json.len());
+        self.json.push(',');
+        self.starts.push(self.json.len());
     }
 
-    /// The entries from `first` to `last`, both included.
+    /// The entries from `first` to `last`, both included, with a comma after each.
     fn range(&self, first: u32, last: u32) -> Option<&str> {
-        let start = match usize::try_from(first).ok()?.checked_sub(1) {
-            Some(before) => self.ends.get(before)? + 1,
-            None => 0,
-        };
-        self.json.get(start..*self.ends.get(usize::try_from(last).ok()?)?)
+        let start = self.starts.get(usize::try_from(first).ok()?)?;
+        let end = self.starts.get(usize::try_from(last).ok()?.checked_add(1)?)?;
+        self.json.get(*start..*end)
     }
 }
 
@@ -146,7 +149,8 @@ mod tests {
                 page.write(version, &mut bytes);
                 let shown: Vec<&str> = page.entries(version).collect();
                 assert_eq!(String::from_utf8(bytes).unwrap(), shown.join(","));
-                assert_eq!(page.written_len(version), shown.join(",").len());
+                let size: usize = shown.iter().map(|entry| entry.len() + 1).sum();
+                assert_eq!(page.size(version), size);
                 let expected: Vec<String> = visible
                     .iter()
                     .map(|n| match version < ProtocolVersion::V2025_06_18 {
@@ -167,7 +171,7 @@ mod tests {
             page(visible).write(version, &mut bytes);
             assert_eq!(bytes, b"");
             assert_eq!(page(visible).entries(version).count(), 0);
-            assert_eq!(page(visible).written_len(version), 0);
+            assert_eq!(page(visible).size(version), 0);
         }
         assert_eq!(Page::default().entries(version).count(), 0);
     }

@@ -23,7 +23,9 @@ impl SessionKey {
     /// session over HTTP has this key.
     pub const LOCAL: Self = Self([0; 32]);
 
-    pub(crate) fn of(id: &str) -> Self {
+    /// The key of the session that `id` names.
+    #[must_use]
+    pub fn of(id: &str) -> Self {
         Self(digest::sha256(id.as_bytes()))
     }
 

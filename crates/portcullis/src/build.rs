@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use portcullis_auth::Audit;
+use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
 use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
 use url::{Host, Url};
@@ -10,6 +10,7 @@ use crate::builder::{SaysWhoIsLetIn, ServerBuilder};
 use crate::catalogue::{Catalogue, Everywhere};
 use crate::disclosure;
 use crate::error::Error;
+use crate::gate::{Gate, Need};
 use crate::server::Server;
 use crate::service::Core;
 use crate::visibility::{Rule, Selector, Shown, tags};
@@ -71,6 +72,14 @@ impl<A> ServerBuilder<A> {
             Err(found) => return Err(Error::Build([problems, found].concat())),
         };
         problems.extend(unmet_rules(&catalogue, &parts.everywhere, &parts.rules));
+        if parts.routes.iter().all(|route| route.check().is_none()) {
+            let required = verifier.as_ref().map(|verifier| verifier.required_scopes());
+            problems.extend(unmet_scopes(
+                &catalogue,
+                &required.unwrap_or_default(),
+                &parts.hierarchy,
+            ));
+        }
         if !problems.is_empty() {
             return Err(Error::Build(problems));
         }
@@ -143,6 +152,29 @@ fn unmet_rules(
         unmet.into_iter().map(|unmet| format!("a rule for nothing: {unmet}")).collect();
     unmet.sort_unstable();
     unmet
+}
+
+/// Scopes that are implied and that nothing could ever ask for: a slip of the pen, most likely.
+/// Where a function decides, or can ask for the caller's scopes, it cannot be told.
+fn unmet_scopes(
+    catalogue: &Catalogue,
+    required: &Scopes,
+    hierarchy: &ScopeHierarchy,
+) -> Vec<String> {
+    let gates = || catalogue.entries().flat_map(|entry| &entry.gates.gates);
+    let asks = |gate: &Gate| matches!(gate.need, Need::Answer(_));
+    if catalogue.entries().any(|entry| entry.sees_caller) || gates().any(asks) {
+        return Vec::new();
+    }
+    let requires = |scope: &str| {
+        required.contains(scope)
+            || gates().any(|gate| match &gate.need {
+                Need::Scopes(scopes) => scopes.contains(scope),
+                Need::Caller | Need::Answer(_) => false,
+            })
+    };
+    let unmet = hierarchy.implied().filter(|scope| !requires(scope));
+    unmet.map(|scope| format!("a rule for nothing: nothing requires the scope {scope:?}")).collect()
 }
 
 fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {

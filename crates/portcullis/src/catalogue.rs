@@ -49,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) index: usize,
     pub(crate) about: About,
     pub(crate) gates: Gates,
+    /// Whether its function can find out what its caller was granted.
+    pub(crate) sees_caller: bool,
     pub(crate) deny: Deny,
     pub(crate) schema: ArgumentSchema,
     pub(crate) template: Option<UriTemplate>,
@@ -152,7 +154,7 @@ impl Entry {
                 problems.push(format!("it takes a State<{name}>: give the server one with .state(…); it was given {:?}", states.names()));
             }
         }
-        let needs_caller = parameters.needs_caller;
+        let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
         let schema = match ArgumentSchema::compile(&mut parameters) {
             Ok(schema) => schema,
             Err(found) => return Err([problems, found].concat()),
@@ -189,8 +191,19 @@ impl Entry {
             return Err(problems);
         }
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
-        let index = 0;
-        Ok((Self { kind, key, index, about, gates, deny, schema, template, handler }, descriptor))
+        let entry = Self {
+            kind,
+            key,
+            index: 0,
+            about,
+            gates,
+            sees_caller,
+            deny,
+            schema,
+            template,
+            handler,
+        };
+        Ok((entry, descriptor))
     }
 
     /// Whether anything is required to see and use it.

@@ -30,7 +30,12 @@
 //! - [`Parameter`]: what such a function may take; [`Argument`] holds its constraints.
 //! - [`ToolError`]: the two faces of an error.
 //! - [`JwtVerifier`]: the access tokens of an identity provider.
-//! - [`require_scopes`] and [`Check`]: who may see and use a component.
+//! - [`require_scopes`], [`require_roles`], [`claim`] and [`Check`]: who may see and use a
+//!   component; [`AuthMiddleware`] and [`restrict_tag`] for many at once.
+//! - [`Visibility`] and [`Context::enable_components`]: what is shown at all.
+//! - [`Middleware`], [`RateLimit`], [`Timeout`], [`ResponseLimit`]: what stands around.
+//! - [`AuditSink`]: the trail that every operation leaves.
+//! - [`TestClient`]: a server's tests, without a network.
 //! - [`route`](mod@route): HTTP routes beside the protocol.
 //! - [`danger`]: what must never serve the internet.
 //!
@@ -71,6 +76,7 @@ mod schema;
 mod server;
 mod service;
 mod startup;
+mod test_client;
 mod tool;
 mod tool_error;
 mod trail;
@@ -142,7 +148,7 @@ pub use portcullis_macros::resource;
 /// }
 /// ```
 pub use portcullis_macros::tool;
-pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
+pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
 pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
 
 pub use self::access_table::{AccessRow, AccessTable};
@@ -164,6 +170,7 @@ pub use self::rate_limit::RateLimit;
 pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
 pub use self::run::{Listening, RunOptions};
 pub use self::server::Server;
+pub use self::test_client::{TestAnswer, TestClient};
 pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
 pub use self::tool_error::{InsufficientScope, ToolError};
 pub use self::visibility::{Selector, Visibility, everything, keys, kinds, names, tags};

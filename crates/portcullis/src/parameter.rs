@@ -56,6 +56,7 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
 impl Parameter for Context {
     fn declare(parameters: &mut Parameters, argument: Argument) {
         parameters.given("Context", &argument);
+        parameters.sees_caller = true;
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
@@ -67,6 +68,7 @@ impl Parameter for Caller {
     fn declare(parameters: &mut Parameters, argument: Argument) {
         parameters.given("Caller", &argument);
         parameters.needs_caller = true;
+        parameters.sees_caller = true;
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
@@ -79,6 +81,7 @@ impl Parameter for Caller {
 impl Parameter for MaybeCaller {
     fn declare(parameters: &mut Parameters, argument: Argument) {
         parameters.given("MaybeCaller", &argument);
+        parameters.sees_caller = true;
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
@@ -167,6 +170,8 @@ pub struct Parameters {
     pub(crate) arguments: Vec<Declared>,
     pub(crate) spread: Option<Map<String, Value>>,
     pub(crate) needs_caller: bool,
+    /// Whether the function can find out what its caller was granted.
+    pub(crate) sees_caller: bool,
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) problems: Vec<String>,
 }
@@ -189,6 +194,7 @@ impl Parameters {
             arguments: Vec::new(),
             spread: None,
             needs_caller: false,
+            sees_caller: false,
             states: Vec::new(),
             problems: Vec::new(),
         }

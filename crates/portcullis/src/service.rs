@@ -402,4 +402,61 @@ mod tests {
             assert!(text.contains(problem), "{problem}: {text}");
         }
     }
+
+    fn built(change: impl FnOnce(Builder) -> Builder) -> String {
+        let tagged = Tool::new("a").tag("ops").auth(require_scopes(["write"]));
+        let components = Components::new().with(tagged.handler(|_call| async { "done" }));
+        let server = Server::builder("test").no_auth().components(components);
+        change(server).build().map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    }
+
+    type Builder = crate::ServerBuilder<crate::Decided>;
+
+    #[test]
+    fn rules_for_what_no_component_has_do_not_build() {
+        use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
+
+        let refused: [(&str, fn(Builder) -> Builder); 8] = [
+            ("tag \"opps\"", |server| server.disable(tags(["opps"]))),
+            ("called \"b\"", |server| server.only(names(["a", "b"]))),
+            ("key \"a\"", |server| server.enable(keys(["a"]))),
+            ("selects nothing", |server| server.disable(tags(Vec::<String>::new()))),
+            ("tag \"opps\"", |server| server.deny_tagged("opps", Deny::Challenge)),
+            ("tag \"opps\"", |server| {
+                server.middleware(AuthMiddleware::new(restrict_tag("opps", ["admin"])))
+            }),
+            ("scope \"wriet\"", |server| server.scope_implies("admin", ["wriet"])),
+            ("requires nothing", |server| {
+                server.middleware(AuthMiddleware::new(require_scopes(Vec::<&str>::new())))
+            }),
+        ];
+        for (problem, change) in refused {
+            let error = built(change);
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+        let fine = built(|server| {
+            let server = server.disable(tags(["ops"])).scope_implies("admin", ["write"]);
+            server.middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
+        });
+        assert_eq!(fine, "");
+    }
+
+    #[test]
+    fn what_asks_for_credentials_or_shows_them_does_not_build() {
+        let build = |tool: Tool| {
+            let components = Components::new().with(tool.handler(|_call| async { "done" }));
+            let server = Server::builder("test").no_auth().components(components).build();
+            server.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+        };
+        let argument = Argument::new("api_key");
+        let error = build(Tool::new("a").parameter::<String>(argument.clone()));
+        assert!(error.contains("named like a credential"), "{error}");
+        let marked = argument.secret("it is stored for the caller's own account");
+        assert_eq!(build(Tool::new("a").parameter::<String>(marked.clone())), "");
+        assert!(build(Tool::new("a").parameter::<String>(marked.secret(" "))).contains("say why"));
+        let described = Tool::new("a").description("Connects to postgres://app:hunter2@db/app");
+        assert!(build(described).contains("it looks as if it held a secret"));
+        let default = Argument::new("header").default("token=abcdefgh12345678");
+        assert!(build(Tool::new("a").parameter::<String>(default)).contains("a secret"));
+    }
 }

@@ -21,7 +21,7 @@ impl Core {
     pub(crate) fn changes(
         self: &Arc<Self>,
         exchange: &Exchange,
-    ) -> impl Stream<Item = Changed> + Send + 'static {
+    ) -> impl Stream<Item = Changed> + Send + use<> {
         // Watched before it is looked at, so that nothing falls between the two.
         let watch = self.shown.changes.watch(Scope::of(exchange));
         let mut first = Arc::clone(self).view(exchange.clone());

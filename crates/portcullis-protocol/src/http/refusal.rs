@@ -197,7 +197,7 @@ pub(super) fn answered(
         }
         _ => return response,
     };
-    *response.status_mut() = error.status();
+    *response.status_mut() = error.answer_status(caller.authenticator.is_some());
     response.headers_mut().insert(header.0, header.1);
     response
 }
