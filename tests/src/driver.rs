@@ -1,7 +1,7 @@
 //! Starts the testbed and speaks to it, byte by byte where that matters.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -25,10 +25,19 @@ impl Testbed {
         Self::start_with(program, arguments, &[])
     }
 
+    /// As [`start`](Self::start), at an address that was chosen before.
+    pub fn start_at(program: &str, address: SocketAddr, arguments: &[&str]) -> Self {
+        Self::spawn(program, &address.to_string(), arguments, &[])
+    }
+
     /// As [`start`](Self::start), with variables.
     pub fn start_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn(program, "127.0.0.1:0", arguments, variables)
+    }
+
+    fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0", "--log", "debug"])
+            .args(["--listen", address, "--log", "debug"])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -62,7 +71,7 @@ impl Testbed {
 
     /// As [`on_free_port`](Self::on_free_port), with further variables.
     pub fn on_free_port_with(program: &str, variables: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
+        let free = free_address();
         let mut child = Command::new(program)
             .env("PORTCULLIS_LISTEN", free.to_string())
             .envs(variables.iter().copied())
@@ -158,6 +167,15 @@ impl Testbed {
 
     /// A well-formed request of 2026-07-28, as the holder of `token`.
     pub fn rpc(&self, token: Option<&str>, method: &str, params: Value) -> Response {
+        self.send(&self.rpc_bytes(token, method, params))
+    }
+
+    /// As [`rpc`](Self::rpc), for a request that is answered with a stream.
+    pub fn rpc_stream(&self, token: Option<&str>, method: &str, params: Value) -> Stream {
+        self.open(&self.rpc_bytes(token, method, params))
+    }
+
+    fn rpc_bytes(&self, token: Option<&str>, method: &str, params: Value) -> Vec<u8> {
         let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         let name = name.map(|name| format!("Mcp-Name: {name}"));
@@ -170,7 +188,16 @@ impl Testbed {
         ];
         head.extend(authorization.as_deref());
         head.extend(name.as_deref());
-        self.request("POST /mcp", &head, message(method, params).to_string().as_bytes())
+        self.bytes("POST /mcp", &head, message(method, params).to_string().as_bytes())
+    }
+
+    /// Sends `bytes` and reads the head of the answer.
+    fn open(&self, bytes: &[u8]) -> Stream {
+        let mut connection = self.connect();
+        connection.write_all(bytes).unwrap();
+        let mut reader = BufReader::new(connection);
+        let response = Response::read_head(&mut reader);
+        Stream { response, reader }
     }
 
     /// The result of a request that must have one.
@@ -242,12 +269,7 @@ impl Session<'_> {
 
     /// Opens the session's stream.
     pub fn stream(&self) -> Stream {
-        let bytes = self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b""));
-        let mut connection = self.testbed.connect();
-        connection.write_all(&bytes).unwrap();
-        let mut reader = BufReader::new(connection);
-        let response = Response::read_head(&mut reader);
-        Stream { response, reader }
+        self.testbed.open(&self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b"")))
     }
 
     fn with<R>(&self, head: &[&str], send: impl FnOnce(&[&str]) -> R) -> R {
@@ -262,7 +284,7 @@ impl Session<'_> {
     }
 }
 
-/// The stream of a session.
+/// A stream of events: of a session, or in answer to a request.
 pub struct Stream {
     /// What it began with, without a body.
     pub response: Response,
@@ -285,6 +307,17 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next message, if one comes before the stream is silent for `patience`; none either
+    /// when it has ended.
+    pub fn message(&mut self, patience: Duration) -> Option<Value> {
+        while let Ok(Some(line)) = self.line(patience) {
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+        None
     }
 
     /// Whether it is still open after a moment.
@@ -485,6 +518,11 @@ impl StdioTestbed {
         self.output.read_to_string(&mut rest).unwrap();
         (rest, self.child.wait().unwrap().code())
     }
+}
+
+/// An address of this machine where nobody listens.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap()
 }
 
 /// Sends SIGTERM.

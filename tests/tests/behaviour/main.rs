@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod arguments;
+mod checks;
 mod demo;
 mod envelope;
 mod errors;
@@ -11,6 +12,7 @@ mod limits;
 mod sessions;
 mod stdio;
 mod tokens;
+mod visibility;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 const ALICE: Option<&str> = Some("dev-token-alice");

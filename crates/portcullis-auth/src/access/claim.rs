@@ -25,7 +25,6 @@ use crate::{Answer, Claims, Principal};
 /// assert_eq!(claim(["org", "plan"]).one_of(["pro", "team"]).requirement(), r#"org.plan is one of "pro", "team""#);
 /// assert_eq!(claim("groups").contains("staff").requirement(), r#"groups has "staff""#);
 /// ```
-#[must_use]
 pub fn claim(path: impl IntoClaimPath) -> Claim {
     Claim { path: path.into_claim_path() }
 }
@@ -44,6 +43,7 @@ impl Claim {
     }
 
     /// It is a number, and at least `least`.
+    #[must_use]
     pub fn at_least(self, least: i64) -> ClaimCheck {
         self.checked(Test::AtLeast(least))
     }
