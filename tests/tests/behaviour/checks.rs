@@ -211,7 +211,7 @@ fn h11_a_route_with_a_secret_of_its_own_asks_for_it_in_every_mode() {
 }
 
 #[test]
-fn a13_every_method_counts_towards_the_limit_of_its_caller() {
+fn the_limit_counts_every_operation_and_says_nothing_of_what_is_hidden() {
     let testbed = Testbed::start(TESTBED, &["--rate-limit", "6"]);
     let uses = [
         ("tools/list", json!({})),
@@ -237,6 +237,34 @@ fn a13_every_method_counts_towards_the_limit_of_its_caller() {
     let in_session = request(1, "tools/list", json!({}));
     assert_eq!(testbed.session(BOB, &id).post(&[], &in_session).status, 429);
     testbed.result(ALICE, "tools/list", json!({}));
+}
+
+#[test]
+fn a13_no_method_is_answered_without_a_token() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let id = testbed.begin(ALICE, NEWEST);
+    for method in [
+        "initialize",
+        "ping",
+        "server/discover",
+        "logging/setLevel",
+        "completion/complete",
+        "subscriptions/listen",
+        "notifications/initialized",
+        "notifications/cancelled",
+        "x/unknown",
+        "",
+    ] {
+        let message = request(1, method, json!({}));
+        let mut notification = message.clone();
+        notification.as_object_mut().unwrap().remove("id");
+        for body in [&message, &notification, &json!([message, notification])] {
+            for session in [testbed.outside(None), testbed.session(None, &id)] {
+                assert_eq!(session.post(&[], body).status, 401, "{body}");
+            }
+        }
+        assert_eq!(testbed.rpc(None, method, json!({})).status, 401, "{method}");
+    }
 }
 
 #[test]
@@ -300,5 +328,5 @@ fn e11_each_operation_has_exactly_one_record_and_no_secret_is_in_it() {
         records.iter().map(|record| record["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), records.len());
     assert!(records[..8].iter().all(|record| record["subject"] == "bob"));
-    assert_eq!(records[6]["reference"].is_string(), true);
+    assert!(records[6]["reference"].is_string());
 }
