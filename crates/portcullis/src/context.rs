@@ -9,7 +9,7 @@ use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 use crate::caller::Caller;
 use crate::service::Core;
 use crate::tool_error::ToolError;
-use crate::visibility::{NotChanged, Rule, Scope, Selector};
+use crate::visibility::{NotChanged, Rule, Scope, Selector, Visibility};
 
 /// What surrounds one call.
 ///
@@ -120,6 +120,12 @@ impl Context {
         let forgotten = self.core.shown.own().forget(scope).await;
         forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
         self.visibility_changed(scope, "reset")
+    }
+
+    /// Shows and hides components for everybody, rather than for this session or principal.
+    #[must_use]
+    pub fn server_visibility(&self) -> Visibility {
+        Visibility(Arc::clone(&self.core))
     }
 
     async fn change_visibility(

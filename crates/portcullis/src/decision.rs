@@ -67,9 +67,9 @@ pub(crate) enum Face {
 ///
 /// 1. A component that is disabled is not there, on every transport.
 /// 2. Over stdio: yes. There is no token; the peer is the user who started the process.
-/// 3. The server-wide checks allow, and then the component's own: a component whose function
-///    asks for a `Caller` needs a principal first. One that panics, or has not answered at the
-///    deadline, denies.
+/// 3. The server-wide checks allow, and then the component's own, of which a function that asks
+///    for a `Caller` is the first. Without a principal, all of them deny; one that panics, or has
+///    not answered at the deadline, denies.
 ///
 /// The first check that does not allow ends it; but where a denial is to be a challenge, all
 /// scopes that are missing are collected, up to the first check that denies for another reason.
@@ -118,20 +118,24 @@ impl<'a> ListDecision<'a> {
         Self { asking, classes: vec![None; rules.classes()] }
     }
 
+    /// Whether the list shows `entry`, or which rule hides it, if that is known without asking.
+    pub(crate) fn known(&self, entry: &Entry) -> Option<Result<(), RuleId>> {
+        if !self.asking.seen.shows(entry) {
+            return Some(Err(RuleId::VISIBILITY));
+        }
+        *self.classes.get(entry.gates.class?)?
+    }
+
     /// Whether the list shows `entry`, or which rule hides it.
     pub(crate) async fn shows(&mut self, entry: &Entry) -> Result<(), RuleId> {
-        if !self.asking.seen.shows(entry) {
-            return Err(RuleId::VISIBILITY);
-        }
-        let known = entry.gates.class.and_then(|class| self.classes.get_mut(class));
-        if let Some(Some(known)) = &known {
-            return *known;
+        if let Some(known) = self.known(entry) {
+            return known;
         }
         let shows = match decide(entry, &self.asking, Purpose::List).await {
             Verdict::Allowed => Ok(()),
             Verdict::Denied(denied) => Err(denied.rule),
         };
-        if let Some(known) = known {
+        if let Some(known) = entry.gates.class.and_then(|class| self.classes.get_mut(class)) {
             *known = Some(shows);
         }
         shows
@@ -148,27 +152,22 @@ fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -
     }
 }
 
-/// Asks one gate.
+/// Asks one gate. Whatever it needs, it needs somebody: where nobody is authenticated, a check
+/// that would let anybody through denies as all others do.
 pub(crate) async fn ask(
     gate: &Gate,
     context: AuthContext<'_>,
     purpose: Purpose<'_>,
     deadline: Instant,
 ) -> Decision {
+    let Some(granted) = context.granted() else { return Decision::failed("no principal") };
     match (&gate.need, purpose) {
         (Need::Answer(check), Purpose::Call(_)) if !check.reads_arguments() => Decision::Allow,
         (Need::Answer(check), _) => answer(&**check, context, deadline).await,
         // Asked before the arguments were read.
-        (Need::Caller | Need::Scopes(_), Purpose::Call(_)) => Decision::Allow,
-        (Need::Caller, _) => match context.principal() {
-            Some(_) => Decision::Allow,
-            None => Decision::failed("no principal"),
-        },
-        (Need::Scopes(scopes), _) => match context.granted() {
-            Some(granted) if granted.has_all(scopes) => Decision::Allow,
-            Some(_) => Decision::lacking(scopes.clone()),
-            None => Decision::failed("no principal"),
-        },
+        (Need::Scopes(_), Purpose::Call(_)) | (Need::Caller, _) => Decision::Allow,
+        (Need::Scopes(scopes), _) if granted.has_all(scopes) => Decision::Allow,
+        (Need::Scopes(scopes), _) => Decision::lacking(scopes.clone()),
     }
 }
 

@@ -111,8 +111,12 @@ impl RuleId {
 #[derive(Debug)]
 pub(crate) struct Rules {
     texts: Vec<String>,
-    classes: Vec<Vec<RuleId>>,
+    classes: Vec<Class>,
 }
+
+/// What the gates of a class have in common: each rule, with the scopes that it comes to. For
+/// components with other tags, the same rule may come to others.
+type Class = Vec<(RuleId, Option<Scopes>)>;
 
 impl Default for Rules {
     fn default() -> Self {
@@ -144,11 +148,12 @@ impl Rules {
     }
 
     fn class(&mut self, gates: &[Gate]) -> Option<usize> {
-        let by_token = |gate: &Gate| !matches!(gate.need, Need::Answer(_));
-        if !gates.iter().all(by_token) {
-            return None;
-        }
-        let class: Vec<RuleId> = gates.iter().map(|gate| gate.rule).collect();
+        let by_token = gates.iter().map(|gate| match &gate.need {
+            Need::Caller => Some((gate.rule, None)),
+            Need::Scopes(scopes) => Some((gate.rule, Some(scopes.clone()))),
+            Need::Answer(_) => None,
+        });
+        let class: Class = by_token.collect::<Option<_>>()?;
         let known = self.classes.iter().position(|own| *own == class);
         Some(known.unwrap_or_else(|| {
             self.classes.push(class);

@@ -63,6 +63,8 @@ mod explanation;
 mod gate;
 mod listing;
 mod middleware;
+#[cfg(test)]
+mod model;
 mod parameter;
 mod prompt;
 mod rate_limit;

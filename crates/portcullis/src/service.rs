@@ -171,7 +171,8 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use portcullis_auth::{
-        Answer, AuthContext, Check, Decision, Principal, Scopes, require_scopes,
+        Answer, AuthContext, Check, Decision, Principal, Scopes, all_of, require_scopes,
+        restrict_tag,
     };
     use portcullis_protocol::model::CallToolResult;
     use portcullis_protocol::{Arguments, ProtocolVersion, Transport};
@@ -350,10 +351,29 @@ mod tests {
             .with(with(Odd::PanicsLater))
             .with(with(Odd::NeverEnds));
         let core = core(components, 10);
-        assert_eq!(tools(&core, over_http(None)).await, ["Pending_true_"]);
-        let denied = call(&core, "Panics", over_http(None)).await.unwrap_err();
+        assert_eq!(tools(&core, over_http(Some(&[]))).await, ["Pending_true_"]);
+        let denied = call(&core, "Panics", over_http(Some(&[]))).await.unwrap_err();
         assert!(!denied.to_string().contains("secret-check-detail"));
         assert_eq!(tools(&core, over_stdio()).await.len(), 5, "checks are skipped over stdio");
+    }
+
+    #[tokio::test]
+    async fn one_check_that_comes_to_different_scopes_is_decided_for_each() {
+        let check = || all_of((require_scopes("read"), restrict_tag("vault", "admin")));
+        let open = Tool::new("open").auth(check()).handler(|_call| async { "done" });
+        let vault = Tool::new("vault").tag("vault").auth(check()).handler(|_call| async { "done" });
+        let core = core(Components::new().with(open).with(vault), 10);
+        assert_eq!(tools(&core, over_http(Some(&["read"]))).await, ["open"]);
+        assert_eq!(tools(&core, over_http(Some(&["read", "admin"]))).await, ["open", "vault"]);
+    }
+
+    #[tokio::test]
+    async fn a07_without_authentication_a_check_that_allows_everybody_hides_too() {
+        let open = Tool::new("open").auth(|_: &AuthContext<'_>| true);
+        let core = core(Components::new().with(open.handler(|_call| async { "done" })), 10);
+        assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
+        assert!(call(&core, "open", over_http(None)).await.is_err());
+        assert!(call(&core, "open", over_http(Some(&[]))).await.is_ok());
     }
 
     #[tokio::test]

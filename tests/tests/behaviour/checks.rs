@@ -328,5 +328,5 @@ fn e11_each_operation_has_exactly_one_record_and_no_secret_is_in_it() {
         records.iter().map(|record| record["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), records.len());
     assert!(records[..8].iter().all(|record| record["subject"] == "bob"));
-    assert_eq!(records[6]["reference"].is_string(), true);
+    assert!(records[6]["reference"].is_string());
 }

@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn decide(check: &ClaimCheck, claims: Value) -> Decision {
-        let claims = claims.as_object().unwrap().clone();
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
         check.decide(&Principal::new("alice").with_claims(claims))
     }
 
