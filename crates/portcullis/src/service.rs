@@ -451,12 +451,13 @@ mod tests {
     }
 
     type Builder = crate::ServerBuilder<crate::Decided>;
+    type Change = fn(Builder) -> Builder;
 
     #[test]
     fn rules_for_what_no_component_has_do_not_build() {
         use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
 
-        let refused: [(&str, fn(Builder) -> Builder); 8] = [
+        let refused: [(&str, Change); 8] = [
             ("tag \"opps\"", |server| server.disable(tags(["opps"]))),
             ("called \"b\"", |server| server.only(names(["a", "b"]))),
             ("key \"a\"", |server| server.enable(keys(["a"]))),
