@@ -13,8 +13,8 @@
 //! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
 //!    nothing else is missing. The path of a route is no secret.
 //!
-//! The handler finds the [`Caller`](crate::Caller) as an axum `Extension<Caller>`, and each
-//! request is in the audit trail.
+//! The handler finds the [`Caller`](crate::Caller) as an axum `Extension<Caller>`. Each request
+//! to a route, a public one too, is in the audit trail.
 //!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: what its
 //! handler does not check, nobody does.
