@@ -29,7 +29,8 @@ pub struct Limits {
     pub write: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,
-    /// How long a token verifier, or one access check, may take: 10 s. Then it is a no.
+    /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then it
+    /// is a no.
     pub decision: Duration,
     /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
     /// Otherwise what a check hides would be answered later than what does not exist, and be

@@ -86,11 +86,8 @@ impl Context {
     /// use portcullis::tags;
     ///
     /// /// Unlock admin tools for this session.
-    /// #[tool]
-    /// async fn unlock_admin(caller: Caller, ctx: Context) -> Result<&'static str, ToolError> {
-    ///     if !caller.has_scope("admin") {
-    ///         return Err(ToolError::new("Only administrators may unlock admin tools."));
-    ///     }
+    /// #[tool(auth = require_scopes(["admin"]))]
+    /// async fn unlock_admin(ctx: Context) -> Result<&'static str, ToolError> {
     ///     ctx.enable_components(tags(["admin"])).await?;
     ///     Ok("Admin tools unlocked for this session")
     /// }

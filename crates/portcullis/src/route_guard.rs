@@ -35,7 +35,7 @@ struct Guard {
 struct Refused {
     refusal: RouteRefusal,
     verdict: Verdict,
-    rule: &'static str,
+    rule: Cow<'static, str>,
     reason: Cow<'static, str>,
 }
 
@@ -78,7 +78,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
             running.end(response)
         }
         Err(Refused { refusal, verdict, rule, reason }) => {
-            (record.verdict, record.rule, record.outcome) = (verdict, Some(rule), "refused");
+            (record.verdict, record.rule, record.outcome) = (verdict, Some(&*rule), "refused");
             record.reason = Some(LogText::from(&*reason));
             let running = Running { audit: &guard.core.audit, record, started, ended: false };
             running.end(refusal.into_response())
@@ -165,7 +165,7 @@ impl Guard {
                     RouteRefusal::InsufficientScope(_) => Verdict::Challenged,
                     _ => Verdict::Denied,
                 };
-                Err(Refused::new(refusal, verdict, "check", reason))
+                Err(Refused::new(refusal, verdict, check.requirement(), reason))
             }
         }
     }
@@ -175,10 +175,10 @@ impl Refused {
     fn new(
         refusal: RouteRefusal,
         verdict: Verdict,
-        rule: &'static str,
+        rule: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { refusal, verdict, rule, reason: reason.into() }
+        Self { refusal, verdict, rule: rule.into(), reason: reason.into() }
     }
 
     fn bearer(refusal: RouteRefusal, known: &mut Option<Arc<Principal>>) -> Self {

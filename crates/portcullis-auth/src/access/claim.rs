@@ -11,7 +11,7 @@ use crate::{Answer, Claims, Principal};
 /// `path` is the name of one member (whole: a dot in it means nothing), or an array of names
 /// that lead into objects: `["realm_access", "roles"]`.
 ///
-/// A claim of the wrong type is a denial, and stays one within [`not`](crate::not): whether
+/// A claim that is missing is a denial. One of the wrong type is, too, and stays one within [`not`](crate::not): whether
 /// `"true"` was meant to be `true` is nobody's guess.
 ///
 /// # Example
