@@ -31,6 +31,8 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would say on standard error that standard error cannot be written, and panic.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

@@ -28,6 +28,17 @@ pub trait Service: Send + Sync + 'static {
         exchange: Exchange,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
 
+    /// Asked once before something begins that is no operation: a session
+    /// (`initialize`), a stream of notifications (`GET`, `subscriptions/listen`), a discovery
+    /// (`server/discover`). Default: it may.
+    ///
+    /// # Errors
+    ///
+    /// What the caller is told when it may not.
+    fn admit(&self, _what: &'static str, _exchange: &Exchange) -> Result<(), RpcError> {
+        Ok(())
+    }
+
     /// What changes of what this exchange may see, from now on.
     ///
     /// It is asked for more when there is room to tell, so it says once what has changed

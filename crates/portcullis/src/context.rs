@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use portcullis_guard::OperationId;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 
 use crate::caller::Caller;
@@ -19,11 +20,13 @@ use crate::visibility::{NotChanged, Rule, Scope, Selector, Visibility};
 pub struct Context {
     exchange: Arc<Exchange>,
     core: Arc<Core>,
+    /// Of the operation.
+    id: OperationId,
 }
 
 impl Context {
-    pub(crate) fn new(exchange: Arc<Exchange>, core: Arc<Core>) -> Self {
-        Self { exchange, core }
+    pub(crate) fn new(exchange: Arc<Exchange>, core: Arc<Core>, id: OperationId) -> Self {
+        Self { exchange, core, id }
     }
 
     /// Who is calling: nobody over HTTP without authentication, and over stdio.
@@ -147,7 +150,7 @@ impl Context {
 
     fn visibility_changed(&self, scope: Scope, outcome: &'static str) -> Result<(), ToolError> {
         self.core.shown.changes.tell(scope);
-        let noted = self.core.note(&self.exchange, "visibility", outcome);
+        let noted = self.core.note(&self.exchange, self.id, "visibility", outcome);
         noted.map_err(|error| ToolError::internal(error.to_string()))
     }
 

@@ -88,10 +88,12 @@ fn gate(
     check: &Arc<dyn Check>,
     rules: &mut Rules,
 ) -> Option<Gate> {
-    let need = match check.reduce(target) {
-        Reduced::Allows => return None,
-        Reduced::Scopes(scopes) => Need::Scopes(scopes),
-        Reduced::Asked => Need::Answer(Arc::clone(check)),
+    let need = match (check.reduce(target), layer) {
+        (Reduced::Allows, Layer::Server) => return None,
+        // Its author asked for something, if only for somebody.
+        (Reduced::Allows, Layer::Component) => Need::Caller,
+        (Reduced::Scopes(scopes), _) => Need::Scopes(scopes),
+        (Reduced::Asked, _) => Need::Answer(Arc::clone(check)),
     };
     let requirement = check.requirement();
     let text = match layer {

@@ -8,6 +8,7 @@ use portcullis_protocol::{Page, RpcError};
 
 use crate::catalogue::Section;
 use crate::component::ComponentKind;
+use crate::context::Context;
 use crate::decision::{Asking, ListDecision, Purpose, Verdict, decide};
 use crate::middleware::Listed;
 use crate::service::Core;
@@ -23,15 +24,27 @@ impl Core {
         trail: &mut Trail<'_>,
     ) -> Result<Page, RpcError> {
         let section = self.catalogue.section(kind);
-        let page = self.page(section, cursor, asking, trail).await?;
+        let mut page = self.page(section, cursor, asking, trail).await?;
         if self.layers.middleware().is_empty() {
             return Ok(page);
         }
-        let listed = Listed::new(section, page);
-        let listed = self.layers.list(self, trail.exchange(), kind, section, listed).await;
-        listed.map(Listed::into_page).map_err(|error| {
-            trail.reveal(error).into_error(|| RpcError::Internal("Not found".into()))
-        })
+        loop {
+            let more = page.next_cursor.take();
+            let context = Context::new(trail.exchange(), Arc::clone(self), trail.id());
+            let listed = Listed::new(section, page);
+            let listed = self.layers.list(context, kind, section, listed).await;
+            page = listed.map(Listed::into_page).map_err(|error| {
+                trail.reveal(error).into_error(|| RpcError::Internal("Not found".into()))
+            })?;
+            trail.listed(page.visible.len());
+            let Some(more) = more else { return Ok(page) };
+            // A cursor names what its caller was shown: the last that middleware left in.
+            if let Some(last) = page.visible.last().and_then(|last| section.at(*last)) {
+                page.next_cursor = Some(URL_SAFE_NO_PAD.encode(&last.key));
+                return Ok(page);
+            }
+            page = self.page(section, Some(&more), asking, trail).await?;
+        }
     }
 
     /// One page of what the caller may see. A cursor names the last entry of the page before:

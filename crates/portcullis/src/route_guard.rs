@@ -1,15 +1,17 @@
 //! What stands before custom routes.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use portcullis_auth::audit::{Audit, AuditRecord, LogText, Verdict};
+use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
 use portcullis_guard::OperationId;
 use portcullis_protocol::http::{RouteRefusal, authenticate};
@@ -31,14 +33,6 @@ struct Guard {
     name: String,
 }
 
-/// Why a request was refused, for its record.
-struct Refused {
-    refusal: RouteRefusal,
-    verdict: Verdict,
-    rule: Cow<'static, str>,
-    reason: Cow<'static, str>,
-}
-
 /// The route's handler, behind its check if it has one, and with its audit records.
 pub(crate) fn guarded(
     route: Route,
@@ -55,147 +49,167 @@ pub(crate) fn guarded(
 /// The fixed order of access, as for an operation of the protocol: who is calling, limits, the
 /// check, the handler; and one audit record.
 async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let (time, started) = (guard.core.clock.now(), Instant::now());
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let mut trail = Trail::begin(&guard, remote.map(|address| address.ip()));
     let (mut head, body) = request.into_parts();
-    let mut principal = None;
-    let admitted = guard.admit(&head, started, &mut principal).await;
-    let mut record = AuditRecord::new(OperationId::new(), time, "http", "route");
-    record.kind = Some("route");
-    record.component = Some(&guard.name);
-    record.remote = remote.map(|address| address.ip());
-    if let Some(principal) = &principal {
-        record = record.with_principal(principal);
-    }
-    match admitted {
+    let response = match guard.admit(&head, &mut trail).await {
         Ok(caller) => {
             if let Some(caller) = caller {
                 head.extensions.insert(caller);
             }
-            (record.verdict, record.outcome) = (Verdict::Allowed, "cancelled");
-            let running = Running { audit: &guard.core.audit, record, started, ended: false };
-            let response = next.run(Request::from_parts(head, body)).await;
-            running.end(response)
+            next.run(Request::from_parts(head, body)).await
         }
-        Err(Refused { refusal, verdict, rule, reason }) => {
-            (record.verdict, record.rule, record.outcome) = (verdict, Some(&*rule), "refused");
-            record.reason = Some(LogText::from(&*reason));
-            let running = Running { audit: &guard.core.audit, record, started, ended: false };
-            running.end(refusal.into_response())
-        }
+        Err(refusal) => refusal.into_response(),
+    };
+    trail.end(response)
+}
+
+impl Guard {
+    /// Who calls, on a route that is not public; or why nobody may.
+    async fn admit(
+        &self,
+        head: &Parts,
+        trail: &mut Trail<'_>,
+    ) -> Result<Option<Caller>, RouteRefusal> {
+        let core = &self.core;
+        core.audit.ready().map_err(|_| trail.failed("the sink is not ready"))?;
+        let Some(check) = &self.check else {
+            let requester = trail.remote.map_or(Requester::UNKNOWN, Requester::address);
+            core.layers.check_requester(requester).map_err(|wait| trail.limited(wait))?;
+            trail.verdict = Verdict::Allowed;
+            return Ok(None);
+        };
+        let authenticator = self.authenticator.as_ref().ok_or_else(|| {
+            trail.denied("bearer", "nobody can be authenticated");
+            RouteRefusal::Absent
+        })?;
+        let principal = match authenticate(authenticator, &core.limits, head).await {
+            Ok(principal) => principal,
+            Err(refusal) => return Err(trail.not_let_in(refusal)),
+        };
+        trail.principal = Some(Arc::clone(&principal));
+        let requester = Requester::principal(&principal);
+        core.layers.check_requester(requester).map_err(|wait| trail.limited(wait))?;
+        let target = Target { kind: "route", name: &self.name, tags: &[] };
+        let context = AuthContext::new(Some(&principal), &core.hierarchy, target);
+        let decision = answer(&**check, context, Instant::now() + core.limits.decision).await;
+        let Decision::Deny(denial) = decision else {
+            trail.verdict = Verdict::Allowed;
+            return Ok(Some(Caller::of(principal, Arc::clone(&core.hierarchy))));
+        };
+        let reason = denial.reason_given(context.granted()).into_owned();
+        trail.denied(check.requirement(), reason);
+        let missing = denial.required_scopes().zip(context.granted());
+        Err(match missing.map(|(required, granted)| granted.missing(required)) {
+            Some(missing) => {
+                trail.verdict = Verdict::Challenged;
+                RouteRefusal::InsufficientScope(authenticator.insufficient_scope(&missing))
+            }
+            None => {
+                let spoken = denial.spoken().map(|error| error.message().to_owned());
+                RouteRefusal::Denied(spoken.map(Into::into))
+            }
+        })
     }
 }
 
-/// A request that is on its way. One that is dropped there, or whose handler panics, leaves a
-/// record, too.
-struct Running<'a> {
-    audit: &'a Audit,
-    record: AuditRecord<'a>,
+/// What is noted of one request on its way, and becomes its one audit record at the end: one
+/// that is dropped there, or whose handler panics, leaves it, too.
+struct Trail<'a> {
+    guard: &'a Guard,
+    id: OperationId,
+    time: SystemTime,
     started: Instant,
+    remote: Option<IpAddr>,
+    principal: Option<Arc<Principal>>,
+    verdict: Verdict,
+    rule: Option<Cow<'static, str>>,
+    reason: Option<Cow<'static, str>>,
     ended: bool,
 }
 
-impl Running<'_> {
-    fn end(mut self, response: Response) -> Response {
-        if self.record.verdict == Verdict::Allowed {
-            self.record.outcome = "ok";
+impl<'a> Trail<'a> {
+    fn begin(guard: &'a Guard, remote: Option<IpAddr>) -> Self {
+        Self {
+            guard,
+            id: OperationId::new(),
+            time: guard.core.clock.now(),
+            started: Instant::now(),
+            remote,
+            principal: None,
+            verdict: Verdict::Failed,
+            rule: None,
+            reason: None,
+            ended: false,
         }
-        self.record.status = Some(response.status().as_u16());
-        self.record.duration = self.started.elapsed();
-        self.ended = true;
-        match self.audit.record(&self.record) {
+    }
+
+    fn denied(&mut self, rule: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {
+        self.verdict = Verdict::Denied;
+        self.rule = Some(rule.into());
+        self.reason = Some(reason.into());
+    }
+
+    fn failed(&mut self, reason: &'static str) -> RouteRefusal {
+        self.rule = Some("audit".into());
+        self.reason = Some(reason.into());
+        RouteRefusal::Failed
+    }
+
+    fn limited(&mut self, retry_after: Duration) -> RouteRefusal {
+        self.verdict = Verdict::Limited;
+        self.rule = Some("rate limit".into());
+        RouteRefusal::TooOften { retry_after }
+    }
+
+    fn not_let_in(&mut self, refusal: RouteRefusal) -> RouteRefusal {
+        self.rule = Some("bearer".into());
+        if let RouteRefusal::Bearer(refusal) = &refusal {
+            self.reason = Some(refusal.reason.clone());
+            self.principal.clone_from(&refusal.principal);
+        }
+        if refusal.status() != StatusCode::SERVICE_UNAVAILABLE {
+            self.verdict = Verdict::Challenged;
+        }
+        refusal
+    }
+
+    fn end(mut self, response: Response) -> Response {
+        let outcome = if self.verdict == Verdict::Allowed { "ok" } else { "refused" };
+        match self.write(outcome, Some(response.status())) {
             Ok(()) => response,
             Err(_) => RouteRefusal::Failed.into_response(),
         }
     }
+
+    fn write(
+        &mut self,
+        outcome: &'static str,
+        status: Option<StatusCode>,
+    ) -> Result<(), AuditError> {
+        self.ended = true;
+        let mut record = AuditRecord::new(self.id, self.time, "http", "route");
+        if let Some(principal) = &self.principal {
+            record = record.with_principal(principal);
+        }
+        record.kind = Some("route");
+        record.component = Some(&self.guard.name);
+        record.remote = self.remote;
+        record.verdict = self.verdict;
+        record.rule = self.rule.as_deref();
+        record.reason = self.reason.as_deref().map(LogText::from);
+        record.outcome = outcome;
+        record.status = status.map(|status| status.as_u16());
+        record.duration = self.started.elapsed();
+        self.guard.core.audit.record(&record)
+    }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Trail<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.record.duration = self.started.elapsed();
             // There is nobody left who could be told that it was not written.
-            let _ = self.audit.record(&self.record);
+            let _ = self.write("cancelled", None);
         }
-    }
-}
-
-impl Guard {
-    async fn admit(
-        &self,
-        head: &axum::http::request::Parts,
-        started: Instant,
-        known: &mut Option<Arc<Principal>>,
-    ) -> Result<Option<Caller>, Refused> {
-        self.core.audit.ready().map_err(|_| {
-            Refused::new(RouteRefusal::Failed, Verdict::Failed, "audit", "the sink is not ready")
-        })?;
-        let Some(check) = &self.check else { return Ok(None) };
-        let authenticator = self.authenticator.as_ref().ok_or_else(|| {
-            let reason = "nobody can be authenticated";
-            Refused::new(RouteRefusal::Absent, Verdict::Denied, "bearer", reason)
-        })?;
-        let limits = &self.core.limits;
-        let principal = match authenticate(authenticator, limits, head).await {
-            Ok(principal) => principal,
-            Err(refusal) => return Err(Refused::bearer(refusal, known)),
-        };
-        *known = Some(Arc::clone(&principal));
-        let requester = Requester::principal(&principal);
-        self.core.layers.check_requester(requester).map_err(Refused::too_often)?;
-        let target = Target { kind: "route", name: &self.name, tags: &[] };
-        let context = AuthContext::new(Some(&principal), &self.core.hierarchy, target);
-        match answer(&**check, context, started + limits.decision).await {
-            Decision::Allow => {
-                Ok(Some(Caller::of(Arc::clone(&principal), Arc::clone(&self.core.hierarchy))))
-            }
-            Decision::Deny(denial) => {
-                let reason = denial.reason_given(context.granted()).into_owned();
-                let missing = denial.required_scopes().zip(context.granted());
-                let refusal = match missing.map(|(required, granted)| granted.missing(required)) {
-                    Some(missing) => {
-                        RouteRefusal::InsufficientScope(authenticator.insufficient_scope(&missing))
-                    }
-                    None => {
-                        let spoken = denial.spoken().map(|error| error.message().to_owned());
-                        RouteRefusal::Denied(spoken.map(Into::into))
-                    }
-                };
-                let verdict = match refusal {
-                    RouteRefusal::InsufficientScope(_) => Verdict::Challenged,
-                    _ => Verdict::Denied,
-                };
-                Err(Refused::new(refusal, verdict, check.requirement(), reason))
-            }
-        }
-    }
-}
-
-impl Refused {
-    fn new(
-        refusal: RouteRefusal,
-        verdict: Verdict,
-        rule: impl Into<Cow<'static, str>>,
-        reason: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self { refusal, verdict, rule: rule.into(), reason: reason.into() }
-    }
-
-    fn bearer(refusal: RouteRefusal, known: &mut Option<Arc<Principal>>) -> Self {
-        let mut reason = Cow::Borrowed("not let in");
-        if let RouteRefusal::Bearer(refusal) = &refusal {
-            reason = refusal.reason.clone();
-            known.clone_from(&refusal.principal);
-        }
-        let verdict = match refusal.status().as_u16() {
-            503 => Verdict::Failed,
-            _ => Verdict::Challenged,
-        };
-        Self::new(refusal, verdict, "bearer", reason)
-    }
-
-    fn too_often(retry_after: Duration) -> Self {
-        let refusal = RouteRefusal::TooOften { retry_after };
-        Self::new(refusal, Verdict::Limited, "rate limit", "over the limit of its caller")
     }
 }

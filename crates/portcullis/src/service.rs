@@ -1,7 +1,9 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::Stream;
 use portcullis_auth::ScopeHierarchy;
 use portcullis_auth::audit::{Audit, AuditError, Verdict};
@@ -51,13 +53,22 @@ impl Service for Served {
     ) -> Result<Outcome, RpcError> {
         let exchange = Arc::new(exchange);
         let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
-        let result = self.0.walk(operation, &exchange, &mut trail).await;
+        let walk = AssertUnwindSafe(self.0.walk(operation, &exchange, &mut trail)).catch_unwind();
+        // Middleware may panic: everything else that is not ours is caught where it is asked.
+        let result = walk.await.unwrap_or_else(|_| Err(trail.failed("panic")));
         let absent_until = trail.absent_until();
         let result = trail.end(result);
         if let Some(until) = absent_until {
             self.0.alarm.wait_until(until).await;
         }
         result
+    }
+
+    fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
+        let exchange = Arc::new(exchange.clone());
+        let mut trail = Trail::begin(&self.0, &exchange, what);
+        let admitted = self.0.admitted(&exchange, &mut trail);
+        trail.end(admitted)
     }
 
     fn changes(
@@ -85,8 +96,7 @@ impl Core {
         exchange: &Arc<Exchange>,
         trail: &mut Trail<'a>,
     ) -> Result<Outcome, RpcError> {
-        trail.check_audit()?;
-        self.layers.check_rate(exchange, None).map_err(|wait| trail.limited(wait))?;
+        self.admitted(exchange, trail)?;
         let seen = self.shown.seen(exchange).await.map_err(|Unknown| trail.failed("visibility"))?;
         let asking = self.asking(exchange, &seen, trail.started());
         match operation {
@@ -120,14 +130,24 @@ impl Core {
         }
     }
 
-    /// Records something that happened within an operation.
+    /// Whether anything may be asked at all: it has to be recorded, and within the limit of its
+    /// caller.
+    fn admitted(&self, exchange: &Exchange, trail: &mut Trail<'_>) -> Result<(), RpcError> {
+        trail.check_audit()?;
+        self.layers.check_rate(exchange, None).map_err(|wait| trail.limited(wait))?;
+        trail.admitted();
+        Ok(())
+    }
+
+    /// Records something that happened within the operation `id`.
     pub(crate) fn note(
         &self,
         exchange: &Exchange,
+        id: OperationId,
         what: &'static str,
         outcome: &'static str,
     ) -> Result<(), AuditError> {
-        let mut record = trail::record(exchange, OperationId::new(), self.clock.now(), what);
+        let mut record = trail::record(exchange, id, self.clock.now(), what);
         record.verdict = Verdict::Allowed;
         record.outcome = outcome;
         self.audit.record(&record)

@@ -1,5 +1,8 @@
 //! What a server says when it starts, to whoever started it.
 
+use std::fmt;
+use std::io::Write;
+
 use crate::decision::panic_text;
 
 /// The longest text of a panic that is logged, in characters.
@@ -11,7 +14,7 @@ pub(crate) fn say(line: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::info!("{line}");
     } else {
-        eprintln!("portcullis: {line}");
+        to_stderr(format_args!("{line}"));
     }
 }
 
@@ -20,7 +23,7 @@ pub(crate) fn warn(line: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{line}");
     } else {
-        eprintln!("portcullis: warning: {line}");
+        to_stderr(format_args!("warning: {line}"));
     }
 }
 
@@ -29,7 +32,7 @@ pub(crate) fn warn_without_log() {
     if !tracing::dispatcher::has_been_set() {
         warn(
             "no log was set up, so the causes of masked errors are lost: \
-             tracing_subscriber::fmt().with_writer(std::io::stderr).init()",
+             tracing_subscriber::fmt().with_writer(std::io::stderr).log_internal_errors(false).init()",
         );
     }
 }
@@ -44,7 +47,13 @@ pub(crate) fn log_panics() {
         if tracing::dispatcher::has_been_set() {
             tracing::error!(place, text, "a panic");
         } else {
-            eprintln!("portcullis: a panic at {place}: {text:?}");
+            to_stderr(format_args!("a panic at {place}: {text:?}"));
         }
     }));
+}
+
+/// Writes one line to standard error, if that can be written: `eprintln!` would panic, and a
+/// panic within the hook for panics ends the process.
+fn to_stderr(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "portcullis: {line}");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
 use portcullis_guard::{OperationId, Reference};
-use portcullis_protocol::{Exchange, Outcome, Refused, RpcError, Transport};
+use portcullis_protocol::{Exchange, Refused, RpcError, Transport};
 use tokio::time::Instant;
 
 use crate::catalogue::Entry;
@@ -137,6 +137,16 @@ impl<'a> Trail<'a> {
         face
     }
 
+    /// Nothing is in the way of what is no operation; what is one is decided about further.
+    pub(crate) fn admitted(&mut self) {
+        self.verdict = Verdict::Allowed;
+    }
+
+    /// The number of the operation.
+    pub(crate) fn id(&self) -> OperationId {
+        self.id
+    }
+
     /// The component is there for the caller.
     pub(crate) fn allowed(&mut self, entry: &'a Entry) {
         self.entry = Some(entry);
@@ -199,7 +209,7 @@ impl<'a> Trail<'a> {
     }
 
     /// Writes the record. Where it cannot be written and has to be, nothing is answered.
-    pub(crate) fn end(mut self, result: Result<Outcome, RpcError>) -> Result<Outcome, RpcError> {
+    pub(crate) fn end<T>(mut self, result: Result<T, RpcError>) -> Result<T, RpcError> {
         let (outcome, status) = match &result {
             Ok(_) => ("ok", None),
             Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
@@ -237,7 +247,7 @@ impl Core {
     /// Records a request that was refused before it became an operation. There is nothing left
     /// to stop where that cannot be done.
     pub(crate) fn refused(&self, refused: &Refused<'_>) {
-        let operation = if refused.path.is_some() { "request" } else { "connection" };
+        let operation = if refused.http_method.is_some() { "request" } else { "connection" };
         let (id, now) = (OperationId::new(), self.clock.now());
         let mut record = AuditRecord::new(id, now, "http", operation);
         if let Some(principal) = refused.principal {

@@ -4,10 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use portcullis_guard::OperationId;
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
 use portcullis_protocol::{Arguments, Exchange, Outcome, RpcError, within};
+use tokio::time::Instant;
 
 use crate::arguments::Values;
 use crate::catalogue::{Entry, Section, mime_type};
@@ -52,7 +54,7 @@ impl Core {
         let answer = match arguments.read() {
             Ok(arguments) => {
                 let operation = Operation::CallTool { component: entry.target(), arguments };
-                self.answer(entry, operation, exchange, asking).await
+                self.answer(entry, operation, exchange, asking, trail.id()).await
             }
             Err(refused) => Err(ToolError::refused_argument(refused)),
         };
@@ -84,7 +86,7 @@ impl Core {
         };
         let component = entry.target();
         let operation = Operation::ReadResource { component, uri, arguments };
-        match self.answer(entry, operation, exchange, asking).await {
+        match self.answer(entry, operation, exchange, asking, trail.id()).await {
             Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
                 let contents = match body {
                     Body::Text(text) => ResourceContents::text(text, uri),
@@ -117,7 +119,7 @@ impl Core {
         let answer = match arguments.read() {
             Ok(arguments) => {
                 let operation = Operation::GetPrompt { component: entry.target(), arguments };
-                self.answer(entry, operation, exchange, asking).await
+                self.answer(entry, operation, exchange, asking, trail.id()).await
             }
             Err(refused) => Err(ToolError::refused_argument(refused)),
         };
@@ -150,10 +152,11 @@ impl Core {
         }
     }
 
-    /// What answers for `uri`: the resource of that URI, or else the first template.
+    /// What answers for `uri`: the resource of that URI, whatever templates there are around it;
+    /// without one the first template that matches, if all that match allow.
     ///
-    /// Everything that matches has to allow: a resource that is stricter than a template
-    /// around it is not read through that template.
+    /// So a resource that is stricter than a template around it is not read through that
+    /// template, and one that is not is not hidden by it.
     async fn find_resource<'a>(
         &'a self,
         uri: &str,
@@ -167,7 +170,10 @@ impl Core {
         });
         // All are looked for before one is decided about: to stop at the first denial would tell
         // by the time that there is one.
-        let matching: Vec<_> = fixed.into_iter().chain(templates).collect();
+        let mut matching: Vec<_> = fixed.into_iter().chain(templates).collect();
+        if self.catalogue.resources.find(uri).is_some() {
+            matching.truncate(1);
+        }
         let mut answering = None;
         for (entry, arguments) in matching {
             if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
@@ -187,10 +193,11 @@ impl Core {
         operation: Operation<'a>,
         exchange: &'a Arc<Exchange>,
         asking: &'a Asking<'a>,
+        id: OperationId,
     ) -> Result<Response<'a>, ToolError> {
         let limited = self.layers.check_rate(exchange, Some(entry));
         limited.map_err(ToolError::limited)?;
-        let context = Context::new(Arc::clone(exchange), Arc::clone(self));
+        let context = Context::new(Arc::clone(exchange), Arc::clone(self), id);
         if self.layers.middleware().is_empty() {
             return self.run(entry, operation, context, asking).await;
         }
@@ -212,10 +219,13 @@ impl Core {
             Spelling::Strings => entry.schema.accept_strings(arguments),
         };
         let arguments = accepted.map_err(ToolError::refused_argument)?;
-        if entry.gates.reads_arguments
-            && let Verdict::Denied(denied) = decide(entry, asking, Purpose::Call(&arguments)).await
-        {
-            return Err(ToolError::denied(denied));
+        if entry.gates.reads_arguments {
+            // Middleware has taken its own time.
+            let asking = Asking { deadline: Instant::now() + self.limits.decision, ..*asking };
+            let verdict = decide(entry, &asking, Purpose::Call(&arguments)).await;
+            if let Verdict::Denied(denied) = verdict {
+                return Err(ToolError::denied(denied));
+            }
         }
         let call = Call { arguments, context };
         match &entry.handler {

@@ -1,6 +1,7 @@
 //! What changes of what somebody sees, for those who listen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, Stream};
@@ -28,7 +29,7 @@ impl Core {
         // Looked at now, before anybody is told that they are listened to; only a check that has
         // to wait is waited for later.
         let seen = match (&mut first).now_or_never() {
-            Some(view) => Seen::View(view.unwrap_or_default()),
+            Some(view) => Seen::Looked(view.ok()),
             None => Seen::Looking(first),
         };
         let listener = Listener { core: Arc::clone(self), exchange: exchange.clone(), watch, seen };
@@ -36,7 +37,7 @@ impl Core {
     }
 
     /// What `exchange` sees of every list.
-    fn view(self: Arc<Self>, exchange: Exchange) -> BoxFuture<'static, Result<View, Unknown>> {
+    fn view(self: Arc<Self>, exchange: Exchange) -> BoxFuture<'static, Result<Look, Unknown>> {
         async move {
             let seen = self.shown.seen(&exchange).await?;
             let asking = self.asking(&exchange, &seen, Instant::now());
@@ -49,7 +50,7 @@ impl Core {
                     }
                 }
             }
-            Ok(view)
+            Ok(Look { view, ends: seen.ends })
         }
         .boxed()
     }
@@ -62,29 +63,49 @@ struct Listener {
     seen: Seen,
 }
 
+/// What is seen, and how long it is until a rule ends by itself.
+struct Look {
+    view: View,
+    ends: Option<Duration>,
+}
+
 enum Seen {
-    Looking(BoxFuture<'static, Result<View, Unknown>>),
-    View(View),
+    Looking(BoxFuture<'static, Result<Look, Unknown>>),
+    /// None where it could not be told.
+    Looked(Option<Look>),
 }
 
 impl Listener {
     async fn next(mut self) -> Option<(Changed, Self)> {
-        let mut before = match self.seen {
-            Seen::Looking(view) => view.await.unwrap_or_default(),
-            Seen::View(view) => view,
+        let mut before = match std::mem::replace(&mut self.seen, Seen::Looked(None)) {
+            Seen::Looking(look) => look.await.ok(),
+            Seen::Looked(look) => look,
         };
         loop {
-            self.watch.changed().await;
-            // Where it cannot be told what is seen, there is nothing to tell.
-            let Ok(now) = Arc::clone(&self.core).view(self.exchange.clone()).await else {
-                continue;
+            wait(&self.watch, before.as_ref()).await;
+            let now = Arc::clone(&self.core).view(self.exchange.clone()).await.ok();
+            let changed = match (&before, &now) {
+                (Some(before), Some(now)) => now.view.since(&before.view),
+                // Where it cannot be told what was seen or is, there is nothing to tell.
+                _ => Changed::default(),
             };
-            let changed = now.since(&before);
-            before = now;
+            // What was seen before a look that failed is still what the client knows.
+            before = now.or(before);
             if changed != Changed::default() {
-                self.seen = Seen::View(before);
+                self.seen = Seen::Looked(before);
                 return Some((changed, self));
             }
         }
     }
 }
+
+/// Waits until rules change, or one ends by itself; or for a while, where it could not be told
+/// what is seen.
+async fn wait(watch: &Watch, before: Option<&Look>) {
+    match before.map_or(Some(AGAIN), |look| look.ends) {
+        Some(time) => _ = tokio::time::timeout(time, watch.changed()).await,
+        None => watch.changed().await,
+    }
+}
+
+const AGAIN: Duration = Duration::from_secs(5);

@@ -143,7 +143,9 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     all = records(audit.path());
     let ids: std::collections::BTreeSet<&str> =
         all.iter().map(|record| record["id"].as_str().unwrap()).collect();
-    assert_eq!((all.len(), ids.len()), (10, 10));
+    // The unlock and the call that it happened in are told apart by the operation alone.
+    assert_eq!((all.len(), ids.len()), (10, 9));
+    assert_eq!(unlocked[0]["id"], unlocked[1]["id"]);
 }
 
 #[test]
@@ -186,21 +188,25 @@ fn e10_a_name_that_a_client_gives_itself_stays_one_harmless_line() {
 
     let escaped = r#"x\u{d}\u{a}{"verdict":"allowed"}\u{a}\u{1b}[2J\u{202e}nimda\u{2028}\u{0}"#;
     let found = records(audit.path());
-    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!(found.len(), 3, "{found:#?}");
     for record in found {
         has(&record, json!({"client_name": escaped, "client_version": escaped}));
     }
     let file = std::fs::read_to_string(audit.path()).unwrap();
+    let in_log = escaped.replace('"', "\\\"");
+    assert_eq!(log.matches(&format!("client_name=\"{in_log}\"")).count(), 3, "{log}");
     for text in [&file, &log] {
         let harmless = |c: char| c == '\n' || c.is_ascii_graphic() || c == ' ' || c.is_alphabetic();
         assert!(text.chars().all(harmless), "{text:?}");
         let of_client = text.lines().filter(|line| line.contains("nimda"));
         assert!(
-            of_client.clone().all(|line| line.contains("x\\") && line.contains("prompts/list")
-                || line.contains("tools/list")),
+            of_client.clone().all(|line| {
+                let asked = ["initialize", "prompts/list", "tools/list"];
+                line.contains("x\\") && asked.iter().any(|asked| line.contains(asked))
+            }),
             "{text}"
         );
-        assert_eq!(of_client.count(), 2, "{text}");
+        assert_eq!(of_client.count(), 3, "{text}");
     }
 }
 
@@ -265,9 +271,11 @@ async fn count_prompt(ran: State<Ran>) -> String {
 }
 
 /// Everything that can be asked of it.
-fn everything(served: &Served) -> Vec<Response> {
-    let session = served.begin(ALICE, "2025-11-25");
-    let mut answers = Vec::new();
+fn everything(served: &Served, session: &str) -> Vec<Response> {
+    let mut answers = vec![
+        served.outside(ALICE).post(&[], &initialize("2025-11-25")),
+        served.rpc(ALICE, "server/discover", json!({})),
+    ];
     for (method, params) in [
         ("tools/call", json!({"name": "count"})),
         ("resources/read", json!({"uri": "data://count"})),
@@ -281,7 +289,7 @@ fn everything(served: &Served) -> Vec<Response> {
     ] {
         answers.push(served.rpc(ALICE, method, params.clone()));
         let request = portcullis_tests::driver::request(1, method, params);
-        answers.push(served.session(ALICE, &session).post(&[], &request));
+        answers.push(served.session(ALICE, session).post(&[], &request));
     }
     let token = "Authorization: Bearer dev-token-alice";
     answers.push(served.request("POST /count", &[token], b""));
@@ -306,6 +314,7 @@ fn where_audit_must_not_fail_nothing_is_served_that_is_not_recorded() {
         .build()
         .unwrap();
     let served = Served::start(server);
+    let session = served.begin(ALICE, "2025-11-25");
     let runs = || ran.0.swap(0, Ordering::SeqCst);
     let refused = |answers: Vec<Response>| {
         for Response { body, status, headers: _ } in answers {
@@ -316,7 +325,7 @@ fn where_audit_must_not_fail_nothing_is_served_that_is_not_recorded() {
     };
     let serves_everything = || {
         let before = sink.taken.load(Ordering::SeqCst);
-        let answers = everything(&served);
+        let answers = everything(&served, &session);
         assert!(answers.iter().all(|answer| !answer.body.contains("Internal error")));
         assert_eq!(runs(), 9, "four uses in two versions, and the route");
         assert_eq!(sink.taken.load(Ordering::SeqCst) - before, answers.len() as u64);
@@ -324,12 +333,13 @@ fn where_audit_must_not_fail_nothing_is_served_that_is_not_recorded() {
 
     serves_everything();
     sink.not_ready.store(true, Ordering::SeqCst);
-    refused(everything(&served));
+    refused(everything(&served, &session));
+    assert_eq!(served.session(ALICE, &session).stream().response.status, 500);
     assert_eq!(runs(), 0, "a handler ran, and nothing would have told of it");
     sink.not_ready.store(false, Ordering::SeqCst);
     serves_everything();
     sink.full.store(true, Ordering::SeqCst);
-    refused(everything(&served));
+    refused(everything(&served, &session));
     assert_eq!(runs(), 9, "nothing could have told before that the disk is full");
     sink.full.store(false, Ordering::SeqCst);
     serves_everything();

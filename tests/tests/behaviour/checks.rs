@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use portcullis_tests::driver::{Response, Testbed, request};
+use portcullis_tests::driver::{Response, Testbed, initialize, request};
 use portcullis_tests::issuer::{Issuer, changed, claims};
 use serde_json::{Value, json};
 
@@ -212,7 +212,8 @@ fn h11_a_route_with_a_secret_of_its_own_asks_for_it_in_every_mode() {
 
 #[test]
 fn the_limit_counts_every_operation_and_says_nothing_of_what_is_hidden() {
-    let testbed = Testbed::start(TESTBED, &["--rate-limit", "6"]);
+    let testbed = Testbed::start(TESTBED, &["--rate-limit", "7"]);
+    let id = testbed.begin(BOB, NEWEST);
     let uses = [
         ("tools/list", json!({})),
         ("tools/call", call("echo")),
@@ -233,9 +234,10 @@ fn the_limit_counts_every_operation_and_says_nothing_of_what_is_hidden() {
     // What is hidden is refused as what is not there.
     let refused = |name: &str| testbed.rpc(BOB, "tools/call", call(name)).normalised(name);
     assert_eq!(refused("delete_user"), refused("delete_usex"));
-    let id = testbed.begin(BOB, NEWEST);
     let in_session = request(1, "tools/list", json!({}));
     assert_eq!(testbed.session(BOB, &id).post(&[], &in_session).status, 429);
+    assert_eq!(testbed.outside(BOB).post(&[], &initialize(NEWEST)).status, 429);
+    assert_eq!(testbed.rpc(BOB, "server/discover", json!({})).status, 429);
     testbed.result(ALICE, "tools/list", json!({}));
 }
 

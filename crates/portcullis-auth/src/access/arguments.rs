@@ -56,9 +56,16 @@ where
     R: Into<Decision> + 'static,
 {
     fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        match context.arguments() {
-            None => self.in_lists.check(context),
-            Some(arguments) => Answer::ready((self.check)(&context, arguments).into()),
+        let listed = self.in_lists.check(context);
+        let Some(arguments) = context.arguments() else { return listed };
+        // Both have to allow, whatever it was that let the call get here.
+        let both = move |listed: Decision| match listed {
+            Decision::Allow => (self.check)(&context, arguments).into(),
+            denied @ Decision::Deny(_) => denied,
+        };
+        match listed.now() {
+            Ok(listed) => Answer::ready(both(listed)),
+            Err(pending) => Answer::pending(async move { both(pending.await) }),
         }
     }
 
@@ -114,6 +121,12 @@ mod tests {
             let decision = check.check(context.with_arguments(arguments)).await;
             assert_eq!(decision.is_allow(), allowed);
         }
+        let arguments = json!({"id": "alice"});
+        let context = context.with_arguments(arguments.as_object().unwrap());
+        let admin =
+            by_arguments(require_scopes("admin"), |_: &AuthContext<'_>, _: &Map<_, _>| true);
+        let either = crate::any_of((admin, by_arguments(require_scopes("none"), own)));
+        assert!(!either.check(context).await.is_allow(), "one's list and the other's arguments");
         let nobody = AuthContext::new(None, &none, target);
         assert!(!check.check(nobody).await.is_allow());
         assert_eq!(check.requirement(), "scopes write and own of the arguments");

@@ -80,8 +80,10 @@ enum Test {
 
 impl ClaimCheck {
     fn decide(&self, principal: &Principal) -> Decision {
-        let Some(found) = find(principal.claims(), &self.path) else {
-            return Decision::deny("the token has no such claim");
+        let found = match find(principal.claims(), &self.path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Decision::deny(ClaimError::Missing.as_str()),
+            Err(error) => return Decision::failed(error.as_str()),
         };
         let holds = match &self.test {
             Test::Equals(value) => equal(found, value),
@@ -95,7 +97,7 @@ impl ClaimCheck {
         match holds {
             Some(true) => Decision::Allow,
             Some(false) => Decision::deny("the claim is not what is required"),
-            None => Decision::failed("the claim is of another type"),
+            None => Decision::failed(ClaimError::WrongType.as_str()),
         }
     }
 }
@@ -200,10 +202,25 @@ impl IntoClaimPath for Vec<String> {
     }
 }
 
-/// The value at `path`. What is not an object holds nothing.
-pub(super) fn find<'a>(claims: &'a Claims, path: &[String]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    rest.iter().try_fold(claims.get(first)?, |value, name| value.as_object()?.get(name))
+/// The value at `path`.
+///
+/// # Errors
+///
+/// When what leads to it is no object, so that it cannot be told whether there is one.
+pub(super) fn find<'a>(
+    claims: &'a Claims,
+    path: &[String],
+) -> Result<Option<&'a Value>, ClaimError> {
+    let Some((first, rest)) = path.split_first() else { return Ok(None) };
+    let mut found = claims.get(first);
+    for name in rest {
+        found = match found {
+            None => return Ok(None),
+            Some(Value::Object(members)) => members.get(name),
+            Some(_) => return Err(ClaimError::WrongType),
+        };
+    }
+    Ok(found)
 }
 
 impl Principal {
@@ -229,7 +246,7 @@ impl Principal {
     /// assert_eq!(alice.claim::<bool>("premium"), Err(ClaimError::Missing));
     /// ```
     pub fn claim<T: DeserializeOwned>(&self, path: impl IntoClaimPath) -> Result<T, ClaimError> {
-        let found = find(self.claims(), &path.into_claim_path()).ok_or(ClaimError::Missing)?;
+        let found = find(self.claims(), &path.into_claim_path())?.ok_or(ClaimError::Missing)?;
         T::deserialize(found).map_err(|_| ClaimError::WrongType)
     }
 }
@@ -243,12 +260,18 @@ pub enum ClaimError {
     WrongType,
 }
 
+impl ClaimError {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "the token has no such claim",
+            Self::WrongType => "the claim, or what leads to it, is of another type",
+        }
+    }
+}
+
 impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "the token has no such claim",
-            Self::WrongType => "the claim is of another type",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -306,6 +329,10 @@ mod tests {
     fn paths_lead_into_objects_and_nothing_else() {
         let plan = claim(["org", "plan"]).one_of(["pro", "team"]);
         assert!(decide(&plan, json!({"org": {"plan": "team"}})).is_allow());
+        let Decision::Deny(denial) = decide(&plan, json!({"org": "plan"})) else {
+            panic!("allowed")
+        };
+        assert!(denial.is_failure(), "what is no object has no members, known or unknown");
         for other in [json!({"org": "plan"}), json!({"org.plan": "pro"}), json!({"org": ["plan"]})]
         {
             assert!(!decide(&plan, other).is_allow());

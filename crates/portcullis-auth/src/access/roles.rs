@@ -85,7 +85,7 @@ pub mod extract {
 impl RoleExtractor {
     /// Whether the claims have `role`; `None` where there are no roles to be found.
     fn has(&self, claims: &Claims, role: &str) -> Option<bool> {
-        match find(claims, &self.path)? {
+        match find(claims, &self.path).ok()?? {
             Value::String(one) => Some(one == role),
             Value::Array(several) if several.iter().all(Value::is_string) => {
                 Some(several.iter().any(|one| one == role))

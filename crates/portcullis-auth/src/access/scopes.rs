@@ -66,7 +66,10 @@ impl Check for RequireScopes {
     }
 
     fn reduce(&self, _: Target<'_>) -> Reduced {
-        Reduced::Scopes(self.scopes.clone())
+        match self.scopes.is_empty() {
+            true => Reduced::Asked,
+            false => Reduced::Scopes(self.scopes.clone()),
+        }
     }
 }
 

@@ -28,6 +28,18 @@ impl LogText<'_> {
     fn is_plain(&self) -> bool {
         self.0.len() <= MAX_CHARS && self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, quoted: bool) -> fmt::Result {
+        let mut chars = self.0.chars();
+        for character in chars.by_ref().take(MAX_CHARS) {
+            match character {
+                '"' | '\\' if quoted => write!(f, "\\{character}")?,
+                _ if deceives(character) => write!(f, "{}", character.escape_unicode())?,
+                _ => f.write_char(character)?,
+            }
+        }
+        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
 }
 
 impl<'a> From<&'a str> for LogText<'a> {
@@ -38,24 +50,17 @@ impl<'a> From<&'a str> for LogText<'a> {
 
 impl fmt::Display for LogText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_plain() {
-            return f.write_str(self.0);
-        }
-        let mut chars = self.0.chars();
-        for character in chars.by_ref().take(MAX_CHARS) {
-            if deceives(character) {
-                write!(f, "{}", character.escape_unicode())?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+        if self.is_plain() { f.write_str(self.0) } else { self.write(f, false) }
     }
 }
 
+/// In quotation marks, with those within it escaped: one would end the text, and begin a field
+/// that its author chose.
 impl fmt::Debug for LogText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
+        f.write_char('"')?;
+        self.write(f, true)?;
+        f.write_char('"')
     }
 }
 

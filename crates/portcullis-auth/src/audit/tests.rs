@@ -190,10 +190,10 @@ fn e11_a_record_is_one_event_with_the_same_fields() {
         concat!(
             "INFO portcullis::audit id=00000000000000ff transport=\"http\" ",
             "operation=\"tools/call\" protocol=\"2026-07-28\" remote=192.0.2.1 ",
-            "issuer=https://issuer.example subject=alice client_id=cli ",
-            "client_name=claude \"code\" client_version=1.0 kind=\"tool\" ",
+            "issuer=\"https://issuer.example\" subject=\"alice\" client_id=\"cli\" ",
+            "client_name=\"claude \\\"code\\\"\" client_version=\"1.0\" kind=\"tool\" ",
             "component=\"read_file\" verdict=\"denied\" rule=\"auth\" ",
-            "reason=missing scopes: write shown=3 hidden=2 by auth, 1 by tags ",
+            "reason=\"missing scopes: write\" shown=3 hidden=2 by auth, 1 by tags ",
             "outcome=\"not_found\" status=404 reference={} duration_us=1234",
         ),
         reference
@@ -248,8 +248,16 @@ fn e10_what_a_client_says_starts_no_line_and_moves_no_cursor() {
             assert_eq!(json[name], written, "{name}");
         }
         let events = Events::during(|| drop(Audit::new(AuditFailure::Stop).record(&record)));
-        assert_eq!(events.concat().matches(&format!("={written} ")).count(), 6, "{events:?}");
+        let quoted = format!("={} ", quoted(attack, written));
+        assert_eq!(events.concat().matches(&quoted).count(), 6, "{events:?}");
     }
+}
+
+/// As the log has it: a quotation mark that the client wrote ends no field.
+fn quoted(attack: &str, written: &str) -> String {
+    let ours = attack.contains(['"', '\\']);
+    let escaped = written.replace('\\', r"\\").replace('"', "\\\"");
+    format!("\"{}\"", if ours { &escaped } else { written })
 }
 
 #[test]

@@ -117,6 +117,19 @@ impl Refusal {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
+    /// The service lets no stream begin.
+    pub(super) fn stream(error: &RpcError) -> Self {
+        match error {
+            RpcError::RateLimited { retry_after } => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let refusal = Self::new(Rule::Limits, status, "Too many requests");
+                let seconds = HeaderValue::from(whole_seconds(*retry_after));
+                refusal.with(RETRY_AFTER, seconds)
+            }
+            _ => Self::internal(Rule::Limits),
+        }
+    }
+
     pub(super) fn second_stream() -> Self {
         Self::new(Rule::Session, StatusCode::CONFLICT, "The session has a stream already")
     }

@@ -34,8 +34,15 @@ pub(super) async fn receive<S: Service>(
         Ok(request) => request,
         Err(error) => return refused(Some(&id), error),
     };
+    let refuse = |error: &RpcError| {
+        refusal::answered(caller, &id, request.version, service.identity(), &Err(error.clone()))
+    };
     Ok(match request.asked {
         Asked::Discover => {
+            let exchange = caller.exchange(request.version, request.client, None);
+            if let Err(error) = service.admit("server/discover", &exchange) {
+                return Ok(refuse(&error));
+            }
             let supported = &ProtocolVersion::OVER_HTTP;
             let answer = response::discovered(&id, supported, service.identity());
             refusal::json(StatusCode::OK, answer)
@@ -44,6 +51,9 @@ pub(super) async fn receive<S: Service>(
             media::check_accept_stream(caller.headers)?;
             let place = caller.sessions.subscribe(caller.owner())?;
             let exchange = caller.exchange(request.version, request.client, None);
+            if let Err(error) = service.admit(Subscription::METHOD, &exchange) {
+                return Ok(refuse(&error));
+            }
             let subscription = Subscription::new(id, wanted);
             let events = Events::of_subscription(service, caller, &exchange, place, subscription);
             events::response(events.into_stream())

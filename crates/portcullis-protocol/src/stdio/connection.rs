@@ -189,11 +189,12 @@ impl<S: Service> Connection<S> {
                 None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion")),
             },
         };
+        let exchange = local(version, client);
         if method == "server/discover" && version.is_stateless() {
+            self.service.admit("server/discover", &exchange)?;
             let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
             return Ok(Reply::Now(answer));
         }
-        let exchange = local(version, client);
         if method == Subscription::METHOD && version.is_stateless() {
             let subscription = Subscription::new(id.clone(), Subscription::wanted(params)?);
             return self.listen(subscription, &exchange).map(Reply::Now);
@@ -211,8 +212,9 @@ impl<S: Service> Connection<S> {
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is initialized already"));
         }
-        let answer = response::initialized(id, session.version, self.service.identity());
         let exchange = local(session.version, session.client.clone());
+        self.service.admit("initialize", &exchange)?;
+        let answer = response::initialized(id, session.version, self.service.identity());
         self.listens.begin(self.changes(&exchange));
         self.session = Some(session);
         Ok(answer)
@@ -230,6 +232,7 @@ impl<S: Service> Connection<S> {
         if self.listens.len() >= self.max_listens {
             return Err(RpcError::Busy);
         }
+        self.service.admit(Subscription::METHOD, exchange)?;
         let acknowledged = subscription.acknowledged();
         self.listens.add(subscription, self.changes(exchange));
         Ok(acknowledged)

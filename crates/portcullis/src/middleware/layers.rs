@@ -118,13 +118,11 @@ impl Layers {
     /// Asks for a list, whose page is there already, through the middleware.
     pub(crate) async fn list<'a>(
         &'a self,
-        core: &Arc<Core>,
-        exchange: Arc<Exchange>,
+        context: Context,
         kind: ComponentKind,
         section: &'a Section,
         listed: Listed<'a>,
     ) -> Result<Listed<'a>, ToolError> {
-        let context = Context::new(exchange, Arc::clone(core));
         let request = Request { context, operation: Operation::List(kind) };
         let end = move |_: Request<'a>| -> Handled<'a> {
             Box::pin(async move { Ok(Response::List(listed)) })

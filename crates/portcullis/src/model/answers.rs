@@ -119,9 +119,9 @@ impl Asked<'_> {
             Says::Kind(kind) => truth(self.component.kind == kind),
             Says::Holds(scope) => truth(self.holds(scope)),
             Says::Needs(scope) => self.scopes(&[scope]),
-            Says::Premium => truth(self.find(&["premium"]) == Some(&Datum::Flag(true))),
+            Says::Premium => truth(self.find(&["premium"]) == Ok(Some(&Datum::Flag(true)))),
             Says::Level(least) => match self.find(&["level"]) {
-                Some(Datum::Integer(level)) => truth(*level >= least),
+                Ok(Some(Datum::Integer(level))) => truth(*level >= least),
                 _ => Answer::Unknown,
             },
             Says::Unsure | Says::Fails => Answer::Unknown,
@@ -130,23 +130,25 @@ impl Asked<'_> {
         }
     }
 
-    fn find(&self, path: &[Name]) -> Option<&Datum> {
+    /// The claim at a path, none, or an error where what leads to it has no members.
+    fn find(&self, path: &[Name]) -> Result<Option<&Datum>, ()> {
         let mut members = &self.token.claims;
-        let (last, before) = path.split_last()?;
+        let Some((last, before)) = path.split_last() else { return Ok(None) };
         for name in before {
             match members.iter().find(|(own, _)| own == name) {
                 Some((_, Datum::Members(inner))) => members = inner,
-                _ => return None,
+                Some(_) => return Err(()),
+                None => return Ok(None),
             }
         }
-        members.iter().find(|(own, _)| own == last).map(|(_, value)| value)
+        Ok(members.iter().find(|(own, _)| own == last).map(|(_, value)| value))
     }
 
     /// A text is one role, a list of texts several; anything else is none, and nobody can tell.
     fn roles(self, path: &[Name], roles: &[Name]) -> Answer {
         let own: Vec<Name> = match self.find(path) {
-            Some(Datum::Text(one)) => vec![one],
-            Some(Datum::List(several)) => {
+            Ok(Some(Datum::Text(one))) => vec![one],
+            Ok(Some(Datum::List(several))) => {
                 let mut own = Vec::new();
                 for one in several {
                     let Datum::Text(one) = one else { return Answer::Unknown };
@@ -161,7 +163,11 @@ impl Asked<'_> {
 
     /// A claim that is not there is a no; one of another type is nobody's guess.
     fn claim(self, path: &[Name], test: &Test) -> Answer {
-        let Some(found) = self.find(path) else { return Answer::No };
+        let found = match self.find(path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Answer::No,
+            Err(()) => return Answer::Unknown,
+        };
         let truths: Vec<Option<bool>> = match test {
             Test::Equals(wanted) => vec![equal(found, wanted)],
             Test::OneOf(several) => several.iter().map(|wanted| equal(found, wanted)).collect(),

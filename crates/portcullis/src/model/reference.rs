@@ -69,8 +69,8 @@ impl<'w> Reference<'w> {
 
     /// What becomes of a use of the component at this place.
     ///
-    /// Of a URI, everything that matches has to allow, and the first answers: the resource of
-    /// that URI, and then the templates in their order.
+    /// Of a URI the resource answers that has it. Without one every template that matches has to
+    /// allow, and the first answers.
     pub(super) fn used(&self, caller: &Caller, at: usize) -> Use {
         let mut answering = None;
         for at in self.matching(at) {
@@ -91,9 +91,13 @@ impl<'w> Reference<'w> {
         };
         let of_kind =
             |kind: Kind| (0..components.len()).filter(move |at| components[*at].kind == kind);
-        let fixed = of_kind(Kind::Resource).filter(|at| components[*at].key == uri);
-        let templates = of_kind(Kind::Template).filter(|at| is_like(uri, components[*at].key));
-        fixed.chain(templates).collect()
+        let fixed = of_kind(Kind::Resource).find(|at| components[*at].key == uri);
+        match fixed {
+            Some(fixed) => vec![fixed],
+            None => {
+                of_kind(Kind::Template).filter(|at| is_like(uri, components[*at].key)).collect()
+            }
+        }
     }
 
     /// What a caller gets who may not use the component; nothing for one who may.
@@ -134,7 +138,8 @@ impl<'w> Reference<'w> {
         let mut requirements = Vec::new();
         requirements.extend(applying(&self.world.middleware).map(Requirement::Check));
         requirements.extend(component.takes_caller.then_some(Requirement::Caller));
-        requirements.extend(applying(&component.checks).map(Requirement::Check));
+        // Its author asked for something, if only for somebody.
+        requirements.extend(component.checks.iter().map(Requirement::Check));
         requirements
     }
 

@@ -88,7 +88,11 @@ impl<'w> Trial<'w> {
     async fn step(&mut self, step: &Step) -> Result<(), Disagreement> {
         let expected = self.reference.step(step);
         let context = |by: &usize| {
-            Context::new(Arc::new(self.callers[*by].1.clone()), Arc::clone(&self.served.0))
+            Context::new(
+                Arc::new(self.callers[*by].1.clone()),
+                Arc::clone(&self.served.0),
+                portcullis_guard::OperationId::new(),
+            )
         };
         let done = match step {
             Step::Server(Rule { word, selector }) => {

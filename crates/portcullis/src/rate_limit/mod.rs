@@ -13,8 +13,8 @@ use governor::{Quota, RateLimiter};
 use self::buckets::{Buckets, Key, Uptime};
 pub(crate) use self::requester::Requester;
 
-/// How many operations one caller may ask for: lists, uses, and requests to routes that are not
-/// public.
+/// How many operations one caller may ask for: lists, uses, sessions, subscriptions, discoveries,
+/// and requests to routes.
 ///
 /// For each of them, in this order:
 ///

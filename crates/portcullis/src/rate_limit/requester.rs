@@ -15,14 +15,16 @@ pub(crate) enum Requester {
 }
 
 impl Requester {
+    /// All whose address is not known, together.
+    pub(crate) const UNKNOWN: Self = Self::Address(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+
     /// Who sent a request.
     pub(crate) fn of(exchange: &Exchange) -> Self {
         match (&exchange.principal, exchange.transport, exchange.remote) {
             (Some(principal), _, _) => Self::principal(principal),
             (None, Transport::Stdio, _) => Self::Local,
             (None, Transport::Http, Some(peer)) => Self::address(peer.ip()),
-            // All whose address is not known share one.
-            (None, Transport::Http, None) => Self::address(Ipv6Addr::UNSPECIFIED.into()),
+            (None, Transport::Http, None) => Self::UNKNOWN,
         }
     }
 

@@ -11,6 +11,7 @@ mod scope;
 mod selector;
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use portcullis_guard::Clock;
 use portcullis_protocol::{Exchange, SessionKey};
@@ -38,6 +39,8 @@ pub(crate) struct Shown {
 pub(crate) struct Seen {
     server: Arc<ServerRules>,
     own: Vec<Rule>,
+    /// How long it is until an own rule ends.
+    pub(crate) ends: Option<Duration>,
 }
 
 /// It cannot be told which rules hold, so nothing is shown.
@@ -61,11 +64,11 @@ impl Shown {
     /// The rules that hold for `exchange`.
     pub(crate) async fn seen(&self, exchange: &Exchange) -> Result<Seen, Unknown> {
         let server = self.server()?;
-        let own = match Scope::of(exchange) {
+        let (own, ends) = match Scope::of(exchange) {
             Some(scope) => self.own.rules(scope).await?,
-            None => Vec::new(),
+            None => (Vec::new(), None),
         };
-        Ok(Seen { server, own })
+        Ok(Seen { server, own, ends })
     }
 
     /// Drops the rules of a session that has ended.

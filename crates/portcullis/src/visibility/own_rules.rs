@@ -56,18 +56,21 @@ impl OwnRules {
         Self { store, clock }
     }
 
-    /// The rules of `scope` that hold now.
-    pub(super) async fn rules(&self, scope: Scope) -> Result<Vec<Rule>, Unknown> {
+    /// The rules of `scope` that hold now, and how long it is until one of them ends.
+    pub(super) async fn rules(
+        &self,
+        scope: Scope,
+    ) -> Result<(Vec<Rule>, Option<Duration>), Unknown> {
         // Most servers unlock nothing, and need no key for it.
         if self.store.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let key = scope.key();
         let found = self.store.get(&key).await.map_err(|error| {
             tracing::error!(reason = error.reason(), "the rules of visibility cannot be read");
             Unknown
         })?;
-        let Some(value) = found else { return Ok(Vec::new()) };
+        let Some(value) = found else { return Ok((Vec::new(), None)) };
         let record: Record = serde_json::from_slice(value.as_bytes()).map_err(|_| {
             tracing::error!("the rules of visibility cannot be understood");
             Unknown
@@ -76,8 +79,10 @@ impl OwnRules {
         if matches!(scope, Scope::Session(_)) && now > record.written + SESSION.as_secs() / 2 {
             self.refresh(&key, &value, &record, now).await;
         }
-        let holding = record.rules.into_iter().filter(|resting| resting.until > now);
-        Ok(holding.map(|resting| resting.rule).collect())
+        let holding: Vec<Resting> =
+            record.rules.into_iter().filter(|resting| resting.until > now).collect();
+        let ends = holding.iter().map(|resting| Duration::from_secs(resting.until - now)).min();
+        Ok((holding.into_iter().map(|resting| resting.rule).collect(), ends))
     }
 
     /// Adds `rules` to those of `scope`.
@@ -223,7 +228,7 @@ mod tests {
     }
 
     async fn held(own: &OwnRules, scope: Scope) -> usize {
-        own.rules(scope).await.unwrap().len()
+        own.rules(scope).await.unwrap().0.len()
     }
 
     #[tokio::test]
@@ -263,7 +268,7 @@ mod tests {
         for rules in [&on, &off, &on, &off, &on] {
             own.add(scope, &exchange, rules).await.unwrap();
         }
-        assert_eq!(own.rules(scope).await.unwrap(), [off, on].concat());
+        assert_eq!(own.rules(scope).await.unwrap().0, [off, on].concat());
         own.forget(scope).await.unwrap();
         assert_eq!(held(&own, scope).await, 0);
     }

@@ -16,36 +16,41 @@ use crate::component::ComponentKind;
 /// let admin_tools = tags(["admin"]).and(kinds([ComponentKind::Tool]));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Selector {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tags: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    names: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    keys: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kinds: Option<Vec<ComponentKind>>,
+    /// All of them have to match.
+    criteria: Vec<Criterion>,
+}
+
+/// One of its values has to match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Criterion {
+    Tags(Vec<String>),
+    Names(Vec<String>),
+    Keys(Vec<String>),
+    Kinds(Vec<ComponentKind>),
 }
 
 /// Components with one of `tags`.
 pub fn tags(tags: impl IntoNames) -> Selector {
-    Selector { tags: Some(tags.into_names()), ..Selector::default() }
+    Criterion::Tags(tags.into_names()).into()
 }
 
 /// Components by name; resources by URI, and templates by URI template.
 pub fn names(names: impl IntoNames) -> Selector {
-    Selector { names: Some(names.into_names()), ..Selector::default() }
+    Criterion::Names(names.into_names()).into()
 }
 
 /// Components by kind and name, such as `tool:wipe_database` or `template:item://{id}`: a tool
 /// and a prompt may have the same name.
 pub fn keys(keys: impl IntoNames) -> Selector {
-    Selector { keys: Some(keys.into_names()), ..Selector::default() }
+    Criterion::Keys(keys.into_names()).into()
 }
 
 /// Components of one of `kinds`.
 pub fn kinds(kinds: impl IntoIterator<Item = ComponentKind>) -> Selector {
-    Selector { kinds: Some(kinds.into_iter().collect()), ..Selector::default() }
+    Criterion::Kinds(kinds.into_iter().collect()).into()
 }
 
 /// All components.
@@ -95,29 +100,21 @@ impl<'a> Selected<'a> {
 }
 
 impl Selector {
-    /// Those that `other` means too. A criterion of both is that of `other`.
+    /// Those that `other` means too.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            tags: other.tags.or(self.tags),
-            names: other.names.or(self.names),
-            keys: other.keys.or(self.keys),
-            kinds: other.kinds.or(self.kinds),
-        }
+    pub fn and(mut self, other: Self) -> Self {
+        self.criteria.extend(other.criteria);
+        self
     }
 
     pub(crate) fn matches(&self, component: Selected<'_>) -> bool {
-        let Selected { kind, name, tags } = component;
-        let is_key = |key: &String| split_key(key) == Some((kind, name));
-        meets(&self.tags, |tag| tags.contains(tag))
-            && meets(&self.names, |own| own == name)
-            && meets(&self.keys, is_key)
-            && meets(&self.kinds, |own| *own == kind)
+        self.criteria.iter().all(|criterion| criterion.matches(component))
     }
 
     /// The same kinds, whatever else is said.
     pub(crate) fn of_its_kinds(&self) -> Self {
-        Self { kinds: self.kinds.clone(), ..Self::default() }
+        let kinds = |criterion: &&Criterion| matches!(criterion, Criterion::Kinds(_));
+        Self { criteria: self.criteria.iter().filter(kinds).cloned().collect() }
     }
 
     /// What it speaks of that no component has or is.
@@ -125,41 +122,57 @@ impl Selector {
     where
         C: Iterator<Item = Selected<'a>>,
     {
-        let mut unmet = Vec::new();
-        for tag in self.tags.iter().flatten() {
-            if !components().any(|component| component.tags.contains(tag)) {
-                unmet.push(format!("no component has the tag {tag:?}"));
-            }
-        }
-        for name in self.names.iter().flatten() {
-            if !components().any(|component| component.name == name) {
-                unmet.push(format!("no component is called {name:?}"));
-            }
-        }
-        for key in self.keys.iter().flatten() {
-            let is =
-                |component: Selected<'_>| split_key(key) == Some((component.kind, component.name));
-            if !components().any(is) {
-                unmet.push(format!(
-                    "no component has the key {key:?}: it is a kind and a name, such as `tool:add`"
-                ));
-            }
-        }
-        let empty = [
-            self.tags.as_ref().is_some_and(Vec::is_empty),
-            self.names.as_ref().is_some_and(Vec::is_empty),
-            self.keys.as_ref().is_some_and(Vec::is_empty),
-            self.kinds.as_ref().is_some_and(Vec::is_empty),
-        ];
-        if empty.contains(&true) {
-            unmet.push("an empty list selects nothing".to_owned());
-        }
-        unmet
+        self.criteria.iter().flat_map(|criterion| criterion.unmet(&components)).collect()
     }
 }
 
-fn meets<T>(criterion: &Option<Vec<T>>, matches: impl Fn(&T) -> bool) -> bool {
-    criterion.as_ref().is_none_or(|values| values.iter().any(matches))
+impl Criterion {
+    fn matches(&self, component: Selected<'_>) -> bool {
+        let Selected { kind, name, tags } = component;
+        match self {
+            Self::Tags(own) => own.iter().any(|tag| tags.contains(tag)),
+            Self::Names(own) => own.iter().any(|own| own == name),
+            Self::Keys(own) => own.iter().any(|key| split_key(key) == Some((kind, name))),
+            Self::Kinds(own) => own.contains(&kind),
+        }
+    }
+
+    fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<String>
+    where
+        C: Iterator<Item = Selected<'a>>,
+    {
+        let (values, unmet): (&[String], fn(&str) -> String) = match self {
+            Self::Tags(own) => (own, |tag| format!("no component has the tag {tag:?}")),
+            Self::Names(own) => (own, |name| format!("no component is called {name:?}")),
+            Self::Keys(own) => (own, |key| {
+                format!(
+                    "no component has the key {key:?}: it is a kind and a name, such as `tool:add`"
+                )
+            }),
+            Self::Kinds(own) if own.is_empty() => return vec![NOTHING.to_owned()],
+            Self::Kinds(_) => return Vec::new(),
+        };
+        if values.is_empty() {
+            return vec![NOTHING.to_owned()];
+        }
+        let is_met = |value: &&String| {
+            let one = match self {
+                Self::Tags(_) => Self::Tags(vec![(*value).clone()]),
+                Self::Names(_) => Self::Names(vec![(*value).clone()]),
+                Self::Keys(_) | Self::Kinds(_) => Self::Keys(vec![(*value).clone()]),
+            };
+            components().any(|component| one.matches(component))
+        };
+        values.iter().filter(|value| !is_met(value)).map(|value| unmet(value)).collect()
+    }
+}
+
+const NOTHING: &str = "an empty list selects nothing";
+
+impl From<Criterion> for Selector {
+    fn from(criterion: Criterion) -> Self {
+        Self { criteria: vec![criterion] }
+    }
 }
 
 fn split_key(key: &str) -> Option<(ComponentKind, &str)> {
@@ -185,6 +198,9 @@ mod tests {
         assert!(!matches(&selector, ComponentKind::Tool, "t", &["c"]));
         assert!(matches(&everything(), ComponentKind::Prompt, "t", &[]));
         assert!(!matches(&tags(Vec::<String>::new()), ComponentKind::Tool, "t", &["a"]));
+        let both = tags("red").and(tags("blue"));
+        assert!(matches(&both, ComponentKind::Tool, "t", &["blue", "red"]));
+        assert!(!matches(&both, ComponentKind::Tool, "t", &["blue"]));
     }
 
     #[test]

@@ -92,6 +92,12 @@ fn initialize<S: Service>(
             return Err(Refusal::message(error.status(), Some(request), None, &error));
         }
     };
+    let exchange = caller.exchange(agreed.version, agreed.client.clone(), None);
+    if let Err(error) = service.admit("initialize", &exchange) {
+        let refused = Err(error);
+        let identity = service.identity();
+        return Ok(refusal::answered(caller, request, agreed.version, identity, &refused));
+    }
     let answer = response::initialized(request, agreed.version, service.identity());
     let (id, header) = SessionId::mint()?;
     caller.sessions.begin(id, caller.owner(), agreed)?;
