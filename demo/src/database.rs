@@ -20,6 +20,12 @@ impl Database {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(folder.join("demo.sqlite"))?;
             connection.execute_batch(include_str!("schema.sql"))?;
+            let filled: bool =
+                connection
+                    .query_row("SELECT EXISTS (SELECT 1 FROM filled)", [], |row| row.get(0))?;
+            if !filled {
+                fill(&connection)?;
+            }
             Ok(connection)
         };
         let connection = open().map_err(|error| {
@@ -46,4 +52,15 @@ impl Database {
         });
         answer.await?
     }
+}
+
+/// Gives the database its first content, in place of what it has, or changes nothing.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn fill(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(include_str!("content.sql"))?;
+    transaction.commit()
 }

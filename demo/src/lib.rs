@@ -1,13 +1,17 @@
 //! The brief's own server, and the command line that the testbed shares with it.
 
+pub mod admin;
+pub mod checks;
 pub mod database;
 pub mod files;
 pub mod inventory;
 pub mod options;
 pub mod people;
+pub mod routes;
 pub mod secrets;
 pub mod serve;
 pub mod state;
+pub mod stock;
 pub mod tokens;
 
 use portcullis::prelude::*;
@@ -24,6 +28,13 @@ pub fn components() -> Components {
         files::read_file,
         inventory::search_items,
         inventory::delete_item,
+        stock::public_action,
+        stock::premium_feature,
+        stock::advanced_admin_action,
+        admin::admin_action,
+        admin::wipe_database,
+        admin::rotate_keys,
+        admin::unlock_admin,
         secrets::secret_config,
         secrets::secret_keys,
         inventory::item,

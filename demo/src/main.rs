@@ -5,7 +5,7 @@ use portcullis::prelude::*;
 use portcullis_demo::database::Database;
 use portcullis_demo::options::Options;
 use portcullis_demo::state::StateDir;
-use portcullis_demo::{components, serve};
+use portcullis_demo::{components, routes, serve};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
@@ -16,10 +16,16 @@ async fn main() -> std::process::ExitCode {
 async fn run(options: &Options) -> Result<(), portcullis::Error> {
     serve::start_log(options)?;
     let state = StateDir::open(options.state_dir.as_deref())?;
+    let database = Database::open(state.path())?;
     let server = Server::builder("portcullis-demo")
         .instructions("Users, items and files. Ask for a profile first.")
-        .state(Database::open(state.path())?)
+        .state(database.clone())
         .state(state.workspace()?)
-        .components(components());
+        .components(components())
+        // `admin` says who may; `dangerous` is hidden from them too, until they unlock it.
+        .middleware(AuthMiddleware::new(restrict_tag("admin", ["admin"])))
+        .disable(tags(["dangerous"]))
+        .route(routes::health())
+        .route(routes::admin_reset(database));
     serve::serve(options, server).await
 }

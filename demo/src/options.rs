@@ -51,9 +51,39 @@ pub struct Options {
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     pub log: String,
 
-    /// Print who may see and use what, and exit
-    #[arg(long)]
-    pub print_access: bool,
+    /// A file that each operation is recorded in, as one line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub audit_file: Option<PathBuf>,
+
+    /// What happens while the audit file cannot be written
+    #[arg(long, value_enum, default_value_t = AuditFailureOption::Continue, requires = "audit_file")]
+    pub audit_failure: AuditFailureOption,
+
+    /// How many requests each caller may make per minute [default: any number]
+    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_limit: Option<u32>,
+
+    /// Print who may see and use what, as a table or as JSON, and exit
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
+    pub print_access: Option<AccessFormat>,
+}
+
+/// What happens while the audit file cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFailureOption {
+    /// Requests are served; that records are lost is said in the log
+    Continue,
+    /// Nothing is served that would not be recorded
+    Stop,
+}
+
+/// How the access table is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessFormat {
+    /// A table, for people
+    Text,
+    /// An array of rows, for programs
+    Json,
 }
 
 /// What carries the messages.
@@ -71,7 +101,8 @@ pub enum AuthOption {
     /// JSON Web Tokens, as the flags below or their variables describe them; a shared secret
     /// is given as JWT_HMAC_SECRET, and scopes that every request needs as JWT_REQUIRED_SCOPES
     Jwt,
-    /// The development tokens dev-token-alice (read, write, admin) and dev-token-bob (read)
+    /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
+    /// dev-token-bob (read)
     Static,
     /// Everybody; components that require anything are hidden
     None,

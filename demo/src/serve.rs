@@ -1,14 +1,18 @@
 //! From options to a running server, with what it says at start.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use portcullis::danger::{StaticTokenVerifier, user};
-use portcullis::{Decided, Environment, Error, RunOptions, ServerBuilder, Undecided};
+use portcullis::{
+    AccessTable, AuditFailure, Decided, Environment, Error, JsonLines, RateLimit, RunOptions,
+    ServerBuilder, Undecided,
+};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::options::{AuthOption, Options, TransportOption};
+use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
 
 /// Logs to standard error, where nothing of the protocol is.
 ///
@@ -39,11 +43,12 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
 pub async fn serve(options: &Options, server: ServerBuilder<Undecided>) -> Result<(), Error> {
     let environment = environment(options)?;
     let run = run_options(options, &environment)?;
-    let server = with_auth(options, environment, server.path(&options.path))?.build()?;
-    if options.print_access {
-        eprint!("{}", server.access_table());
-        return Ok(());
+    let server = with_limits(options, server.path(&options.path));
+    let server = with_auth(options, environment, server)?;
+    if let Some(format) = options.print_access {
+        return print(&server.build()?.access_table(), format);
     }
+    let server = with_audit(options, server)?.build()?;
     if options.transport(&run) == TransportOption::Stdio {
         return server.run_stdio().await;
     }
@@ -99,6 +104,25 @@ fn run_options(options: &Options, environment: &Environment) -> Result<RunOption
     Ok(run)
 }
 
+fn with_limits<A>(options: &Options, server: ServerBuilder<A>) -> ServerBuilder<A> {
+    match options.rate_limit {
+        Some(requests) => {
+            server.middleware(RateLimit::per_principal(requests, Duration::from_secs(60)))
+        }
+        None => server,
+    }
+}
+
+fn with_audit<A>(options: &Options, server: ServerBuilder<A>) -> Result<ServerBuilder<A>, Error> {
+    let Some(file) = &options.audit_file else { return Ok(server) };
+    let lines = JsonLines::open(file)
+        .map_err(|error| Error::Refused(format!("--audit-file {}: {error}", file.display())))?;
+    Ok(server.audit(lines).audit_failure(match options.audit_failure {
+        AuditFailureOption::Continue => AuditFailure::Continue,
+        AuditFailureOption::Stop => AuditFailure::Stop,
+    }))
+}
+
 fn with_auth(
     options: &Options,
     environment: Environment,
@@ -111,8 +135,11 @@ fn with_auth(
         AuthOption::Jwt => server.auth(options.jwt.verifier(environment)?),
         AuthOption::None => server.no_auth(),
         AuthOption::Static => {
-            let alice =
-                user("alice").client_id("alice@dev.local").scopes(["read", "write", "admin"]);
+            let alice = user("alice")
+                .client_id("alice@dev.local")
+                .scopes(["read", "write", "admin"])
+                .claim("premium", true)
+                .claim("level", 5);
             let bob = user("bob").client_id("bob@dev.local").scopes(["read"]);
             server.auth(
                 StaticTokenVerifier::new()
@@ -121,6 +148,16 @@ fn with_auth(
             )
         }
     })
+}
+
+/// Standard output is free for it: nothing is served.
+fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        AccessFormat::Text => write!(out, "{table}")?,
+        AccessFormat::Json => writeln!(out, "{:#}", table.to_json())?,
+    }
+    Ok(())
 }
 
 /// A request that lists what the token of Bob may see.

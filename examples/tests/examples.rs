@@ -1,21 +1,38 @@
 //! Each example does what its section of the brief says.
 
 use std::process::Command;
+use std::time::Duration;
 
-use portcullis_tests::driver::{StdioTestbed, Testbed, message};
+use portcullis_tests::driver::{Session, StdioTestbed, Stream, Testbed, message};
 use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims};
 use serde_json::{Value, json};
 
 const ALICE: Option<&str> = Some("dev-token-alice");
 const BOB: Option<&str> = Some("dev-token-bob");
+const CAROL: Option<&str> = Some("dev-token-carol");
+const ANN: Option<&str> = Some("dev-token-ann");
 
 fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 
+fn names(result: &Value) -> Vec<String> {
+    let tools = result["tools"].as_array().unwrap().iter();
+    tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
 fn names_of(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
-    let tools = testbed.result(token, "tools/list", json!({}))["tools"].take();
-    tools.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    names(&testbed.result(token, "tools/list", json!({})))
+}
+
+/// The tool is in no list of the holder of `token`, and answers as one that never was.
+fn assert_absent(testbed: &Testbed, token: Option<&str>, tool: &str) {
+    assert!(!names_of(testbed, token).contains(&tool.to_owned()), "{tool} is listed");
+    let call = |name: &str| {
+        let params = json!({"name": name, "arguments": {}});
+        testbed.rpc(token, "tools/call", params).normalised(name)
+    };
+    assert_eq!(call(tool), call("no_such_tool"));
 }
 
 #[test]
@@ -77,22 +94,181 @@ fn section_7_what_is_not_allowed_does_not_exist() {
     let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_07_component_auth"));
     assert_eq!(names_of(&server, ALICE), ["get_profile", "delete_user"]);
     assert_eq!(names_of(&server, BOB), ["get_profile"]);
-    let delete = |name: &str| server.rpc(BOB, "tools/call", json!({"name": name, "arguments": {}}));
-    assert_eq!(
-        delete("delete_user").normalised("delete_user"),
-        delete("delete_usex").normalised("delete_usex")
-    );
+    assert_absent(&server, BOB, "delete_user");
+    let profile = server.call(ALICE, "get_profile", json!({}))["structuredContent"].take();
+    assert_eq!(profile, json!({"user": "alice", "role": "member"}));
     assert_eq!(text(&server.call(ALICE, "delete_user", json!({"user_id": "7"}))), "Deleted user 7");
     let prompt = json!({"name": "financial_report", "arguments": {"quarter": "Q1"}});
     assert_eq!(server.rpc(BOB, "prompts/get", prompt.clone()).code(), -32602);
-    let report = server.result(Some("dev-token-ann"), "prompts/get", prompt);
+    let report = server.result(ANN, "prompts/get", prompt);
     assert_eq!(report["messages"][0]["content"]["text"], "Generate a financial report for Q1.");
-    let note = |token, uri: &str| server.rpc(token, "resources/read", json!({"uri": uri}));
-    assert!(note(BOB, "note://bob/1").body.contains("Note 1 of bob."));
-    assert_eq!(
-        note(BOB, "note://alice/1").normalised("note://alice/1"),
-        note(BOB, "none://alice/1").normalised("none://alice/1")
-    );
+    let read = |token, uri: &str| server.rpc(token, "resources/read", json!({"uri": uri}));
+    let config = read(BOB, "secret://config").json()["result"]["contents"][0].take();
+    assert_eq!(config["text"], r#"{"db_host": "internal.db.example.com"}"#);
+    assert_eq!(config["mimeType"], "application/json");
+    assert!(read(BOB, "note://bob/1").body.contains("Note 1 of bob."));
+    for (token, hidden, missing) in [
+        (ANN, "secret://config", "secret://confix"),
+        (ANN, "note://ann/1", "notx://ann/1"),
+        (BOB, "note://alice/1", "none://alice/1"),
+    ] {
+        let [hidden, missing] = [hidden, missing].map(|uri| read(token, uri).normalised(uri));
+        assert_eq!(hidden, missing);
+    }
+    for (method, list, token, seen) in [
+        ("resources/list", "resources", BOB, 1),
+        ("resources/list", "resources", ANN, 0),
+        ("resources/templates/list", "resourceTemplates", BOB, 1),
+        ("resources/templates/list", "resourceTemplates", ANN, 0),
+        ("prompts/list", "prompts", BOB, 0),
+        ("prompts/list", "prompts", ANN, 1),
+    ] {
+        let listed = server.result(token, method, json!({}));
+        assert_eq!(listed[list].as_array().unwrap().len(), seen, "{method} {token:?}");
+    }
+}
+
+#[test]
+fn section_8_every_check_of_a_tool_has_to_allow() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_08_custom_checks"));
+    let answers = [
+        ("premium_feature", "Premium content"),
+        ("advanced_admin_action", "Done"),
+        ("spend_credit", "Spent"),
+    ];
+    assert_eq!(names_of(&server, ALICE), answers.map(|(tool, _)| tool));
+    for (tool, answer) in answers {
+        assert_eq!(text(&server.call(ALICE, tool, json!({}))), answer);
+    }
+    // Bob's premium is a string; he lacks the level, and Carol the scope.
+    for (token, tool) in [
+        (BOB, "premium_feature"),
+        (BOB, "advanced_admin_action"),
+        (CAROL, "premium_feature"),
+        (CAROL, "advanced_admin_action"),
+    ] {
+        assert_absent(&server, token, tool);
+    }
+}
+
+#[test]
+fn section_8_an_authorization_error_speaks_and_any_other_is_silent() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_08_custom_checks"));
+    assert!(names_of(&server, BOB).is_empty());
+    let refused = server.call(BOB, "spend_credit", json!({}));
+    assert_eq!((&refused["isError"], text(&refused)), (&json!(true), "Your credit is used up."));
+    assert_absent(&server, CAROL, "spend_credit");
+}
+
+#[test]
+fn section_9_checks_of_the_server_and_of_the_tool_all_have_to_allow() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_09_server_checks"));
+    let answers = [
+        ("admin_action", "Admin action completed"),
+        ("public_action", "Public action completed"),
+        ("write_action", "Write action completed"),
+    ];
+    for (token, seen) in [
+        (Some("dev-token-root"), &answers[..]),
+        (ALICE, &answers[..2]), // lacks the scope of the tool's own check
+        (BOB, &answers[1..2]),  // lacks the scope of the tag
+        (CAROL, &[]),           // lacks the scope of everything
+    ] {
+        assert_eq!(names_of(&server, token).len(), seen.len(), "{token:?}");
+        for (tool, answer) in answers {
+            match seen.contains(&(tool, answer)) {
+                true => assert_eq!(text(&server.call(token, tool, json!({}))), answer),
+                false => assert_absent(&server, token, tool),
+            }
+        }
+    }
+}
+
+const ADMIN_TOOLS: [(&str, &str); 2] =
+    [("wipe_database", "Database wiped"), ("rotate_keys", "Keys rotated")];
+const LOCKED: [&str; 1] = ["unlock_admin"];
+const UNLOCKED: [&str; 3] = ["wipe_database", "rotate_keys", "unlock_admin"];
+
+#[test]
+fn section_10_an_unlock_is_for_one_caller_who_may() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_10_visibility"));
+    assert!(names_of(&server, BOB).is_empty());
+    assert_absent(&server, BOB, "unlock_admin");
+    assert_eq!(names_of(&server, ALICE), LOCKED);
+    for (tool, _) in ADMIN_TOOLS {
+        assert_absent(&server, ALICE, tool);
+    }
+    let unlocked = server.call(ALICE, "unlock_admin", json!({}));
+    assert_eq!(text(&unlocked), "Admin tools unlocked for this session");
+    assert_eq!(names_of(&server, ALICE), UNLOCKED);
+    assert_eq!(names_of(&server, CAROL), LOCKED);
+    for (tool, answer) in ADMIN_TOOLS {
+        assert_eq!(text(&server.call(ALICE, tool, json!({}))), answer);
+        // Not for another admin, and not for a token of Alice that may less.
+        for token in [CAROL, BOB, Some("dev-token-alice-reading")] {
+            assert_absent(&server, token, tool);
+        }
+    }
+}
+
+#[test]
+fn section_10_another_session_stays_locked_and_is_told_nothing() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_10_visibility"));
+    let ids = [(); 2].map(|()| server.begin(ALICE, "2025-11-25"));
+    let [one, other] = ids.each_ref().map(|id| server.session(ALICE, id));
+    let [mut to_one, mut to_other] = [one, other].map(|session| session.stream());
+    for stream in [&mut to_one, &mut to_other] {
+        let first = stream.line(Duration::from_secs(10)).unwrap();
+        assert_eq!(first.as_deref(), Some(": keep-alive"), "it is open");
+    }
+    let unlocked = one.ask("tools/call", json!({"name": "unlock_admin"}));
+    assert_eq!(text(&unlocked["result"]), "Admin tools unlocked for this session");
+    assert!(hears_that_tools_changed(&mut to_one, Duration::from_secs(10)));
+    assert!(!hears_that_tools_changed(&mut to_other, Duration::from_millis(500)));
+    let seen = |session: Session<'_>| names(&session.ask("tools/list", json!({}))["result"]);
+    assert_eq!(seen(one), UNLOCKED);
+    assert_eq!(seen(other), LOCKED);
+    assert_eq!(names_of(&server, ALICE), LOCKED);
+    for (tool, answer) in ADMIN_TOOLS {
+        let call = |session: Session<'_>| session.ask("tools/call", json!({"name": tool}));
+        assert_eq!(text(&call(one)["result"]), answer);
+        assert_eq!(call(other)["error"]["code"], -32602);
+    }
+}
+
+/// Whether the stream says so before it is silent for `patience`.
+fn hears_that_tools_changed(stream: &mut Stream, patience: Duration) -> bool {
+    while let Ok(Some(line)) = stream.line(patience) {
+        if line.contains(r#""notifications/tools/list_changed""#) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn section_11_a_route_is_public_or_asks_for_a_token() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_11_custom_routes"));
+    let ask = |line: &str, token: Option<&str>| {
+        let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
+        server.request(line, authorization.as_deref().as_slice(), b"")
+    };
+    let health = ask("GET /health", None);
+    assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
+    for (token, status, said) in [
+        (None, 401, "resource_metadata="),
+        (Some("wrong"), 401, r#"error="invalid_token""#),
+        (BOB, 403, r#"error="insufficient_scope""#),
+        (BOB, 403, r#"scope="admin""#),
+    ] {
+        let refused = ask("POST /admin/reset", token);
+        assert_eq!(refused.status, status, "{token:?}");
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(challenge.contains(said), "{token:?} {challenge}");
+        assert!(!refused.body.contains("reset complete"));
+    }
+    let reset = ask("POST /admin/reset", ALICE);
+    assert_eq!((reset.status, reset.json()), (200, json!({"status": "reset complete"})));
 }
 
 #[test]
@@ -117,4 +293,42 @@ fn section_16_required_scopes_are_for_everything() {
         !beyond.status.success() && message.contains("must not be served beyond loopback"),
         "{message}"
     );
+}
+
+#[test]
+fn section_17_over_http_the_token_decides() {
+    let issuer = Issuer::start();
+    let pem = String::from_utf8(issuer.rsa_key_in_every_encoding().pop().unwrap()).unwrap();
+    let server = Testbed::on_free_port_with(
+        env!("CARGO_BIN_EXE_section_17_dual_mode_http"),
+        &[("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE), ("JWT_PUBLIC_KEY", &pem)],
+    );
+    let token = |scope: &str| {
+        let payload = claims("alice", scope).to_string();
+        issuer.sign(r#"{"alg":"RS256"}"#, &payload, Signing::Rs256)
+    };
+    let (reader, admin) = (token("read"), token("admin"));
+    let (reader, admin) = (Some(reader.as_str()), Some(admin.as_str()));
+    assert_eq!(server.rpc(None, "tools/list", json!({})).status, 401);
+    assert_eq!(names_of(&server, reader), ["search_items"]);
+    assert_absent(&server, reader, "delete_item");
+    assert_eq!(names_of(&server, admin), ["search_items", "delete_item"]);
+    assert_eq!(text(&server.call(admin, "delete_item", json!({"item_id": "7"}))), "Deleted 7");
+    let found = server.call(reader, "search_items", json!({"query": "hat"}));
+    assert_eq!(found["structuredContent"], json!({"results": [], "query": "hat"}));
+    assert_eq!(server.call(reader, "search_items", json!({"query": ""}))["isError"], true);
+}
+
+#[test]
+fn section_17_over_stdio_checks_are_skipped() {
+    let program = env!("CARGO_BIN_EXE_section_17_dual_mode_stdio");
+    let mut server = StdioTestbed::with_variables(program, &[]);
+    let listed = server.ask(&message("tools/list", json!({})));
+    assert_eq!(names(&listed["result"]), ["search_items", "delete_item"]);
+    let delete = json!({"name": "delete_item", "arguments": {"item_id": "7"}});
+    assert_eq!(text(&server.ask(&message("tools/call", delete))["result"]), "Deleted 7");
+    // By accident over HTTP, it hides what it cannot check.
+    let server = Testbed::on_free_port_with(program, &[("PORTCULLIS_TRANSPORT", "http")]);
+    assert_eq!(names_of(&server, None), ["search_items"]);
+    assert_absent(&server, None, "delete_item");
 }

@@ -1,8 +1,10 @@
 //! The components that the official conformance suite expects of a server under test. Names,
 //! URIs and texts are the suite's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use portcullis::prelude::*;
-use portcullis::{Component, Tool};
+use portcullis::{Component, Tool, keys};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -25,6 +27,9 @@ pub fn components() -> Components {
         test_embedded_resource,
         test_multiple_content_types,
         test_error_handling,
+        test_trigger_tool_change,
+        test_trigger_prompt_change,
+        test_changing_tool,
         static_text,
         static_binary,
         template,
@@ -32,6 +37,7 @@ pub fn components() -> Components {
         test_prompt_with_arguments,
         test_prompt_with_embedded_resource,
         test_prompt_with_image,
+        test_changing_prompt,
     ]
     .with(json_schema_2020_12_tool())
 }
@@ -76,6 +82,41 @@ async fn test_multiple_content_types() -> Vec<Content> {
 #[tool]
 async fn test_error_handling() -> Result<String, ToolError> {
     Err(ToolError::new("This tool intentionally returns an error for testing"))
+}
+
+/// Changes what `tools/list` shows.
+#[tool]
+async fn test_trigger_tool_change(ctx: Context) -> Result<String, ToolError> {
+    static SHOWN: AtomicBool = AtomicBool::new(true);
+    toggle(&ctx, &SHOWN, "tool:test_changing_tool")
+}
+
+/// Changes what `prompts/list` shows.
+#[tool]
+async fn test_trigger_prompt_change(ctx: Context) -> Result<String, ToolError> {
+    static SHOWN: AtomicBool = AtomicBool::new(true);
+    toggle(&ctx, &SHOWN, "prompt:test_changing_prompt")
+}
+
+fn toggle(ctx: &Context, shown: &AtomicBool, key: &str) -> Result<String, ToolError> {
+    let visibility = ctx.server_visibility();
+    match shown.fetch_not(Ordering::SeqCst) {
+        true => visibility.disable(keys([key]))?,
+        false => visibility.enable(keys([key]))?,
+    }
+    Ok("Changed.".to_owned())
+}
+
+/// Is shown at times.
+#[tool]
+async fn test_changing_tool() -> &'static str {
+    "Here."
+}
+
+/// Is shown at times.
+#[prompt]
+async fn test_changing_prompt() -> &'static str {
+    "Here."
 }
 
 /// A tool whose schema has the keywords that a server is most tempted to leave out.

@@ -1,22 +1,29 @@
 //! Starts the testbed and speaks to it, byte by byte where that matters.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::audit::AuditFile;
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A testbed that serves HTTP on a port of its own, until it is dropped.
 pub struct Testbed {
-    child: Child,
+    /// None for a server within the test itself.
+    child: Option<Child>,
     url: String,
     log: Arc<Mutex<String>>,
+    /// Ends once the log is whole.
+    collecting: Option<JoinHandle<()>>,
+    audit: Option<AuditFile>,
 }
 
 impl Testbed {
@@ -25,10 +32,21 @@ impl Testbed {
         Self::start_with(program, arguments, &[])
     }
 
+    /// As [`start`](Self::start), at an address that was chosen before.
+    pub fn start_at(program: &str, address: SocketAddr, arguments: &[&str]) -> Self {
+        Self::spawn(program, &address.to_string(), arguments, &[])
+    }
+
     /// As [`start`](Self::start), with variables.
     pub fn start_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn(program, "127.0.0.1:0", arguments, variables)
+    }
+
+    fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let audit = AuditFile::of(program, arguments);
         let mut child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0", "--log", "debug"])
+            .args(["--listen", address, "--log", "debug"])
+            .args(audit.flags())
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -36,7 +54,8 @@ impl Testbed {
             .spawn()
             .expect("the testbed starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
+        let collecting =
+            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
         let started = Instant::now();
         let url = loop {
             let found = log
@@ -52,7 +71,12 @@ impl Testbed {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        Self { child, url, log }
+        Self { child: Some(child), url, log, collecting, audit: Some(audit) }
+    }
+
+    /// One that serves at `url` already, and is not ours to stop.
+    pub fn at(url: String) -> Self {
+        Self { child: None, url, log: Arc::default(), collecting: None, audit: None }
     }
 
     /// Starts `program`, which reads its address from the environment, on a free port.
@@ -62,7 +86,7 @@ impl Testbed {
 
     /// As [`on_free_port`](Self::on_free_port), with further variables.
     pub fn on_free_port_with(program: &str, variables: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
+        let free = free_address();
         let mut child = Command::new(program)
             .env("PORTCULLIS_LISTEN", free.to_string())
             .envs(variables.iter().copied())
@@ -71,8 +95,10 @@ impl Testbed {
             .spawn()
             .expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log));
-        let testbed = Self { child, url: format!("http://{free}/mcp"), log };
+        let collecting =
+            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
+        let url = format!("http://{free}/mcp");
+        let testbed = Self { child: Some(child), url, log, collecting, audit: None };
         let started = Instant::now();
         while TcpStream::connect(free).is_err() {
             assert!(started.elapsed() < PATIENCE, "not listening:\n{}", testbed.log());
@@ -88,7 +114,7 @@ impl Testbed {
 
     /// The process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().expect("it is a process").id()
     }
 
     /// What was logged so far.
@@ -110,7 +136,7 @@ impl Testbed {
     pub fn exit_code(mut self) -> Option<i32> {
         let started = Instant::now();
         loop {
-            match self.child.try_wait().unwrap() {
+            match self.child.as_mut().expect("it is a process").try_wait().unwrap() {
                 Some(status) => return status.code(),
                 None if started.elapsed() > PATIENCE => panic!("still running"),
                 None => std::thread::sleep(Duration::from_millis(5)),
@@ -158,6 +184,16 @@ impl Testbed {
 
     /// A well-formed request of 2026-07-28, as the holder of `token`.
     pub fn rpc(&self, token: Option<&str>, method: &str, params: Value) -> Response {
+        self.send(&self.rpc_bytes(token, method, params))
+    }
+
+    /// As [`rpc`](Self::rpc), for a request that is answered with a stream.
+    pub fn rpc_stream(&self, token: Option<&str>, method: &str, params: Value) -> Stream {
+        self.open(&self.rpc_bytes(token, method, params))
+    }
+
+    /// The bytes of such a request; the server closes the connection after it.
+    pub fn rpc_bytes(&self, token: Option<&str>, method: &str, params: Value) -> Vec<u8> {
         let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         let name = name.map(|name| format!("Mcp-Name: {name}"));
@@ -170,7 +206,16 @@ impl Testbed {
         ];
         head.extend(authorization.as_deref());
         head.extend(name.as_deref());
-        self.request("POST /mcp", &head, message(method, params).to_string().as_bytes())
+        self.bytes("POST /mcp", &head, message(method, params).to_string().as_bytes())
+    }
+
+    /// Sends `bytes` and reads the head of the answer.
+    fn open(&self, bytes: &[u8]) -> Stream {
+        let mut connection = self.connect();
+        connection.write_all(bytes).unwrap();
+        let mut reader = BufReader::new(connection);
+        let response = Response::read_head(&mut reader);
+        Stream { response, reader }
     }
 
     /// The result of a request that must have one.
@@ -242,12 +287,7 @@ impl Session<'_> {
 
     /// Opens the session's stream.
     pub fn stream(&self) -> Stream {
-        let bytes = self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b""));
-        let mut connection = self.testbed.connect();
-        connection.write_all(&bytes).unwrap();
-        let mut reader = BufReader::new(connection);
-        let response = Response::read_head(&mut reader);
-        Stream { response, reader }
+        self.testbed.open(&self.with(&[], |head| self.testbed.bytes("GET /mcp", head, b"")))
     }
 
     fn with<R>(&self, head: &[&str], send: impl FnOnce(&[&str]) -> R) -> R {
@@ -262,7 +302,7 @@ impl Session<'_> {
     }
 }
 
-/// The stream of a session.
+/// A stream of events: of a session, or in answer to a request.
 pub struct Stream {
     /// What it began with, without a body.
     pub response: Response,
@@ -285,6 +325,17 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next message, if one comes before the stream is silent for `patience`; none either
+    /// when it has ended.
+    pub fn message(&mut self, patience: Duration) -> Option<Value> {
+        while let Ok(Some(line)) = self.line(patience) {
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+        None
     }
 
     /// Whether it is still open after a moment.
@@ -312,17 +363,23 @@ pub fn request(id: u64, method: &str, params: Value) -> Value {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
+        let Some(child) = &mut self.child else { return };
         // Asked to stop, it removes its temporary folder.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            terminate(self.child.id());
+        if matches!(child.try_wait(), Ok(None)) {
+            terminate(child.id());
         }
         let asked = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < Duration::from_secs(2)
-        {
+        while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
+        if let (Some(collecting), Some(audit)) = (self.collecting.take(), &self.audit)
+            && !std::thread::panicking()
+        {
+            collecting.join().unwrap();
+            audit.has_each_refusal_of(&self.log());
+        }
     }
 }
 
@@ -417,26 +474,31 @@ pub struct StdioTestbed {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     log: Arc<Mutex<String>>,
+    collecting: JoinHandle<()>,
+    audit: Option<AuditFile>,
 }
 
 impl StdioTestbed {
     /// Starts the testbed `program` on stdio.
     pub fn start(program: &str) -> Self {
-        Self::spawn(Command::new(program).args(["--transport", "stdio", "--log", "debug"]))
+        let audit = AuditFile::of(program, &[]);
+        let mut command = Command::new(program);
+        command.args(["--transport", "stdio", "--log", "debug"]).args(audit.flags());
+        Self::spawn(&mut command, Some(audit))
     }
 
     /// Starts `program`, which reads its transport from the environment.
     pub fn with_variables(program: &str, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(Command::new(program).envs(variables.iter().copied()))
+        Self::spawn(Command::new(program).envs(variables.iter().copied()), None)
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    fn spawn(command: &mut Command, audit: Option<AuditFile>) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let collecting = collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, log }
+        Self { child, input, output, log, collecting, audit }
     }
 
     /// The process.
@@ -483,8 +545,18 @@ impl StdioTestbed {
         drop(self.input.take());
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
-        (rest, self.child.wait().unwrap().code())
+        let code = self.child.wait().unwrap().code();
+        self.collecting.join().unwrap();
+        if let Some(audit) = self.audit {
+            audit.has_each_refusal_of(&self.log.lock().unwrap());
+        }
+        (rest, code)
     }
+}
+
+/// An address of this machine where nobody listens.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap()
 }
 
 /// Sends SIGTERM.
@@ -521,12 +593,12 @@ fn wait_for(log: &Mutex<String>, since: usize, text: &str) {
     }
 }
 
-fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let mut log = into.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
         }
-    });
+    })
 }

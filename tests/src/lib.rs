@@ -1,7 +1,11 @@
 //! What the tests of this package share: the testbed's components, and ways to drive it.
 
+pub mod audit;
 pub mod conformance;
 pub mod driver;
 pub mod http2;
 pub mod issuer;
+pub mod oracle;
+pub mod ranks;
+pub mod served;
 pub mod testbed;

@@ -3,10 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Json as JsonBody;
+use axum::http::{HeaderMap, StatusCode};
 use portcullis::prelude::*;
+use portcullis::route::Route;
+use portcullis::{CheckError, Secret};
+use portcullis_demo::checks::{require_access_level, require_premium_user};
 use portcullis_demo::files;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Everything that the testbed serves.
 #[must_use]
@@ -22,6 +28,14 @@ pub fn components() -> Components {
         wait,
         files::read_file,
         constrained,
+        premium_feature,
+        advanced_admin_action,
+        check_raises,
+        check_denies,
+        ops_action,
+        wipe_database,
+        unlock_admin,
+        step_up,
         secret_config,
         secret_keys,
         item,
@@ -139,6 +153,63 @@ pub async fn constrained(
     Json(Constrained { default, ran: ran.0.fetch_add(1, Ordering::SeqCst) + 1 })
 }
 
+/// Access premium content. Requires a premium account.
+#[tool(auth = require_premium_user)]
+pub async fn premium_feature() -> &'static str {
+    "Premium content"
+}
+
+/// Perform an advanced admin action. Requires the scope admin and access level 5.
+#[tool(auth = [require_scopes(["admin"]), require_access_level(5)])]
+pub async fn advanced_admin_action() -> &'static str {
+    "Done"
+}
+
+fn raises(_: &AuthContext<'_>) -> Result<bool, CheckError> {
+    Err(CheckError::internal("secret-check-detail: cannot connect to the directory"))
+}
+
+/// Has a check that fails.
+#[tool(auth = raises)]
+pub async fn check_raises() -> &'static str {
+    "Its check did not fail."
+}
+
+fn denies(_: &AuthContext<'_>) -> Result<bool, AuthorizationError> {
+    Err(AuthorizationError::new("explicit denial message"))
+}
+
+/// Has a check that says why it denies.
+#[tool(auth = denies)]
+pub async fn check_denies() -> &'static str {
+    "Its check did not deny."
+}
+
+/// Act as operations. The tag requires the scope admin.
+#[tool(tags("ops"))]
+pub async fn ops_action() -> &'static str {
+    "Operations action completed"
+}
+
+/// Wipe the entire database. Hidden until it is unlocked.
+#[tool(tags("admin"))]
+pub async fn wipe_database() -> &'static str {
+    "Database wiped"
+}
+
+/// Unlock admin tools, whoever asks: what an unlock changes is seen with every caller.
+#[tool]
+pub async fn unlock_admin(context: Context) -> Result<&'static str, ToolError> {
+    context.enable_components(tags(["admin"])).await?;
+    Ok("Admin tools unlocked for this session")
+}
+
+/// Says which scopes are missing.
+#[tool(auth = require_scopes(["write", "admin"]), deny = challenge)]
+pub async fn step_up() -> &'static str {
+    "Stepped up."
+}
+
 /// Sensitive configuration data.
 #[resource("secret://config", auth = require_scopes(["read"]), mime_type = "application/json")]
 pub async fn secret_config() -> String {
@@ -169,7 +240,23 @@ pub async fn financial_report(quarter: String) -> String {
     format!("Generate a financial report for {quarter}.")
 }
 
-/// Alive: in every mode, for everybody.
-pub async fn health() -> ([(&'static str, &'static str); 1], &'static str) {
-    ([("content-type", "application/json")], r#"{"status":"ok"}"#)
+/// `GET /health`: alive, in every mode, for everybody.
+pub fn health() -> Route {
+    get("/health", async || JsonBody(json!({"status": "ok"}))).public("liveness, reveals nothing")
+}
+
+/// `POST /admin/reset`: a route whose handler lets in whom it likes, in every mode.
+pub fn admin_reset() -> Route {
+    post("/admin/reset", reset).public("checks a secret of its own")
+}
+
+async fn reset(headers: HeaderMap) -> (StatusCode, JsonBody<Value>) {
+    let expected = Secret::new("Bearer custom-route-secret".to_owned());
+    let mut given = headers.get_all("authorization").iter();
+    match (given.next(), given.next()) {
+        (Some(given), None) if expected.matches(given) => {
+            (StatusCode::OK, JsonBody(json!({"status": "reset complete"})))
+        }
+        _ => (StatusCode::UNAUTHORIZED, JsonBody(json!({"error": "Unauthorized"}))),
+    }
 }

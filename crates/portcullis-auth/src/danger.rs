@@ -72,7 +72,10 @@ impl TokenVerifier for StaticTokenVerifier {
     }
 
     fn description(&self) -> String {
-        format!("{} static development tokens", self.principals.len())
+        match self.principals.len() {
+            1 => "1 static development token".to_owned(),
+            tokens => format!("{tokens} static development tokens"),
+        }
     }
 
     fn loopback_only(&self) -> bool {

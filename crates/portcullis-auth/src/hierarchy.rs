@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::scopes::is_scope_token;
 use crate::{IntoScopes, Scopes};
 
 /// Which scopes imply which others (MCP authorization §Scope Challenge Handling).
@@ -36,6 +37,14 @@ impl ScopeHierarchy {
             }
         }
         self
+    }
+
+    /// What is wrong with it, if anything.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let all = self.implied_by.iter().flat_map(|(scope, by)| by.iter().chain([scope]));
+        let bad = all.into_iter().find(|scope| !is_scope_token(scope))?;
+        Some(format!("scope_implies: {bad:?} is not one scope: name each scope by itself"))
     }
 
     /// Whether nothing is implied.

@@ -20,9 +20,10 @@ mod verifier;
 
 pub use access::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
-    ClaimCheck, ClaimError, Decision, Denial, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles, Not,
-    Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, Target, all_of,
-    any_of, by_arguments, claim, extract, not, require_roles, require_scopes, restrict_tag,
+    ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, IntoClaimPath,
+    IntoRoles, Not, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall,
+    Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
+    require_scopes, restrict_tag,
 };
 pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
 pub use authenticator::{Authenticator, Refusal};

@@ -1,7 +1,7 @@
 //! Safe doors outwards.
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
-//! ([`Environment`]), the clock ([`Clock`]), randomness ([`random`]), cryptography
+//! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
 //! ([`digest`], [`signature`]), files that callers name ([`Workspace`]) or that lines are
 //! appended to ([`AppendFile`]), outgoing requests ([`Fetch`]), JSON that somebody else wrote
 //! ([`json`]) and values that must not be seen ([`Secret`]).
@@ -9,6 +9,7 @@
 //! may have to wait for something outside gives one.
 
 pub mod address;
+mod alarm;
 mod answer;
 pub mod append;
 pub mod clock;
@@ -21,6 +22,7 @@ mod secret;
 pub mod signature;
 pub mod workspace;
 
+pub use alarm::Alarm;
 pub use answer::Answer;
 pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -2,6 +2,7 @@ use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
+use syn::token::Paren;
 use syn::{Expr, Ident, LitStr, Result, Token, parenthesized};
 
 use crate::expand::Kind;
@@ -42,11 +43,24 @@ impl Options {
             "description" => set(&mut self.description, meta),
             "mime_type" if kind == Kind::Resource => set(&mut self.mime_type, meta),
             "tags" => {
+                if meta.input.peek(Token![=]) {
+                    return Err(meta.error("tags go into parentheses: `tags(\"admin\")`"));
+                }
                 self.tags.extend(list::<LitStr>(meta)?);
                 Ok(())
             }
             "auth" => {
+                if !self.checks.is_empty() {
+                    return Err(meta.error("the option is there twice: `auth = [a, b]` is a and b"));
+                }
+                if meta.input.peek(Paren) {
+                    return Err(meta.error("write `auth = check`, or `auth = [a, b]`"));
+                }
                 match meta.value()?.parse()? {
+                    Expr::Array(several) if several.elems.is_empty() => {
+                        let message = "`auth = []` requires nothing: name a check, or leave it out";
+                        return Err(syn::Error::new_spanned(several, message));
+                    }
                     Expr::Array(several) => self.checks.extend(several.elems),
                     one => self.checks.push(one),
                 }
@@ -56,7 +70,11 @@ impl Options {
                 if self.deny.is_some() {
                     return Err(meta.error("the option is there twice"));
                 }
-                let deny: Ident = meta.value()?.parse()?;
+                let value = meta.value()?;
+                if value.peek(LitStr) {
+                    return Err(value.error("write it without quotes: `deny = challenge`"));
+                }
+                let deny: Ident = value.parse()?;
                 if deny != "hide" && deny != "challenge" {
                     let message =
                         "a denial is hidden or a challenge: `deny = hide` or `deny = challenge`";

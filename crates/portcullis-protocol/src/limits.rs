@@ -29,8 +29,14 @@ pub struct Limits {
     pub write: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_read: Duration,
-    /// How long a token verifier, or one access check, may take: 10 s. Then it is a no.
+    /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then it
+    /// is a no.
     pub decision: Duration,
+    /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
+    /// Otherwise what a check hides would be answered later than what does not exist, and be
+    /// told from it by that (CWE-208). Where checks ask a database or the network, it has to be
+    /// longer than they take.
+    pub absence: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler: Duration,
     /// Connections at once: 1,024. One more gets a 503 and is closed.
@@ -63,6 +69,7 @@ impl Default for Limits {
             write: Duration::from_secs(30),
             body_read: Duration::from_secs(30),
             decision: Duration::from_secs(10),
+            absence: Duration::from_millis(2),
             handler: Duration::from_secs(60),
             connections: 1_024,
             concurrent_requests: 512,

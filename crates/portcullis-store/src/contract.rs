@@ -65,6 +65,7 @@ impl<S: Store> Case<S> {
     async fn what_is_put_is_there_until_it_is_taken(self) {
         self.is_absent("a").await;
         self.put("a", "one", 60).await;
+        assert!(!self.store.is_empty(), "a store that says it is empty is not asked");
         self.is("a", "one").await;
         self.is("a", "one").await;
         self.put("a", "two", 60).await;

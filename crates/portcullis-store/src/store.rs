@@ -48,6 +48,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         expires_at: SystemTime,
     ) -> Answer<'a, Result<(), StoreError>>;
 
+    /// Whether it is known, without asking anybody, that no record is there. Default: it is
+    /// not known.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
     /// The value that is there.
     ///
     /// # Errors

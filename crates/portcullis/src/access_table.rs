@@ -47,7 +47,7 @@ pub struct AccessRow {
     /// The tags.
     pub tags: Vec<String>,
     /// What is required over HTTP, the server's own checks first; all of it, and nothing if
-    /// there is none.
+    /// there is none. `a caller` is what a function that takes a `Caller` requires.
     pub requirements: Vec<String>,
     /// `hide` or `challenge`: what a caller is told who may not use it.
     pub deny: String,

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
+use portcullis_guard::Alarm;
 use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
 use url::{Host, Url};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::gate::{Gate, Need};
 use crate::server::Server;
 use crate::service::Core;
-use crate::visibility::{Rule, Selector, Shown, tags};
+use crate::visibility::{Selector, Shown, tags};
 
 impl<A> ServerBuilder<A> {
     /// Builds the server.
@@ -71,7 +72,10 @@ impl<A> ServerBuilder<A> {
             Ok(catalogue) => catalogue,
             Err(found) => return Err(Error::Build([problems, found].concat())),
         };
-        problems.extend(unmet_rules(&catalogue, &parts.everywhere, &parts.rules));
+        let selectors = parts.rules.iter().map(|(selector, _)| selector);
+        let selectors = selectors.chain(parts.layers.selectors()).cloned();
+        problems.extend(unmet_rules(&catalogue, &parts.everywhere, selectors));
+        problems.extend(parts.hierarchy.problem());
         if parts.routes.iter().all(|route| route.check().is_none()) {
             let required = verifier.as_ref().map(|verifier| verifier.required_scopes());
             problems.extend(unmet_scopes(
@@ -104,6 +108,7 @@ impl<A> ServerBuilder<A> {
             layers: parts.layers,
             audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),
             clock: parts.clock,
+            alarm: Alarm::new(),
         };
         Ok(Server {
             core: Arc::new(core),
@@ -139,15 +144,14 @@ fn problems_everywhere(everywhere: &Everywhere) -> Vec<String> {
 fn unmet_rules(
     catalogue: &Catalogue,
     everywhere: &Everywhere,
-    rules: &[(Selector, Vec<Rule>)],
+    selectors: impl Iterator<Item = Selector>,
 ) -> Vec<String> {
     let components = || catalogue.entries().map(|entry| entry.selected());
     let of_checks = everywhere.checks.iter().flat_map(|check| check.tags());
     let denied = everywhere.deny_tagged.iter().map(|(tag, _)| tag.clone());
     let tagged = of_checks.chain(denied).map(|tag| tags([tag]));
-    let selectors = rules.iter().map(|(selector, _)| selector.clone()).chain(tagged);
     let unmet: HashSet<String> =
-        selectors.flat_map(|selector| selector.unmet(components)).collect();
+        selectors.chain(tagged).flat_map(|selector| selector.unmet(components)).collect();
     let mut unmet: Vec<String> =
         unmet.into_iter().map(|unmet| format!("a rule for nothing: {unmet}")).collect();
     unmet.sort_unstable();

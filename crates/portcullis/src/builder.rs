@@ -111,7 +111,8 @@ impl ServerBuilder<Undecided> {
     }
 
     /// Lets everybody in. Over HTTP, components that require anything are then hidden, and
-    /// the server listens on loopback only.
+    /// the server listens on loopback only, unless it says
+    /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
     pub fn no_auth(self) -> ServerBuilder<Decided> {
         ServerBuilder { parts: self.parts, auth: Decided(None) }
     }

@@ -149,6 +149,9 @@ impl Entry {
         let mut problems: Vec<String> =
             checks.iter().filter_map(|check| check.validate().err()).collect();
         problems.extend(disclosure::problems(&about, &parameters));
+        if about.tags.iter().any(|tag| tag.trim().is_empty()) {
+            problems.push("a tag has a name".to_owned());
+        }
         for (id, name) in &parameters.states {
             if !states.contains(*id) {
                 problems.push(format!("it takes a State<{name}>: give the server one with .state(…); it was given {:?}", states.names()));

@@ -9,7 +9,7 @@ use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 use crate::caller::Caller;
 use crate::service::Core;
 use crate::tool_error::ToolError;
-use crate::visibility::{NotChanged, Rule, Scope, Selector};
+use crate::visibility::{NotChanged, Rule, Scope, Selector, Visibility};
 
 /// What surrounds one call.
 ///
@@ -86,11 +86,8 @@ impl Context {
     /// use portcullis::tags;
     ///
     /// /// Unlock admin tools for this session.
-    /// #[tool]
-    /// async fn unlock_admin(caller: Caller, ctx: Context) -> Result<&'static str, ToolError> {
-    ///     if !caller.has_scope("admin") {
-    ///         return Err(ToolError::new("Only administrators may unlock admin tools."));
-    ///     }
+    /// #[tool(auth = require_scopes(["admin"]))]
+    /// async fn unlock_admin(ctx: Context) -> Result<&'static str, ToolError> {
     ///     ctx.enable_components(tags(["admin"])).await?;
     ///     Ok("Admin tools unlocked for this session")
     /// }
@@ -120,6 +117,12 @@ impl Context {
         let forgotten = self.core.shown.own().forget(scope).await;
         forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
         self.visibility_changed(scope, "reset")
+    }
+
+    /// Shows and hides components for everybody, rather than for this session or principal.
+    #[must_use]
+    pub fn server_visibility(&self) -> Visibility {
+        Visibility(Arc::clone(&self.core))
     }
 
     async fn change_visibility(

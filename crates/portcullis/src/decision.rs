@@ -118,20 +118,24 @@ impl<'a> ListDecision<'a> {
         Self { asking, classes: vec![None; rules.classes()] }
     }
 
+    /// Whether the list shows `entry`, or which rule hides it, if that is known without asking.
+    pub(crate) fn known(&self, entry: &Entry) -> Option<Result<(), RuleId>> {
+        if !self.asking.seen.shows(entry) {
+            return Some(Err(RuleId::VISIBILITY));
+        }
+        *self.classes.get(entry.gates.class?)?
+    }
+
     /// Whether the list shows `entry`, or which rule hides it.
     pub(crate) async fn shows(&mut self, entry: &Entry) -> Result<(), RuleId> {
-        if !self.asking.seen.shows(entry) {
-            return Err(RuleId::VISIBILITY);
-        }
-        let known = entry.gates.class.and_then(|class| self.classes.get_mut(class));
-        if let Some(Some(known)) = &known {
-            return *known;
+        if let Some(known) = self.known(entry) {
+            return known;
         }
         let shows = match decide(entry, &self.asking, Purpose::List).await {
             Verdict::Allowed => Ok(()),
             Verdict::Denied(denied) => Err(denied.rule),
         };
-        if let Some(known) = known {
+        if let Some(known) = entry.gates.class.and_then(|class| self.classes.get_mut(class)) {
             *known = Some(shows);
         }
         shows

@@ -36,7 +36,7 @@ pub struct Explained {
     pub rule: String,
     /// Whether it allows.
     pub allows: bool,
-    /// Why it does not.
+    /// Why it does not, or what else there is to know.
     pub reason: Option<String>,
 }
 
@@ -59,6 +59,9 @@ impl Core {
         for gate in &entry.gates.gates {
             let decision = ask(gate, context, Purpose::Use, deadline).await;
             let (allows, reason) = match &decision {
+                Decision::Allow if gate.reads_arguments() => {
+                    (true, Some("asked again with the arguments of each call".to_owned()))
+                }
                 Decision::Allow => (true, None),
                 Decision::Deny(denial) => {
                     (false, Some(denial.reason_given(context.granted()).into_owned()))

@@ -22,6 +22,16 @@ pub(crate) struct Gate {
     pub(crate) need: Need,
 }
 
+impl Gate {
+    /// Whether its check wants to see the arguments.
+    pub(crate) fn reads_arguments(&self) -> bool {
+        match &self.need {
+            Need::Answer(check) => check.reads_arguments(),
+            Need::Caller | Need::Scopes(_) => false,
+        }
+    }
+}
+
 /// What a gate needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Need {
@@ -67,10 +77,7 @@ impl Gates {
             gates.extend(gate(target, layer, check, rules));
         }
         let class = rules.class(&gates);
-        let reads_arguments = gates.iter().any(|gate| match &gate.need {
-            Need::Answer(check) => check.reads_arguments(),
-            Need::Caller | Need::Scopes(_) => false,
-        });
+        let reads_arguments = gates.iter().any(Gate::reads_arguments);
         Self { gates, class, reads_arguments }
     }
 }

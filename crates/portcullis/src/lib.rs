@@ -90,11 +90,11 @@ pub use portcullis_auth::danger;
 pub use portcullis_auth::{
     Algorithm, AllOf, Answer, AnyOf, AuditError, AuditFailure, AuditRecord, AuditSink, AuthContext,
     AuthorizationError, BearerToken, ByArguments, Check, CheckError, Claim, ClaimCheck, ClaimError,
-    Claims, Decision, Denial, Granted, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles, IntoScopes,
-    JsonLines, JwtConfigError, JwtVerifier, JwtVerifierBuilder, Not, Principal, PrincipalId,
-    Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy, Scopes,
-    Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments, claim, extract, not,
-    require_roles, require_scopes, restrict_tag,
+    Claims, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles,
+    IntoScopes, JsonLines, JwtConfigError, JwtVerifier, JwtVerifierBuilder, Not, Principal,
+    PrincipalId, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy,
+    Scopes, Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments, claim, described,
+    extract, not, require_roles, require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, Fetch, FetchError, ManualClock, Reference, Secret,
@@ -173,16 +173,16 @@ pub use self::server::Server;
 pub use self::test_client::{TestAnswer, TestClient};
 pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
 pub use self::tool_error::{InsufficientScope, ToolError};
-pub use self::visibility::{Selector, Visibility, everything, keys, kinds, names, tags};
+pub use self::visibility::{IntoNames, Selector, Visibility, everything, keys, kinds, names, tags};
 
 /// What nearly every server needs.
 pub mod prelude {
     pub use crate::route::{get, post};
     pub use crate::{
-        Args, AuthContext, AuthMiddleware, AuthorizationError, Caller, Components, Content,
-        Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State, ToolError,
-        Workspace, all_of, any_of, claim, components, danger, names, not, prompt, require_roles,
-        require_scopes, resource, restrict_tag, tags, tool,
+        Args, AuthContext, AuthMiddleware, AuthorizationError, Caller, CheckError, Components,
+        Content, Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State,
+        ToolError, Workspace, all_of, any_of, by_arguments, claim, components, danger, extract,
+        names, not, prompt, require_roles, require_scopes, resource, restrict_tag, tags, tool,
     };
 }
 

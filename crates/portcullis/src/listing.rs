@@ -55,7 +55,12 @@ impl Core {
         let mut decision = ListDecision::new(*asking, &self.catalogue.rules);
         let mut last = None;
         for (position, entry) in (0..).zip(&section.entries).skip(start) {
-            if let Err(rule) = decision.shows(entry).await {
+            // Most are known: a list of thousands makes no future for them.
+            let shows = match decision.known(entry) {
+                Some(known) => known,
+                None => decision.shows(entry).await,
+            };
+            if let Err(rule) = shows {
                 trail.hidden(rule);
                 continue;
             }

@@ -15,6 +15,9 @@ use crate::uri_template::UriTemplate;
 /// A URI with variables, such as `note://{owner}/{id}`, is a template: each variable is an
 /// argument of the same name. `#[resource("…")]` writes exactly this.
 ///
+/// Where several match a URI, all of them have to allow, and the resource of that very URI
+/// answers, or else the first template: what is protected by one is not read through another.
+///
 /// # Example
 ///
 /// ```

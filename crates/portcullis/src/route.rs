@@ -13,21 +13,22 @@
 //! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
 //!    nothing else is missing. The path of a route is no secret.
 //!
-//! The handler finds the [`Caller`](crate::Caller) as an axum `Extension<Caller>`, and each
-//! request is in the audit trail.
+//! The handler of a route with a check can take an [`Extension<Caller>`](Extension). Each request
+//! to a route, a public one too, is in the audit trail.
 //!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: what its
 //! handler does not check, nobody does.
 //!
 //! ```
 //! use portcullis::prelude::*;
+//! use portcullis::route::Extension;
 //!
 //! async fn health() -> &'static str {
 //!     "ok"
 //! }
 //!
-//! async fn reset() -> &'static str {
-//!     "reset complete"
+//! async fn reset(Extension(caller): Extension<Caller>) -> String {
+//!     format!("reset by {}", caller.subject().unwrap_or_default())
 //! }
 //!
 //! # let tokens = danger::StaticTokenVerifier::new();
@@ -48,6 +49,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use axum::Extension;
 use axum::handler::Handler;
 use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
@@ -122,9 +124,12 @@ impl Route {
     }
 
     /// What the operator is told of it at start.
-    pub(crate) fn described(&self) -> String {
+    pub(crate) fn described(&self, authenticated: bool) -> String {
         let Self { method, path, access, .. } = self;
         match access {
+            Access::Required(_) if !authenticated => {
+                format!("route: {method} {path}, hidden: nobody can be authenticated")
+            }
             Access::Public(why) => format!("public route: {method} {path} ({why})"),
             Access::Required(check) => {
                 format!("route: {method} {path}, needs {}", check.requirement())
@@ -147,6 +152,9 @@ impl Route {
             Access::Required(check) if check.reads_arguments() => {
                 named("its check reads arguments, which a route has none of")
             }
+            Access::Required(check) if !check.tags().is_empty() => {
+                named("its check asks for a tag, which a route has none of")
+            }
             Access::Required(check) => check.validate().err().and_then(|problem| named(&problem)),
             Access::Public(_) => None,
         }
@@ -161,6 +169,6 @@ impl fmt::Debug for UndecidedRoute {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Route({})", self.described())
+        write!(f, "Route({})", self.described(true))
     }
 }

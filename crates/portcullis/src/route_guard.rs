@@ -1,4 +1,4 @@
-//! What stands before custom routes that are not public.
+//! What stands before custom routes.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use portcullis_auth::audit::{AuditRecord, LogText, Verdict};
+use portcullis_auth::audit::{Audit, AuditRecord, LogText, Verdict};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
 use portcullis_guard::OperationId;
 use portcullis_protocol::http::{RouteRefusal, authenticate};
@@ -25,7 +25,8 @@ use crate::service::Core;
 struct Guard {
     core: Arc<Core>,
     authenticator: Option<Arc<Authenticator>>,
-    check: Arc<dyn Check>,
+    /// None for a public route.
+    check: Option<Arc<dyn Check>>,
     /// The method and the path.
     name: String,
 }
@@ -34,18 +35,18 @@ struct Guard {
 struct Refused {
     refusal: RouteRefusal,
     verdict: Verdict,
-    rule: &'static str,
+    rule: Cow<'static, str>,
     reason: Cow<'static, str>,
 }
 
-/// The route's handler, behind its check if it has one.
+/// The route's handler, behind its check if it has one, and with its audit records.
 pub(crate) fn guarded(
     route: Route,
     core: &Arc<Core>,
     authenticator: Option<&Arc<Authenticator>>,
 ) -> MethodRouter {
     let name = format!("{} {}", route.method, route.path);
-    let Some(check) = route.check() else { return route.router };
+    let check = route.check();
     let (core, authenticator) = (Arc::clone(core), authenticator.cloned());
     let guard = Arc::new(Guard { core, authenticator, check, name });
     route.router.layer(from_fn_with_state(guard, pass))
@@ -57,33 +58,65 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     let (time, started) = (guard.core.clock.now(), Instant::now());
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let (mut head, body) = request.into_parts();
+    let mut principal = None;
+    let admitted = guard.admit(&head, started, &mut principal).await;
     let mut record = AuditRecord::new(OperationId::new(), time, "http", "route");
     record.kind = Some("route");
     record.component = Some(&guard.name);
     record.remote = remote.map(|address| address.ip());
-    let mut principal = None;
-    let admitted = guard.admit(&head, started, &mut principal).await;
     if let Some(principal) = &principal {
         record = record.with_principal(principal);
     }
-    let (response, reason) = match admitted {
+    match admitted {
         Ok(caller) => {
-            head.extensions.insert(caller);
-            record.verdict = Verdict::Allowed;
-            record.outcome = "ok";
-            (next.run(Request::from_parts(head, body)).await, None)
+            if let Some(caller) = caller {
+                head.extensions.insert(caller);
+            }
+            (record.verdict, record.outcome) = (Verdict::Allowed, "cancelled");
+            let running = Running { audit: &guard.core.audit, record, started, ended: false };
+            let response = next.run(Request::from_parts(head, body)).await;
+            running.end(response)
         }
         Err(Refused { refusal, verdict, rule, reason }) => {
-            (record.verdict, record.rule, record.outcome) = (verdict, Some(rule), "refused");
-            (refusal.into_response(), Some(reason))
+            (record.verdict, record.rule, record.outcome) = (verdict, Some(&*rule), "refused");
+            record.reason = Some(LogText::from(&*reason));
+            let running = Running { audit: &guard.core.audit, record, started, ended: false };
+            running.end(refusal.into_response())
         }
-    };
-    record.reason = reason.as_deref().map(LogText::from);
-    record.status = Some(response.status().as_u16());
-    record.duration = started.elapsed();
-    match guard.core.audit.record(&record) {
-        Ok(()) => response,
-        Err(_) => RouteRefusal::Failed.into_response(),
+    }
+}
+
+/// A request that is on its way. One that is dropped there, or whose handler panics, leaves a
+/// record, too.
+struct Running<'a> {
+    audit: &'a Audit,
+    record: AuditRecord<'a>,
+    started: Instant,
+    ended: bool,
+}
+
+impl Running<'_> {
+    fn end(mut self, response: Response) -> Response {
+        if self.record.verdict == Verdict::Allowed {
+            self.record.outcome = "ok";
+        }
+        self.record.status = Some(response.status().as_u16());
+        self.record.duration = self.started.elapsed();
+        self.ended = true;
+        match self.audit.record(&self.record) {
+            Ok(()) => response,
+            Err(_) => RouteRefusal::Failed.into_response(),
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record.duration = self.started.elapsed();
+            // There is nobody left who could be told that it was not written.
+            let _ = self.audit.record(&self.record);
+        }
     }
 }
 
@@ -93,10 +126,11 @@ impl Guard {
         head: &axum::http::request::Parts,
         started: Instant,
         known: &mut Option<Arc<Principal>>,
-    ) -> Result<Caller, Refused> {
+    ) -> Result<Option<Caller>, Refused> {
         self.core.audit.ready().map_err(|_| {
             Refused::new(RouteRefusal::Failed, Verdict::Failed, "audit", "the sink is not ready")
         })?;
+        let Some(check) = &self.check else { return Ok(None) };
         let authenticator = self.authenticator.as_ref().ok_or_else(|| {
             let reason = "nobody can be authenticated";
             Refused::new(RouteRefusal::Absent, Verdict::Denied, "bearer", reason)
@@ -111,9 +145,9 @@ impl Guard {
         self.core.layers.check_requester(requester).map_err(Refused::too_often)?;
         let target = Target { kind: "route", name: &self.name, tags: &[] };
         let context = AuthContext::new(Some(&principal), &self.core.hierarchy, target);
-        match answer(&*self.check, context, started + limits.decision).await {
+        match answer(&**check, context, started + limits.decision).await {
             Decision::Allow => {
-                Ok(Caller::of(Arc::clone(&principal), Arc::clone(&self.core.hierarchy)))
+                Ok(Some(Caller::of(Arc::clone(&principal), Arc::clone(&self.core.hierarchy))))
             }
             Decision::Deny(denial) => {
                 let reason = denial.reason_given(context.granted()).into_owned();
@@ -131,7 +165,7 @@ impl Guard {
                     RouteRefusal::InsufficientScope(_) => Verdict::Challenged,
                     _ => Verdict::Denied,
                 };
-                Err(Refused::new(refusal, verdict, "check", reason))
+                Err(Refused::new(refusal, verdict, check.requirement(), reason))
             }
         }
     }
@@ -141,10 +175,10 @@ impl Refused {
     fn new(
         refusal: RouteRefusal,
         verdict: Verdict,
-        rule: &'static str,
+        rule: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { refusal, verdict, rule, reason: reason.into() }
+        Self { refusal, verdict, rule: rule.into(), reason: reason.into() }
     }
 
     fn bearer(refusal: RouteRefusal, known: &mut Option<Arc<Principal>>) -> Self {

@@ -229,7 +229,7 @@ impl Server {
             }
         }
         for route in &self.routes {
-            startup::say(&route.described());
+            startup::say(&route.described(self.verifier.is_some()));
         }
         startup::warn_without_log();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use portcullis_auth::ScopeHierarchy;
 use portcullis_auth::audit::{Audit, AuditError, Verdict};
-use portcullis_guard::{Clock, OperationId};
+use portcullis_guard::{Alarm, Clock, OperationId};
 use portcullis_protocol::{
     Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
 };
@@ -32,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarm: Alarm,
 }
 
 /// The core, as the protocol asks it.
@@ -51,7 +52,12 @@ impl Service for Served {
         let exchange = Arc::new(exchange);
         let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
         let result = self.0.walk(operation, &exchange, &mut trail).await;
-        trail.end(result)
+        let absent_until = trail.absent_until();
+        let result = trail.end(result);
+        if let Some(until) = absent_until {
+            self.0.alarm.wait_until(until).await;
+        }
+        result
     }
 
     fn changes(
@@ -272,6 +278,40 @@ mod tests {
         assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
     }
 
+    #[tokio::test]
+    async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
+        let hidden =
+            Tool::new("hidden").auth(require_scopes(["admin"])).handler(|_call| async { "done" });
+        let components = Components::new().with(plain("a")).with(hidden);
+        let absence = Duration::from_millis(200);
+        let server = Server::builder("test").no_auth().components(components);
+        let server = server.limits(|limits| limits.absence = absence).build().unwrap();
+        let core = Served(server.core);
+        let took = async |operation: Operation<'_>, exchange: Exchange| {
+            let asked = Instant::now();
+            let answered = core.serve(operation, exchange).await.is_ok();
+            (answered, asked.elapsed())
+        };
+        let tool = |name: &'static str| Operation::CallTool {
+            name: name.into(),
+            arguments: Arguments::none(),
+        };
+        let after = |name: &str| {
+            let cursor = Some(URL_SAFE_NO_PAD.encode(name).into());
+            Operation::ListTools { cursor }
+        };
+        let read = Operation::ReadResource { uri: "data://none".into() };
+        for operation in [tool("hidden"), tool("missing"), after("hidden"), after("missing"), read]
+        {
+            let (answered, time) = took(operation, over_http(None)).await;
+            assert!(!answered && time >= absence, "after {time:?}");
+        }
+        let (answered, time) = took(tool("a"), over_http(None)).await;
+        assert!(answered && time < absence, "what is there, after {time:?}");
+        let (answered, time) = took(tool("missing"), over_stdio()).await;
+        assert!(!answered && time < absence, "over stdio, after {time:?}");
+    }
+
     #[derive(Debug)]
     enum Odd {
         Pending(bool),
@@ -411,12 +451,13 @@ mod tests {
     }
 
     type Builder = crate::ServerBuilder<crate::Decided>;
+    type Change = fn(Builder) -> Builder;
 
     #[test]
     fn rules_for_what_no_component_has_do_not_build() {
         use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
 
-        let refused: [(&str, fn(Builder) -> Builder); 8] = [
+        let refused: [(&str, Change); 8] = [
             ("tag \"opps\"", |server| server.disable(tags(["opps"]))),
             ("called \"b\"", |server| server.only(names(["a", "b"]))),
             ("key \"a\"", |server| server.enable(keys(["a"]))),

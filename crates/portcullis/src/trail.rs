@@ -32,6 +32,7 @@ pub(crate) struct Trail<'a> {
     hidden: Vec<usize>,
     outcome: Option<&'static str>,
     reference: Option<Reference>,
+    absent: bool,
     ended: bool,
 }
 
@@ -66,6 +67,7 @@ impl<'a> Trail<'a> {
             hidden: Vec::new(),
             outcome: None,
             reference: None,
+            absent: false,
             ended: false,
         }
     }
@@ -76,6 +78,14 @@ impl<'a> Trail<'a> {
 
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
         Arc::clone(&self.exchange)
+    }
+
+    /// When a caller who is told that something is not there may be told, whatever was asked on
+    /// the way to it; none for all other answers, and over stdio, where nobody is kept from
+    /// knowing.
+    pub(crate) fn absent_until(&self) -> Option<Instant> {
+        let told = self.absent && self.exchange.transport == Transport::Http;
+        told.then(|| self.started + self.core.limits.absence)
     }
 
     /// Whether the operation may run at all, where it may not without being recorded.
@@ -108,6 +118,7 @@ impl<'a> Trail<'a> {
         self.rule = Some("unknown");
         self.reason = Some(Cow::Borrowed("there is none of this name"));
         self.outcome = Some("not_found");
+        self.absent = true;
         Face::Absent
     }
 
@@ -117,6 +128,7 @@ impl<'a> Trail<'a> {
         self.entry = Some(entry);
         self.rule = Some(self.core.catalogue.rules.text(rule));
         self.reason = Some(reason);
+        self.absent = matches!(face, Face::Absent);
         (self.verdict, self.outcome) = match &face {
             Face::Absent => (Verdict::Denied, Some("not_found")),
             Face::Spoken(_) => (Verdict::Denied, Some("denied")),
@@ -152,6 +164,7 @@ impl<'a> Trail<'a> {
         self.verdict = Verdict::Denied;
         self.rule = Some("cursor");
         self.outcome = Some("invalid_arguments");
+        self.absent = true;
         RpcError::InvalidArguments("Invalid cursor".to_owned())
     }
 
@@ -166,7 +179,10 @@ impl<'a> Trail<'a> {
                 (outcome, Told::Message(text))
             }
             Revealed::RefusedArgument(text) => ("invalid_arguments", Told::Refused(text)),
-            Revealed::NotFound => ("not_found", Told::NotFound),
+            Revealed::NotFound => {
+                self.absent = true;
+                ("not_found", Told::NotFound)
+            }
             Revealed::InsufficientScope(scopes) => {
                 self.verdict = Verdict::Challenged;
                 self.rule = Some("the handler");
@@ -230,6 +246,8 @@ impl Core {
         record.remote = refused.remote.map(|address| address.ip());
         record.verdict = match (refused.rule, refused.status) {
             ("bearer", 401 | 403) => Verdict::Challenged,
+            // Nobody could tell who calls, or something broke.
+            ("bearer", 503) | (_, 500) => Verdict::Failed,
             (_, 429 | 503) => Verdict::Limited,
             _ => Verdict::Refused,
         };

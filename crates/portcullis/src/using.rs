@@ -165,8 +165,11 @@ impl Core {
             let arguments = entry.template.as_ref()?.matches(uri)?;
             Some((entry, arguments))
         });
+        // All are looked for before one is decided about: to stop at the first denial would tell
+        // by the time that there is one.
+        let matching: Vec<_> = fixed.into_iter().chain(templates).collect();
         let mut answering = None;
-        for (entry, arguments) in fixed.into_iter().chain(templates) {
+        for (entry, arguments) in matching {
             if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
                 return Err(trail.denied(entry, denied));
             }

@@ -10,7 +10,9 @@
 //
 // Tokens are RFC 9068 (`at+jwt`), made and signed by the library at its own token endpoint.
 // Clients: alice-app (read, write, admin) and bob-app (read), secret `NAME-secret`, by HTTP
-// Basic. `resource` may be any URL and becomes the audience. Two headers of a request to
+// Basic, and step-up-app (read, write, admin), which is public and has but the authorization
+// code flow; whoever `login_hint` names signs in there. A token has the scopes that were
+// asked for. `resource` may be any URL and becomes the audience. Two headers of a request to
 // the token endpoint choose what a resource server would have registered: `x-token-alg`
 // (RS256, PS256, ES256, EdDSA; RS256 if absent) and `x-token-ttl` (seconds, 600).
 //
@@ -40,10 +42,13 @@ import { parseArgs } from "node:util";
 
 import Provider, { interactionPolicy } from "oidc-provider";
 
+import { follow } from "./browser.mjs";
+
 // The library prints notices with console.info, and stdout is the protocol.
 console.info = console.error;
 
 const CLIENTS = { "alice-app": "read write admin", "bob-app": "read" };
+const PUBLIC_CLIENTS = { "step-up-app": "read write admin" };
 const REDIRECT_URI = "https://app.example.com/callback";
 
 // --- keys ------------------------------------------------------------------------------
@@ -69,20 +74,31 @@ const signingKid = (alg) => keys.findLast((key) => key.alg === alg)?.kid;
 
 // --- the provider ----------------------------------------------------------------------
 
+const registrations = (clients, own) =>
+  Object.entries(clients).map(([client_id, scope]) => ({
+    client_id,
+    scope,
+    response_types: ["code"],
+    redirect_uris: [REDIRECT_URI],
+    ...own(client_id),
+  }));
+
 function buildProvider(issuer) {
   const policy = interactionPolicy.base();
   policy.remove("consent");
   const provider = new Provider(issuer, {
     jwks: { keys },
     scopes: ["read", "write", "admin"],
-    clients: Object.entries(CLIENTS).map(([client_id, scope]) => ({
-      client_id,
-      client_secret: `${client_id}-secret`,
-      scope,
-      grant_types: ["client_credentials", "authorization_code"],
-      response_types: ["code"],
-      redirect_uris: [REDIRECT_URI],
-    })),
+    clients: [
+      ...registrations(CLIENTS, (client_id) => ({
+        client_secret: `${client_id}-secret`,
+        grant_types: ["client_credentials", "authorization_code"],
+      })),
+      ...registrations(PUBLIC_CLIENTS, () => ({
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code"],
+      })),
+    ],
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     ttl: { Interaction: 60, Session: 60, Grant: 60, AuthorizationCode: 60 },
     interactions: { policy, url: (_ctx, { uid }) => `/login/${uid}` },
@@ -190,26 +206,15 @@ async function askToken({ client, resource, alg = "RS256", ttl = 600 }, paramete
   return [response.status, await response.json()];
 }
 
-// What a browser does: follows the redirects and keeps the cookies.
+// Gives what the callback is given.
 async function signIn({ client, scope, resource, user }, code_challenge) {
-  let url = new URL("/auth", issuer);
+  const url = new URL("/auth", issuer);
   url.search = new URLSearchParams({
     client_id: client, response_type: "code", redirect_uri: REDIRECT_URI, scope, resource,
     login_hint: user, code_challenge, code_challenge_method: "S256",
   });
-  const cookies = new Map();
-  while (url.origin === issuer) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const response = await fetch(url, { redirect: "manual", headers: { cookie } });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      cookies.set(name, value);
-    }
-    const location = response.headers.get("location");
-    if (!location) throw new Error(`${url.pathname}: ${response.status} ${await response.text()}`);
-    url = new URL(location, url);
-  }
-  return Object.fromEntries(url.searchParams);
+  const callback = await follow(url);
+  return Object.fromEntries(callback.searchParams);
 }
 
 async function token(request) {

@@ -2,10 +2,11 @@
 
 use clap::{Parser, ValueEnum};
 use portcullis::prelude::*;
+use portcullis::{ServerBuilder, Undecided};
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
-use portcullis_tests::testbed::{Ran, health};
+use portcullis_tests::testbed::{Ran, admin_reset, health};
 use portcullis_tests::{conformance, testbed};
 
 /// The server that outsiders test: the demo's flags, and what is served.
@@ -29,10 +30,13 @@ enum Fixtures {
 }
 
 impl Fixtures {
-    fn components(self) -> Components {
+    fn added_to(self, server: ServerBuilder<Undecided>) -> ServerBuilder<Undecided> {
         match self {
-            Self::Testbed => testbed::components(),
-            Self::Conformance => conformance::components(),
+            Self::Testbed => server
+                .components(testbed::components())
+                .middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
+                .disable(tags(["admin"])),
+            Self::Conformance => server.components(conformance::components()),
         }
     }
 }
@@ -51,7 +55,7 @@ async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis::Er
     let server = Server::builder("portcullis-testbed")
         .state(state.workspace()?)
         .state(Ran::default())
-        .components(fixtures.components())
-        .route(get("/health", health).public("liveness, reveals nothing"));
-    serve::serve(options, server).await
+        .route(health())
+        .route(admin_reset());
+    serve::serve(options, fixtures.added_to(server)).await
 }

@@ -29,7 +29,7 @@ fn listed(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
 }
 
 #[test]
-fn alice_lists_everything_and_bob_lacks_what_needs_write_or_admin() {
+fn alice_lists_everything_and_bob_lacks_what_needs_more_than_read() {
     let testbed = Testbed::start(TESTBED, &["--auth", "static"]);
     let everything = [
         "whoami",
@@ -42,6 +42,11 @@ fn alice_lists_everything_and_bob_lacks_what_needs_write_or_admin() {
         "wait",
         "read_file",
         "constrained",
+        "premium_feature",
+        "advanced_admin_action",
+        "ops_action",
+        "unlock_admin",
+        "step_up",
         "secret://config",
         "secret://keys",
         "item://{id}",
@@ -49,7 +54,16 @@ fn alice_lists_everything_and_bob_lacks_what_needs_write_or_admin() {
         "financial_report",
     ];
     assert_eq!(listed(&testbed, ALICE), everything);
-    let hidden = ["delete_user", "secret://keys", "ledger://{id}", "financial_report"];
+    let hidden = [
+        "delete_user",
+        "premium_feature",
+        "advanced_admin_action",
+        "ops_action",
+        "step_up",
+        "secret://keys",
+        "ledger://{id}",
+        "financial_report",
+    ];
     let visible: Vec<&str> = everything.into_iter().filter(|name| !hidden.contains(name)).collect();
     assert_eq!(listed(&testbed, BOB), visible);
 }
@@ -114,9 +128,12 @@ fn a01_what_bob_may_not_use_is_what_does_not_exist() {
         |name: &str| ("tools/call", json!({"name": name, "arguments": {"unknown": 5}}));
     let resource = |uri: &str| ("resources/read", json!({"uri": uri}));
     let prompt = |name: &str| ("prompts/get", json!({"name": name, "arguments": {}}));
-    let uses: [(Use<'_>, &str, &str); 5] = [
+    let uses: [(Use<'_>, &str, &str); 8] = [
         (&tool, "delete_user", "delete_usex"),
         (&tool_with_bad_arguments, "delete_user", "delete_usex"),
+        (&tool, "ops_action", "ops_actiox"),
+        (&tool, "premium_feature", "premium_featurx"),
+        (&tool, "advanced_admin_action", "advanced_admin_actiox"),
         (&resource, "secret://keys", "secret://keyz"),
         (&resource, "ledger://1", "ledgex://1"),
         (&prompt, "financial_report", "financial_repory"),
@@ -156,6 +173,7 @@ fn without_authentication_what_requires_anything_is_hidden() {
         "wait",
         "read_file",
         "constrained",
+        "unlock_admin",
     ];
     assert_eq!(listed(&testbed, None), everybody);
     let whoami = testbed.call(None, "whoami", json!({}))["structuredContent"].take();

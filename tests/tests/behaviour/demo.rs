@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use portcullis_tests::driver::{Testbed, root, run};
+use portcullis_tests::driver::{StdioTestbed, Testbed, message, root, run};
 use serde_json::{Value, json};
 
 use crate::{ALICE, BOB, TESTBED};
@@ -40,7 +40,7 @@ fn the_printed_curl_line_lists_what_that_token_may_use() {
         .iter()
         .map(|t| t["name"].as_str().unwrap())
         .collect();
-    assert_eq!(tools, ["get_profile", "read_file", "search_items"]);
+    assert_eq!(tools, ["get_profile", "read_file", "search_items", "public_action"]);
     assert!(log.contains("never use them in production"), "{log}");
 }
 
@@ -89,12 +89,156 @@ fn its_tools_work_on_its_database() {
     );
 }
 
+/// What anybody is told who calls `tool` without arguments.
+fn called(server: &Testbed, token: Option<&str>, tool: &str) -> String {
+    text(&server.call(token, tool, json!({}))).to_owned()
+}
+
+fn tools(server: &Testbed, token: Option<&str>) -> Vec<String> {
+    let listed = server.result(token, "tools/list", json!({}))["tools"].take();
+    let listed = listed.as_array().unwrap().iter();
+    listed.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn premium_users_forecast_what_administrators_of_level_5_restock() {
+    let server = Testbed::start(demo(), &[]);
+    let forecast = || server.call(ALICE, "premium_feature", json!({}))["structuredContent"].take();
+    let expected = json!([
+        {"item": "Portcullis winch", "stock": 3, "order": 17},
+        {"item": "Gate bar, oak", "stock": 12, "order": 8},
+    ]);
+    assert_eq!(forecast(), expected);
+    assert_eq!(called(&server, BOB, "public_action"), "In stock: 255 pieces of 4 items");
+    assert_eq!(called(&server, ALICE, "advanced_admin_action"), "Restocked 2 items");
+    assert_eq!(forecast(), json!([]));
+    assert_eq!(called(&server, BOB, "public_action"), "In stock: 280 pieces of 4 items");
+    for hidden in ["premium_feature", "advanced_admin_action", "admin_action", "unlock_admin"] {
+        let params = |name: &str| json!({"name": name, "arguments": {}});
+        let refused = |name: &str| server.rpc(BOB, "tools/call", params(name)).normalised(name);
+        assert_eq!(refused(hidden), refused("no_such_tool"), "{hidden}");
+    }
+}
+
+#[test]
+fn closing_the_ledger_leaves_each_item_its_balance() {
+    let server = Testbed::start(demo(), &[]);
+    let ledger = |id: u8| {
+        let uri = format!("ledger://{id}");
+        let read = server.result(ALICE, "resources/read", json!({"uri": uri}));
+        let entries = read["contents"][0]["text"].as_str().unwrap().to_owned();
+        serde_json::from_str::<Value>(&entries).unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(called(&server, ALICE, "admin_action"), "Closed the ledger of 2 items");
+        assert_eq!(ledger(1), json!([{"entry": "balance", "cents": 55_000}]));
+        assert_eq!(ledger(2), json!([{"entry": "balance", "cents": -40_000}]));
+    }
+}
+
+#[test]
+fn dangerous_tools_wait_to_be_unlocked_and_a_reset_undoes_what_they_did() {
+    let server = Testbed::start(demo(), &[]);
+    let dangerous = ["wipe_database", "rotate_keys"].map(str::to_owned);
+    let seen = |token| dangerous.clone().map(|tool| tools(&server, token).contains(&tool));
+    assert_eq!(seen(ALICE), [false, false]);
+    assert_eq!(called(&server, ALICE, "unlock_admin"), "Admin tools unlocked for this session");
+    assert_eq!((seen(ALICE), seen(BOB)), ([true, true], [false, false]));
+
+    let keys = || server.rpc(ALICE, "resources/read", json!({"uri": "secret://keys"})).body;
+    assert!(keys().contains("2026-10-12"), "{}", keys());
+    assert_eq!(called(&server, ALICE, "rotate_keys"), "Keys rotated: 2");
+    let today = run(Command::new("date").args(["-u", "+%F"])).unwrap();
+    let today = today.trim();
+    assert_eq!(keys().matches(today).count(), 2, "{today} {}", keys());
+
+    let wiped = "Database wiped: 3 users, 4 items, 3 entries of the ledger";
+    assert_eq!(called(&server, ALICE, "wipe_database"), wiped);
+    assert_eq!(called(&server, BOB, "get_profile"), "You have no profile here.");
+    assert_eq!(called(&server, BOB, "public_action"), "In stock: 0 pieces of 0 items");
+
+    let reset = |token: &str| {
+        let authorization = format!("Authorization: Bearer {token}");
+        server.request("POST /admin/reset", &[&authorization], b"")
+    };
+    let refused = reset("dev-token-bob");
+    assert_eq!(refused.status, 403);
+    assert!(refused.header("www-authenticate").unwrap().contains(r#"scope="admin""#));
+    assert_eq!(reset("wrong").status, 401);
+    assert_eq!(called(&server, BOB, "get_profile"), "You have no profile here.");
+    let done = reset("dev-token-alice");
+    assert_eq!((done.status, done.json()), (200, json!({"status": "reset complete"})));
+    assert_eq!(called(&server, BOB, "public_action"), "In stock: 255 pieces of 4 items");
+    assert!(keys().contains("2026-10-12"), "{}", keys());
+    assert!(called(&server, BOB, "get_profile").contains("Bob"));
+    let health = server.request("GET /health", &[], b"");
+    assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
+}
+
+#[test]
+fn what_was_wiped_stays_wiped_after_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let arguments = ["--state-dir", state.path().to_str().unwrap()];
+    let server = Testbed::start(demo(), &arguments);
+    called(&server, ALICE, "unlock_admin");
+    called(&server, ALICE, "wipe_database");
+    drop(server);
+    let again = Testbed::start(demo(), &arguments);
+    assert_eq!(called(&again, BOB, "public_action"), "In stock: 0 pieces of 0 items");
+    assert!(!tools(&again, ALICE).contains(&"wipe_database".to_owned()), "an unlock has an end");
+}
+
+#[test]
+fn over_stdio_the_local_user_unlocks() {
+    let mut server = StdioTestbed::start(demo());
+    let call = |name: &str| message("tools/call", json!({"name": name, "arguments": {}}));
+    assert_eq!(server.ask(&call("wipe_database"))["error"]["code"], -32602);
+    let unlocked = server.ask(&call("unlock_admin"))["result"].take();
+    assert_eq!(text(&unlocked), "Admin tools unlocked for this session");
+    let wiped = server.ask(&call("wipe_database"))["result"].take();
+    assert!(text(&wiped).starts_with("Database wiped"), "{wiped}");
+}
+
 #[test]
 fn access_is_printed_without_serving() {
-    let output = Command::new(demo()).arg("--print-access").stdin(Stdio::null()).output().unwrap();
-    let table = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success());
-    assert!(table.contains("delete_user       scopes admin write"), "{table}");
+    let print = |arguments: &[&str]| {
+        let output = Command::new(demo()).args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for arguments in [&["--print-access"][..], &["--print-access", "text"]] {
+        let table = print(arguments);
+        let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row("delete_user").contains("scopes admin write"), "{table}");
+        let wipe = row("wipe_database");
+        assert!(wipe.contains("for the tag admin") && wipe.contains("(disabled)"), "{table}");
+    }
+    let rows: Value = serde_json::from_str(&print(&["--print-access=json"])).unwrap();
+    let row =
+        |name: &str| rows.as_array().unwrap().iter().find(|row| row["component"] == name).unwrap();
+    assert_eq!(row("delete_user")["requirements"], json!(["scopes admin write"]));
+    assert_eq!(row("wipe_database")["visible"], false);
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    print(&["--print-access", "--audit-file", audit.to_str().unwrap()]);
+    assert!(!audit.exists());
+}
+
+#[test]
+fn the_audit_file_has_a_line_for_each_operation() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl");
+    let flags = ["--audit-file", file.to_str().unwrap(), "--audit-failure", "stop"];
+    let server = Testbed::start(demo(), &flags);
+    called(&server, ALICE, "public_action");
+    drop(server);
+    let lines = std::fs::read_to_string(file).unwrap();
+    let record: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&record["component"], &record["subject"]),
+        (&json!("public_action"), &json!("alice"))
+    );
+    assert!(!lines.contains("dev-token-alice"), "{lines}");
 }
 
 #[test]
@@ -111,6 +255,7 @@ fn what_is_not_safe_does_not_start() {
         (&["--env-file", "/nonexistent"], "cannot be read"),
         (&["--log", "==="], "--log"),
         (&["--log", "loud"], "the levels are"),
+        (&["--audit-file", "/nonexistent/audit.jsonl"], "--audit-file /nonexistent/audit.jsonl"),
     ] {
         let output = Command::new(demo()).args(arguments).stdin(Stdio::null()).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();

@@ -3,14 +3,18 @@
 mod access;
 mod architecture;
 mod arguments;
+mod audit;
+mod checks;
 mod demo;
 mod envelope;
 mod errors;
 mod front;
 mod limits;
+mod oracle;
 mod sessions;
 mod stdio;
 mod tokens;
+mod visibility;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 const ALICE: Option<&str> = Some("dev-token-alice");

@@ -27,7 +27,7 @@ fn every_version_initialises_lists_and_calls() {
         let response = session.post(&[], &initialized);
         assert_eq!((response.status, &*response.body), (202, ""));
         let tools = session.ask("tools/list", json!({}))["result"]["tools"].take();
-        assert_eq!(tools.as_array().unwrap().len(), 10, "{version}");
+        assert_eq!(tools.as_array().unwrap().len(), 15, "{version}");
         let whoami = session.ask("tools/call", json!({"name": "whoami"}))["result"].take();
         let text: Value =
             serde_json::from_str(whoami["content"][0]["text"].as_str().unwrap()).unwrap();

@@ -12,7 +12,7 @@ fn everything_is_listed_and_nobody_is_authenticated() {
         assert_eq!(server.ask(&initialize(version))["result"]["protocolVersion"], version);
         server.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         let tools = server.ask(&request(1, "tools/list", json!({})))["result"]["tools"].take();
-        assert_eq!(tools.as_array().unwrap().len(), 10, "{version}");
+        assert_eq!(tools.as_array().unwrap().len(), 17, "{version}");
         let whoami =
             server.ask(&request(1, "tools/call", json!({"name": "whoami"})))["result"].take();
         let text: Value =

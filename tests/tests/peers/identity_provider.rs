@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::driver::{Response, Testbed, root};
+use portcullis_tests::driver::{Response, Testbed, free_address, root};
 use portcullis_tests::issuer::encode;
 use serde_json::{Value, json};
 
@@ -42,17 +42,24 @@ impl Provider {
 
     /// A testbed that accepts the provider's tokens.
     pub(crate) fn testbed(&self) -> Testbed {
-        let flags = [
-            "--auth",
-            "jwt",
-            "--issuer",
-            &self.issuer,
-            "--audience",
-            AUDIENCE,
-            "--jwks",
-            &self.jwks,
-        ];
-        Testbed::start(TESTBED, &flags)
+        Testbed::start(TESTBED, &self.flags(AUDIENCE))
+    }
+
+    /// A testbed that accepts the provider's tokens for the URL where it listens, which is
+    /// what a client asks for that was told nothing else.
+    pub(crate) fn testbed_as_resource(&self) -> Testbed {
+        let address = free_address();
+        let resource = format!("http://{address}/mcp");
+        Testbed::start_at(TESTBED, address, &self.flags(&resource))
+    }
+
+    fn flags<'a>(&'a self, audience: &'a str) -> [&'a str; 8] {
+        let Self { issuer, jwks, .. } = self;
+        ["--auth", "jwt", "--issuer", issuer, "--audience", audience, "--jwks", jwks]
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// An access token of `client`, from the provider's own token endpoint.

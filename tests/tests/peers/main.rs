@@ -5,6 +5,7 @@ mod conformance;
 
 mod differential;
 mod identity_provider;
+mod step_up;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -50,7 +51,8 @@ fn names(value: &Value) -> Vec<&str> {
 const VERSIONS: [(&str, &str); 3] =
     [("2026-07-28", "2026-07-28"), ("auto", "2026-07-28"), ("legacy", "2025-11-25")];
 
-const TOOLS: [&str; 10] = [
+/// What tokens with every scope, and no claims, let their bearer see.
+const TOOLS: [&str; 13] = [
     "constrained",
     "delete_user",
     "echo",
@@ -58,13 +60,23 @@ const TOOLS: [&str; 10] = [
     "fail_panic",
     "fail_tool_error",
     "get_profile",
+    "ops_action",
     "read_file",
+    "step_up",
+    "unlock_admin",
     "wait",
     "whoami",
 ];
 
-fn expect_everything(who: &str, seen: &Value) {
-    assert_eq!(names(&seen["tools"]), TOOLS, "{who}");
+/// Those of them that need more than the scope `read`.
+const BEYOND_READ: [&str; 3] = ["delete_user", "ops_action", "step_up"];
+
+/// What else is there where checks are skipped.
+const CHECKED: [&str; 4] =
+    ["advanced_admin_action", "check_denies", "check_raises", "premium_feature"];
+
+fn expect_everything(who: &str, seen: &Value, tools: &[&str]) {
+    assert_eq!(names(&seen["tools"]), tools, "{who}");
     assert_eq!(names(&seen["resources"]), ["secret://config", "secret://keys"], "{who}");
     assert_eq!(names(&seen["templates"]), ["item://{id}", "ledger://{id}"], "{who}");
     assert_eq!(names(&seen["prompts"]), ["financial_report"], "{who}");
@@ -101,7 +113,7 @@ fn over_http_alice_uses_everything_through_every_client() {
             let who = format!("{name} {protocol}");
             assert_eq!(seen["protocol_version"], version, "{who}");
             assert_eq!(seen["whoami"]["sub"], "alice-app", "{who}");
-            expect_everything(&who, &seen);
+            expect_everything(&who, &seen, &TOOLS);
         }
     }
 }
@@ -120,7 +132,7 @@ fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
             let who = format!("{name} {protocol}");
             assert_eq!(seen["protocol_version"], version, "{who}");
             let visible: Vec<&str> =
-                TOOLS.into_iter().filter(|tool| *tool != "delete_user").collect();
+                TOOLS.into_iter().filter(|tool| !BEYOND_READ.contains(tool)).collect();
             assert_eq!(names(&seen["tools"]), visible, "{who}");
             assert_eq!(names(&seen["resources"]), ["secret://config"], "{who}");
             assert_eq!(names(&seen["templates"]), ["item://{id}"], "{who}");
@@ -135,6 +147,8 @@ fn over_http_bob_finds_nothing_of_what_is_hidden_from_him() {
 
 #[test]
 fn over_stdio_every_client_sees_everything_and_is_nobody() {
+    let mut tools = [&TOOLS[..], &CHECKED].concat();
+    tools.sort_unstable();
     for (name, client) in clients() {
         for (protocol, version) in VERSIONS {
             let seen = explore(
@@ -144,7 +158,7 @@ fn over_stdio_every_client_sees_everything_and_is_nobody() {
             let who = format!("{name} {protocol}");
             assert_eq!(seen["protocol_version"], version, "{who}");
             assert_eq!(seen["whoami"]["authenticated"], false, "{who}");
-            expect_everything(&who, &seen);
+            expect_everything(&who, &seen, &tools);
         }
     }
 }

@@ -10,12 +10,14 @@ use crate::Answer;
 /// Decides about a call by its validated arguments, for tools alone.
 ///
 /// 1. `in_lists` says who sees the tool, and who may call it at all: it is asked before the
-///    arguments are read, and its denial is that of a tool that does not exist.
-/// 2. `check` then sees the arguments, which meet the schema and have their defaults. Its denial
-///    is that of a tool that does not exist, too.
+///    arguments are read.
+/// 2. `check` then sees the arguments, which meet the schema and have their defaults. It is a
+///    function that answers at once: for one that has to wait (for a database, say), implement
+///    [`Check`] with [`reads_arguments`](Check::reads_arguments).
 ///
-/// For a check that has to wait (for a database, say), implement [`Check`] with
-/// [`reads_arguments`](Check::reads_arguments).
+/// The denial of either is that of a tool that does not exist, unless the tool says
+/// `deny = challenge` and scopes are missing, or the denial is an
+/// [`AuthorizationError`](crate::AuthorizationError).
 ///
 /// **Deployment caveat.** A caller who sees the tool can try arguments one by one, and learn for
 /// which of them it exists.

@@ -22,6 +22,14 @@ use crate::{Answer, Scopes};
 ///
 /// let check = require_premium_user.into_check();
 /// assert_eq!(check.requirement(), "require_premium_user");
+///
+/// /// Asks somebody else, and takes its time.
+/// async fn require_member(context: &AuthContext<'_>) -> bool {
+///     let subject = context.principal().map(|principal| principal.subject());
+///     async { subject == Some("alice") }.await
+/// }
+///
+/// let check = require_member.into_check();
 /// ```
 ///
 /// # Example
@@ -102,7 +110,8 @@ pub enum Reduced {
     message = "`{Self}` is not an access check",
     label = "not a check",
     note = "write `auth = require_scopes([\"read\"])`, or a list of checks that must all allow",
-    note = "or a function `fn(&AuthContext) -> bool`, sync or async, which may also return a `Decision` or a `Result`"
+    note = "or a function `fn(&AuthContext) -> bool`, or `async fn(&AuthContext<'_>) -> bool`, which may also return a `Decision`, or a `Result` whose error is an `AuthorizationError` or a `CheckError`",
+    note = "a closure names its parameter's type: `|context: &AuthContext| …`; a `claim(…)` says what it has to be: `.equals(…)`"
 )]
 pub trait IntoCheck<M> {
     /// The check.
@@ -123,6 +132,11 @@ impl IntoCheck<()> for Arc<dyn Check> {
 }
 
 /// Several checks: a tuple of up to eight of any kind, an array or a `Vec` of one kind.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are not several access checks",
+    label = "not a tuple or an array of checks",
+    note = "checks of different kinds go into a tuple: `any_of((require_scopes(\"admin\"), premium))`"
+)]
 pub trait IntoChecks<M> {
     /// The checks, in their order.
     fn into_checks(self) -> Vec<Arc<dyn Check>>;

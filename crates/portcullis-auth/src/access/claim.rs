@@ -11,7 +11,7 @@ use crate::{Answer, Claims, Principal};
 /// `path` is the name of one member (whole: a dot in it means nothing), or an array of names
 /// that lead into objects: `["realm_access", "roles"]`.
 ///
-/// A claim of the wrong type is a denial, and stays one within [`not`](crate::not): whether
+/// A claim that is missing is a denial. One of the wrong type is, too, and stays one within [`not`](crate::not): whether
 /// `"true"` was meant to be `true` is nobody's guess.
 ///
 /// # Example
@@ -25,7 +25,6 @@ use crate::{Answer, Claims, Principal};
 /// assert_eq!(claim(["org", "plan"]).one_of(["pro", "team"]).requirement(), r#"org.plan is one of "pro", "team""#);
 /// assert_eq!(claim("groups").contains("staff").requirement(), r#"groups has "staff""#);
 /// ```
-#[must_use]
 pub fn claim(path: impl IntoClaimPath) -> Claim {
     Claim { path: path.into_claim_path() }
 }
@@ -44,6 +43,7 @@ impl Claim {
     }
 
     /// It is a number, and at least `least`.
+    #[must_use]
     pub fn at_least(self, least: i64) -> ClaimCheck {
         self.checked(Test::AtLeast(least))
     }
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn decide(check: &ClaimCheck, claims: Value) -> Decision {
-        let claims = claims.as_object().unwrap().clone();
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
         check.decide(&Principal::new("alice").with_claims(claims))
     }
 

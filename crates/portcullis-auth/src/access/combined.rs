@@ -28,7 +28,8 @@ pub fn all_of<M>(checks: impl IntoChecks<M>) -> AllOf {
 ///
 /// It takes a tuple of checks of any kind, or an array of one kind. Denied, it lacks the scopes
 /// of the check that lacks fewest, if all of them are about scopes;
-/// otherwise it is denied for a reason of its own.
+/// otherwise it is denied for a reason of its own. One that speaks
+/// ([`AuthorizationError`](crate::AuthorizationError)) is heard.
 ///
 /// # Example
 ///
@@ -47,7 +48,8 @@ pub fn any_of<M>(checks: impl IntoChecks<M>) -> AnyOf {
 /// Allows if `check` denies, and denies if it allows.
 ///
 /// A check that could not tell (an error, a claim of the wrong type, nobody calling) denies
-/// within it too.
+/// within it too. A clear no is turned into a yes: that of a [`claim`](crate::claim) that is
+/// missing, and that of an [`AuthorizationError`](crate::AuthorizationError).
 ///
 /// # Example
 ///

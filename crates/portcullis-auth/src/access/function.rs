@@ -94,11 +94,16 @@ impl<F, M> fmt::Debug for FunctionCheck<F, M> {
     }
 }
 
-/// `a::b::premium` is `premium`; a closure made in `a::b::level` is `level`.
+/// `a::b::premium` is `premium`; a closure made in `a::b::level` is `level`, and one that was
+/// written into an attribute is a function of its component.
 pub(super) fn name_of(path: &str) -> String {
-    let path = path.split('<').next().unwrap_or(path);
-    let segments = path.rsplit("::").filter(|segment| !segment.starts_with('{'));
-    segments.into_iter().next().unwrap_or("a function").to_owned()
+    let (of, path) = match path.strip_prefix('<') {
+        Some(rest) => ("a function of ", rest.split(" as ").next().unwrap_or(rest)),
+        None => ("", path.split('<').next().unwrap_or(path)),
+    };
+    let named = |segment: &&str| !segment.is_empty() && !segment.starts_with('{');
+    let name = path.rsplit("::").find(named);
+    name.map_or_else(|| "a function".to_owned(), |name| format!("{of}{name}"))
 }
 
 #[cfg(test)]
@@ -162,5 +167,8 @@ mod tests {
     fn a_function_is_required_by_its_name() {
         assert_eq!(premium.into_check().requirement(), "premium");
         assert_eq!(level(5).into_check().requirement(), "level");
+        let in_attribute = "<app::closure_it as portcullis::Declare>::declare::{{closure}}";
+        assert_eq!(name_of(in_attribute), "a function of closure_it");
+        assert_eq!(name_of("{{closure}}"), "a function");
     }
 }

@@ -45,7 +45,7 @@ impl Check for RestrictTag {
     }
 
     fn reduce(&self, component: Target<'_>) -> Reduced {
-        match component.tags.iter().any(|tag| *tag == self.tag) {
+        match component.tags.contains(&self.tag) {
             true => Reduced::Scopes(self.scopes.scopes().clone()),
             false => Reduced::Allows,
         }

@@ -74,7 +74,7 @@ pub struct AuditRecord<'a> {
     /// The HTTP status of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The reference that the caller was given for what went wrong.
+    /// The reference under which the log has what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
     /// How long it took. Written as `duration_us`, in whole microseconds.

@@ -15,8 +15,14 @@ use crate::decision::Asking;
 use crate::rate_limit::{RateLimit, Requester};
 use crate::service::Core;
 use crate::tool_error::ToolError;
+use crate::visibility::Selector;
 
 /// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware",
+    label = "not a middleware",
+    note = "a check becomes one with `AuthMiddleware::new(check)`"
+)]
 pub trait IntoMiddleware {
     #[doc(hidden)]
     fn into_layer(self) -> Layer;
@@ -72,7 +78,17 @@ impl Layers {
     }
 
     pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
-        self.rates.iter().filter_map(RateLimit::problem)
+        let around = self.around.iter();
+        let around = around.filter_map(|middleware| {
+            let problem = middleware.validate().err()?;
+            Some(format!("middleware {middleware:?}: {problem}"))
+        });
+        self.rates.iter().filter_map(RateLimit::problem).chain(around)
+    }
+
+    /// The components that middleware is for, where it is not for all.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.around.iter().filter_map(|middleware| middleware.selector())
     }
 
     pub(crate) fn middleware(&self) -> &[Box<dyn ErasedMiddleware>] {

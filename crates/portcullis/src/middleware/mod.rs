@@ -23,13 +23,14 @@ pub use self::operation::{Listed, Operation, Request, Response};
 pub use self::response_limit::ResponseLimit;
 pub use self::timeout::Timeout;
 use crate::tool_error::ToolError;
+use crate::visibility::Selector;
 
 /// Something around every operation that was allowed.
 ///
 /// It sees what its caller may see: a component that is hidden from the caller never gets here,
 /// and of a list the entries that are shown. It may look, refuse with a [`ToolError`], change
-/// arguments (which are validated after it) and answers, or answer by itself. A panic in it is
-/// an internal error.
+/// arguments (which are validated after it) and answers, or answer by itself. A check that reads
+/// arguments is asked after it. A panic in it is an internal error.
 ///
 /// # Example
 ///
@@ -59,6 +60,11 @@ use crate::tool_error::ToolError;
 /// Server::builder("shop").no_auth().components(components![ping]).middleware(Curfew).build()?;
 /// # Ok(()) }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware",
+    label = "not a middleware",
+    note = "a check becomes one with `AuthMiddleware::new(check)`"
+)]
 pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     /// Handles `request`, most often by asking `next` for the answer.
     ///
@@ -70,6 +76,21 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
         request: Request<'a>,
         next: Next<'a>,
     ) -> impl Future<Output = Result<Response<'a>, ToolError>> + Send + 'a;
+
+    /// What is wrong with the middleware itself, if anything: the server then does not build.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and what would be right.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The components that it is for, if it is not for all: the server does not build if there
+    /// are none.
+    fn selector(&self) -> Option<&Selector> {
+        None
+    }
 }
 
 /// What a middleware or the end of the chain gives.
@@ -78,11 +99,21 @@ pub(crate) type Handled<'a> = BoxFuture<'a, Result<Response<'a>, ToolError>>;
 /// A [`Middleware`] with its future put away.
 pub(crate) trait ErasedMiddleware: fmt::Debug + Send + Sync + 'static {
     fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a>;
+    fn validate(&self) -> Result<(), String>;
+    fn selector(&self) -> Option<&Selector>;
 }
 
 impl<M: Middleware> ErasedMiddleware for M {
     fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a> {
         Box::pin(Middleware::handle(self, request, next))
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        Middleware::validate(self)
+    }
+
+    fn selector(&self) -> Option<&Selector> {
+        Middleware::selector(self)
     }
 }
 

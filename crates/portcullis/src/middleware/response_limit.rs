@@ -49,7 +49,18 @@ impl Middleware for ResponseLimit {
         };
         match fits {
             true => Ok(response),
-            false => Err(ToolError::new("The answer is too large: ask for less at once.")),
+            false => {
+                let cause = format!("an answer of more than {} bytes", self.bytes);
+                let error = ToolError::new("The answer is too large: ask for less at once.");
+                Err(error.with_cause(cause))
+            }
+        }
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        match self.bytes {
+            0 => Err("no answer is that small".to_owned()),
+            _ => Ok(()),
         }
     }
 }

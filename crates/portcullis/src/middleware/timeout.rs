@@ -54,4 +54,15 @@ impl Middleware for Timeout {
             Err(_) => Err(ToolError::too_long(self.time)),
         }
     }
+
+    fn validate(&self) -> Result<(), String> {
+        match self.time.is_zero() {
+            true => Err("nothing is ready in no time".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn selector(&self) -> Option<&Selector> {
+        Some(&self.selector)
+    }
 }

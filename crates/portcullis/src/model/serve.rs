@@ -235,7 +235,7 @@ pub(super) fn selected(selector: &Selector) -> crate::Selector {
     }
     if let Some(keys) = keys {
         let keys = keys.iter().map(|(own, name)| format!("{}:{name}", kind(*own)));
-        selected = selected.and(crate::keys(keys));
+        selected = selected.and(crate::keys(keys.collect::<Vec<_>>()));
     }
     if let Some(kinds) = kinds {
         selected = selected.and(crate::kinds(kinds.iter().map(|own| kind(*own))));

@@ -13,9 +13,10 @@ use governor::{Quota, RateLimiter};
 use self::buckets::{Buckets, Key, Uptime};
 pub(crate) use self::requester::Requester;
 
-/// How many requests one caller may make.
+/// How many operations one caller may ask for: lists, uses, and requests to routes that are not
+/// public.
 ///
-/// For each request, in this order:
+/// For each of them, in this order:
 ///
 /// 1. **Whose it is.** With a verified token, its principal's: issuer and subject, whatever
 ///    address or client the request comes from. Without one, the peer address's: an IPv6

@@ -37,7 +37,8 @@ impl Visibility {
     ///
     /// [`Error::Refused`] when it speaks of what no component has or is.
     pub fn enable(&self, selector: Selector) -> Result<(), Error> {
-        self.add(&selector, Rule::enable(selector.clone()))
+        self.check(&selector)?;
+        self.add(&Rule::enable(selector))
     }
 
     /// Hides what `selector` selects.
@@ -46,7 +47,8 @@ impl Visibility {
     ///
     /// As [`enable`](Self::enable).
     pub fn disable(&self, selector: Selector) -> Result<(), Error> {
-        self.add(&selector, Rule::disable(selector.clone()))
+        self.check(&selector)?;
+        self.add(&Rule::disable(selector))
     }
 
     /// Hides everything, of the kinds that `selector` names if it does, but what it selects.
@@ -55,21 +57,25 @@ impl Visibility {
     ///
     /// As [`enable`](Self::enable).
     pub fn only(&self, selector: Selector) -> Result<(), Error> {
-        self.add(&selector, Rule::only(selector.clone()))
+        self.check(&selector)?;
+        self.add(&Rule::only(selector))
     }
 
-    fn add(&self, selector: &Selector, rules: Vec<Rule>) -> Result<(), Error> {
-        let catalogue = &self.0.catalogue;
-        let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
-        if !unmet.is_empty() {
-            return Err(Error::Refused(unmet.join("; ")));
+    fn check(&self, selector: &Selector) -> Result<(), Error> {
+        let entries = || self.0.catalogue.entries().map(|entry| entry.selected());
+        match selector.unmet(entries).as_slice() {
+            [] => Ok(()),
+            unmet => Err(Error::Refused(unmet.join("; "))),
         }
+    }
+
+    fn add(&self, rules: &[Rule]) -> Result<(), Error> {
         let change = |own: &mut Vec<Rule>| {
             // A rule that is said again takes its place anew.
             own.retain(|rule| !rules.contains(rule));
-            own.extend(rules.iter().cloned());
+            own.extend_from_slice(rules);
         };
-        self.0.shown.change(catalogue, change).map_err(|Unknown| {
+        self.0.shown.change(&self.0.catalogue, change).map_err(|Unknown| {
             Error::Refused("the rules of visibility are broken: restart the server".to_owned())
         })
     }

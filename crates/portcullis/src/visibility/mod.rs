@@ -22,7 +22,7 @@ pub(crate) use self::own_rules::{NotChanged, OwnRules};
 pub(crate) use self::rules::{Rule, ServerRules, last_word};
 pub(crate) use self::scope::Scope;
 pub(crate) use self::selector::Selected;
-pub use self::selector::{Selector, everything, keys, kinds, names, tags};
+pub use self::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
 use crate::catalogue::{Catalogue, Entry};
 
 /// All rules, and who is told when they change.

@@ -28,19 +28,19 @@ pub struct Selector {
 }
 
 /// Components with one of `tags`.
-pub fn tags<T: Into<String>>(tags: impl IntoIterator<Item = T>) -> Selector {
-    Selector { tags: Some(owned(tags)), ..Selector::default() }
+pub fn tags(tags: impl IntoNames) -> Selector {
+    Selector { tags: Some(tags.into_names()), ..Selector::default() }
 }
 
 /// Components by name; resources by URI, and templates by URI template.
-pub fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Selector {
-    Selector { names: Some(owned(names)), ..Selector::default() }
+pub fn names(names: impl IntoNames) -> Selector {
+    Selector { names: Some(names.into_names()), ..Selector::default() }
 }
 
 /// Components by kind and name, such as `tool:wipe_database` or `template:item://{id}`: a tool
 /// and a prompt may have the same name.
-pub fn keys<T: Into<String>>(keys: impl IntoIterator<Item = T>) -> Selector {
-    Selector { keys: Some(owned(keys)), ..Selector::default() }
+pub fn keys(keys: impl IntoNames) -> Selector {
+    Selector { keys: Some(keys.into_names()), ..Selector::default() }
 }
 
 /// Components of one of `kinds`.
@@ -52,6 +52,30 @@ pub fn kinds(kinds: impl IntoIterator<Item = ComponentKind>) -> Selector {
 #[must_use]
 pub fn everything() -> Selector {
     Selector::default()
+}
+
+/// One name, or several: what [`tags`], [`names`] and [`keys`] take.
+pub trait IntoNames {
+    /// The names.
+    fn into_names(self) -> Vec<String>;
+}
+
+impl IntoNames for &str {
+    fn into_names(self) -> Vec<String> {
+        vec![self.to_owned()]
+    }
+}
+
+impl<N: Into<String>, const COUNT: usize> IntoNames for [N; COUNT] {
+    fn into_names(self) -> Vec<String> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<N: Into<String>> IntoNames for Vec<N> {
+    fn into_names(self) -> Vec<String> {
+        self.into_iter().map(Into::into).collect()
+    }
 }
 
 /// What a selector looks at.
@@ -132,10 +156,6 @@ impl Selector {
         }
         unmet
     }
-}
-
-fn owned<T: Into<String>>(values: impl IntoIterator<Item = T>) -> Vec<String> {
-    values.into_iter().map(Into::into).collect()
 }
 
 fn meets<T>(criterion: &Option<Vec<T>>, matches: impl Fn(&T) -> bool) -> bool {

@@ -15,4 +15,9 @@ async fn read() -> String {
     String::new()
 }
 
+#[tool(deny = silently)]
+async fn write() -> String {
+    String::new()
+}
+
 fn main() {}

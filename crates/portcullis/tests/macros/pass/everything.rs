@@ -17,13 +17,32 @@ mod inner {
     pub async fn outside() -> () {}
 }
 
+fn premium(context: &AuthContext) -> bool {
+    context.claim("premium") == Ok(true)
+}
+
+async fn premium_later(context: &AuthContext<'_>) -> Result<Decision, AuthorizationError> {
+    Ok(premium(context).into())
+}
+
+fn level(least: u64) -> impl Fn(&AuthContext) -> bool {
+    move |context: &AuthContext| context.claim("level").is_ok_and(|level: u64| level >= least)
+}
+
 /// Everything at once.
 #[tool(
     name = "renamed",
     title = "Renamed",
     description = "Said here, not in the comment.",
     tags("a", "b"),
-    auth = [require_scopes(["read"]), require_scopes(["write"])],
+    auth = [
+        require_scopes(["read"]),
+        premium,
+        premium_later,
+        level(5),
+        any_of((require_scopes(["write"]), |_: &AuthContext| async { true })),
+    ],
+    deny = challenge,
     annotations(read_only, destructive, idempotent, open_world)
 )]
 async fn everything(
@@ -31,6 +50,7 @@ async fn everything(
     #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")] text: String,
     #[arg(description = "A number", ge = -1, gt = -2, le = 10, lt = 11)] number: Option<i64>,
     #[arg(min_items = 0, max_items = 3)] list: Vec<Filter>,
+    #[arg(secret, reason = "it is stored for the caller's own account")] api_key: Option<String>,
     mut r#type: f64,
     context: Context,
     caller: Caller,
@@ -38,7 +58,7 @@ async fn everything(
     store: State<Store>,
 ) -> Result<Json<String>, ToolError> {
     r#type += 1.0;
-    let _ = (number, context, caller, maybe, store, r#type);
+    let _ = (api_key, number, context, caller, maybe, store, r#type);
     Ok(Json(format!("{text} {}", list.first().map_or(0, |filter| filter.words.len()))))
 }
 
@@ -57,7 +77,7 @@ async fn blob() -> Vec<u8> {
     vec![1]
 }
 
-#[prompt(auth = require_scopes(["analyst"]))]
+#[prompt(auth = require_scopes(["analyst"]), deny = hide)]
 async fn report(quarter: String, #[arg(ge = 1)] pages: Option<u8>) -> Vec<Message> {
     vec![Message::user(quarter), Message::assistant(format!("{pages:?}"))]
 }

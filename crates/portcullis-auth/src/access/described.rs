@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use super::{AuthContext, Check, Decision, IntoCheck, Reduced, Target};
+use crate::Answer;
+
+/// Says in words what `check` requires, for the access table and the audit trail: of a function
+/// they know the name alone, and of what a factory made not with what.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_auth as portcullis;
+/// use portcullis::{AuthContext, Check, described};
+///
+/// fn require_access_level(least: u64) -> impl Check {
+///     let check = move |context: &AuthContext| {
+///         context.claim("level").is_ok_and(|level: u64| level >= least)
+///     };
+///     described(format!("level {least} or more"), check)
+/// }
+///
+/// assert_eq!(require_access_level(5).requirement(), "level 5 or more");
+/// ```
+pub fn described<M>(requirement: impl Into<String>, check: impl IntoCheck<M>) -> Described {
+    Described { requirement: requirement.into(), check: check.into_check() }
+}
+
+/// See [`described`].
+#[derive(Clone, Debug)]
+pub struct Described {
+    requirement: String,
+    check: Arc<dyn Check>,
+}
+
+impl Check for Described {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+        self.check.check(context)
+    }
+
+    fn requirement(&self) -> String {
+        self.requirement.clone()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.requirement.trim().is_empty() {
+            return Err("described(\"\", …): say what is required".to_owned());
+        }
+        self.check.validate()
+    }
+
+    fn reduce(&self, component: Target<'_>) -> Reduced {
+        self.check.reduce(component)
+    }
+
+    fn tags(&self) -> Vec<String> {
+        self.check.tags()
+    }
+
+    fn reads_arguments(&self) -> bool {
+        self.check.reads_arguments()
+    }
+}

@@ -1,0 +1,158 @@
+//! Exact moments.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+/// How late a moment may come where the thread does not say that it has.
+const LATE: Duration = Duration::from_millis(5);
+
+/// Wakes those who wait for a moment when it comes, within about a tenth of a millisecond.
+///
+/// The runtime's own timer counts whole milliseconds from when its thread went to rest: who is
+/// woken by it shows, to the microsecond, how long they worked before. Where that is to stay
+/// hidden (CWE-208), this is what to wait for. A thread of its own watches the time, once
+/// somebody waits; several who wait for nearly the same moment are woken in the order of
+/// their moments.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use portcullis_guard::Alarm;
+/// use tokio::time::Instant;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let alarm = Alarm::new();
+/// let moment = Instant::now() + Duration::from_millis(2);
+/// alarm.wait_until(moment).await;
+/// assert!(Instant::now() >= moment);
+/// # }
+/// ```
+#[derive(Default)]
+pub struct Alarm(OnceLock<Option<Sender<Waiting>>>);
+
+struct Waiting {
+    moment: Instant,
+    wake: oneshot::Sender<()>,
+}
+
+impl Alarm {
+    /// An alarm that nobody waits for yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits until `moment`; not at all where it has come already.
+    pub async fn wait_until(&self, moment: Instant) {
+        if moment <= Instant::now() {
+            return;
+        }
+        let (wake, woken) = oneshot::channel();
+        let sent = self.0.get_or_init(start).as_ref().map(|to| to.send(Waiting { moment, wake }));
+        // Without the thread, or with a clock that a test has stopped, it is the runtime's timer.
+        match sent {
+            Some(Ok(())) => _ = timeout_at(moment + LATE, woken).await,
+            Some(Err(_)) | None => tokio::time::sleep_until(moment + LATE).await,
+        }
+    }
+}
+
+fn start() -> Option<Sender<Waiting>> {
+    let (sender, waiting) = mpsc::channel();
+    let thread = thread::Builder::new().name("portcullis-alarm".to_owned());
+    match thread.spawn(move || watch(&waiting)) {
+        Ok(_) => Some(sender),
+        Err(error) => {
+            tracing::error!(%error, "no thread watches the time: moments will be inexact");
+            None
+        }
+    }
+}
+
+/// Wakes who waits, until there is nobody left who could.
+fn watch(waiting: &Receiver<Waiting>) {
+    let mut moments = BTreeMap::new();
+    for number in 0_u64.. {
+        let next = moments.first_key_value().map(|((moment, _), _)| *moment);
+        let arrived = match next.map(|moment: Instant| moment - Instant::now()) {
+            None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(Duration::ZERO) => Err(RecvTimeoutError::Timeout),
+            Some(rest) => waiting.recv_timeout(rest),
+        };
+        match arrived {
+            Ok(Waiting { moment, wake }) => _ = moments.insert((moment, number), wake),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some((_, wake)) = moments.pop_first() {
+                    // Whoever has gone meanwhile need not be woken.
+                    let _: Result<(), ()> = wake.send(());
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn moments_come_in_their_order_and_not_too_early() {
+        let alarm = Alarm::new();
+        let (start, woken) = (Instant::now(), std::sync::Mutex::new(Vec::new()));
+        join_all([40, 10, 30, 20, 0].map(|ms| {
+            let (alarm, woken) = (&alarm, &woken);
+            async move {
+                let moment = start + Duration::from_millis(ms);
+                alarm.wait_until(moment).await;
+                assert!(Instant::now() >= moment);
+                woken.lock().unwrap().push(ms);
+            }
+        }))
+        .await;
+        assert_eq!(woken.into_inner().unwrap(), [0, 10, 20, 30, 40]);
+    }
+
+    #[tokio::test]
+    async fn who_no_longer_waits_keeps_nobody_waiting() {
+        let alarm = Alarm::new();
+        let far = Instant::now() + Duration::from_secs(3_600);
+        let gone = tokio::time::timeout(Duration::from_millis(5), alarm.wait_until(far)).await;
+        assert!(gone.is_err());
+        let moment = Instant::now() + Duration::from_millis(5);
+        let soon = tokio::time::timeout(Duration::from_secs(10), alarm.wait_until(moment)).await;
+        assert!(soon.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_a_test_has_stopped_is_no_reason_to_wait() {
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        Alarm::new().wait_until(Instant::now() + Duration::from_secs(3_600)).await;
+    }
+
+    #[tokio::test]
+    async fn without_its_thread_the_moment_comes_all_the_same() {
+        let (sender, _) = mpsc::channel();
+        for alarm in [Alarm(OnceLock::from(None)), Alarm(OnceLock::from(Some(sender)))] {
+            let moment = Instant::now() + Duration::from_millis(5);
+            alarm.wait_until(moment).await;
+            assert!(Instant::now() >= moment);
+        }
+    }
+}

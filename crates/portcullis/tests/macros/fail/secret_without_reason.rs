@@ -1,0 +1,13 @@
+use portcullis::prelude::*;
+
+#[tool]
+async fn connect(#[arg(secret)] password: String) -> String {
+    password
+}
+
+#[tool]
+async fn search(#[arg(reason = "it is needed")] query: String) -> String {
+    query
+}
+
+fn main() {}

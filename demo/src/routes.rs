@@ -1,0 +1,29 @@
+//! HTTP routes beside the protocol: the brief's section 11.
+
+use axum::Json;
+use axum::http::StatusCode;
+use portcullis::prelude::{get, post, require_scopes};
+use portcullis::route::Route;
+use serde_json::{Value, json};
+
+use crate::database::{self, Database};
+
+/// `GET /health`: alive. Everybody may ask.
+pub fn health() -> Route {
+    get("/health", async || Json(json!({"status": "ok"}))).public("liveness, reveals nothing")
+}
+
+/// `POST /admin/reset`: the first content again, in place of what there is. For administrators.
+pub fn admin_reset(database: Database) -> Route {
+    post("/admin/reset", move || reset(database)).require(require_scopes(["admin"]))
+}
+
+async fn reset(database: Database) -> (StatusCode, Json<Value>) {
+    match database.query(database::fill).await {
+        Ok(()) => (StatusCode::OK, Json(json!({"status": "reset complete"}))),
+        Err(error) => {
+            tracing::error!(?error, "the database was not reset");
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "Internal error"})))
+        }
+    }
+}
