@@ -7,7 +7,8 @@ use crate::{Answer, Scopes};
 /// One condition for seeing and using a component.
 ///
 /// Several on one component must all allow. A check that panics or takes too long denies.
-/// Checks are skipped over stdio, where there is no token.
+/// Checks are skipped over stdio, where there is no token. Over HTTP without authentication they
+/// are not asked, and deny.
 ///
 /// Most checks are functions, and need no implementation of this:
 ///

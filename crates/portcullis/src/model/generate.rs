@@ -21,12 +21,12 @@ const TEMPLATES: [Name; 3] = ["item://{id}", "item://{key}", "note://{owner}/{id
 pub(super) fn worlds() -> impl Strategy<Value = World> {
     // Few checks, before several components each: what is the same for two of them is told from
     // what only looks so.
-    let server = vec(check(), 1..=3).prop_flat_map(|checks| {
+    let server = vec(check(), 1..=4).prop_flat_map(|checks| {
         (
-            prop::bool::weighted(0.85),
-            vec(component(&checks), 1..=6),
+            prop::bool::weighted(0.9),
+            vec(component(&checks), 1..=7),
             subsequence(checks, 0..=1),
-            vec((select(&SCOPES[..]), some_of(&SCOPES)), 0..=2),
+            vec((select(&SCOPES[..]), some_of(&SCOPES)), 0..=3),
             (deny(), vec((select(&TAGS[..]), deny()), 0..=2)),
             vec(rule(), 0..=2),
             (1_usize..=3, any::<bool>()),
@@ -57,12 +57,12 @@ fn some_of(names: &'static [Name]) -> impl Strategy<Value = Vec<Name>> {
 }
 
 fn deny() -> impl Strategy<Value = Deny> {
-    prop_oneof![2 => Just(Deny::Hide), 3 => Just(Deny::Challenge)]
+    prop_oneof![1 => Just(Deny::Hide), 2 => Just(Deny::Challenge)]
 }
 
 fn component(checks: &[Check]) -> impl Strategy<Value = Component> + use<> {
     let tags = subsequence(&TAGS[..], 0..=2);
-    let checks = subsequence(checks.to_vec(), 0..=checks.len().min(2));
+    let checks = subsequence(checks.to_vec(), 0..=checks.len().min(3));
     let own = (prop::bool::weighted(0.15), checks, option::of(deny()));
     let kind = prop_oneof![2 => Just(Kind::Tool), 3 => select(&KINDS[..])];
     let strategy = (kind, 0..3_usize, tags, own);
@@ -77,20 +77,28 @@ fn component(checks: &[Check]) -> impl Strategy<Value = Component> + use<> {
 }
 
 fn check() -> impl Strategy<Value = Check> {
-    let alone = prop_oneof![
-        5 => some_of(&SCOPES).prop_map(Check::Scopes),
-        4 => (select(&TAGS[..]), some_of(&SCOPES)).prop_map(|(tag, scopes)| Check::Tag(tag, scopes)),
-        1 => roles(),
-        2 => claim(),
-        5 => (says(), any::<bool>()).prop_map(|(says, later)| Check::Function { says, later }),
-    ];
-    alone.prop_recursive(3, 8, 3, |check| {
+    let alone = prop_oneof![6 => scoped(), 1 => roles(), 2 => claim(), 4 => function()];
+    let nested = alone.prop_recursive(3, 8, 3, |check| {
         prop_oneof![
             2 => vec(check.clone(), 1..=3).prop_map(Check::AllOf),
             2 => vec(check.clone(), 1..=3).prop_map(Check::AnyOf),
             1 => check.prop_map(|check| Check::Not(Box::new(check))),
         ]
-    })
+    });
+    // What is known from scopes and tags alone goes other ways than what has to be asked.
+    let mostly_scoped = prop_oneof![9 => scoped(), 1 => function()];
+    prop_oneof![2 => nested, 1 => vec(mostly_scoped, 2..=4).prop_map(Check::AllOf)]
+}
+
+fn function() -> impl Strategy<Value = Check> {
+    (says(), any::<bool>()).prop_map(|(says, later)| Check::Function { says, later })
+}
+
+fn scoped() -> impl Strategy<Value = Check> {
+    prop_oneof![
+        some_of(&SCOPES).prop_map(Check::Scopes),
+        (select(&TAGS[..]), some_of(&SCOPES)).prop_map(|(tag, scopes)| Check::Tag(tag, scopes)),
+    ]
 }
 
 fn says() -> impl Strategy<Value = Says> {

@@ -8,7 +8,7 @@ use super::trial::Trial;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases.max(500),
+        cases: ProptestConfig::default().cases.max(1_000),
         // A world that failed takes some steps until it can be read.
         max_shrink_iters: 8_000,
         ..ProptestConfig::default()
