@@ -97,6 +97,15 @@ impl<'a> Granted<'a> {
     pub fn missing(&self, required: &Scopes) -> Scopes {
         required.iter().filter(|scope| !self.has(scope)).collect()
     }
+
+    /// What a caller is challenged for that [lacks](crate::Decision::lacking) `required`:
+    /// those that are not granted; or all of them where they are, for the check that said so
+    /// has reasons of its own, and a challenge for nothing says nothing.
+    #[must_use]
+    pub fn lacking(&self, required: &Scopes) -> Scopes {
+        let missing = self.missing(required);
+        if missing.is_empty() { required.clone() } else { missing }
+    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,9 @@ pub trait Service: Send + Sync + 'static {
         exchange: Exchange,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
 
-    /// Asked once before something begins that is no operation: a session
-    /// (`initialize`), a stream of notifications (`GET`, `subscriptions/listen`), a discovery
-    /// (`server/discover`). Default: it may.
+    /// Asked once before what is no operation: a session begins (`initialize`) or is ended
+    /// (`DELETE`), a stream of notifications begins (`GET`, `subscriptions/listen`), a server
+    /// is discovered (`server/discover`). Default: it may.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ use crate::component::{About, Component, ComponentKind, Deny, Handler};
 use crate::context::States;
 use crate::disclosure;
 use crate::gate::{Gates, Rules};
+use crate::resource_uri::ResourceUri;
 use crate::uri_template::UriTemplate;
 use crate::visibility::Selected;
 
@@ -39,6 +40,8 @@ pub(crate) struct Section {
     /// What lists show of each entry.
     pub(crate) listing: Arc<Listing>,
     by_key: HashMap<String, usize>,
+    /// By the plain spelling, of resources alone.
+    by_uri: HashMap<String, usize>,
 }
 
 /// One component, compiled: its schema, its list entry, its URI template.
@@ -119,6 +122,11 @@ impl Section {
         self.entries.get(*self.by_key.get(key)?)
     }
 
+    /// The resource that answers for `uri`.
+    pub(crate) fn find_uri(&self, uri: &ResourceUri<'_>) -> Option<&Entry> {
+        self.entries.get(*self.by_uri.get(uri.plain())?)
+    }
+
     /// The component at a place of the section.
     pub(crate) fn at(&self, position: u32) -> Option<&Entry> {
         self.entries.get(usize::try_from(position).ok()?)
@@ -132,7 +140,12 @@ impl Section {
     fn add(&mut self, mut entry: Entry, descriptor: &Descriptor) -> bool {
         Arc::make_mut(&mut self.listing).push(descriptor);
         entry.index = self.entries.len();
-        let replaced = self.by_key.insert(entry.key.clone(), entry.index);
+        let mut replaced = self.by_key.insert(entry.key.clone(), entry.index);
+        if entry.kind == ComponentKind::Resource
+            && let Some(uri) = ResourceUri::parse(&entry.key)
+        {
+            replaced = replaced.or(self.by_uri.insert(uri.plain().to_owned(), entry.index));
+        }
         self.entries.push(entry);
         replaced.is_none()
     }
@@ -260,8 +273,11 @@ fn problem_with_uri(uri: &str) -> Option<String> {
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     });
     let printable = uri.chars().all(|c| c.is_ascii_graphic());
-    (!fine || !printable)
-        .then(|| "a resource needs a URI with a scheme, such as `config://app`".to_owned())
+    if !fine || !printable {
+        return Some("a resource needs a URI with a scheme, such as `config://app`".to_owned());
+    }
+    let spelled = ResourceUri::parse(uri).is_some();
+    (!spelled).then(|| "a `%` in a URI begins two hexadecimal digits, of UTF-8".to_owned())
 }
 
 fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<String> {

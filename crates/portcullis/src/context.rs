@@ -116,7 +116,7 @@ impl Context {
     ///
     /// As [`enable_components`](Self::enable_components).
     pub async fn reset_visibility(&self) -> Result<(), ToolError> {
-        let scope = self.scope()?;
+        let scope = self.changing()?;
         let forgotten = self.core.shown.own().forget(scope).await;
         forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
         self.visibility_changed(scope, "reset")
@@ -134,7 +134,7 @@ impl Context {
         rules: Vec<Rule>,
         outcome: &'static str,
     ) -> Result<(), ToolError> {
-        let scope = self.scope()?;
+        let scope = self.changing()?;
         let catalogue = &self.core.catalogue;
         let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
         if !unmet.is_empty() {
@@ -154,7 +154,10 @@ impl Context {
         noted.map_err(|error| ToolError::internal(error.to_string()))
     }
 
-    fn scope(&self) -> Result<Scope, ToolError> {
+    /// Whose rules are to change, if that can be recorded.
+    fn changing(&self) -> Result<Scope, ToolError> {
+        let ready = self.core.audit.ready();
+        ready.map_err(|error| ToolError::internal(error.to_string()))?;
         Scope::of(&self.exchange).ok_or_else(|| {
             ToolError::new("This needs a session, or a caller with an access token.")
         })

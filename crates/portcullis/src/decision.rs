@@ -209,7 +209,7 @@ fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Verdict {
 }
 
 fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Verdict {
-    let missing = context.granted().map(|granted| granted.missing(required));
+    let missing = context.granted().map(|granted| granted.lacking(required));
     let missing = missing.unwrap_or_else(|| required.clone());
     let reason = Cow::Owned(format!("missing scopes: {missing}"));
     Verdict::Denied(Denied { rule, reason, face: Face::Challenge(missing) })

@@ -69,6 +69,7 @@ mod parameter;
 mod prompt;
 mod rate_limit;
 mod resource;
+mod resource_uri;
 pub mod route;
 mod route_guard;
 mod run;

@@ -17,7 +17,14 @@ use crate::uri_template::UriTemplate;
 ///
 /// The resource of a URI answers for it, whatever templates there are around it. Without one,
 /// of several templates that match the first answers, and all of them have to allow: what is
-/// protected by one is not read through another.
+/// protected by one is not read through another. How a URI is encoded makes no difference:
+/// `item://%31` is `item://1`.
+///
+/// # Deployment caveat
+///
+/// Where a template answers for all URIs of a shape but one, that one is a gap, which tells that
+/// there is something stricter: give the template the same check, or that resource another
+/// shape.
 ///
 /// # Example
 ///

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
@@ -29,6 +29,7 @@ struct Guard {
     authenticator: Option<Arc<Authenticator>>,
     /// None for a public route.
     check: Option<Arc<dyn Check>>,
+    method: &'static str,
     /// The method and the path.
     name: String,
 }
@@ -42,7 +43,7 @@ pub(crate) fn guarded(
     let name = format!("{} {}", route.method, route.path);
     let check = route.check();
     let (core, authenticator) = (Arc::clone(core), authenticator.cloned());
-    let guard = Arc::new(Guard { core, authenticator, check, name });
+    let guard = Arc::new(Guard { core, authenticator, check, method: route.method, name });
     route.router.layer(from_fn_with_state(guard, pass))
 }
 
@@ -52,6 +53,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let mut trail = Trail::begin(&guard, remote.map(|address| address.ip()));
     let (mut head, body) = request.into_parts();
+    let served = guard.serves(&head.method);
     let response = match guard.admit(&head, &mut trail).await {
         Ok(caller) => {
             if let Some(caller) = caller {
@@ -61,10 +63,21 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
         }
         Err(refusal) => refusal.into_response(),
     };
+    if !served && trail.verdict == Verdict::Allowed {
+        // The router asks here before it says that there is no such method.
+        trail.verdict = Verdict::Refused;
+        trail.rule = Some("method".into());
+    }
     trail.end(response)
 }
 
 impl Guard {
+    /// As axum does, a GET serves HEAD.
+    fn serves(&self, method: &Method) -> bool {
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        method.as_str() == self.method
+    }
+
     /// Who calls, on a route that is not public; or why nobody may.
     async fn admit(
         &self,
@@ -100,7 +113,7 @@ impl Guard {
         let reason = denial.reason_given(context.granted()).into_owned();
         trail.denied(check.requirement(), reason);
         let missing = denial.required_scopes().zip(context.granted());
-        Err(match missing.map(|(required, granted)| granted.missing(required)) {
+        Err(match missing.map(|(required, granted)| granted.lacking(required)) {
             Some(missing) => {
                 trail.verdict = Verdict::Challenged;
                 RouteRefusal::InsufficientScope(authenticator.insufficient_scope(&missing))
@@ -207,9 +220,17 @@ impl<'a> Trail<'a> {
 
 impl Drop for Trail<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            // There is nobody left who could be told that it was not written.
-            let _ = self.write("cancelled", None);
+        if self.ended {
+            return;
         }
+        // The clock of the limit began a moment before this one.
+        let elapsed = self.started.elapsed() + Duration::from_millis(10);
+        let (outcome, status) = match elapsed >= self.guard.core.limits.handler {
+            _ if std::thread::panicking() => ("panic", Some(StatusCode::INTERNAL_SERVER_ERROR)),
+            true => ("timeout", Some(StatusCode::GATEWAY_TIMEOUT)),
+            false => ("cancelled", None),
+        };
+        // There is nobody left who could be told that it was not written.
+        let _ = self.write(outcome, status);
     }
 }

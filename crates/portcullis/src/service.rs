@@ -413,9 +413,17 @@ mod tests {
         let template = Resource::new("item://{id}")
             .parameter::<String>(Argument::new("id"))
             .handler(read("any"));
-        let core = core(Components::new().with(hidden).with(template), 10);
-        let text = async |exchange: Exchange| {
-            let operation = Operation::ReadResource { uri: "item://1".into() };
+        let note =
+            |uri: &str| Resource::new(uri.to_owned()).parameter::<String>(Argument::new("id"));
+        let notes = note("note://{owner}/{id}")
+            .parameter::<String>(Argument::new("owner"))
+            .handler(read("note"));
+        let of_admin =
+            note("note://ad:min/{id}").auth(require_scopes(["admin"])).handler(read("note"));
+        let components = Components::new().with(hidden).with(template).with(notes).with(of_admin);
+        let core = core(components, 10);
+        let text = async |uri: &str, exchange: Exchange| {
+            let operation = Operation::ReadResource { uri: uri.to_owned().into() };
             match core.serve(operation, exchange).await {
                 Ok(Outcome::ResourceRead(result)) => {
                     let json = serde_json::to_value(&result.contents).unwrap();
@@ -425,8 +433,17 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(text(over_http(None)).await, "nothing");
-        assert_eq!(text(over_http(Some(&["admin"]))).await, "one");
+        for uri in ["item://1", "item://%31"] {
+            assert_eq!(text(uri, over_http(None)).await, "nothing", "{uri}");
+            assert_eq!(text(uri, over_http(Some(&["admin"]))).await, "one", "{uri}");
+        }
+        assert_eq!(text("item://%32", over_http(None)).await, "any");
+        // Of the templates, the public one alone matches it as it is written.
+        for uri in ["note://ad:min/5", "note://%61d:min/5", "note://ad%3Amin/5"] {
+            assert_eq!(text(uri, over_http(None)).await, "nothing", "{uri}");
+            assert_eq!(text(uri, over_http(Some(&["admin"]))).await, "note", "{uri}");
+        }
+        assert_eq!(text("note://ada/5", over_http(None)).await, "note");
     }
 
     #[test]

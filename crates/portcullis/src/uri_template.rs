@@ -2,13 +2,18 @@ use percent_encoding::percent_decode_str;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::resource_uri::ResourceUri;
+
 /// A URI template of literals and simple variables (RFC 6570, level 1): `note://{owner}/{id}`.
 ///
 /// A variable stands for one segment: one or more characters but `/`, `?` and `#`.
 /// Matching takes linear time.
 #[derive(Debug)]
 pub(crate) struct UriTemplate {
-    regex: Regex,
+    /// Matches URIs in their normal spelling.
+    normal: Regex,
+    /// Matches URIs in their plain spelling.
+    plain: Regex,
     variables: Vec<String>,
 }
 
@@ -19,21 +24,31 @@ impl UriTemplate {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut pattern = String::from("^");
+        let (mut normal, mut plain) = (String::from("^"), String::from("^"));
+        let mut literal = |literal: &str, after: &str| match ResourceUri::parse(literal) {
+            Some(literal) => {
+                normal.push_str(&regex::escape(literal.normal()));
+                plain.push_str(&regex::escape(literal.plain()));
+                normal.push_str(after);
+                plain.push_str(after);
+                Ok(())
+            }
+            None => Err(format!("URI template {text:?}: a `%` needs two hexadecimal digits")),
+        };
         let mut variables: Vec<String> = Vec::new();
         let mut rest = text;
-        while let Some((literal, after)) = rest.split_once('{') {
+        while let Some((before, after)) = rest.split_once('{') {
             let Some((name, after)) = after.split_once('}') else {
                 return Err(format!("URI template {text:?}: a `{{` is not closed"));
             };
-            if literal.is_empty() && !variables.is_empty() {
+            if before.is_empty() && !variables.is_empty() {
                 return Err(format!(
                     "URI template {text:?}: two variables need something between them"
                 ));
             }
-            let plain =
+            let simple =
                 !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !plain {
+            if !simple {
                 return Err(format!(
                     "URI template {text:?}: `{{{name}}}` is not a plain variable like `{{id}}`"
                 ));
@@ -41,53 +56,47 @@ impl UriTemplate {
             if variables.iter().any(|known| known == name) {
                 return Err(format!("URI template {text:?}: `{{{name}}}` is there twice"));
             }
-            pattern.push_str(&regex::escape(literal));
-            pattern.push_str("([^/?#]+)");
+            literal(before, "([^/?#]+)")?;
             variables.push(name.to_owned());
             rest = after;
         }
         if rest.contains('}') {
             return Err(format!("URI template {text:?}: a `}}` has no `{{`"));
         }
-        pattern.push_str(&regex::escape(rest));
-        pattern.push('$');
-        let regex =
-            Regex::new(&pattern).map_err(|error| format!("URI template {text:?}: {error}"))?;
-        Ok(Self { regex, variables })
+        literal(rest, "$")?;
+        let regex = |pattern: &str| {
+            Regex::new(pattern).map_err(|error| format!("URI template {text:?}: {error}"))
+        };
+        Ok(Self { normal: regex(&normal)?, plain: regex(&plain)?, variables })
     }
 
     pub(crate) fn variables(&self) -> &[String] {
         &self.variables
     }
 
+    /// Whether `uri` could be taken for one of the template's: it has a say in who may read it,
+    /// also where it does not [match](Self::matches).
+    pub(crate) fn concerns(&self, uri: &ResourceUri<'_>) -> bool {
+        self.plain.is_match(uri.plain()) || self.normal.is_match(uri.normal())
+    }
+
     /// The values of the variables in `uri`, decoded once.
     ///
     /// A value that could be mistaken for a path (a separator, `.` or `..`, a control
     /// character) makes the URI one that does not exist.
-    pub(crate) fn matches(&self, uri: &str) -> Option<Map<String, Value>> {
-        let captures = self.regex.captures(uri)?;
+    pub(crate) fn matches(&self, uri: &ResourceUri<'_>) -> Option<Map<String, Value>> {
+        let captures = self.normal.captures(uri.normal())?;
         let values = captures.iter().skip(1);
         self.variables
             .iter()
             .zip(values)
             .map(|(name, value)| {
                 let value = value?.as_str();
-                if !is_well_encoded(value) {
-                    return None;
-                }
                 let value = percent_decode_str(value).decode_utf8().ok()?;
                 is_one_segment(&value).then(|| (name.clone(), Value::String(value.into_owned())))
             })
             .collect()
     }
-}
-
-/// Each `%` begins two hexadecimal digits (RFC 3986 §2.1).
-fn is_well_encoded(value: &str) -> bool {
-    let encoded = value.split('%').skip(1);
-    encoded
-        .map(str::as_bytes)
-        .all(|rest| rest.get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
 }
 
 fn is_one_segment(value: &str) -> bool {
@@ -102,7 +111,8 @@ mod tests {
     use super::*;
 
     fn matched(template: &str, uri: &str) -> Option<Value> {
-        UriTemplate::parse(template).unwrap().matches(uri).map(Value::Object)
+        let uri = ResourceUri::parse(uri)?;
+        UriTemplate::parse(template).unwrap().matches(&uri).map(Value::Object)
     }
 
     #[test]
@@ -152,6 +162,25 @@ mod tests {
     }
 
     #[test]
+    fn a04_a_template_concerns_a_uri_however_it_is_encoded() {
+        let template = UriTemplate::parse("note://ad:min/{id}").unwrap();
+        for (uri, concerns, matches) in [
+            ("note://ad:min/5", true, true),
+            ("note://%61d:min/5", true, true),
+            ("note://ad%3Amin/5", true, false),
+            ("note://ad:min%2F5", false, false),
+            ("note://other/5", false, false),
+        ] {
+            let found = ResourceUri::parse(uri).unwrap();
+            assert_eq!(template.concerns(&found), concerns, "{uri}");
+            assert_eq!(template.matches(&found).is_some(), matches, "{uri}");
+        }
+        // A value that holds what divides the template stays one value.
+        let divided = matched("pair://{a}:{b}", "pair://x:y%3Az");
+        assert_eq!(divided, Some(json!({"a": "x", "b": "y:z"})));
+    }
+
+    #[test]
     fn what_is_not_a_simple_variable_does_not_build() {
         for bad in [
             "a://{",
@@ -163,6 +192,8 @@ mod tests {
             "a://{a}{b}",
             "a://{a}/{a}",
             "a://{a b}",
+            "a://%{a}",
+            "a://{a}%2",
         ] {
             assert!(UriTemplate::parse(bad).is_err(), "{bad}");
         }

@@ -19,6 +19,7 @@ use crate::decision::{Asking, Face, Purpose, Verdict, decide, panic_text};
 use crate::middleware::{Operation, Response};
 use crate::parameter::Call;
 use crate::resource::{Body, ResourceResult};
+use crate::resource_uri::ResourceUri;
 use crate::service::Core;
 use crate::tool_error::{Crashed, ToolError};
 use crate::trail::{Told, Trail};
@@ -156,30 +157,32 @@ impl Core {
     /// without one the first template that matches, if all that match allow.
     ///
     /// So a resource that is stricter than a template around it is not read through that
-    /// template, and one that is not is not hidden by it.
+    /// template, in whatever spelling; and one that is not is not hidden by it.
     async fn find_resource<'a>(
         &'a self,
         uri: &str,
         asking: &Asking<'_>,
         trail: &mut Trail<'a>,
     ) -> Result<(&'a Entry, Values), Face> {
-        let fixed = self.catalogue.resources.find(uri).map(|entry| (entry, Values::new()));
+        let Some(uri) = ResourceUri::parse(uri) else { return Err(trail.unknown()) };
+        let fixed = self.catalogue.resources.find_uri(&uri);
         let templates = self.catalogue.templates.entries.iter().filter_map(|entry| {
-            let arguments = entry.template.as_ref()?.matches(uri)?;
-            Some((entry, arguments))
+            let template = entry.template.as_ref()?;
+            template.concerns(&uri).then(|| (entry, template.matches(&uri)))
         });
         // All are looked for before one is decided about: to stop at the first denial would tell
         // by the time that there is one.
-        let mut matching: Vec<_> = fixed.into_iter().chain(templates).collect();
-        if self.catalogue.resources.find(uri).is_some() {
-            matching.truncate(1);
+        let mut concerned: Vec<_> =
+            fixed.map(|entry| (entry, Some(Values::new()))).into_iter().chain(templates).collect();
+        if fixed.is_some() {
+            concerned.truncate(1);
         }
         let mut answering = None;
-        for (entry, arguments) in matching {
+        for (entry, arguments) in concerned {
             if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
                 return Err(trail.denied(entry, denied));
             }
-            answering.get_or_insert((entry, arguments));
+            answering = answering.or_else(|| Some((entry, arguments?)));
         }
         let (entry, arguments) = answering.ok_or_else(|| trail.unknown())?;
         trail.allowed(entry);

@@ -149,6 +149,31 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
 }
 
 #[test]
+fn e11_a_request_to_a_route_has_its_record_whatever_becomes_of_it() {
+    let audit = AuditFile::of(TESTBED, &[]);
+    let server = Server::builder("routes")
+        .auth(StaticTokenVerifier::new().token("dev-token-alice", user("alice")))
+        .audit(JsonLines::open(audit.path()).unwrap())
+        .limits(|limits| limits.handler = Duration::from_millis(200))
+        .route(get("/fine", async || "fine").public("says nothing"))
+        .route(get("/panics", async || -> &'static str { panic!("route") }).public("ends itself"))
+        .route(get("/waits", std::future::pending::<&'static str>).public("never ends"));
+    let served = Served::start(server.build().unwrap());
+    let mut trail = Trail { path: audit.path(), seen: 0 };
+    for (line, status, verdict, outcome) in [
+        ("GET /fine", 200, "allowed", "ok"),
+        ("HEAD /fine", 200, "allowed", "ok"),
+        ("DELETE /fine", 405, "refused", "refused"),
+        ("GET /panics", 500, "allowed", "panic"),
+        ("GET /waits", 504, "allowed", "timeout"),
+    ] {
+        assert_eq!(served.request(line, &[], b"").status, status, "{line}");
+        let members = json!({"status": status, "verdict": verdict, "outcome": outcome});
+        has(&trail.next(1)[0], members);
+    }
+}
+
+#[test]
 fn where_nobody_can_tell_who_calls_the_record_says_that_it_failed() {
     let issuer = Issuer::start();
     let audit = AuditFile::of(TESTBED, &[]);
@@ -335,6 +360,7 @@ fn where_audit_must_not_fail_nothing_is_served_that_is_not_recorded() {
     sink.not_ready.store(true, Ordering::SeqCst);
     refused(everything(&served, &session));
     assert_eq!(served.session(ALICE, &session).stream().response.status, 500);
+    assert_eq!(served.session(ALICE, &session).send("DELETE /mcp", &[], "").status, 500);
     assert_eq!(runs(), 0, "a handler ran, and nothing would have told of it");
     sink.not_ready.store(false, Ordering::SeqCst);
     serves_everything();

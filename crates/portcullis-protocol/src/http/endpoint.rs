@@ -60,7 +60,7 @@ impl<S: Service> Endpoint<S> {
         match *method {
             Method::POST => {}
             Method::GET if !stateless => return session::open_stream(&self.service, caller),
-            Method::DELETE if !stateless => return session::end(caller),
+            Method::DELETE if !stateless => return session::end(&*self.service, caller),
             _ => return Err(Refusal::method_not_allowed(stateless)),
         }
         media::check_content(headers)?;

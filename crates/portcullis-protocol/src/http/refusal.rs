@@ -117,8 +117,8 @@ impl Refusal {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
-    /// The service lets no stream begin.
-    pub(super) fn stream(error: &RpcError) -> Self {
+    /// The service lets something not happen that is no operation.
+    pub(super) fn unadmitted(error: &RpcError) -> Self {
         match error {
             RpcError::RateLimited { retry_after } => {
                 let status = StatusCode::TOO_MANY_REQUESTS;

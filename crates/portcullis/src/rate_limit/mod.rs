@@ -35,6 +35,10 @@ pub(crate) use self::requester::Requester;
 ///
 /// # Deployment caveat
 ///
+/// What is refused before anything is asked is not counted: a wrong host, a token that does not
+/// verify, a message that is none. Each leaves its audit record; to slow down who only knocks is
+/// for the proxy in front.
+///
 /// Behind a proxy all callers without a token have the proxy's address, and share one
 /// bucket. Each replica counts for itself, and a restart begins anew.
 ///

@@ -92,15 +92,16 @@ fn initialize<S: Service>(
             return Err(Refusal::message(error.status(), Some(request), None, &error));
         }
     };
-    let exchange = caller.exchange(agreed.version, agreed.client.clone(), None);
-    if let Err(error) = service.admit("initialize", &exchange) {
-        let refused = Err(error);
-        let identity = service.identity();
-        return Ok(refusal::answered(caller, request, agreed.version, identity, &refused));
-    }
-    let answer = response::initialized(request, agreed.version, service.identity());
+    let (version, identity) = (agreed.version, service.identity());
+    let exchange = caller.exchange(version, agreed.client.clone(), None);
     let (id, header) = SessionId::mint()?;
-    caller.sessions.begin(id, caller.owner(), agreed)?;
+    // It has its place before the service is asked, which notes that it begins.
+    let session = caller.sessions.begin(id, caller.owner(), agreed)?;
+    if let Err(error) = service.admit("initialize", &exchange) {
+        caller.sessions.end(&session)?;
+        return Ok(refusal::answered(caller, request, version, identity, &Err(error)));
+    }
+    let answer = response::initialized(request, version, identity);
     let mut response = refusal::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);
     Ok(response)

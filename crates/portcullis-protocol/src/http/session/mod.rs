@@ -33,6 +33,7 @@ pub(super) use self::stream::open_stream;
 use super::caller::Caller;
 use super::headers;
 use super::refusal::Refusal;
+use crate::Service;
 
 impl Caller<'_> {
     /// The session that the request names, once it was found to be the caller's own.
@@ -45,8 +46,14 @@ impl Caller<'_> {
 }
 
 /// Ends the session that a DELETE names. What runs in it is dropped, and its stream ends.
-pub(super) fn end(caller: &Caller<'_>) -> Result<Response, Refusal> {
-    caller.sessions.end(&caller.session()?)?;
+pub(super) fn end<S: Service>(service: &S, caller: &Caller<'_>) -> Result<Response, Refusal> {
+    let session = caller.session()?;
+    let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
+    if let Err(error) = service.admit("session_end", &exchange) {
+        // The service knows.
+        return Ok(Refusal::unadmitted(&error).into_response());
+    }
+    caller.sessions.end(&session)?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

@@ -60,7 +60,9 @@ impl Sessions {
         id: SessionId,
         owner: Option<Owner>,
         agreed: Initialize,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Own, Refusal> {
+        let Initialize { version, client, .. } = &agreed;
+        let own = Own { id, key: id.key(), version: *version, client: client.clone() };
         self.table(|table, now| {
             if owner.is_some() && table.held(owner).sessions >= self.limits.sessions_per_principal {
                 return Err(Refusal::too_many_sessions(StatusCode::TOO_MANY_REQUESTS));
@@ -68,8 +70,8 @@ impl Sessions {
             if table.sessions.len() >= self.limits.sessions {
                 return Err(Refusal::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
             }
-            table.insert(id, Session::new(id.key(), owner, agreed, now));
-            Ok(())
+            table.insert(id, Session::new(own.key, owner, agreed, now));
+            Ok(own)
         })?
     }
 

@@ -25,7 +25,7 @@ pub(in crate::http) fn open_stream<S: Service>(
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange) {
         // The service knows.
-        return Ok(Refusal::stream(&error).into_response());
+        return Ok(Refusal::unadmitted(&error).into_response());
     }
     let events = Events::of_session(service, caller, &exchange, place).into_stream();
     Ok(events::response(Abortable::new(events, registration)))
