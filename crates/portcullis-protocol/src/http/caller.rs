@@ -2,10 +2,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
-use portcullis_auth::{Authenticator, Principal};
+use portcullis_auth::{Authenticator, Principal, PrincipalId};
 
 use super::refusal::Rule;
-use super::session::{Owner, Sessions};
+use super::session::Sessions;
 use crate::{ClientInfo, Exchange, ProtocolVersion, Refused, SessionKey, Transport};
 
 /// Who sent a request to the endpoint, and what it is answered with the help of.
@@ -35,8 +35,8 @@ impl Caller<'_> {
         }
     }
 
-    pub(super) fn owner(&self) -> Option<Owner> {
-        self.principal.as_deref().map(Owner::of)
+    pub(super) fn owner(&self) -> Option<PrincipalId> {
+        self.principal.as_deref().map(Principal::id)
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Operation<'a> {
     ReadResource {
         /// The resource, or the template that answers for it.
         component: Target<'a>,
-        /// What is read.
+        /// What is read, as its caller wrote it: to tell resources apart, use `component`.
         uri: &'a str,
         /// The values of a template's variables, as strings.
         arguments: Values,

@@ -75,7 +75,7 @@ impl OwnRules {
             tracing::error!("the rules of visibility cannot be understood");
             Unknown
         })?;
-        let now = seconds(self.clock.now());
+        let now = self.now()?;
         if matches!(scope, Scope::Session(_)) && now > record.written + SESSION.as_secs() / 2 {
             self.refresh(&key, &value, &record, now).await;
         }
@@ -95,7 +95,9 @@ impl OwnRules {
         let key = scope.key();
         for _ in 0..ATTEMPTS {
             let before = self.store.get(&key).await.map_err(NotChanged::Store)?;
-            let now = seconds(self.clock.now());
+            let now = self.now().map_err(|Unknown| {
+                NotChanged::Store(StoreError::unavailable("the clock is before 1970"))
+            })?;
             let until = self.until(scope, exchange);
             // What cannot be understood is refused on the way in, and replaced here.
             let mut record: Record = before
@@ -151,6 +153,14 @@ impl OwnRules {
                     tracing::warn!(reason, "the rules of a session were not forgotten");
                 }
             });
+        }
+    }
+
+    /// The time that rules end by. By a clock that cannot be right, none of them would.
+    fn now(&self) -> Result<u64, Unknown> {
+        match seconds(self.clock.now()) {
+            0 => Err(Unknown),
+            now => Ok(now),
         }
     }
 
@@ -243,6 +253,18 @@ mod tests {
             clock.set(NOW + lasts);
             assert_eq!(held(&own, scope).await, 0, "{expires:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn by_a_clock_that_cannot_be_right_it_is_unknown_what_holds() {
+        let (own, clock) = own_rules();
+        let exchange = exchange(Some(NOW + 60));
+        let scope = Scope::of(&exchange).unwrap();
+        let rules = Rule::enable(tags(["admin"]));
+        own.add(scope, &exchange, &rules).await.unwrap();
+        clock.set(0);
+        assert_eq!(own.rules(scope).await, Err(Unknown));
+        assert!(own.add(scope, &exchange, &rules).await.is_err());
     }
 
     #[tokio::test]

@@ -9,14 +9,13 @@
 //!    belongs to another principal. They all read the same, on every method.
 //! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
 //!
-//! A session belongs to its [`Owner`], not to the token that made it: with a new token the
+//! A session belongs to its [`Principal`](portcullis_auth::Principal), not to the token that made it: with a new token the
 //! same principal goes on. Without authentication the session id is all that there is.
 //!
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
 mod exchange;
 mod id;
-mod owner;
 mod sessions;
 mod stream;
 mod table;
@@ -26,7 +25,6 @@ use http::StatusCode;
 
 pub(super) use self::exchange::{receive, receive_batch};
 use self::id::SessionId;
-pub(super) use self::owner::Owner;
 use self::sessions::Own;
 pub(super) use self::sessions::{Sessions, Streaming};
 pub(super) use self::stream::open_stream;

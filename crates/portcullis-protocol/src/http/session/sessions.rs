@@ -4,13 +4,14 @@ use std::time::SystemTime;
 
 use futures_util::future::{AbortHandle, AbortRegistration};
 use http::StatusCode;
+use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::super::refusal::{Refusal, Rule};
+use super::SessionId;
 use super::table::{Session, Table};
-use super::{Owner, SessionId};
 use crate::envelope::RequestId;
 use crate::in_flight;
 use crate::initialize::Initialize;
@@ -58,7 +59,7 @@ impl Sessions {
     pub(super) fn begin(
         &self,
         id: SessionId,
-        owner: Option<Owner>,
+        owner: Option<PrincipalId>,
         agreed: Initialize,
     ) -> Result<Own, Refusal> {
         let Initialize { version, client, .. } = &agreed;
@@ -76,7 +77,7 @@ impl Sessions {
     }
 
     /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
-    pub(super) fn find(&self, id: SessionId, owner: Option<Owner>) -> Result<Own, Refusal> {
+    pub(super) fn find(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Refusal> {
         self.table(|table, now| match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
@@ -159,12 +160,15 @@ impl Sessions {
 
     /// Takes a place for a stream that belongs to no session: 429 when its owner has too
     /// many, 503 when there are too many altogether, and when the server stops.
-    pub(crate) fn subscribe(self: &Arc<Self>, owner: Option<Owner>) -> Result<Streaming, Refusal> {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        owner: Option<PrincipalId>,
+    ) -> Result<Streaming, Refusal> {
         self.table(|table, _| self.open_stream(table, owner))??;
         Ok(Streaming { sessions: Arc::clone(self), session: None, owner })
     }
 
-    fn open_stream(&self, table: &mut Table, owner: Option<Owner>) -> Result<(), Refusal> {
+    fn open_stream(&self, table: &mut Table, owner: Option<PrincipalId>) -> Result<(), Refusal> {
         if *self.stopping.borrow() {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Refusal::too_many_streams(status).because("the server stops"));
@@ -258,7 +262,7 @@ impl Drop for Running<'_> {
 pub(crate) struct Streaming {
     sessions: Arc<Sessions>,
     session: Option<SessionId>,
-    owner: Option<Owner>,
+    owner: Option<PrincipalId>,
 }
 
 impl Drop for Streaming {

@@ -2,9 +2,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::AbortHandle;
+use portcullis_auth::PrincipalId;
 
-use super::owner::Holder;
-use super::{Owner, SessionId};
+use super::SessionId;
 use crate::in_flight::InFlight;
 use crate::initialize::Initialize;
 use crate::{ClientInfo, ProtocolVersion, SessionKey};
@@ -15,7 +15,7 @@ pub(super) struct Table {
     pub(super) sessions: HashMap<SessionId, Session>,
     /// When each session is to be looked at again: not later than when it may be idle.
     queue: BTreeSet<(SystemTime, SessionId)>,
-    held: HashMap<Holder, Held>,
+    held: HashMap<[u8; 32], Held>,
     pub(super) streams: usize,
     pub(super) running: usize,
     /// Sessions that have ended, and nobody was told of yet.
@@ -24,7 +24,7 @@ pub(super) struct Table {
 
 pub(super) struct Session {
     pub(super) key: SessionKey,
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<PrincipalId>,
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
     pub(super) used: SystemTime,
@@ -45,7 +45,7 @@ pub(super) struct Held {
 impl Session {
     pub(super) fn new(
         key: SessionKey,
-        owner: Option<Owner>,
+        owner: Option<PrincipalId>,
         agreed: Initialize,
         now: SystemTime,
     ) -> Self {
@@ -99,24 +99,24 @@ impl Table {
         self.ended.push(session.key);
     }
 
-    pub(super) fn open_stream(&mut self, owner: Option<Owner>) {
+    pub(super) fn open_stream(&mut self, owner: Option<PrincipalId>) {
         self.streams += 1;
         if let Some(owner) = owner {
             self.held.entry(owner.holder()).or_default().streams += 1;
         }
     }
 
-    pub(super) fn close_stream(&mut self, owner: Option<Owner>) {
+    pub(super) fn close_stream(&mut self, owner: Option<PrincipalId>) {
         self.streams = self.streams.saturating_sub(1);
         self.release(owner, |held| held.streams = held.streams.saturating_sub(1));
     }
 
     /// What an owner has; without authentication nobody owns anything.
-    pub(super) fn held(&self, owner: Option<Owner>) -> Held {
+    pub(super) fn held(&self, owner: Option<PrincipalId>) -> Held {
         owner.and_then(|owner| self.held.get(&owner.holder()).copied()).unwrap_or_default()
     }
 
-    fn release(&mut self, owner: Option<Owner>, give_back: impl FnOnce(&mut Held)) {
+    fn release(&mut self, owner: Option<PrincipalId>, give_back: impl FnOnce(&mut Held)) {
         let Some(owner) = owner else { return };
         let Some(held) = self.held.get_mut(&owner.holder()) else { return };
         give_back(held);
