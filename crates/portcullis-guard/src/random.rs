@@ -89,6 +89,17 @@ impl OperationId {
             LazyLock::new(|| AtomicU64::new(u64::from_be_bytes(bytes().unwrap_or_default())));
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// Its sixteen digits, in ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        let mut digits = [0; 16];
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            let value = (self.0 >> (4 * place)) as u8 & 0xf;
+            *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
+        }
+        digits
+    }
 }
 
 /// The operation with this very number, for tests of what is written about it.
@@ -100,7 +111,7 @@ impl From<u64> for OperationId {
 
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

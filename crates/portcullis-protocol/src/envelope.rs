@@ -8,7 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor}
 use serde_json::value::RawValue;
 
 use crate::RpcError;
-use crate::object::{self, NotRead};
+use crate::object::{self, NotRead, Object};
+use crate::params::{Members, Params};
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
@@ -34,15 +35,15 @@ pub enum Message<'a> {
         id: RequestId,
         /// What is asked.
         method: Cow<'a, str>,
-        /// With what, unread.
-        params: Option<&'a RawValue>,
+        /// With what.
+        params: Params<'a>,
     },
     /// Wants none.
     Notification {
         /// What is told.
         method: Cow<'a, str>,
-        /// With what, unread.
-        params: Option<&'a RawValue>,
+        /// With what.
+        params: Params<'a>,
     },
     /// Answers a request of the server.
     Response,
@@ -66,14 +67,15 @@ impl<'a> Message<'a> {
     /// `jsonrpc`, a null or fractional id, a repeated member.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
-        let envelope: Envelope<'a> = match object::read(bytes) {
-            Ok(envelope) => envelope,
+        let (envelope, params) = match Envelope::read(bytes) {
+            Ok(read) => read,
             Err(NotRead::Syntax) => return Err(Malformed { id: None, error: RpcError::Parse }),
             Err(NotRead::Other) => {
                 return Err(malformed(None, "not a JSON-RPC message"));
             }
         };
-        let Envelope { jsonrpc, id, method, params, result, error } = envelope;
+        let Envelope { jsonrpc, id, method, params: (), result, error } = envelope;
+        let text = |member: Option<&'a RawValue>| member.and_then(object::text);
         let is_response = result.is_some() || error.is_some();
         if text(jsonrpc).as_deref() != Some("2.0") {
             let id = id.filter(|_| !is_response);
@@ -93,21 +95,15 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The parameters, unread.
-    pub(crate) fn params(&self) -> Option<&'a RawValue> {
+    /// Whether it names its own version, so that it is of the stateless era.
+    pub(crate) fn names_version(&self) -> bool {
         match self {
-            Self::Request { params, .. } | Self::Notification { params, .. } => *params,
-            Self::Response => None,
+            Self::Request { params, .. } | Self::Notification { params, .. } => {
+                params.names_version()
+            }
+            Self::Response => false,
         }
     }
-}
-
-/// A JSON string, borrowed where it has no escapes.
-fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    #[derive(serde::Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-    serde_json::from_str::<Text<'_>>(raw?.get()).ok().map(|text| text.0)
 }
 
 /// Whether this is a batch, if it is anything.
@@ -157,17 +153,41 @@ pub(crate) fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, RpcError> {
 }
 
 #[derive(serde::Deserialize)]
-struct Envelope<'a> {
+struct Envelope<'a, P> {
     #[serde(borrow)]
     jsonrpc: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "present")]
     id: Option<RequestId>,
     #[serde(borrow)]
     method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
+    params: P,
     result: Option<IgnoredAny>,
     error: Option<IgnoredAny>,
+}
+
+impl<'a> Envelope<'a, ()> {
+    /// Reads a message with its parameters. Those that cannot be read are what is wrong with
+    /// the method's request, not with the message, so that one is read again without them.
+    fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
+        match object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(bytes) {
+            Ok(envelope) => Ok(envelope.split(|params| match params {
+                Some(Object(members)) => Params::Members(members),
+                None => Params::None,
+            })),
+            Err(NotRead::Syntax) => Err(NotRead::Syntax),
+            Err(NotRead::Other) => {
+                let envelope: Envelope<'a, Option<IgnoredAny>> = object::read(bytes)?;
+                Ok(envelope.split(|params| params.map_or(Params::None, |_| Params::Malformed)))
+            }
+        }
+    }
+}
+
+impl<'a, P> Envelope<'a, P> {
+    fn split(self, found: impl FnOnce(P) -> Params<'a>) -> (Envelope<'a, ()>, Params<'a>) {
+        let Self { jsonrpc, id, method, params, result, error } = self;
+        (Envelope { jsonrpc, id, method, params: (), result, error }, found(params))
+    }
 }
 
 /// An id that is there must be one: `null` is not the same as none.
@@ -218,13 +238,14 @@ mod tests {
 
     #[test]
     fn the_order_of_members_does_not_matter() {
-        let json = r#"{"params":{"a":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
+        let json = r#"{"params":{"name":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
         let Message::Request { id, method, params } = Message::parse(json.as_bytes()).unwrap()
         else {
             panic!("not a request")
         };
         assert_eq!(id, RequestId::String("x".into()));
-        assert_eq!((&*method, params.unwrap().get()), ("tools/call", r#"{"a":1}"#));
+        let name = params.members().unwrap().name.unwrap().get();
+        assert_eq!((&*method, name), ("tools/call", "1"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::params::Params;
 use crate::{Operation, envelope};
 
 /// The messages of a batch.
@@ -13,5 +14,5 @@ pub fn batch(bytes: &[u8]) -> Option<Vec<&RawValue>> {
 /// What a request asks for.
 #[must_use]
 pub fn operation<'a>(method: &str, params: Option<&'a RawValue>) -> Option<Operation<'a>> {
-    Operation::read(method, params).ok()
+    Operation::read(method, &Params::read(params)).ok()
 }

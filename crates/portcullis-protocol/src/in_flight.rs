@@ -1,12 +1,10 @@
 use std::collections::HashMap;
 
 use futures_util::future::{AbortHandle, AbortRegistration};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::RpcError;
 use crate::envelope::RequestId;
-use crate::object;
+use crate::params::Params;
 
 /// The requests of one client that are running, by their ids.
 ///
@@ -67,12 +65,7 @@ impl InFlight {
 }
 
 /// The id that `notifications/cancelled` names.
-pub(crate) fn cancelled(params: Option<&RawValue>) -> Option<RequestId> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Cancelled {
-        request_id: RequestId,
-    }
-
-    params.and_then(object::read_raw).map(|Cancelled { request_id }| request_id)
+pub(crate) fn cancelled(params: &Params<'_>) -> Option<RequestId> {
+    let id = params.members().ok()?.request_id?;
+    serde_json::from_str(id.get()).ok()
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::envelope::RequestId;
+use crate::params::Params;
 use crate::service::serve_caught;
 use crate::{Exchange, Operation, Service, Transport, response};
 
@@ -68,7 +69,7 @@ pub async fn answer<S: Service>(
     let has_tokens = exchange.principal.is_some();
     // What is a value already can be written.
     let params = (!params.is_null()).then(|| to_raw_value(params).ok()).flatten();
-    let (status, outcome) = match Operation::read(method, params.as_deref()) {
+    let (status, outcome) = match Operation::read(method, &Params::read(params.as_deref())) {
         Ok(operation) => {
             let outcome = serve_caught(service, operation, exchange).await;
             let error = outcome.as_ref().err();

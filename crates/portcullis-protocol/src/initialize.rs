@@ -1,7 +1,5 @@
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::object;
+use crate::params::{self, Params};
 use crate::{ClientInfo, ProtocolVersion, RpcError};
 
 /// The longest name or version of a client, in bytes: a session keeps them.
@@ -21,27 +19,20 @@ impl Initialize {
     /// # Errors
     ///
     /// -32602 for parameters that are not those of the method.
-    pub(crate) fn read(
-        params: Option<&RawValue>,
-        served: &[ProtocolVersion],
-    ) -> Result<Self, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params {
-            protocol_version: String,
-            client_info: Option<ClientInfo>,
-        }
-
-        let malformed = || RpcError::invalid_params("`params` are not those of the method");
-        let params: Params = params.and_then(object::read_raw).ok_or_else(malformed)?;
-        let client = params.client_info;
+    pub(crate) fn read(params: &Params<'_>, served: &[ProtocolVersion]) -> Result<Self, RpcError> {
+        let members = params.members()?;
+        let asked = params::text(members.protocol_version)?;
+        let client = members.client_info.map(|client| {
+            object::read_raw::<ClientInfo>(client).ok_or_else(params::not_of_the_method)
+        });
+        let client = client.transpose()?;
         let too_long = client.as_ref().is_some_and(|client| {
             client.name.len() > MAX_CLIENT_BYTES || client.version.len() > MAX_CLIENT_BYTES
         });
         if too_long {
             return Err(RpcError::invalid_params("`clientInfo` is too long"));
         }
-        let version = ProtocolVersion::parse(&params.protocol_version)
+        let version = ProtocolVersion::parse(&asked)
             .filter(|version| !version.is_stateless() && served.contains(version))
             .unwrap_or(ProtocolVersion::NEWEST_WITH_SESSIONS);
         Ok(Self { version, client })
@@ -53,8 +44,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Initialize, RpcError> {
-        let params: &RawValue = serde_json::from_str(json).unwrap();
-        Initialize::read(Some(params), &ProtocolVersion::OVER_HTTP)
+        let params = Params::read(Some(serde_json::from_str(json).unwrap()));
+        Initialize::read(&params, &ProtocolVersion::OVER_HTTP)
     }
 
     #[test]
@@ -82,6 +73,6 @@ mod tests {
             assert_eq!(read(&params).unwrap_err().code(), -32602);
         }
         assert_eq!(read("{}").unwrap_err().code(), -32602);
-        assert_eq!(Initialize::read(None, &[]).unwrap_err().code(), -32602);
+        assert_eq!(Initialize::read(&Params::None, &[]).unwrap_err().code(), -32602);
     }
 }

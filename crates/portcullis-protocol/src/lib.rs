@@ -27,6 +27,7 @@ pub mod model;
 mod object;
 mod operation;
 mod outcome;
+pub mod params;
 mod refused;
 mod response;
 mod service;

@@ -16,40 +16,24 @@ pub struct ClientInfo {
 }
 
 /// What a request of the stateless version says of itself in `_meta`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RequestMeta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
-    version: Option<Cow<'a, str>>,
+    version: Option<Text<'a>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo")]
     client: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<&'a RawValue>,
 }
 
-impl<'a> RequestMeta<'a> {
-    /// Reads `params._meta`; `None` where there is none.
-    pub(crate) fn read(params: Option<&'a RawValue>) -> Result<Option<Self>, RpcError> {
-        #[derive(Deserialize)]
-        struct Params<'a> {
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
+/// A string that is borrowed where it has no escapes: serde borrows no `Option<Cow<str>>`.
+#[derive(Clone, Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-        let malformed = || RpcError::invalid_params("malformed `params` or `params._meta`");
-        let Some(params) = params else { return Ok(None) };
-        let params: Params<'a> = object::read_raw(params).ok_or_else(malformed)?;
-        params.meta.map(|meta| object::read_raw(meta).ok_or_else(malformed)).transpose()
-    }
-
-    /// Whether a message names its own version, so that it is of the stateless era. What
-    /// cannot be read names none.
-    pub(crate) fn names_version(params: Option<&'a RawValue>) -> bool {
-        Self::read(params).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_stateless()))
-    }
-
+impl RequestMeta<'_> {
     /// The version that the request names, if it names one.
     pub(crate) fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+        self.version.as_ref().map(|Text(version)| &**version)
     }
 
     /// Whether the request is of the stateless era: whether it names its own version.
@@ -63,13 +47,13 @@ impl<'a> RequestMeta<'a> {
     ///
     /// -32022 for a version that is not in `supported`, -32602 for missing members.
     pub(crate) fn accept(
-        self,
+        &self,
         supported: &'static [ProtocolVersion],
     ) -> Result<(ProtocolVersion, Option<ClientInfo>), RpcError> {
-        let Some(name) = self.version else {
+        let Some(name) = self.version() else {
             return Err(missing("io.modelcontextprotocol/protocolVersion"));
         };
-        let Some(version) = ProtocolVersion::parse(&name)
+        let Some(version) = ProtocolVersion::parse(name)
             .filter(|version| version.is_stateless() && supported.contains(version))
         else {
             return Err(RpcError::unsupported_version(name, supported));

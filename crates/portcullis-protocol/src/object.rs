@@ -1,7 +1,12 @@
 //! JSON objects, and nothing that only resembles one.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
 use portcullis_guard::json::{self, Bounds};
-use serde::de::{self, Deserialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -42,20 +47,53 @@ pub(crate) fn read_raw<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     read_text(raw.get()).ok()
 }
 
+/// A JSON string in a message, borrowed where it has no escapes.
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let plain = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !plain.contains('\\') {
+        return Some(Cow::Borrowed(plain));
+    }
+    serde_json::from_str(raw.get()).ok().map(Cow::Owned)
+}
+
+/// A struct inside of another, that is read from a JSON object alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
 /// The arguments of a call, not yet read.
 ///
 /// They are read once it is decided that the caller may make the call at all: reading takes
 /// memory and time that the sender chooses.
 #[derive(Clone, Debug)]
-pub struct Arguments<'a>(Option<std::borrow::Cow<'a, RawValue>>);
+pub struct Arguments<'a>(Option<Cow<'a, RawValue>>);
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(raw: Option<&'a RawValue>) -> Self {
-        Self(raw.map(std::borrow::Cow::Borrowed))
+        Self(raw.map(Cow::Borrowed))
     }
 
     pub(crate) fn into_owned(self) -> Arguments<'static> {
-        Arguments(self.0.map(|raw| std::borrow::Cow::Owned(raw.into_owned())))
+        Arguments(self.0.map(|raw| Cow::Owned(raw.into_owned())))
     }
 
     /// No arguments.

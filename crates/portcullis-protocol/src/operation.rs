@@ -1,10 +1,8 @@
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::RpcError;
-use crate::object::{self, Arguments};
+use crate::object::Arguments;
+use crate::params::{Members, Params, text};
 
 /// What a request asks of a server, with its parameters read.
 #[derive(Debug)]
@@ -57,23 +55,20 @@ impl<'a> Operation<'a> {
     /// # Errors
     ///
     /// -32601 for a method that is none of these, -32602 for parameters that are not its.
-    pub(crate) fn read(method: &str, params: Option<&'a RawValue>) -> Result<Self, RpcError> {
+    pub(crate) fn read(method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
         Ok(match method {
             "tools/list" => Self::ListTools { cursor: cursor(params)? },
             "tools/call" => {
-                let Call { name, arguments } = required(params)?;
-                Self::CallTool { name, arguments: object_arguments(arguments)? }
+                let members = params.members()?;
+                Self::CallTool { name: text(members.name)?, arguments: arguments(members)? }
             }
             "resources/list" => Self::ListResources { cursor: cursor(params)? },
             "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
-            "resources/read" => {
-                let Read { uri } = required(params)?;
-                Self::ReadResource { uri }
-            }
+            "resources/read" => Self::ReadResource { uri: text(params.members()?.uri)? },
             "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
             "prompts/get" => {
-                let Call { name, arguments } = required(params)?;
-                Self::GetPrompt { name, arguments: object_arguments(arguments)? }
+                let members = params.members()?;
+                Self::GetPrompt { name: text(members.name)?, arguments: arguments(members)? }
             }
             _ => return Err(RpcError::MethodNotFound),
         })
@@ -114,29 +109,9 @@ impl<'a> Operation<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Read<'a> {
-    #[serde(borrow)]
-    uri: Cow<'a, str>,
-}
-
-#[derive(Default, Deserialize)]
-struct List<'a> {
-    #[serde(borrow)]
-    cursor: Option<Cow<'a, str>>,
-}
-
 /// Arguments are an object, whatever is called with them.
-fn object_arguments(raw: Option<&RawValue>) -> Result<Arguments<'_>, RpcError> {
-    match raw {
+fn arguments<'a>(members: &Members<'a>) -> Result<Arguments<'a>, RpcError> {
+    match members.arguments {
         Some(raw) if !raw.get().starts_with('{') => {
             Err(RpcError::invalid_params("`arguments` are an object"))
         }
@@ -144,20 +119,11 @@ fn object_arguments(raw: Option<&RawValue>) -> Result<Arguments<'_>, RpcError> {
     }
 }
 
-fn cursor(params: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, RpcError> {
-    Ok(match params {
-        Some(_) => required::<List<'_>>(params)?.cursor,
-        None => None,
-    })
-}
-
-/// Reads parameters. What is wrong with them is not repeated: it may hold a secret.
-fn required<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, RpcError> {
-    let Some(params) = params else {
-        return Err(RpcError::invalid_params("the method needs `params`"));
-    };
-    object::read_raw(params)
-        .ok_or_else(|| RpcError::invalid_params("`params` are not those of the method"))
+fn cursor<'a>(params: &Params<'a>) -> Result<Option<Cow<'a, str>>, RpcError> {
+    match params {
+        Params::None => Ok(None),
+        params => params.members()?.cursor.map(|cursor| text(Some(cursor))).transpose(),
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +131,7 @@ mod tests {
     use super::*;
 
     fn read<'a>(method: &str, params: &'a str) -> Result<Operation<'a>, RpcError> {
-        Operation::read(method, Some(serde_json::from_str(params).unwrap()))
+        Operation::read(method, &Params::read(Some(serde_json::from_str(params).unwrap())))
     }
 
     #[test]
@@ -183,6 +149,6 @@ mod tests {
             assert_eq!(read(method, params).unwrap_err().code(), -32602, "{method} {params}");
         }
         assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
-        assert_eq!(Operation::read("tools/call", None).unwrap_err().code(), -32602);
+        assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
     }
 }

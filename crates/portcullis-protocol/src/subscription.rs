@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::RequestId;
 use crate::object;
+use crate::params::Params;
 use crate::{Identity, RpcError, response};
 
 /// The member of `_meta` that tells subscriptions apart.
@@ -66,13 +66,7 @@ impl Subscription {
     /// # Errors
     ///
     /// -32602 for parameters that are not those of the method.
-    pub(crate) fn wanted(params: Option<&RawValue>) -> Result<Changed, RpcError> {
-        #[derive(serde::Deserialize)]
-        struct Params<'a> {
-            #[serde(borrow)]
-            notifications: &'a RawValue,
-        }
-
+    pub(crate) fn wanted(params: &Params<'_>) -> Result<Changed, RpcError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         #[derive(Default)]
@@ -85,8 +79,9 @@ impl Subscription {
         }
 
         let malformed = || RpcError::invalid_params("`notifications` are not a filter");
-        let params: Params<'_> = params.and_then(object::read_raw).ok_or_else(malformed)?;
-        let filter: Filter = object::read_raw(params.notifications).ok_or_else(malformed)?;
+        let members = params.members().map_err(|_| malformed())?;
+        let filter: Option<Filter> = members.notifications.and_then(object::read_raw);
+        let filter = filter.ok_or_else(malformed)?;
         Ok(Changed {
             tools: filter.tools_list_changed,
             resources: filter.resources_list_changed,
@@ -174,8 +169,8 @@ mod tests {
     const ALL: Changed = Changed { tools: true, resources: true, prompts: true };
 
     fn wanted(params: &str) -> Result<Changed, i32> {
-        let params = serde_json::from_str(params).unwrap();
-        Subscription::wanted(Some(params)).map_err(|error| error.code())
+        let params = Params::read(Some(serde_json::from_str(params).unwrap()));
+        Subscription::wanted(&params).map_err(|error| error.code())
     }
 
     fn subscription(id: RequestId, wanted: Changed) -> Subscription {
@@ -225,7 +220,7 @@ mod tests {
             );
         }
         assert_eq!(wanted("{}"), Err(-32602));
-        assert_eq!(Subscription::wanted(None).unwrap_err().code(), -32602);
+        assert_eq!(Subscription::wanted(&Params::None).unwrap_err().code(), -32602);
     }
 
     #[test]

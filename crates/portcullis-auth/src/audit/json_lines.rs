@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis_guard::{AppendError, AppendFile};
 
-use super::{AuditError, AuditRecord, AuditSink};
+use super::{AuditError, AuditRecord, AuditSink, line};
 
 /// Writes one JSON object for each record to a file, one a line.
 ///
@@ -39,7 +39,7 @@ impl JsonLines {
 
 impl AuditSink for JsonLines {
     fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
-        self.file.append(|line| Ok(serde_json::to_writer(line, record)?))?;
+        self.file.append(|line| Ok(line::append(line, record)?))?;
         Ok(())
     }
 

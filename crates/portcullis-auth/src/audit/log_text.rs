@@ -23,10 +23,12 @@ const MAX_CHARS: usize = 256;
 #[derive(Clone, Copy)]
 pub struct LogText<'a>(&'a str);
 
-impl LogText<'_> {
-    /// Whether it is short and of visible ASCII: most are.
-    fn is_plain(&self) -> bool {
-        self.0.len() <= MAX_CHARS && self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+impl<'a> LogText<'a> {
+    /// The text itself, if it is short and of visible ASCII: most are, and are written as they
+    /// are.
+    pub(super) fn if_plain(self) -> Option<&'a str> {
+        let visible = || self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        (self.0.len() <= MAX_CHARS && visible()).then_some(self.0)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, quoted: bool) -> fmt::Result {
@@ -50,7 +52,10 @@ impl<'a> From<&'a str> for LogText<'a> {
 
 impl fmt::Display for LogText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_plain() { f.write_str(self.0) } else { self.write(f, false) }
+        match self.if_plain() {
+            Some(plain) => f.write_str(plain),
+            None => self.write(f, false),
+        }
     }
 }
 
@@ -66,10 +71,9 @@ impl fmt::Debug for LogText<'_> {
 
 impl Serialize for LogText<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.is_plain() {
-            serializer.serialize_str(self.0)
-        } else {
-            serializer.collect_str(self)
+        match self.if_plain() {
+            Some(plain) => serializer.serialize_str(plain),
+            None => serializer.collect_str(self),
         }
     }
 }

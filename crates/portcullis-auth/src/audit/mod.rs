@@ -1,6 +1,7 @@
 //! The audit trail: one record for each operation, and where the records go.
 
 mod json_lines;
+mod line;
 mod log_text;
 mod record;
 mod sink;

@@ -222,6 +222,6 @@ fn serialize_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result
     serializer.serialize_u64(micros(*duration))
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

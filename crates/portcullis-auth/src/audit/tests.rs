@@ -205,6 +205,40 @@ fn e11_a_record_is_one_event_with_the_same_fields() {
     assert_eq!(events, [expected.as_str(), bare]);
 }
 
+/// The line of the file, which has to be what serde_json writes.
+fn line(record: &AuditRecord<'_>) -> String {
+    let mut line = b"before ".to_vec();
+    line::append(&mut line, record).unwrap();
+    let line = String::from_utf8(line.split_off(7)).unwrap();
+    assert_eq!(line, serde_json::to_string(record).unwrap());
+    line
+}
+
+#[test]
+fn a_line_is_what_serde_json_writes() {
+    let principal = principal();
+    let reference = Reference::new();
+    line(&record());
+    let own = ["a\"b", "a\\b", "\u{7f}\u{0}\n\t", "é \u{1f980}", "", " !#[]^~"];
+    for own in own {
+        let hidden = [(own, 2), ("tags", 1), (own, usize::MAX)];
+        let record = AuditRecord {
+            remote: Some(std::net::Ipv6Addr::LOCALHOST.into()),
+            operation: own,
+            protocol: Some(own),
+            kind: Some(own),
+            component: Some(own),
+            rule: Some(own),
+            outcome: own,
+            hidden: &hidden,
+            duration: Duration::MAX,
+            ..full(&principal, reference)
+        };
+        line(&record);
+        line(&AuditRecord { hidden: &hidden[..1], ..record });
+    }
+}
+
 #[test]
 fn e11_of_a_principal_only_the_identity_is_written() {
     let principal = principal();
@@ -243,7 +277,7 @@ fn e10_what_a_client_says_starts_no_line_and_moves_no_cursor() {
             reason: Some(attack.into()),
             ..record().with_principal(&principal)
         };
-        let json: Value = serde_json::from_slice(&serde_json::to_vec(&record).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&line(&record)).unwrap();
         for name in ["issuer", "subject", "client_id", "client_name", "client_version", "reason"] {
             assert_eq!(json[name], written, "{name}");
         }

@@ -13,6 +13,11 @@ impl Timestamp {
     fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// Digits, and what stands between them.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl From<SystemTime> for Timestamp {

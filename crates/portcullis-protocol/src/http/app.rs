@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -89,12 +90,13 @@ impl<S: Service> App<S> {
     }
 
     /// Answers one request, which came over a connection from `remote`.
-    pub async fn answer(&self, request: Request<Body>, remote: Option<SocketAddr>) -> Response {
+    pub async fn answer(&self, mut request: Request<Body>, remote: Option<SocketAddr>) -> Response {
         let path = request.uri().path();
         let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
         let path = is_endpoint.then_some(&*self.path);
         let asked = Asked::new(request.method(), path, remote);
-        match self.admitted(request, asked).await {
+        // Lent from here on: to hand it on would copy it, time and again.
+        match self.admitted(&mut request, asked).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, asked),
         }
@@ -116,7 +118,7 @@ impl<S: Service> App<S> {
 
     async fn admitted(
         &self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
@@ -128,7 +130,7 @@ impl<S: Service> App<S> {
         let origin = self.front.check_origin(request.headers())?.cloned();
         let answer = match asked.path {
             Some(_) => self.endpoint(request, asked).await,
-            None => self.route(request, asked).await,
+            None => self.route(mem::take(request), asked).await,
         };
         let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, asked));
         if let Some(origin) = origin {
@@ -139,7 +141,7 @@ impl<S: Service> App<S> {
 
     async fn endpoint(
         &self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {

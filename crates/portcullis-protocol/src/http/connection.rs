@@ -19,19 +19,18 @@ use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once.
 const HTTP2_STREAMS: u32 = 128;
-/// Header fields of one request.
-const MAX_HEADERS: usize = 64;
 /// Bytes that a connection may carry between two looks and still be quiet: pings.
 const QUIET_BYTES: usize = 100;
 
-/// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes.
+/// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes. A request of HTTP/1 has
+/// 100 header fields at most, which is hyper's own limit: for another it would clear a table of
+/// them for each request.
 pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
     let mut builder = Builder::new(Streams { write: limits.write });
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(limits.header_bytes);
     builder
         .http2()

@@ -1,11 +1,11 @@
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::request::Parts;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use portcullis_auth::{Authenticator, Principal};
 
 use super::caller::{Asked, Caller};
@@ -13,7 +13,6 @@ use super::refusal::Refusal;
 use super::session::{self, Sessions};
 use super::{body, headers, media, stateless};
 use crate::envelope::{self, Malformed, Message};
-use crate::meta::RequestMeta;
 use crate::{Limits, Service, within};
 
 /// The MCP endpoint.
@@ -33,18 +32,21 @@ pub(super) struct Endpoint<S> {
 impl<S: Service> Endpoint<S> {
     pub(super) async fn answer(
         &self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
-        let (head, body) = request.into_parts();
+        let body = mem::take(request.body_mut());
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
-            Some(authenticator) => Some(verified(authenticator, &self.limits, &head).await?),
+            Some(authenticator) => {
+                let (headers, uri) = (request.headers(), request.uri());
+                Some(verified(authenticator, &self.limits, headers, uri).await?)
+            }
             None => None,
         };
-        let (sessions, headers) = (&self.sessions, &head.headers);
+        let (sessions, headers) = (&self.sessions, request.headers());
         let caller = Caller { sessions, authenticator, principal, asked, headers };
-        let received = self.receive(&caller, &head.method, body).await;
+        let received = self.receive(&caller, request.method(), body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
 
@@ -74,7 +76,7 @@ impl<S: Service> Endpoint<S> {
         let message = Message::parse(&body).map_err(|Malformed { id, error }| {
             Refusal::message(error.status(), id.as_ref(), None, &error)
         })?;
-        if stateless || RequestMeta::names_version(message.params()) {
+        if stateless || message.names_version() {
             return stateless::receive(service, caller, message).await;
         }
         session::receive(&**service, caller, message).await
@@ -85,9 +87,10 @@ impl<S: Service> Endpoint<S> {
 pub(super) async fn verified(
     authenticator: &Authenticator,
     limits: &Limits,
-    head: &Parts,
+    headers: &HeaderMap,
+    uri: &Uri,
 ) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
-    let answer = authenticator.authenticate(&head.headers, head.uri.query());
+    let answer = authenticator.authenticate(headers, uri.query());
     let answer = AssertUnwindSafe(answer).catch_unwind();
     match within(limits.decision, answer).await {
         Ok(Ok(answer)) => answer,

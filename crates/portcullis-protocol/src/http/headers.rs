@@ -52,9 +52,9 @@ pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
     }
 }
 
-/// The header must name the very version of the body.
-pub(super) fn check_version(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
-    same(&VERSION, single(headers, &VERSION)?, body)
+/// The version of the header must be that of the body.
+pub(super) fn check_version(header: ProtocolVersion, body: &str) -> Result<(), RpcError> {
+    same(&VERSION, header.as_str(), body)
 }
 
 /// `Mcp-Method` must be the method of the body.

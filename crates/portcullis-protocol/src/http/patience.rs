@@ -16,6 +16,10 @@ use crate::Limits;
 /// can be told apart, during which hyper keeps no time.
 const PREFACE_BYTES: usize = 24;
 
+/// An answer of so few bytes is copied into one piece: to send one piece takes less of the
+/// kernel's time than to gather several.
+const SMALL_BYTES: usize = 2048;
+
 /// A connection whose client has to send its first bytes, and to take every answer, within
 /// a limit. hyper keeps neither time.
 pub(super) struct Patient {
@@ -116,10 +120,25 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let mut room = [0; SMALL_BYTES];
+        let written = match together(slices, &mut room) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+        };
         self.count(&written);
         self.bounded(cx, written)
     }
+}
+
+/// All of `slices` in one piece, if there is room for them.
+fn together<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8; SMALL_BYTES]) -> Option<&'a [u8]> {
+    let mut filled = 0;
+    for slice in slices {
+        let (_, free) = room.split_at_mut_checked(filled)?;
+        free.get_mut(..slice.len())?.copy_from_slice(slice);
+        filled += slice.len();
+    }
+    room.get(..filled)
 }
 
 #[cfg(test)]

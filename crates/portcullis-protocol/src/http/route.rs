@@ -48,7 +48,8 @@ pub async fn authenticate(
     limits: &Limits,
     head: &Parts,
 ) -> Result<Arc<Principal>, RouteRefusal> {
-    endpoint::verified(authenticator, limits, head).await.map_err(RouteRefusal::Bearer)
+    let principal = endpoint::verified(authenticator, limits, &head.headers, &head.uri);
+    principal.await.map_err(RouteRefusal::Bearer)
 }
 
 impl RouteRefusal {

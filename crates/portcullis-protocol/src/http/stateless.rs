@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use serde_json::value::RawValue;
 
 use super::caller::Caller;
 use super::events::{self, Events};
 use super::refusal::{self, Refusal};
 use super::{headers, media};
 use crate::envelope::Message;
-use crate::meta::{self, RequestMeta};
+use crate::meta;
+use crate::params::Params;
 use crate::service::serve_caught;
 use crate::subscription::Subscription;
 use crate::{Changed, Operation, ProtocolVersion, RpcError, Service, response};
@@ -30,7 +30,7 @@ pub(super) async fn receive<S: Service>(
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response => return invalid("responses are not taken here"),
     };
-    let request = match Incoming::read(caller.headers, &method, params) {
+    let request = match Incoming::read(caller.headers, &method, &params) {
         Ok(request) => request,
         Err(error) => return refused(Some(&id), error),
     };
@@ -81,17 +81,13 @@ enum Asked<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    fn read(
-        headers: &HeaderMap,
-        method: &str,
-        params: Option<&'a RawValue>,
-    ) -> Result<Self, RpcError> {
-        headers::version(headers)?;
-        let Some(meta) = RequestMeta::read(params)? else {
+    fn read(headers: &HeaderMap, method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
+        let named = headers::version(headers)?;
+        let Some(meta) = params.meta()? else {
             return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
         };
         if let Some(version) = meta.version() {
-            headers::check_version(headers, version)?;
+            headers::check_version(named, version)?;
         }
         let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
         headers::check_method(headers, method)?;

@@ -10,7 +10,8 @@ use super::listens::Listens;
 use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::in_flight::{self, InFlight};
 use crate::initialize::Initialize;
-use crate::meta::{self, RequestMeta};
+use crate::meta;
+use crate::params::Params;
 use crate::service::serve_caught;
 use crate::subscription::Subscription;
 use crate::{
@@ -145,7 +146,7 @@ impl<S: Service> Connection<S> {
         match Message::parse(bytes) {
             Ok(Message::Notification { method, params }) => {
                 if method == "notifications/cancelled"
-                    && let Some(id) = in_flight::cancelled(params)
+                    && let Some(id) = in_flight::cancelled(&params)
                 {
                     self.running.cancel(&id);
                     self.listens.cancel(&id);
@@ -154,7 +155,7 @@ impl<S: Service> Connection<S> {
             }
             Ok(Message::Response) => Reply::Nothing,
             Ok(Message::Request { id, method, params }) => {
-                self.request(&id, &method, params, in_batch).unwrap_or_else(|error| {
+                self.request(&id, &method, &params, in_batch).unwrap_or_else(|error| {
                     let version = self.session.as_ref().map(|session| session.version);
                     Reply::Now(response::error(Some(&id), version, &error))
                 })
@@ -167,7 +168,7 @@ impl<S: Service> Connection<S> {
         &mut self,
         id: &RequestId,
         method: &str,
-        params: Option<&RawValue>,
+        params: &Params<'_>,
         in_batch: bool,
     ) -> Result<Reply, RpcError> {
         if method == "initialize" {
@@ -176,8 +177,8 @@ impl<S: Service> Connection<S> {
             }
             return self.initialize(id, params).map(Reply::Now);
         }
-        let meta = RequestMeta::read(params)?;
-        let (version, client) = match meta.filter(RequestMeta::is_stateless) {
+        let meta = params.meta()?;
+        let (version, client) = match meta.filter(|meta| meta.is_stateless()) {
             Some(_) if in_batch => {
                 let error = "what names its version in `_meta` cannot be in a batch";
                 return Err(RpcError::invalid_request(error));
@@ -203,11 +204,7 @@ impl<S: Service> Connection<S> {
         self.start(id, operation, exchange)
     }
 
-    fn initialize(
-        &mut self,
-        id: &RequestId,
-        params: Option<&RawValue>,
-    ) -> Result<Vec<u8>, RpcError> {
+    fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, RpcError> {
         let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is initialized already"));

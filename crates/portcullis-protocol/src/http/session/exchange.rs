@@ -10,7 +10,7 @@ use super::sessions::Running;
 use super::{Own, SessionId};
 use crate::envelope::{self, Malformed, Message, RequestId};
 use crate::initialize::Initialize;
-use crate::meta::RequestMeta;
+use crate::params::Params;
 use crate::service::serve_caught;
 use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service, response};
 
@@ -23,7 +23,7 @@ pub(in crate::http) async fn receive<S: Service>(
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, caller, id, *params);
+        return initialize(service, caller, id, params);
     }
     let exchanges = Exchanges::new(service, caller)?;
     match exchanges.take(message) {
@@ -83,7 +83,7 @@ fn initialize<S: Service>(
     service: &S,
     caller: &Caller<'_>,
     request: &RequestId,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Response, Refusal> {
     let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
     let agreed = match headers::check_initialize(caller.headers).and(agreed) {
@@ -143,13 +143,13 @@ impl<'a, S: Service> Exchanges<'a, S> {
 
     fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
         match message {
-            Message::Request { id, method, params } => match self.start(&id, &method, params) {
+            Message::Request { id, method, params } => match self.start(&id, &method, &params) {
                 Ok(reply) => reply,
                 Err(error) => Reply::Refused(Some(id), error),
             },
             Message::Notification { method, params } if method.starts_with("notifications/") => {
                 if method == "notifications/cancelled" {
-                    self.caller.sessions.cancel(&self.session, params);
+                    self.caller.sessions.cancel(&self.session, &params);
                 }
                 Reply::Nothing
             }
@@ -167,9 +167,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         };
         let apart = match &message {
             Message::Request { method, .. } if method == "initialize" => Some("`initialize`"),
-            message if RequestMeta::names_version(message.params()) => {
-                Some("what names its version in `_meta`")
-            }
+            message if message.names_version() => Some("what names its version in `_meta`"),
             _ => None,
         };
         match (apart, message) {
@@ -185,10 +183,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
         &'m self,
         id: &RequestId,
         method: &str,
-        params: Option<&'m RawValue>,
+        params: &Params<'m>,
     ) -> Result<Reply<'m>, RpcError> {
         // What cannot be read might have named a version.
-        RequestMeta::read(params)?;
+        params.meta()?;
         if method == "ping" {
             return Ok(Reply::Answered(response::empty(id)));
         }

@@ -6,7 +6,6 @@ use futures_util::future::{AbortHandle, AbortRegistration};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::super::refusal::{Refusal, Rule};
@@ -15,6 +14,7 @@ use super::table::{Session, Table};
 use crate::envelope::RequestId;
 use crate::in_flight;
 use crate::initialize::Initialize;
+use crate::params::Params;
 use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
@@ -124,7 +124,7 @@ impl Sessions {
     }
 
     /// Drops the request that `notifications/cancelled` names.
-    pub(super) fn cancel(&self, session: &Own, params: Option<&RawValue>) {
+    pub(super) fn cancel(&self, session: &Own, params: &Params<'_>) {
         let Some(request) = in_flight::cancelled(params) else { return };
         // Where the table is broken nothing runs that could be cancelled.
         let _ = self.table(|table, _| {

@@ -1,0 +1,99 @@
+//! A record as one line of JSON, byte for byte as serde_json writes it.
+//!
+//! Every operation pays for this line, and most of what serde_json does for it is to look for
+//! escapes in names that have none.
+
+use serde::Serialize;
+
+use super::timestamp::Timestamp;
+use super::{AuditRecord, LogText};
+
+/// About what a record takes.
+const USUAL_BYTES: usize = 512;
+
+type Written = serde_json::Result<()>;
+
+/// Appends `record`, without the line feed.
+pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
+    // Taken apart, so that a new field is not forgotten.
+    let AuditRecord { time, id, transport, operation, .. } = record;
+    let AuditRecord { protocol, remote, issuer, subject, client_id, .. } = record;
+    let AuditRecord { client_name, client_version, kind, component, verdict, .. } = record;
+    let AuditRecord { rule, reason, shown, hidden, outcome, status, .. } = record;
+    let AuditRecord { reference, duration, .. } = record;
+    line.reserve(USUAL_BYTES);
+    plain(line, b"{\"time\":", Timestamp::from(*time).as_bytes());
+    plain(line, b",\"id\":", &id.digits());
+    text(line, b",\"transport\":", Some(transport))?;
+    text(line, b",\"operation\":", Some(operation))?;
+    text(line, b",\"protocol\":", *protocol)?;
+    value(line, b",\"remote\":", remote.as_ref())?;
+    foreign(line, b",\"issuer\":", *issuer)?;
+    foreign(line, b",\"subject\":", *subject)?;
+    foreign(line, b",\"client_id\":", *client_id)?;
+    foreign(line, b",\"client_name\":", *client_name)?;
+    foreign(line, b",\"client_version\":", *client_version)?;
+    text(line, b",\"kind\":", *kind)?;
+    text(line, b",\"component\":", *component)?;
+    plain(line, b",\"verdict\":", verdict.as_str().as_bytes());
+    text(line, b",\"rule\":", *rule)?;
+    foreign(line, b",\"reason\":", *reason)?;
+    value(line, b",\"shown\":", shown.as_ref())?;
+    counts(line, hidden)?;
+    text(line, b",\"outcome\":", Some(outcome))?;
+    value(line, b",\"status\":", status.as_ref())?;
+    value(line, b",\"reference\":", reference.as_ref())?;
+    value(line, b",\"duration_us\":", Some(&super::record::micros(*duration)))?;
+    line.push(b'}');
+    Ok(())
+}
+
+/// A member whose value needs no escapes, whatever it is.
+fn plain(line: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    line.extend_from_slice(name);
+    line.push(b'"');
+    line.extend_from_slice(value);
+    line.push(b'"');
+}
+
+/// A text of the server's own.
+fn text(line: &mut Vec<u8>, name: &[u8], text: Option<&str>) -> Written {
+    match text {
+        Some(text) if needs_no_escape(text) => plain(line, name, text.as_bytes()),
+        text => value(line, name, text.as_ref())?,
+    }
+    Ok(())
+}
+
+/// A text that somebody else chose.
+fn foreign(line: &mut Vec<u8>, name: &[u8], text: Option<LogText<'_>>) -> Written {
+    match text.and_then(|text| text.if_plain()) {
+        Some(plain) if needs_no_escape(plain) => self::plain(line, name, plain.as_bytes()),
+        _ => value(line, name, text.as_ref())?,
+    }
+    Ok(())
+}
+
+/// A member as serde_json writes it, if there is one.
+fn value(line: &mut Vec<u8>, name: &[u8], value: Option<&impl Serialize>) -> Written {
+    let Some(value) = value else { return Ok(()) };
+    line.extend_from_slice(name);
+    serde_json::to_writer(line, value)
+}
+
+fn counts(line: &mut Vec<u8>, hidden: &[(&str, usize)]) -> Written {
+    let Some(((rule, count), others)) = hidden.split_first() else { return Ok(()) };
+    line.extend_from_slice(b",\"hidden\":{");
+    serde_json::to_writer(&mut *line, rule)?;
+    value(line, b":", Some(count))?;
+    for (rule, count) in others {
+        value(line, b",", Some(rule))?;
+        value(line, b":", Some(count))?;
+    }
+    line.push(b'}');
+    Ok(())
+}
+
+fn needs_no_escape(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
+}
