@@ -87,8 +87,8 @@ impl Authenticator {
             return Err(self.invalid_token(reason));
         }
         let granted = Granted::new(principal.scopes(), &self.hierarchy);
-        let missing = granted.missing(&self.required);
-        if !missing.is_empty() {
+        if !granted.has_all(&self.required) {
+            let missing = granted.missing(&self.required);
             tracing::info!(subject = principal.subject(), %missing, "request refused: 403, insufficient scope");
             return Err(Refusal {
                 status: StatusCode::FORBIDDEN,

@@ -1,5 +1,7 @@
 //! Lists, written once and copied in parts.
 
+use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::descriptor::Shapes;
@@ -71,29 +73,34 @@ impl Page {
     /// The JSON of each entry that the page shows, in `version`.
     pub fn entries(&self, version: ProtocolVersion) -> impl Iterator<Item = &str> {
         let entries = self.listing.0.of(version);
-        self.visible.iter().filter_map(|&at| entries.range(at, at)?.strip_suffix(','))
+        self.spans(entries).filter_map(|span| entries.json.get(span)?.strip_suffix(','))
     }
 
     /// How many bytes [`write`](Self::write) needs.
     pub(crate) fn size(&self, version: ProtocolVersion) -> usize {
         let entries = self.listing.0.of(version);
-        self.visible.iter().filter_map(|&at| Some(entries.range(at, at)?.len())).sum()
+        self.spans(entries).map(|span| span.len()).sum()
     }
 
     /// Appends the entries that the page shows, separated by commas. Neighbours are copied
     /// at once.
     pub(crate) fn write(&self, version: ProtocolVersion, bytes: &mut Vec<u8>) {
         let entries = self.listing.0.of(version);
-        let before = bytes.len();
-        for run in self.visible.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
-            let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
-            if let Some(json) = entries.range(first, last) {
-                bytes.extend_from_slice(json.as_bytes());
+        let json = entries.json.as_bytes();
+        let mut copy = |run| bytes.extend_from_slice(json.get(run).unwrap_or_default());
+        let mut run = 0..0;
+        for span in self.spans(entries) {
+            match span.start == run.end {
+                true => run.end = span.end,
+                false => copy(mem::replace(&mut run, span)),
             }
         }
-        if bytes.len() > before {
-            bytes.pop();
-        }
+        // Without the comma after the last.
+        copy(run.start..run.end.saturating_sub(1).max(run.start));
+    }
+
+    fn spans(&self, entries: &Entries) -> impl Iterator<Item = Range<usize>> {
+        self.visible.iter().filter_map(|&at| entries.span(at))
     }
 }
 
@@ -118,11 +125,11 @@ impl Entries {
         self.starts.push(self.json.len());
     }
 
-    /// The entries from `first` to `last`, both included, with a comma after each.
-    fn range(&self, first: u32, last: u32) -> Option<&str> {
-        let start = self.starts.get(usize::try_from(first).ok()?)?;
-        let end = self.starts.get(usize::try_from(last).ok()?.checked_add(1)?)?;
-        self.json.get(*start..*end)
+    /// Where the entry is, with its comma.
+    fn span(&self, at: u32) -> Option<Range<usize>> {
+        let starts = self.starts.get(usize::try_from(at).ok()?..)?;
+        let [start, end, ..] = *starts else { return None };
+        Some(start..end)
     }
 }
 

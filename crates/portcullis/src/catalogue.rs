@@ -37,6 +37,8 @@ pub(crate) struct Everywhere {
 #[derive(Default)]
 pub(crate) struct Section {
     pub(crate) entries: Vec<Entry>,
+    /// The class of each entry's gates, side by side: lists look at all of them.
+    pub(crate) classes: Vec<Option<usize>>,
     /// What lists show of each entry.
     pub(crate) listing: Arc<Listing>,
     by_key: HashMap<String, usize>,
@@ -146,6 +148,7 @@ impl Section {
         {
             replaced = replaced.or(self.by_uri.insert(uri.plain().to_owned(), entry.index));
         }
+        self.classes.push(entry.gates.class);
         self.entries.push(entry);
         replaced.is_none()
     }

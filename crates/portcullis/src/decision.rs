@@ -10,9 +10,9 @@ use portcullis_protocol::{Exchange, Transport};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::catalogue::Entry;
-use crate::component::Deny;
-use crate::gate::{Gate, Need, RuleId, Rules};
+use crate::catalogue::{Catalogue, Entry, Section};
+use crate::component::{ComponentKind, Deny};
+use crate::gate::{Gate, Need, RuleId};
 use crate::visibility::Seen;
 
 /// Who asks, and how long there is for all answers together.
@@ -106,31 +106,49 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
     }
 }
 
-/// As [`decide`] for lists, which ask the same again and again: components whose gates come to
-/// the same are decided about once.
+/// As [`decide`] for all components of one kind, which asks the same again and again:
+/// components whose gates come to the same are decided about once.
 pub(crate) struct ListDecision<'a> {
     asking: Asking<'a>,
+    section: &'a Section,
+    /// What the server's rules show, where nobody else's have a say.
+    shown: Option<&'a [bool]>,
+    /// What was decided about each class.
     classes: Vec<Option<Result<(), RuleId>>>,
 }
 
 impl<'a> ListDecision<'a> {
-    pub(crate) fn new(asking: Asking<'a>, rules: &Rules) -> Self {
-        Self { asking, classes: vec![None; rules.classes()] }
+    pub(crate) fn new(asking: Asking<'a>, catalogue: &'a Catalogue, kind: ComponentKind) -> Self {
+        let classes = vec![None; catalogue.rules.classes()];
+        let shown = asking.seen.by_server(kind);
+        Self { asking, section: catalogue.section(kind), shown, classes }
     }
 
-    /// Whether the list shows `entry`, or which rule hides it, if that is known without asking.
-    pub(crate) fn known(&self, entry: &Entry) -> Option<Result<(), RuleId>> {
-        if !self.asking.seen.shows(entry) {
-            return Some(Err(RuleId::VISIBILITY));
-        }
-        *self.classes.get(entry.gates.class?)?
+    /// Whether the list shows the entry at `position`, and each after it, or which rule hides
+    /// it: up to the first of which that is not known without asking. Most are known, and for a
+    /// list of thousands none of their entries is looked at.
+    pub(crate) fn known(&self, position: usize) -> impl Iterator<Item = Result<(), RuleId>> {
+        let classes = self.section.classes.get(position..).unwrap_or_default();
+        (position..).zip(classes).map_while(|(position, class)| {
+            let shown = match self.shown {
+                Some(shown) => shown.get(position).copied(),
+                None => Some(self.asking.seen.shows(self.section.entries.get(position)?)),
+            };
+            match shown {
+                Some(true) => *self.classes.get((*class)?)?,
+                Some(false) | None => Some(Err(RuleId::VISIBILITY)),
+            }
+        })
     }
 
-    /// Whether the list shows `entry`, or which rule hides it.
-    pub(crate) async fn shows(&mut self, entry: &Entry) -> Result<(), RuleId> {
-        if let Some(known) = self.known(entry) {
+    /// Whether the list shows the entry at `position`, or which rule hides it.
+    pub(crate) async fn shows(&mut self, position: usize) -> Result<(), RuleId> {
+        if let Some(known) = self.known(position).next() {
             return known;
         }
+        let Some(entry) = self.section.entries.get(position) else {
+            return Err(RuleId::VISIBILITY);
+        };
         let shows = match decide(entry, &self.asking, Purpose::List).await {
             Verdict::Allowed => Ok(()),
             Verdict::Denied(denied) => Err(denied.rule),

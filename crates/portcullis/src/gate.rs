@@ -105,14 +105,14 @@ fn gate(
 
 /// Names a rule in audit records, counts and tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RuleId(usize);
+pub(crate) struct RuleId(u32);
 
 impl RuleId {
     /// The component is disabled, for this session or principal.
     pub(crate) const VISIBILITY: Self = Self(0);
 
     pub(crate) fn index(self) -> usize {
-        self.0
+        self.0 as usize
     }
 }
 
@@ -135,7 +135,7 @@ impl Default for Rules {
 
 impl Rules {
     pub(crate) fn text(&self, rule: RuleId) -> &str {
-        self.texts.get(rule.0).map_or("", String::as_str)
+        self.texts.get(rule.index()).map_or("", String::as_str)
     }
 
     /// How many classes of gates there are.
@@ -150,10 +150,12 @@ impl Rules {
 
     fn add(&mut self, text: String) -> RuleId {
         let known = self.texts.iter().position(|own| *own == text);
-        RuleId(known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.texts.push(text);
             self.texts.len() - 1
-        }))
+        });
+        // There are no four thousand million of them.
+        RuleId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     fn class(&mut self, gates: &[Gate]) -> Option<usize> {

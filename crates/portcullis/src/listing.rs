@@ -10,6 +10,7 @@ use crate::catalogue::Section;
 use crate::component::ComponentKind;
 use crate::context::Context;
 use crate::decision::{Asking, ListDecision, Purpose, Verdict, decide};
+use crate::gate::RuleId;
 use crate::middleware::Listed;
 use crate::service::Core;
 use crate::trail::Trail;
@@ -24,7 +25,7 @@ impl Core {
         trail: &mut Trail<'_>,
     ) -> Result<Page, RpcError> {
         let section = self.catalogue.section(kind);
-        let mut page = self.page(section, cursor, asking, trail).await?;
+        let mut page = self.page(kind, cursor, asking, trail).await?;
         if self.layers.middleware().is_empty() {
             return Ok(page);
         }
@@ -43,19 +44,20 @@ impl Core {
                 page.next_cursor = Some(URL_SAFE_NO_PAD.encode(&last.key));
                 return Ok(page);
             }
-            page = self.page(section, Some(&more), asking, trail).await?;
+            page = self.page(kind, Some(&more), asking, trail).await?;
         }
     }
 
-    /// One page of what the caller may see. A cursor names the last entry of the page before:
-    /// something that its caller was shown, so it tells nothing of what is hidden.
+    /// One page of what the caller may see of `kind`. A cursor names the last entry of the page
+    /// before: something that its caller was shown, so it tells nothing of what is hidden.
     async fn page(
         &self,
-        section: &Section,
+        kind: ComponentKind,
         cursor: Option<&str>,
         asking: &Asking<'_>,
         trail: &mut Trail<'_>,
     ) -> Result<Page, RpcError> {
+        let section = self.catalogue.section(kind);
         let start = match cursor {
             None => 0,
             Some(cursor) => match after(section, cursor, asking).await {
@@ -63,29 +65,62 @@ impl Core {
                 None => return Err(trail.no_such_cursor()),
             },
         };
-        let mut page = Page { listing: Arc::clone(&section.listing), ..Page::default() };
-        page.visible.reserve((section.entries.len() - start).min(self.page_size));
-        let mut decision = ListDecision::new(*asking, &self.catalogue.rules);
-        let mut last = None;
-        for (position, entry) in (0..).zip(&section.entries).skip(start) {
-            // Most are known: a list of thousands makes no future for them.
-            let shows = match decision.known(entry) {
-                Some(known) => known,
-                None => decision.shows(entry).await,
-            };
-            if let Err(rule) = shows {
-                trail.hidden(rule);
-                continue;
+        let rest = section.entries.len() - start;
+        let size = rest.min(self.page_size);
+        let mut decision = ListDecision::new(*asking, &self.catalogue, kind);
+        let mut filling = Filling { visible: Vec::with_capacity(size + 1), size, trail };
+        let mut position = start;
+        while position < section.entries.len() && !filling.is_over() {
+            position = filling.take_known(&decision, position);
+            if position < section.entries.len() && !filling.is_over() {
+                filling.take(position, decision.shows(position).await);
+                position += 1;
             }
-            if page.visible.len() == self.page_size {
-                page.next_cursor = last.map(|key: &String| URL_SAFE_NO_PAD.encode(key));
-                break;
-            }
-            page.visible.push(position);
-            last = Some(&entry.key);
+        }
+        let is_over = filling.is_over();
+        let listing = Arc::clone(&section.listing);
+        let mut page = Page { listing, visible: filling.visible, next_cursor: None };
+        if is_over {
+            page.visible.pop();
+            let last = page.visible.last().and_then(|last| section.at(*last));
+            page.next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(&last.key));
         }
         trail.listed(page.visible.len());
         Ok(page)
+    }
+}
+
+/// A page as it fills. It takes one entry more than it shows, which tells that there is a
+/// further page.
+struct Filling<'t, 'a> {
+    visible: Vec<u32>,
+    size: usize,
+    trail: &'t mut Trail<'a>,
+}
+
+impl Filling<'_, '_> {
+    fn is_over(&self) -> bool {
+        self.visible.len() > self.size
+    }
+
+    fn take(&mut self, position: usize, shows: Result<(), RuleId>) {
+        match (shows, u32::try_from(position)) {
+            (Ok(()), Ok(position)) => self.visible.push(position),
+            (Ok(()), Err(_)) => {}
+            (Err(rule), _) => self.trail.hidden(rule),
+        }
+    }
+
+    /// Takes what is known from `position` on, and says where that ends.
+    fn take_known(&mut self, decision: &ListDecision<'_>, mut position: usize) -> usize {
+        for shows in decision.known(position) {
+            self.take(position, shows);
+            position += 1;
+            if self.is_over() {
+                break;
+            }
+        }
+        position
     }
 }
 

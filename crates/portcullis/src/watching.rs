@@ -41,12 +41,12 @@ impl Core {
         async move {
             let seen = self.shown.seen(&exchange).await?;
             let asking = self.asking(&exchange, &seen, Instant::now());
-            let mut decision = ListDecision::new(asking, &self.catalogue.rules);
             let mut view = View::default();
             for kind in ComponentKind::ALL {
-                for entry in &self.catalogue.section(kind).entries {
-                    if decision.shows(entry).await.is_ok() {
-                        view.note(kind, entry.index);
+                let mut decision = ListDecision::new(asking, &self.catalogue, kind);
+                for position in 0..self.catalogue.section(kind).entries.len() {
+                    if decision.shows(position).await.is_ok() {
+                        view.note(kind, position);
                     }
                 }
             }

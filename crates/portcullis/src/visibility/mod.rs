@@ -25,6 +25,7 @@ pub(crate) use self::scope::Scope;
 pub(crate) use self::selector::Selected;
 pub use self::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
 use crate::catalogue::{Catalogue, Entry};
+use crate::component::ComponentKind;
 
 /// All rules, and who is told when they change.
 #[derive(Debug)]
@@ -113,5 +114,11 @@ impl Seen {
         };
         let server = || self.server.shown(entry.kind).get(entry.index).copied();
         own.or_else(server).unwrap_or(false)
+    }
+
+    /// Which components of `kind` the rules show, in the order of their section; none where
+    /// own rules have a say.
+    pub(crate) fn by_server(&self, kind: ComponentKind) -> Option<&[bool]> {
+        self.own.is_empty().then(|| self.server.shown(kind))
     }
 }
