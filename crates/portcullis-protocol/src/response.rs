@@ -9,6 +9,9 @@ use crate::error::ErrorObject;
 use crate::identity::Implementation;
 use crate::{Identity, Outcome, Page, ProtocolVersion, RpcError};
 
+/// As much as most answers take: one that grows is copied each time.
+const USUAL_BYTES: usize = 512;
+
 /// What every answer to a broken writer is: bytes that need no writing.
 const UNWRITABLE: &[u8] =
     br#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal error"}}"#;
@@ -197,10 +200,14 @@ fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
 }
 
 fn write(message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).unwrap_or_else(|error| {
-        tracing::error!(%error, "a response could not be written");
-        UNWRITABLE.to_vec()
-    })
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, message) {
+        Ok(()) => bytes,
+        Err(error) => {
+            tracing::error!(%error, "a response could not be written");
+            UNWRITABLE.to_vec()
+        }
+    }
 }
 
 #[cfg(test)]

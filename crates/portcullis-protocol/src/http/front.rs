@@ -57,13 +57,14 @@ impl Front {
             (Some(authority), _) | (None, Some(authority)) => authority,
             (None, None) => return Err(malformed("no Host")),
         };
-        let authority =
-            Authority::parse(authority).ok_or_else(|| malformed("the Host is no authority"))?;
-        if self.authorities.contains(&authority) || (self.loopback && authority.is_loopback()) {
+        let (host, port) =
+            host_and_port(authority).ok_or_else(|| malformed("the Host is no authority"))?;
+        let own = self.authorities.iter().any(|own| own.is(host, port));
+        if own || (self.loopback && is_loopback_host(host)) {
             return Ok(());
         }
         tracing::info!(
-            host = %authority.host.escape_debug(),
+            host = %host.escape_debug(),
             "request refused: 421, a foreign Host; if it is this server's name, set public_url or allow_host"
         );
         let message = "This server does not answer for that Host";
@@ -114,25 +115,8 @@ impl Authority {
     /// Reads `host` or `host:port`. Nothing is normalised but the letter case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (text, None),
-        };
-        let port = match port {
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                Some(digits.parse().ok()?)
-            }
-            Some(_) => return None,
-            None => None,
-        };
-        let name = match host.strip_prefix('[') {
-            Some(literal) => literal.strip_suffix(']').filter(|l| l.contains(':'))?,
-            None => host,
-        };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-        let well_formed = !name.is_empty() && name.bytes().all(allowed);
-        (well_formed && (host.starts_with('[') || !name.contains(':')))
-            .then(|| Self { host: host.to_ascii_lowercase(), port })
+        let (host, port) = host_and_port(text)?;
+        Some(Self { host: host.to_ascii_lowercase(), port })
     }
 
     /// The authorities under which `url` is reached: its default port may be left out.
@@ -147,9 +131,29 @@ impl Authority {
         authorities
     }
 
-    fn is_loopback(&self) -> bool {
-        is_loopback_host(&self.host)
+    fn is(&self, host: &str, port: Option<u16>) -> bool {
+        self.port == port && self.host.eq_ignore_ascii_case(host)
     }
+}
+
+/// The parts of `host` or `host:port`, if it is well-formed.
+fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = match port {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    let name = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').filter(|l| l.contains(':'))?,
+        None => host,
+    };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+    let well_formed = !name.is_empty() && name.bytes().all(allowed);
+    (well_formed && (host.starts_with('[') || !name.contains(':'))).then_some((host, port))
 }
 
 /// The origins of pages that may use the server.
@@ -184,7 +188,7 @@ fn parse_origin(text: &str) -> Option<Url> {
 }
 
 fn is_loopback_host(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.eq_ignore_ascii_case(own))
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {

@@ -5,6 +5,11 @@ use http::{HeaderMap, StatusCode};
 
 use super::refusal::{Refusal, Rule};
 
+const JSON: &str = "application/json";
+/// What clients of MCP send (Streamable HTTP §Sending Messages): it names both types that are
+/// ever asked about.
+const USUAL_ACCEPT: &str = "application/json, text/event-stream";
+
 /// A body is `application/json`, in UTF-8, not compressed: 415 for any other.
 ///
 /// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
@@ -14,7 +19,7 @@ pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
     let not_json = || refused("The body must be application/json");
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
-    if !value.to_str().is_ok_and(is_json) {
+    if value != JSON && !value.to_str().is_ok_and(is_json) {
         return Err(not_json());
     }
     if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
@@ -35,7 +40,7 @@ pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// The client takes `application/json`: 406 if it says that it does not.
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
-    match accepts(headers, &["application/json", "application/*", "*/*"]) {
+    match accepts(headers, &[JSON, "application/*", "*/*"]) {
         true => Ok(()),
         false => Err(not_acceptable("The answer is application/json")),
     }
@@ -56,7 +61,7 @@ fn not_acceptable(message: &'static str) -> Refusal {
 fn is_json(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_charset)
+    essence.eq_ignore_ascii_case(JSON) && parts.all(is_utf8_charset)
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {
@@ -70,7 +75,9 @@ fn is_utf8_charset(parameter: &str) -> bool {
 fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
     let mut values = headers.get_all(ACCEPT).iter().peekable();
     values.peek().is_none()
-        || values.any(|value| value.to_str().is_ok_and(|value| names_one_of(value, ranges)))
+        || values.any(|value| {
+            value == USUAL_ACCEPT || value.to_str().is_ok_and(|value| names_one_of(value, ranges))
+        })
 }
 
 fn names_one_of(value: &str, ranges: &[&str]) -> bool {
