@@ -22,7 +22,7 @@ pub struct Limits {
     /// The largest head of a request: 32 KiB, twice the longest token. More gets a 431.
     pub header_bytes: usize,
     /// How long a client may take to send the head of a request, and how long a
-    /// connection may stay idle: 10 s. Then it is closed.
+    /// connection may stay idle: 10 s. Then it is closed, after at most a quarter more.
     pub header_read: Duration,
     /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
     /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.

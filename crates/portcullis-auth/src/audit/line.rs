@@ -67,8 +67,9 @@ fn text(line: &mut Vec<u8>, name: &[u8], text: Option<&str>) -> Written {
 
 /// A text that somebody else chose.
 fn foreign(line: &mut Vec<u8>, name: &[u8], text: Option<LogText<'_>>) -> Written {
-    match text.and_then(|text| text.if_plain()) {
-        Some(plain) if needs_no_escape(plain) => self::plain(line, name, plain.as_bytes()),
+    match text.and_then(|text| text.if_short()) {
+        // What needs none in JSON deceives nobody either.
+        Some(short) if needs_no_escape(short) => plain(line, name, short.as_bytes()),
         _ => value(line, name, text.as_ref())?,
     }
     Ok(())

@@ -26,9 +26,13 @@ pub struct LogText<'a>(&'a str);
 impl<'a> LogText<'a> {
     /// The text itself, if it is short and of visible ASCII: most are, and are written as they
     /// are.
-    pub(super) fn if_plain(self) -> Option<&'a str> {
-        let visible = || self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        (self.0.len() <= MAX_CHARS && visible()).then_some(self.0)
+    fn if_plain(self) -> Option<&'a str> {
+        self.if_short().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+    }
+
+    /// The text itself, if none of it is cut off.
+    pub(super) fn if_short(self) -> Option<&'a str> {
+        (self.0.len() <= MAX_CHARS).then_some(self.0)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, quoted: bool) -> fmt::Result {

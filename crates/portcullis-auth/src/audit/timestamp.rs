@@ -25,19 +25,28 @@ impl From<SystemTime> for Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs().min(LAST);
         let (year, month, day) = civil(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        // Without the machinery of `fmt`: every operation pays for it.
+        let [y1, y2] = two(year / 100);
+        let [y3, y4] = two(year);
+        let [o1, o2] = two(month);
+        let [d1, d2] = two(day);
+        let [h1, h2] = two(seconds / 3_600 % 24);
+        let [m1, m2] = two(seconds / 60 % 60);
+        let [s1, s2] = two(seconds % 60);
         let micros = u64::from(since.subsec_micros());
-        // Filled in by hand, without the machinery of `fmt`: every operation pays for it.
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let places = text.split_mut(|byte| !byte.is_ascii_digit());
-        for (place, mut number) in places.zip([year, month, day, hour, minute, second, micros]) {
-            for digit in place.iter_mut().rev() {
-                *digit = b'0' + (number % 10) as u8;
-                number /= 10;
-            }
-        }
-        Self(text)
+        let [f1, f2] = two(micros / 10_000);
+        let [f3, f4] = two(micros / 100);
+        let [f5, f6] = two(micros);
+        Self([
+            y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2,
+            b'.', f1, f2, f3, f4, f5, f6, b'Z',
+        ])
     }
+}
+
+/// The last two digits.
+fn two(number: u64) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// For `serde(serialize_with)`.

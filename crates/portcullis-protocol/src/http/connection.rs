@@ -11,27 +11,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use super::app::App;
-use super::patience::Patient;
+use super::patience::{Patient, Written};
 use super::unread::{self, Streams, Watched};
 use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once.
 const HTTP2_STREAMS: u32 = 128;
+/// How often a connection is looked at before it has been quiet for too long.
+const LOOKS: u32 = 8;
 /// Bytes that a connection may carry between two looks and still be quiet: pings.
 const QUIET_BYTES: usize = 100;
 
 /// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes. A request of HTTP/1 has
 /// 100 header fields at most, which is hyper's own limit: for another it would clear a table of
-/// them for each request.
+/// them for each request. It would also set a timer for each head: [`serve`] has one for all of
+/// a connection.
 pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
     let mut builder = Builder::new(Streams { write: limits.write });
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
-        .max_buf_size(limits.header_bytes);
+    builder.http1().max_buf_size(limits.header_bytes);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -42,8 +42,11 @@ pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
     builder
 }
 
-/// Serves one connection until it ends, has nothing to do for [`Limits::header_read`], or
-/// the server stops. What runs is let finish.
+/// Serves one connection until it ends, or the server stops. What runs is let finish.
+///
+/// A connection on which nothing goes on is closed: one that is idle, whose client is slow to
+/// send the head of a request, answers pings for ever, or never makes room for the answers
+/// that it asked for. That takes [`Limits::header_read`] and at most a quarter more.
 pub(super) async fn serve<S: Service>(
     http: Builder<Streams>,
     (stream, remote): (TcpStream, SocketAddr),
@@ -70,8 +73,10 @@ pub(super) async fn serve<S: Service>(
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let look = limits.header_read;
+    let look = limits.header_read / LOOKS;
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
+    // A server that stood still has not looked: what its clients sent meanwhile is read first.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut ending, mut quiet) = (false, 0);
     loop {
         tokio::select! {
@@ -85,14 +90,12 @@ pub(super) async fn serve<S: Service>(
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }
-            // HTTP/2 has no header-read timeout: a client may answer pings for ever, or
-            // never make room for the answers that it asked for.
             _ = ticks.tick() => {
                 quiet = if activity.is_quiet() { quiet + 1 } else { 0 };
-                if quiet > 1 {
+                if quiet > LOOKS {
                     return;
                 }
-                if quiet == 1 && !ending {
+                if quiet == LOOKS && !ending {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -106,20 +109,20 @@ pub(super) async fn serve<S: Service>(
 struct Activity {
     begun: AtomicUsize,
     running: AtomicUsize,
-    written: Arc<AtomicUsize>,
+    written: Arc<Written>,
     /// What had begun and was written when this was last looked at.
     seen: (AtomicUsize, AtomicUsize),
 }
 
 impl Activity {
     /// Whether nothing runs, nothing has begun and next to nothing was written since the
-    /// last look.
+    /// last look. What waits to be written has a time of its own.
     fn is_quiet(&self) -> bool {
-        let (begun, written) =
-            (self.begun.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed));
+        let (begun, written) = (self.begun.load(Ordering::Relaxed), self.written.bytes());
         let begun_before = self.seen.0.swap(begun, Ordering::Relaxed);
         let written_before = self.seen.1.swap(written, Ordering::Relaxed);
         self.running.load(Ordering::Relaxed) == 0
+            && !self.written.waits()
             && begun == begun_before
             && written.wrapping_sub(written_before) < QUIET_BYTES
     }

@@ -18,7 +18,7 @@ const REFUSALS_AT_ONCE: usize = 64;
 
 /// The one socket that the server listens on, with its limits.
 ///
-/// A connection has [`Limits::header_read`] to send the head of a request, and is closed
+/// A connection has [`Limits::header_read`] to send the head of a request, and is closed soon
 /// after that, however little has arrived.
 pub struct Listener {
     socket: TcpListener,

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,14 +26,33 @@ pub(super) struct Patient {
     stream: TcpStream,
     missing: usize,
     first_bytes: Option<Pin<Box<Sleep>>>,
-    written: Arc<AtomicUsize>,
+    written: Arc<Written>,
     write: Duration,
     unread: Option<Pin<Box<Sleep>>>,
 }
 
+/// What a client takes of what it is sent.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    bytes: AtomicUsize,
+    waits: AtomicBool,
+}
+
+impl Written {
+    /// How many bytes it took.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether some wait for it.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+}
+
 impl Patient {
     /// Counts the bytes that the client took into `written`.
-    pub(super) fn new(stream: TcpStream, limits: &Limits, written: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(stream: TcpStream, limits: &Limits, written: Arc<Written>) -> Self {
         let first_bytes = Some(Box::pin(sleep(limits.header_read)));
         Self {
             stream,
@@ -47,7 +66,7 @@ impl Patient {
 
     fn count(&self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes)) = written {
-            self.written.fetch_add(*bytes, Ordering::Relaxed);
+            self.written.bytes.fetch_add(*bytes, Ordering::Relaxed);
         }
     }
 
@@ -58,10 +77,15 @@ impl Patient {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.unread = None;
+            if self.unread.take().is_some() {
+                self.written.waits.store(false, Ordering::Relaxed);
+            }
             return written;
         }
         let write = self.write;
+        if self.unread.is_none() {
+            self.written.waits.store(true, Ordering::Relaxed);
+        }
         let deadline = self.unread.get_or_insert_with(|| Box::pin(sleep(write)));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
