@@ -46,11 +46,7 @@ impl Sample {
 
     /// The median of each figure by itself.
     pub fn median(samples: &[Self]) -> Self {
-        let middle = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = samples.iter().map(figure).collect();
-            figures.sort_unstable_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or_default()
-        };
+        let middle = |figure: fn(&Self) -> f64| middle(samples.iter().map(figure));
         Self {
             cpu: middle(|sample| sample.cpu),
             rate: middle(|sample| sample.rate),
@@ -58,4 +54,16 @@ impl Sample {
             p99: middle(|sample| sample.p99),
         }
     }
+}
+
+/// How the CPU time of `samples` stands to that of `bare`: the median of what it was in each
+/// round. What slowed a round down slowed both of them.
+pub fn ratio(samples: &[Sample], bare: &[Sample]) -> f64 {
+    middle(samples.iter().zip(bare).map(|(own, bare)| own.cpu / bare.cpu))
+}
+
+fn middle(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }

@@ -125,13 +125,15 @@ impl Server {
     ///
     /// When the system does not say.
     pub fn cpu_time(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program is in parentheses, and may hold anything.
-        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat without a name")?;
-        let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-        let (user, system) = (ticks.next(), ticks.next());
-        let (Some(user), Some(system)) = (user, system) else { return Err("no times".into()) };
-        Ok(Duration::from_millis((user? + system?) * 1_000 / ticks_per_second()?))
+        let mut nanos = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let path = thread?.path().join("schedstat");
+            let times = std::fs::read_to_string(&path);
+            let times = times.map_err(|error| format!("{}: {error}", path.display()))?;
+            let on_cpu = times.split_whitespace().next().ok_or("an empty schedstat")?;
+            nanos += on_cpu.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
     }
 
     /// Asks it to stop, and waits.
@@ -156,9 +158,4 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
-}
-
-fn ticks_per_second() -> Result<u64> {
-    let output = Command::new("getconf").arg("CLK_TCK").output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }

@@ -13,6 +13,8 @@ const FAULT: f64 = 1.5;
 pub struct Found {
     /// One for each number of connections.
     pub samples: Vec<Sample>,
+    /// How its CPU time stands to that of the bare handler, for each number of connections.
+    pub ratios: Vec<f64>,
     /// Without valgrind there are none.
     pub counts: Option<Counts>,
 }
@@ -38,8 +40,6 @@ pub fn table(rows: &[Row], connections: &[usize]) -> String {
         let Some(bare) = row.found.first() else { continue };
         for (server, found) in SERVERS.iter().zip(&row.found) {
             let samples = &found.samples;
-            let ratios: Vec<f64> =
-                samples.iter().zip(&bare.samples).map(|(own, bare)| own.cpu / bare.cpu).collect();
             let counts = match (&found.counts, &bare.counts) {
                 (Some(own), Some(bare)) => format!(
                     "{:.0} | {:.2} | {:.1} | {:.0}",
@@ -54,7 +54,7 @@ pub fn table(rows: &[Row], connections: &[usize]) -> String {
                 "| {} | {server} | {} | {} | {} | {} | {} | {counts} |\n",
                 row.scenario.name,
                 cell(samples, |sample| format!("{:.1}", sample.cpu)),
-                cell(&ratios, |ratio| format!("{ratio:.2}")),
+                cell(&found.ratios, |ratio| format!("{ratio:.2}")),
                 cell(samples, |sample| format!("{:.0}", sample.rate)),
                 cell(samples, |sample| format!("{:.0}", sample.p50)),
                 cell(samples, |sample| format!("{:.0}", sample.p99)),
@@ -70,7 +70,7 @@ pub fn verdicts(rows: &[Row]) -> String {
     let mut text = String::new();
     for Row { scenario, found } in rows {
         let [bare, own, ..] = found.as_slice() else { continue };
-        let cpu = own.samples.last().zip(bare.samples.last()).map(|(own, bare)| own.cpu / bare.cpu);
+        let cpu = own.ratios.last().copied();
         let counted = own.counts.zip(bare.counts);
         let instructions = counted.map(|(own, bare)| own.instructions / bare.instructions);
         let shown =

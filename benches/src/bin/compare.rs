@@ -8,9 +8,9 @@ use benches::Result;
 use benches::counts::Counts;
 use benches::issuer::{Algorithm, Issuer};
 use benches::load::Load;
-use benches::sample::Sample;
+use benches::sample::{self, Sample};
 use benches::scenario::Scenario;
-use benches::server::{self, SERVERS};
+use benches::server::{self, SERVERS, Server};
 use benches::table::{self, Found, Row};
 use clap::Parser;
 
@@ -21,11 +21,11 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 struct Options {
     /// How long each server is loaded at a time, in seconds
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.1)]
     seconds: f64,
 
     /// How often the servers take turns; the medians are shown
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 50)]
     rounds: usize,
 
     /// Only requests whose name contains this, such as `cache on` or `tools/list`
@@ -58,6 +58,9 @@ async fn main() -> ExitCode {
         }
     }
 }
+
+/// How many rounds a server lives.
+const ROUNDS_OF_A_SERVER: usize = 5;
 
 /// Connections at once.
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
@@ -112,7 +115,8 @@ impl Bench<'_> {
         Ok(Row { scenario, found })
     }
 
-    /// The servers take turns, so that what else the machine does hits all of them.
+    /// The servers take turns, so that what else the machine does hits all of them, and are
+    /// started anew now and then, because some of it depends on where memory happens to lie.
     async fn samples(
         &self,
         scenario: Scenario,
@@ -120,26 +124,30 @@ impl Bench<'_> {
         token: &str,
     ) -> Result<Vec<Found>> {
         let time = Duration::from_secs_f64(self.options.seconds);
-        let mut servers = Vec::new();
-        for name in SERVERS {
-            servers.push(scenario.start(&[], &self.programs.join(name), issuer)?);
-        }
-        let mut found = vec![Found { samples: Vec::new(), counts: None }; SERVERS.len()];
+        let nothing = Found { samples: Vec::new(), ratios: Vec::new(), counts: None };
+        let mut found = vec![nothing; SERVERS.len()];
         for connections in CONNECTIONS {
             let mut taken = vec![Vec::new(); SERVERS.len()];
-            for _ in 0..self.options.rounds {
+            let mut servers: Vec<Server> = Vec::new();
+            for round in 0..self.options.rounds {
+                if round % ROUNDS_OF_A_SERVER == 0 {
+                    servers.drain(..).try_for_each(Server::stop)?;
+                    for name in SERVERS {
+                        servers.push(scenario.start(&[], &self.programs.join(name), issuer)?);
+                    }
+                }
                 for (server, taken) in servers.iter().zip(&mut taken) {
                     let requests = scenario.requests(server.address(), token);
                     let mut load = Load::open(server.address(), requests, connections).await?;
                     taken.push(Sample::take(server, &mut load, time).await?);
                 }
             }
+            servers.drain(..).try_for_each(Server::stop)?;
+            let Some(bare) = taken.first() else { continue };
             for (found, taken) in found.iter_mut().zip(&taken) {
                 found.samples.push(Sample::median(taken));
+                found.ratios.push(sample::ratio(taken, bare));
             }
-        }
-        for server in servers {
-            server.stop()?;
         }
         Ok(found)
     }
