@@ -16,6 +16,7 @@ use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::body::RequestBody;
 use super::caller::Asked;
 use super::cors;
 use super::endpoint::Endpoint;
@@ -90,12 +91,18 @@ impl<S: Service> App<S> {
     }
 
     /// Answers one request, which came over a connection from `remote`.
-    pub async fn answer(&self, mut request: Request<Body>, remote: Option<SocketAddr>) -> Response {
+    pub async fn answer(
+        &self,
+        request: Request<impl RequestBody>,
+        remote: Option<SocketAddr>,
+    ) -> Response {
         let path = request.uri().path();
         let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
         let path = is_endpoint.then_some(&*self.path);
         let asked = Asked::new(request.method(), path, remote);
-        // Lent from here on: to hand it on would copy it, time and again.
+        // Lent from here on: to hand it on would copy it, time and again. Who wants the body
+        // takes it.
+        let mut request = request.map(Some);
         match self.admitted(&mut request, asked).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, asked),
@@ -118,7 +125,7 @@ impl<S: Service> App<S> {
 
     async fn admitted(
         &self,
-        request: &mut Request<Body>,
+        request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
@@ -130,7 +137,11 @@ impl<S: Service> App<S> {
         let origin = self.front.check_origin(request.headers())?.cloned();
         let answer = match asked.path {
             Some(_) => self.endpoint(request, asked).await,
-            None => self.route(mem::take(request), asked).await,
+            None => {
+                let request = mem::take(request);
+                self.route(request.map(|body| body.map_or_else(Body::empty, Body::new)), asked)
+                    .await
+            }
         };
         let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, asked));
         if let Some(origin) = origin {
@@ -141,7 +152,7 @@ impl<S: Service> App<S> {
 
     async fn endpoint(
         &self,
-        request: &mut Request<Body>,
+        request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {

@@ -61,7 +61,7 @@ pub(super) async fn serve<S: Service>(
         move |request: Request<hyper::body::Incoming>| {
             let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
             async move {
-                let response = app.answer(request.map(Body::new), Some(remote)).await;
+                let response = app.answer(request, Some(remote)).await;
                 let answered = response.body().size_hint().exact().is_some();
                 // A stream may be silent for as long as it likes.
                 let running = if answered { None } else { Some(running) };

@@ -1,13 +1,12 @@
-use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Uri};
 use portcullis_auth::{Authenticator, Principal};
 
+use super::body::RequestBody;
 use super::caller::{Asked, Caller};
 use super::refusal::Refusal;
 use super::session::{self, Sessions};
@@ -32,10 +31,10 @@ pub(super) struct Endpoint<S> {
 impl<S: Service> Endpoint<S> {
     pub(super) async fn answer(
         &self,
-        request: &mut Request<Body>,
+        request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
     ) -> Result<Response, Refusal> {
-        let body = mem::take(request.body_mut());
+        let body = request.body_mut().take();
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
             Some(authenticator) => {
@@ -54,7 +53,7 @@ impl<S: Service> Endpoint<S> {
         &self,
         caller: &Caller<'_>,
         method: &Method,
-        body: Body,
+        body: Option<impl RequestBody>,
     ) -> Result<Response, Refusal> {
         let headers = caller.headers;
         let stateless = headers::name_stateless(headers);

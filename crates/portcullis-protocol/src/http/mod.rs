@@ -26,6 +26,7 @@ mod stateless;
 mod unread;
 
 pub use app::{App, AppConfig};
+pub use body::RequestBody;
 pub use front::{Authority, Front, Origins};
 pub use listener::Listener;
 pub use route::{RouteRefusal, authenticate};
