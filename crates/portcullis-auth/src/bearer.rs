@@ -111,8 +111,8 @@ fn is_token68(token: &str) -> bool {
         && token.len() <= MAX_TOKEN_BYTES
         // Without an early end, many bytes are looked at together: tokens are long.
         && body.bytes().fold(true, |all, b| {
-            all & (b.is_ascii_alphanumeric()
-                | matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
+            // `-`, `.`, `/` and the digits are neighbours.
+            all & (b.is_ascii_alphabetic() | matches!(b, b'-'..=b'9' | b'_' | b'~' | b'+'))
         })
 }
 
@@ -156,6 +156,18 @@ mod tests {
         ] {
             assert_eq!(token(&[header.as_bytes()]), Err(error), "{header:?}");
         }
+    }
+
+    #[test]
+    fn rfc9110_11_2_a_token68_is_of_its_own_characters_alone() {
+        let own = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+        for byte in 0..128_u8 {
+            let character = char::from(byte);
+            for token in [format!("{character}b"), format!("a{character}b")] {
+                assert_eq!(is_token68(&token), own.contains(character), "{token:?}");
+            }
+        }
+        assert!(!is_token68("aäb"));
     }
 
     #[test]

@@ -63,13 +63,16 @@ impl TokenCache {
     pub(super) fn find(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
         // A broken lock is a miss: the token is verified anew.
         let mut shard = self.shards.get(token.shard())?.lock().ok()?;
-        if !shard.recent.contains_key(&token) {
-            let entry = shard.older.remove(&token)?;
-            shard.insert(token, entry, self.half);
-        }
-        let entry = shard.recent.get(&token)?;
+        let entry = match shard.recent.get(&token) {
+            Some(entry) => entry.clone(),
+            None => {
+                let entry = shard.older.remove(&token)?;
+                shard.insert(token, entry.clone(), self.half);
+                entry
+            }
+        };
         if entry.generation == generation {
-            return Some(Arc::clone(&entry.principal));
+            return Some(entry.principal);
         }
         shard.recent.remove(&token);
         None
