@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_fuzz::in_proportion;
 use portcullis_guard::json::{self, Bounds};
 use portcullis_protocol::envelope::{Malformed, Message, RequestId};
-use portcullis_protocol::fuzzing::{batch, operation};
+use portcullis_protocol::fuzzing::{self, batch, operation};
 use portcullis_protocol::params::Params;
 use portcullis_protocol::{Operation, RpcError};
 use serde_json::value::RawValue;
@@ -52,6 +52,8 @@ fn alike(bytes: &[u8], id: Option<&RequestId>, method: &str, params: &Params<'_>
         // An object is malformed too, when it has a member twice.
         Params::Malformed => assert!(!whole["params"].is_null()),
     }
+    let apart = fuzzing::params(sent(bytes));
+    assert_eq!(format!("{params:?}"), format!("{apart:?}"), "found in the message, and apart");
 }
 
 /// The parameters as they were sent.

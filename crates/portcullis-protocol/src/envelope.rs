@@ -167,15 +167,15 @@ struct Envelope<'a, P> {
 
 impl<'a> Envelope<'a, ()> {
     /// Reads a message with its parameters. Those that cannot be read are what is wrong with
-    /// the method's request, not with the message, so that one is read again without them.
+    /// the method's request, not with the message, so that one is read again without them:
+    /// for a lone surrogate and a number out of range, too, which serde_json takes for no JSON.
     fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
         match object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(bytes) {
             Ok(envelope) => Ok(envelope.split(|params| match params {
                 Some(Object(members)) => Params::Members(members),
                 None => Params::None,
             })),
-            Err(NotRead::Syntax) => Err(NotRead::Syntax),
-            Err(NotRead::Other) => {
+            Err(NotRead::Syntax | NotRead::Other) => {
                 let envelope: Envelope<'a, Option<IgnoredAny>> = object::read(bytes)?;
                 Ok(envelope.split(|params| params.map_or(Params::None, |_| Params::Malformed)))
             }
@@ -331,6 +331,44 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{}}"#,
         ] {
             assert_eq!(code(json), -32600, "{json}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_read_are_refused_under_the_id_of_their_request() {
+        for params in [
+            "5",
+            "[]",
+            r#""x""#,
+            r#"["x"]"#,
+            "1e999",
+            r#""\ud800""#,
+            r#"{"\ud800":1}"#,
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":"a","n\u0061me":"b"}"#,
+            r#"{"_meta":"x"}"#,
+            r#"{"_meta":[]}"#,
+            r#"{"_meta":1e999}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"\ud800"}}"#,
+        ] {
+            for json in [
+                format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#),
+                format!(r#"{{"params":{params},"method":"tools/call","id":7,"jsonrpc":"2.0"}}"#),
+            ] {
+                let Ok(Message::Request { id, params, .. }) = Message::parse(json.as_bytes())
+                else {
+                    panic!("no request: {json}")
+                };
+                assert_eq!(id, RequestId::Number(7));
+                assert_eq!(params.meta().unwrap_err().code(), -32602, "{json}");
+                assert_eq!(params.members().unwrap_err().code(), -32602, "{json}");
+            }
+        }
+        for params in ["null", "{}", r#"{"_meta":null}"#, r#"{"x":1e999}"#] {
+            let json = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{params}}}"#);
+            let message = Message::parse(json.as_bytes());
+            let Ok(Message::Request { params, .. }) = message else { panic!("no request") };
+            assert!(params.meta().unwrap().is_none(), "{json}");
         }
     }
 

@@ -11,6 +11,12 @@ pub fn batch(bytes: &[u8]) -> Option<Vec<&RawValue>> {
     envelope::batch(bytes).ok()
 }
 
+/// The parameters, read apart from their message.
+#[must_use]
+pub fn params(raw: Option<&RawValue>) -> Params<'_> {
+    Params::read(raw)
+}
+
 /// What a request asks for.
 #[must_use]
 pub fn operation<'a>(method: &str, params: Option<&'a RawValue>) -> Option<Operation<'a>> {

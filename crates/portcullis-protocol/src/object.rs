@@ -74,9 +74,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
                 T::deserialize(MapAccessDeserializer::new(members)).map(Object)
             }
+
+            // serde's own refusal would write the whole text, escaped, into an error that
+            // nobody reads.
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom("a string"))
+            }
         }
 
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
     }
 }
 
@@ -155,6 +161,12 @@ mod tests {
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(500), "]".repeat(500));
         assert!(arguments(&deep).is_err());
         assert!(arguments(r#"{"x":1e999999}"#).is_err());
+    }
+
+    #[test]
+    fn n20_a_text_in_the_place_of_an_object_is_not_written_into_an_error() {
+        let refused = serde_json::from_str::<Object<u8>>(r#""hunter2""#).unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::RequestId;
@@ -71,10 +72,13 @@ impl Subscription {
         #[serde(rename_all = "camelCase", default)]
         #[derive(Default)]
         struct Filter {
+            #[serde(deserialize_with = "flag")]
             tools_list_changed: bool,
+            #[serde(deserialize_with = "flag")]
             resources_list_changed: bool,
+            #[serde(deserialize_with = "flag")]
             prompts_list_changed: bool,
-            #[serde(rename = "resourceSubscriptions")]
+            #[serde(rename = "resourceSubscriptions", deserialize_with = "texts")]
             _resource_subscriptions: Vec<Text>,
         }
 
@@ -137,6 +141,22 @@ impl Subscription {
         meta.insert(SUBSCRIPTION_ID.to_owned(), json!(self.id));
         response::result(&self.id, &Completed { result_type: "complete", meta: &meta })
     }
+}
+
+/// A boolean. Of a string in its place, serde's own refusal would write the whole text.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match <&RawValue>::deserialize(deserializer)?.get() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(de::Error::custom("not a boolean")),
+    }
+}
+
+/// A list of strings.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D::Error> {
+    let list = <&RawValue>::deserialize(deserializer)?.get();
+    let list = list.starts_with('[').then(|| serde_json::from_str(list).ok()).flatten();
+    list.ok_or_else(|| de::Error::custom("not a list of strings"))
 }
 
 /// A string whose text does not matter.

@@ -171,6 +171,11 @@ fn j17_long_tokens_and_heads_are_refused_unread() {
     assert_eq!(with_token(16 * 1024), 401);
     testbed.wait_for_log("not a listed static token");
     assert_eq!(with_token(64 * 1024), 431);
+    let with_fields = |fields: usize| {
+        let head = vec!["X-Field: x"; fields];
+        testbed.request("POST /mcp", &head, b"{}").status
+    };
+    assert_eq!((with_fields(90), with_fields(101)), (401, 431));
 }
 
 #[test]

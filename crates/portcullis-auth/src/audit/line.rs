@@ -15,12 +15,31 @@ type Written = serde_json::Result<()>;
 
 /// Appends `record`, without the line feed.
 pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
-    // Taken apart, so that a new field is not forgotten.
-    let AuditRecord { time, id, transport, operation, .. } = record;
-    let AuditRecord { protocol, remote, issuer, subject, client_id, .. } = record;
-    let AuditRecord { client_name, client_version, kind, component, verdict, .. } = record;
-    let AuditRecord { rule, reason, shown, hidden, outcome, status, .. } = record;
-    let AuditRecord { reference, duration, .. } = record;
+    // Taken apart without a rest, so that a new field is not forgotten.
+    let AuditRecord {
+        time,
+        id,
+        transport,
+        operation,
+        protocol,
+        remote,
+        issuer,
+        subject,
+        client_id,
+        client_name,
+        client_version,
+        kind,
+        component,
+        verdict,
+        rule,
+        reason,
+        shown,
+        hidden,
+        outcome,
+        status,
+        reference,
+        duration,
+    } = record;
     line.reserve(USUAL_BYTES);
     plain(line, b"{\"time\":", Timestamp::from(*time).as_bytes());
     plain(line, b",\"id\":", &id.digits());

@@ -31,7 +31,17 @@ fn record<'a>() -> AuditRecord<'a> {
 }
 
 fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
+    let AuditRecord { time, id, transport, operation, issuer, subject, client_id, .. } =
+        record().with_principal(principal);
+    // Every field, so that a new one is not forgotten.
     AuditRecord {
+        time,
+        id,
+        transport,
+        operation,
+        issuer,
+        subject,
+        client_id,
         protocol: Some("2026-07-28"),
         remote: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
         client_name: Some("claude \"code\"".into()),
@@ -47,7 +57,6 @@ fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
         status: Some(404),
         reference: Some(reference),
         duration: Duration::from_nanos(1_234_567),
-        ..record().with_principal(principal)
     }
 }
 

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use http::{Request, Response};
@@ -31,7 +32,7 @@ const QUIET_BYTES: usize = 100;
 /// a connection.
 pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
     let mut builder = Builder::new(Streams { write: limits.write });
-    builder.http1().max_buf_size(limits.header_bytes);
+    builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -63,23 +64,24 @@ pub(super) async fn serve<S: Service>(
             async move {
                 let response = app.answer(request, Some(remote)).await;
                 let answered = response.body().size_hint().exact().is_some();
-                // A stream may be silent for as long as it likes.
-                let running = if answered { None } else { Some(running) };
+                // A stream may be silent for as long as it likes, and an answer of HTTP/2 may
+                // wait for as long as its client has to make room.
                 if answered && !unread::is_watched() {
                     return Ok::<Response<Body>, Infallible>(response);
                 }
-                Ok(response.map(|body| Body::new(Watched::new(body, running))))
+                Ok(response.map(|body| Body::new(Watched::new(body, Some(running)))))
             }
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let look = limits.header_read / LOOKS;
+    let look = (limits.header_read / LOOKS).max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
-    // A server that stood still has not looked: what its clients sent meanwhile is read first.
+    // A server that stood still has not looked.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut ending, mut quiet) = (false, 0);
     loop {
         tokio::select! {
+            biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(error = %error, "a connection ended early");
@@ -108,28 +110,27 @@ pub(super) async fn serve<S: Service>(
 #[derive(Debug, Default)]
 struct Activity {
     begun: AtomicUsize,
-    running: AtomicUsize,
+    ended: AtomicUsize,
     written: Arc<Written>,
-    /// What had begun and was written when this was last looked at.
+    /// What had ended and was written when this was last looked at.
     seen: (AtomicUsize, AtomicUsize),
 }
 
 impl Activity {
-    /// Whether nothing runs, nothing has begun and next to nothing was written since the
+    /// Whether nothing runs, nothing has ended and next to nothing was written since the
     /// last look. What waits to be written has a time of its own.
     fn is_quiet(&self) -> bool {
-        let (begun, written) = (self.begun.load(Ordering::Relaxed), self.written.bytes());
-        let begun_before = self.seen.0.swap(begun, Ordering::Relaxed);
+        let (ended, written) = (self.ended.load(Ordering::Relaxed), self.written.bytes());
+        let ended_before = self.seen.0.swap(ended, Ordering::Relaxed);
         let written_before = self.seen.1.swap(written, Ordering::Relaxed);
-        self.running.load(Ordering::Relaxed) == 0
+        self.begun.load(Ordering::Relaxed) == ended
             && !self.written.waits()
-            && begun == begun_before
+            && ended == ended_before
             && written.wrapping_sub(written_before) < QUIET_BYTES
     }
 
     fn begin(activity: &Arc<Self>) -> Running {
         activity.begun.fetch_add(1, Ordering::Relaxed);
-        activity.running.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(activity))
     }
 }
@@ -139,18 +140,17 @@ struct Running(Arc<Activity>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use axum::Router;
     use futures_util::stream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::time::{Instant, sleep_until};
 
     use super::*;
     use crate::http::{AppConfig, Front, Origins};
@@ -175,20 +175,26 @@ mod tests {
         }
     }
 
-    /// A byte, a silence of six looks, and another byte.
+    /// How long a connection may be quiet here, and something that takes much longer.
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_millis(300);
+    /// More than the buffers of two sockets, or the window of HTTP/2, have room for.
+    const MUCH: usize = 32 * 1024 * 1024;
+
+    /// A byte, a long silence, and another byte.
     async fn slow() -> Body {
         Body::from_stream(stream::unfold(0, async |sent| {
             if sent == 1 {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(LONG).await;
             }
             (sent < 2).then(|| (Ok::<_, std::io::Error>("x"), sent + 1))
         }))
     }
 
-    #[tokio::test]
+    /// A connection to a server, and what has to be kept for it to go on.
     #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
-    async fn a_stream_may_be_silent() {
-        let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
+    async fn connect() -> (TcpStream, watch::Sender<()>) {
+        let limits = Limits { header_read: SHORT, ..Limits::default() };
         let config = AppConfig {
             path: "/mcp".to_owned(),
             front: Front::new(Vec::new(), Origins::default(), true),
@@ -196,19 +202,87 @@ mod tests {
             metadata: None,
             limits: limits.clone(),
             clock: Arc::new(portcullis_guard::SystemClock),
-            routes: Router::new().route("/slow", axum::routing::get(slow)),
+            routes: Router::new()
+                .route("/slow", axum::routing::get(slow))
+                .route("/much", axum::routing::get(async || vec![b'x'; MUCH])),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
         let app = Arc::new(App::new(service, config).unwrap());
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
         let accepted = socket.accept().await.unwrap();
-        let (_running, stopped) = watch::channel(());
+        let (running, stopped) = watch::channel(());
         tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped));
-        let request = b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        client.write_all(request).await.unwrap();
+        (client, running)
+    }
+
+    const CLOSES: &str = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+    async fn rest(mut client: TcpStream) -> String {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_be_silent() {
+        let (mut client, _running) = connect().await;
+        client.write_all(format!("GET /slow {CLOSES}").as_bytes()).await.unwrap();
+        let answer = rest(client).await;
         assert!(answer.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_for_who_is_slow_to_read_it() {
+        let (mut client, _running) = connect().await;
+        client.write_all(format!("GET /much {CLOSES}").as_bytes()).await.unwrap();
+        tokio::time::sleep(LONG).await;
+        assert!(rest(client).await.len() > MUCH);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_http2_waits_until_its_client_makes_room() {
+        let (mut client, _running) = connect().await;
+        let send = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+            let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
+            [&head, payload].concat()
+        };
+        // GET http://localhost/much (RFC 7541 §6.1, §6.2.2), and the end of the request.
+        let fields = [&[0x82, 0x86, 0x04, 5][..], b"/much", &[0x01, 9], b"localhost"].concat();
+        let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), send(4, 0, 0, &[])];
+        client.write_all(&preface.concat()).await.unwrap();
+        client.write_all(&send(1, 5, 1, &fields)).await.unwrap();
+        let (room, mut made) = (Instant::now() + LONG, false);
+        let mut taken = 0;
+        loop {
+            tokio::select! {
+                readable = client.readable() => readable.unwrap(),
+                () = sleep_until(room), if !made => {
+                    made = true;
+                    assert_eq!(taken, 65_535, "as much as there is room for at first");
+                    let more = 0x7000_0000_u32.to_be_bytes();
+                    let both = [send(8, 0, 0, &more), send(8, 0, 1, &more)].concat();
+                    client.write_all(&both).await.unwrap();
+                    continue;
+                }
+            }
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let [a, b, c, kind, flags, ..] = head;
+            let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
+            client.read_exact(&mut payload).await.unwrap();
+            match kind {
+                0 => taken += payload.len(),
+                4 | 6 if flags & 1 == 0 => {
+                    let payload = if kind == 4 { &[][..] } else { &payload };
+                    client.write_all(&send(kind, 1, 0, payload)).await.unwrap();
+                }
+                _ => {}
+            }
+            if kind == 0 && flags & 1 == 1 {
+                break;
+            }
+        }
+        assert_eq!(taken, MUCH);
     }
 }

@@ -183,6 +183,19 @@ mod tests {
         (Patient::new(stream, &limits, Arc::default()), client)
     }
 
+    #[test]
+    fn what_is_small_is_put_together_and_nothing_else_is() {
+        let (half, more) = ([b'x'; SMALL_BYTES / 2], [b'y'; SMALL_BYTES / 2 + 1]);
+        let together = |slices: &[&[u8]]| {
+            let slices: Vec<_> = slices.iter().map(|slice| io::IoSlice::new(slice)).collect();
+            super::together(&slices, &mut [0; SMALL_BYTES]).map(<[u8]>::to_vec)
+        };
+        assert_eq!(together(&[]), Some(Vec::new()));
+        assert_eq!(together(&[b"a", b"", b"bc"]), Some(b"abc".to_vec()));
+        assert_eq!(together(&[&half, &half]), Some([half, half].concat()));
+        assert_eq!(together(&[&half, &more]), None);
+    }
+
     #[tokio::test]
     async fn a_client_has_to_send_its_first_bytes_in_time() {
         let (mut patient, mut client) = connection().await;
