@@ -30,9 +30,9 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Who is let in over HTTP
-    #[arg(long, value_enum, default_value_t = AuthOption::Static)]
-    pub auth: AuthOption,
+    /// Who is let in over HTTP [default: static]
+    #[arg(long, value_enum)]
+    pub auth: Option<AuthOption>,
 
     /// Whose tokens are accepted.
     #[command(flatten)]

@@ -130,10 +130,14 @@ fn with_auth(
     environment: Environment,
     server: ServerBuilder<Undecided>,
 ) -> Result<ServerBuilder<Decided>, Error> {
-    if options.auth != AuthOption::Jwt {
+    let auth = options.auth.unwrap_or(AuthOption::Static);
+    if auth != AuthOption::Jwt {
         options.jwt.refuse()?;
     }
-    Ok(match options.auth {
+    if options.auth.is_none() {
+        refuse_token_variables(&environment)?;
+    }
+    Ok(match auth {
         AuthOption::Jwt => server.auth(options.jwt.verifier(environment)?),
         AuthOption::None => server.no_auth(),
         AuthOption::Static => {
@@ -152,6 +156,17 @@ fn with_auth(
     })
 }
 
+/// Whoever has set them up believes that tokens are verified.
+fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
+    let variables = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET", "JWT_ISSUER"];
+    match variables.into_iter().find(|name| environment.variable(name).is_some()) {
+        Some(name) => Err(Error::Refused(format!(
+            "{name} is set: say --auth jwt, or for what it is to be instead, --auth static or none"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Standard output is free for it: nothing is served.
 fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
@@ -164,7 +179,7 @@ fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
 
 /// A request that lists what the token of Bob may see.
 fn curl(options: &Options, url: &str) -> String {
-    let token = match options.auth {
+    let token = match options.auth.unwrap_or(AuthOption::Static) {
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
         AuthOption::Jwt => "-H \"Authorization: Bearer $TOKEN\" ",
         AuthOption::None => "",

@@ -28,7 +28,7 @@ impl StateDir {
                 Ok(Self { path: path.to_owned(), _temporary: None })
             }
             None => {
-                let temporary = TempDir::with_prefix("portcullis-")?;
+                let temporary = temporary()?;
                 Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
             }
         }
@@ -59,6 +59,18 @@ impl StateDir {
         Workspace::open(&folder)
             .map_err(|error| Error::Refused(format!("the workspace {}: {error}", folder.display())))
     }
+}
+
+/// A folder that only its owner can look into, and that is removed at the end.
+fn temporary() -> std::io::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("portcullis-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        folder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    folder.tempdir()
 }
 
 /// Makes a folder that only its owner can look into.

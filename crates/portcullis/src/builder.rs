@@ -111,7 +111,7 @@ impl ServerBuilder<Undecided> {
     }
 
     /// Lets everybody in. Over HTTP, components that require anything are then hidden, and
-    /// the server listens on loopback only, unless it says
+    /// the server is reached over loopback only, with no other `public_url`, unless it says
     /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
     pub fn no_auth(self) -> ServerBuilder<Decided> {
         ServerBuilder { parts: self.parts, auth: Decided(None) }
@@ -308,8 +308,8 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Lets a server without authentication listen beyond loopback: whoever reaches it may
-    /// use all that requires nothing.
+    /// Lets a server without authentication listen beyond loopback, or have a `public_url`
+    /// there: whoever reaches it may use all that requires nothing.
     pub fn dangerously_serve_unauthenticated(mut self) -> Self {
         self.parts.unauthenticated_beyond_loopback = true;
         self

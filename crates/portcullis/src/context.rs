@@ -119,7 +119,7 @@ impl Context {
         let scope = self.changing()?;
         let forgotten = self.core.shown.own().forget(scope).await;
         forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
-        self.visibility_changed(scope, "reset")
+        self.visibility_changed(scope, None, "reset")
     }
 
     /// Shows and hides components for everybody, rather than for this session or principal.
@@ -145,12 +145,17 @@ impl Context {
             NotChanged::Store(error) => ToolError::internal(error.reason().to_owned()),
             NotChanged::TooMany => ToolError::internal("too many rules of visibility"),
         })?;
-        self.visibility_changed(scope, outcome)
+        self.visibility_changed(scope, Some(&selector.to_string()), outcome)
     }
 
-    fn visibility_changed(&self, scope: Scope, outcome: &'static str) -> Result<(), ToolError> {
+    fn visibility_changed(
+        &self,
+        scope: Scope,
+        selected: Option<&str>,
+        outcome: &'static str,
+    ) -> Result<(), ToolError> {
         self.core.shown.changes.tell(scope);
-        let noted = self.core.note(&self.exchange, self.id, "visibility", outcome);
+        let noted = self.core.note_visibility(&self.exchange, self.id, scope, selected, outcome);
         noted.map_err(|error| ToolError::internal(error.to_string()))
     }
 

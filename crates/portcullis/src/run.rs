@@ -181,20 +181,25 @@ impl Server {
     /// What is never safe, whatever the components are.
     fn refuse_unsafe(&self, address: SocketAddr, public_url: Option<&Url>) -> Result<(), Error> {
         let refused = |reason: String| Err(Error::Refused(reason));
-        if address.ip().is_loopback() {
-            return Ok(());
-        }
+        // A public_url says that others come in, through a proxy on this machine for example.
+        let public = public_url.filter(|url| !build::is_loopback(url));
+        let place = match public {
+            _ if !address.ip().is_loopback() => format!("listening on {address}"),
+            Some(url) => format!("being reached as {}", url.origin().ascii_serialization()),
+            None => return Ok(()),
+        };
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
                 return refused(format!(
-                    "{} must not be served beyond loopback: listen on 127.0.0.1, or use a real verifier",
+                    "{} must not be served beyond loopback, and {place} would: listen on 127.0.0.1 \
+                     without a public_url, or use a real verifier",
                     verifier.description()
                 ));
             }
             None if !self.unauthenticated_beyond_loopback => {
                 return refused(format!(
-                    "listening on {address} without authentication would serve everybody who can reach it: \
-                     say .auth(…), or listen on 127.0.0.1"
+                    "{place} without authentication would serve everybody who can reach it: \
+                     say .auth(…), or listen on 127.0.0.1 without a public_url"
                 ));
             }
             Some(_) | None => {}
@@ -213,7 +218,6 @@ impl Server {
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
                 startup::warn(&format!("{}: never use them in production", verifier.description()));
-                self.warn_if_public(public);
             }
             Some(verifier) if verifier.authorization_servers().is_empty() => startup::warn(
                 "the metadata names no authorization server: clients cannot find out where to get a token",
@@ -225,21 +229,17 @@ impl Server {
                 startup::warn(&format!(
                     "no authentication: components that require anything are hidden: {hidden:?}"
                 ));
-                self.warn_if_public(public);
+                if public {
+                    startup::warn(
+                        "the public_url says that others reach this server: it lets them in unproven",
+                    );
+                }
             }
         }
         for route in &self.routes {
             startup::say(&route.described(self.verifier.is_some()));
         }
         startup::warn_without_log();
-    }
-
-    fn warn_if_public(&self, public: bool) {
-        if public {
-            startup::warn(
-                "the public_url says that others reach this server: it lets them in unproven",
-            );
-        }
     }
 
     fn app(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
 use portcullis_auth::ScopeHierarchy;
-use portcullis_auth::audit::{Audit, AuditError, Verdict};
+use portcullis_auth::audit::{Audit, AuditError, LogText, Verdict};
 use portcullis_guard::{Alarm, Clock, OperationId};
 use portcullis_protocol::{
     Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
@@ -19,7 +19,7 @@ use crate::context::States;
 use crate::decision::Asking;
 use crate::middleware::Layers;
 use crate::trail::{self, Trail};
-use crate::visibility::{Seen, Shown, Unknown};
+use crate::visibility::{Scope, Seen, Shown, Unknown};
 
 /// Everything that answers operations, over whichever transport.
 pub(crate) struct Core {
@@ -139,16 +139,23 @@ impl Core {
         Ok(())
     }
 
-    /// Records something that happened within the operation `id`.
-    pub(crate) fn note(
+    /// Records that within the operation `id` visibility was changed, for whom, and of what,
+    /// if not of everything.
+    pub(crate) fn note_visibility(
         &self,
         exchange: &Exchange,
         id: OperationId,
-        what: &'static str,
+        scope: Scope,
+        selected: Option<&str>,
         outcome: &'static str,
     ) -> Result<(), AuditError> {
-        let mut record = trail::record(exchange, id, self.clock.now(), what);
+        let mut record = trail::record(exchange, id, self.clock.now(), "visibility");
         record.verdict = Verdict::Allowed;
+        record.rule = selected;
+        record.reason = Some(LogText::from(match scope {
+            Scope::Session(_) => "for this session",
+            Scope::Principal(_) => "for this principal",
+        }));
         record.outcome = outcome;
         self.audit.record(&record)
     }

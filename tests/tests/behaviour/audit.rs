@@ -131,7 +131,11 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     assert_eq!(served.rpc(BOB, "tools/call", json!({"name": "knock"})).status, 200);
     let unlocked = trail.next(2);
     let outcome = |of: &str| unlocked.iter().find(|record| record["operation"] == of).unwrap();
-    has(outcome("visibility"), of_bob(json!({"verdict": "allowed", "outcome": "enabled"})));
+    let enabled = json!({
+        "verdict": "allowed", "rule": "tags vault", "reason": "for this principal",
+        "outcome": "enabled",
+    });
+    has(outcome("visibility"), of_bob(enabled));
     has(outcome("tools/call"), of_bob(json!({"component": "knock", "outcome": "ok"})));
 
     assert_eq!(call("common").status, 429);

@@ -247,6 +247,8 @@ fn what_is_not_safe_does_not_start() {
         (&["--listen", "localhost:0"][..], "write 127.0.0.1"),
         (&["--listen", "0.0.0.0:0"], "must not be served beyond loopback"),
         (&["--listen", "0.0.0.0:0", "--auth", "none"], "without authentication"),
+        (&["--public-url", "https://mcp.example.com"], "must not be served beyond loopback"),
+        (&["--auth", "none", "--public-url", "https://mcp.example.com"], "without authentication"),
         (&["--public-url", "http://mcp.example.com"], "it has to be https"),
         (&["--public-url", "https://mcp.example.com/mcp"], "must not have a path"),
         (&["--path", "mcp"], "begins with `/`"),
@@ -268,14 +270,23 @@ fn what_is_not_safe_does_not_start() {
 fn variables_come_from_the_env_file_and_flags_win() {
     use std::io::Write;
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(file, "PORTCULLIS_PUBLIC_URL=https://from-file.example").unwrap();
+    writeln!(file, "PORTCULLIS_PUBLIC_URL=http://localhost:1111").unwrap();
     let path = file.path().to_str().unwrap();
-    assert_eq!(
-        Testbed::start(demo(), &["--env-file", path]).url(),
-        "https://from-file.example/mcp"
-    );
-    let flag = ["--env-file", path, "--public-url", "https://from-flag.example"];
-    assert_eq!(Testbed::start(demo(), &flag).url(), "https://from-flag.example/mcp");
+    assert_eq!(Testbed::start(demo(), &["--env-file", path]).url(), "http://localhost:1111/mcp");
+    let flag = ["--env-file", path, "--public-url", "http://localhost:2222"];
+    assert_eq!(Testbed::start(demo(), &flag).url(), "http://localhost:2222/mcp");
+}
+
+#[test]
+fn variables_for_tokens_are_not_passed_over_in_silence() {
+    let mut command = Command::new(demo());
+    command.env("JWT_ISSUER", "https://idp.example.com").args(["--listen", "127.0.0.1:0"]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("JWT_ISSUER is set: say --auth jwt"), "{message}");
+    command.args(["--auth", "none", "--print-access"]);
+    assert!(command.output().unwrap().status.success(), "who says otherwise is believed");
 }
 
 #[test]

@@ -110,6 +110,6 @@ fn both_forms_of_the_path_answer_without_a_redirect() {
 
 #[test]
 fn one_public_url_rules_what_clients_see() {
-    let testbed = Testbed::start(TESTBED, &["--public-url", "https://mcp.example.com"]);
-    assert_eq!(testbed.url(), "https://mcp.example.com/mcp");
+    let testbed = Testbed::start(TESTBED, &["--public-url", "http://localhost:9999"]);
+    assert_eq!(testbed.url(), "http://localhost:9999/mcp");
 }

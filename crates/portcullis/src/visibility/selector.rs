@@ -1,3 +1,5 @@
+use std::fmt;
+
 use portcullis_auth::Target;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +125,34 @@ impl Selector {
         C: Iterator<Item = Selected<'a>>,
     {
         self.criteria.iter().flat_map(|criterion| criterion.unmet(&components)).collect()
+    }
+}
+
+/// As an operator reads it: `tags admin, ops and kinds tool`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.criteria.is_empty() {
+            return f.write_str("everything");
+        }
+        for (number, criterion) in self.criteria.iter().enumerate() {
+            let and = if number == 0 { "" } else { " and " };
+            write!(f, "{and}{criterion}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tags(tags) => write!(f, "tags {}", tags.join(", ")),
+            Self::Names(names) => write!(f, "names {}", names.join(", ")),
+            Self::Keys(keys) => write!(f, "keys {}", keys.join(", ")),
+            Self::Kinds(kinds) => {
+                let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+                write!(f, "kinds {}", kinds.join(", "))
+            }
+        }
     }
 }
 
