@@ -65,7 +65,7 @@ impl Environment {
             path: path.display().to_string(),
             problem: problem.to_owned(),
         };
-        let text = read(path).map_err(|_| malformed("cannot be read"))?;
+        let text = read(path).map_err(|error| malformed(&format!("cannot be read: {error}")))?;
         if let Some(line) = text.lines().position(expands) {
             let line = line + 1;
             return Err(malformed(&format!(
@@ -108,7 +108,8 @@ impl Environment {
             path: path.display().to_string(),
             problem: problem.to_owned(),
         };
-        let text = read(path).map_err(|_| unusable("cannot be read as text"))?;
+        let text =
+            read(path).map_err(|error| unusable(&format!("cannot be read as text: {error}")))?;
         if text.trim().is_empty() {
             return Err(unusable("is empty"));
         }

@@ -157,8 +157,8 @@ impl JwtVerifierBuilder {
     ///
     /// Names everything that is missing or unsafe, all at once.
     pub fn build(mut self) -> Result<JwtVerifier, JwtConfigError> {
-        let algorithms = self.checked_algorithms();
-        let keys = self.keys(&algorithms);
+        let mut algorithms = self.checked_algorithms();
+        let keys = self.keys(&mut algorithms);
         let issuer = self.issuer.take().filter(|issuer| !issuer.is_empty());
         if issuer.is_none() {
             self.problem("an issuer is missing: say .issuer(\"https://…\"), or JWT_ISSUER");
@@ -235,7 +235,7 @@ impl JwtVerifierBuilder {
         named
     }
 
-    fn keys(&mut self, algorithms: &[Algorithm]) -> Option<Keys> {
+    fn keys(&mut self, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
         match std::mem::replace(&mut self.source, Source::Nothing) {
             Source::Nothing => None,
             Source::Jwks(url) => self.remote(&url, algorithms),
@@ -269,9 +269,13 @@ impl JwtVerifierBuilder {
         Some(Keys::Remote(RemoteKeys::new(source)))
     }
 
-    fn public_key(&mut self, pem: &str, algorithms: &[Algorithm]) -> Option<Keys> {
+    /// What the one key is not made for is not accepted at all.
+    fn public_key(&mut self, pem: &str, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
         let key = PublicKey::from_pem(pem)
-            .and_then(|key| Key::public(None, &key, algorithms))
+            .and_then(|key| {
+                algorithms.retain(|algorithm| algorithm.takes(key.kind()));
+                Key::public(None, &key, algorithms)
+            })
             .map_err(|rejected| self.problem(format!("the public key is {rejected}")));
         Some(Keys::Fixed(KeySet::of(key.ok()?)))
     }

@@ -285,7 +285,8 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
         assert!(message.contains(problem), "{problem}: {message}");
         assert!(!message.contains(SECRET), "{message}");
     }
-    assert!(named(JwtVerifier::public_key_pem(P256)).build().is_ok());
+    let of_the_key = named(JwtVerifier::public_key_pem(P256)).build().unwrap().description();
+    assert!(of_the_key.ends_with("by a public key (ES256)"), "{of_the_key}");
     assert!(named(JwtVerifier::public_key_pem(P256.replace('\n', "\r\n"))).build().is_ok());
 }
 
