@@ -51,6 +51,12 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// For whom tokens have to be meant, where that is looked at: start-up warns when the server
+    /// itself is not among them. Default: it cannot be told.
+    fn audiences(&self) -> &[String] {
+        &[]
+    }
+
     /// What start-up says about the authentication in force, in a few words.
     fn description(&self) -> String {
         "bearer tokens".to_owned()

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::decision::answer;
+use crate::rate_limit;
 use crate::rate_limit::Requester;
 use crate::route::Route;
 use crate::service::Core;
@@ -171,7 +172,7 @@ impl<'a> Trail<'a> {
 
     fn limited(&mut self, retry_after: Duration) -> RouteRefusal {
         self.verdict = Verdict::Limited;
-        self.rule = Some("rate limit".into());
+        self.rule = Some(rate_limit::PER_PRINCIPAL.into());
         RouteRefusal::TooOften { retry_after }
     }
 

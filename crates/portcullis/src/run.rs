@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
+use portcullis_auth::{Authenticator, ProtectedResourceMetadata, TokenVerifier};
 use portcullis_guard::Environment;
 use portcullis_protocol::http::{App, AppConfig, Authority, Front, Listener, Origins};
 use portcullis_protocol::{Transport, stdio};
@@ -235,6 +235,14 @@ impl Server {
                     );
                 }
             }
+        }
+        let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
+        if !audiences.is_empty() && !audiences.iter().any(|audience| audience == url) {
+            // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
+            startup::warn(&format!(
+                "tokens have to be meant for {audiences:?}, and clients that read the metadata ask \
+                 for ones for {url:?}: make that an audience, or set public_url"
+            ));
         }
         for route in &self.routes {
             startup::say(&route.described(self.verifier.is_some()));

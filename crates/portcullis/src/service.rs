@@ -18,6 +18,7 @@ use crate::component::ComponentKind;
 use crate::context::States;
 use crate::decision::Asking;
 use crate::middleware::Layers;
+use crate::rate_limit;
 use crate::trail::{self, Trail};
 use crate::visibility::{Scope, Seen, Shown, Unknown};
 
@@ -134,7 +135,8 @@ impl Core {
     /// caller.
     fn admitted(&self, exchange: &Exchange, trail: &mut Trail<'_>) -> Result<(), RpcError> {
         trail.check_audit()?;
-        self.layers.check_rate(exchange, None).map_err(|wait| trail.limited(wait))?;
+        let limited = self.layers.check_rate(exchange, None);
+        limited.map_err(|wait| trail.limited(rate_limit::PER_PRINCIPAL, wait))?;
         trail.admitted();
         Ok(())
     }

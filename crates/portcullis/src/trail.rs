@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::catalogue::Entry;
 use crate::decision::{Denied, Face};
 use crate::gate::RuleId;
+use crate::rate_limit;
 use crate::service::Core;
 use crate::tool_error::{Revealed, ToolError};
 
@@ -93,10 +94,10 @@ impl<'a> Trail<'a> {
         self.core.audit.ready().map_err(|_| self.failed("audit"))
     }
 
-    /// The operation is over its caller's limit.
-    pub(crate) fn limited(&mut self, retry_after: Duration) -> RpcError {
+    /// The operation is over a limit of its caller's.
+    pub(crate) fn limited(&mut self, rule: &'static str, retry_after: Duration) -> RpcError {
         self.verdict = Verdict::Limited;
-        self.rule = Some("rate limit");
+        self.rule = Some(rule);
         self.outcome = Some("limited");
         RpcError::RateLimited { retry_after }
     }
@@ -202,7 +203,9 @@ impl<'a> Trail<'a> {
                 let Some(entry) = self.entry else { return Told::Denied(Face::Absent) };
                 return Told::Denied(self.denied(entry, denied));
             }
-            Revealed::Limited(retry_after) => return Told::Error(self.limited(retry_after)),
+            Revealed::Limited(retry_after) => {
+                return Told::Error(self.limited(rate_limit::PER_COMPONENT, retry_after));
+            }
         };
         self.outcome = Some(outcome);
         told

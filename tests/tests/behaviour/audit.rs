@@ -139,7 +139,7 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     has(outcome("tools/call"), of_bob(json!({"component": "knock", "outcome": "ok"})));
 
     assert_eq!(call("common").status, 429);
-    let limited = json!({"verdict": "limited", "rule": "rate limit", "status": 429});
+    let limited = json!({"verdict": "limited", "rule": "rate limit per principal", "status": 429});
     let mut all = trail.next(1);
     has(&all[0], of_bob(limited));
 
@@ -150,6 +150,36 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     // The unlock and the call that it happened in are told apart by the operation alone.
     assert_eq!((all.len(), ids.len()), (10, 9));
     assert_eq!(unlocked[0]["id"], unlocked[1]["id"]);
+}
+
+#[test]
+fn q01_each_component_has_a_limit_for_each_caller_that_says_nothing_of_what_is_hidden() {
+    let audit = AuditFile::of(TESTBED, &[]);
+    let server = guarded(&["common"], &Cause::OF_BOB)
+        .audit(JsonLines::open(audit.path()).unwrap())
+        .middleware(RateLimit::per_component(2, Duration::from_secs(3_600)));
+    let served = Served::start(server.build().unwrap());
+    let status = |token, kind: ComponentKind, word: &str| {
+        let (method, params) = uses(kind, word).swap_remove(0);
+        served.rpc(token, method, params).status
+    };
+    for _ in 0..2 {
+        assert_eq!(status(BOB, ComponentKind::Tool, "common"), 200);
+    }
+    let (method, params) = uses(ComponentKind::Tool, "common").swap_remove(0);
+    let refused = served.rpc(BOB, method, params);
+    assert_eq!((refused.status, refused.code()), (429, 429));
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(status(BOB, ComponentKind::Prompt, "common"), 200, "another component");
+    assert_eq!(status(ALICE, ComponentKind::Tool, "common"), 200, "another caller");
+    for _ in 0..3 {
+        assert_eq!(status(BOB, ComponentKind::Tool, "scopes"), 200, "what is hidden");
+        assert_eq!(status(BOB, ComponentKind::Tool, "missing"), 200, "what is not there");
+        assert_eq!(served.rpc(BOB, "tools/list", json!({})).status, 200);
+    }
+    let limited = Trail { path: audit.path(), seen: 0 }.next(14).swap_remove(2);
+    let rule = "rate limit per component";
+    has(&limited, json!({"verdict": "limited", "rule": rule, "component": "use_common"}));
 }
 
 #[test]

@@ -245,6 +245,10 @@ impl TokenVerifier for JwtVerifier {
         if url { vec![issuer.clone()] } else { Vec::new() }
     }
 
+    fn audiences(&self) -> &[String] {
+        &self.expected.audiences
+    }
+
     fn description(&self) -> String {
         self.description.clone()
     }

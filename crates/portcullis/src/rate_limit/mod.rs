@@ -168,6 +168,10 @@ fn quota(requests: u32, period: Duration, burst: u32) -> Result<Quota, &'static 
     }
 }
 
+/// What records call the two kinds of limits.
+pub(crate) const PER_PRINCIPAL: &str = "rate limit per principal";
+pub(crate) const PER_COMPONENT: &str = "rate limit per component";
+
 const CAPACITY: usize = 65_536;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 

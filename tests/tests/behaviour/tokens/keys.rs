@@ -45,6 +45,18 @@ fn a_static_public_key_verifies_from_a_file() {
 }
 
 #[test]
+fn start_up_warns_who_serves_another_resource_than_tokens_are_meant_for() {
+    let issuer = Issuer::start();
+    let warning = "clients that read the metadata ask for ones for \"http://127.0.0.1:";
+    let elsewhere = Testbed::start(TESTBED, &issuer.flags());
+    elsewhere.wait_for_log(warning);
+    let public = ["--public-url", "https://mcp.example.com"];
+    let testbed = Testbed::start(TESTBED, &[&issuer.flags()[..], &public].concat());
+    testbed.wait_for_log("serving https://mcp.example.com/mcp");
+    assert!(!testbed.log().contains("clients that read the metadata"), "{}", testbed.log());
+}
+
+#[test]
 fn a_shared_secret_verifies_from_the_environment() {
     let issuer = Issuer::start();
     let secret = "0123456789abcdef0123456789abcdef";
