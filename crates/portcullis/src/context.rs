@@ -80,7 +80,8 @@ impl Context {
     ///
     /// For a caller with neither session nor token there is nothing that it could be kept for:
     /// the caller is told so. Internal when no component is meant, when there would be more than
-    /// 64 rules, and when the store says no.
+    /// 64 rules, and when the store or, with [`AuditFailure::Stop`](crate::AuditFailure::Stop),
+    /// the audit trail says no: it is recorded before it holds.
     ///
     /// # Example
     ///
@@ -117,9 +118,10 @@ impl Context {
     /// As [`enable_components`](Self::enable_components).
     pub async fn reset_visibility(&self) -> Result<(), ToolError> {
         let scope = self.changing()?;
+        self.note_visibility(scope, None, "reset")?;
         let forgotten = self.core.shown.own().forget(scope).await;
-        forgotten.map_err(|error| ToolError::internal(error.reason().to_owned()))?;
-        self.visibility_changed(scope, None, "reset")
+        let forgotten = forgotten.map_err(|error| error.reason().to_owned());
+        self.visibility_changed(scope, None, forgotten)
     }
 
     /// Shows and hides components for everybody, rather than for this session or principal.
@@ -140,21 +142,42 @@ impl Context {
         if !unmet.is_empty() {
             return Err(ToolError::internal(unmet.join("; ")));
         }
+        let selected = selector.to_string();
+        // First, so that nothing holds whose record was not taken.
+        self.note_visibility(scope, Some(&selected), outcome)?;
         let added = self.core.shown.own().add(scope, &self.exchange, &rules).await;
-        added.map_err(|error| match error {
-            NotChanged::Store(error) => ToolError::internal(error.reason().to_owned()),
-            NotChanged::TooMany => ToolError::internal("too many rules of visibility"),
-        })?;
-        self.visibility_changed(scope, Some(&selector.to_string()), outcome)
+        let added = added.map_err(|error| match error {
+            NotChanged::Store(error) => error.reason().to_owned(),
+            NotChanged::TooMany => "too many rules of visibility".to_owned(),
+        });
+        self.visibility_changed(scope, Some(&selected), added)
     }
 
+    /// Tells who listens of what has changed, or takes back what was recorded.
     fn visibility_changed(
+        &self,
+        scope: Scope,
+        selected: Option<&str>,
+        changed: Result<(), String>,
+    ) -> Result<(), ToolError> {
+        match changed {
+            Ok(()) => {
+                self.core.shown.changes.tell(scope);
+                Ok(())
+            }
+            Err(reason) => {
+                self.note_visibility(scope, selected, "unchanged")?;
+                Err(ToolError::internal(reason))
+            }
+        }
+    }
+
+    fn note_visibility(
         &self,
         scope: Scope,
         selected: Option<&str>,
         outcome: &'static str,
     ) -> Result<(), ToolError> {
-        self.core.shown.changes.tell(scope);
         let noted = self.core.note_visibility(&self.exchange, self.id, scope, selected, outcome);
         noted.map_err(|error| ToolError::internal(error.to_string()))
     }

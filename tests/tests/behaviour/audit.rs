@@ -152,6 +152,33 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     assert_eq!(unlocked[0]["id"], unlocked[1]["id"]);
 }
 
+/// Takes everything but unlocks, and says so only when it is asked to take one.
+#[derive(Debug)]
+struct NoUnlocks;
+
+impl AuditSink for NoUnlocks {
+    fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        match record.operation == "visibility" {
+            true => Err(AuditError::new("the disk is full")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn what_is_unlocked_without_a_record_is_not_unlocked() {
+    for (on_failure, unlocked) in [(AuditFailure::Stop, false), (AuditFailure::Continue, true)] {
+        let server = with_vaults(guarded(&["common"], &Cause::OF_BOB));
+        let server = server.audit(NoUnlocks).audit_failure(on_failure);
+        let served = Served::start(server.build().unwrap());
+        let knocked = served.rpc(ALICE, "tools/call", json!({"name": "knock"}));
+        assert_eq!(knocked.json()["result"]["isError"] == json!(true), !unlocked);
+        let (method, params) = uses(ComponentKind::Tool, "vault").swap_remove(0);
+        let used = served.rpc(ALICE, method, params).json();
+        assert_eq!(used["error"].is_null(), unlocked, "{used}");
+    }
+}
+
 #[test]
 fn q01_each_component_has_a_limit_for_each_caller_that_says_nothing_of_what_is_hidden() {
     let audit = AuditFile::of(TESTBED, &[]);
