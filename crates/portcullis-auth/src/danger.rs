@@ -14,7 +14,8 @@ use crate::{
 /// Accepts a fixed list of tokens, for development and tests.
 ///
 /// It proves nothing about who sends them, so a server that uses it warns at start, and
-/// refuses to listen beyond the loopback interface or to have a `public_url` there.
+/// refuses to listen beyond the loopback interface, and to have a `public_url` or an
+/// `allow_host` there.
 ///
 /// # Example
 ///

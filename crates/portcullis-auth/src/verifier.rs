@@ -63,7 +63,8 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether the verifier is for development only: such a server refuses to listen
-    /// beyond the loopback interface, or to have a `public_url` there. Default: no.
+    /// beyond the loopback interface, and to have a `public_url` or an `allow_host` there.
+    /// Default: no.
     fn loopback_only(&self) -> bool {
         false
     }

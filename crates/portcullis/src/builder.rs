@@ -111,7 +111,7 @@ impl ServerBuilder<Undecided> {
     }
 
     /// Lets everybody in. Over HTTP, components that require anything are then hidden, and
-    /// the server is reached over loopback only, with no other `public_url`, unless it says
+    /// the server is reached over loopback only, under no other name, unless it says
     /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
     pub fn no_auth(self) -> ServerBuilder<Decided> {
         ServerBuilder { parts: self.parts, auth: Decided(None) }
@@ -148,7 +148,8 @@ impl<A> ServerBuilder<A> {
     }
 
     /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
-    /// sends, for instance.
+    /// sends, for instance. One beyond loopback says that others reach the server, as a
+    /// [`public_url`](Self::public_url) does.
     pub fn allow_host(mut self, host: &str) -> Self {
         self.parts.hosts.push(host.to_owned());
         self
@@ -308,8 +309,8 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Lets a server without authentication listen beyond loopback, or have a `public_url`
-    /// there: whoever reaches it may use all that requires nothing.
+    /// Lets a server without authentication listen beyond loopback, or have a `public_url` or
+    /// an `allow_host` there: whoever reaches it may use all that requires nothing.
     pub fn dangerously_serve_unauthenticated(mut self) -> Self {
         self.parts.unauthenticated_beyond_loopback = true;
         self

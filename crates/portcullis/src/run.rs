@@ -181,30 +181,35 @@ impl Server {
     /// What is never safe, whatever the components are.
     fn refuse_unsafe(&self, address: SocketAddr, public_url: Option<&Url>) -> Result<(), Error> {
         let refused = |reason: String| Err(Error::Refused(reason));
-        // A public_url says that others come in, through a proxy on this machine for example.
+        // A public_url, or a further host, says that others come in: through a proxy on this
+        // machine for example.
         let public = public_url.filter(|url| !build::is_loopback(url));
-        let place = match public {
+        let is_ours = |host: &str| Authority::parse(host).is_some_and(|host| host.is_loopback());
+        let host = self.hosts.iter().find(|host| !is_ours(host));
+        let place = match (public, host) {
             _ if !address.ip().is_loopback() => format!("listening on {address}"),
-            Some(url) => format!("being reached as {}", url.origin().ascii_serialization()),
-            None => return Ok(()),
+            (Some(url), _) => format!("being reached as {}", url.origin().ascii_serialization()),
+            (None, Some(host)) => format!("being reached as {host}"),
+            (None, None) => return Ok(()),
         };
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
                 return refused(format!(
                     "{} must not be served beyond loopback, and {place} would: listen on 127.0.0.1 \
-                     without a public_url, or use a real verifier",
+                     without a public_url or allow_host, or use a real verifier",
                     verifier.description()
                 ));
             }
             None if !self.unauthenticated_beyond_loopback => {
                 return refused(format!(
                     "{place} without authentication would serve everybody who can reach it: \
-                     say .auth(…), or listen on 127.0.0.1 without a public_url"
+                     say .auth(…), or listen on 127.0.0.1 without a public_url or \
+                     allow_host"
                 ));
             }
             Some(_) | None => {}
         }
-        if public_url.is_none() {
+        if public_url.is_none() && !address.ip().is_loopback() {
             return refused(format!(
                 "listening on {address} needs a public_url: it is what tokens, metadata and the Host check are bound to"
             ));
@@ -377,4 +382,39 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
         }
         tracing::info!("stopping: running requests are let finish");
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_auth::danger::{StaticTokenVerifier, user};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn n28_development_tokens_are_not_served_to_others_under_whatever_name() {
+        let tokens = || StaticTokenVerifier::new().token("dev-token-alice", user("alice"));
+        let server = || Server::builder("test").auth(tokens());
+        let open = || Server::builder("test").no_auth();
+        let loopback = RunOptions::new().listen("127.0.0.1:0");
+        let url = |url: &str| loopback.clone().public_url(url);
+        for (server, options, reason) in [
+            (server().build(), url("https://mcp.example.com"), "static"),
+            (server().allow_host("mcp.example.com").build(), loopback.clone(), "static"),
+            (open().build(), url("https://mcp.example.com"), "without authentication"),
+            (open().allow_host("10.0.0.1:8000").build(), loopback.clone(), "as 10.0.0.1:8000"),
+        ] {
+            let refused = server.unwrap().listen(&options).await.map(drop).unwrap_err();
+            assert!(refused.to_string().contains(reason), "{refused}");
+        }
+        for (server, options) in [
+            (server().build(), url("http://localhost:9")),
+            (server().allow_host("LOCALHOST:9").allow_host("[::1]").build(), loopback.clone()),
+            (
+                open().dangerously_serve_unauthenticated().allow_host("a.b").build(),
+                loopback.clone(),
+            ),
+        ] {
+            assert!(server.unwrap().listen(&options).await.is_ok());
+        }
+    }
 }

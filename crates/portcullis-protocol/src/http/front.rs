@@ -131,6 +131,12 @@ impl Authority {
         authorities
     }
 
+    /// Whether it names this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback_host(&self.host)
+    }
+
     fn is(&self, host: &str, port: Option<u16>) -> bool {
         self.port == port && self.host.eq_ignore_ascii_case(host)
     }

@@ -9,8 +9,9 @@
 //!    belongs to another principal. They all read the same, on every method.
 //! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
 //!
-//! A session belongs to its [`Principal`](portcullis_auth::Principal), not to the token that made it: with a new token the
-//! same principal goes on. Without authentication the session id is all that there is.
+//! A session belongs to its [`Principal`](portcullis_auth::Principal), not to the token that
+//! made it: with a new token the same principal goes on. Without authentication the session
+//! id is all that there is.
 //!
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
