@@ -6,7 +6,7 @@ use portcullis_guard::Clock;
 
 use crate::bearer::BearerError;
 use crate::challenge::{Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
-use crate::{BearerToken, Granted, Principal, ScopeHierarchy, Scopes, TokenVerifier};
+use crate::{BearerToken, Granted, LastBearer, Principal, ScopeHierarchy, Scopes, TokenVerifier};
 
 /// The bearer stage: from the headers of a request to a principal, or to a refusal.
 ///
@@ -47,7 +47,8 @@ impl Authenticator {
         self
     }
 
-    /// Who sent the request with these headers and this query.
+    /// Who sent the request with these headers and this query, over a connection that showed
+    /// `last` before.
     ///
     /// # Errors
     ///
@@ -56,31 +57,22 @@ impl Authenticator {
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
+        last: &LastBearer,
     ) -> Result<Arc<Principal>, Refusal> {
-        let token = BearerToken::from_request(headers, query).map_err(|error| {
-            tracing::info!(reason = error.reason(), "request refused: 401");
-            match error {
-                // Neither has tried to use a token (RFC 6750 §3.1).
-                BearerError::Missing | BearerError::OtherScheme => {
-                    self.unauthorized(Challenge::new(), error.reason())
+        let header = BearerToken::header(headers, query).map_err(|error| self.no_token(error))?;
+        // Read before the token is verified: keys that change meanwhile make it a miss.
+        let generation = self.verifier.generation();
+        let known = generation.and_then(|generation| last.find(header, generation));
+        let principal = match known {
+            Some(principal) => principal,
+            None => {
+                let principal = self.verify(header).await?;
+                if let Some(generation) = generation {
+                    last.keep(header, generation, &principal);
                 }
-                BearerError::Repeated
-                | BearerError::Malformed
-                | BearerError::TooLong
-                | BearerError::InQuery => self.invalid_token(error.reason()),
+                principal
             }
-        })?;
-        let principal = self.verifier.verify(&token).await.map_err(|error| {
-            if error.is_unavailable() {
-                tracing::error!(
-                    reason = error.reason(),
-                    "request refused: 503, the token verifier is unavailable"
-                );
-                return Refusal::unavailable(error.reason().to_owned());
-            }
-            tracing::info!(reason = error.reason(), "request refused: 401");
-            self.invalid_token(error.reason().to_owned())
-        })?;
+        };
         if principal.expires_at().is_some_and(|end| end <= self.clock.now()) {
             let reason = "the token has expired";
             tracing::info!(reason, "request refused: 401");
@@ -98,6 +90,36 @@ impl Authenticator {
             });
         }
         Ok(principal)
+    }
+
+    /// A request without one bearer token that can be read.
+    fn no_token(&self, error: BearerError) -> Refusal {
+        tracing::info!(reason = error.reason(), "request refused: 401");
+        match error {
+            // Neither has tried to use a token (RFC 6750 §3.1).
+            BearerError::Missing | BearerError::OtherScheme => {
+                self.unauthorized(Challenge::new(), error.reason())
+            }
+            BearerError::Repeated
+            | BearerError::Malformed
+            | BearerError::TooLong
+            | BearerError::InQuery => self.invalid_token(error.reason()),
+        }
+    }
+
+    async fn verify(&self, header: &HeaderValue) -> Result<Arc<Principal>, Refusal> {
+        let token = BearerToken::from_header(header).map_err(|error| self.no_token(error))?;
+        self.verifier.verify(&token).await.map_err(|error| {
+            if error.is_unavailable() {
+                tracing::error!(
+                    reason = error.reason(),
+                    "request refused: 503, the token verifier is unavailable"
+                );
+                return Refusal::unavailable(error.reason().to_owned());
+            }
+            tracing::info!(reason = error.reason(), "request refused: 401");
+            self.invalid_token(error.reason().to_owned())
+        })
     }
 
     /// The challenge of a 403 for what needs `scopes` (RFC 6750 §3.1): a client that gets
@@ -157,6 +179,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::{Duration, UNIX_EPOCH};
 
     use http::header::AUTHORIZATION;
@@ -193,7 +216,7 @@ mod tests {
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, HeaderValue::from_str(header).unwrap());
         }
-        authenticator.authenticate(&headers, None).await
+        authenticator.authenticate(&headers, None, &LastBearer::default()).await
     }
 
     fn alice() -> Principal {
@@ -250,6 +273,61 @@ mod tests {
         assert_eq!(refusal.principal.unwrap().subject(), "bob");
         let header = refusal.challenge.unwrap();
         assert!(header.to_str().unwrap().contains(r#"scope="read write admin""#), "{header:?}");
+    }
+
+    /// Accepts every token as its own subject, counts how often it is asked, and has a
+    /// generation unless that is 0.
+    #[derive(Debug, Default)]
+    struct Counting {
+        asked: AtomicU64,
+        generation: AtomicU64,
+    }
+
+    impl TokenVerifier for Counting {
+        fn verify<'a>(
+            &'a self,
+            token: &'a BearerToken,
+        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let principal = Principal::new(token.expose());
+            let end = UNIX_EPOCH + Duration::from_secs(2_000);
+            Answer::ready(Ok(Arc::new(principal.with_expiry(end))))
+        }
+
+        fn generation(&self) -> Option<u64> {
+            Some(self.generation.load(Ordering::Relaxed)).filter(|generation| *generation > 0)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_token_of_a_connection_counts_for_its_generation_and_until_it_expires() {
+        let (verifier, clock) = (Arc::new(Counting::default()), Arc::new(ManualClock::at(1_000)));
+        let authenticator =
+            Authenticator::new(verifier.clone(), METADATA.to_owned(), clock.clone());
+        let last = LastBearer::default();
+        let ask = async |token: &str| {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+            let answer = authenticator.authenticate(&headers, None, &last).await;
+            let asked = verifier.asked.swap(0, Ordering::Relaxed);
+            (answer.map_err(|refusal| refusal.reason).map(|p| p.subject().to_owned()), asked)
+        };
+        let (alice, bob) = (Ok("alice".to_owned()), Ok("bob".to_owned()));
+        for _ in 0..2 {
+            assert_eq!(ask("alice").await, (alice.clone(), 1), "no generation: asked each time");
+        }
+        verifier.generation.store(1, Ordering::Relaxed);
+        assert_eq!(ask("alice").await, (alice.clone(), 1));
+        assert_eq!(ask("alice").await, (alice.clone(), 0));
+        assert_eq!(ask("bob").await, (bob.clone(), 1));
+        assert_eq!(ask("alice").await, (alice.clone(), 1), "one token is kept");
+        assert_eq!(ask("alic").await, (Ok("alic".to_owned()), 1));
+        assert_eq!(ask("bob").await, (bob.clone(), 1));
+        verifier.generation.store(2, Ordering::Relaxed);
+        assert_eq!(ask("bob").await, (bob.clone(), 1), "the keys are others now");
+        assert_eq!(ask("bob").await, (bob, 0));
+        clock.advance(Duration::from_secs(1_000));
+        assert_eq!(ask("bob").await, (Err("the token has expired".into()), 0));
     }
 
     #[tokio::test]

@@ -26,6 +26,14 @@ impl BearerToken {
     ///
     /// Says what is wrong, for the log.
     pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Result<Self, BearerError> {
+        Self::from_header(Self::header(headers, query)?)
+    }
+
+    /// The one `Authorization` header of a request, whatever is in it.
+    pub(crate) fn header<'a>(
+        headers: &'a HeaderMap,
+        query: Option<&str>,
+    ) -> Result<&'a HeaderValue, BearerError> {
         if query.is_some_and(names_access_token) {
             return Err(BearerError::InQuery);
         }
@@ -36,10 +44,10 @@ impl BearerToken {
         if second.is_some() {
             return Err(BearerError::Repeated);
         }
-        Self::from_header(value)
+        Ok(value)
     }
 
-    fn from_header(value: &HeaderValue) -> Result<Self, BearerError> {
+    pub(crate) fn from_header(value: &HeaderValue) -> Result<Self, BearerError> {
         if value.len() > MAX_TOKEN_BYTES + "Bearer ".len() {
             return Err(BearerError::TooLong);
         }

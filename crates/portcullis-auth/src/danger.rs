@@ -68,6 +68,11 @@ impl TokenVerifier for StaticTokenVerifier {
         )
     }
 
+    /// The list does not change.
+    fn generation(&self) -> Option<u64> {
+        Some(0)
+    }
+
     fn required_scopes(&self) -> Scopes {
         self.required.clone()
     }

@@ -13,6 +13,7 @@ pub mod challenge;
 pub mod danger;
 mod hierarchy;
 mod jwt;
+mod last_bearer;
 mod metadata;
 mod principal;
 mod scopes;
@@ -33,6 +34,7 @@ pub use hierarchy::{Granted, ScopeHierarchy};
 #[doc(hidden)]
 pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
+pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
 pub use portcullis_guard::Answer;
 pub use principal::{Claims, Principal, PrincipalId};

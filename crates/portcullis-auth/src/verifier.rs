@@ -40,6 +40,14 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         token: &'a BearerToken,
     ) -> Answer<'a, Result<Arc<Principal>, VerifyError>>;
 
+    /// A number that changes when a token that was accepted may have to be refused before its
+    /// principal expires, such as when the issuer's keys are replaced. While it stays the same,
+    /// a token that a connection shows again is not verified again. Default: `None`, each
+    /// request is verified.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
     /// The scopes without which no request is served. Default: none.
     fn required_scopes(&self) -> Scopes {
         Scopes::default()

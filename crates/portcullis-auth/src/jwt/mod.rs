@@ -234,6 +234,14 @@ impl TokenVerifier for JwtVerifier {
         }
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.cache.as_ref()?;
+        match &self.keys {
+            Keys::Fixed(_) => Some(FIXED),
+            Keys::Remote(remote) => Some(remote.snapshot()?.generation),
+        }
+    }
+
     fn required_scopes(&self) -> Scopes {
         self.required.clone()
     }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
-use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
+use portcullis_auth::{Authenticator, LastBearer, ProtectedResourceMetadata};
 use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -44,6 +44,21 @@ pub struct AppConfig {
     pub clock: Arc<dyn Clock>,
     /// Routes beside the endpoint.
     pub routes: Router,
+}
+
+/// The other end of a connection: where it is, and what it has shown.
+#[derive(Debug, Default)]
+pub struct Peer {
+    pub(super) remote: Option<SocketAddr>,
+    last_bearer: LastBearer,
+}
+
+impl Peer {
+    /// A peer at `remote` that has shown nothing yet.
+    #[must_use]
+    pub fn new(remote: SocketAddr) -> Self {
+        Self { remote: Some(remote), last_bearer: LastBearer::default() }
+    }
 }
 
 /// Everything that answers HTTP requests: the endpoint, its metadata, the custom routes.
@@ -90,20 +105,16 @@ impl<S: Service> App<S> {
         &self.endpoint.sessions
     }
 
-    /// Answers one request, which came over a connection from `remote`.
-    pub async fn answer(
-        &self,
-        request: Request<impl RequestBody>,
-        remote: Option<SocketAddr>,
-    ) -> Response {
+    /// Answers one request, which came over the connection of `peer`.
+    pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
         let path = request.uri().path();
         let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
         let path = is_endpoint.then_some(&*self.path);
-        let asked = Asked::new(request.method(), path, remote);
+        let asked = Asked::new(request.method(), path, peer.remote);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        match self.admitted(&mut request, asked).await {
+        match self.admitted(&mut request, asked, &peer.last_bearer).await {
             Ok(response) => response,
             Err(refusal) => self.refuse(refusal, asked),
         }
@@ -127,6 +138,7 @@ impl<S: Service> App<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
+        last: &LastBearer,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
         if let Some(metadata) = &self.metadata
@@ -136,7 +148,7 @@ impl<S: Service> App<S> {
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
         let answer = match asked.path {
-            Some(_) => self.endpoint(request, asked).await,
+            Some(_) => self.endpoint(request, asked, last).await,
             None => {
                 let request = mem::take(request);
                 self.route(request.map(|body| body.map_or_else(Body::empty, Body::new)), asked)
@@ -154,12 +166,13 @@ impl<S: Service> App<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
+        last: &LastBearer,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {
             return Ok(cors::preflight());
         }
         let _permit = self.running.try_acquire().map_err(|_| Refusal::busy())?;
-        self.endpoint.answer(request, asked).await
+        self.endpoint.answer(request, asked, last).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
@@ -273,7 +286,7 @@ mod tests {
     async fn h13_a_verifier_that_breaks_lets_nobody_in() {
         for broken in [Broken::Panics, Broken::PanicsLater, Broken::NeverEnds] {
             let app = app(Some(broken), Router::new());
-            let response = app.answer(request("/mcp", Body::from("{}")), None).await;
+            let response = app.answer(request("/mcp", Body::from("{}")), &Peer::default()).await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(response.headers().contains_key("retry-after"));
         }
@@ -283,7 +296,8 @@ mod tests {
     async fn a_body_that_never_ends_is_not_waited_for() {
         let endless =
             Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        let response = app(None, Router::new()).answer(request("/mcp", endless), None).await;
+        let response =
+            app(None, Router::new()).answer(request("/mcp", endless), &Peer::default()).await;
         assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     }
 
@@ -294,7 +308,7 @@ mod tests {
             .route("/never", axum::routing::post(std::future::pending::<String>));
         let app = app(None, routes);
         for (path, status) in [("/panics", 500), ("/never", 504), ("/missing", 404)] {
-            let response = app.answer(request(path, Body::empty()), None).await;
+            let response = app.answer(request(path, Body::empty()), &Peer::default()).await;
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()["content-type"], "application/json");
         }
@@ -312,14 +326,14 @@ mod tests {
             >());
             let first = tokio::spawn({
                 let app = Arc::clone(&app);
-                async move { app.answer(request(path, endless), None).await }
+                async move { app.answer(request(path, endless), &Peer::default()).await }
             });
             tokio::task::yield_now().await;
-            let second = app.answer(request(path, Body::empty()), None).await;
+            let second = app.answer(request(path, Body::empty()), &Peer::default()).await;
             assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
             assert_eq!(second.headers()["retry-after"], "1");
             let other = if path == "/mcp" { "/missing" } else { "/mcp" };
-            let other = app.answer(request(other, Body::empty()), None).await;
+            let other = app.answer(request(other, Body::empty()), &Peer::default()).await;
             assert_ne!(other.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
             assert!([408, 504].contains(&first.await.unwrap().status().as_u16()), "{path}");
         }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::app::App;
+use super::app::{App, Peer};
 use super::patience::{Patient, Written};
 use super::unread::{self, Streams, Watched};
 use crate::{Limits, Service};
@@ -57,12 +57,14 @@ pub(super) async fn serve<S: Service>(
 ) {
     let activity = Arc::new(Activity::default());
     let stream = Patient::new(stream, &limits, Arc::clone(&activity.written));
+    let peer = Arc::new(Peer::new(remote));
     let service = service_fn({
         let activity = Arc::clone(&activity);
         move |request: Request<hyper::body::Incoming>| {
-            let (app, running) = (Arc::clone(&app), Activity::begin(&activity));
+            let (app, peer) = (Arc::clone(&app), Arc::clone(&peer));
+            let running = Activity::begin(&activity);
             async move {
-                let response = app.answer(request, Some(remote)).await;
+                let response = app.answer(request, &peer).await;
                 let answered = response.body().size_hint().exact().is_some();
                 // A stream may be silent for as long as it likes, and an answer of HTTP/2 may
                 // wait for as long as its client has to make room.

@@ -13,7 +13,7 @@ use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifi
 use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 
-use super::{App, AppConfig, Front, Origins};
+use super::{App, AppConfig, Front, Origins, Peer};
 use crate::Limits;
 use crate::fake::{Fake, REMOTE};
 
@@ -119,7 +119,9 @@ impl Edge {
     }
 
     pub(super) async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
-        self.app.answer(request.body(Body::from(body.to_string())).unwrap(), Some(REMOTE)).await
+        self.app
+            .answer(request.body(Body::from(body.to_string())).unwrap(), &Peer::new(REMOTE))
+            .await
     }
 
     pub(super) async fn initialize(&self, token: &str) -> Response {

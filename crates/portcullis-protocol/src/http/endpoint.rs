@@ -4,7 +4,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Uri};
-use portcullis_auth::{Authenticator, Principal};
+use portcullis_auth::{Authenticator, LastBearer, Principal};
 
 use super::body::RequestBody;
 use super::caller::{Asked, Caller};
@@ -33,13 +33,14 @@ impl<S: Service> Endpoint<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
+        last: &LastBearer,
     ) -> Result<Response, Refusal> {
         let body = request.body_mut().take();
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
             Some(authenticator) => {
                 let (headers, uri) = (request.headers(), request.uri());
-                Some(verified(authenticator, &self.limits, headers, uri).await?)
+                Some(verified(authenticator, &self.limits, headers, uri, last).await?)
             }
             None => None,
         };
@@ -88,8 +89,9 @@ pub(super) async fn verified(
     limits: &Limits,
     headers: &HeaderMap,
     uri: &Uri,
+    last: &LastBearer,
 ) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
-    let answer = authenticator.authenticate(headers, uri.query());
+    let answer = authenticator.authenticate(headers, uri.query(), last);
     let answer = AssertUnwindSafe(answer).catch_unwind();
     match within(limits.decision, answer).await {
         Ok(Ok(answer)) => answer,

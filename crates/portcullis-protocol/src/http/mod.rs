@@ -25,7 +25,7 @@ mod session;
 mod stateless;
 mod unread;
 
-pub use app::{App, AppConfig};
+pub use app::{App, AppConfig, Peer};
 pub use body::RequestBody;
 pub use front::{Authority, Front, Origins};
 pub use listener::Listener;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
-use portcullis_auth::{Authenticator, Principal};
+use portcullis_auth::{Authenticator, LastBearer, Principal};
 
 use super::endpoint;
 use super::refusal::{json, whole_seconds};
@@ -48,7 +48,8 @@ pub async fn authenticate(
     limits: &Limits,
     head: &Parts,
 ) -> Result<Arc<Principal>, RouteRefusal> {
-    let principal = endpoint::verified(authenticator, limits, &head.headers, &head.uri);
+    let last = LastBearer::default();
+    let principal = endpoint::verified(authenticator, limits, &head.headers, &head.uri, &last);
     principal.await.map_err(RouteRefusal::Bearer)
 }
 

@@ -1,0 +1,48 @@
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use http::HeaderValue;
+use portcullis_guard::Secret;
+
+use crate::Principal;
+
+/// The bearer token that a connection showed last, and whom it speaks for.
+///
+/// Clients send the same token with each request of a connection. Comparing it with the last
+/// one, in constant time, costs a fraction of its digest, under which verifiers cache tokens.
+/// It counts only while the verifier's [`generation`](crate::TokenVerifier::generation) is the
+/// same; expiry and required scopes are checked on every request all the same.
+///
+/// The token is kept for as long as the connection, and wiped when another takes its place.
+#[derive(Default)]
+pub struct LastBearer(Mutex<Option<Verified>>);
+
+struct Verified {
+    header: Secret<Vec<u8>>,
+    generation: u64,
+    principal: Arc<Principal>,
+}
+
+impl LastBearer {
+    /// Whom this value of `Authorization` speaks for, if it is the last one. A poisoned lock is
+    /// a miss: the token is verified again.
+    pub(crate) fn find(&self, header: &HeaderValue, generation: u64) -> Option<Arc<Principal>> {
+        let last = self.0.lock().ok()?;
+        let last = last.as_ref()?;
+        let same = last.generation == generation && last.header.matches(header.as_bytes());
+        same.then(|| Arc::clone(&last.principal))
+    }
+
+    pub(crate) fn keep(&self, header: &HeaderValue, generation: u64, principal: &Arc<Principal>) {
+        if let Ok(mut last) = self.0.lock() {
+            let (header, principal) = (header.as_bytes().to_vec(), Arc::clone(principal));
+            *last = Some(Verified { header: Secret::new(header), generation, principal });
+        }
+    }
+}
+
+impl fmt::Debug for LastBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastBearer([redacted])")
+    }
+}
