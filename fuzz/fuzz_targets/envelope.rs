@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_fuzz::in_proportion;
@@ -11,6 +12,7 @@ use portcullis_protocol::envelope::{Malformed, Message, RequestId};
 use portcullis_protocol::fuzzing::{self, batch, operation};
 use portcullis_protocol::params::Params;
 use portcullis_protocol::{Operation, RpcError};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +22,9 @@ const MAX_BATCH: usize = 64;
 const MAX_ID_BYTES: usize = 256;
 /// Those of arguments; no input is long enough for so many values.
 const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
+
+/// How deep a value is looked into that is not read.
+const MAX_DEPTH: usize = 100;
 
 fuzz_target!(|bytes: &[u8]| {
     let read = in_proportion(bytes.len(), || Message::parse(bytes));
@@ -52,8 +57,50 @@ fn alike(bytes: &[u8], id: Option<&RequestId>, method: &str, params: &Params<'_>
         // An object is malformed too, when it has a member twice.
         Params::Malformed => assert!(!whole["params"].is_null()),
     }
+    let reserved = sent(bytes).is_some_and(|raw| has_reserved_member(raw, MAX_DEPTH));
+    assert!(!reserved || matches!(params, Params::Malformed), "read again, it would be another");
     let apart = fuzzing::params(sent(bytes));
     assert_eq!(format!("{params:?}"), format!("{apart:?}"), "found in the message, and apart");
+}
+
+/// Whether serde_json would take some part for another value, were it read again; as far as it
+/// can be read at all.
+fn has_reserved_member(raw: &RawValue, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+        return items.into_iter().any(|item| has_reserved_member(item, depth));
+    }
+    let members = serde_json::from_str::<Members<'_>>(raw.get()).map(|members| members.0);
+    members.unwrap_or_default().into_iter().any(|(name, value)| {
+        name.starts_with("$serde_json::private::") || has_reserved_member(value, depth)
+    })
+}
+
+/// The members of an object, also where one is there twice.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(member) = members.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Members(all))
+            }
+        }
+
+        deserializer.deserialize_map(All)
+    }
 }
 
 /// The parameters as they were sent.
@@ -96,6 +143,9 @@ fn arguments(method: &str, params: Option<&RawValue>) {
         Some(text) => json::read_object(text, BOUNDS).ok(),
     };
     assert_eq!(read, expected);
+    if let Some(read) = read.map(Value::Object) {
+        assert_eq!(serde_json::from_value::<Value>(read.clone()).unwrap(), read, "what runs");
+    }
 }
 
 /// A response has a result or an error, and asks for nothing.

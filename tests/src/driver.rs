@@ -481,9 +481,15 @@ pub struct StdioTestbed {
 impl StdioTestbed {
     /// Starts the testbed `program` on stdio.
     pub fn start(program: &str) -> Self {
+        Self::start_with(program, &[])
+    }
+
+    /// As [`start`](Self::start), with further arguments.
+    pub fn start_with(program: &str, arguments: &[&str]) -> Self {
         let audit = AuditFile::of(program, &[]);
         let mut command = Command::new(program);
         command.args(["--transport", "stdio", "--log", "debug"]).args(audit.flags());
+        command.args(arguments);
         Self::spawn(&mut command, Some(audit))
     }
 

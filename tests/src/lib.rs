@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod conformance;
 pub mod driver;
+pub mod everything;
 pub mod http2;
 pub mod issuer;
 pub mod oracle;

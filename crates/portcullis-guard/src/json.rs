@@ -20,9 +20,14 @@ pub struct Bounds {
 /// Beyond what JSON itself forbids, it refuses
 ///
 /// 1. a member that is there twice (RFC 8259 §4 leaves open which one counts),
-/// 2. a number that no double can hold (`1e400`),
-/// 3. more values, or deeper ones, than `bounds` allows,
-/// 4. anything after the value but white space.
+/// 2. a member whose name serde_json keeps for itself: read once more, as every deserialisation
+///    into a [`Value`] does, the object would be another one,
+/// 3. a number that no double can hold (`1e400`),
+/// 4. more values, or deeper ones, than `bounds` allows,
+/// 5. anything after the value but white space.
+///
+/// A whole number is an integer however it is spelt: `10.0` and `1e1` are 10 (JSON Schema
+/// 2020-12 §4.2.2).
 ///
 /// # Errors
 ///
@@ -58,6 +63,57 @@ pub fn read_object(text: &str, bounds: Bounds) -> Result<Map<String, Value>, Ref
     }
 }
 
+/// Whether numbers are read at all: with serde_json's feature `arbitrary_precision`, which any
+/// crate can turn on for all of them, it gives its readers an object with a reserved name in
+/// their place, which [`read`] refuses.
+#[must_use]
+pub fn reads_numbers() -> bool {
+    read("1.5", Bounds { values: 1, depth: 0 }).is_ok()
+}
+
+/// Names that serde_json gives members which are none: a text of JSON, and a number.
+const RESERVED: &str = "$serde_json::private::";
+
+/// Whether a text that has been found to be JSON has a member, at any depth, whose name
+/// serde_json keeps for itself: see [`read`], which refuses it, for what is read no further.
+#[must_use]
+pub fn has_reserved_member(text: &str) -> bool {
+    // Nearly no message has one of these bytes: whole blocks are looked at, at once.
+    let suspicious =
+        |block: &[u8]| block.iter().fold(false, |any, b| any | matches!(b, b'$' | b'\\'));
+    text.as_bytes().chunks(64).any(suspicious) && names(text).any(is_reserved)
+}
+
+/// The names of all members, as they are written: strings that a colon follows.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, string) = rest.split_once('"')?;
+            let mut escaped = false;
+            let end = string.bytes().position(|b| {
+                let ends = b == b'"' && !escaped;
+                escaped = b == b'\\' && !escaped;
+                ends
+            })?;
+            let (name, after) = string.split_at_checked(end)?;
+            rest = after.get(1..)?;
+            if rest.trim_ascii_start().starts_with(':') {
+                return Some(name);
+            }
+        }
+    })
+}
+
+/// Whether a name is reserved, as it is written: escapes make it no other name.
+fn is_reserved(name: &str) -> bool {
+    if !name.contains('\\') {
+        return name.starts_with(RESERVED);
+    }
+    serde_json::from_str::<String>(&format!("\"{name}\""))
+        .is_ok_and(|name| name.starts_with(RESERVED))
+}
+
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +122,8 @@ pub enum Refused {
     Malformed,
     /// An object has a member twice.
     Repeated,
+    /// A member has a name that serde_json keeps for itself.
+    Reserved,
     /// It holds more values than allowed.
     TooMany,
     /// It is nested deeper than allowed.
@@ -79,6 +137,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Self::Malformed => "not JSON, or a number out of range",
             Self::Repeated => "a member is there twice",
+            Self::Reserved => "a member has a name that is reserved",
             Self::TooMany => "too many values",
             Self::TooDeep => "nested too deep",
             Self::NotAnObject => "not an object",
@@ -139,7 +198,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| self.refuse(Refused::Malformed))
+        let number = whole(value).or_else(|| Number::from_f64(value));
+        number.map(Value::Number).ok_or_else(|| self.refuse(Refused::Malformed))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -167,6 +227,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let inner = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            if name.starts_with(RESERVED) {
+                return Err(self.refuse(Refused::Reserved));
+            }
             let value = members.next_value_seed(inner)?;
             if object.insert(name, value).is_some() {
                 return Err(self.refuse(Refused::Repeated));
@@ -174,6 +237,23 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
         Ok(Value::Object(object))
     }
+}
+
+/// A whole number as the integer that it is, where it is one of 64 bits.
+fn whole(value: f64) -> Option<Number> {
+    // The first double beyond each of them; no cast rounds, then.
+    const BEYOND_I64: f64 = 9_223_372_036_854_775_808.0;
+    const BEYOND_U64: f64 = 18_446_744_073_709_551_616.0;
+    if value.fract() != 0.0 {
+        return None;
+    }
+    if (-BEYOND_I64..BEYOND_I64).contains(&value) {
+        return Some((value as i64).into());
+    }
+    if (BEYOND_I64..BEYOND_U64).contains(&value) {
+        return Some((value as u64).into());
+    }
+    None
 }
 
 #[cfg(test)]
@@ -194,6 +274,52 @@ mod tests {
     fn repeated_members_are_refused_at_every_depth() {
         for text in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#] {
             assert_eq!(read(text, BOUNDS), Err(Refused::Repeated), "{text}");
+        }
+    }
+
+    #[test]
+    fn trial_a1_names_that_serde_json_reserves_are_refused_however_they_are_written() {
+        for text in [
+            r#"{"$serde_json::private::RawValue":"[1]"}"#,
+            r#"{"$serde_json::private::Number":"1"}"#,
+            r#"[{"a":{"$serde_json::private::RawValue":1}}]"#,
+            r#"{"a":1,"\u0024serde_json::private::RawValue" : "x"}"#,
+            r#"{"$serde\u005fjson::private::\u004eumber":"1"}"#,
+        ] {
+            assert_eq!(read(text, BOUNDS), Err(Refused::Reserved), "{text}");
+            assert!(has_reserved_member(text), "{text}");
+        }
+        for text in [
+            r#"["$serde_json::private::RawValue"]"#,
+            r#"{"a":"$serde_json::private::RawValue","b":"\\\":"}"#,
+            r#"{"$serde_json":1,"\"$serde_json::private::Number":2}"#,
+            r#"{"a\\":"$serde_json::private::RawValue","$":1}"#,
+        ] {
+            assert!(read(text, BOUNDS).is_ok(), "{text}");
+            assert!(!has_reserved_member(text), "{text}");
+        }
+        // What is skipped may be no text, which no name that is reserved is.
+        assert!(!has_reserved_member(r#"{"\ud800$serde_json::private::RawValue":1e999}"#));
+    }
+
+    #[test]
+    fn trial_b4_whole_numbers_are_integers_however_they_are_spelt() {
+        for (text, integer) in [
+            ("10.0", json!(10)),
+            ("1e1", json!(10)),
+            ("-0.0", json!(0)),
+            ("-3.50E1", json!(-35)),
+            ("9223372036854775808.0", json!(9_223_372_036_854_775_808_u64)),
+            ("-9223372036854775808.0", json!(i64::MIN)),
+            ("1e19", json!(10_000_000_000_000_000_000_u64)),
+            ("18446744073709551615", json!(u64::MAX)),
+        ] {
+            let read = read(text, BOUNDS).unwrap();
+            assert!(read.is_u64() || read.is_i64(), "{text}");
+            assert_eq!(read, integer, "{text}");
+        }
+        for text in ["18446744073709551616", "1e20", "-9.3e18", "0.5", "1e300"] {
+            assert!(read(text, BOUNDS).unwrap().is_f64(), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use portcullis_guard::json;
 use serde::Serialize;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -170,13 +171,17 @@ impl<'a> Envelope<'a, ()> {
     /// the method's request, not with the message, so that one is read again without them:
     /// for a lone surrogate and a number out of range, too, which serde_json takes for no JSON.
     fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
-        match object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(bytes) {
-            Ok(envelope) => Ok(envelope.split(|params| match params {
-                Some(Object(members)) => Params::Members(members),
-                None => Params::None,
-            })),
-            Err(NotRead::Syntax | NotRead::Other) => {
-                let envelope: Envelope<'a, Option<IgnoredAny>> = object::read(bytes)?;
+        // Found to be UTF-8 once, its parts are not looked at again for that.
+        let text = str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?;
+        match object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(text) {
+            Ok(envelope) if !json::has_reserved_member(text) => {
+                Ok(envelope.split(|params| match params {
+                    Some(Object(members)) => Params::Members(members),
+                    None => Params::None,
+                }))
+            }
+            Ok(_) | Err(NotRead::Syntax | NotRead::Other) => {
+                let envelope: Envelope<'a, Option<IgnoredAny>> = object::read(text)?;
                 Ok(envelope.split(|params| params.map_or(Params::None, |_| Params::Malformed)))
             }
         }
@@ -350,6 +355,8 @@ mod tests {
             r#"{"_meta":[]}"#,
             r#"{"_meta":1e999}"#,
             r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"\ud800"}}"#,
+            r#"{"_meta":{"x":[{"$serde_json::private::RawValue":"{}"}]}}"#,
+            r#"{"name":"a","arguments":{"x":{"\u0024serde_json::private::Number":"1"}}}"#,
         ] {
             for json in [
                 format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#),

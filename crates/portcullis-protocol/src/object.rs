@@ -25,12 +25,7 @@ pub(crate) enum NotRead {
 }
 
 /// Reads a struct from a JSON object. serde would also take an array of its fields.
-pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotRead> {
-    // Found to be UTF-8 once, its parts are not looked at again for that.
-    read_text(str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?)
-}
-
-fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
     let is_object = text.trim_ascii_start().starts_with('{');
     if !is_object {
         let json = serde_json::from_str::<de::IgnoredAny>(text).is_ok();
@@ -44,7 +39,7 @@ fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
 
 /// As [`read`], from a part that has been found to be JSON.
 pub(crate) fn read_raw<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    read_text(raw.get()).ok()
+    read(raw.get()).ok()
 }
 
 /// A JSON string in a message, borrowed where it has no escapes.
@@ -108,7 +103,8 @@ impl<'a> Arguments<'a> {
         Arguments(None)
     }
 
-    /// Reads them: at most 65,536 values, nested at most 127 deep, no member twice.
+    /// Reads them: at most 65,536 values, nested at most 127 deep, no member twice, and none
+    /// that would be another value once it is read again.
     ///
     /// # Errors
     ///
@@ -176,8 +172,8 @@ mod tests {
             #[expect(dead_code, reason = "only whether it is read matters")]
             a: u8,
         }
-        assert!(read::<Pair>(br#" {"a":1}"#).is_ok());
-        assert_eq!(read::<Pair>(b"[1]").unwrap_err(), NotRead::Other);
-        assert_eq!(read::<Pair>(b"[1").unwrap_err(), NotRead::Syntax);
+        assert!(read::<Pair>(r#" {"a":1}"#).is_ok());
+        assert_eq!(read::<Pair>("[1]").unwrap_err(), NotRead::Other);
+        assert_eq!(read::<Pair>("[1").unwrap_err(), NotRead::Syntax);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use portcullis_guard::json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -20,7 +21,8 @@ pub enum Params<'a> {
     None,
     /// An object.
     Members(Members<'a>),
-    /// No object, one with a member twice, or one whose `_meta` is none.
+    /// No object, one with a member twice, one whose `_meta` is none, or one with a member, at
+    /// any depth, whose name the reader keeps for itself.
     Malformed,
 }
 
@@ -51,10 +53,10 @@ pub struct Members<'a> {
 impl<'a> Params<'a> {
     /// Reads what has been found to be JSON.
     pub(crate) fn read(raw: Option<&'a RawValue>) -> Self {
-        match raw.map(object::read_raw) {
-            None => Self::None,
-            Some(None) => Self::Malformed,
-            Some(Some(members)) => Self::Members(members),
+        let Some(raw) = raw else { return Self::None };
+        match object::read_raw(raw) {
+            Some(members) if !json::has_reserved_member(raw.get()) => Self::Members(members),
+            Some(_) | None => Self::Malformed,
         }
     }
 

@@ -42,6 +42,13 @@ impl<A> ServerBuilder<A> {
         if parts.name.trim().is_empty() {
             problems.push("the server needs a name".to_owned());
         }
+        if !portcullis_guard::json::reads_numbers() {
+            problems.push(
+                "serde_json's feature `arbitrary_precision` is on, with which no number is read: \
+                 `cargo tree -e features -i serde_json` names the crate that turns it on"
+                    .to_owned(),
+            );
+        }
         problems.extend(problem_with_limits(&parts.limits));
         if parts.page_size == 0 {
             problems.push("page_size(0): a page has at least one entry".to_owned());

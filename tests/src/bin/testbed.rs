@@ -7,7 +7,7 @@ use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
 use portcullis_tests::testbed::{Ran, admin_reset, health};
-use portcullis_tests::{conformance, testbed};
+use portcullis_tests::{conformance, everything, testbed};
 
 /// The server that outsiders test: the demo's flags, and what is served.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Fixtures {
     Testbed,
     /// Those that the official conformance suite looks for
     Conformance,
+    /// One for each form of parameter and result
+    Everything,
 }
 
 impl Fixtures {
@@ -37,6 +39,9 @@ impl Fixtures {
                 .middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
                 .disable(tags(["admin"])),
             Self::Conformance => server.components(conformance::components()),
+            Self::Everything => {
+                server.components(everything::components()).state(everything::Shelf { books: 3 })
+            }
         }
     }
 }

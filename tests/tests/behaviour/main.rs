@@ -14,6 +14,7 @@ mod oracle;
 mod sessions;
 mod stdio;
 mod tokens;
+mod values;
 mod visibility;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
