@@ -14,6 +14,8 @@ use crate::params::{Members, Params};
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
+/// Below it, 2^53, each whole number is one floating-point number of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Messages of one batch.
 const MAX_BATCH: usize = 64;
 
@@ -217,6 +219,16 @@ impl<'de> Deserialize<'de> for RequestId {
 
             fn visit_u64<E: de::Error>(self, id: u64) -> Result<RequestId, E> {
                 i64::try_from(id).map(RequestId::Number).map_err(|_| E::custom("id out of range"))
+            }
+
+            /// `1.0` and `-0` are integers (JSON Schema 2020-12 Validation §6.1.1), as far as
+            /// each has one spelling only.
+            fn visit_f64<E: de::Error>(self, id: f64) -> Result<RequestId, E> {
+                if id.fract() != 0.0 || id.abs() >= EXACT {
+                    return Err(E::custom("no integer"));
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "a whole number in range")]
+                Ok(RequestId::Number(id as i64))
             }
 
             fn visit_str<E: de::Error>(self, id: &str) -> Result<RequestId, E> {

@@ -55,7 +55,8 @@ pub enum RpcError {
     /// The caller's token lacks some of these scopes, and a token with all of them would do
     /// (403; HTTP 403 with a challenge, where there is a token to speak of).
     InsufficientScope(Scopes),
-    /// Too much in a time (429; HTTP 429 with `Retry-After`).
+    /// Too much in a time (429, with `Retry-After`; HTTP 429 in the stateless version, and 200
+    /// in a session, which many clients take for ended by any other status).
     RateLimited {
         /// When the caller may try again, in whole seconds on the wire: rounded up, and at
         /// least one.
@@ -138,8 +139,8 @@ impl RpcError {
             Self::Parse | Self::InvalidRequest(_) | Self::UnsupportedVersion { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::MethodNotFound
+            Self::Busy
+            | Self::MethodNotFound
             | Self::InvalidParams(_)
             | Self::Unknown { .. }
             | Self::ResourceNotFound { .. }
@@ -154,10 +155,14 @@ impl RpcError {
 
     /// The HTTP status of what the service answers: a 200, but for the two errors that HTTP
     /// clients act upon. Without tokens there is none to better.
-    pub(crate) fn answer_status(&self, has_tokens: bool) -> StatusCode {
+    ///
+    /// In a session a rate limit is a 200, too: the SDKs for Python before 2.0 end the session
+    /// at any other status, and their calls never return (MCP 2025-11-25 transports, §Sending
+    /// Messages names error statuses for notifications and responses alone).
+    pub(crate) fn answer_status(&self, version: ProtocolVersion, has_tokens: bool) -> StatusCode {
         match self {
             Self::InsufficientScope(_) if has_tokens => StatusCode::FORBIDDEN,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited { .. } if version.is_stateless() => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::OK,
         }
     }
@@ -219,13 +224,22 @@ impl fmt::Display for RpcError {
             }
             Self::Denied(message) => f.write_str(message),
             Self::InsufficientScope(_) => f.write_str(INSUFFICIENT_SCOPE),
-            Self::RateLimited { .. } => f.write_str("Too many requests in a short time"),
+            Self::RateLimited { retry_after } => {
+                // Few hosts show a header, and most show the text.
+                let wait = whole_seconds(*retry_after);
+                write!(f, "Too many requests in a short time: try again in {wait} s")
+            }
             Self::Busy => f.write_str("Too many requests at once"),
         }
     }
 }
 
 impl std::error::Error for RpcError {}
+
+/// What `Retry-After` can say: never a time at which it is too early still.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
+}
 
 /// A caller's own text, cut to what is worth repeating.
 fn echo(text: &str) -> Cow<'_, str> {

@@ -43,16 +43,19 @@ pub struct Limits {
     pub connections: usize,
     /// Requests in flight at once, over all connections: 512. One more gets a 503.
     pub concurrent_requests: usize,
-    /// Sessions at once, for the versions that have them over HTTP: 10,000. One more gets a
+    /// Sessions at once, for the versions that have them over HTTP: 10,000. For one more, one of
+    /// its own principal ends as below; without one, `initialize` is answered with the error
     /// 503.
     pub sessions: usize,
-    /// Sessions of one principal at once: 256. One more gets a 429. Without authentication
-    /// there are no principals, and [`sessions`](Self::sessions) alone counts.
+    /// Sessions of one principal at once: 256. For one more, that one of them ends that was
+    /// unused for longest and has neither a stream nor a running request; if all have, it is
+    /// answered with the error 429. Without authentication there are no principals, and
+    /// [`sessions`](Self::sessions) alone counts.
     pub sessions_per_principal: usize,
-    /// Streams of one principal at once, of sessions and of subscriptions: 16. One more gets
-    /// a 429. All streams together take at most half of the
-    /// [`connections`](Self::connections): one more gets a 503. Over stdio it is how many
-    /// subscriptions there may be.
+    /// Streams of one principal at once, of sessions and of subscriptions: 16. For one more the
+    /// oldest of them ends, and of one session the newest always takes over. All streams together
+    /// take at most half of the [`connections`](Self::connections): one more gets a 503, if none
+    /// is its principal's own. Over stdio it is how many subscriptions there may be.
     pub streams_per_principal: usize,
     /// How long a session may be without a request or a stream: 30 min. Then it ends.
     pub session_idle: Duration,

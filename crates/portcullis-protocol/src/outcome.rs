@@ -34,6 +34,9 @@ impl Outcome {
     ) -> Vec<u8> {
         let stateless = version.is_stateless().then_some(());
         let result_type = stateless.map(|()| "complete");
+        // A session has told at `initialize` who the server is, and hosts show models what is
+        // in an unknown `_meta`.
+        let meta = stateless.map(|()| meta);
         match self {
             Self::Tools(page) => response::list(id, version, "tools", page, meta),
             Self::Resources(page) => response::list(id, version, "resources", page, meta),
@@ -91,8 +94,8 @@ struct CallShape<'a, C> {
     structured_content: Option<&'a serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_error: Option<bool>,
-    #[serde(rename = "_meta")]
-    meta: &'a RawValue,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
 }
 
 #[derive(serde::Serialize)]
@@ -105,8 +108,8 @@ struct ReadShape<'a, C> {
     ttl_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_scope: Option<&'static str>,
-    #[serde(rename = "_meta")]
-    meta: &'a RawValue,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
 }
 
 #[derive(serde::Serialize)]
@@ -117,6 +120,6 @@ struct PromptShape<'a, M> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     messages: &'a [M],
-    #[serde(rename = "_meta")]
-    meta: &'a RawValue,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
 }

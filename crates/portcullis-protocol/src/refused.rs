@@ -26,7 +26,7 @@ pub struct Refused<'a> {
     pub rule: &'static str,
     /// The exact reason: more than the sender was told.
     pub reason: &'a str,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer: 200 where a session is answered with an error.
     pub status: u16,
     /// The HTTP method, if it is a standard one; none for a connection.
     pub http_method: Option<&'static str>,

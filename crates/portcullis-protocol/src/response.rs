@@ -14,7 +14,7 @@ const USUAL_BYTES: usize = 512;
 
 /// What every answer to a broken writer is: bytes that need no writing.
 const UNWRITABLE: &[u8] =
-    br#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal error"}}"#;
+    br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#;
 
 /// The answer to an operation.
 pub(crate) fn outcome(
@@ -113,7 +113,8 @@ pub(crate) fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
     (!answers.is_empty()).then(|| [b"[", &*answers.join(&b","[..]), b"]"].concat())
 }
 
-/// An error response. Without a readable id there is none (MCP basic §Error Responses).
+/// An error response. Where no id could be read it is null (JSON-RPC 2.0 §5): many clients take
+/// what has none for no response at all, and its text is lost to their users.
 pub(crate) fn error(
     id: Option<&RequestId>,
     version: Option<ProtocolVersion>,
@@ -125,6 +126,18 @@ pub(crate) fn error(
 /// An error response for what was refused before the protocol.
 pub(crate) fn refused(code: u16, message: &str) -> Vec<u8> {
     raw_error(None, ErrorObject { code: code.into(), message: message.to_owned(), data: None })
+}
+
+/// What is said where no JSON-RPC is spoken, in the form that OAuth clients read (RFC 6749 §5.2).
+pub(crate) fn outside(error: &str, description: Option<&str>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Outside<'a> {
+        error: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error_description: Option<&'a str>,
+    }
+
+    write(&Outside { error, error_description: description })
 }
 
 /// Always all three kinds: which of them a caller finds anything in is not said here. What
@@ -141,7 +154,7 @@ pub(crate) fn list(
     version: ProtocolVersion,
     member: &str,
     page: &Page,
-    meta: &RawValue,
+    meta: Option<&RawValue>,
 ) -> Vec<u8> {
     // Lists differ by caller and with visibility: never to be shared, never fresh.
     let (result_type, caching) = match version.is_stateless() {
@@ -159,12 +172,13 @@ pub(crate) fn list(
         member.as_bytes(),
         b"\":[",
     ];
+    let (meta_name, meta) = meta.map_or(("", ""), |meta| (r#","_meta":"#, meta.get()));
     let after: [&[u8]; 6] = [
         b"]",
         &cursor.unwrap_or_default(),
         caching.as_bytes(),
-        br#","_meta":"#,
-        meta.get().as_bytes(),
+        meta_name.as_bytes(),
+        meta.as_bytes(),
         b"}}",
     ];
     let around: usize = before.iter().chain(&after).map(|part| part.len()).sum();
@@ -187,11 +201,10 @@ pub(crate) fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
     write(&Success { jsonrpc: "2.0", id, result })
 }
 
-fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
+pub(crate) fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
     #[derive(Serialize)]
     struct Failure<'a> {
         jsonrpc: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RequestId>,
         error: ErrorObject,
     }
@@ -227,7 +240,6 @@ mod tests {
             let names = visible.iter().map(|&at: &u32| ["a", "b", "c"][at as usize]);
             let tools: Vec<_> = names.map(|name| json!({ "name": name })).collect();
             let mut result = json!({ "tools": tools });
-            result["_meta"] = serde_json::from_str(identity.meta.get()).unwrap();
             if let Some(cursor) = cursor {
                 result["nextCursor"] = json!(cursor);
             }
@@ -248,6 +260,7 @@ mod tests {
             expected["result"]["resultType"] = json!("complete");
             expected["result"]["ttlMs"] = json!(0);
             expected["result"]["cacheScope"] = json!("private");
+            expected["result"]["_meta"] = serde_json::from_str(identity.meta.get()).unwrap();
             assert_eq!(read(ProtocolVersion::V2026_07_28), expected);
         }
     }

@@ -202,7 +202,8 @@ impl TestClient {
                 (403, INSUFFICIENT_SCOPE)
             }
         };
-        let json = json!({"jsonrpc": "2.0", "error": {"code": status, "message": message}});
+        let json =
+            json!({"jsonrpc": "2.0", "id": null, "error": {"code": status, "message": message}});
         Some(TestAnswer { status, json })
     }
 

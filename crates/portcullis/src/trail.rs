@@ -216,13 +216,21 @@ impl<'a> Trail<'a> {
         let (outcome, status) = match &result {
             Ok(_) => ("ok", None),
             Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
-            Err(RpcError::RateLimited { .. }) => ("limited", Some(429)),
+            Err(RpcError::RateLimited { .. }) => ("limited", self.status_when_limited()),
             Err(_) => ("error", None),
         };
         match self.write(outcome, status) {
             Ok(()) => result,
             Err(_) => Err(self.failed("audit")),
         }
+    }
+
+    /// In a session a rate limit is an answer like any other, but to what is no request.
+    fn status_when_limited(&self) -> Option<u16> {
+        let Exchange { transport, version, .. } = &*self.exchange;
+        let is_answer =
+            !version.is_stateless() && !["stream", "session_end"].contains(&self.operation);
+        (*transport == Transport::Http && !is_answer).then_some(429)
     }
 
     fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
@@ -261,7 +269,7 @@ impl Core {
             ("bearer", 401 | 403) => Verdict::Challenged,
             // Nobody could tell who calls, or something broke.
             ("bearer", 503) | (_, 500) => Verdict::Failed,
-            (_, 429 | 503) => Verdict::Limited,
+            (_, 429 | 503) | ("limits" | "session", 200) => Verdict::Limited,
             _ => Verdict::Refused,
         };
         record.rule = Some(refused.rule);

@@ -280,3 +280,24 @@ fn custom_routes_are_public_because_they_say_so() {
         testbed.wait_for_log("liveness, reveals nothing");
     }
 }
+
+#[test]
+fn trial_c6_outside_of_the_endpoint_an_error_is_named_by_a_string() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for line in [
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/openid-configuration/mcp",
+        "POST /register",
+        "GET /",
+    ] {
+        let missing = testbed.request(line, &[], b"");
+        assert_eq!(
+            (missing.status, missing.json()),
+            (404, json!({"error": "not_found"})),
+            "{line}"
+        );
+        assert_eq!(missing.header("content-type"), Some("application/json"));
+    }
+    let document = testbed.request("PUT /.well-known/oauth-protected-resource", &[], b"");
+    assert_eq!((document.status, &document.json()["error"]), (405, &json!("method_not_allowed")));
+}

@@ -235,10 +235,36 @@ fn the_limit_counts_every_operation_and_says_nothing_of_what_is_hidden() {
     let refused = |name: &str| testbed.rpc(BOB, "tools/call", call(name)).normalised(name);
     assert_eq!(refused("delete_user"), refused("delete_usex"));
     let in_session = request(1, "tools/list", json!({}));
-    assert_eq!(testbed.session(BOB, &id).post(&[], &in_session).status, 429);
-    assert_eq!(testbed.outside(BOB).post(&[], &initialize(NEWEST)).status, 429);
+    assert_eq!(testbed.session(BOB, &id).post(&[], &in_session).code(), 429);
+    assert_eq!(testbed.outside(BOB).post(&[], &initialize(NEWEST)).code(), 429);
     assert_eq!(testbed.rpc(BOB, "server/discover", json!({})).status, 429);
     testbed.result(ALICE, "tools/list", json!({}));
+}
+
+#[test]
+fn trial_c3_a_rate_limit_in_a_session_is_an_answer_that_says_how_long_to_wait() {
+    let testbed = Testbed::start(TESTBED, &["--rate-limit", "2"]);
+    let id = testbed.begin(BOB, NEWEST);
+    let session = testbed.session(BOB, &id);
+    session.ask("tools/list", json!({}));
+    let told = |response: &Response| {
+        let wait = response.header("retry-after").unwrap().to_owned();
+        let error = response.json()["error"].take();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.ends_with(&format!("try again in {wait} s")), "{message}");
+        (response.status, error["code"].as_i64().unwrap())
+    };
+    let list = session.post(&[], &request(5, "tools/list", json!({})));
+    assert_eq!((told(&list), &list.json()["id"]), ((200, 429), &json!(5)));
+    let initialized = testbed.outside(BOB).post(&[], &initialize(NEWEST));
+    assert_eq!((told(&initialized), &initialized.json()["id"]), ((200, 429), &json!(0)));
+    assert_eq!(initialized.header("mcp-session-id"), None);
+    assert_eq!(told(&session.send("GET /mcp", &[], "")), (429, 429));
+    assert_eq!(told(&session.send("DELETE /mcp", &[], "")), (429, 429));
+    assert_eq!(told(&testbed.rpc(BOB, "tools/list", json!({}))), (429, 429));
+    let filter = json!({"notifications": {"toolsListChanged": true}});
+    assert_eq!(told(&testbed.rpc(BOB, "subscriptions/listen", filter)), (429, 429));
+    session.post(&[], &request(6, "ping", json!({})));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Versions, headers and envelopes of Streamable HTTP in 2026-07-28.
 
-use portcullis_tests::driver::{Response, Testbed, message};
+use portcullis_tests::driver::{Response, StdioTestbed, Testbed, initialize, message, request};
 use serde_json::{Value, json};
 
-use crate::TESTBED;
+use crate::{ALICE, TESTBED};
 
 const SERVED: [&str; 4] = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"];
 
@@ -161,7 +161,7 @@ fn what_is_no_single_request_is_refused_as_json_rpc() {
         let response = edge.post(&headers, body);
         assert_eq!(status_and_code(&response), (400, code), "{body}");
         assert_eq!(response.header("content-type"), Some("application/json"));
-        assert!(response.json().get("id").is_none());
+        assert_eq!(response.json().get("id"), Some(&Value::Null), "{body}");
     }
     let notification =
         edge.post(&headers[..1], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -214,5 +214,97 @@ fn n20_hostile_json_is_refused_in_bounded_time() {
         let response =
             edge.post(&["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"], &body);
         assert_eq!(response.status, 400);
+    }
+}
+
+#[test]
+fn trial_c2_what_is_refused_early_is_answered_under_the_id_or_null() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let id = |response: &Response| response.json().get("id").cloned();
+    let post = |head: &[&str], body: &str| testbed.request("POST /mcp", head, body.as_bytes());
+    let (json, alice) = ("Content-Type: application/json", "Authorization: Bearer dev-token-alice");
+    let list = request(5, "tools/list", json!({})).to_string();
+    for (status, head) in [
+        (401, &[json][..]),
+        (401, &[json, "Authorization: Bearer wrong"]),
+        (403, &[json, alice, "Origin: https://evil.example"]),
+        (406, &[json, alice, "Accept: text/html"]),
+        (415, &["Content-Type: text/plain", alice]),
+    ] {
+        let refused = post(head, &list);
+        assert_eq!((refused.status, id(&refused)), (status, Some(Value::Null)));
+    }
+    assert_eq!(id(&testbed.request("PUT /mcp", &[alice], b"")), Some(Value::Null));
+    for (status, further) in [
+        (400, "X-Nothing: x"),
+        (404, "Mcp-Session-Id: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        (400, "MCP-Protocol-Version: 2026-07-28"),
+    ] {
+        let refused = post(&[json, alice, further], &list);
+        assert_eq!((refused.status, id(&refused)), (status, Some(json!(5))), "{further}");
+    }
+    let session = testbed.begin(ALICE, "2025-06-18");
+    let other = ["MCP-Protocol-Version: 2025-03-26"];
+    let refused =
+        testbed.session(ALICE, &session).post(&other, &request(5, "tools/list", json!({})));
+    assert_eq!((refused.status, id(&refused)), (400, Some(json!(5))));
+    let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let refused = testbed.session(ALICE, "none").post(&[], &told);
+    assert_eq!((refused.status, id(&refused)), (404, Some(Value::Null)));
+
+    let mut server = StdioTestbed::start(TESTBED);
+    assert_eq!(server.ask(&json!("no message")).get("id"), Some(&Value::Null));
+}
+
+#[test]
+fn trial_c1_who_the_server_is_stands_in_results_of_the_stateless_version_alone() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let uses = [
+        ("tools/list", json!({})),
+        ("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}})),
+        ("tools/call", json!({"name": "fail_tool_error"})),
+        ("resources/read", json!({"uri": "secret://config"})),
+        ("prompts/get", json!({"name": "financial_report", "arguments": {"quarter": "Q1"}})),
+    ];
+    for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let id = testbed.begin(ALICE, version);
+        for (method, params) in uses.clone() {
+            let answer = testbed.session(ALICE, &id).ask(method, params);
+            assert_eq!(answer["result"].get("_meta"), None, "{version} {method}");
+        }
+    }
+    for (method, params) in uses.clone() {
+        let result = testbed.result(ALICE, method, params);
+        let told = &result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"];
+        assert_eq!(told, "portcullis-testbed", "{method}");
+    }
+    let mut server = StdioTestbed::start(TESTBED);
+    server.ask(&initialize("2025-11-25"));
+    for (method, params) in uses {
+        let answer = server.ask(&request(1, method, params));
+        assert_eq!(answer["result"].get("_meta"), None, "over stdio: {method}");
+    }
+}
+
+#[test]
+fn trial_b15_a12_whole_numbers_are_ids_and_empty_parameters_are_none() {
+    let edge = Edge::start();
+    let list = message("tools/list", json!({})).to_string();
+    let post = |kind: &str, id: &str| {
+        let kind = format!("Content-Type: {kind}");
+        let head = [&kind, "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"];
+        let body = list.replace("\"id\":1", &format!("\"id\":{id}"));
+        edge.0.request("POST /mcp", &head, body.as_bytes())
+    };
+    for (id, answered) in [("1.0", 1), ("-0", 0), ("-0.0", 0), ("1e3", 1_000), ("-7.00", -7)] {
+        let response = post("application/json", id);
+        assert_eq!((response.status, &response.json()["id"]), (200, &json!(answered)), "{id}");
+    }
+    for id in ["1.5", "1e19", "1e300", "-0.5"] {
+        let response = post("application/json", id);
+        assert_eq!((response.status, response.code()), (400, -32600), "{id}");
+    }
+    for kind in ["application/json;", "application/json ; ;charset=utf-8;", "application/json;;"] {
+        assert_eq!(post(kind, "1").status, 200, "{kind}");
     }
 }

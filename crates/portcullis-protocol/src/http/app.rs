@@ -85,7 +85,7 @@ impl<S: Service> App<S> {
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let running = Semaphore::new(limits.concurrent_requests);
         let routing = Semaphore::new(limits.concurrent_requests);
-        let routes = routes.fallback(async || refusal::plain(StatusCode::NOT_FOUND, "Not found"));
+        let routes = routes.fallback(async || refusal::outside(StatusCode::NOT_FOUND, None));
         let on_end = {
             let service = Arc::clone(&service);
             move |session| service.session_ended(session)
@@ -131,7 +131,10 @@ impl<S: Service> App<S> {
     /// The one place where requests are refused, noted and answered.
     fn refuse(&self, refusal: Refusal, asked: Asked<'_>) -> Response {
         self.endpoint.service.refused(&refusal.record(asked));
-        refusal.into_response()
+        match asked.path {
+            Some(_) => refusal.into_response(),
+            None => refusal.into_response_outside(),
+        }
     }
 
     async fn admitted(
@@ -191,11 +194,11 @@ impl<S: Service> App<S> {
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route panicked");
-                refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+                refusal::outside(StatusCode::INTERNAL_SERVER_ERROR, None)
             }
             Err(_) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route took too long");
-                refusal::plain(StatusCode::GATEWAY_TIMEOUT, "The handler took too long")
+                refusal::outside(StatusCode::GATEWAY_TIMEOUT, Some("The handler took too long"))
             }
         })
     }

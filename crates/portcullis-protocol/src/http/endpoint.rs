@@ -76,10 +76,15 @@ impl<S: Service> Endpoint<S> {
         let message = Message::parse(&body).map_err(|Malformed { id, error }| {
             Refusal::message(error.status(), id.as_ref(), None, &error)
         })?;
-        if stateless || message.names_version() {
-            return stateless::receive(service, caller, message).await;
-        }
-        session::receive(&**service, caller, message).await
+        let id = match &message {
+            Message::Request { id, .. } => Some(id.clone()),
+            Message::Notification { .. } | Message::Response => None,
+        };
+        let received = match stateless || message.names_version() {
+            true => stateless::receive(service, caller, message).await,
+            false => session::receive(&**service, caller, message).await,
+        };
+        received.map_err(|refusal| refusal.under(id))
     }
 }
 

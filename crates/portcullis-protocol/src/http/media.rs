@@ -58,10 +58,11 @@ fn not_acceptable(message: &'static str) -> Refusal {
     Refusal::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
 
+/// Empty parameters are none (RFC 9110 §5.6.6).
 fn is_json(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    essence.eq_ignore_ascii_case(JSON) && parts.all(is_utf8_charset)
+    essence.eq_ignore_ascii_case(JSON) && parts.all(|part| part.is_empty() || is_utf8_charset(part))
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {

@@ -34,7 +34,7 @@ impl Metadata {
             Method::GET | Method::HEAD | Method::OPTIONS => {
                 refusal::json(StatusCode::OK, self.document.clone())
             }
-            _ => refusal::plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET is served here"),
+            _ => refusal::outside(StatusCode::METHOD_NOT_ALLOWED, Some("Only GET is served here")),
         };
         let headers = response.headers_mut();
         headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

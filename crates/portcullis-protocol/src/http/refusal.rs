@@ -11,13 +11,14 @@ use portcullis_auth::Principal;
 
 use super::caller::{Asked, Caller};
 use crate::envelope::RequestId;
+use crate::error::{ErrorObject, whole_seconds};
 use crate::{Identity, Outcome, ProtocolVersion, Refused, RpcError, response};
 
 /// A request that was refused before the service was asked, with what its sender is told.
 ///
 /// [`into_response`](Self::into_response) is the one function that writes such a response: a
-/// JSON-RPC error, under the id of the message if one was read. Where there is none, its code
-/// is the HTTP status.
+/// JSON-RPC error, under the id of the request if one was read. Its code is that of the message,
+/// or where there is none the HTTP status.
 #[derive(Debug)]
 pub(super) struct Refusal(Box<Parts>);
 
@@ -26,7 +27,8 @@ struct Parts {
     rule: Rule,
     status: StatusCode,
     reason: Cow<'static, str>,
-    body: Vec<u8>,
+    id: Option<RequestId>,
+    error: ErrorObject,
     header: Option<(HeaderName, HeaderValue)>,
     principal: Option<Arc<Principal>>,
 }
@@ -66,9 +68,9 @@ impl Refusal {
     pub(super) const ENDED: &str = "the session has ended meanwhile";
 
     pub(super) fn new(rule: Rule, status: StatusCode, message: &'static str) -> Self {
-        let body = response::refused(status.as_u16(), message);
-        let reason = message.into();
-        Self(Box::new(Parts { rule, status, reason, body, header: None, principal: None }))
+        let code = status.as_u16().into();
+        let error = ErrorObject { code, message: message.to_owned(), data: None };
+        Self::of_error(rule, status, message.into(), None, error)
     }
 
     /// A message that was refused, answered under its id if it has one.
@@ -78,9 +80,19 @@ impl Refusal {
         version: Option<ProtocolVersion>,
         error: &RpcError,
     ) -> Self {
-        let (rule, reason) = (Rule::Envelope, error.to_string().into());
-        let body = response::error(id, version, error);
-        Self(Box::new(Parts { rule, status, reason, body, header: None, principal: None }))
+        let reason = error.to_string().into();
+        Self::of_error(Rule::Envelope, status, reason, id.cloned(), error.object(version))
+    }
+
+    fn of_error(
+        rule: Rule,
+        status: StatusCode,
+        reason: Cow<'static, str>,
+        id: Option<RequestId>,
+        error: ErrorObject,
+    ) -> Self {
+        let (header, principal) = (None, None);
+        Self(Box::new(Parts { rule, status, reason, id, error, header, principal }))
     }
 
     pub(super) fn busy() -> Self {
@@ -105,33 +117,37 @@ impl Refusal {
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
     }
 
-    /// 429 for too many of one principal, 503 for too many altogether.
+    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
+    /// nobody knows.
     pub(super) fn too_many_sessions(status: StatusCode) -> Self {
-        let refusal = Self::new(Rule::Session, status, "Too many sessions at once");
-        refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
+        Self::new(Rule::Session, status, "Too many sessions at once")
     }
 
-    /// 429 for too many of one principal, 503 for too many altogether.
+    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
+    /// nobody knows.
     pub(super) fn too_many_streams(status: StatusCode) -> Self {
-        let refusal = Self::new(Rule::Limits, status, "Too many streams at once");
-        refusal.with(RETRY_AFTER, HeaderValue::from_static("60"))
+        Self::new(Rule::Limits, status, "Too many streams at once")
+    }
+
+    /// As [`too_many_streams`](Self::too_many_streams), of which many end: none that is not
+    /// read is there for longer than `time`.
+    pub(super) fn streams_are_ending(status: StatusCode, time: Duration) -> Self {
+        let refusal = Self::too_many_streams(status).because("too many streams end unread");
+        refusal.with(RETRY_AFTER, HeaderValue::from(whole_seconds(time)))
     }
 
     /// The service lets something not happen that is no operation.
     pub(super) fn unadmitted(error: &RpcError) -> Self {
         match error {
             RpcError::RateLimited { retry_after } => {
-                let status = StatusCode::TOO_MANY_REQUESTS;
-                let refusal = Self::new(Rule::Limits, status, "Too many requests");
+                let (status, reason) = (StatusCode::TOO_MANY_REQUESTS, error.to_string().into());
+                let refusal =
+                    Self::of_error(Rule::Limits, status, reason, None, error.object(None));
                 let seconds = HeaderValue::from(whole_seconds(*retry_after));
                 refusal.with(RETRY_AFTER, seconds)
             }
             _ => Self::internal(Rule::Limits),
         }
-    }
-
-    pub(super) fn second_stream() -> Self {
-        Self::new(Rule::Session, StatusCode::CONFLICT, "The session has a stream already")
     }
 
     /// The cause has been logged.
@@ -147,6 +163,22 @@ impl Refusal {
     pub(super) fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.0.reason = reason.into();
         self
+    }
+
+    /// Says which request it answers, if that is known.
+    pub(super) fn under(mut self, id: Option<RequestId>) -> Self {
+        self.0.id = self.0.id.or(id);
+        self
+    }
+
+    /// As an answer to a request of a version with sessions, for what is too much: many clients
+    /// take any status but 200 for the end of their session, and show nobody the text of it.
+    pub(super) fn in_answer_to(mut self, id: &RequestId) -> Self {
+        if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&self.0.status)
+        {
+            self.0.status = StatusCode::OK;
+        }
+        self.under(Some(id.clone()))
     }
 
     /// Says whose request it is.
@@ -167,13 +199,15 @@ impl Refusal {
     }
 
     pub(super) fn into_response(self) -> Response {
-        let Parts { status, reason, body, header, .. } = *self.0;
-        tracing::debug!(%reason, "request refused: {status}");
-        let mut response = json(status, body);
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value);
-        }
-        response
+        let Parts { status, reason, id, error, header, .. } = *self.0;
+        refused(status, &reason, response::raw_error(id.as_ref(), error), header)
+    }
+
+    /// As [`into_response`](Self::into_response), for what was no request to the endpoint.
+    pub(super) fn into_response_outside(self) -> Response {
+        let Parts { status, reason, error, header, .. } = *self.0;
+        let body = response::outside(&error_name(status), Some(&error.message));
+        refused(status, &reason, body, header)
     }
 }
 
@@ -210,20 +244,35 @@ pub(super) fn answered(
         }
         _ => return response,
     };
-    *response.status_mut() = error.answer_status(caller.authenticator.is_some());
+    *response.status_mut() = error.answer_status(version, caller.authenticator.is_some());
     response.headers_mut().insert(header.0, header.1);
     response
 }
 
-/// What `Retry-After` can say: never a time at which it is too early still.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
+/// What is said where nothing of MCP is served.
+pub(super) fn outside(status: StatusCode, description: Option<&'static str>) -> Response {
+    let reason = description.unwrap_or("nothing is served there");
+    refused(status, reason, response::outside(&error_name(status), description), None)
 }
 
-/// What is said where nothing of MCP is served, in the manner of a refusal.
-pub(super) fn plain(status: StatusCode, message: &'static str) -> Response {
-    tracing::debug!(reason = message, "request refused: {status}");
-    json(status, response::refused(status.as_u16(), message))
+fn refused(
+    status: StatusCode,
+    reason: &str,
+    body: Vec<u8>,
+    header: Option<(HeaderName, HeaderValue)>,
+) -> Response {
+    tracing::debug!(%reason, "request refused: {status}");
+    let mut response = json(status, body);
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// The name of an error outside of the endpoint: `not_found` for a 404.
+pub(super) fn error_name(status: StatusCode) -> String {
+    let reason = status.canonical_reason().unwrap_or("error");
+    reason.to_ascii_lowercase().replace([' ', '-'], "_")
 }
 
 /// A message that was taken and has no answer.
@@ -252,29 +301,31 @@ mod tests {
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}})
     }
 
-    /// A call in both eras: status, header, and error, which are the same in both.
-    async fn called(edge: &Edge, name: &str, header: &str) -> (u16, Option<String>, Value) {
+    /// A call in both eras: the statuses, and header and error, which are the same in both.
+    async fn called(edge: &Edge, name: &str, header: &str) -> ([u16; 2], Option<String>, Value) {
         let session = edge.begin("alice").await;
         let end = || edge.send("DELETE", "alice", Some(&session), &Value::Null);
         let ask = edge.ask("alice", "tools/call", json!({"name": name})).await;
         let send = edge.send("POST", "alice", Some(&session), &call(name)).await;
-        let mut answers = Vec::new();
+        let (mut statuses, mut answers) = (Vec::new(), Vec::new());
         for response in [ask, send] {
             let header =
                 response.headers().get(header).map(|value| value.to_str().unwrap().to_owned());
             let (status, body) = read(response).await;
             assert_eq!(body["id"], 1);
-            answers.push((status, header, body["error"].clone()));
+            statuses.push(status);
+            answers.push((header, body["error"].clone()));
         }
         end().await;
         assert_eq!(answers[0], answers[1]);
-        answers.remove(0)
+        let (header, error) = answers.remove(0);
+        ([statuses[0], statuses[1]], header, error)
     }
 
     #[tokio::test]
     async fn rfc6750_3_1_a_client_can_step_up_to_the_scopes_that_a_403_names() {
         let (status, header, error) = called(&Edge::new(), "scope", "www-authenticate").await;
-        assert_eq!((status, &error["code"]), (403, &json!(403)));
+        assert_eq!((status, &error["code"]), ([403, 403], &json!(403)));
         assert_eq!(error["message"], portcullis_auth::challenge::INSUFFICIENT_SCOPE);
         let description = portcullis_auth::challenge::INSUFFICIENT_SCOPE;
         let expected = format!(
@@ -287,13 +338,15 @@ mod tests {
     async fn where_no_token_would_help_none_is_asked_for() {
         let edge = Edge::with(false, |_| {});
         let (status, header, error) = called(&edge, "scope", "www-authenticate").await;
-        assert_eq!((status, header, &error["code"]), (200, None, &json!(403)));
+        assert_eq!((status, header, &error["code"]), ([200, 200], None, &json!(403)));
     }
 
     #[tokio::test]
     async fn rfc6585_4_too_many_requests_say_when_there_may_be_more() {
         let (status, header, error) = called(&Edge::new(), "often", "retry-after").await;
-        assert_eq!((status, header.as_deref(), &error["code"]), (429, Some("2"), &json!(429)));
+        let expected = ([429, 200], Some("2"), &json!(429));
+        assert_eq!((status, header.as_deref(), &error["code"]), expected);
+        assert_eq!(error["message"], "Too many requests in a short time: try again in 2 s");
         for (milliseconds, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
             assert_eq!(whole_seconds(Duration::from_millis(milliseconds)), seconds);
         }
@@ -303,7 +356,10 @@ mod tests {
     #[tokio::test]
     async fn a_check_that_chose_to_speak_is_quoted() {
         let (status, _, error) = called(&Edge::new(), "denied", "retry-after").await;
-        assert_eq!((status, error), (200, json!({"code": 403, "message": "Only on weekdays"})));
+        assert_eq!(
+            (status, error),
+            ([200, 200], json!({"code": 403, "message": "Only on weekdays"}))
+        );
     }
 
     #[tokio::test]

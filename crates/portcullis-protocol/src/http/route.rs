@@ -10,13 +10,14 @@ use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
 use super::endpoint;
-use super::refusal::{json, whole_seconds};
-use crate::{Limits, response};
+use super::refusal::{error_name, json};
+use crate::error::whole_seconds;
+use crate::{Limits, RpcError, response};
 
 /// Why a request to a custom route that is not public is refused.
 ///
-/// [`into_response`](Self::into_response) is the one function that writes such a response, in
-/// the manner of the endpoint: a JSON-RPC error without an id, whose code is the HTTP status.
+/// [`into_response`](Self::into_response) is the one function that writes such a response: an
+/// object whose `error` names it, and whose `error_description` is a text (RFC 6749 §5.2).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RouteRefusal {
@@ -70,30 +71,45 @@ impl RouteRefusal {
     #[must_use]
     pub fn into_response(self) -> Response {
         let status = self.status();
-        let (message, header): (Cow<'static, str>, Option<(HeaderName, HeaderValue)>) = match self {
-            Self::Bearer(refusal) => {
-                let message = refusal.message();
-                let header = match refusal.challenge {
-                    Some(challenge) => (WWW_AUTHENTICATE, challenge),
-                    None => (RETRY_AFTER, HeaderValue::from_static("5")),
-                };
-                (message.into(), Some(header))
+        let message: Option<Cow<'static, str>> = match &self {
+            Self::Bearer(refusal) => Some(refusal.message().into()),
+            Self::InsufficientScope(_) => Some(INSUFFICIENT_SCOPE.into()),
+            Self::Denied(spoken) => {
+                Some(spoken.clone().unwrap_or_else(|| "You may not use this".into()))
             }
-            Self::InsufficientScope(challenge) => {
-                (INSUFFICIENT_SCOPE.into(), Some((WWW_AUTHENTICATE, challenge)))
-            }
-            Self::Denied(spoken) => (spoken.unwrap_or("You may not use this".into()), None),
             Self::TooOften { retry_after } => {
-                let header = (RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
-                ("Too many requests".into(), Some(header))
+                Some(RpcError::RateLimited { retry_after: *retry_after }.to_string().into())
             }
-            Self::Absent => ("Not found".into(), None),
-            Self::Failed => ("Internal error".into(), None),
+            // Exactly as where there is nothing, and nothing of what broke.
+            Self::Absent | Self::Failed => None,
         };
-        let mut response = json(status, response::refused(status.as_u16(), &message));
+        let body = response::outside(&self.name(), message.as_deref());
+        let header: Option<(HeaderName, HeaderValue)> = match self {
+            Self::Bearer(refusal) => Some(match refusal.challenge {
+                Some(challenge) => (WWW_AUTHENTICATE, challenge),
+                None => (RETRY_AFTER, HeaderValue::from_static("5")),
+            }),
+            Self::InsufficientScope(challenge) => Some((WWW_AUTHENTICATE, challenge)),
+            Self::TooOften { retry_after } => {
+                Some((RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after))))
+            }
+            Self::Denied(_) | Self::Absent | Self::Failed => None,
+        };
+        let mut response = json(status, body);
         if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+
+    /// What stands in `error`: of a token, in the words of RFC 6750 §3.1.
+    fn name(&self) -> Cow<'static, str> {
+        match (self, self.status()) {
+            (Self::Bearer(_), StatusCode::UNAUTHORIZED) => "invalid_token".into(),
+            (Self::Bearer(_) | Self::InsufficientScope(_), StatusCode::FORBIDDEN) => {
+                "insufficient_scope".into()
+            }
+            (_, status) => error_name(status).into(),
+        }
     }
 }

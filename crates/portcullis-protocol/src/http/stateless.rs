@@ -54,6 +54,7 @@ pub(super) async fn receive<S: Service>(
             if let Err(error) = service.admit(Subscription::METHOD, &exchange) {
                 return Ok(refuse(&error));
             }
+            place.begin()?;
             let subscription = Subscription::new(id, wanted);
             let events = Events::of_subscription(service, caller, &exchange, place, subscription);
             events::response(events.into_stream())

@@ -29,7 +29,7 @@ pub(in crate::http) async fn receive<S: Service>(
     match exchanges.take(message) {
         Reply::Nothing => Ok(refusal::accepted()),
         Reply::Answered(answer) => Ok(refusal::json(StatusCode::OK, answer)),
-        Reply::Refused(_, RpcError::Busy) => Err(Refusal::busy()),
+        Reply::Refused(Some(id), RpcError::Busy) => Err(Refusal::busy().in_answer_to(&id)),
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
             Some((id, outcome)) => {
@@ -96,11 +96,13 @@ fn initialize<S: Service>(
     let exchange = caller.exchange(version, agreed.client.clone(), None);
     let (id, header) = SessionId::mint()?;
     // It has its place before the service is asked, which notes that it begins.
-    let session = caller.sessions.begin(id, caller.owner(), agreed)?;
+    let begun = caller.sessions.begin(id, caller.owner(), agreed);
+    let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
     if let Err(error) = service.admit("initialize", &exchange) {
         caller.sessions.end(&session)?;
         return Ok(refusal::answered(caller, request, version, identity, &Err(error)));
     }
+    caller.sessions.settle(&session, caller.owner())?;
     let answer = response::initialized(request, version, identity);
     let mut response = refusal::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);

@@ -19,6 +19,7 @@ mod exchange;
 mod id;
 mod sessions;
 mod stream;
+mod streams;
 mod table;
 
 use axum::response::Response;

@@ -1,15 +1,15 @@
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use futures_util::future::{AbortHandle, AbortRegistration};
+use futures_util::future::{AbortRegistration, Abortable, Pending, pending};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
-use tokio::sync::watch;
 
 use super::super::refusal::{Refusal, Rule};
 use super::SessionId;
+use super::streams::StreamId;
 use super::table::{Session, Table};
 use crate::envelope::RequestId;
 use crate::in_flight;
@@ -26,7 +26,6 @@ pub(crate) struct Sessions {
     table: Mutex<Table>,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    stopping: watch::Sender<bool>,
     /// Told of each session that has ended, while nothing is locked.
     on_end: Box<dyn Fn(SessionKey) + Send + Sync>,
 }
@@ -47,7 +46,7 @@ impl Sessions {
         on_end: impl Fn(SessionKey) + Send + Sync + 'static,
     ) -> Self {
         let (limits, on_end) = (limits.clone(), Box::new(on_end));
-        Self { table: Mutex::default(), limits, clock, stopping: watch::Sender::new(false), on_end }
+        Self { table: Mutex::default(), limits, clock, on_end }
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -55,7 +54,8 @@ impl Sessions {
     }
 
     /// Makes the session `id`: 429 when its owner has too many, 503 when there are too many
-    /// altogether.
+    /// altogether, in both cases only if the owner has none that could end for it. None ends
+    /// before the new one is [`settled`](Self::settle).
     pub(super) fn begin(
         &self,
         id: SessionId,
@@ -65,15 +65,45 @@ impl Sessions {
         let Initialize { version, client, .. } = &agreed;
         let own = Own { id, key: id.key(), version: *version, client: client.clone() };
         self.table(|table, now| {
-            if owner.is_some() && table.held(owner).sessions >= self.limits.sessions_per_principal {
-                return Err(Refusal::too_many_sessions(StatusCode::TOO_MANY_REQUESTS));
-            }
-            if table.sessions.len() >= self.limits.sessions {
-                return Err(Refusal::too_many_sessions(StatusCode::SERVICE_UNAVAILABLE));
+            if let Some(status) = self.is_over(table, owner, 1)
+                && table.longest_unused(owner, None).is_none()
+            {
+                return Err(Refusal::too_many_sessions(status));
             }
             table.insert(id, Session::new(own.key, owner, agreed, now));
             Ok(own)
         })?
+    }
+
+    /// Lets a new session stay: where it is one too many, the one of its owner ends that was
+    /// unused for longest. Clients forget sessions, and would lock their own user out.
+    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) -> Result<(), Refusal> {
+        let ended = self.table(|table, _| {
+            self.is_over(table, owner, 0)?;
+            let unused = table.longest_unused(owner, Some(new.id))?;
+            table.remove(unused);
+            Some(())
+        })?;
+        if ended.is_some() {
+            tracing::info!(
+                "a session was ended: its principal began one too many, and used others since"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether with so many `more` there are too many sessions.
+    fn is_over(
+        &self,
+        table: &Table,
+        owner: Option<PrincipalId>,
+        more: usize,
+    ) -> Option<StatusCode> {
+        if owner.is_some() && table.held(owner) + more > self.limits.sessions_per_principal {
+            return Some(StatusCode::TOO_MANY_REQUESTS);
+        }
+        let over = table.sessions.len() + more > self.limits.sessions;
+        over.then_some(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
@@ -134,67 +164,46 @@ impl Sessions {
         });
     }
 
-    /// Takes the place of the session's one stream: 409 when it has one, which goes on.
-    /// Otherwise as [`subscribe`](Self::subscribe).
-    pub(super) fn stream(
-        self: &Arc<Self>,
-        session: &Own,
-    ) -> Result<(AbortRegistration, Streaming), Refusal> {
-        let (owner, registration) = self.table(|table, _| {
+    /// Takes a place for a stream of the session, as [`subscribe`](Self::subscribe) does. Once
+    /// it [`begins`](Streaming::begin) it is the session's one stream.
+    pub(super) fn stream(self: &Arc<Self>, session: &Own) -> Result<Streaming, Refusal> {
+        self.table(|table, _| {
             let found = table.sessions.get(&session.id);
-            let found = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?;
-            if found.stream.is_some() {
-                return Err(Refusal::second_stream());
-            }
-            let owner = found.owner;
-            self.open_stream(table, owner)?;
-            let (handle, registration) = AbortHandle::new_pair();
-            if let Some(session) = table.sessions.get_mut(&session.id) {
-                session.stream = Some(handle);
-            }
-            Ok((owner, registration))
-        })??;
-        let sessions = Arc::clone(self);
-        Ok((registration, Streaming { sessions, session: Some(session.id), owner }))
+            let owner = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?.owner;
+            self.open_stream(table, owner, Some(session.id))
+        })?
     }
 
-    /// Takes a place for a stream that belongs to no session: 429 when its owner has too
-    /// many, 503 when there are too many altogether, and when the server stops.
+    /// Takes a place for a stream that belongs to no session: 503 when there are too many
+    /// altogether of which none is its owner's, and when the server stops.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         owner: Option<PrincipalId>,
     ) -> Result<Streaming, Refusal> {
-        self.table(|table, _| self.open_stream(table, owner))??;
-        Ok(Streaming { sessions: Arc::clone(self), session: None, owner })
+        self.table(|table, _| self.open_stream(table, owner, None))?
     }
 
-    fn open_stream(&self, table: &mut Table, owner: Option<PrincipalId>) -> Result<(), Refusal> {
-        if *self.stopping.borrow() {
+    fn open_stream(
+        self: &Arc<Self>,
+        table: &mut Table,
+        owner: Option<PrincipalId>,
+        session: Option<SessionId>,
+    ) -> Result<Streaming, Refusal> {
+        if table.stopping {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Refusal::too_many_streams(status).because("the server stops"));
         }
-        if owner.is_some() && table.held(owner).streams >= self.limits.streams_per_principal {
-            return Err(Refusal::too_many_streams(StatusCode::TOO_MANY_REQUESTS));
-        }
-        if table.streams >= (self.limits.connections / 2).max(1) {
-            return Err(Refusal::too_many_streams(StatusCode::SERVICE_UNAVAILABLE));
-        }
-        table.open_stream(owner);
-        Ok(())
+        let (id, registration) = table.streams.open(owner, session, &self.limits)?;
+        let end = Abortable::new(pending(), registration);
+        Ok(Streaming { sessions: Arc::clone(self), session, id, end })
     }
 
     /// Ends all streams, and opens no more.
     pub(crate) fn stop(&self) {
-        self.stopping.send_replace(true);
-        if let Ok(table) = self.table.lock() {
-            let sessions = table.sessions.values();
-            sessions.filter_map(|session| session.stream.as_ref()).for_each(AbortHandle::abort);
-        }
-    }
-
-    /// Turns true when the server stops.
-    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
-        self.stopping.subscribe()
+        // A broken table opens none anyway, and those that it knows end all the same.
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.stopping = true;
+        table.streams.end_all();
     }
 
     /// Looks at the table, without the sessions that have been idle for too long. A poisoned
@@ -223,6 +232,10 @@ impl Sessions {
             panic!("broken");
         });
         std::panic::catch_unwind(broken).unwrap_err();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.table.lock().unwrap().stopping
     }
 
     /// How many sessions there are, and entries of them elsewhere.
@@ -262,15 +275,47 @@ impl Drop for Running<'_> {
 pub(crate) struct Streaming {
     sessions: Arc<Sessions>,
     session: Option<SessionId>,
-    owner: Option<PrincipalId>,
+    id: StreamId,
+    end: Abortable<Pending<()>>,
+}
+
+impl Streaming {
+    /// Lets the stream begin: it takes over from what it replaces, which ends.
+    ///
+    /// So a stream that dies unannounced, as behind a proxy with an idle limit or in a laptop
+    /// that sleeps, keeps no place that its own client needs (MCP 2025-11-25 transports,
+    /// §Multiple Connections).
+    pub(crate) fn begin(&self) -> Result<(), Refusal> {
+        self.sessions.table(|table, _| {
+            table.streams.begin(self.id, &self.sessions.limits)?;
+            match self.session.map(|id| table.sessions.get_mut(&id)) {
+                Some(Some(session)) => session.stream = Some(self.id),
+                Some(None) => return Err(Refusal::no_session(Refusal::ENDED)),
+                None => {}
+            }
+            Ok(())
+        })?
+    }
+
+    /// Whether it is to end: another takes over, its session has ended, or the server stops.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_aborted()
+    }
+
+    /// Waits until it is to end.
+    pub(crate) async fn over(&mut self) {
+        let _ = (&mut self.end).await;
+    }
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
         let now = self.sessions.clock.now();
         if let Ok(mut table) = self.sessions.table.lock() {
-            table.close_stream(self.owner);
-            if let Some(session) = self.session.and_then(|id| table.sessions.get_mut(&id)) {
+            table.streams.drop_place(self.id);
+            if let Some(session) = self.session.and_then(|id| table.sessions.get_mut(&id))
+                && session.stream == Some(self.id)
+            {
                 session.stream = None;
                 session.used = now;
             }

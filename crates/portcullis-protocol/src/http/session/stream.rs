@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use futures_util::future::Abortable;
 
 use super::super::caller::Caller;
 use super::super::events::{self, Events};
@@ -12,7 +11,8 @@ use crate::Service;
 /// Opens the stream of the session that a GET names (MCP Streamable HTTP §Listening for
 /// Messages from the Server).
 ///
-/// It ends with the session, with the token that opened it, and when the server stops.
+/// It ends with the session, with the token that opened it, when the server stops, and when a
+/// newer one of the session takes over.
 /// `Last-Event-ID` is not looked at: events here have no ids and none is kept, so there is
 /// nothing that could be sent again, to its owner or to anybody else.
 pub(in crate::http) fn open_stream<S: Service>(
@@ -21,12 +21,13 @@ pub(in crate::http) fn open_stream<S: Service>(
 ) -> Result<Response, Refusal> {
     media::check_accept_stream(caller.headers)?;
     let session = caller.session()?;
-    let (registration, place) = caller.sessions.stream(&session)?;
+    let place = caller.sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange) {
         // The service knows.
         return Ok(Refusal::unadmitted(&error).into_response());
     }
-    let events = Events::of_session(service, caller, &exchange, place).into_stream();
-    Ok(events::response(Abortable::new(events, registration)))
+    place.begin()?;
+    let events = Events::of_session(service, caller, &exchange, place);
+    Ok(events::response(events.into_stream()))
 }

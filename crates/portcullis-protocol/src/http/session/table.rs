@@ -1,10 +1,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::AbortHandle;
 use portcullis_auth::PrincipalId;
 
 use super::SessionId;
+use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::initialize::Initialize;
 use crate::{ClientInfo, ProtocolVersion, SessionKey};
@@ -15,9 +15,12 @@ pub(super) struct Table {
     pub(super) sessions: HashMap<SessionId, Session>,
     /// When each session is to be looked at again: not later than when it may be idle.
     queue: BTreeSet<(SystemTime, SessionId)>,
-    held: HashMap<[u8; 32], Held>,
-    pub(super) streams: usize,
+    /// Those of one subject, through all clients.
+    held: HashMap<[u8; 32], BTreeSet<SessionId>>,
+    pub(super) streams: Streams,
     pub(super) running: usize,
+    /// The server stops.
+    pub(super) stopping: bool,
     /// Sessions that have ended, and nobody was told of yet.
     pub(super) ended: Vec<SessionKey>,
 }
@@ -31,15 +34,7 @@ pub(super) struct Session {
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
-    pub(super) stream: Option<AbortHandle>,
-}
-
-/// What one subject has, through all clients. Streams are counted until they end, which may
-/// be after their sessions.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Held {
-    pub(super) sessions: usize,
-    pub(super) streams: usize,
+    pub(super) stream: Option<StreamId>,
 }
 
 impl Session {
@@ -82,7 +77,7 @@ impl Table {
 
     pub(super) fn insert(&mut self, id: SessionId, session: Session) {
         if let Some(owner) = session.owner {
-            self.held.entry(owner.holder()).or_default().sessions += 1;
+            self.held.entry(owner.holder()).or_default().insert(id);
         }
         self.queue.insert((session.queued, id));
         self.sessions.insert(id, session);
@@ -93,42 +88,41 @@ impl Table {
         self.queue.remove(&(session.queued, id));
         session.in_flight.cancel_all();
         if let Some(stream) = session.stream {
-            stream.abort();
+            self.streams.end(stream);
         }
-        self.release(session.owner, |held| held.sessions = held.sessions.saturating_sub(1));
+        if let Some(holder) = session.owner.map(|owner| owner.holder())
+            && let Some(held) = self.held.get_mut(&holder)
+        {
+            held.remove(&id);
+            if held.is_empty() {
+                self.held.remove(&holder);
+            }
+        }
         self.ended.push(session.key);
     }
 
-    pub(super) fn open_stream(&mut self, owner: Option<PrincipalId>) {
-        self.streams += 1;
-        if let Some(owner) = owner {
-            self.held.entry(owner.holder()).or_default().streams += 1;
-        }
+    /// How many sessions an owner has; without authentication nobody owns anything.
+    pub(super) fn held(&self, owner: Option<PrincipalId>) -> usize {
+        owner.and_then(|owner| self.held.get(&owner.holder())).map_or(0, BTreeSet::len)
     }
 
-    pub(super) fn close_stream(&mut self, owner: Option<PrincipalId>) {
-        self.streams = self.streams.saturating_sub(1);
-        self.release(owner, |held| held.streams = held.streams.saturating_sub(1));
-    }
-
-    /// What an owner has; without authentication nobody owns anything.
-    pub(super) fn held(&self, owner: Option<PrincipalId>) -> Held {
-        owner.and_then(|owner| self.held.get(&owner.holder()).copied()).unwrap_or_default()
-    }
-
-    fn release(&mut self, owner: Option<PrincipalId>, give_back: impl FnOnce(&mut Held)) {
-        let Some(owner) = owner else { return };
-        let Some(held) = self.held.get_mut(&owner.holder()) else { return };
-        give_back(held);
-        if held.sessions == 0 && held.streams == 0 {
-            self.held.remove(&owner.holder());
-        }
+    /// The owner's session that was unused for longest, of those in which nothing runs and
+    /// which have no stream.
+    pub(super) fn longest_unused(
+        &self,
+        owner: Option<PrincipalId>,
+        but: Option<SessionId>,
+    ) -> Option<SessionId> {
+        let held = self.held.get(&owner?.holder())?.iter().filter(|id| Some(**id) != but);
+        let sessions = held.filter_map(|id| Some((self.sessions.get(id)?, *id)));
+        let unused = sessions.filter(|(session, _)| !session.is_busy());
+        unused.min_by_key(|(session, id)| (session.used, *id)).map(|(_, id)| id)
     }
 }
 
 #[cfg(test)]
 impl Table {
     pub(super) fn sizes(&self) -> [usize; 5] {
-        [self.sessions.len(), self.queue.len(), self.held.len(), self.streams, self.running]
+        [self.sessions.len(), self.queue.len(), self.held.len(), self.streams.len(), self.running]
     }
 }

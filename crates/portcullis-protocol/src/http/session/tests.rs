@@ -20,13 +20,6 @@ async fn ends(stream: &mut Response) -> bool {
     timeout(Duration::from_secs(60), all).await.is_ok()
 }
 
-async fn refused(response: Response) -> (u16, String, Value) {
-    let status = response.status().as_u16();
-    let retry = response.headers()["retry-after"].to_str().unwrap().to_owned();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, retry, serde_json::from_slice(&body).unwrap())
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
     let edge = Edge::new();
@@ -47,7 +40,7 @@ async fn the_service_is_told_the_peer_and_what_the_session_is_known_by() {
 async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
     let edge = Edge::with(true, |limits| limits.sessions_per_principal = 1);
     let id = edge.begin("alice").await;
-    let _stream = edge.stream("alice", &id).await;
+    let _streams = (edge.stream("alice", &id).await, edge.stream("alice", &id).await);
     assert_eq!(edge.service.refusals(), Vec::<String>::new());
     edge.ping("bob", &id).await;
     edge.ping("bob", &id.replace(|_| true, "A")).await;
@@ -64,8 +57,8 @@ async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
             "session 404 bob: the session is another principal's",
             "session 404 bob: the session never was, has ended, or was idle for too long",
             "session 404 bob: the Mcp-Session-Id is not one of ours",
-            "session 409 alice: The session has a stream already",
-            "session 429 alice: Too many sessions at once",
+            "limits 429 alice: too many streams end unread",
+            "session 200 alice: Too many sessions at once",
         ]
     );
 }
@@ -106,25 +99,62 @@ fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     let version = ProtocolVersion::V2025_11_25;
     sessions.begin(id, None, Initialize { version, client: None }).unwrap();
     sessions.end(&sessions.find(id, None).unwrap()).unwrap();
-    assert!(*sessions.stopping().borrow());
+    assert!(sessions.is_stopping());
+}
+
+/// Status, `Retry-After`, and code and id of the answer.
+async fn answered(response: Response) -> (u16, Option<String>, Value, Value) {
+    let status = response.status().as_u16();
+    let retry = response.headers().get("retry-after");
+    let retry = retry.map(|value| value.to_str().unwrap().to_owned());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let mut body: Value = serde_json::from_slice(&body).unwrap();
+    (status, retry, body["error"]["code"].take(), body["id"].take())
 }
 
 #[tokio::test]
-async fn n14_one_principal_may_not_take_all_sessions_and_all_may_not_take_more_than_there_are() {
+async fn trial_b9_the_session_unused_for_longest_makes_room_and_never_another_principals() {
     let edge = Edge::new();
-    let first = edge.begin("alice").await;
+    let bobs = edge.begin("bob").await;
+    edge.pass(1);
+    let (one, two) = (edge.begin("alice").await, edge.begin("alice").await);
+    edge.pass(1);
+    edge.ping("alice", &one).await;
+    edge.pass(1);
+    let three = edge.begin("alice/another-client").await;
+    assert_eq!(edge.service.ended(), [SessionKey::of(&two)]);
+    // Altogether there are five, of which none of Bob's or Carol's ends for Alice or Dave.
+    let others = [("bob", edge.begin("bob").await), ("carol", edge.begin("carol").await)];
+    edge.service.refusals();
+    assert_eq!(answered(edge.initialize("dave").await).await, (200, None, 503.into(), 0.into()));
+    assert_eq!(edge.service.refusals(), ["session 200 dave: Too many sessions at once"]);
+    assert_eq!(edge.service.ended(), []);
     edge.begin("alice").await;
-    let body = |code: u16| json!({"jsonrpc": "2.0", "error": {"code": code, "message": "Too many sessions at once"}});
-    for token in ["alice", "alice.2000", "alice/another-client"] {
-        let answer = refused(edge.initialize(token).await).await;
-        assert_eq!(answer, (429, "60".to_owned(), body(429)), "{token}");
+    assert_eq!(edge.service.ended(), [SessionKey::of(&one)]);
+    assert_eq!(edge.ping("alice/another-client", &three).await, StatusCode::OK);
+    for (owner, id) in others.iter().map(|(owner, id)| (*owner, id)).chain([("bob", &bobs)]) {
+        assert_eq!(edge.ping(owner, id).await, StatusCode::OK, "{owner}");
     }
-    edge.send("DELETE", "alice", Some(&first), &Value::Null).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn trial_b9_a_session_with_a_stream_or_a_running_call_makes_no_room() {
+    let edge = Edge::with(true, |limits| limits.streams_per_principal = 2);
+    let (streaming, calling) = (edge.begin("alice").await, edge.begin("alice").await);
+    let stream = edge.stream("alice", &streaming).await;
+    let call = call();
+    let running = edge.send("POST", "alice", Some(&calling), &call);
+    let (answer, refused) = tokio::join!(running, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        answered(edge.initialize("alice").await).await
+    });
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(refused, (200, None, 429.into(), 0.into()), "nobody knows when one ends");
+    edge.pass(1);
+    drop(stream);
     edge.begin("alice").await;
-    for token in ["bob", "bob", "carol"] {
-        edge.begin(token).await;
-    }
-    assert_eq!(refused(edge.initialize("dave").await).await, (503, "60".to_owned(), body(503)));
+    assert_eq!(edge.ping("alice", &calling).await, StatusCode::NOT_FOUND);
+    assert_eq!(edge.ping("alice", &streaming).await, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -133,7 +163,8 @@ async fn without_authentication_only_the_number_of_all_sessions_counts() {
     for _ in 0..5 {
         edge.begin("").await;
     }
-    assert_eq!(edge.initialize("").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answered(edge.initialize("").await).await, (200, None, 503.into(), 0.into()));
+    assert_eq!(edge.service.ended(), [], "whose they are nobody knows");
 }
 
 #[tokio::test]
@@ -203,22 +234,59 @@ async fn streams_end_with_their_sessions_and_with_the_server() {
     assert_eq!(edge.ping("alice", &id).await, StatusCode::OK, "running clients finish");
 }
 
-#[tokio::test]
-async fn n16_streams_are_counted_by_principal_and_altogether() {
-    let edge = Edge::with(true, |limits| limits.sessions = 100);
-    let (one, two) = (edge.begin("alice").await, edge.begin("alice").await);
-    let first = edge.stream("alice", &one).await;
-    let answer = refused(edge.stream("alice", &two).await).await;
-    assert_eq!((answer.0, &*answer.1, &answer.2["error"]["code"]), (429, "60", &json!(429)));
-    let bobs = edge.stream("bob", &edge.begin("bob").await).await;
-    let answer = refused(edge.stream("carol", &edge.begin("carol").await).await).await;
-    assert_eq!((answer.0, &*answer.1, &answer.2["error"]["code"]), (503, "60", &json!(503)));
-    drop((first, bobs));
-    assert_eq!(edge.stream("alice", &two).await.status(), StatusCode::OK);
+#[tokio::test(start_paused = true)]
+async fn trial_b2_a_stream_takes_over_from_its_sessions_and_else_from_its_principals_oldest() {
+    let edge = Edge::with(true, |limits| {
+        limits.streams_per_principal = 2;
+        limits.sessions_per_principal = 3;
+        limits.connections = 6;
+    });
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(edge.begin("alice").await);
+    }
+    let mut first = edge.stream("alice", &ids[0]).await;
+    let mut second = edge.stream("alice", &ids[1]).await;
+    let mut again = edge.stream("alice", &ids[1]).await;
+    assert!(ends(&mut second).await, "the newest of a session takes over");
+    assert!(!ends(&mut first).await && !ends(&mut again).await);
+    drop(second);
+    let bobs = edge.begin("bob").await;
+    let mut bobs = edge.stream("bob", &bobs).await;
+    // Altogether there are three now.
+    let third = edge.stream("alice", &ids[2]).await;
+    assert_eq!(third.status(), StatusCode::OK);
+    assert!(ends(&mut first).await, "the oldest of the principal makes room");
+    drop(first);
+    assert!(!ends(&mut again).await && !ends(&mut bobs).await);
+    let carols = edge.begin("carol").await;
+    let refused = answered(edge.stream("carol", &carols).await).await;
+    assert_eq!(refused, (503, None, 503.into(), Value::Null), "none of hers could end");
+    drop(bobs);
+    assert_eq!(edge.stream("carol", &carols).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_place_is_given_back_with_the_stream_and_not_with_the_session() {
+async fn trial_b2_streams_that_have_ended_unread_are_bounded_and_their_end_is_known() {
+    let edge = Edge::with(true, |limits| limits.write = Duration::from_secs(7));
+    let id = edge.begin("alice").await;
+    let (first, second) = (edge.stream("alice", &id).await, edge.stream("alice", &id).await);
+    let refused = answered(edge.stream("alice", &id).await).await;
+    assert_eq!(refused, (429, Some("7".to_owned()), 429.into(), Value::Null));
+    drop(first);
+    let third = edge.stream("alice", &id).await;
+    assert_eq!(third.status(), StatusCode::OK);
+    drop(second);
+    assert_eq!(edge.app.sessions().sizes(), [1, 1, 1, 1, 0]);
+    edge.pass(60 * 60);
+    assert_eq!(edge.ping("alice", &id).await, StatusCode::OK, "the place is the third's");
+    drop(third);
+    edge.pass(30 * 60);
+    assert_eq!(edge.ping("alice", &id).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_ended_takes_no_place_from_the_next() {
     let edge = Edge::new();
     let one = edge.begin("alice").await;
     let stream = edge.stream("alice", &one).await;
