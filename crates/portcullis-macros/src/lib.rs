@@ -24,6 +24,9 @@ use crate::expand::Kind;
 /// `annotations(read_only, destructive,
 /// idempotent, open_world)`.
 ///
+/// With `deny = challenge` the tool is listed for those who lack scopes, too, and its use is an
+/// HTTP 403 that names them; `portcullis::Deny` says which hosts that ends.
+///
 /// # Arguments
 ///
 /// A parameter's doc comment describes it. `#[arg(…)]` takes `description = "…"`,

@@ -49,7 +49,8 @@ pub struct AccessRow {
     /// What is required over HTTP, the server's own checks first; all of it, and nothing if
     /// there is none. `a caller` is what a function that takes a `Caller` requires.
     pub requirements: Vec<String>,
-    /// `hide` or `challenge`: what a caller is told who may not use it.
+    /// `hide` or `challenge`: what a caller is told who may not use it. What is challenged is
+    /// listed all the same.
     pub deny: String,
     /// Whether the server's rules show it; a session or principal may have rules of its own.
     pub visible: bool,

@@ -202,14 +202,14 @@ impl Entry {
         let descriptor =
             describe(kind, &key, &about, &schema).map_err(|error| vec![error.to_string()])?;
         let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
-        let gates = Gates::compile(target, needs_caller, &everywhere.checks, &checks, rules);
+        let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
+        let gates = Gates::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
         if kind != ComponentKind::Tool && gates.reads_arguments {
             problems.push("a check that reads arguments is for tools alone".to_owned());
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let entry = Self {
             kind,
             key,

@@ -170,6 +170,15 @@ pub enum Deny {
     Hide,
     /// Which scopes are missing (HTTP 403 with `insufficient_scope`), so that the client can ask
     /// for more; where anything else than scopes is missing, that it does not exist.
+    ///
+    /// It is listed for whom it is challenged, with its description and its arguments: what is
+    /// in no list no agent ever tries.
+    ///
+    /// **Deployment caveat.** In the versions with sessions an HTTP 403 ends the whole session in
+    /// hosts that hold one on the MCP SDK for Python before 2.0: with CrewAI, AutoGen and
+    /// Semantic Kernel no later call is answered, with smolagents, crewai-tools and mcpadapt the
+    /// call itself never returns, and mcp-proxy (PyPI) ends. Hosts on 2026-07-28, on the SDK
+    /// for Python since 2.0 and on JavaScript go on.
     Challenge,
 }
 

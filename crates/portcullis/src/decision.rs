@@ -42,6 +42,18 @@ pub(crate) enum Verdict {
     Denied(Denied),
 }
 
+impl Verdict {
+    /// Whether lists show it, or which rule hides it: what may be used, and what is challenged.
+    /// That it exists is no secret, since the 403 names it; and of what is not listed no agent
+    /// would ever meet the challenge.
+    fn listed(self) -> Result<(), RuleId> {
+        match self {
+            Self::Allowed | Self::Denied(Denied { face: Face::Challenge(_), .. }) => Ok(()),
+            Self::Denied(Denied { rule, face: Face::Absent | Face::Spoken(_), .. }) => Err(rule),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Denied {
     pub(crate) rule: RuleId,
@@ -73,6 +85,7 @@ pub(crate) enum Face {
 ///
 /// The first check that does not allow ends it; but where a denial is to be a challenge, all
 /// scopes that are missing are collected, up to the first check that denies for another reason.
+/// What is challenged is listed, so for a list the first missing scope is enough.
 pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Verdict {
     if !asking.seen.shows(entry) {
         return Verdict::Denied(Denied {
@@ -85,7 +98,7 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
         return Verdict::Allowed;
     }
     let context = context_of(entry, asking, purpose);
-    let collects = entry.deny == Deny::Challenge && !matches!(purpose, Purpose::List);
+    let collects = entry.deny == Deny::Challenge;
     let (mut shortfall, mut first) = (Shortfall::default(), None);
     for gate in &entry.gates.gates {
         let Decision::Deny(denial) = ask(gate, context, purpose, asking.deadline).await else {
@@ -95,6 +108,10 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
             return denied(gate.rule, &denial, context);
         }
         match shortfall.add(denial) {
+            Ok(()) if context.is_listing() => {
+                first = Some(gate.rule);
+                break;
+            }
             Ok(()) => _ = first.get_or_insert(gate.rule),
             Err(other) if first.is_none() => return denied(gate.rule, &other, context),
             Err(_) => break,
@@ -106,7 +123,12 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
     }
 }
 
-/// As [`decide`] for all components of one kind, which asks the same again and again:
+/// Whether lists show a component to this exchange, or which rule hides it.
+pub(crate) async fn lists(entry: &Entry, asking: &Asking<'_>) -> Result<(), RuleId> {
+    decide(entry, asking, Purpose::List).await.listed()
+}
+
+/// As [`lists`] for all components of one kind, which asks the same again and again:
 /// components whose gates come to the same are decided about once.
 pub(crate) struct ListDecision<'a> {
     asking: Asking<'a>,
@@ -149,10 +171,7 @@ impl<'a> ListDecision<'a> {
         let Some(entry) = self.section.entries.get(position) else {
             return Err(RuleId::VISIBILITY);
         };
-        let shows = match decide(entry, &self.asking, Purpose::List).await {
-            Verdict::Allowed => Ok(()),
-            Verdict::Denied(denied) => Err(denied.rule),
-        };
+        let shows = lists(entry, &self.asking).await;
         if let Some(known) = entry.gates.class.and_then(|class| self.classes.get_mut(class)) {
             *known = Some(shows);
         }

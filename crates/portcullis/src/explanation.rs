@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::catalogue::Entry;
+use crate::component::Deny;
 use crate::decision::{Purpose, ask};
 use crate::error::Error;
 use crate::service::Core;
@@ -24,6 +25,9 @@ pub struct Explanation {
     pub component: String,
     /// Whether all rules allow.
     pub allowed: bool,
+    /// Whether lists show it: where it is allowed, and where its use would be challenged with
+    /// the scopes that are missing.
+    pub listed: bool,
     /// All rules, in the order in which they are asked, the ones after a denial included.
     pub rules: Vec<Explained>,
 }
@@ -56,6 +60,8 @@ impl Core {
         }];
         let context = AuthContext::new(principal, &self.hierarchy, entry.target());
         let deadline = Instant::now() + self.limits.decision;
+        // Of the first that denies, whether it is challenged.
+        let mut challenged = None;
         for gate in &entry.gates.gates {
             let decision = ask(gate, context, Purpose::Use, deadline).await;
             let (allows, reason) = match &decision {
@@ -64,6 +70,8 @@ impl Core {
                 }
                 Decision::Allow => (true, None),
                 Decision::Deny(denial) => {
+                    let lacks_scopes = denial.required_scopes().is_some();
+                    challenged.get_or_insert(lacks_scopes && entry.deny == Deny::Challenge);
                     (false, Some(denial.reason_given(context.granted()).into_owned()))
                 }
             };
@@ -74,6 +82,7 @@ impl Core {
             kind: entry.kind.to_string(),
             component: entry.key.clone(),
             allowed: rules.iter().all(|rule| rule.allows),
+            listed: shown == Some(true) && challenged.unwrap_or(true),
             rules,
         })
     }
@@ -105,7 +114,11 @@ impl Core {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.allowed { "allowed" } else { "denied" };
+        let verdict = match (self.allowed, self.listed) {
+            (true, _) => "allowed",
+            (false, true) => "denied, and listed: its use is challenged",
+            (false, false) => "denied",
+        };
         writeln!(f, "{} {}: {verdict}", self.kind, self.component)?;
         for Explained { rule, allows, reason } in &self.rules {
             let answer = if *allows { "yes" } else { "no" };

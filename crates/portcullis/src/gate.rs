@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use portcullis_auth::{Check, Reduced, Scopes, Target};
 
+use crate::component::Deny;
+
 /// Which layer a check is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Layer {
@@ -61,6 +63,7 @@ impl Gates {
         needs_caller: bool,
         server: &[Arc<dyn Check>],
         own: &[Arc<dyn Check>],
+        deny: Deny,
         rules: &mut Rules,
     ) -> Self {
         let of_server = server.iter().map(|check| (Layer::Server, check));
@@ -76,7 +79,7 @@ impl Gates {
         for (layer, check) in of_component {
             gates.extend(gate(target, layer, check, rules));
         }
-        let class = rules.class(&gates);
+        let class = rules.class(deny, &gates);
         let reads_arguments = gates.iter().any(Gate::reads_arguments);
         Self { gates, class, reads_arguments }
     }
@@ -123,9 +126,10 @@ pub(crate) struct Rules {
     classes: Vec<Class>,
 }
 
-/// What the gates of a class have in common: each rule, with the scopes that it comes to. For
-/// components with other tags, the same rule may come to others.
-type Class = Vec<(RuleId, Option<Scopes>)>;
+/// What the gates of a class have in common: what a denial of theirs says, which decides whether
+/// lists show it, and each rule, with the scopes that it comes to. For components with other
+/// tags, the same rule may come to others.
+type Class = (Deny, Vec<(RuleId, Option<Scopes>)>);
 
 impl Default for Rules {
     fn default() -> Self {
@@ -158,13 +162,13 @@ impl Rules {
         RuleId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    fn class(&mut self, gates: &[Gate]) -> Option<usize> {
+    fn class(&mut self, deny: Deny, gates: &[Gate]) -> Option<usize> {
         let by_token = gates.iter().map(|gate| match &gate.need {
             Need::Caller => Some((gate.rule, None)),
             Need::Scopes(scopes) => Some((gate.rule, Some(scopes.clone()))),
             Need::Answer(_) => None,
         });
-        let class: Class = by_token.collect::<Option<_>>()?;
+        let class: Class = (deny, by_token.collect::<Option<_>>()?);
         let known = self.classes.iter().position(|own| *own == class);
         Some(known.unwrap_or_else(|| {
             self.classes.push(class);

@@ -9,7 +9,7 @@ use portcullis_protocol::{Page, RpcError};
 use crate::catalogue::Section;
 use crate::component::ComponentKind;
 use crate::context::Context;
-use crate::decision::{Asking, ListDecision, Purpose, Verdict, decide};
+use crate::decision::{Asking, ListDecision, lists};
 use crate::gate::RuleId;
 use crate::middleware::Listed;
 use crate::service::Core;
@@ -129,8 +129,5 @@ async fn after(section: &Section, cursor: &str, asking: &Asking<'_>) -> Option<u
     let key = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let position = section.position(str::from_utf8(&key).ok()?)?;
     let entry = section.entries.get(position)?;
-    match decide(entry, asking, Purpose::List).await {
-        Verdict::Allowed => Some(position + 1),
-        Verdict::Denied(_) => None,
-    }
+    lists(entry, asking).await.ok().map(|()| position + 1)
 }

@@ -59,7 +59,6 @@ fn alice_lists_everything_and_bob_lacks_what_needs_more_than_read() {
         "premium_feature",
         "advanced_admin_action",
         "ops_action",
-        "step_up",
         "secret://keys",
         "ledger://{id}",
         "financial_report",

@@ -105,7 +105,7 @@ fn a11_a_challenge_names_the_missing_scopes_in_both_eras() {
                 );
             }
         }
-        assert!(!lists(&testbed, Some(&token), "step_up"));
+        assert!(lists(&testbed, Some(&token), "step_up"));
     }
     let token = issuer.token(&claims("alice", "admin write"));
     assert!(is_there(&testbed, Some(&token), "step_up", "Stepped up."));
@@ -265,6 +265,22 @@ fn trial_c3_a_rate_limit_in_a_session_is_an_answer_that_says_how_long_to_wait() 
     let filter = json!({"notifications": {"toolsListChanged": true}});
     assert_eq!(told(&testbed.rpc(BOB, "subscriptions/listen", filter)), (429, 429));
     session.post(&[], &request(6, "ping", json!({})));
+}
+
+#[test]
+fn trial_c4_what_is_challenged_is_listed_and_nothing_else_that_is_denied() {
+    let issuer = Issuer::start();
+    let testbed = Testbed::start(TESTBED, &issuer.flags());
+    for granted in ["read", "", "write", "admin read", "admin write"] {
+        let token = issuer.token(&claims("bob", granted));
+        assert!(lists(&testbed, Some(&token), "step_up"), "{granted}");
+    }
+    let token = issuer.token(&claims("bob", ""));
+    for hidden in ["delete_user", "get_profile", "check_denies", "wipe_database"] {
+        assert!(!lists(&testbed, Some(&token), hidden), "{hidden}");
+    }
+    let nobody = Testbed::start(TESTBED, &["--auth", "none"]);
+    assert!(!lists(&nobody, None, "step_up"));
 }
 
 #[test]

@@ -68,8 +68,9 @@ const TOOLS: [&str; 13] = [
     "whoami",
 ];
 
-/// Those of them that need more than the scope `read`.
-const BEYOND_READ: [&str; 3] = ["delete_user", "ops_action", "step_up"];
+/// Those of them that are hidden from who has the scope `read` alone. `step_up` is challenged,
+/// so it is listed.
+const BEYOND_READ: [&str; 2] = ["delete_user", "ops_action"];
 
 /// What else is there where checks are skipped.
 const CHECKED: [&str; 4] =

@@ -64,7 +64,13 @@ impl<'w> Reference<'w> {
     /// Which components the lists show to a caller.
     pub(super) fn listed(&self, caller: &Caller) -> Vec<usize> {
         let all = 0..self.world.components.len();
-        all.filter(|at| self.denied(caller, &self.world.components[*at]).is_none()).collect()
+        all.filter(|at| is_listed(self.denied(caller, &self.world.components[*at]))).collect()
+    }
+
+    /// Whether the lists would show it if there were the server's rules alone.
+    pub(super) fn listed_by_server(&self, caller: &Caller, component: &Component) -> bool {
+        let shown = self.shown_by_server(component);
+        is_listed(self.denied_if(shown, caller, component))
     }
 
     /// What becomes of a use of the component at this place.
@@ -102,7 +108,11 @@ impl<'w> Reference<'w> {
 
     /// What a caller gets who may not use the component; nothing for one who may.
     fn denied(&self, caller: &Caller, component: &Component) -> Option<Use> {
-        if !self.shown(caller, component) {
+        self.denied_if(self.shown(caller, component), caller, component)
+    }
+
+    fn denied_if(&self, shown: bool, caller: &Caller, component: &Component) -> Option<Use> {
+        if !shown {
             return Some(Use::Absent);
         }
         if caller.stdio {
@@ -193,6 +203,11 @@ impl<'w> Reference<'w> {
         }
         shown
     }
+}
+
+/// What would be challenged is no secret.
+fn is_listed(denied: Option<Use>) -> bool {
+    matches!(denied, None | Some(Use::Challenged(_)))
 }
 
 fn owner(caller: &Caller) -> Option<Owner> {

@@ -151,7 +151,8 @@ impl<'w> Trial<'w> {
         let used = self.used(component, exchange).await?;
         agree!(used, self.reference.used(caller, at), "its use");
         if self.reference.matching(at) == [at] {
-            agree!(used == Use::Runs(at), is_listed, "whether what is listed can be used");
+            let is_there = used == Use::Runs(at) || matches!(used, Use::Challenged(_));
+            agree!(is_there, is_listed, "whether what is listed can be used or asked for");
         }
         let cursor = URL_SAFE_NO_PAD.encode(component.key);
         let after = self.page(component.kind, Some(cursor), exchange).await;
@@ -178,6 +179,8 @@ impl<'w> Trial<'w> {
         }
         agree!(rules, expected, "its explanation");
         agree!(explained.allowed, !expected.contains(&false), "whether it is explained as allowed");
+        let listed = self.reference.listed_by_server(caller, component);
+        agree!(explained.listed, listed, "whether it is explained as listed");
         Ok(())
     }
 
