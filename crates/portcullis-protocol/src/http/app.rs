@@ -194,7 +194,7 @@ impl<S: Service> App<S> {
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route panicked");
-                refusal::outside(StatusCode::INTERNAL_SERVER_ERROR, None)
+                refusal::outside(StatusCode::INTERNAL_SERVER_ERROR, Some("Internal error"))
             }
             Err(_) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route took too long");

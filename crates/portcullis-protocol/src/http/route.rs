@@ -80,8 +80,9 @@ impl RouteRefusal {
             Self::TooOften { retry_after } => {
                 Some(RpcError::RateLimited { retry_after: *retry_after }.to_string().into())
             }
-            // Exactly as where there is nothing, and nothing of what broke.
-            Self::Absent | Self::Failed => None,
+            // Exactly as where there is nothing.
+            Self::Absent => None,
+            Self::Failed => Some("Internal error".into()),
         };
         let body = response::outside(&self.name(), message.as_deref());
         let header: Option<(HeaderName, HeaderValue)> = match self {
