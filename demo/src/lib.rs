@@ -4,6 +4,7 @@ pub mod admin;
 pub mod checks;
 pub mod database;
 pub mod files;
+mod flags;
 pub mod inventory;
 pub mod options;
 pub mod people;

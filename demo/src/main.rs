@@ -1,4 +1,4 @@
-//! `cargo run --release`: a protected MCP server on http://127.0.0.1:8000/mcp.
+//! `cargo run`: a protected MCP server on http://127.0.0.1:8000/mcp.
 
 use clap::Parser;
 use portcullis::prelude::*;

@@ -12,6 +12,7 @@ use portcullis::{
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::flags;
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
 
 /// Logs to standard error, where nothing of the protocol is.
@@ -70,6 +71,9 @@ pub fn exit_code(result: Result<(), Error>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
+            if let Some(flags) = flags::for_message(&error.to_string()) {
+                eprintln!("{flags}");
+            }
             ExitCode::FAILURE
         }
     }

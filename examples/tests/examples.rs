@@ -199,7 +199,7 @@ fn section_10_an_unlock_is_for_one_caller_who_may() {
         assert_absent(&server, ALICE, tool);
     }
     let unlocked = server.call(ALICE, "unlock_admin", json!({}));
-    assert_eq!(text(&unlocked), "Admin tools unlocked for this session");
+    assert_eq!(text(&unlocked), "Admin tools unlocked for five minutes");
     assert_eq!(names_of(&server, ALICE), UNLOCKED);
     assert_eq!(names_of(&server, CAROL), LOCKED);
     for (tool, answer) in ADMIN_TOOLS {
@@ -222,7 +222,7 @@ fn section_10_another_session_stays_locked_and_is_told_nothing() {
         assert_eq!(first.as_deref(), Some(": keep-alive"), "it is open");
     }
     let unlocked = one.ask("tools/call", json!({"name": "unlock_admin"}));
-    assert_eq!(text(&unlocked["result"]), "Admin tools unlocked for this session");
+    assert_eq!(text(&unlocked["result"]), "Admin tools unlocked for five minutes");
     assert!(hears_that_tools_changed(&mut to_one, Duration::from_secs(10)));
     assert!(!hears_that_tools_changed(&mut to_other, Duration::from_millis(500)));
     let seen = |session: Session<'_>| names(&session.ask("tools/list", json!({}))["result"]);

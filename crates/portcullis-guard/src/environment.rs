@@ -61,10 +61,7 @@ impl Environment {
     /// When the file cannot be read or is malformed. The message names the file and the
     /// line, never a value.
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
-        let malformed = |problem: &str| EnvironmentError {
-            path: path.display().to_string(),
-            problem: problem.to_owned(),
-        };
+        let malformed = |problem: &str| EnvironmentError::file(path, problem);
         let text = read(path).map_err(|error| malformed(&format!("cannot be read: {error}")))?;
         if let Some(line) = text.lines().position(expands) {
             let line = line + 1;
@@ -104,16 +101,43 @@ impl Environment {
         name: impl Into<String>,
         path: &Path,
     ) -> Result<Self, EnvironmentError> {
-        let unusable = |problem: &str| EnvironmentError {
-            path: path.display().to_string(),
-            problem: problem.to_owned(),
-        };
+        let unusable = |problem: &str| EnvironmentError::file(path, problem);
         let text =
             read(path).map_err(|error| unusable(&format!("cannot be read as text: {error}")))?;
         if text.trim().is_empty() {
             return Err(unusable("is empty"));
         }
         Ok(self.with_variable(name, text))
+    }
+
+    /// The values of all variables in `names`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Names every one that is missing, empty or not UTF-8, all at once.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate portcullis_guard as portcullis;
+    /// use portcullis::{Environment, Secret};
+    ///
+    /// let environment = Environment::from_pairs([("MAIL_KEY", "hunter2"), ("MAIL_HOST", "")]);
+    /// let [key] = environment.require(["MAIL_KEY"])?;
+    /// let key = Secret::new(key.to_owned());
+    ///
+    /// let refused = environment.require(["MAIL_KEY", "MAIL_HOST", "MAIL_FROM"]).unwrap_err();
+    /// assert_eq!(refused.to_string(), "set the variables MAIL_HOST, MAIL_FROM: missing, empty or not UTF-8");
+    /// # Ok::<(), portcullis::EnvironmentError>(())
+    /// ```
+    pub fn require<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], EnvironmentError> {
+        let values = names.map(|name| self.variable(name));
+        let unset = names.iter().zip(values).filter(|(_, value)| value.is_none());
+        let unset: Vec<&str> = unset.map(|(name, _)| *name).collect();
+        match unset.as_slice() {
+            [] => Ok(values.map(Option::unwrap_or_default)),
+            unset => Err(EnvironmentError::unset(unset)),
+        }
     }
 
     /// Whether the variable `name` is there and is not UTF-8, so that it has no
@@ -136,16 +160,23 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// A file that could not be used.
+/// A file that could not be used, or variables that are not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentError {
-    path: String,
-    problem: String,
+pub struct EnvironmentError(String);
+
+impl EnvironmentError {
+    fn file(path: &Path, problem: &str) -> Self {
+        Self(format!("the file {} {problem}", path.display()))
+    }
+
+    fn unset(names: &[&str]) -> Self {
+        Self(format!("set the variables {}: missing, empty or not UTF-8", names.join(", ")))
+    }
 }
 
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file {} {}", self.path, self.problem)
+        f.write_str(&self.0)
     }
 }
 

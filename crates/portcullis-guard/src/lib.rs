@@ -27,7 +27,7 @@ pub use answer::Answer;
 pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
-pub use fetch::{Fetch, FetchError};
+pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
 pub use random::{OperationId, Reference};
 pub use secret::Secret;
 pub use workspace::{Workspace, WorkspaceError};

@@ -51,6 +51,13 @@ impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     }
 }
 
+/// A copy is a secret of its own, wiped like the first.
+impl<T: Zeroize + Clone> Clone for Secret<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.expose().clone())
+    }
+}
+
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret([redacted])")

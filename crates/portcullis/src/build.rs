@@ -34,10 +34,7 @@ impl<A> ServerBuilder<A> {
         let mut problems = Vec::new();
         let path = parts.path.trim_end_matches('/').to_owned();
         if !is_plain_path(&parts.path) {
-            problems.push(format!(
-                "path {:?}: it begins with `/`, has letters, digits and `-._~`, and is none that belongs to the protocol",
-                parts.path
-            ));
+            problems.push(format!("path {:?}: {}", parts.path, wrong_path(&parts.path)));
         }
         if parts.name.trim().is_empty() {
             problems.push("the server needs a name".to_owned());
@@ -70,7 +67,7 @@ impl<A> ServerBuilder<A> {
             }
         }
         problems.extend(problems_everywhere(&parts.everywhere));
-        problems.extend(parts.layers.problems());
+        problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(disclosure::holds_secret) {
             problems.push("instructions: they look as if they held a secret".to_owned());
         }
@@ -249,6 +246,19 @@ fn problem_with_limits(limits: &Limits) -> Option<String> {
     (!some).then(|| {
         "limits: connections, concurrent_requests and body_bytes are at least 1".to_owned()
     })
+}
+
+/// What is wrong with a path that is not plain.
+fn wrong_path(path: &str) -> String {
+    match path.strip_prefix('/') {
+        None => format!("it has to begin with `/`: write \"/{path}\""),
+        Some(_) if path.contains(".well-known") => {
+            "`/.well-known/` belongs to the protocol".to_owned()
+        }
+        Some(_) => "between its slashes it has letters, digits and `-._~` only, and no empty \
+                    segment, `.` or `..`"
+            .to_owned(),
+    }
 }
 
 fn is_plain_path(path: &str) -> bool {

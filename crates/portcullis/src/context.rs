@@ -2,7 +2,9 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_guard::OperationId;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
@@ -72,7 +74,8 @@ impl Context {
     ///
     /// In versions with sessions, and over stdio, it lasts until the session ends. In the
     /// stateless version it is for the caller's issuer, subject and client together, and ends
-    /// with the token, after 30 minutes at most. Nobody else sees any of it. What the caller's
+    /// with the token, after 30 minutes at most;
+    /// [`for_at_most`](VisibilityChange::for_at_most) makes it shorter. Nobody else sees any of it. What the caller's
     /// checks deny stays denied: check who calls before you unlock anything all the same. Clients
     /// whose lists change are told so. The last rule that matches a component rules.
     ///
@@ -96,8 +99,9 @@ impl Context {
     ///     Ok("Admin tools unlocked for this session")
     /// }
     /// ```
-    pub async fn enable_components(&self, selector: Selector) -> Result<(), ToolError> {
-        self.change_visibility(&selector, Rule::enable(selector.clone()), "enabled").await
+    pub fn enable_components(&self, selector: Selector) -> VisibilityChange<'_> {
+        let rules = Rule::enable(selector.clone());
+        VisibilityChange { context: self, selector, rules, outcome: "enabled", at_most: None }
     }
 
     /// Hides components, for this session or principal; see
@@ -106,8 +110,9 @@ impl Context {
     /// # Errors
     ///
     /// As [`enable_components`](Self::enable_components).
-    pub async fn disable_components(&self, selector: Selector) -> Result<(), ToolError> {
-        self.change_visibility(&selector, Rule::disable(selector.clone()), "disabled").await
+    pub fn disable_components(&self, selector: Selector) -> VisibilityChange<'_> {
+        let rules = Rule::disable(selector.clone());
+        VisibilityChange { context: self, selector, rules, outcome: "disabled", at_most: None }
     }
 
     /// Forgets what was enabled and disabled for this session or principal: what the server
@@ -130,13 +135,12 @@ impl Context {
         Visibility(Arc::clone(&self.core))
     }
 
-    async fn change_visibility(
-        &self,
-        selector: &Selector,
-        rules: Vec<Rule>,
-        outcome: &'static str,
-    ) -> Result<(), ToolError> {
+    async fn change_visibility(&self, change: VisibilityChange<'_>) -> Result<(), ToolError> {
+        let VisibilityChange { selector, rules, outcome, at_most, .. } = change;
         let scope = self.changing()?;
+        if at_most.is_some_and(|time| time.as_secs() == 0) {
+            return Err(ToolError::internal("visibility changes for a second at least"));
+        }
         let catalogue = &self.core.catalogue;
         let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
         if !unmet.is_empty() {
@@ -145,7 +149,7 @@ impl Context {
         let selected = selector.to_string();
         // First, so that nothing holds whose record was not taken.
         self.note_visibility(scope, Some(&selected), outcome)?;
-        let added = self.core.shown.own().add(scope, &self.exchange, &rules).await;
+        let added = self.core.shown.own().add(scope, &self.exchange, &rules, at_most).await;
         let added = added.map_err(|error| match error {
             NotChanged::Store(error) => error.reason().to_owned(),
             NotChanged::TooMany => "too many rules of visibility".to_owned(),
@@ -199,6 +203,60 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+/// A change of what a session or principal is shown, made when it is awaited.
+///
+/// See [`Context::enable_components`] and [`Context::disable_components`].
+#[must_use = "nothing changes until it is awaited"]
+pub struct VisibilityChange<'a> {
+    context: &'a Context,
+    selector: Selector,
+    rules: Vec<Rule>,
+    outcome: &'static str,
+    at_most: Option<Duration>,
+}
+
+impl VisibilityChange<'_> {
+    /// Lets the change end after `time`, in whole seconds, however long the session lasts. What
+    /// would end it sooner, such as the end of the token, still does.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// /// Unlock admin tools for five minutes.
+    /// #[tool(auth = require_scopes(["admin"]))]
+    /// async fn unlock_admin(ctx: Context) -> Result<&'static str, ToolError> {
+    ///     ctx.enable_components(tags(["admin"])).for_at_most(Duration::from_secs(300)).await?;
+    ///     Ok("Admin tools unlocked for five minutes")
+    /// }
+    /// ```
+    pub fn for_at_most(mut self, time: Duration) -> Self {
+        self.at_most = Some(time);
+        self
+    }
+}
+
+impl<'a> IntoFuture for VisibilityChange<'a> {
+    type Output = Result<(), ToolError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.context.change_visibility(self))
+    }
+}
+
+impl fmt::Debug for VisibilityChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisibilityChange")
+            .field("outcome", &self.outcome)
+            .field("selector", &self.selector)
+            .field("at_most", &self.at_most)
+            .finish_non_exhaustive()
     }
 }
 

@@ -78,6 +78,7 @@ mod server;
 mod service;
 mod startup;
 mod test_client;
+mod test_route;
 mod tool;
 mod tool_error;
 mod trail;
@@ -98,8 +99,8 @@ pub use portcullis_auth::{
     extract, not, require_roles, require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
-    Clock, Environment, EnvironmentError, Fetch, FetchError, ManualClock, Reference, Secret,
-    SystemClock, Workspace, WorkspaceError,
+    Clock, Environment, EnvironmentError, Fetch, FetchBuilder, FetchError, Fetched, ManualClock,
+    Reference, Secret, SystemClock, Workspace, WorkspaceError,
 };
 /// # Example
 ///
@@ -151,6 +152,7 @@ pub use portcullis_macros::resource;
 pub use portcullis_macros::tool;
 pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
 pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
+pub use url::Url;
 
 pub use self::access_table::{AccessRow, AccessTable};
 pub use self::argument::Argument;
@@ -158,7 +160,7 @@ pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
 pub use self::caller::Caller;
 pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
 pub use self::content::Content;
-pub use self::context::{Context, MaybeCaller, State};
+pub use self::context::{Context, MaybeCaller, State, VisibilityChange};
 pub use self::error::Error;
 pub use self::explanation::{Explained, Explanation};
 pub use self::middleware::{
@@ -172,6 +174,7 @@ pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
 pub use self::run::{Listening, RunOptions};
 pub use self::server::Server;
 pub use self::test_client::{TestAnswer, TestClient};
+pub use self::test_route::TestResponse;
 pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
 pub use self::tool_error::{InsufficientScope, ToolError};
 pub use self::visibility::{IntoNames, Selector, Visibility, everything, keys, kinds, names, tags};

@@ -55,21 +55,28 @@ use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
-pub fn get<H, T>(path: &str, handler: H) -> UndecidedRoute
-where
-    H: Handler<T, ()>,
-    T: 'static,
-{
-    UndecidedRoute { path: path.to_owned(), method: "GET", router: axum::routing::get(handler) }
+pub fn get<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("GET", path, axum::routing::get(handler))
 }
 
 /// A route for `POST` requests at `path`.
-pub fn post<H, T>(path: &str, handler: H) -> UndecidedRoute
-where
-    H: Handler<T, ()>,
-    T: 'static,
-{
-    UndecidedRoute { path: path.to_owned(), method: "POST", router: axum::routing::post(handler) }
+pub fn post<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("POST", path, axum::routing::post(handler))
+}
+
+/// A route for `PUT` requests at `path`.
+pub fn put<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("PUT", path, axum::routing::put(handler))
+}
+
+/// A route for `PATCH` requests at `path`.
+pub fn patch<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("PATCH", path, axum::routing::patch(handler))
+}
+
+/// A route for `DELETE` requests at `path`.
+pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("DELETE", path, axum::routing::delete(handler))
 }
 
 /// A route of which it was not said yet who may use it.
@@ -81,6 +88,10 @@ pub struct UndecidedRoute {
 }
 
 impl UndecidedRoute {
+    fn new(method: &'static str, path: &str, router: MethodRouter) -> Self {
+        Self { path: path.to_owned(), method, router }
+    }
+
     /// Everybody may use the route; `why` is said at start.
     pub fn public(self, why: &str) -> Route {
         self.decided(Access::Public(why.to_owned()))
@@ -97,6 +108,7 @@ impl UndecidedRoute {
 }
 
 /// A route and who may use it.
+#[derive(Clone)]
 #[must_use = "add the route with .route(…)"]
 pub struct Route {
     pub(crate) path: String,
@@ -106,7 +118,7 @@ pub struct Route {
 }
 
 /// Who may use a route.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Access {
     /// Everybody, and why.
     Public(String),

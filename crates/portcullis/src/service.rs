@@ -483,7 +483,7 @@ mod tests {
             "requires nothing",
             "State<u8>",
             "the server needs a name",
-            "begins with `/`",
+            "begin with `/`",
         ] {
             assert!(text.contains(problem), "{problem}: {text}");
         }

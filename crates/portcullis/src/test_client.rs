@@ -11,6 +11,7 @@ use portcullis_protocol::{
 };
 use serde_json::{Value, json};
 
+use crate::route::Route;
 use crate::server::Server;
 use crate::service::{Core, Served};
 
@@ -48,9 +49,12 @@ use crate::service::{Core, Served};
 /// ```
 #[derive(Clone)]
 pub struct TestClient {
-    core: Arc<Core>,
-    required: Option<Scopes>,
-    principal: Option<Principal>,
+    pub(crate) core: Arc<Core>,
+    /// None for a server without authentication.
+    pub(crate) required: Option<Scopes>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) path: String,
+    pub(crate) routes: Arc<[Route]>,
     transport: Transport,
     version: ProtocolVersion,
     session: Option<SessionKey>,
@@ -64,6 +68,8 @@ impl TestClient {
             core: Arc::clone(&server.core),
             required: server.verifier.as_ref().map(|verifier| verifier.required_scopes()),
             principal: None,
+            path: server.path.clone(),
+            routes: server.routes.clone().into(),
             transport: Transport::Http,
             version: ProtocolVersion::V2026_07_28,
             session: None,

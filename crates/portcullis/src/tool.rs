@@ -189,11 +189,59 @@ impl Annotations {
     }
 }
 
-/// What a tool answers with.
+/// What a tool answers with, for what no other [return type](IntoToolResult) says: JSON beside
+/// other content, and errors with JSON.
+///
+/// Clients are shown no schema of its JSON; [`Json<T>`] and `(Vec<Content>, Json<T>)` have one.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::ToolResult;
+///
+/// /// Book a seat.
+/// #[tool]
+/// async fn book(seat: String) -> Result<ToolResult, ToolError> {
+///     if seat == "1A" {
+///         let free = serde_json::json!({"free": ["1B", "2C"]});
+///         return ToolResult::error("That seat is taken.").with_structure(&free);
+///     }
+///     Ok(ToolResult::new([Content::text("Booked:"), Content::text(seat)]))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ToolResult(pub(crate) CallToolResult);
 
 impl ToolResult {
+    /// A result with `content`.
+    #[must_use]
+    pub fn new(content: impl IntoIterator<Item = Content>) -> Self {
+        Self::content(content.into_iter().collect())
+    }
+
+    /// An error that the caller is told, with `isError`: `text` should read as one by itself,
+    /// since many hosts show models nothing else.
+    #[must_use]
+    pub fn error(text: impl Into<String>) -> Self {
+        Self(CallToolResult::error(vec![Content::text(text).0]))
+    }
+
+    /// Adds a structured answer, `structuredContent`.
+    ///
+    /// # Errors
+    ///
+    /// When `value` cannot be written as a JSON object (MCP 2025-11-25, Tools, Structured
+    /// Content).
+    pub fn with_structure(mut self, value: &impl Serialize) -> Result<Self, ToolError> {
+        let value = serde_json::to_value(value)?;
+        if !value.is_object() {
+            return Err(ToolError::internal("structured content has to be a JSON object"));
+        }
+        self.0.structured_content = Some(value);
+        Ok(self)
+    }
+
     fn content(content: Vec<Content>) -> Self {
         Self(CallToolResult::success(content.into_iter().map(|content| content.0).collect()))
     }
@@ -210,7 +258,7 @@ pub struct Json<T>(pub T);
 #[diagnostic::on_unimplemented(
     message = "a tool cannot return `{Self}`",
     label = "not a tool result",
-    note = "return `String`, `Json<T>`, `Content`, `Vec<Content>` or `()`, or `Result<_, ToolError>` of one of them"
+    note = "return `String`, `Json<T>`, `Content`, `Vec<Content>`, `(Vec<Content>, Json<T>)`, `ToolResult` or `()`, or `Result<_, ToolError>` of one of them"
 )]
 pub trait IntoToolResult {
     /// The result, or what went wrong.
@@ -280,6 +328,20 @@ impl<T: Serialize + JsonSchema> IntoToolResult for Json<T> {
             Value::Object(schema) => Some(schema),
             _ => None,
         }
+    }
+}
+
+/// Content for models, and JSON for programs in place of the same JSON as text.
+impl<T: Serialize + JsonSchema> IntoToolResult for (Vec<Content>, Json<T>) {
+    fn into_tool_result(self) -> Result<ToolResult, ToolError> {
+        let (content, json) = self;
+        let mut result = json.into_tool_result()?;
+        result.0.content = content.into_iter().map(|content| content.0).collect();
+        Ok(result)
+    }
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        Json::<T>::output_schema()
     }
 }
 

@@ -6,7 +6,9 @@
 //!
 //! In protocol versions with sessions an unlock is for the session. In the one without, it is
 //! for the caller (issuer, subject and client), and ends with the token, after 30 minutes at
-//! most. Nobody else sees more for it, and only those whose lists change are told.
+//! most. Here it ends after five in either: `.for_at_most(…)` says so. Nobody else sees more for it, and only those whose lists change are told.
+
+use std::time::Duration;
 
 use portcullis::prelude::*;
 use portcullis::{AuthMiddleware, restrict_tag, tags};
@@ -23,13 +25,13 @@ async fn rotate_keys() -> &'static str {
     "Keys rotated"
 }
 
-/// Unlock admin tools for this session.
+/// Unlock admin tools for five minutes.
 ///
 /// Only for those with the 'admin' scope. Other sessions are unaffected.
 #[tool(auth = require_scopes(["admin"]))]
 async fn unlock_admin(context: Context) -> Result<&'static str, ToolError> {
-    context.enable_components(tags(["admin"])).await?;
-    Ok("Admin tools unlocked for this session")
+    context.enable_components(tags(["admin"])).for_at_most(Duration::from_secs(300)).await?;
+    Ok("Admin tools unlocked for five minutes")
 }
 
 #[tokio::main]

@@ -10,6 +10,7 @@ mod envelope;
 mod errors;
 mod front;
 mod limits;
+mod newcomer;
 mod oracle;
 mod sessions;
 mod stdio;

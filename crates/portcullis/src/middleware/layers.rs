@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_auth::Check;
-use portcullis_protocol::Exchange;
+use portcullis_protocol::{Exchange, Limits};
 
 use super::{
     AuthMiddleware, ErasedMiddleware, Handled, Listed, Middleware, Next, Operation, Request,
@@ -77,10 +77,13 @@ impl Layers {
         None
     }
 
-    pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
-        let around = self.around.iter();
-        let around = around.filter_map(|middleware| {
-            let problem = middleware.validate().err()?;
+    pub(crate) fn problems(&self, limits: &Limits) -> impl Iterator<Item = String> {
+        let (around, handler) = (self.around.iter(), limits.handler);
+        let around = around.filter_map(move |middleware| {
+            let never = middleware.time_limit().filter(|time| *time > handler).map(|time| {
+                format!("handlers are ended after {handler:?}, so that {time:?} never passes")
+            });
+            let problem = middleware.validate().err().or(never)?;
             Some(format!("middleware {middleware:?}: {problem}"))
         });
         self.rates.iter().filter_map(RateLimit::problem).chain(around)

@@ -13,6 +13,7 @@ mod timeout;
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -91,6 +92,12 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     fn selector(&self) -> Option<&Selector> {
         None
     }
+
+    /// How long it lets components run at most: the server does not build if
+    /// [`Limits::handler`](crate::Limits::handler) is shorter, since it would never apply.
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a middleware or the end of the chain gives.
@@ -101,6 +108,7 @@ pub(crate) trait ErasedMiddleware: fmt::Debug + Send + Sync + 'static {
     fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a>;
     fn validate(&self) -> Result<(), String>;
     fn selector(&self) -> Option<&Selector>;
+    fn time_limit(&self) -> Option<Duration>;
 }
 
 impl<M: Middleware> ErasedMiddleware for M {
@@ -114,6 +122,10 @@ impl<M: Middleware> ErasedMiddleware for M {
 
     fn selector(&self) -> Option<&Selector> {
         Middleware::selector(self)
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        Middleware::time_limit(self)
     }
 }
 

@@ -55,6 +55,10 @@ impl Middleware for Timeout {
         }
     }
 
+    fn time_limit(&self) -> Option<Duration> {
+        Some(self.time)
+    }
+
     fn validate(&self) -> Result<(), String> {
         match self.time.is_zero() {
             true => Err("nothing is ready in no time".to_owned()),

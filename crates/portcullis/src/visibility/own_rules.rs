@@ -49,6 +49,9 @@ struct Resting {
     rule: Rule,
     /// In seconds since 1970.
     until: u64,
+    /// Until when it may be renewed, where its handler said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latest: Option<u64>,
 }
 
 impl OwnRules {
@@ -85,12 +88,13 @@ impl OwnRules {
         Ok((holding.into_iter().map(|resting| resting.rule).collect(), ends))
     }
 
-    /// Adds `rules` to those of `scope`.
+    /// Adds `rules` to those of `scope`, for at most so long.
     pub(crate) async fn add(
         &self,
         scope: Scope,
         exchange: &Exchange,
         rules: &[Rule],
+        at_most: Option<Duration>,
     ) -> Result<(), NotChanged> {
         let key = scope.key();
         for _ in 0..ATTEMPTS {
@@ -98,7 +102,8 @@ impl OwnRules {
             let now = self.now().map_err(|Unknown| {
                 NotChanged::Store(StoreError::unavailable("the clock is before 1970"))
             })?;
-            let until = self.until(scope, exchange);
+            let latest = at_most.map(|time| now.saturating_add(time.as_secs()));
+            let until = self.until(scope, exchange).min(latest.unwrap_or(u64::MAX));
             // What cannot be understood is refused on the way in, and replaced here.
             let mut record: Record = before
                 .as_ref()
@@ -107,7 +112,7 @@ impl OwnRules {
             record.written = now;
             // A rule that is said again takes its place anew, at the end.
             record.rules.retain(|resting| resting.until > now && !rules.contains(&resting.rule));
-            let added = rules.iter().map(|rule| Resting { rule: rule.clone(), until });
+            let added = rules.iter().map(|rule| Resting { rule: rule.clone(), until, latest });
             record.rules.extend(added);
             if record.rules.len() > MAX_RULES {
                 return Err(NotChanged::TooMany);
@@ -181,7 +186,12 @@ impl OwnRules {
     async fn refresh(&self, key: &Key, value: &Value, record: &Record, now: u64) {
         let until = now + SESSION.as_secs();
         let rules = record.rules.iter().filter(|resting| resting.until > now);
-        let rules = rules.map(|resting| Resting { rule: resting.rule.clone(), until }).collect();
+        let rules = rules.map(|resting| Resting {
+            rule: resting.rule.clone(),
+            until: until.min(resting.latest.unwrap_or(until)),
+            latest: resting.latest,
+        });
+        let rules = rules.collect();
         let ends = UNIX_EPOCH + Duration::from_secs(until);
         let refreshed = match written(&Record { rules, written: now }) {
             Ok(new) => self.store.compare_and_swap(key, Some(value), Some(new), ends).await,
@@ -247,7 +257,7 @@ mod tests {
             let (own, clock) = own_rules();
             let exchange = exchange(expires);
             let scope = Scope::of(&exchange).unwrap();
-            own.add(scope, &exchange, &Rule::enable(tags(["admin"]))).await.unwrap();
+            own.add(scope, &exchange, &Rule::enable(tags(["admin"])), None).await.unwrap();
             clock.set(NOW + lasts - 1);
             assert_eq!(held(&own, scope).await, 1, "{expires:?}");
             clock.set(NOW + lasts);
@@ -261,10 +271,38 @@ mod tests {
         let exchange = exchange(Some(NOW + 60));
         let scope = Scope::of(&exchange).unwrap();
         let rules = Rule::enable(tags(["admin"]));
-        own.add(scope, &exchange, &rules).await.unwrap();
+        own.add(scope, &exchange, &rules, None).await.unwrap();
         clock.set(0);
         assert_eq!(own.rules(scope).await, Err(Unknown));
-        assert!(own.add(scope, &exchange, &rules).await.is_err());
+        assert!(own.add(scope, &exchange, &rules, None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn trial_d6_an_unlock_ends_when_its_handler_says_so_however_much_it_is_used() {
+        let minute = Some(Duration::from_secs(60));
+        let rules = Rule::enable(tags(["admin"]));
+        for session in [None, Some(SessionKey::LOCAL)] {
+            let (own, clock) = own_rules();
+            let exchange = Exchange { session, ..exchange(None) };
+            let scope = Scope::of(&exchange).unwrap();
+            own.add(scope, &exchange, &rules, minute).await.unwrap();
+            own.add(scope, &exchange, &Rule::enable(tags(["other"])), None).await.unwrap();
+            clock.set(NOW + 59);
+            assert_eq!(held(&own, scope).await, 2, "{session:?}");
+            assert_eq!(own.rules(scope).await.unwrap().1, Some(Duration::from_secs(1)));
+            clock.set(NOW + 60);
+            assert_eq!(held(&own, scope).await, 1, "{session:?}");
+        }
+        // A session's rules are renewed while it is used: this one ends all the same.
+        let (own, clock) = own_rules();
+        let exchange = Exchange { session: Some(SessionKey::LOCAL), ..exchange(None) };
+        let scope = Scope::of(&exchange).unwrap();
+        let days = Some(Duration::from_secs(2 * 24 * 3_600));
+        own.add(scope, &exchange, &rules, days).await.unwrap();
+        for (hours, held_then) in [(20, 1), (40, 1), (47, 1), (48, 0)] {
+            clock.set(NOW + hours * 3_600);
+            assert_eq!(held(&own, scope).await, held_then, "after {hours} hours");
+        }
     }
 
     #[tokio::test]
@@ -272,7 +310,7 @@ mod tests {
         let (own, clock) = own_rules();
         let exchange = Exchange { session: Some(SessionKey::LOCAL), ..exchange(Some(NOW + 1)) };
         let scope = Scope::of(&exchange).unwrap();
-        own.add(scope, &exchange, &Rule::enable(tags(["admin"]))).await.unwrap();
+        own.add(scope, &exchange, &Rule::enable(tags(["admin"])), None).await.unwrap();
         for hours in (20..200).step_by(20) {
             clock.set(NOW + hours * 3_600);
             assert_eq!(held(&own, scope).await, 1, "after {hours} hours");
@@ -288,7 +326,7 @@ mod tests {
         let scope = Scope::of(&exchange).unwrap();
         let (on, off) = (Rule::enable(tags(["admin"])), Rule::disable(tags(["admin"])));
         for rules in [&on, &off, &on, &off, &on] {
-            own.add(scope, &exchange, rules).await.unwrap();
+            own.add(scope, &exchange, rules, None).await.unwrap();
         }
         assert_eq!(own.rules(scope).await.unwrap().0, [off, on].concat());
         own.forget(scope).await.unwrap();
@@ -302,9 +340,9 @@ mod tests {
         let scope = Scope::of(&exchange).unwrap();
         for number in 0..MAX_RULES {
             let rules = Rule::enable(tags([number.to_string()]));
-            own.add(scope, &exchange, &rules).await.unwrap();
+            own.add(scope, &exchange, &rules, None).await.unwrap();
         }
-        let one_more = own.add(scope, &exchange, &Rule::enable(tags(["more"]))).await;
+        let one_more = own.add(scope, &exchange, &Rule::enable(tags(["more"])), None).await;
         assert!(matches!(one_more, Err(NotChanged::TooMany)), "{one_more:?}");
         assert_eq!(held(&own, scope).await, MAX_RULES);
     }
