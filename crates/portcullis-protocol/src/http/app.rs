@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
+use http::header::EXPECT;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, LastBearer, ProtectedResourceMetadata};
@@ -21,7 +22,9 @@ use super::caller::Asked;
 use super::cors;
 use super::endpoint::Endpoint;
 use super::front::Front;
+use super::media;
 use super::metadata::Metadata;
+use super::peer::Peer;
 use super::refusal::{self, Refusal, Rule};
 use super::session::Sessions;
 
@@ -44,21 +47,6 @@ pub struct AppConfig {
     pub clock: Arc<dyn Clock>,
     /// Routes beside the endpoint.
     pub routes: Router,
-}
-
-/// The other end of a connection: where it is, and what it has shown.
-#[derive(Debug, Default)]
-pub struct Peer {
-    pub(super) remote: Option<SocketAddr>,
-    last_bearer: LastBearer,
-}
-
-impl Peer {
-    /// A peer at `remote` that has shown nothing yet.
-    #[must_use]
-    pub fn new(remote: SocketAddr) -> Self {
-        Self { remote: Some(remote), last_bearer: LastBearer::default() }
-    }
 }
 
 /// Everything that answers HTTP requests: the endpoint, its metadata, the custom routes.
@@ -114,10 +102,14 @@ impl<S: Service> App<S> {
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        match self.admitted(&mut request, asked, &peer.last_bearer).await {
-            Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, asked),
+        // A client that asks first whether to send a body may well not send it.
+        let expects = |request: &Request<_>| request.headers().contains_key(EXPECT);
+        let expected = !is_endpoint && expects(&request);
+        let answer = self.admitted(&mut request, asked, &peer.last_bearer).await;
+        if peer.rest.is_left() && (expected || expects(&request)) {
+            peer.rest.close();
         }
+        answer.unwrap_or_else(|refusal| self.refuse(refusal, asked))
     }
 
     /// Notes that a connection was turned away, because there are too many.
@@ -144,6 +136,7 @@ impl<S: Service> App<S> {
         last: &LastBearer,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.uri(), request.headers())?;
+        media::check_framing(request.headers())?;
         if let Some(metadata) = &self.metadata
             && metadata.is_at(request.uri().path())
         {

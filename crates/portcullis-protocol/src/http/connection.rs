@@ -1,12 +1,14 @@
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -14,8 +16,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::app::{App, Peer};
-use super::patience::{Patient, Written};
+use super::app::App;
+use super::arriving::Arriving;
+use super::patience::Patient;
+use super::peer::{Peer, Running};
 use super::unread::{self, Streams, Watched};
 use crate::{Limits, Service};
 
@@ -23,8 +27,6 @@ use crate::{Limits, Service};
 const HTTP2_STREAMS: u32 = 128;
 /// How often a connection is looked at before it has been quiet for too long.
 const LOOKS: u32 = 8;
-/// Bytes that a connection may carry between two looks and still be quiet: pings.
-const QUIET_BYTES: usize = 100;
 
 /// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes. A request of HTTP/1 has
 /// 100 header fields at most, which is hyper's own limit: for another it would clear a table of
@@ -55,25 +57,11 @@ pub(super) async fn serve<S: Service>(
     limits: Limits,
     mut stopped: watch::Receiver<()>,
 ) {
-    let activity = Arc::new(Activity::default());
-    let stream = Patient::new(stream, &limits, Arc::clone(&activity.written));
     let peer = Arc::new(Peer::new(remote));
+    let stream = Patient::new(stream, &limits, Arc::clone(&peer));
     let service = service_fn({
-        let activity = Arc::clone(&activity);
-        move |request: Request<hyper::body::Incoming>| {
-            let (app, peer) = (Arc::clone(&app), Arc::clone(&peer));
-            let running = Activity::begin(&activity);
-            async move {
-                let response = app.answer(request, &peer).await;
-                let answered = response.body().size_hint().exact().is_some();
-                // A stream may be silent for as long as it likes, and an answer of HTTP/2 may
-                // wait for as long as its client has to make room.
-                if answered && !unread::is_watched() {
-                    return Ok::<Response<Body>, Infallible>(response);
-                }
-                Ok(response.map(|body| Body::new(Watched::new(body, Some(running)))))
-            }
-        }
+        let peer = Arc::clone(&peer);
+        move |request: Request<Incoming>| answer(Arc::clone(&app), Running::begin(&peer), request)
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let look = (limits.header_read / LOOKS).max(Duration::from_millis(1));
@@ -92,15 +80,18 @@ pub(super) async fn serve<S: Service>(
             }
             _ = stopped.changed(), if !ending => {
                 ending = true;
+                peer.give_up();
                 connection.as_mut().graceful_shutdown();
             }
+            never = poll_fn(|cx| peer.rest.poll_discard(cx)) => match never {},
             _ = ticks.tick() => {
-                quiet = if activity.is_quiet() { quiet + 1 } else { 0 };
+                quiet = if peer.is_quiet() { quiet + 1 } else { 0 };
                 if quiet > LOOKS {
                     return;
                 }
                 if quiet == LOOKS && !ending {
                     ending = true;
+                    peer.give_up();
                     connection.as_mut().graceful_shutdown();
                 }
             }
@@ -108,42 +99,23 @@ pub(super) async fn serve<S: Service>(
     }
 }
 
-/// What goes on on a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    begun: AtomicUsize,
-    ended: AtomicUsize,
-    written: Arc<Written>,
-    /// What had ended and was written when this was last looked at.
-    seen: (AtomicUsize, AtomicUsize),
-}
-
-impl Activity {
-    /// Whether nothing runs, nothing has ended and next to nothing was written since the
-    /// last look. What waits to be written has a time of its own.
-    fn is_quiet(&self) -> bool {
-        let (ended, written) = (self.ended.load(Ordering::Relaxed), self.written.bytes());
-        let ended_before = self.seen.0.swap(ended, Ordering::Relaxed);
-        let written_before = self.seen.1.swap(written, Ordering::Relaxed);
-        self.begun.load(Ordering::Relaxed) == ended
-            && !self.written.waits()
-            && ended == ended_before
-            && written.wrapping_sub(written_before) < QUIET_BYTES
+async fn answer<S: Service>(
+    app: Arc<App<S>>,
+    running: Running,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (http2, peer) = (unread::is_watched(), running.peer());
+    let request = request.map(|body| Arriving::new(body, (!http2).then(|| Arc::clone(peer))));
+    let mut response = app.answer(request, peer).await;
+    if !http2 && peer.rest.closes() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-
-    fn begin(activity: &Arc<Self>) -> Running {
-        activity.begun.fetch_add(1, Ordering::Relaxed);
-        Running(Arc::clone(activity))
+    // A stream may be silent for as long as it likes, and an answer of HTTP/2 may wait for as
+    // long as its client has to make room.
+    if !http2 && response.body().size_hint().exact().is_some() {
+        return Ok(response);
     }
-}
-
-/// A request that runs until this is dropped.
-struct Running(Arc<Activity>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
+    Ok(response.map(|body| Body::new(Watched::new(body, Some(running)))))
 }
 
 #[cfg(test)]
@@ -232,6 +204,18 @@ mod tests {
         client.write_all(format!("GET /slow {CLOSES}").as_bytes()).await.unwrap();
         let answer = rest(client).await;
         assert!(answer.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn trial_a7_a_rest_that_never_comes_is_not_waited_for() {
+        for length in [1_000, 1_000_000] {
+            let (mut client, _running) = connect().await;
+            let head = format!("POST /nothing HTTP/1.1\r\nHost: h\r\nContent-Length: {length}");
+            client.write_all(format!("{head}\r\n\r\n").as_bytes()).await.unwrap();
+            let answer = tokio::time::timeout(LONG, rest(client)).await.expect("closed in time");
+            assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+            assert_eq!(answer.contains("connection: close"), length == 1_000_000, "{answer}");
+        }
     }
 
     #[tokio::test]

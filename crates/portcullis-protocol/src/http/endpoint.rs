@@ -58,7 +58,6 @@ impl<S: Service> Endpoint<S> {
     ) -> Result<Response, Refusal> {
         let headers = caller.headers;
         let stateless = headers::name_stateless(headers);
-        media::check_framing(headers)?;
         match *method {
             Method::POST => {}
             Method::GET if !stateless => return session::open_stream(&self.service, caller),

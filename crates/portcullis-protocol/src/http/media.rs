@@ -28,14 +28,23 @@ pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A body is framed by its length or in chunks: 501 for any further coding, which would be
-/// ignored (RFC 9112 §6.1).
+/// A body is framed by its length, or in chunks and that once: 400 for chunks of chunks, and 501
+/// for any further coding, which would be ignored (RFC 9112 §6.1). Several fields are one list.
 pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.get_all(TRANSFER_ENCODING).iter().all(|coding| coding == "chunked") {
+    let mut fields = headers.get_all(TRANSFER_ENCODING).iter().peekable();
+    if fields.peek().is_none() {
         return Ok(());
     }
-    let message = "The only transfer coding is chunked";
-    Err(Refusal::new(Rule::Body, StatusCode::NOT_IMPLEMENTED, message))
+    let refused = |status, message| Err(Refusal::new(Rule::Body, status, message));
+    let codings: Vec<&[u8]> = fields
+        .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    match codings.iter().all(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
+        true if codings.len() == 1 => Ok(()),
+        true => refused(StatusCode::BAD_REQUEST, "A body is chunked once"),
+        false => refused(StatusCode::NOT_IMPLEMENTED, "The only transfer coding is chunked"),
+    }
 }
 
 /// The client takes `application/json`: 406 if it says that it does not.
@@ -97,6 +106,35 @@ fn names_one_of(value: &str, ranges: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trial_a12_a_body_is_in_chunks_once_however_that_is_written() {
+        let framing = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(TRANSFER_ENCODING, field.parse().unwrap());
+            }
+            let refusal = check_framing(&headers).err();
+            refusal.map(|refusal| refusal.into_response().status().as_u16())
+        };
+        for good in [&[][..], &["chunked"], &["Chunked"], &[" CHUNKED\t"]] {
+            assert_eq!(framing(good), None, "{good:?}");
+        }
+        for twice in [&["chunked", "chunked"][..], &["chunked, Chunked"]] {
+            assert_eq!(framing(twice), Some(400), "{twice:?}");
+        }
+        for other in [
+            &["gzip, chunked"][..],
+            &["gzip", "chunked"],
+            &["identity"],
+            &["chunked,"],
+            &["chunked;q=1"],
+            &[""],
+            &["xchunked"],
+        ] {
+            assert_eq!(framing(other), Some(501), "{other:?}");
+        }
+    }
 
     fn content(types: &[&str]) -> bool {
         let mut headers = HeaderMap::new();

@@ -5,6 +5,7 @@
 //! has one file here and one reason to refuse.
 
 mod app;
+mod arriving;
 mod body;
 mod caller;
 mod connection;
@@ -19,14 +20,16 @@ mod listener;
 mod media;
 mod metadata;
 mod patience;
+mod peer;
 mod refusal;
 mod route;
 mod session;
 mod stateless;
 mod unread;
 
-pub use app::{App, AppConfig, Peer};
+pub use app::{App, AppConfig};
 pub use body::RequestBody;
 pub use front::{Authority, Front, Origins};
 pub use listener::Listener;
+pub use peer::Peer;
 pub use route::{RouteRefusal, authenticate};

@@ -1,8 +1,8 @@
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::peer::Peer;
 use crate::Limits;
 
 /// The length of the HTTP/2 preface: what has to arrive before the two versions of HTTP
@@ -20,53 +21,37 @@ const PREFACE_BYTES: usize = 24;
 /// kernel's time than to gather several.
 const SMALL_BYTES: usize = 2048;
 
+/// How much is read and thrown away of what a client still sends when it has its answer: as much
+/// as an upload that somebody might well have started.
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+/// How much of it at once.
+const DISCARD_BYTES: usize = 16 * 1024;
+
 /// A connection whose client has to send its first bytes, and to take every answer, within
 /// a limit. hyper keeps neither time.
 pub(super) struct Patient {
     stream: TcpStream,
     missing: usize,
     first_bytes: Option<Pin<Box<Sleep>>>,
-    written: Arc<Written>,
+    peer: Arc<Peer>,
     write: Duration,
     unread: Option<Pin<Box<Sleep>>>,
-}
-
-/// What a client takes of what it is sent.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    bytes: AtomicUsize,
-    waits: AtomicBool,
-}
-
-impl Written {
-    /// How many bytes it took.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether some wait for it.
-    pub(super) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
-    }
+    /// How many bytes more are read and thrown away once the answers have been sent.
+    linger: Option<usize>,
 }
 
 impl Patient {
-    /// Counts the bytes that the client took into `written`.
-    pub(super) fn new(stream: TcpStream, limits: &Limits, written: Arc<Written>) -> Self {
+    /// Notes of `peer` what it sends and takes.
+    pub(super) fn new(stream: TcpStream, limits: &Limits, peer: Arc<Peer>) -> Self {
         let first_bytes = Some(Box::pin(sleep(limits.header_read)));
         Self {
             stream,
             missing: PREFACE_BYTES,
             first_bytes,
-            written,
+            peer,
             write: limits.write,
             unread: None,
-        }
-    }
-
-    fn count(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.written.bytes.fetch_add(*bytes, Ordering::Relaxed);
+            linger: None,
         }
     }
 
@@ -78,13 +63,13 @@ impl Patient {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if self.unread.take().is_some() {
-                self.written.waits.store(false, Ordering::Relaxed);
+                self.peer.waits(false);
             }
             return written;
         }
         let write = self.write;
         if self.unread.is_none() {
-            self.written.waits.store(true, Ordering::Relaxed);
+            self.peer.waits(true);
         }
         let deadline = self.unread.get_or_insert_with(|| Box::pin(sleep(write)));
         ready!(deadline.as_mut().poll(cx));
@@ -100,7 +85,11 @@ impl AsyncRead for Patient {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
+            let bytes = buffer.filled().len() - before;
+            if bytes > 0 {
+                self.peer.heard();
+            }
+            self.missing = self.missing.saturating_sub(bytes);
             if self.missing == 0 {
                 self.first_bytes = None;
             }
@@ -121,7 +110,6 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.count(&written);
         self.bounded(cx, written)
     }
 
@@ -130,9 +118,25 @@ impl AsyncWrite for Patient {
         self.bounded(cx, flushed)
     }
 
+    /// Says that no more comes, and reads on where the client is still sending: to close then
+    /// would reset the connection, and a reset takes the answer with it (RFC 9112 §9.6). The
+    /// connection is quiet meanwhile, which ends it in time.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.bounded(cx, closed)
+        if self.linger.is_none() {
+            let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.bounded(cx, closed))?;
+        }
+        let sending = self.peer.is_sending();
+        let mut left = *self.linger.get_or_insert(if sending { LINGER_BYTES } else { 0 });
+        let mut room = [MaybeUninit::uninit(); DISCARD_BYTES];
+        while left > 0 {
+            let mut discarded = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut discarded))?;
+            let ended = discarded.filled().is_empty();
+            left = if ended { 0 } else { left.saturating_sub(discarded.filled().len()) };
+            self.linger = Some(left);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -149,7 +153,6 @@ impl AsyncWrite for Patient {
             Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
         };
-        self.count(&written);
         self.bounded(cx, written)
     }
 }
