@@ -1,5 +1,7 @@
 //! The door to environment variables and `.env` files.
 
+mod file;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
@@ -54,25 +56,21 @@ impl Environment {
 
     /// Adds the variables of the `.env` file at `path` that are not set already.
     ///
-    /// Warns when other users may read the file, or when git tracks it.
+    /// A line is `NAME=value`, the value perhaps in quotes, which may span lines, and perhaps with
+    /// a comment after it. Nothing is expanded: a `$` stands between single quotes or after a
+    /// backslash. Of a name that is there twice, the first value counts.
+    ///
+    /// Warns when other users may read or change the file, or when git tracks it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or is malformed. The message names the file and the
-    /// line, never a value.
+    /// When the file cannot be read, is no regular file, is larger than 1 MiB, holds a NUL, or is
+    /// malformed. The message names the file and the line, never a value.
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
         let malformed = |problem: &str| EnvironmentError::file(path, problem);
-        let text = read(path).map_err(|error| malformed(&format!("cannot be read: {error}")))?;
-        if let Some(line) = text.lines().position(expands) {
-            let line = line + 1;
-            return Err(malformed(&format!(
-                "has a `$` in line {line} that would be expanded: put the value in single quotes"
-            )));
-        }
-        let lines = dotenvy::from_read_iter(text.as_bytes());
-        for line in lines {
-            // dotenvy's message repeats the line, which may hold a secret.
-            let (name, value) = line.map_err(|_| malformed("has a line that is not NAME=value"))?;
+        let text = file::text(path).map_err(|problem| malformed(&problem))?;
+        let lines = file::assignments(&text).map_err(|problem| malformed(&problem))?;
+        for (name, value) in lines {
             if self.variable(&name).is_none() {
                 self.variables.insert(name, value);
             }
@@ -95,15 +93,15 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is empty, or is not UTF-8.
+    /// When the file cannot be read, is no regular file, is empty or larger than 1 MiB, is not
+    /// UTF-8, or holds a NUL.
     pub fn with_variable_from_file(
         self,
         name: impl Into<String>,
         path: &Path,
     ) -> Result<Self, EnvironmentError> {
         let unusable = |problem: &str| EnvironmentError::file(path, problem);
-        let text =
-            read(path).map_err(|error| unusable(&format!("cannot be read as text: {error}")))?;
+        let text = file::text(path).map_err(|problem| unusable(&problem))?;
         if text.trim().is_empty() {
             return Err(unusable("is empty"));
         }
@@ -186,8 +184,9 @@ fn warn_if_exposed(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        if path.metadata().is_ok_and(|file| file.permissions().mode() & 0o004 != 0) {
-            tracing::warn!(path = %path.display(), "every user may read the environment file: chmod 600 it");
+        let mode = path.metadata().map_or(0, |file| file.permissions().mode());
+        if let Some(warning) = exposure(mode) {
+            tracing::warn!(path = %path.display(), "{warning}");
         }
     }
     if tracked_by_git(path) {
@@ -195,15 +194,16 @@ fn warn_if_exposed(path: &Path) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the door to environment files")]
-fn read(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path)
-}
-
-/// Whether a line has a `$` that dotenvy would replace by the value of a variable.
-fn expands(line: &str) -> bool {
-    let value = line.split_once('=').map(|(_, value)| value.trim_start()).unwrap_or_default();
-    !line.trim_start().starts_with('#') && !value.starts_with('\'') && value.contains('$')
+/// What is wrong with the permissions of a file of secrets.
+#[cfg(unix)]
+fn exposure(mode: u32) -> Option<&'static str> {
+    if mode & 0o002 != 0 {
+        Some("every user may change the environment file, and with it the server: chmod 600 it")
+    } else if mode & 0o004 != 0 {
+        Some("every user may read the environment file: chmod 600 it")
+    } else {
+        None
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "git alone knows what it tracks")]
@@ -226,66 +226,4 @@ fn tracked_by_git(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(content: &str) -> tempfile::NamedTempFile {
-        use std::io::Write;
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(content.as_bytes()).unwrap();
-        file
-    }
-
-    #[test]
-    fn a_file_fills_gaps_and_never_overrides() {
-        let file = file("A=from-file\nB=from-file\nC=\"quoted value\"\n");
-        let environment =
-            Environment::from_pairs([("A", "set"), ("B", "")]).with_file(file.path()).unwrap();
-        assert_eq!(environment.variable("A"), Some("set"));
-        assert_eq!(environment.variable("B"), Some("from-file"));
-        assert_eq!(environment.variable("C"), Some("quoted value"));
-    }
-
-    #[test]
-    fn a_malformed_line_is_refused_without_showing_it() {
-        let file = file("GOOD=1\nhunter2 is not an assignment\n");
-        let error = Environment::default().with_file(file.path()).unwrap_err().to_string();
-        assert!(error.contains("NAME=value"), "{error}");
-        assert!(!error.contains("hunter2"), "{error}");
-    }
-
-    #[test]
-    fn a_value_is_never_expanded() {
-        let quoted = file("PASSWORD='pa$HOME'\n# $ in a comment\n");
-        let environment = Environment::default().with_file(quoted.path()).unwrap();
-        assert_eq!(environment.variable("PASSWORD"), Some("pa$HOME"));
-        for bare in ["A=1\nPASSWORD=pa$HOME\n", "A=1\nPASSWORD=\"pa$HOME\"\n"] {
-            let error =
-                Environment::default().with_file(file(bare).path()).unwrap_err().to_string();
-            assert!(error.contains("line 2") && !error.contains("HOME"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_an_error() {
-        assert!(Environment::default().with_file(Path::new("/nonexistent/.env")).is_err());
-    }
-
-    #[test]
-    fn a_variable_may_come_from_a_file_of_its_own() {
-        let environment = Environment::default();
-        let environment =
-            environment.with_variable_from_file("KEY", file("a\nb\n").path()).unwrap();
-        assert_eq!(environment.variable("KEY"), Some("a\nb\n"));
-        for unusable in [file("").path(), Path::new("/nonexistent/key")] {
-            let error = environment.clone().with_variable_from_file("KEY", unusable).unwrap_err();
-            assert!(error.to_string().contains("the file /"), "{error}");
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_value() {
-        let environment = Environment::from_pairs([("KEY", "hunter2")]);
-        assert_eq!(format!("{environment:?}"), "Environment(1 variables)");
-    }
-}
+mod tests;

@@ -1,0 +1,203 @@
+//! What an environment file may be, and how its lines are read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::iter::Peekable;
+use std::path::Path;
+use std::str::Chars;
+
+/// The largest file that is read, in bytes: far more than any list of variables or key.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The text of the regular file at `path`.
+///
+/// # Errors
+///
+/// Says what is wrong, without what the file holds.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let unread = |error: io::Error| format!("cannot be read as text: {error}");
+    let file = open(path).map_err(unread)?;
+    if !file.metadata().map_err(unread)?.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    let mut text = String::new();
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
+    if read as u64 > MAX_BYTES {
+        return Err("is larger than 1 MiB".to_owned());
+    }
+    // No variable of a process can hold one, and readers in C end there.
+    if text.contains('\0') {
+        return Err("holds a NUL".to_owned());
+    }
+    Ok(text)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door to environment files")]
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe without a writer would block the open for ever.
+        options.custom_flags(crate::workspace::O_NONBLOCK);
+    }
+    options.open(path)
+}
+
+/// Reads `NAME=value` lines.
+///
+/// 1. A line is empty, begins with `#`, or is an assignment, with or without `export`.
+/// 2. A value is one word, some of it perhaps in quotes, which may span lines. What comes after
+///    it is a comment.
+/// 3. A backslash takes the meaning of a quote, a backslash, a `$` or a space, or makes a line
+///    feed of an `n`; between single quotes it is itself.
+/// 4. A `$` that another reader would replace by a variable is refused: nothing is expanded.
+///
+/// # Errors
+///
+/// Names the line, never what is in it.
+pub(super) fn assignments(text: &str) -> Result<Vec<(String, String)>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = Lines { rest: text.chars().peekable(), line: 1 };
+    let mut found = Vec::new();
+    while let Some(next) = lines.rest.peek() {
+        match next {
+            '#' => lines.skip_line(),
+            next if next.is_whitespace() => drop(lines.next()),
+            _ => found.push(lines.assignment()?),
+        }
+    }
+    Ok(found)
+}
+
+struct Lines<'t> {
+    rest: Peekable<Chars<'t>>,
+    /// That of the next character.
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next();
+        self.line += usize::from(next == Some('\n'));
+        next
+    }
+
+    fn skip_line(&mut self) {
+        while self.next().is_some_and(|next| next != '\n') {}
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.rest.next_if(|next| matches!(next, ' ' | '\t')).is_some() {}
+    }
+
+    fn assignment(&mut self) -> Result<(String, String), String> {
+        let mut name = self.name()?;
+        if name == "export" && self.rest.peek() != Some(&'=') {
+            name = self.name()?;
+        }
+        match self.rest.next_if_eq(&'=') {
+            Some(_) => Ok((name, self.value()?)),
+            None => Err(self.no_assignment()),
+        }
+    }
+
+    /// A name, and the blanks after it.
+    fn name(&mut self) -> Result<String, String> {
+        let mut name = String::new();
+        let begins = |next: &char| next.is_ascii_alphabetic() || *next == '_';
+        let goes_on = |next: &char| next.is_ascii_alphanumeric() || matches!(next, '_' | '.');
+        name.extend(self.rest.next_if(begins));
+        if name.is_empty() {
+            return Err(self.no_assignment());
+        }
+        while let Some(next) = self.rest.next_if(goes_on) {
+            name.push(next);
+        }
+        self.skip_blanks();
+        Ok(name)
+    }
+
+    fn value(&mut self) -> Result<String, String> {
+        self.skip_blanks();
+        let mut value = String::new();
+        if self.rest.peek() == Some(&'#') {
+            self.skip_line();
+            return Ok(value);
+        }
+        loop {
+            let line = self.line;
+            match self.next() {
+                None | Some('\n') => return Ok(value),
+                Some('\r') if matches!(self.rest.peek(), None | Some('\n')) => {}
+                Some(' ' | '\t') => return self.only_comment().map(|()| value),
+                Some('\'') => self.single_quoted(&mut value, line)?,
+                Some('"') => self.double_quoted(&mut value, line)?,
+                Some('\\') => value.push(self.escaped(line)?),
+                Some('$') => return Err(dollar(line)),
+                Some(other) => value.push(other),
+            }
+        }
+    }
+
+    /// Nothing but a comment stands after a value.
+    fn only_comment(&mut self) -> Result<(), String> {
+        self.skip_blanks();
+        match self.rest.peek() {
+            None | Some('\n' | '\r' | '#') => {
+                self.skip_line();
+                Ok(())
+            }
+            Some(_) => Err(format!(
+                "has a value with a space in line {}: put it in single quotes",
+                self.line
+            )),
+        }
+    }
+
+    fn single_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), String> {
+        loop {
+            match self.next() {
+                Some('\'') => return Ok(()),
+                Some(other) => value.push(other),
+                None => return Err(unclosed(begun)),
+            }
+        }
+    }
+
+    fn double_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), String> {
+        loop {
+            let line = self.line;
+            match self.next() {
+                Some('"') => return Ok(()),
+                Some('\\') => value.push(self.escaped(line)?),
+                Some('$') => return Err(dollar(line)),
+                Some(other) => value.push(other),
+                None => return Err(unclosed(begun)),
+            }
+        }
+    }
+
+    fn escaped(&mut self, line: usize) -> Result<char, String> {
+        match self.next() {
+            Some(itself @ ('\\' | '\'' | '"' | '$' | ' ')) => Ok(itself),
+            Some('n') => Ok('\n'),
+            Some(_) | None => Err(format!(
+                "has a backslash in line {line} that stands before nothing it has a meaning for"
+            )),
+        }
+    }
+
+    fn no_assignment(&self) -> String {
+        format!("has a line that is not NAME=value: line {}", self.line)
+    }
+}
+
+fn dollar(line: usize) -> String {
+    format!("has a `$` in line {line} that would be expanded: put the value in single quotes")
+}
+
+fn unclosed(line: usize) -> String {
+    format!("has a quote in line {line} that nothing closes")
+}

@@ -1,0 +1,182 @@
+use std::process::Command;
+use std::time::Duration;
+
+use super::*;
+
+fn file(content: &str) -> tempfile::NamedTempFile {
+    use std::io::Write;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn a_file_fills_gaps_and_never_overrides() {
+    let file = file("A=from-file\nB=from-file\nC=\"quoted value\"\n");
+    let environment =
+        Environment::from_pairs([("A", "set"), ("B", "")]).with_file(file.path()).unwrap();
+    assert_eq!(environment.variable("A"), Some("set"));
+    assert_eq!(environment.variable("B"), Some("from-file"));
+    assert_eq!(environment.variable("C"), Some("quoted value"));
+}
+
+#[test]
+fn a_malformed_line_is_refused_without_showing_it() {
+    let file = file("GOOD=1\nhunter2 is not an assignment\n");
+    let error = Environment::default().with_file(file.path()).unwrap_err().to_string();
+    assert!(error.contains("NAME=value"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_value_is_never_expanded() {
+    let quoted = file("PASSWORD='pa$HOME'\n# $ in a comment\n");
+    let environment = Environment::default().with_file(quoted.path()).unwrap();
+    assert_eq!(environment.variable("PASSWORD"), Some("pa$HOME"));
+    for bare in ["A=1\nPASSWORD=pa$HOME\n", "A=1\nPASSWORD=\"pa$HOME\"\n"] {
+        let error = Environment::default().with_file(file(bare).path()).unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("HOME"), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_an_error() {
+    assert!(Environment::default().with_file(Path::new("/nonexistent/.env")).is_err());
+}
+
+#[test]
+fn a_variable_may_come_from_a_file_of_its_own() {
+    let environment = Environment::default();
+    let environment = environment.with_variable_from_file("KEY", file("a\nb\n").path()).unwrap();
+    assert_eq!(environment.variable("KEY"), Some("a\nb\n"));
+    for unusable in [file("").path(), Path::new("/nonexistent/key")] {
+        let error = environment.clone().with_variable_from_file("KEY", unusable).unwrap_err();
+        assert!(error.to_string().contains("the file /"), "{error}");
+    }
+}
+
+#[test]
+fn debug_shows_no_value() {
+    let environment = Environment::from_pairs([("KEY", "hunter2")]);
+    assert_eq!(format!("{environment:?}"), "Environment(1 variables)");
+}
+
+/// What a file with this content gives `NAME`.
+fn value(content: &str) -> Result<String, String> {
+    let environment = Environment::default().with_file(file(content).path());
+    let environment = environment.map_err(|error| error.to_string())?;
+    Ok(environment.variable("NAME").unwrap_or_default().to_owned())
+}
+
+#[test]
+fn trial_a12_a_dollar_is_never_expanded_wherever_it_is() {
+    for (content, expected) in [
+        ("NAME='pa$HOME'", "pa$HOME"),
+        ("NAME='a'\\$HOME", "a$HOME"),
+        ("NAME=\"a\\$HOME\"", "a$HOME"),
+        ("NAME='line\n$HOME ${HOME}\nA=$HOME'", "line\n$HOME ${HOME}\nA=$HOME"),
+        ("NAME=a # $HOME", "a"),
+        ("# $HOME\n  # $HOME\nNAME=a", "a"),
+    ] {
+        assert_eq!(value(content).as_deref(), Ok(expected), "{content}");
+    }
+    for (content, line) in [
+        ("NAME='a'$HOME", 1),
+        ("NAME='a'\"$HOME\"", 1),
+        ("NAME=\"first\nsecond $HOME\"", 2),
+        ("NAME=\"first\n'$HOME'\"", 2),
+        ("NAME=\"first\nOTHER='$HOME'\n\"", 2),
+        ("NAME=\"first\n# $HOME\"", 2),
+        ("A=1\nNAME=$HOME", 2),
+        ("NAME=${HOME}", 1),
+        ("NAME=a\\\\$HOME", 1),
+    ] {
+        let error = value(content).unwrap_err();
+        assert!(error.contains(&format!("`$` in line {line}")), "{content}: {error}");
+        assert!(!error.contains("HOME"), "{error}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_file_are_read_by_fixed_rules() {
+    for (content, expected) in [
+        ("NAME=a", "a"),
+        ("\u{feff}NAME=a", "a"),
+        ("export NAME=a\r\n", "a"),
+        ("  NAME = a  # comment", "a"),
+        ("NAME=a#b", "a#b"),
+        ("NAME=", ""),
+        ("NAME=   # comment", ""),
+        ("NAME=a\\ b", "a b"),
+        ("NAME=\"a\\nb\\\"\"", "a\nb\""),
+        ("NAME='a b'c\"d e\"", "a bcd e"),
+        ("NAME=\"-----BEGIN\nabc=\n-----END\"", "-----BEGIN\nabc=\n-----END"),
+        ("NAME='a#b' # c", "a#b"),
+        ("NAME=first\nNAME=second", "first"),
+        ("export=1\nNAME=b", "b"),
+    ] {
+        assert_eq!(value(content).as_deref(), Ok(expected), "{content:?}");
+    }
+    for (content, line) in [
+        ("NAME", 1),
+        ("NAME a", 1),
+        ("A=1\n1NAME=a", 2),
+        ("NAME=a b", 1),
+        ("NAME='a' b", 1),
+        ("NA-ME=a", 1),
+        ("NAME='a", 1),
+        ("A=1\nNAME=\"a\nb\n", 2),
+        ("NAME=\"\\x\"", 1),
+        ("NAME=a\\", 1),
+        ("=a", 1),
+    ] {
+        let error = value(content).unwrap_err();
+        assert!(error.contains(&format!("line {line}")), "{content:?}: {error}");
+    }
+}
+
+#[test]
+fn trial_a12_a_nul_is_refused() {
+    let error = value("NAME=hunter2\0x").unwrap_err();
+    assert!(error.contains("NUL") && !error.contains("hunter2"), "{error}");
+    let key = file("key\0key");
+    let error = Environment::default().with_variable_from_file("NAME", key.path()).unwrap_err();
+    assert!(error.to_string().contains("NUL"), "{error}");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test makes a pipe")]
+fn trial_a12_what_is_no_regular_file_is_refused_and_waited_for_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (say, said) = std::sync::mpsc::channel();
+    for path in [pipe, folder.path().to_owned(), "/dev/zero".into()] {
+        let say = say.clone();
+        std::thread::spawn(move || {
+            let environment = Environment::default().with_file(&path).map(drop);
+            let variable = Environment::default().with_variable_from_file("NAME", &path).map(drop);
+            let _ = say.send([environment.unwrap_err(), variable.unwrap_err()]);
+        });
+    }
+    for _ in 0..3 {
+        let errors = said.recv_timeout(Duration::from_secs(20)).expect("it is not waited for");
+        for error in errors {
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn trial_a12_a_file_that_others_may_write_is_warned_about() {
+    for (mode, warned) in [
+        (0o100_600, ""),
+        (0o100_640, ""),
+        (0o100_604, "read"),
+        (0o100_602, "change"),
+        (0o100_666, "change"),
+    ] {
+        let warning = exposure(mode).unwrap_or_default();
+        assert!(warning.contains(warned) && warning.is_empty() == warned.is_empty(), "{mode:o}");
+    }
+}
