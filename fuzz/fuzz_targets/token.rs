@@ -20,7 +20,7 @@ use portcullis_guard::{ManualClock, Secret};
 use serde_json::{Map, Value};
 
 const NOW: u64 = 1_800_000_000;
-const LEEWAY: u64 = 30;
+const LEEWAY: f64 = 30.0;
 const ISSUER: &str = "https://idp.example.com";
 const AUDIENCE: &str = "https://mcp.example.com/mcp";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -104,19 +104,22 @@ fn sign(header: &str, claims: &str) -> String {
 fn entitled(header: &Map<String, Value>, claims: Map<String, Value>, principal: &Principal) {
     assert_eq!(header["alg"], "HS256");
     assert!(["crit", "b64", "zip", "enc"].iter().all(|name| !header.contains_key(*name)));
+    let marks = ["client_id", "azp", "cid", "appid", "scope", "scp", "jti"];
+    let marked = marks.iter().any(|name| claims.get(*name).is_some_and(|value| !value.is_null()));
+    assert!(marked || header.contains_key("typ"), "nothing tells it from an ID token");
     assert_eq!(claims["iss"], ISSUER);
     let audience = &claims["aud"];
     let listed = audience.as_array().is_some_and(|list| list.iter().any(|own| own == AUDIENCE));
     assert!(audience == AUDIENCE || listed);
-    assert!(claims["exp"].as_u64().unwrap() + LEEWAY > NOW);
+    assert!(claims["exp"].as_f64().unwrap().floor() + LEEWAY > NOW as f64);
     for name in ["iat", "nbf"] {
-        assert!(claims.get(name).is_none_or(|from| from.as_u64().unwrap() <= NOW + LEEWAY));
+        let from = claims.get(name).map(|from| from.as_f64().unwrap().ceil());
+        assert!(from.is_none_or(|from| from <= NOW as f64 + LEEWAY));
     }
     assert_eq!(claims["sub"], principal.subject());
     assert!((1..=255).contains(&principal.subject().len()));
     assert!(!claims.contains_key("cnf"));
-    let granted = claims.get("scope").or(claims.get("scp")).map(Value::to_string);
-    let granted = granted.unwrap_or_default();
+    let granted = format!("{:?} {:?}", claims.get("scope"), claims.get("scp"));
     assert!(principal.scopes().iter().all(|scope| granted.contains(scope)));
     assert_eq!(*principal.claims(), claims);
 }

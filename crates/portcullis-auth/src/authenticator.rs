@@ -4,7 +4,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use portcullis_guard::Clock;
 
-use crate::bearer::BearerError;
+use crate::bearer::{BearerError, Spelling};
 use crate::challenge::{Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use crate::{BearerToken, Granted, LastBearer, Principal, ScopeHierarchy, Scopes, TokenVerifier};
 
@@ -81,11 +81,16 @@ impl Authenticator {
         let granted = Granted::new(principal.scopes(), &self.hierarchy);
         if !granted.has_all(&self.required) {
             let missing = granted.missing(&self.required);
-            tracing::info!(subject = principal.subject(), %missing, "request refused: 403, insufficient scope");
+            let reason = format!("the token lacks the scopes {missing}{}", why_none(&principal));
+            tracing::info!(
+                subject = principal.subject(),
+                reason,
+                "request refused: 403, insufficient scope"
+            );
             return Err(Refusal {
                 status: StatusCode::FORBIDDEN,
                 challenge: Some(self.insufficient_scope(&self.required)),
-                reason: format!("the token lacks the scopes {missing}").into(),
+                reason: reason.into(),
                 principal: Some(principal),
             });
         }
@@ -102,13 +107,19 @@ impl Authenticator {
             }
             BearerError::Repeated
             | BearerError::Malformed
+            | BearerError::Opaque
             | BearerError::TooLong
             | BearerError::InQuery => self.invalid_token(error.reason()),
         }
     }
 
     async fn verify(&self, header: &HeaderValue) -> Result<Arc<Principal>, Refusal> {
-        let token = BearerToken::from_header(header).map_err(|error| self.no_token(error))?;
+        let spelling = match self.verifier.takes_opaque_tokens() {
+            true => Spelling::Opaque,
+            false => Spelling::Token68,
+        };
+        let token = BearerToken::from_header_of(header, spelling);
+        let token = token.map_err(|error| self.no_token(error))?;
         self.verifier.verify(&token).await.map_err(|error| {
             if error.is_unavailable() {
                 tracing::error!(
@@ -141,7 +152,19 @@ impl Authenticator {
     }
 
     fn challenge(&self, challenge: Challenge, scopes: &Scopes) -> HeaderValue {
-        challenge.scope(scopes).resource_metadata(&self.metadata_url).into_header()
+        challenge.scope(&scopes.offered()).resource_metadata(&self.metadata_url).into_header()
+    }
+}
+
+/// Why the principal has no scope at all, where the token shows it.
+fn why_none(principal: &Principal) -> &'static str {
+    let claims = principal.claims();
+    let says = ["scope", "scp"].iter().any(|name| claims.contains_key(*name));
+    match principal.scopes().is_empty() && !claims.is_empty() && !says {
+        true => {
+            ": it has neither `scope` nor `scp`, so the issuer grants none, or in another claim (scope_claim, JWT_SCOPE_CLAIM)"
+        }
+        false => "",
     }
 }
 
@@ -328,6 +351,74 @@ mod tests {
         assert_eq!(ask("bob").await, (bob, 0));
         clock.advance(Duration::from_secs(1_000));
         assert_eq!(ask("bob").await, (Err("the token has expired".into()), 0));
+    }
+
+    #[tokio::test]
+    async fn trial_b14_a_token_without_a_scope_claim_is_told_from_one_that_lacks_a_scope() {
+        let required = || Scopes::from_iter(["read"]);
+        let claims = |name: &str| crate::Claims::from_iter([(name.to_owned(), "x".into())]);
+        for (claims, said) in
+            [(claims("sub"), true), (claims("scp"), false), (claims("scope"), false)]
+        {
+            let verifier = Fixed(Ok(alice().with_claims(claims)), required());
+            let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
+            let reason = refusal.reason;
+            assert_eq!(reason.contains("neither `scope` nor `scp`"), said, "{reason}");
+        }
+        let refusal = authenticate(Fixed(Ok(alice()), required()), Some("Bearer abc")).await;
+        assert_eq!(refusal.unwrap_err().reason, "the token lacks the scopes read", "it is no JWT");
+    }
+
+    #[tokio::test]
+    async fn trial_a3_offline_access_is_required_and_never_offered() {
+        let required = Scopes::from_iter(["read", "offline_access"]);
+        let refusal = authenticate(Fixed(Ok(alice()), required.clone()), None).await.unwrap_err();
+        let expected = format!(r#"Bearer scope="read", resource_metadata="{METADATA}""#);
+        assert_eq!(refusal.challenge.unwrap(), expected);
+        let reader = alice().with_scopes(Scopes::from_iter(["read"]));
+        let verifier = Fixed(Ok(reader), required);
+        let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
+        assert_eq!(refusal.status, StatusCode::FORBIDDEN);
+        assert_eq!(refusal.reason, "the token lacks the scopes offline_access");
+        let header = refusal.challenge.unwrap();
+        let header = header.to_str().unwrap();
+        assert!(
+            header.contains(r#"scope="read""#) && !header.contains("offline_access"),
+            "{header}"
+        );
+    }
+
+    /// Takes any token.
+    #[derive(Debug)]
+    struct Opaque(bool);
+
+    impl TokenVerifier for Opaque {
+        fn verify<'a>(
+            &'a self,
+            token: &'a BearerToken,
+        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+            Answer::ready(Ok(Arc::new(Principal::new(token.expose()))))
+        }
+
+        fn takes_opaque_tokens(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn trial_b14_a_token_with_colons_reaches_a_verifier_that_takes_opaque_ones() {
+        let value = HeaderValue::from_static("Bearer user:grant:secret");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let ask = async |takes: bool| {
+            let clock = Arc::new(ManualClock::at(1_000));
+            let authenticator =
+                Authenticator::new(Arc::new(Opaque(takes)), METADATA.to_owned(), clock);
+            authenticator.authenticate(&headers, None, &LastBearer::default()).await
+        };
+        assert_eq!(ask(true).await.unwrap().subject(), "user:grant:secret");
+        let refusal = ask(false).await.unwrap_err();
+        assert!(refusal.reason.contains("opaque"), "{}", refusal.reason);
+        assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]

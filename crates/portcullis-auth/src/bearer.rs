@@ -12,7 +12,9 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// 1. exactly one `Authorization` header,
 /// 2. whose scheme is `Bearer` in any letter case (RFC 9110 §11.1),
 /// 3. followed by one or more spaces and one token68 (RFC 6750 §2.1) of at most
-///    [`MAX_TOKEN_BYTES`] bytes.
+///    [`MAX_TOKEN_BYTES`] bytes; where a verifier
+///    [takes opaque tokens](crate::TokenVerifier::takes_opaque_tokens), one word of visible ASCII
+///    without a comma.
 ///
 /// A token in the query or in the body is not read (RFC 6750 §2.2 and §2.3 are not
 /// offered), and one in the query is refused even beside a good header.
@@ -47,7 +49,15 @@ impl BearerToken {
         Ok(value)
     }
 
-    pub(crate) fn from_header(value: &HeaderValue) -> Result<Self, BearerError> {
+    fn from_header(value: &HeaderValue) -> Result<Self, BearerError> {
+        Self::from_header_of(value, Spelling::Token68)
+    }
+
+    /// As [`from_request`](Self::from_request), for one header, and a token in this spelling.
+    pub(crate) fn from_header_of(
+        value: &HeaderValue,
+        spelling: Spelling,
+    ) -> Result<Self, BearerError> {
         if value.len() > MAX_TOKEN_BYTES + "Bearer ".len() {
             return Err(BearerError::TooLong);
         }
@@ -60,10 +70,13 @@ impl BearerToken {
             return Err(BearerError::OtherScheme);
         }
         let token = token.trim_start_matches(' ');
-        if !is_token68(token) {
-            return Err(BearerError::Malformed);
+        match (is_token68(token), is_opaque(token), spelling) {
+            (true, _, _) | (false, true, Spelling::Opaque) => {
+                Ok(Self(Secret::new(token.to_owned())))
+            }
+            (false, true, Spelling::Token68) => Err(BearerError::Opaque),
+            (false, false, _) => Err(BearerError::Malformed),
         }
-        Ok(Self(Secret::new(token.to_owned())))
     }
 
     /// The token itself, for a verifier.
@@ -71,6 +84,15 @@ impl BearerToken {
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
+}
+
+/// Of what characters a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// Those of RFC 6750 §2.1.
+    Token68,
+    /// Any that one can see, but for a comma.
+    Opaque,
 }
 
 /// A verifier's tests make tokens without a request.
@@ -89,8 +111,10 @@ pub enum BearerError {
     Repeated,
     /// A scheme other than `Bearer`.
     OtherScheme,
-    /// Not one token68 after the scheme.
+    /// Not one token after the scheme.
     Malformed,
+    /// One token, with characters that a token68 has not.
+    Opaque,
     /// Over [`MAX_TOKEN_BYTES`].
     TooLong,
     /// An `access_token` in the query.
@@ -106,6 +130,11 @@ impl BearerError {
             Self::Repeated => "more than one Authorization header",
             Self::OtherScheme => "the Authorization scheme is not Bearer",
             Self::Malformed => "the Authorization header is not one bearer token",
+            Self::Opaque => {
+                "the bearer token has characters that RFC 6750 §2.1 has not, and no JWT ever has: \
+                 the issuer gave out an opaque token, and it takes a verifier that introspects \
+                 tokens (RFC 7662) and says so by takes_opaque_tokens()"
+            }
             Self::TooLong => "the bearer token is longer than 16 KiB",
             Self::InQuery => "an access token in the query",
         }
@@ -122,6 +151,13 @@ fn is_token68(token: &str) -> bool {
             // `-`, `.`, `/` and the digits are neighbours.
             all & (b.is_ascii_alphabetic() | matches!(b, b'-'..=b'9' | b'_' | b'~' | b'+'))
         })
+}
+
+/// Some providers give out tokens with colons. A comma would join two headers (RFC 9110 §5.3).
+fn is_opaque(token: &str) -> bool {
+    !token.is_empty()
+        && token.len() <= MAX_TOKEN_BYTES
+        && token.bytes().all(|b| b.is_ascii_graphic() && b != b',')
 }
 
 fn names_access_token(query: &str) -> bool {
@@ -158,7 +194,8 @@ mod tests {
             ("Bearer a b", BearerError::Malformed),
             ("Bearer a,b", BearerError::Malformed),
             ("Bearer\tabc", BearerError::Malformed),
-            ("Bearer =", BearerError::Malformed),
+            ("Bearer =", BearerError::Opaque),
+            ("Bearer user:grant:secret", BearerError::Opaque),
             ("Basic YWxpY2U6eA==", BearerError::OtherScheme),
             ("BearerX abc", BearerError::OtherScheme),
         ] {
@@ -176,6 +213,25 @@ mod tests {
             }
         }
         assert!(!is_token68("aäb"));
+    }
+
+    #[test]
+    fn trial_b14_an_opaque_token_is_one_word_that_can_be_seen() {
+        let opaque = |header: &[u8]| {
+            let value = HeaderValue::from_bytes(header).unwrap();
+            let token = BearerToken::from_header_of(&value, Spelling::Opaque);
+            token.map(|token| token.expose().to_owned())
+        };
+        for token in ["user:grant:secret", "abc", "a.b.c", "YWJj+/==", "=", "{x}"] {
+            assert_eq!(opaque(format!("Bearer {token}").as_bytes()).as_deref(), Ok(token));
+        }
+        for refused in ["", "a b", "a,b", "a\tb", "a:b c", "a:b,Bearer"] {
+            let header = format!("Bearer {refused}");
+            assert_eq!(opaque(header.as_bytes()), Err(BearerError::Malformed), "{refused:?}");
+        }
+        assert_eq!(opaque(b"Bearer a:\xff"), Err(BearerError::Malformed));
+        let longer = format!("Bearer {}:", "a".repeat(MAX_TOKEN_BYTES));
+        assert_eq!(opaque(longer.as_bytes()), Err(BearerError::TooLong));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod jwt;
 mod last_bearer;
 mod metadata;
 mod principal;
+mod resource;
 mod scopes;
 mod verifier;
 
@@ -38,5 +39,6 @@ pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
 pub use portcullis_guard::Answer;
 pub use principal::{Claims, Principal, PrincipalId};
+pub use resource::is_same_resource;
 pub use scopes::{IntoScopes, Scopes};
 pub use verifier::{TokenVerifier, VerifyError};

@@ -1,6 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The scope that asks for a refresh token (OpenID Connect Core §11).
+const OFFLINE_ACCESS: &str = "offline_access";
+
 /// A set of OAuth scopes (RFC 6749 §3.3), in the order in which they were given.
 ///
 /// Scopes are compared whole and case-sensitively: `admin` is neither `Admin` nor a part
@@ -48,6 +51,20 @@ impl Scopes {
     #[must_use]
     pub fn missing(&self, required: &Self) -> Self {
         Self(required.0.iter().filter(|scope| !self.contains(scope)).cloned().collect())
+    }
+
+    /// Those that a server may offer clients, in challenges and metadata: all but
+    /// `offline_access`. That one asks for a refresh token, which is between the client and the
+    /// authorization server (MCP authorization: resource servers SHOULD NOT name it).
+    #[must_use]
+    pub fn offered(&self) -> Self {
+        self.0.iter().filter(|scope| &***scope != OFFLINE_ACCESS).cloned().collect()
+    }
+
+    /// The first one that no token can have, because it is no scope-token (RFC 6749 §3.3).
+    #[must_use]
+    pub fn malformed(&self) -> Option<&str> {
+        self.iter().find(|scope| !is_scope_token(scope))
     }
 
     /// These, and those of `other`.

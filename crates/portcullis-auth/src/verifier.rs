@@ -40,6 +40,29 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         token: &'a BearerToken,
     ) -> Answer<'a, Result<Arc<Principal>, VerifyError>>;
 
+    /// Whether tokens can be verified at all, such as with the keys of an issuer that have to be
+    /// fetched. A server asks once when it begins to listen, in the background, so that a wrong
+    /// address shows then and not with the first request; it serves all the same.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot be verified at the moment; the verifier has logged it. Default: they can.
+    fn ready(&self) -> Answer<'_, Result<(), VerifyError>> {
+        Answer::ready(Ok(()))
+    }
+
+    /// What start-up should warn about, a sentence each. Default: nothing.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether tokens may have other characters than those that RFC 6750 §2.1 has for them
+    /// (token68): some issuers give out opaque tokens with colons. Any visible ASCII but a comma
+    /// is then let through to [`verify`](Self::verify). Default: no.
+    fn takes_opaque_tokens(&self) -> bool {
+        false
+    }
+
     /// A number that changes when a token that was accepted may have to be refused before its
     /// principal expires, such as when the issuer's keys are replaced. While it stays the same,
     /// a token that a connection shows again is not verified again. Default: `None`, each

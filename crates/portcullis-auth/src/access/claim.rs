@@ -207,7 +207,7 @@ impl IntoClaimPath for Vec<String> {
 /// # Errors
 ///
 /// When what leads to it is no object, so that it cannot be told whether there is one.
-pub(super) fn find<'a>(
+pub(crate) fn find<'a>(
     claims: &'a Claims,
     path: &[String],
 ) -> Result<Option<&'a Value>, ClaimError> {

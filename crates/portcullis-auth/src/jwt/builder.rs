@@ -2,8 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::signature::PublicKey;
 use portcullis_guard::{Clock, Secret, SystemClock};
@@ -14,10 +12,12 @@ use super::claims::Expected;
 use super::key::Key;
 use super::key_set::KeySet;
 use super::quote::quoted;
+use super::refused::RefusedTokens;
 use super::remote::{self, RemoteKeys};
+use super::secret;
 use super::{Algorithm, JwtVerifier, Keys};
 use crate::scopes::is_scope_token;
-use crate::{IntoScopes, Scopes};
+use crate::{IntoClaimPath, IntoScopes, Scopes};
 
 /// How long a fetch of keys may take. A token waits for two of them at most, and the server
 /// waits no longer than 10 s for a verifier.
@@ -27,8 +27,6 @@ const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const CACHED_TOKENS: usize = 10_000;
-/// How many different bytes a secret has at least; a random one has many more.
-const MIN_DISTINCT: usize = 8;
 
 /// Describes a [`JwtVerifier`].
 #[derive(Debug)]
@@ -41,6 +39,9 @@ pub struct JwtVerifierBuilder {
     required: Scopes,
     leeway: Duration,
     access_tokens_only: bool,
+    unmarked_tokens: bool,
+    max_lifetime: Option<Duration>,
+    scope_claims: Vec<Vec<String>>,
     cached_tokens: usize,
     fetch: FetchBuilder,
     stale: Duration,
@@ -78,6 +79,9 @@ impl JwtVerifierBuilder {
             required: Scopes::default(),
             leeway: LEEWAY,
             access_tokens_only: false,
+            unmarked_tokens: false,
+            max_lifetime: None,
+            scope_claims: Vec::new(),
             cached_tokens: CACHED_TOKENS,
             fetch: Fetch::builder().time(FETCH_TIME),
             stale: STALE,
@@ -118,9 +122,40 @@ impl JwtVerifierBuilder {
     }
 
     /// Insists on `typ: at+jwt` (RFC 9068 §4), and refuses a `nonce`, so that no ID token
-    /// can pass. Default: `typ` may be absent or `JWT`, since many issuers have it so.
+    /// can pass. Default: `typ` may be `JWT`, or absent where a claim says that the token is an
+    /// access token, since many issuers have it so.
     pub fn access_tokens_only(mut self) -> Self {
         self.access_tokens_only = true;
+        self
+    }
+
+    /// Accepts tokens that nothing tells from ID tokens: without `typ`, and without any of
+    /// `client_id`, `azp`, `cid`, `appid`, `scope`, `scp` and `jti`.
+    ///
+    /// Whoever is given an ID token whose audience is one of yours can then call the server with
+    /// it. It does no harm where the issuer makes no ID tokens, or none for these audiences.
+    pub fn dangerously_accept_unmarked_tokens(mut self) -> Self {
+        self.unmarked_tokens = true;
+        self
+    }
+
+    /// Takes scopes from the claim at `path`, in place of `scope` and `scp`: from `permissions`,
+    /// say, or `["realm_access", "roles"]`. Several may be named; what all of them grant counts.
+    ///
+    /// For providers that write no `scope`, or write there whatever a client asked for. An entry
+    /// that is no scope (a group with a space in its name) grants nothing.
+    pub fn scope_claim(mut self, path: impl IntoClaimPath) -> Self {
+        self.scope_claims.push(path.into_claim_path());
+        self
+    }
+
+    /// The longest time from `iat` to `exp` that is accepted, to the second; a token without
+    /// `iat` is then refused. Default: any time that the issuer chose.
+    ///
+    /// A token cannot be taken back before it expires, so the issuer's mistake, a token for ten
+    /// years, would be one for this server too.
+    pub fn max_token_lifetime(mut self, longest: Duration) -> Self {
+        self.max_lifetime = Some(longest);
         self
     }
 
@@ -173,6 +208,18 @@ impl JwtVerifierBuilder {
         if let Some(scope) = odd {
             self.problem(format!("the required scope {scope} is none that a token can have"));
         }
+        if self.scope_claims.iter().any(|path| path.is_empty() || path.iter().any(String::is_empty))
+        {
+            self.problem("scope_claim(…): a claim has a name");
+        }
+        if self.access_tokens_only && self.unmarked_tokens {
+            self.problem(
+                "access_tokens_only() refuses what dangerously_accept_unmarked_tokens() accepts",
+            );
+        }
+        if self.max_lifetime.is_some_and(|longest| longest < Duration::from_secs(1)) {
+            self.problem("a max_token_lifetime of less than a second refuses every token");
+        }
         if self.leeway > MAX_LEEWAY {
             self.problem("a leeway of more than 5 minutes is refused");
         }
@@ -197,9 +244,13 @@ impl JwtVerifierBuilder {
                 audiences: self.audiences,
                 leeway: self.leeway,
                 access_tokens_only: self.access_tokens_only,
+                unmarked_tokens: self.unmarked_tokens,
+                max_lifetime: self.max_lifetime,
+                scope_claims: self.scope_claims,
             },
             required: self.required,
             cache: TokenCache::new(self.cached_tokens),
+            refused: RefusedTokens::default(),
             clock: self.clock,
         })
     }
@@ -281,7 +332,7 @@ impl JwtVerifierBuilder {
     }
 
     fn secret(&mut self, secret: &Secret<String>, algorithms: &[Algorithm]) -> Option<Keys> {
-        if let Some(problem) = weakness(secret.expose()) {
+        if let Some(problem) = secret::weakness(secret.expose()) {
             self.problem(format!("the secret {problem}"));
             return None;
         }
@@ -292,28 +343,6 @@ impl JwtVerifierBuilder {
             );
         });
         Some(Keys::Fixed(KeySet::of(key.ok()?)))
-    }
-}
-
-/// What makes a text no secret, if anything does: a public key above all, in whichever form
-/// a console shows it.
-fn weakness(secret: &str) -> Option<&'static str> {
-    let mut bytes = secret.bytes().collect::<Vec<_>>();
-    bytes.sort_unstable();
-    bytes.dedup();
-    let der = STANDARD.decode(secret.replace(char::is_whitespace, ""));
-    if secret.contains("-----BEGIN") {
-        Some("is a PEM text: a public key is no secret")
-    } else if secret.trim_start().starts_with('{') {
-        Some("is a JSON text: give the value of `k`, decoded")
-    } else if der.is_ok_and(|der| PublicKey::from_der(&der).is_ok()) {
-        Some("is a public key without its PEM frame, which is no secret")
-    } else if secret.trim() != secret {
-        Some("begins or ends with white space, which is rarely meant")
-    } else if secret.len() >= 32 && bytes.len() < MIN_DISTINCT {
-        Some("repeats a few characters only: `openssl rand -base64 64` makes one")
-    } else {
-        None
     }
 }
 

@@ -2,9 +2,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::quote::quoted;
+use super::quote::{quoted, quoted_list};
+use crate::access::find;
 use crate::scopes::is_scope_token;
-use crate::{Claims, Principal, Scopes};
+use crate::{Claims, Principal, Scopes, is_same_resource};
 
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
@@ -13,6 +14,10 @@ const MAX_DATE: u64 = 1 << 53;
 /// Where identity providers name the client, in the order in which they are believed
 /// (RFC 9068 §2.2, OpenID Connect Core §2, Okta, Entra ID).
 const CLIENT_ID: [&str; 4] = ["client_id", "azp", "cid", "appid"];
+/// What says of a token without a type that it is an access token, if only one of them is there:
+/// for whom it was issued, what it grants, or which one it is (RFC 9068 §2.2). No identity
+/// provider is known whose access tokens have neither a type nor one of these.
+const ACCESS_MARKS: [&str; 7] = ["client_id", "azp", "cid", "appid", "scope", "scp", "jti"];
 /// What a token may say of itself that is not for us.
 const OTHER_USES: [&str; 4] = ["id", "refresh", "offline", "logout"];
 
@@ -23,6 +28,32 @@ pub(super) struct Expected {
     pub(super) audiences: Vec<String>,
     pub(super) leeway: Duration,
     pub(super) access_tokens_only: bool,
+    /// Whether a token passes that nothing tells from an ID token.
+    pub(super) unmarked_tokens: bool,
+    pub(super) max_lifetime: Option<Duration>,
+    /// Where the scopes are, unless in `scope` or `scp`.
+    pub(super) scope_claims: Vec<Vec<String>>,
+}
+
+/// Why the claims are not as expected, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unexpected {
+    /// They never will be.
+    Ever(String),
+    /// They may be later on.
+    Yet(String),
+}
+
+impl From<String> for Unexpected {
+    fn from(reason: String) -> Self {
+        Self::Ever(reason)
+    }
+}
+
+impl From<&str> for Unexpected {
+    fn from(reason: &str) -> Self {
+        Self::Ever(reason.to_owned())
+    }
 }
 
 impl Expected {
@@ -36,7 +67,7 @@ impl Expected {
         claims: Claims,
         media_type: Option<&str>,
         now: SystemTime,
-    ) -> Result<Principal, String> {
+    ) -> Result<Principal, Unexpected> {
         self.check_purpose(&claims, media_type)?;
         self.check_issuer(&claims)?;
         self.check_audience(&claims)?;
@@ -45,15 +76,15 @@ impl Expected {
             Some(Value::String(subject)) if !subject.is_empty() && subject.len() <= MAX_SUBJECT => {
                 subject.clone()
             }
-            None => return Err("there is no `sub`".to_owned()),
-            Some(_) => return Err("`sub` is no text of 1 to 255 bytes".to_owned()),
+            None => return Err("there is no `sub`".into()),
+            Some(_) => return Err("`sub` is no text of 1 to 255 bytes".into()),
         };
         if claims.get("jti").is_some_and(|id| !id.is_string()) {
-            return Err("`jti` is no text".to_owned());
+            return Err("`jti` is no text".into());
         }
         let mut principal = Principal::new(subject)
             .with_issuer(self.issuer.as_str())
-            .with_scopes(scopes(&claims))
+            .with_scopes(self.scopes(&claims))
             .with_expiry(expires_at);
         let text = |name: &&str| claims.get(*name).and_then(Value::as_str);
         if let Some(client) = CLIENT_ID.iter().find_map(text) {
@@ -81,6 +112,7 @@ impl Expected {
         if self.access_tokens_only && claims.contains_key("nonce") {
             return Err("the token has `nonce`".to_owned());
         }
+        self.check_marks(claims, media_type)?;
         // Amazon Cognito and Keycloak say in a claim what a token is.
         for claim in ["token_use", "typ"] {
             let used = match claims.get(claim) {
@@ -92,6 +124,27 @@ impl Expected {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what may well be an ID token: where its audience, the client id, is ours too,
+    /// nothing else tells it apart (RFC 8725 §3.12).
+    fn check_marks(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
+        let marked = |name: &&str| claims.get(*name).is_some_and(|value| !value.is_null());
+        if media_type == Some("at+jwt") || self.unmarked_tokens || ACCESS_MARKS.iter().any(marked) {
+            return Ok(());
+        }
+        let names = ACCESS_MARKS.map(|name| format!("`{name}`")).join(", ");
+        // A client gets its nonce back in the ID token (OpenID Connect Core §2).
+        match (media_type, marked(&"nonce")) {
+            (_, true) => {
+                Err(format!("the token may be an ID token: it has `nonce`, and none of {names}"))
+            }
+            (None, false) => Err(format!(
+                "the token may be an ID token: it has no `typ`, and none of {names}; let the issuer \
+                 say what it is, best by `typ: at+jwt`"
+            )),
+            (Some(_), false) => Ok(()),
+        }
     }
 
     /// Issuers are compared as strings (RFC 9207 §2.4): no normalisation, no prefixes.
@@ -107,7 +160,8 @@ impl Expected {
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), String> {
-        let ours = |audience: &str| self.audiences.iter().any(|own| own == audience);
+        let ours =
+            |audience: &str| self.audiences.iter().any(|own| is_same_resource(own, audience));
         let named = match claims.get("aud") {
             Some(Value::String(audience)) => vec![audience.as_str()],
             Some(Value::Array(list)) => {
@@ -120,54 +174,91 @@ impl Expected {
         match named.iter().any(|audience| ours(audience)) {
             true => Ok(()),
             false => {
-                let first = named.first().map(|audience| quoted(audience)).unwrap_or_default();
-                Err(format!("the audience is {first}, not {:?}", self.audiences))
+                Err(format!("the audience is {}, not {:?}", quoted_list(&named), self.audiences))
             }
         }
     }
 
-    /// Gives the time from which on the token is refused, leeway included.
-    fn check_dates(&self, claims: &Claims, now: SystemTime) -> Result<SystemTime, String> {
-        let expires_at = date(claims, "exp")?.ok_or("there is no `exp`")?;
-        let expires_at =
-            expires_at.checked_add(self.leeway).ok_or("`exp` is beyond what a date can be")?;
-        if now >= expires_at {
-            return Err("the token has expired".to_owned());
+    /// What the token grants: `scope` (RFC 8693 §4.2), or `scp` where there is no `scope` or
+    /// nothing in it; or all that is in the claims that were named.
+    fn scopes(&self, claims: &Claims) -> Scopes {
+        if self.scope_claims.is_empty() {
+            let mut usual = ["scope", "scp"].iter().filter_map(|name| claims.get(*name));
+            let first = usual.find(|claim| !is_blank(claim));
+            return first.map(granted).unwrap_or_default().into_iter().collect();
         }
-        for (name, problem) in
-            [("nbf", "the token is not valid yet"), ("iat", "the token is of the future")]
+        let named = self.scope_claims.iter().filter_map(|path| find(claims, path).ok().flatten());
+        named.flat_map(granted).collect()
+    }
+
+    /// Gives the time from which on the token is refused, leeway included.
+    fn check_dates(&self, claims: &Claims, now: SystemTime) -> Result<SystemTime, Unexpected> {
+        // Whichever way a fraction is rounded, the token is good for no longer than it says.
+        let end = date(claims, "exp", f64::floor)?.ok_or("there is no `exp`")?;
+        let [not_before, issued] = ["nbf", "iat"].map(|name| date(claims, name, f64::ceil));
+        let (not_before, issued) = (not_before?, issued?);
+        let beyond = "`exp` is beyond what a date can be";
+        let expires_at = at(end).and_then(|end| end.checked_add(self.leeway)).ok_or(beyond)?;
+        if now >= expires_at {
+            return Err("the token has expired".into());
+        }
+        for (name, from) in [("nbf", not_before), ("iat", issued)] {
+            if from.is_some_and(|from| from > end) {
+                return Err(format!("`{name}` is after `exp`").into());
+            }
+        }
+        if let Some(longest) = self.max_lifetime {
+            let issued = issued.ok_or("there is no `iat`, from which its lifetime is counted")?;
+            if Duration::from_secs(end.saturating_sub(issued)) > longest {
+                return Err(format!("the token lives for longer than {longest:?}").into());
+            }
+        }
+        for (from, problem) in
+            [(not_before, "the token is not valid yet"), (issued, "the token is of the future")]
         {
-            if date(claims, name)?.is_some_and(|from| from > now + self.leeway) {
-                return Err(problem.to_owned());
+            if from.is_some_and(|from| at(from).is_none_or(|from| from > now + self.leeway)) {
+                return Err(Unexpected::Yet(problem.to_owned()));
             }
         }
         Ok(expires_at)
     }
 }
 
-/// A date in whole seconds. RFC 7519 §2 allows fractions too; readers differ in what they
-/// make of them, and of `1e10`, so neither is accepted.
-fn date(claims: &Claims, name: &str) -> Result<Option<SystemTime>, String> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_DATE);
-    seconds
-        .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
-        .map(Some)
-        .ok_or_else(|| format!("`{name}` is no date in whole seconds"))
+fn at(seconds: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// What the token grants: `scope` (RFC 8693 §4.2), or `scp` where there is no `scope`; text
-/// with spaces between, or a list. Anything else grants nothing.
-fn scopes(claims: &Claims) -> Scopes {
-    let Some(granted) = claims.get("scope").or_else(|| claims.get("scp")) else {
-        return Scopes::default();
-    };
-    match granted {
-        Value::String(text) => text.split(' ').filter(|scope| is_scope_token(scope)).collect(),
+/// A NumericDate (RFC 7519 §2): any number of seconds since 1970, in whichever spelling JSON
+/// has for it, fractions rounded by `round`.
+fn date(claims: &Claims, name: &str, round: impl Fn(f64) -> f64) -> Result<Option<u64>, String> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let whole = value.as_u64().or_else(|| {
+        // 2^53 and all whole numbers below are exact in both types.
+        let seconds = value.as_f64().filter(|s| (0.0..=MAX_DATE as f64).contains(s))?;
+        Some(round(seconds) as u64)
+    });
+    let whole = whole.filter(|seconds| *seconds <= MAX_DATE);
+    whole.map(Some).ok_or_else(|| format!("`{name}` is no date: seconds since 1970, as a number"))
+}
+
+/// The scopes of one claim: text with spaces between, or a list of texts. Anything else grants
+/// nothing.
+fn granted(claim: &Value) -> Vec<&str> {
+    let texts = match claim {
+        Value::String(text) => text.split(' ').collect(),
         Value::Array(list) => {
-            let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-            texts.unwrap_or_default().into_iter().filter(|scope| is_scope_token(scope)).collect()
+            list.iter().map(Value::as_str).collect::<Option<Vec<&str>>>().unwrap_or_default()
         }
-        _ => Scopes::default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    };
+    texts.into_iter().filter(|scope| is_scope_token(scope)).collect()
+}
+
+fn is_blank(granted: &Value) -> bool {
+    match granted {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     }
 }

@@ -106,7 +106,18 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length => f.write_str("the token is longer than 16 KiB"),
-            Self::Parts(count) => write!(f, "the token has {count} parts, a JWT has three"),
+            Self::Parts(5) => f.write_str(
+                "the token has 5 parts, a signed JWT has three: it is encrypted (JWE), which is \
+                 not read",
+            ),
+            Self::Parts(count) => write!(
+                f,
+                "the token has {count} part{}, a signed JWT has three: the issuer gave out an \
+                 opaque token; many give a JWT only to clients that ask with `resource` \
+                 (RFC 8707) or `audience`, and where they never do, it takes a verifier that \
+                 introspects tokens (RFC 7662)",
+                if *count == 1 { "" } else { "s" }
+            ),
             Self::Base64(part) => write!(f, "the {part} is not strict base64url"),
             Self::Json(part, refused) => write!(f, "the {part} is refused: {refused}"),
             Self::Header(what) => f.write_str(what),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use portcullis_guard::{Environment, Secret};
 
 use super::Algorithm;
@@ -7,7 +9,15 @@ use crate::Scopes;
 
 const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
 
-const OTHERS: [&str; 4] = ["JWT_ISSUER", "JWT_AUDIENCE", "JWT_ALGORITHMS", "JWT_REQUIRED_SCOPES"];
+const OTHERS: [&str; 7] = [
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_ALGORITHMS",
+    "JWT_REQUIRED_SCOPES",
+    "JWT_ACCESS_TOKENS_ONLY",
+    "JWT_MAX_TOKEN_LIFETIME",
+    "JWT_SCOPE_CLAIM",
+];
 
 impl JwtVerifierBuilder {
     /// A verifier as `environment` describes it, to be changed further or built.
@@ -16,9 +26,12 @@ impl JwtVerifierBuilder {
     /// |---|---|
     /// | `JWT_JWKS_URI`, `JWT_PUBLIC_KEY` or `JWT_HMAC_SECRET` | where the keys come from: one of the three. A PEM key may have `\n` for its line ends. |
     /// | `JWT_ISSUER` | [`issuer`](Self::issuer) |
-    /// | `JWT_AUDIENCE` | [`audience`](Self::audience), or several with spaces between |
+    /// | `JWT_AUDIENCE` | [`audience`](Self::audience), or several with commas or spaces between |
     /// | `JWT_ALGORITHMS` | [`algorithms`](Self::algorithms), with commas or spaces between; optional |
     /// | `JWT_REQUIRED_SCOPES` | [`required_scopes`](Self::required_scopes), with commas or spaces between; optional |
+    /// | `JWT_ACCESS_TOKENS_ONLY` | `true` for [`access_tokens_only`](Self::access_tokens_only); optional |
+    /// | `JWT_MAX_TOKEN_LIFETIME` | [`max_token_lifetime`](Self::max_token_lifetime), in seconds; optional |
+    /// | `JWT_SCOPE_CLAIM` | [`scope_claim`](Self::scope_claim), the name of one, or several with commas or spaces between; optional |
     ///
     /// What is missing or wrong is named by [`build`](Self::build), with everything else.
     ///
@@ -60,9 +73,28 @@ impl JwtVerifierBuilder {
         if let Some(issuer) = environment.variable("JWT_ISSUER") {
             builder = builder.issuer(issuer);
         }
-        for audience in environment.variable("JWT_AUDIENCE").unwrap_or_default().split_whitespace()
-        {
+        for audience in list(environment.variable("JWT_AUDIENCE").unwrap_or_default()) {
             builder = builder.audience(audience);
+        }
+        for name in list(environment.variable("JWT_SCOPE_CLAIM").unwrap_or_default()) {
+            builder = builder.scope_claim(name);
+        }
+        match environment.variable("JWT_ACCESS_TOKENS_ONLY") {
+            None | Some("false" | "0") => {}
+            Some("true" | "1") => builder = builder.access_tokens_only(),
+            Some(_) => {
+                builder.problems.push("JWT_ACCESS_TOKENS_ONLY is `true` or `false`".to_owned());
+            }
+        }
+        match environment.variable("JWT_MAX_TOKEN_LIFETIME").map(str::parse) {
+            None => {}
+            Some(Ok(seconds)) => {
+                builder = builder.max_token_lifetime(Duration::from_secs(seconds));
+            }
+            Some(Err(_)) => {
+                let problem = "JWT_MAX_TOKEN_LIFETIME is a whole number of seconds, such as 3600";
+                builder.problems.push(problem.to_owned());
+            }
         }
         if let Some(names) = environment.variable("JWT_ALGORITHMS") {
             let mut algorithms = Vec::new();

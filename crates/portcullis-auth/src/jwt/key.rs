@@ -11,6 +11,12 @@ use super::Algorithm;
 use super::algorithm::Primitive;
 use super::compact::MAX_KEY_ID;
 
+#[cfg(test)]
+thread_local! {
+    /// How often a signature was looked at.
+    pub(super) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A key, parsed once for each algorithm that it may be used with.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -127,6 +133,8 @@ impl Key {
         signature: &[u8],
     ) -> Result<(), BadSignature> {
         let used = self.uses.iter().find(|(own, _)| *own == algorithm).ok_or(BadSignature)?;
+        #[cfg(test)]
+        VERIFICATIONS.set(VERIFICATIONS.get() + 1);
         match &used.1 {
             Verifying::Signature(key) => key.verify(message, signature),
             Verifying::Mac(key) => key.verify(message, signature),
@@ -156,6 +164,13 @@ pub(super) enum Unusable {
     Unknown,
     /// Not a safe key, or not one for the configured algorithms.
     Rejected(KeyRejected),
+}
+
+impl Unusable {
+    /// Whether others could sign with the key.
+    pub(super) fn is_weak(self) -> bool {
+        matches!(self, Self::Rejected(KeyRejected::Size | KeyRejected::Weak))
+    }
 }
 
 impl fmt::Display for Unusable {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Algorithm;
 use super::compact::CompactJws;
 use super::key::Key;
+use super::quote::quoted;
 
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 100;
@@ -33,7 +34,11 @@ impl KeySet {
     /// When it is no set, too large, or holds no key that verifies anything here.
     pub(super) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
         let set = json::read_object(text, BOUNDS).map_err(NotAKeySet::Json)?;
-        let entries = set.get("keys").and_then(Value::as_array).ok_or(NotAKeySet::NoKeys)?;
+        let entries = match (set.get("keys").and_then(Value::as_array), set.get("jwks_uri")) {
+            (Some(entries), _) => entries,
+            (None, Some(Value::String(url))) => return Err(NotAKeySet::Discovery(url.clone())),
+            (None, _) => return Err(NotAKeySet::NoKeys),
+        };
         if entries.len() > MAX_KEYS {
             return Err(NotAKeySet::TooMany);
         }
@@ -44,6 +49,10 @@ impl KeySet {
 
     /// Verifies the signature of `jws` with the keys that may have made it: those with its
     /// key id, or those without any where none has it.
+    ///
+    /// A token without a key id is tried with all of them, up to a bound. Where there are
+    /// several, it has to have one (OpenID Connect Core §10.1), so newer keys are not asked for
+    /// on its account.
     pub(super) fn verify(&self, jws: &CompactJws<'_>) -> Result<(), Unverified> {
         let header = &jws.header;
         let takes = |key: &&Key| key.takes(header.algorithm);
@@ -54,7 +63,7 @@ impl KeySet {
             (Some(_), false) => key.id().is_none(),
             (None, _) => true,
         });
-        let mut tried = 0;
+        let mut tried = 0_usize;
         for key in candidates.filter(takes).take(MAX_CANDIDATES) {
             tried += 1;
             let verified =
@@ -63,18 +72,28 @@ impl KeySet {
                 return Ok(());
             }
         }
-        match (tried, identified) {
-            (0, true) => Err(Unverified::Algorithm),
-            (_, true) => Err(Unverified::Signature(BadSignature)),
-            (_, false) => Err(Unverified::UnknownKey),
+        match (tried, identified, &header.key_id) {
+            (0, true, _) => Err(Unverified::Algorithm),
+            (_, true, _) | (2.., false, None) => Err(Unverified::Signature(BadSignature)),
+            (_, false, Some(_)) | (0 | 1, false, None) => Err(Unverified::UnknownKey),
         }
     }
 }
 
 fn usable(jwk: &Map<String, Value>, algorithms: &[Algorithm]) -> Option<Key> {
-    let key = Key::from_jwk(jwk, algorithms)
-        .inspect_err(|unusable| tracing::debug!(%unusable, "a key of the set is left out"))
-        .ok()?;
+    let key = match Key::from_jwk(jwk, algorithms) {
+        Ok(key) => key,
+        Err(unusable) => {
+            let key_id = jwk.get("kid").and_then(Value::as_str).map(quoted);
+            // Whoever can break it could sign tokens, if not for us then for others.
+            if unusable.is_weak() {
+                tracing::warn!(key_id, %unusable, "a weak key of the set is left out");
+            } else {
+                tracing::debug!(key_id, %unusable, "a key of the set is left out");
+            }
+            return None;
+        }
+    };
     if PRIVATE.iter().any(|member| jwk.contains_key(*member)) {
         tracing::warn!("the JWK set publishes a private key: whoever reads it can sign tokens");
     }
@@ -93,9 +112,11 @@ pub(super) enum Unverified {
 }
 
 /// Why a document is no set of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotAKeySet {
     Json(json::Refused),
+    /// A discovery document, with the address of the set.
+    Discovery(String),
     NoKeys,
     TooMany,
     NothingUsable,
@@ -105,6 +126,12 @@ impl fmt::Display for NotAKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(refused) => write!(f, "the document is refused: {refused}"),
+            Self::Discovery(url) => write!(
+                f,
+                "it is a discovery document, and no set of keys: the address of the set is its \
+                 `jwks_uri`, {}",
+                quoted(url)
+            ),
             Self::NoKeys => f.write_str("the document has no list `keys`"),
             Self::TooMany => write!(f, "the set has more than {MAX_KEYS} keys"),
             Self::NothingUsable => f.write_str("the set has no key for the configured algorithms"),

@@ -12,7 +12,9 @@ pub mod fuzzing;
 mod key;
 mod key_set;
 mod quote;
+mod refused;
 mod remote;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -20,14 +22,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_guard::{Clock, Environment, Secret};
+use url::Url;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::{JwtConfigError, JwtVerifierBuilder};
 use self::cache::{TokenCache, TokenDigest};
-use self::claims::Expected;
+use self::claims::{Expected, Unexpected};
 use self::compact::CompactJws;
 use self::key_set::{KeySet, Unverified};
 use self::quote::quoted;
+use self::refused::{Known, RefusedTokens};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
 use crate::{Answer, BearerToken, Principal, Scopes, TokenVerifier, VerifyError};
 
@@ -42,18 +46,21 @@ use crate::{Answer, BearerToken, Principal, Scopes, TokenVerifier, VerifyError};
 /// 3. One of the issuer's keys that is for this algorithm verifies the signature. A key id
 ///    is only ever compared with the issuer's.
 /// 4. `typ` is absent, `JWT` or `at+jwt`, and no claim says that the token is something
-///    else: an ID token, a refresh token, one that is bound to a key.
-/// 5. `iss` is the issuer, and `aud` is or holds one of the audiences, compared as strings.
-/// 6. `exp` is there and not past; `nbf` and `iat` are not ahead, if they are there. The
-///    leeway is 30 s.
+///    else: an ID token, a refresh token, one that is bound to a key. One without `typ` has a
+///    claim that ID tokens lack: `client_id`, `azp`, `cid`, `appid`, `scope`, `scp` or `jti`.
+/// 5. `iss` is the issuer, and `aud` is or holds one of the audiences, compared as strings;
+///    `https://host` and `https://host/` are the same.
+/// 6. `exp` is there and not past; `nbf` and `iat` are not ahead nor after `exp`, if they are
+///    there. The leeway is 30 s. Each is a number of seconds, fractions allowed.
 /// 7. `sub` is a text of 1 to 255 bytes.
 ///
-/// The principal has the scopes of `scope`, or of `scp` where there is no `scope`. Whatever
-/// is refused gets the same 401; the cause is logged.
+/// The principal has the scopes of `scope`, or of `scp` where there is no `scope` or nothing in
+/// it ([`scope_claim`](JwtVerifierBuilder::scope_claim) names others). Whatever is refused gets the same 401; the cause is logged.
 ///
 /// A verified token is not verified again while it is among the last 10,000 that were used,
-/// until it expires or the issuer's keys are fetched anew
-/// ([`token_cache`](JwtVerifierBuilder::token_cache)).
+/// until it expires or the issuer's keys change
+/// ([`token_cache`](JwtVerifierBuilder::token_cache)). One that was refused is not looked at
+/// again for ten seconds.
 ///
 /// **Deployment caveat.** The audience is what keeps a token for another service of the same
 /// issuer out (RFC 8725 §3.9): give this server one of its own, best its URL, and see that
@@ -86,6 +93,7 @@ pub struct JwtVerifier {
     expected: Expected,
     required: Scopes,
     cache: Option<TokenCache>,
+    refused: RefusedTokens,
     clock: Arc<dyn Clock>,
     description: String,
 }
@@ -96,14 +104,28 @@ enum Keys {
     Remote(Arc<RemoteKeys>),
 }
 
+/// A token, and its digest once somebody wanted that.
+#[derive(Clone, Copy)]
+struct Asked<'t> {
+    token: &'t BearerToken,
+    digest: Option<TokenDigest>,
+}
+
+impl Asked<'_> {
+    fn digest(&self) -> TokenDigest {
+        self.digest.unwrap_or_else(|| TokenDigest::of(self.token.expose()))
+    }
+}
+
 /// The generation of keys that do not change.
 const FIXED: u64 = 0;
 
 impl JwtVerifier {
     /// A verifier with the keys that the issuer publishes at `url` (RFC 7517).
     ///
-    /// Keys are fetched when the first token needs them, and again as they change. Default
-    /// for the algorithms: all asymmetric ones, each with keys of its own kind.
+    /// Keys are fetched when the server begins to listen, or when the first token needs them, and
+    /// again as they change. Default for the algorithms: all asymmetric ones, each with keys of
+    /// its own kind.
     pub fn jwks(url: impl Into<String>) -> JwtVerifierBuilder {
         JwtVerifierBuilder::new(builder::Source::Jwks(url.into()))
     }
@@ -134,11 +156,6 @@ impl JwtVerifier {
         JwtVerifierBuilder::from_environment(&Environment::process()).build()
     }
 
-    /// What the token is cached under, where there is a cache.
-    fn digest(&self, token: &BearerToken) -> Option<TokenDigest> {
-        self.cache.as_ref().map(|_| TokenDigest::of(token.expose()))
-    }
-
     fn cached(&self, token: Option<TokenDigest>, generation: u64) -> Option<Arc<Principal>> {
         let found = self.cache.as_ref()?.find(token?, generation)?;
         let now = self.clock.now();
@@ -149,50 +166,95 @@ impl JwtVerifier {
     fn accept(
         &self,
         jws: &CompactJws<'_>,
-        digest: Option<TokenDigest>,
+        asked: Asked<'_>,
         generation: u64,
     ) -> Result<Arc<Principal>, VerifyError> {
-        let principal = Arc::new(self.principal(jws)?);
-        if let (Some(cache), Some(digest)) = (&self.cache, digest) {
-            cache.keep(digest, generation, Arc::clone(&principal));
+        let principal = self.principal(jws).map(Arc::new);
+        let principal = principal.map_err(|why| self.refuse(why, asked, generation))?;
+        if let Some(cache) = &self.cache {
+            cache.keep(asked.digest(), generation, Arc::clone(&principal));
         }
         Ok(principal)
     }
 
-    fn principal(&self, jws: &CompactJws<'_>) -> Result<Principal, VerifyError> {
-        let claims = jws.claims().map_err(|error| VerifyError::invalid(error.to_string()))?;
-        self.expected
-            .principal(claims, jws.header.media_type.as_deref(), self.clock.now())
-            .map_err(VerifyError::invalid)
+    /// The refusal, remembered unless a later time could make the token good.
+    fn refuse(&self, why: Unexpected, asked: Asked<'_>, generation: u64) -> VerifyError {
+        match why {
+            Unexpected::Yet(reason) => VerifyError::invalid(reason),
+            Unexpected::Ever(reason) => {
+                let error = VerifyError::invalid(reason);
+                let known = Known::Refused(error.clone());
+                self.refused.keep(asked.digest(), generation, self.clock.now(), known);
+                error
+            }
+        }
     }
 
-    /// Verifies with keys that have to be waited for. Nothing is fetched for a token whose
-    /// claims would not do anyway.
+    fn principal(&self, jws: &CompactJws<'_>) -> Result<Principal, Unexpected> {
+        let claims = jws.claims().map_err(|error| error.to_string())?;
+        self.expected.principal(claims, jws.header.media_type.as_deref(), self.clock.now())
+    }
+
+    /// Verifies with keys that have to be waited for, and that are newer than `tried`, which do
+    /// not verify the token. Nothing is fetched for a token whose claims would not do anyway.
     async fn verify_later(
         &self,
         remote: &Arc<RemoteKeys>,
-        snapshot: Option<Snapshot>,
+        tried: Option<Snapshot>,
         jws: CompactJws<'_>,
-        digest: Option<TokenDigest>,
+        asked: Asked<'_>,
     ) -> Result<Arc<Principal>, VerifyError> {
-        self.principal(&jws)?;
-        let unavailable = |Unavailable| VerifyError::unavailable("the issuer's keys are not there");
-        let mut snapshot = match snapshot {
-            Some(snapshot) => snapshot,
-            None => remote.first().await.map_err(unavailable)?,
-        };
-        let mut verified = snapshot.keys.verify(&jws);
-        if verified == Err(Unverified::UnknownKey) {
-            let known = |keys: &KeySet| keys.verify(&jws) != Err(Unverified::UnknownKey);
-            snapshot = remote.newer(known).await.map_err(unavailable)?;
-            verified = snapshot.keys.verify(&jws);
+        if let Err(why) = self.principal(&jws) {
+            let generation = tried.map(|tried| tried.generation);
+            return Err(match (generation, why) {
+                (Some(generation), why) => self.refuse(why, asked, generation),
+                (None, Unexpected::Ever(reason) | Unexpected::Yet(reason)) => {
+                    VerifyError::invalid(reason)
+                }
+            });
         }
-        verified.map_err(|error| unverified(error, &jws))?;
-        self.accept(&jws, digest, snapshot.generation)
+        let (mut snapshot, mut verified) = match tried {
+            Some(tried) => (tried, Err(Unverified::UnknownKey)),
+            None => {
+                let snapshot = remote.first().await.map_err(unavailable)?;
+                let verified = snapshot.keys.verify(&jws);
+                (snapshot, verified)
+            }
+        };
+        if verified == Err(Unverified::UnknownKey) {
+            let verify = |keys: &KeySet| keys.verify(&jws);
+            (snapshot, verified) = remote.newer(snapshot, verify).await.map_err(unavailable)?;
+        }
+        let generation = snapshot.generation;
+        match verified {
+            Ok(()) => self.accept(&jws, asked, generation),
+            Err(error) => Err(self.unverified(error, &jws, asked, generation)),
+        }
+    }
+
+    /// Says for the log why no key verified a token, and remembers it.
+    fn unverified(
+        &self,
+        error: Unverified,
+        jws: &CompactJws<'_>,
+        asked: Asked<'_>,
+        generation: u64,
+    ) -> VerifyError {
+        let reason = reason(error, jws);
+        match (error, &self.keys) {
+            (Unverified::UnknownKey, Keys::Remote(_)) => {
+                let now = self.clock.now();
+                self.refused.keep(asked.digest(), generation, now, Known::UnknownKey);
+                VerifyError::invalid(reason)
+            }
+            (_, _) => self.refuse(Unexpected::Ever(reason), asked, generation),
+        }
     }
 }
 
 impl TokenVerifier for JwtVerifier {
+    /// Ready for every token that was verified before under the keys of now: only one that no
+    /// key of now verifies waits for newer ones.
     fn verify<'a>(
         &'a self,
         token: &'a BearerToken,
@@ -205,9 +267,15 @@ impl TokenVerifier for JwtVerifier {
             Keys::Fixed(_) => Some(FIXED),
             Keys::Remote(_) => snapshot.as_ref().map(|snapshot| snapshot.generation),
         };
-        let digest = self.digest(token);
+        let known_ones = self.cache.is_some() || !self.refused.is_empty();
+        let digest = known_ones.then(|| TokenDigest::of(token.expose()));
         if let Some(principal) = generation.and_then(|of| self.cached(digest, of)) {
             return Answer::ready(Ok(principal));
+        }
+        let known = digest.zip(generation);
+        let known = known.and_then(|(digest, of)| self.refused.find(digest, of, self.clock.now()));
+        if let Some(Known::Refused(error)) = known {
+            return Answer::ready(Err(error));
         }
         let jws = match CompactJws::parse(token.expose()) {
             Ok(jws) => jws,
@@ -218,20 +286,58 @@ impl TokenVerifier for JwtVerifier {
             let reason = format!("the algorithm {algorithm} is not a configured one");
             return Answer::ready(Err(VerifyError::invalid(reason)));
         }
+        let asked = Asked { token, digest };
         let (keys, generation) = match (&self.keys, &snapshot) {
             (Keys::Fixed(keys), _) => (keys, FIXED),
             (Keys::Remote(_), Some(snapshot)) => (&*snapshot.keys, snapshot.generation),
             (Keys::Remote(remote), None) => {
-                return Answer::pending(self.verify_later(remote, None, jws, digest));
+                return Answer::pending(self.verify_later(remote, None, jws, asked));
             }
         };
-        match (keys.verify(&jws), &self.keys) {
-            (Ok(()), _) => Answer::ready(self.accept(&jws, digest, generation)),
+        let verified = match known {
+            Some(Known::UnknownKey) => Err(Unverified::UnknownKey),
+            Some(Known::Refused(_)) | None => keys.verify(&jws),
+        };
+        match (verified, &self.keys) {
+            (Ok(()), _) => Answer::ready(self.accept(&jws, asked, generation)),
             (Err(Unverified::UnknownKey), Keys::Remote(remote)) => {
-                Answer::pending(self.verify_later(remote, snapshot, jws, digest))
+                // Whoever sends it again while newer keys are fetched gets no second try.
+                self.refused.keep(asked.digest(), generation, self.clock.now(), Known::UnknownKey);
+                Answer::pending(self.verify_later(remote, snapshot, jws, asked))
             }
-            (Err(error), _) => Answer::ready(Err(unverified(error, &jws))),
+            (Err(error), _) => Answer::ready(Err(self.unverified(error, &jws, asked, generation))),
         }
+    }
+
+    fn ready(&self) -> Answer<'_, Result<(), VerifyError>> {
+        match &self.keys {
+            Keys::Fixed(_) => Answer::ready(Ok(())),
+            Keys::Remote(remote) => {
+                Answer::pending(async { remote.first().await.map(drop).map_err(unavailable) })
+            }
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let no_url = |audience: &&String| Url::parse(audience).is_err();
+        let mut warnings = Vec::new();
+        if let Some(audience) = self.expected.audiences.iter().find(no_url)
+            && !self.expected.access_tokens_only
+        {
+            warnings.push(format!(
+                "the audience {audience:?} is no URL: if it is a client id, the issuer's ID tokens \
+                 have it too, and some cannot be told from access tokens. Let the issuer put this \
+                 server's own URL into `aud`, or where its access tokens have `typ: at+jwt`, say \
+                 .access_tokens_only(), JWT_ACCESS_TOKENS_ONLY=true or --access-tokens-only"
+            ));
+        }
+        if self.expected.unmarked_tokens {
+            warnings.push(
+                "ID tokens may pass for access tokens: dangerously_accept_unmarked_tokens()"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
     fn generation(&self) -> Option<u64> {
@@ -272,14 +378,18 @@ impl fmt::Debug for JwtVerifier {
     }
 }
 
+fn unavailable(Unavailable(why): Unavailable) -> VerifyError {
+    VerifyError::unavailable(format!("the issuer's keys are not there: {why}"))
+}
+
 /// Says for the log why no key verified a token.
-fn unverified(error: Unverified, jws: &CompactJws<'_>) -> VerifyError {
+fn reason(error: Unverified, jws: &CompactJws<'_>) -> String {
     let id = jws.header.key_id.as_deref().map_or_else(|| "none".to_owned(), quoted);
-    VerifyError::invalid(match error {
+    match error {
         Unverified::UnknownKey => format!("no key of the issuer verifies it (key id {id})"),
         Unverified::Algorithm => {
             format!("the key {id} is not for the algorithm {}", jws.header.algorithm)
         }
         Unverified::Signature(error) => format!("{error} (key id {id})"),
-    })
+    }
 }

@@ -1,5 +1,7 @@
 /// The longest part of a stranger's text that a log line holds, in characters.
 const MAX_CHARS: usize = 80;
+/// The most entries of a stranger's list that a log line holds.
+const MAX_ENTRIES: usize = 8;
 
 /// A stranger's text for a log line: escaped, and cut.
 pub(super) fn quoted(text: &str) -> String {
@@ -10,6 +12,16 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{cut:?}")
 }
 
+/// A stranger's list for a log line: its entries escaped and cut, and the first of them only.
+pub(super) fn quoted_list(texts: &[&str]) -> String {
+    let first: Vec<String> = texts.iter().take(MAX_ENTRIES).map(|text| quoted(text)).collect();
+    match texts.len().saturating_sub(MAX_ENTRIES) {
+        0 if first.is_empty() => "an empty list".to_owned(),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,5 +30,8 @@ mod tests {
     fn j08_what_is_logged_is_escaped_and_cut() {
         assert_eq!(quoted("a\nb\u{1b}[31m"), r#""a\nb\u{1b}[31m""#);
         assert!(quoted(&"x".repeat(64_000)).len() < 100);
+        assert_eq!(quoted_list(&[]), "an empty list");
+        assert_eq!(quoted_list(&["a\n", "b"]), r#""a\n", "b""#);
+        assert!(quoted_list(&["a"; 10]).ends_with(r#""a" and 2 more"#));
     }
 }

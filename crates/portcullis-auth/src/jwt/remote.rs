@@ -2,14 +2,15 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
-use portcullis_guard::{Clock, Fetch};
+use portcullis_guard::{Clock, Fetch, digest};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 use super::Algorithm;
 use super::freshness;
-use super::key_set::KeySet;
+use super::key_set::{KeySet, Unverified};
+use super::quote::quoted;
 
 /// How many fetches for unknown key ids may follow each other at once. More than one, so
 /// that a stranger's made-up id does not use up the fetch that a rotation needs.
@@ -18,6 +19,11 @@ const BURST: u32 = 3;
 const COOL_DOWN: Duration = Duration::from_secs(10);
 /// How long nothing is fetched after a fetch failed.
 const RETRY: Duration = Duration::from_secs(5);
+/// How many tokens wait at once for keys, where there are none yet.
+const WAITING_FOR_ANY: usize = 1_024;
+/// How many tokens wait at once for newer keys than those that are known. Strangers make up key
+/// ids, and whoever waits holds a place that others need.
+const WAITING_FOR_NEWER: usize = 64;
 
 /// The keys that an issuer publishes at a URL (RFC 7517 §5).
 ///
@@ -32,10 +38,15 @@ const RETRY: Duration = Duration::from_secs(5);
 ///    at the latest one cool-down after it is used, whatever strangers send.
 /// 5. A signature that is wrong under a known key id fetches nothing: keys change with their
 ///    ids, or when they are no longer fresh.
+/// 6. A document that is byte for byte the last one changes nothing but its age: what was
+///    verified with its keys stays verified.
+/// 7. Only so many tokens wait at once; the others are told that it cannot be said.
 #[derive(Debug)]
 pub(super) struct RemoteKeys {
     source: Source,
     state: RwLock<State>,
+    waiting_for_any: Semaphore,
+    waiting_for_newer: Semaphore,
     /// The number of the last fetch that has ended.
     ended: watch::Sender<u64>,
 }
@@ -53,8 +64,9 @@ pub(super) struct Source {
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) keys: Arc<KeySet>,
-    /// Counts up with each set that takes effect.
+    /// Counts up with each other set that takes effect.
     pub(super) generation: u64,
+    document: [u8; 32],
     fetched_at: SystemTime,
     fresh: Duration,
 }
@@ -74,7 +86,8 @@ struct State {
     /// The number of the last fetch that was begun.
     begun: u64,
     fetching: bool,
-    failed_at: Option<SystemTime>,
+    /// When the last fetch failed, and why, unless it succeeded.
+    failed: Option<(SystemTime, Arc<str>)>,
     /// Fetches left for unknown key ids, and since when the next one is on its way.
     left: u32,
     since: SystemTime,
@@ -97,9 +110,20 @@ impl Begun {
     }
 }
 
-/// Whether a key exists cannot be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unavailable;
+/// Whether a key exists cannot be told, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unavailable(pub(super) Arc<str>);
+
+impl From<&str> for Unavailable {
+    fn from(why: &str) -> Self {
+        Self(why.into())
+    }
+}
+
+const BROKEN: &str = "a lock is broken";
+const TOO_OLD: &str = "those that are known are too old";
+const TOO_MANY: &str = "too many tokens wait for them already";
+const NO_RUNTIME: &str = "no runtime could fetch them";
 
 impl RemoteKeys {
     pub(super) fn new(source: Source) -> Arc<Self> {
@@ -107,11 +131,17 @@ impl RemoteKeys {
             snapshot: None,
             begun: 0,
             fetching: false,
-            failed_at: None,
+            failed: None,
             left: BURST,
             since: source.clock.now(),
         };
-        Arc::new(Self { source, state: RwLock::new(state), ended: watch::Sender::new(0) })
+        Arc::new(Self {
+            source,
+            state: RwLock::new(state),
+            waiting_for_any: Semaphore::new(WAITING_FOR_ANY),
+            waiting_for_newer: Semaphore::new(WAITING_FOR_NEWER),
+            ended: watch::Sender::new(0),
+        })
     }
 
     /// The keys that are known, if they may still be used; asks for newer ones in the
@@ -134,49 +164,60 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// When they cannot be fetched.
+    /// When they cannot be fetched, or too many wait already.
     pub(super) async fn first(self: &Arc<Self>) -> Result<Snapshot, Unavailable> {
         if let Some(fetch) = self.begin(Want::Keys, self.source.clock.now())? {
+            let _place = self.waiting_for_any.try_acquire().map_err(|_| TOO_MANY)?;
             self.wait_for(fetch.number()).await?;
         }
-        self.snapshot().ok_or(Unavailable)
+        self.snapshot().ok_or_else(|| self.failure().unwrap_or_else(|| TOO_OLD.into()))
     }
 
-    /// Keys that `suffice`, after waiting for newer ones if a fetch is due; the newest there
-    /// are if none do.
+    /// What `verify` says of newer keys than those `tried`, after waiting for them if a fetch is
+    /// due; of those tried if there are none. No set is asked twice.
     ///
     /// # Errors
     ///
-    /// When fetching failed, so that there may be newer keys.
+    /// When fetching failed, so that there may be newer keys, or too many wait already.
     pub(super) async fn newer(
         self: &Arc<Self>,
-        suffice: impl Fn(&KeySet) -> bool,
-    ) -> Result<Snapshot, Unavailable> {
+        tried: Snapshot,
+        verify: impl Fn(&KeySet) -> Result<(), Unverified>,
+    ) -> Result<(Snapshot, Result<(), Unverified>), Unavailable> {
+        let (mut newest, mut verified) = (tried, Err(Unverified::UnknownKey));
         loop {
             let begun = self.begin(Want::UnknownKey, self.source.clock.now())?;
             if let Some(fetch) = begun {
+                let _place = self.waiting_for_newer.try_acquire().map_err(|_| TOO_MANY)?;
                 self.wait_for(fetch.number()).await?;
             }
-            if self.failing() {
-                return Err(Unavailable);
+            if let Some(failure) = self.failure() {
+                return Err(failure);
             }
-            let snapshot = self.snapshot().ok_or(Unavailable)?;
+            let snapshot = self.snapshot().ok_or(TOO_OLD)?;
+            if snapshot.generation != newest.generation {
+                verified = verify(&snapshot.keys);
+            }
+            newest = snapshot;
             // A fetch that was under way may have been answered before the key was there.
             let joined = matches!(begun, Some(Begun::Joined(_)));
-            if !joined || suffice(&snapshot.keys) {
-                return Ok(snapshot);
+            if !joined || verified != Err(Unverified::UnknownKey) {
+                return Ok((newest, verified));
             }
         }
     }
 
-    /// Whether the last fetch failed.
-    fn failing(&self) -> bool {
-        self.state.read().map_or(true, |state| state.failed_at.is_some())
+    /// Why the last fetch failed, if it did.
+    fn failure(&self) -> Option<Unavailable> {
+        match self.state.read() {
+            Ok(state) => state.failed.as_ref().map(|(_, why)| Unavailable(Arc::clone(why))),
+            Err(_) => Some(BROKEN.into()),
+        }
     }
 
     async fn wait_for(&self, fetch: u64) -> Result<(), Unavailable> {
         let mut ended = self.ended.subscribe();
-        ended.wait_for(|ended| *ended >= fetch).await.map(drop).map_err(|_| Unavailable)
+        ended.wait_for(|ended| *ended >= fetch).await.map(drop).map_err(|_| BROKEN.into())
     }
 
     /// Begins a fetch, or joins the one that is under way; `None` if none is due.
@@ -185,12 +226,14 @@ impl RemoteKeys {
     ///
     /// When the last one failed a moment ago.
     fn begin(self: &Arc<Self>, want: Want, now: SystemTime) -> Result<Option<Begun>, Unavailable> {
-        let mut state = self.state.write().map_err(|_| Unavailable)?;
+        let mut state = self.state.write().map_err(|_| BROKEN)?;
         if state.fetching {
             return Ok(Some(Begun::Joined(state.begun)));
         }
-        if state.failed_at.is_some_and(|at| (at..at + RETRY).contains(&now)) {
-            return Err(Unavailable);
+        if let Some((at, why)) = &state.failed
+            && (*at..*at + RETRY).contains(&now)
+        {
+            return Err(Unavailable(Arc::clone(why)));
         }
         if want == Want::UnknownKey && !state.take_one(now) {
             return Ok(None);
@@ -200,14 +243,14 @@ impl RemoteKeys {
         let begun = state.begun;
         // A flight that ends at once, because the runtime is going away, wants to land.
         drop(state);
-        let flight = Flight { keys: Arc::clone(self), fetched: None };
-        let runtime = Handle::try_current().map_err(|_| Unavailable)?;
+        let flight = Flight { keys: Arc::clone(self), fetched: Err(NO_RUNTIME.into()) };
+        let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
         // Not the request's own work: a client that hangs up must not stop it for others.
         runtime.spawn(flight.fly());
         Ok(Some(Begun::Started(begun)))
     }
 
-    fn land(&self, fetched: Option<(KeySet, Duration)>) {
+    fn land(&self, fetched: Result<Fetched, Arc<str>>) {
         let now = self.source.clock.now();
         let Ok(mut state) = self.state.write() else {
             // Who waits finds the lock broken, and no keys.
@@ -217,13 +260,17 @@ impl RemoteKeys {
         state.fetching = false;
         let number = state.begun;
         match fetched {
-            Some((keys, fresh)) => {
-                let keys = Arc::new(keys);
-                let snapshot = Snapshot { keys, generation: number, fetched_at: now, fresh };
-                state.snapshot = Some(snapshot);
-                state.failed_at = None;
+            Ok(Fetched { keys, document, fresh }) => {
+                let same = state.snapshot.take().filter(|last| last.document == document);
+                let (keys, generation) = match same {
+                    Some(last) => (last.keys, last.generation),
+                    None => (Arc::new(keys), number),
+                };
+                let fetched_at = now;
+                state.snapshot = Some(Snapshot { keys, generation, document, fetched_at, fresh });
+                state.failed = None;
             }
-            None => state.failed_at = Some(now),
+            Err(why) => state.failed = Some((now, why)),
         }
         self.ended.send_replace(number);
     }
@@ -246,40 +293,67 @@ impl State {
     }
 }
 
+/// What one fetch brought.
+struct Fetched {
+    keys: KeySet,
+    /// The digest of the document.
+    document: [u8; 32],
+    fresh: Duration,
+}
+
 /// One fetch. However it ends, it lands: nobody waits for ever.
 struct Flight {
     keys: Arc<RemoteKeys>,
-    fetched: Option<(KeySet, Duration)>,
+    fetched: Result<Fetched, Arc<str>>,
 }
 
 impl Flight {
     async fn fly(mut self) {
         let source = &self.keys.source;
-        match source.read().await {
-            Ok(fetched) => self.fetched = Some(fetched),
-            Err(reason) => {
-                tracing::error!(host = source.url.host_str(), %reason, "the issuer's keys were not fetched");
-            }
-        }
+        self.fetched = source.read().await.map_err(|why| {
+            let url = source.shown();
+            tracing::error!(url, reason = why, "the issuer's keys were not fetched");
+            format!("{url}: {why}").into()
+        });
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.keys.land(self.fetched.take());
+        let fetched = std::mem::replace(&mut self.fetched, Err(NO_RUNTIME.into()));
+        self.keys.land(fetched);
     }
 }
 
 impl Source {
     /// Fetches the set, and how long it is fresh.
-    async fn read(&self) -> Result<(KeySet, Duration), String> {
+    async fn read(&self) -> Result<Fetched, String> {
         let fetched = self.fetch.get(&self.url).await.map_err(|error| error.to_string())?;
+        let media_type =
+            fetched.content_type.as_deref().map_or("no content type".to_owned(), quoted);
+        let answer = format!("the answer is {}, {media_type}", fetched.status);
         if fetched.status != 200 {
-            return Err(format!("the answer is {}", fetched.status));
+            return Err(answer);
         }
-        let text = str::from_utf8(&fetched.body).map_err(|_| "the document is not UTF-8")?;
-        let keys = KeySet::read(text, &self.algorithms).map_err(|error| error.to_string())?;
-        Ok((keys, freshness::of(fetched.cache_control.as_deref())))
+        let keys = str::from_utf8(&fetched.body)
+            .map_err(|_| "the document is not UTF-8".to_owned())
+            .and_then(|text| {
+                KeySet::read(text, &self.algorithms).map_err(|error| error.to_string())
+            })
+            .map_err(|why| format!("{answer}; {why}"))?;
+        let fresh = freshness::of(fetched.cache_control.as_deref());
+        Ok(Fetched { keys, document: digest::sha256(&fetched.body), fresh })
+    }
+
+    /// The URL for the log, without what may be a secret in it.
+    fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        // A URL that has no place for them has none.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 use url::Url;
 
 use self::destination::Destinations;
@@ -17,6 +17,8 @@ pub use self::resolver::{Lookup, SystemLookup};
 
 /// The largest body that is read, in bytes: 64 KiB, far more than any key set or metadata.
 const MAX_BODY: usize = 64 * 1024;
+/// How deep the causes of a failure are shown.
+const MAX_CAUSES: usize = 8;
 /// How long an exchange may take, redirects and body included.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -66,6 +68,8 @@ pub struct Fetched {
     pub status: u16,
     /// The value of `Cache-Control`, if there is one.
     pub cache_control: Option<String>,
+    /// The value of `Content-Type`, if there is one.
+    pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -125,8 +129,10 @@ impl Fetch {
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Fetched, FetchError> {
-        let cache_control = response.headers().get("cache-control");
-        let cache_control = cache_control.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: HeaderName| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (cache_control, content_type) = (header(CACHE_CONTROL), header(CONTENT_TYPE));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(FetchError::from_reqwest)? {
@@ -135,7 +141,7 @@ impl Fetch {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Fetched { status, cache_control, body })
+        Ok(Fetched { status, cache_control, content_type, body })
     }
 }
 
@@ -248,7 +254,15 @@ impl fmt::Display for FetchError {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::TimedOut => f.write_str("nothing came in time"),
             Self::TooLarge => f.write_str("the body is too large"),
-            Self::Failed(cause) => write!(f, "the exchange failed: {cause}"),
+            Self::Failed(cause) => {
+                write!(f, "the exchange failed: {cause}")?;
+                // What it is made of says why: a refused connection, a certificate, a name.
+                let causes = std::iter::successors(cause.source(), |cause| cause.source());
+                for cause in causes.take(MAX_CAUSES) {
+                    write!(f, ": {cause}")?;
+                }
+                Ok(())
+            }
         }
     }
 }

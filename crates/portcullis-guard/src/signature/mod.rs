@@ -1,5 +1,6 @@
 //! The door to signatures and message authentication codes: aws-lc-rs.
 
+mod public;
 mod roca;
 mod small_order;
 
@@ -8,6 +9,8 @@ use std::fmt;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
 use aws_lc_rs::{hmac, rsa};
 use rustls_pki_types::pem::{PemObject, SectionKind};
+
+pub use self::public::public_form;
 
 /// What comes before the 32 bytes in the `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410 §4).
 const ED25519_INFO: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
@@ -91,6 +94,10 @@ impl PublicKey {
     ///
     /// When they are not that, or the modulus is too short or too long.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyRejected> {
+        // It says what is wrong with the key, where aws-lc-rs says that something is.
+        if !(256..=1_024).contains(&modulus.len()) {
+            return Err(KeyRejected::Size);
+        }
         const PARAMETERS: &RsaParameters = &signature::RSA_PKCS1_2048_8192_SHA256;
         let components = signature::RsaPublicKeyComponents { n: modulus, e: exponent };
         let key =

@@ -1,6 +1,10 @@
 //! An issuer of tokens, and the tests that need one.
 
+mod publisher;
+mod refused;
 mod remote;
+mod secrets;
+mod trials;
 mod vectors;
 mod verifier;
 

@@ -24,7 +24,8 @@ async fn c04_the_leeway_is_exact() {
     for (claim, good, bad) in
         [("exp", NOW - 29, NOW - 30), ("nbf", NOW + 30, NOW + 31), ("iat", NOW + 30, NOW + 31)]
     {
-        let token = |at: u64| mac(HS256, with(json!({claim: at})).to_string().as_bytes());
+        let of = |at: u64| json!({"iat": NOW - 100, claim: at});
+        let token = |at: u64| mac(HS256, with(of(at)).to_string().as_bytes());
         assert!(verify(&verifier, &token(good)).await.is_ok(), "{claim}");
         assert!(verify(&verifier, &token(bad)).await.is_err(), "{claim}");
     }
@@ -38,7 +39,6 @@ async fn rfc7519_4_1_claims_have_to_be_what_they_are_said_to_be() {
         (json!({"exp": "9999999999"}), "`exp` is no date"),
         (json!({"exp": true}), "`exp` is no date"),
         (json!({"exp": -1}), "`exp` is no date"),
-        (json!({"exp": 1.9e9}), "`exp` is no date"),
         (json!({"exp": u64::MAX}), "`exp` is no date"),
         (json!({"exp": (1_u64 << 53) + 1}), "`exp` is no date"),
         (json!({"nbf": "1"}), "`nbf` is no date"),
@@ -178,7 +178,7 @@ async fn c16_c17_scopes_are_read_from_one_claim_by_fixed_rules() {
         (json!({"scope": null, "scp": "read"}), "read"),
         (json!({"scope": null, "scp": ["read"]}), "read"),
         (json!({"scope": "read", "scp": "admin"}), "read"),
-        (json!({"scope": "", "scp": "admin"}), ""),
+        (json!({"scope": "", "scp": "admin"}), "admin"),
         (json!({"scope": 5, "scp": "admin"}), ""),
         (json!({"scope": ["read", 5]}), ""),
         (json!({"scope": {"admin": true}}), ""),
@@ -267,6 +267,8 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
         (jwks("https://localhost/jwks"), "not a public name"),
         (jwks("not a URL"), "no URL"),
         (jwks(url).leeway(6 * MINUTE), "leeway"),
+        (jwks(url).max_token_lifetime(Duration::ZERO), "refuses every token"),
+        (jwks(url).access_tokens_only().dangerously_accept_unmarked_tokens(), "access_tokens_only"),
         (jwks(url).stale_keys(Duration::MAX), "more than a day"),
         (JwtVerifier::jwks(url).audience(AUDIENCE), "issuer is missing"),
         (JwtVerifier::jwks(url).issuer("").audience(AUDIENCE), "issuer is missing"),
@@ -295,11 +297,21 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
     let from = |pairs: &[(&str, &str)]| {
         JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs.iter().copied()))
     };
-    let message =
-        problems(from(&[("JWT_ALGORITHMS", "RS256, none"), ("JWT_REQUIRED_SCOPES", " , ")]));
-    for part in
-        ["names no scope", "JWT_JWKS_URI", "JWT_ISSUER", "JWT_AUDIENCE", "there is no \"none\""]
-    {
+    let message = problems(from(&[
+        ("JWT_ALGORITHMS", "RS256, none"),
+        ("JWT_REQUIRED_SCOPES", " , "),
+        ("JWT_ACCESS_TOKENS_ONLY", "maybe"),
+        ("JWT_MAX_TOKEN_LIFETIME", "1h"),
+    ]));
+    for part in [
+        "names no scope",
+        "ONLY is `true` or",
+        "LIFETIME is a whole",
+        "JWT_JWKS_URI",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "there is no \"none\"",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     let names = [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", "one two")];
@@ -313,11 +325,15 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
         ("JWT_PUBLIC_KEY", one_line.as_str()),
         ("JWT_ALGORITHMS", "ES256"),
         ("JWT_REQUIRED_SCOPES", "read,write\r\n"),
+        ("JWT_ACCESS_TOKENS_ONLY", "true"),
+        ("JWT_MAX_TOKEN_LIFETIME", "3600"),
     ];
     let verifier = from(&good).build().unwrap();
     assert_eq!(verifier.required_scopes().to_string(), "read write");
     assert_eq!(verifier.description(), "JWTs of https://idp.example.com, by a public key (ES256)");
     assert_eq!(verifier.expected.audiences, ["one", "two"]);
+    assert!(verifier.expected.access_tokens_only);
+    assert_eq!(verifier.expected.max_lifetime, Some(60 * MINUTE));
 }
 
 const P256: &str = "\

@@ -1,0 +1,131 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::cache::TokenDigest;
+use crate::VerifyError;
+
+/// How long a refusal is remembered.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// How many refusals are remembered, at most.
+const CAPACITY: usize = 2_048;
+
+/// Tokens that were refused a moment ago, by their SHA-256.
+///
+/// The same refused token costs its sender a few bytes each time, over HTTP/2 with header
+/// compression, and us a signature with each key. What is remembered is for one generation of
+/// keys, and for ten seconds. Whatever a later time could make good is not remembered.
+#[derive(Default)]
+pub(super) struct RefusedTokens {
+    /// Whether there ever was one: until then, nobody looks for a token's digest.
+    any: AtomicBool,
+    memory: Mutex<Memory>,
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is not good.
+    Refused(VerifyError),
+    /// None of these keys verifies it; newer ones might.
+    UnknownKey,
+}
+
+/// Two maps: those since they last changed places, and those before.
+#[derive(Default)]
+struct Memory {
+    generation: u64,
+    recent: HashMap<TokenDigest, Entry>,
+    older: HashMap<TokenDigest, Entry>,
+}
+
+struct Entry {
+    at: SystemTime,
+    known: Known,
+}
+
+impl RefusedTokens {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Relaxed)
+    }
+
+    /// What is known of `token` at `now`, under the keys of `generation`.
+    pub(super) fn find(
+        &self,
+        token: TokenDigest,
+        generation: u64,
+        now: SystemTime,
+    ) -> Option<Known> {
+        // A broken lock is a miss: the token is verified anew.
+        let memory = self.memory.lock().ok()?;
+        if memory.generation != generation {
+            return None;
+        }
+        let entry = memory.recent.get(&token).or_else(|| memory.older.get(&token))?;
+        // A clock that was set back makes nothing last longer.
+        let lasts = now.duration_since(entry.at).is_ok_and(|age| age < REMEMBERED);
+        lasts.then(|| entry.known.clone())
+    }
+
+    pub(super) fn keep(&self, token: TokenDigest, generation: u64, now: SystemTime, known: Known) {
+        let Ok(mut memory) = self.memory.lock() else { return };
+        if memory.generation > generation {
+            return;
+        }
+        if memory.generation < generation {
+            *memory = Memory { generation, ..Memory::default() };
+        }
+        if memory.recent.len() >= CAPACITY / 2 {
+            memory.older = std::mem::take(&mut memory.recent);
+        }
+        memory.recent.insert(token, Entry { at: now, known });
+        self.any.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for RefusedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefusedTokens")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn trial_a6_a_refusal_is_remembered_for_seconds_and_one_generation_of_keys() {
+        let refused = RefusedTokens::default();
+        let token = TokenDigest::of("a");
+        assert!(refused.is_empty());
+        refused.keep(token, 1, at(100), Known::UnknownKey);
+        assert!(!refused.is_empty());
+        let known = |generation, now| refused.find(token, generation, at(now)).is_some();
+        assert!(known(1, 100) && known(1, 109));
+        assert!(!known(1, 110), "it is over");
+        assert!(!known(1, 99), "the clock was set back");
+        assert!(!known(2, 100), "the keys are others");
+        assert!(refused.find(TokenDigest::of("b"), 1, at(100)).is_none());
+        refused.keep(TokenDigest::of("b"), 2, at(100), Known::UnknownKey);
+        assert!(!known(1, 100), "what was for other keys is gone");
+    }
+
+    #[test]
+    fn trial_a6_a_flood_of_refused_tokens_takes_bounded_memory() {
+        let refused = RefusedTokens::default();
+        for number in 0..10_000 {
+            refused.keep(TokenDigest::of(&number.to_string()), 1, at(1), Known::UnknownKey);
+        }
+        let memory = refused.memory.lock().unwrap();
+        assert!(memory.recent.len() + memory.older.len() <= CAPACITY);
+        assert!(memory.recent.contains_key(&TokenDigest::of("9999")));
+    }
+}
