@@ -109,7 +109,7 @@ pub enum AuthOption {
 }
 
 /// Whose tokens are accepted, with `--auth jwt`. Each flag wins over a variable: JWT_ISSUER,
-/// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS. A shared secret is given as
+/// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS and so on. A shared secret is given as
 /// JWT_HMAC_SECRET alone, since everybody can read command lines, and the scopes that every
 /// request needs as JWT_REQUIRED_SCOPES.
 #[derive(Args, Clone, Debug, Default)]
@@ -118,9 +118,10 @@ pub struct JwtOptions {
     #[arg(long, help_heading = "Tokens", value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub issuer: Option<String>,
 
-    /// What the tokens must be meant for (JWT_AUDIENCE)
+    /// What the tokens must be meant for (JWT_AUDIENCE, several with commas between); given
+    /// several times, one of them
     #[arg(long, help_heading = "Tokens", value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
-    pub audience: Option<String>,
+    pub audience: Vec<String>,
 
     /// Where the issuer publishes its keys (JWT_JWKS_URI)
     #[arg(long, help_heading = "Tokens", value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
@@ -134,6 +135,21 @@ pub struct JwtOptions {
     /// [default: those that the keys are made for]
     #[arg(long, help_heading = "Tokens", value_name = "NAMES", value_parser = NonEmptyStringValueParser::new())]
     pub algorithms: Option<String>,
+
+    /// Accept tokens of the type at+jwt alone, so that no ID token can pass
+    /// (JWT_ACCESS_TOKENS_ONLY=true)
+    #[arg(long, help_heading = "Tokens")]
+    pub access_tokens_only: bool,
+
+    /// The longest time from `iat` to `exp` that is accepted (JWT_MAX_TOKEN_LIFETIME)
+    /// [default: any]
+    #[arg(long, help_heading = "Tokens", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_token_lifetime: Option<u64>,
+
+    /// The claim that scopes are in, in place of `scope` and `scp`; given several times, all of
+    /// them (JWT_SCOPE_CLAIM)
+    #[arg(long, help_heading = "Tokens", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub scope_claim: Vec<String>,
 
     /// Let the keys come from this machine, in plain http too
     #[arg(long, help_heading = "Tokens")]

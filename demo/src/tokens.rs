@@ -11,15 +11,25 @@ impl JwtOptions {
     ///
     /// Names everything that is missing or wrong.
     pub fn verifier(&self, mut environment: Environment) -> Result<JwtVerifier, Error> {
+        let lifetime = self.max_token_lifetime.map(|seconds| seconds.to_string());
         let named = [
             ("JWT_ISSUER", &self.issuer),
-            ("JWT_AUDIENCE", &self.audience),
             ("JWT_ALGORITHMS", &self.algorithms),
+            ("JWT_MAX_TOKEN_LIFETIME", &lifetime),
         ];
         for (name, value) in named {
             if let Some(value) = value {
                 environment = environment.with_variable(name, value);
             }
+        }
+        if !self.audience.is_empty() {
+            environment = environment.with_variable("JWT_AUDIENCE", "");
+        }
+        if !self.scope_claim.is_empty() {
+            environment = environment.with_variable("JWT_SCOPE_CLAIM", "");
+        }
+        if self.access_tokens_only {
+            environment = environment.with_variable("JWT_ACCESS_TOKENS_ONLY", "true");
         }
         if self.jwks.is_some() || self.public_key.is_some() {
             for source in ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"] {
@@ -33,6 +43,12 @@ impl JwtOptions {
             environment = environment.with_variable_from_file("JWT_PUBLIC_KEY", file)?;
         }
         let mut verifier = JwtVerifierBuilder::from_environment(&environment);
+        for audience in &self.audience {
+            verifier = verifier.audience(audience);
+        }
+        for name in &self.scope_claim {
+            verifier = verifier.scope_claim(name.as_str());
+        }
         if self.allow_loopback_idp {
             verifier = verifier.allow_loopback_idp();
         }
@@ -47,10 +63,13 @@ impl JwtOptions {
     pub fn refuse(&self) -> Result<(), Error> {
         let given = [
             ("--issuer", self.issuer.is_some()),
-            ("--audience", self.audience.is_some()),
+            ("--audience", !self.audience.is_empty()),
             ("--jwks", self.jwks.is_some()),
             ("--public-key", self.public_key.is_some()),
             ("--algorithms", self.algorithms.is_some()),
+            ("--access-tokens-only", self.access_tokens_only),
+            ("--scope-claim", !self.scope_claim.is_empty()),
+            ("--max-token-lifetime", self.max_token_lifetime.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Error::Refused(format!("{flag} needs --auth jwt"))),

@@ -66,6 +66,7 @@ impl<A> ServerBuilder<A> {
                 problems.push(format!("route {} {}: it is there twice", route.method, route.path));
             }
         }
+        problems.extend(problem_with_scopes(&parts.scopes_supported));
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(disclosure::holds_secret) {
@@ -122,6 +123,7 @@ impl<A> ServerBuilder<A> {
             hosts: parts.hosts,
             origins,
             routes: parts.routes,
+            scopes_supported: parts.scopes_supported,
             unauthenticated_beyond_loopback: parts.unauthenticated_beyond_loopback,
         })
     }
@@ -236,6 +238,18 @@ fn origin(text: &str) -> Result<Url, String> {
             Err(format!("allow_origin({text:?}): an origin is a scheme, a host and perhaps a port"))
         }
     }
+}
+
+fn problem_with_scopes(supported: &Scopes) -> Option<String> {
+    if *supported != supported.offered() {
+        return Some(
+            "scopes_supported: offline_access is asked for by clients themselves, of the \
+             authorization server: leave it out"
+                .to_owned(),
+        );
+    }
+    let odd = supported.malformed()?;
+    Some(format!("scopes_supported: {odd:?} is none that a token can have (RFC 6749 §3.3)"))
 }
 
 fn problem_with_limits(limits: &Limits) -> Option<String> {

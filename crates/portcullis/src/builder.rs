@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, TokenVerifier};
+use portcullis_auth::{AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, Scopes, TokenVerifier};
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
 use portcullis_store::Store;
@@ -64,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) layers: Layers,
     pub(crate) rules: Vec<(Selector, Vec<Rule>)>,
     pub(crate) hierarchy: ScopeHierarchy,
+    pub(crate) scopes_supported: Scopes,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) audit_failure: AuditFailure,
     pub(crate) store: Option<Arc<dyn Store>>,
@@ -91,6 +92,7 @@ impl ServerBuilder<Undecided> {
             layers: Layers::default(),
             rules: Vec::new(),
             hierarchy: ScopeHierarchy::default(),
+            scopes_supported: Scopes::default(),
             sinks: Vec::new(),
             audit_failure: AuditFailure::Continue,
             store: None,
@@ -235,6 +237,33 @@ impl<A> ServerBuilder<A> {
     /// ```
     pub fn scope_implies(mut self, scope: &str, implied: impl IntoScopes) -> Self {
         self.parts.hierarchy = self.parts.hierarchy.implies(scope, implied);
+        self
+    }
+
+    /// Names scopes that clients may ask for, in the protected-resource metadata (RFC 9728 §2).
+    ///
+    /// The metadata has the scopes that every request needs, and those of components that are
+    /// not hidden from whoever lacks them (`deny = challenge`). A client that follows it never
+    /// learns of the others unless they are named here; what they are for stays hidden.
+    /// Challenges name what the operation needs, and nothing more. `offline_access` is refused:
+    /// clients ask for it by themselves.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool(auth = require_scopes(["refund"]))] async fn refund() -> &'static str { "done" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("support")
+    ///     .auth(tokens)
+    ///     .components(components![refund])
+    ///     .scopes_supported(["read", "refund"])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn scopes_supported(mut self, scopes: impl IntoScopes) -> Self {
+        self.parts.scopes_supported = self.parts.scopes_supported.union(&scopes.into_scopes());
         self
     }
 

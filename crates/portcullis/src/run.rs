@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use portcullis_auth::{Authenticator, ProtectedResourceMetadata, TokenVerifier};
+use portcullis_auth::{
+    Authenticator, ProtectedResourceMetadata, Scopes, TokenVerifier, is_same_resource,
+};
 use portcullis_guard::Environment;
 use portcullis_protocol::http::{App, AppConfig, Authority, Front, Listener, Origins};
 use portcullis_protocol::{Transport, stdio};
 use url::Url;
 
 use crate::build;
+use crate::component::Deny;
 use crate::error::Error;
+use crate::gate::Need;
 use crate::route_guard::guarded;
 use crate::server::Server;
 use crate::service::Served;
@@ -174,6 +178,14 @@ impl Server {
         let origin = public_url.origin().ascii_serialization();
         let url = format!("{origin}{}", self.path);
         self.warn(&url, !build::is_loopback(&public_url));
+        if let Some(verifier) = self.verifier.clone() {
+            // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
+            tokio::spawn(async move {
+                if let Err(error) = verifier.ready().await {
+                    startup::warn_unlogged(&format!("no token can be verified yet: {error}"));
+                }
+            });
+        }
         let app = self.app(address, &public_url, &url, &origin)?;
         Ok(Listening { listener, app: Arc::new(app), url, address })
     }
@@ -241,8 +253,18 @@ impl Server {
                 }
             }
         }
+        let warnings = self.verifier.as_deref().map(TokenVerifier::warnings).unwrap_or_default();
+        warnings.iter().for_each(|warning| startup::warn(warning));
+        let required = self.verifier.as_deref().map(TokenVerifier::required_scopes);
+        if required.is_some_and(|required| required != required.offered()) {
+            startup::warn(
+                "the scope offline_access is required of every token, and never offered to clients: \
+                 it asks for a refresh token, and protects nothing",
+            );
+        }
         let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
-        if !audiences.is_empty() && !audiences.iter().any(|audience| audience == url) {
+        let ours = |audience: &String| is_same_resource(audience, url);
+        if !audiences.is_empty() && !audiences.iter().any(ours) {
             // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
             startup::warn(&format!(
                 "tokens have to be meant for {audiences:?}, and clients that read the metadata ask \
@@ -253,6 +275,23 @@ impl Server {
             startup::say(&route.described(self.verifier.is_some()));
         }
         startup::warn_without_log();
+    }
+
+    /// What clients can ask for: the scopes of the server as a whole, those that its author
+    /// names, and those of components that say what they lack, whose existence is no secret.
+    fn scopes_supported(&self, required: &Scopes) -> Vec<String> {
+        let shown = self.shown();
+        let challenged = self.core.catalogue.entries().filter(|entry| {
+            entry.deny == Deny::Challenge && shown.shown(entry.kind).get(entry.index) == Some(&true)
+        });
+        let needed =
+            challenged.flat_map(|entry| &entry.gates.gates).filter_map(|gate| match &gate.need {
+                Need::Scopes(scopes) => Some(scopes),
+                Need::Caller | Need::Answer(_) => None,
+            });
+        let all =
+            needed.fold(required.union(&self.scopes_supported), |all, scopes| all.union(scopes));
+        all.offered().iter().map(str::to_owned).collect()
     }
 
     fn app(
@@ -273,7 +312,7 @@ impl Server {
         let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
             resource: resource.to_owned(),
             authorization_servers: verifier.authorization_servers(),
-            scopes_supported: verifier.required_scopes().iter().map(str::to_owned).collect(),
+            scopes_supported: self.scopes_supported(&verifier.required_scopes()),
             bearer_methods_supported: ["header"],
             resource_name: self.core.identity.name().to_owned(),
         });

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{Principal, TokenVerifier};
+use portcullis_auth::{Principal, Scopes, TokenVerifier};
 use portcullis_protocol::Limits;
 use url::Url;
 
@@ -34,6 +34,7 @@ pub struct Server {
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<Url>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) scopes_supported: Scopes,
     pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
@@ -46,10 +47,14 @@ impl Server {
     /// Who may see and use what, as a table.
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
+        AccessTable::of(&self.core.catalogue, &self.shown(), self.verifier.is_some())
+    }
+
+    /// What the server's own rules show.
+    pub(crate) fn shown(&self) -> ServerRules {
         // Behind a broken lock nothing is shown, to anybody.
         let nothing = || ServerRules::new(Rule::disable(everything()), &self.core.catalogue);
-        let shown = self.core.shown.server().map_or_else(|_| nothing(), |rules| (*rules).clone());
-        AccessTable::of(&self.core.catalogue, &shown, self.verifier.is_some())
+        self.core.shown.server().map_or_else(|_| nothing(), |rules| (*rules).clone())
     }
 
     /// Why `principal` may, or may not, see and use a component over HTTP, rule by rule.

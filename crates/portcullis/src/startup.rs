@@ -27,6 +27,13 @@ pub(crate) fn warn(line: &str) {
     }
 }
 
+/// As [`warn`], of what the log has already, where there is one.
+pub(crate) fn warn_unlogged(line: &str) {
+    if !tracing::dispatcher::has_been_set() {
+        warn(line);
+    }
+}
+
 /// Says that the causes of masked errors are lost, where they are.
 pub(crate) fn warn_without_log() {
     if !tracing::dispatcher::has_been_set() {

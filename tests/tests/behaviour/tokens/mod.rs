@@ -2,6 +2,7 @@
 
 mod claims;
 mod keys;
+mod scopes;
 mod structure;
 
 use portcullis_tests::driver::{Response, Testbed};

@@ -128,7 +128,7 @@ fn j13_j14_only_a_compact_signed_token_is_read() {
         encode(br#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","zip":"DEF","p2c":2147483647}"#);
     guarded.refuses(&format!("{encrypted}.AAAA.AAAA.AAAA.AAAA"), "has 5 parts");
     guarded.refuses(&format!("{good}.{}", encode(b"x")), "has 4 parts");
-    guarded.refuses(&encode(br#"{"payload":"","signatures":[]}"#), "has 1 parts");
+    guarded.refuses(&encode(br#"{"payload":"","signatures":[]}"#), "has 1 part,");
     let zipped = r#"{"alg":"EdDSA","kid":"ed25519","zip":"DEF"}"#;
     guarded.refuses(&guarded.issuer.sign(zipped, &payload(), Signing::EdDsa), "`zip`");
 }
@@ -139,7 +139,7 @@ fn j16_a_token_has_one_spelling() {
     let good = guarded.issuer.token(&claims("alice", "read"));
     guarded.accepts(&good);
     guarded.refuses(&format!("{good}="), "strict base64url");
-    guarded.refuses(&good.replacen('.', "=.", 1), "not one bearer token");
+    guarded.refuses(&good.replacen('.', "=.", 1), "characters that RFC 6750 §2.1 has not");
     // 64 bytes take 86 characters, of which the last carries four idle bits.
     let last = good.chars().last().unwrap();
     let other = char::from(last as u8 + 1);
@@ -264,6 +264,38 @@ fn j26_what_is_no_access_token_is_refused() {
     guarded.refuses_claims(json!({"token_use": "refresh"}), "`token_use`");
     guarded.refuses_claims(json!({"typ": "Refresh"}), "`typ`");
     guarded.refuses_claims(json!({"events": {}}), "`events`");
+    guarded.refuses(
+        "ya29.a0AfH6SMBx-opaque",
+        "opaque token; many give a JWT only to clients that ask with `resource`",
+    );
+    guarded.refuses("user:grant:secret", "opaque");
     // An ID token is for the client: its audience is not this server.
     guarded.refuses_claims(json!({"aud": "app", "nonce": "y"}), "the audience is");
+}
+
+/// What oidc-provider's ID tokens are made of, where the client sent no nonce.
+fn identity(issuer: &portcullis_tests::issuer::Issuer, typ: &str) -> String {
+    let header = format!(r#"{{"alg":"EdDSA","kid":"ed25519"{typ}}}"#);
+    let claims = changed(&json!({"client_id": null, "scope": null, "auth_time": 1_700_000_000}));
+    issuer.sign(&header, &claims.to_string(), Signing::EdDsa)
+}
+
+#[test]
+fn trial_a2_an_id_token_whose_audience_is_ours_is_refused() {
+    let guarded = Guarded::start();
+    guarded.refuses(&identity(&guarded.issuer, ""), "may be an ID token: it has no `typ`");
+    let typed = identity(&guarded.issuer, r#","typ":"JWT""#);
+    guarded.accepts(&typed);
+
+    let mut flags = guarded.issuer.flags().to_vec();
+    flags.push("--access-tokens-only");
+    let by_flag = Testbed::start(crate::TESTBED, &flags);
+    let variables = [("JWT_ACCESS_TOKENS_ONLY", "true")];
+    let by_variable = Testbed::start_with(crate::TESTBED, &guarded.issuer.flags(), &variables);
+    for strict in [by_flag, by_variable] {
+        assert_eq!(super::list(&strict, &typed).status, 401);
+        strict.wait_for_log("the token is of the type \"jwt\"");
+        let access = guarded.issuer.token(&claims("alice", "read"));
+        assert_eq!(super::list(&strict, &access).status, 200);
+    }
 }
