@@ -31,6 +31,7 @@ pub fn components() -> Components {
         returns_nothing,
         returns_json,
         returns_list,
+        returns_nan,
         returns_content,
         returns_tool_error,
         returns_internal_error,
@@ -287,6 +288,13 @@ pub struct Report {
 pub async fn returns_json() -> Json<Report> {
     let (name, extra) = ("everything".to_owned(), json!({"free": [1, "two", null]}));
     Json(Report { name, mean: 1.5, least: None, size: Size::Small, addresses: Vec::new(), extra })
+}
+
+/// A struct with a number that JSON does not have.
+#[tool]
+pub async fn returns_nan() -> Json<Report> {
+    let Json(report) = returns_json().await;
+    Json(Report { mean: f64::NAN, ..report })
 }
 
 /// A list of numbers, structured.

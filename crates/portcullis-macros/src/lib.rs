@@ -29,7 +29,8 @@ use crate::expand::Kind;
 ///
 /// # Arguments
 ///
-/// A parameter's doc comment describes it. `#[arg(…)]` takes `description = "…"`,
+/// A parameter's name is the argument's, without leading underscores. Its doc comment describes
+/// it. `#[arg(…)]` takes `description = "…"`,
 /// `pattern = "…"`, `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `min_items`,
 /// `max_items` (`= number`), `one_of("…", …)`, `default = value`, and
 /// `secret, reason = "…"` for what is named like a credential and has to be there.

@@ -154,11 +154,19 @@ fn widen(value: Expr) -> Expr {
     }
 }
 
+/// The name that clients see. A leading underscore tells the compiler that the function does not
+/// use the argument, and clients nothing; some lose the whole server by it.
 fn name(pattern: &Pat) -> Result<LitStr> {
-    let literal =
-        |ident: &Ident| LitStr::new(ident.to_string().trim_start_matches("r#"), ident.span());
     match pattern {
-        Pat::Ident(ident) => Ok(literal(&ident.ident)),
+        Pat::Ident(pattern) => {
+            let name = pattern.ident.to_string();
+            let name = name.trim_start_matches("r#").trim_start_matches('_');
+            if name.is_empty() {
+                let message = "a parameter needs a name without its underscores: clients see it";
+                return Err(syn::Error::new(pattern.ident.span(), message));
+            }
+            Ok(LitStr::new(name, pattern.ident.span()))
+        }
         // `Args(input)`: what is given has no name outside.
         Pat::TupleStruct(_) => Ok(LitStr::new("input", Span::call_site())),
         other => {

@@ -59,7 +59,7 @@ fn with_object_output(mut entry: Value) -> Value {
         .get("outputSchema")
         .is_some_and(|schema| schema.get("type") == Some(&"object".into()));
     if !is_object && let Some(entry) = entry.as_object_mut() {
-        entry.remove("outputSchema");
+        entry.shift_remove("outputSchema");
     }
     entry
 }

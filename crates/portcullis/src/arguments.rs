@@ -1,25 +1,35 @@
 //! The schema that clients are shown, and the validation by that very schema.
 
-use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use portcullis_protocol::read_value;
 use serde_json::{Map, Value, json};
 
-use crate::parameter::{Declared, Parameters};
+use crate::parameter::{Absence, Declared, Parameters, Spread};
 use crate::schema::{close, compile, has_headers};
+use crate::shown::{self, Null};
+use crate::violation::{MAX_PROBLEMS, describe, shown};
 
 /// Arguments as they arrive and as handlers get them.
 pub(crate) type Values = Map<String, Value>;
 
-/// How many problems one refusal names, and how much of a name that a caller chose.
-const MAX_PROBLEMS: usize = 5;
-const MAX_NAME_CHARS: usize = 64;
+/// The member of a property's schema by which a struct says that null is no way to leave it out.
+const NULL_IS_A_VALUE: &str = "x-null-is-a-value";
+
+/// Names that some clients' languages keep for themselves: they cannot pass such an argument.
+const RESERVED: [&str; 37] = [
+    "self", "class", "def", "from", "import", "in", "is", "if", "elif", "else", "for", "while",
+    "and", "or", "not", "as", "assert", "async", "await", "break", "continue", "del", "except",
+    "finally", "global", "lambda", "nonlocal", "pass", "raise", "return", "try", "with", "yield",
+    "None", "True", "False", "cls",
+];
 
 /// The arguments of one component.
 pub(crate) struct ArgumentSchema {
     schema: Value,
     validator: Validator,
     defaults: Vec<(String, Value)>,
+    /// Those that null leaves out.
+    left_out: Vec<String>,
 }
 
 /// One argument of a prompt, as its list entry shows it.
@@ -33,38 +43,48 @@ impl ArgumentSchema {
     /// Writes the schema and compiles it.
     pub(crate) fn compile(parameters: &mut Parameters) -> Result<Self, Vec<String>> {
         let mut problems = std::mem::take(&mut parameters.problems);
-        let mut properties = Map::new();
-        let mut required = Vec::new();
-        let mut defaults = Vec::new();
-        let mut root = parameters.spread.take().unwrap_or_default();
-        if !root.is_empty() && !parameters.arguments.is_empty() {
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        let (mut defaults, mut left_out) = (Vec::new(), Vec::new());
+        let spread = parameters.spread.take();
+        if spread.is_some() && !parameters.arguments.is_empty() {
             problems.push(
                 "`Args<T>` and an input schema take all arguments: there can be no other beside"
                     .to_owned(),
             );
         }
-        for Declared { argument, mut schema, optional } in parameters.arguments.drain(..) {
-            problems.extend(argument.apply(&mut schema).err());
-            match argument.default {
-                Some(default) => defaults.push((argument.name.clone(), default)),
-                None if optional => {}
-                None => required.push(argument.name.clone()),
+        for declared in parameters.arguments.drain(..) {
+            let (name, default) =
+                (declared.argument.name.clone(), declared.argument.default.clone());
+            let schema = property(&declared).unwrap_or_else(|problem| {
+                problems.push(problem);
+                Map::new()
+            });
+            if may_be_null(&declared, &schema) {
+                left_out.push(name.clone());
             }
-            if properties.insert(argument.name.clone(), Value::Object(schema)).is_some() {
-                problems.push(format!("argument `{}` is declared twice", argument.name));
+            match default {
+                Some(default) => defaults.push((name.clone(), default)),
+                None if declared.absence != Absence::Refused => {}
+                None => required.push(name.clone()),
+            }
+            if properties.insert(name.clone(), Value::Object(schema)).is_some() {
+                problems.push(format!("argument `{name}` is declared twice"));
             }
         }
-        if root.is_empty() {
-            root.insert("properties".to_owned(), Value::Object(properties));
-            if !required.is_empty() {
-                root.insert("required".to_owned(), json!(required));
+        let mut root = Map::from_iter([("type".to_owned(), json!("object"))]);
+        match spread {
+            Some(spread) => root.extend(spread_out(spread, &mut left_out)),
+            None => {
+                root.insert("properties".to_owned(), Value::Object(properties));
+                if !required.is_empty() {
+                    root.insert("required".to_owned(), json!(required));
+                }
             }
         }
-        root.insert("type".to_owned(), json!("object"));
-        root.remove("title");
-        let definitions = parameters.definitions();
-        if !definitions.is_empty() {
-            root.insert("$defs".to_owned(), Value::Object(definitions));
+        let mut definitions = Value::Object(parameters.definitions());
+        definitions.as_object_mut().into_iter().flatten().for_each(|(_, part)| shown::write(part));
+        if definitions.as_object().is_some_and(|definitions| !definitions.is_empty()) {
+            root.insert("$defs".to_owned(), definitions);
         }
         let mut schema = Value::Object(root);
         if has_headers(&schema) {
@@ -74,6 +94,7 @@ impl ArgumentSchema {
             );
         }
         close(&mut schema);
+        schema.as_object_mut().into_iter().for_each(shown::write_root);
         let validator = match compile(&schema) {
             Ok(validator) => validator,
             Err(problem) => {
@@ -81,7 +102,7 @@ impl ArgumentSchema {
                 return Err(problems);
             }
         };
-        let compiled = Self { schema, validator, defaults };
+        let compiled = Self { schema, validator, defaults, left_out };
         problems.extend(compiled.refused_default());
         if problems.is_empty() { Ok(compiled) } else { Err(problems) }
     }
@@ -105,12 +126,25 @@ impl ArgumentSchema {
             .collect()
     }
 
-    /// Fills in defaults and validates.
+    /// The names that some clients cannot pass, or take the whole server for broken by.
+    pub(crate) fn awkward_names(&self) -> Vec<&str> {
+        let properties = self.schema.get("properties").and_then(Value::as_object);
+        let names = properties.into_iter().flatten().map(|(name, _)| name.as_str());
+        let plain = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !RESERVED.contains(&name)
+        };
+        names.filter(|name| !plain(name)).collect()
+    }
+
+    /// Leaves out what is null and need not be there, fills in defaults, and validates.
     ///
     /// # Errors
     ///
     /// Names each refused argument and the rule, never a value.
     pub(crate) fn accept(&self, mut arguments: Values) -> Result<Values, String> {
+        self.leave_out(&mut arguments);
         for (name, default) in &self.defaults {
             if !arguments.contains_key(name) {
                 arguments.insert(name.clone(), default.clone());
@@ -130,7 +164,8 @@ impl ArgumentSchema {
 
     /// As [`accept`](Self::accept), for arguments that arrive as strings: each is read as
     /// its argument's type, as a command line's are.
-    pub(crate) fn accept_strings(&self, arguments: Values) -> Result<Values, String> {
+    pub(crate) fn accept_strings(&self, mut arguments: Values) -> Result<Values, String> {
+        self.leave_out(&mut arguments);
         let read = |(name, value): (String, Value)| match value {
             Value::String(text) => {
                 let value = self.read(&name, text);
@@ -141,15 +176,14 @@ impl ArgumentSchema {
         self.accept(arguments.into_iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    fn leave_out(&self, arguments: &mut Values) {
+        if arguments.values().any(Value::is_null) {
+            arguments.retain(|name, value| !value.is_null() || !self.left_out.contains(name));
+        }
+    }
+
     fn read(&self, name: &str, text: String) -> Value {
-        let kind =
-            self.schema.get("properties").and_then(|p| p.get(name)).and_then(|p| p.get("type"));
-        let takes_text = match kind {
-            Some(Value::String(kind)) => kind == "string",
-            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
-            _ => true,
-        };
-        if takes_text {
+        if self.schema.get("properties").and_then(|p| p.get(name)).is_none_or(takes_text) {
             return Value::String(text);
         }
         // What cannot be read stays a string, which the schema then refuses by its type.
@@ -173,29 +207,77 @@ impl ArgumentSchema {
     }
 }
 
-/// Says which argument breaks which rule. The value is masked: it may be a secret.
-fn describe(error: &ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let path = path.trim_start_matches('/');
-    let parent = if path.is_empty() { String::new() } else { format!("{}/", shown(path)) };
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            let names = unexpected.iter().take(MAX_PROBLEMS);
-            let names: Vec<_> = names.map(|name| format!("`{parent}{}`", shown(name))).collect();
-            format!("unknown argument {} ({})", names.join(", "), error.kind().keyword())
+/// The schema of a declared argument, as it is shown.
+fn property(declared: &Declared) -> Result<Map<String, Value>, String> {
+    let Declared { argument, schema, absence } = declared;
+    let is_f32 = schema.get("format").is_some_and(|format| format == "float");
+    let mut schema = schema.clone();
+    shown::write_object(&mut schema);
+    if *absence != Absence::Refused {
+        schema = shown::without_null(schema);
+    }
+    argument.apply(&mut schema, is_f32)?;
+    if *absence == Absence::AllowedAsNullIs {
+        schema = shown::with_null(schema);
+    }
+    Ok(schema)
+}
+
+/// Whether null for an argument means that it is left out: where that may be, and null is no
+/// value of it.
+fn may_be_null(declared: &Declared, schema: &Map<String, Value>) -> bool {
+    match declared.absence {
+        Absence::Allowed => true,
+        Absence::AllowedAsNullIs => false,
+        Absence::Refused => {
+            declared.argument.default.is_some() && shown::null_in(schema) == Null::Refused
         }
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            format!("argument `{parent}{name}` is missing (required)")
-        }
-        kind => format!("argument `{}`: {} ({})", shown(path), error.masked(), kind.keyword()),
     }
 }
 
-/// A name that a caller may have chosen, cut and without control characters.
-fn shown(name: &str) -> String {
-    name.chars().take(MAX_NAME_CHARS).flat_map(char::escape_debug).collect()
+/// The root of a schema that takes all arguments, as it is shown.
+fn spread_out(
+    Spread { mut schema, written }: Spread,
+    left_out: &mut Vec<String>,
+) -> Map<String, Value> {
+    shown::write_object(&mut schema);
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        let Some(property) = property.as_object_mut() else { continue };
+        let is_value = property.shift_remove(NULL_IS_A_VALUE) == Some(Value::Bool(true));
+        if is_value || required.iter().any(|required| required == name) {
+            continue;
+        }
+        match shown::null_in(property) {
+            Null::Any => continue,
+            // Whoever writes a schema out says what null is.
+            Null::Listed if written => continue,
+            Null::Listed => {
+                *property = shown::without_null(std::mem::take(property));
+                if property.get("default").is_some_and(Value::is_null) {
+                    property.shift_remove("default");
+                }
+            }
+            Null::Refused => {}
+        }
+        left_out.push(name.clone());
+    }
+    schema
+}
+
+/// Whether an argument that arrives as a string is one: unless all that its schema takes is
+/// something else.
+fn takes_text(property: &Value) -> bool {
+    match property.get("type").and_then(Value::as_str) {
+        Some(kind) => kind == "string",
+        None => ["anyOf", "oneOf"].into_iter().all(|keyword| {
+            let branches = property.get(keyword).and_then(Value::as_array);
+            branches.is_none_or(|branches| {
+                branches.iter().any(|part| part.get("type").is_none_or(|kind| kind == "string"))
+            })
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +307,7 @@ mod tests {
             schema.schema(),
             &json!({
                 "type": "object",
-                "properties": {"limit": {"type": "integer", "format": "uint32", "minimum": 1, "maximum": 100, "default": 20}},
+                "properties": {"limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}},
                 "additionalProperties": false,
             })
         );
@@ -331,6 +413,192 @@ mod tests {
         ] {
             assert!(compile(refused.clone()).is_err(), "{refused}");
         }
+    }
+
+    #[test]
+    fn trial_b13_optional_arguments_are_shown_plain_and_null_leaves_them_out() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(rename_all = "lowercase")]
+        enum Colour {
+            /// Like blood
+            Red,
+            Green,
+        }
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Inner {
+            a: Option<u8>,
+        }
+        let shown = |schema: &ArgumentSchema| schema.schema()["properties"]["x"].clone();
+        let number = compile::<Option<u8>>(Argument::new("x").ge(1).default(5)).unwrap();
+        assert_eq!(
+            shown(&number),
+            json!({"type": "integer", "minimum": 1, "maximum": 255, "default": 5})
+        );
+        let accept = |schema: &ArgumentSchema, value: Value| {
+            schema.accept(json!({ "x": value }).as_object().unwrap().clone())
+        };
+        assert_eq!(accept(&number, json!(null)).unwrap()["x"], 5);
+        let word = compile::<Option<String>>(Argument::new("x").one_of(["a", "b"])).unwrap();
+        assert_eq!(shown(&word), json!({"type": "string", "enum": ["a", "b"]}));
+        assert_eq!(accept(&word, json!(null)), Ok(Map::new()));
+        let plain = compile::<u8>(Argument::new("x").default(7)).unwrap();
+        assert_eq!(accept(&plain, json!(null)).unwrap()["x"], 7);
+        let colour = compile::<Option<Colour>>(Argument::new("x")).unwrap();
+        assert!(shown(&colour).get("anyOf").is_none(), "{}", shown(&colour));
+        let any = compile::<Option<Value>>(Argument::new("x").description("Any")).unwrap();
+        assert_eq!(shown(&any), json!({"description": "Any"}));
+        assert_eq!(accept(&any, json!(null)), Ok(Map::new()));
+        // Where null is a value, it is shown and kept.
+        let inner = compile::<Option<Inner>>(Argument::new("x")).unwrap();
+        let a =
+            json!({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, {"type": "null"}]});
+        assert_eq!(shown(&inner)["properties"]["a"], a);
+        assert!(accept(&inner, json!({"a": null})).is_ok());
+        let twice = compile::<Option<Option<u8>>>(Argument::new("x").ge(1)).unwrap();
+        assert_eq!(
+            shown(&twice),
+            json!({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 255}, {"type": "null"}]})
+        );
+        assert_eq!(accept(&twice, json!(null)).unwrap()["x"], json!(null));
+        assert!(accept(&compile::<Value>(Argument::new("x")).unwrap(), json!(null)).is_ok());
+    }
+
+    #[test]
+    fn trial_b13_null_leaves_out_the_members_of_a_struct_of_arguments_too() {
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct All {
+            needed: u8,
+            limit: Option<u8>,
+            #[serde(default)]
+            lines: Option<u8>,
+            #[serde(default)]
+            exact: bool,
+            #[serde(default)]
+            anything: Value,
+            #[serde(default)]
+            #[schemars(extend("x-null-is-a-value" = true))]
+            note: Option<Option<String>>,
+        }
+        let schema = compile::<Args<All>>(Argument::new("all")).unwrap();
+        let shown = &schema.schema()["properties"];
+        assert_eq!(shown["limit"], json!({"type": "integer", "minimum": 0, "maximum": 255}));
+        assert_eq!(shown["exact"], json!({"type": "boolean", "default": false}));
+        let nullable = json!([{"type": "string"}, {"type": "null"}]);
+        assert_eq!(shown["note"], json!({"default": null, "anyOf": nullable}));
+        assert_eq!(shown["lines"], json!({"type": "integer", "minimum": 0, "maximum": 255}));
+        let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["needed", "limit", "lines", "exact", "anything", "note"]);
+        let sent =
+            json!({"needed": 1, "limit": null, "exact": null, "anything": null, "note": null});
+        let accepted = schema.accept(sent.as_object().unwrap().clone()).unwrap();
+        assert_eq!(Value::Object(accepted), json!({"needed": 1, "anything": null, "note": null}));
+        let refused = refusal(&schema, json!({"needed": null}));
+        assert!(refused.contains("`needed`") && refused.contains("(type)"), "{refused}");
+    }
+
+    #[test]
+    fn trial_d4_what_would_have_been_taken_is_said_whole() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(rename_all = "lowercase")]
+        enum Commented {
+            /// One
+            A,
+            B,
+            C,
+            D,
+        }
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Wrapped {
+            one: Option<Commented>,
+            number: Option<u8>,
+        }
+        let colours = ["a", "b", "c", "d", "e"];
+        let colour = compile::<String>(Argument::new("x").one_of(colours)).unwrap();
+        assert_eq!(
+            refusal(&colour, json!({"x": "hunter2"})),
+            r#"argument `x`: value is none of "a", "b", "c", "d", "e" (enum)"#
+        );
+        let many = compile::<u64>(Argument::new("x").one_of(1..=25)).unwrap();
+        let refused = refusal(&many, json!({"x": 77}));
+        assert!(refused.contains(", 20 and 5 others (enum)"), "{refused}");
+        let commented = compile::<Option<Commented>>(Argument::new("x")).unwrap();
+        let refused = refusal(&commented, json!({"x": "hunter2"}));
+        assert!(refused.starts_with("argument `x`") && refused.contains("\"d\""), "{refused}");
+        let wrapped = compile::<Wrapped>(Argument::new("x")).unwrap();
+        let refused = refusal(&wrapped, json!({"x": {"one": "hunter2"}}));
+        assert!(refused.starts_with("argument `x/one`") && refused.contains("\"d\""), "{refused}");
+        let refused = refusal(&wrapped, json!({"x": {"number": 300}}));
+        assert!(
+            refused.starts_with("argument `x/number`") && refused.contains("(maximum)"),
+            "{refused}"
+        );
+        let refused = refusal(&wrapped, json!({"x": {"number": "hunter2"}}));
+        assert_eq!(refused, "argument `x/number`: value is not of type integer or null (type)");
+    }
+
+    #[test]
+    fn trial_d4_formats_are_asserted_as_they_are_shown() {
+        let compile = |format: &str| {
+            let mut parameters = Parameters::new();
+            let property = json!({"type": "string", "format": format});
+            parameters.written(json!({"type": "object", "properties": {"x": property}}));
+            ArgumentSchema::compile(&mut parameters).unwrap()
+        };
+        for (format, good, article) in [
+            ("date", "2026-11-28", "a date"),
+            ("date-time", "2026-11-28T10:00:00Z", "a date-time"),
+            ("email", "a@example.com", "an email"),
+            ("uuid", "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "an uuid"),
+            ("ipv4", "127.0.0.1", "an ipv4"),
+        ] {
+            let schema = compile(format);
+            assert_eq!(schema.schema()["properties"]["x"]["format"], format);
+            assert!(schema.accept(json!({"x": good}).as_object().unwrap().clone()).is_ok());
+            let refused = refusal(&schema, json!({"x": "hunter2"}));
+            let article = article.replace("an uuid", "a uuid");
+            assert_eq!(refused, format!("argument `x`: is not {article} (format)"));
+        }
+        let unknown = compile("colour");
+        assert!(unknown.schema()["properties"]["x"].get("format").is_none());
+    }
+
+    #[test]
+    fn trial_c6_several_unknown_arguments_are_a_plural() {
+        let schema = compile::<Option<u8>>(Argument::new("x")).unwrap();
+        let refused = refusal(&schema, json!({"a": 1, "b": 2}));
+        assert_eq!(refused, "unknown arguments `a`, `b` (additionalProperties)");
+        assert_eq!(
+            refusal(&schema, json!({"a": 1})),
+            "unknown argument `a` (additionalProperties)"
+        );
+    }
+
+    #[test]
+    fn trial_c5_names_that_some_clients_cannot_pass_are_known() {
+        let mut parameters = Parameters::new();
+        let properties =
+            json!({"_x": {}, "a-b": {}, "a.b": {}, "self": {}, "class": {}, "fine_1": {}});
+        parameters.written(json!({"type": "object", "properties": properties}));
+        let schema = ArgumentSchema::compile(&mut parameters).unwrap();
+        assert_eq!(schema.awkward_names(), ["_x", "a-b", "a.b", "self", "class"]);
+    }
+
+    #[test]
+    fn trial_b1_the_root_always_lists_its_properties() {
+        let mut parameters = Parameters::new();
+        let none = ArgumentSchema::compile(&mut parameters).unwrap();
+        assert_eq!(
+            none.schema(),
+            &json!({"type": "object", "properties": {}, "additionalProperties": false})
+        );
+        let mut parameters = Parameters::new();
+        parameters.written(json!({"type": "object"}));
+        let open = ArgumentSchema::compile(&mut parameters).unwrap();
+        assert_eq!(open.schema(), &json!({"type": "object", "properties": {}}));
+        assert!(open.accept(json!({"a": 1}).as_object().unwrap().clone()).is_ok());
     }
 
     #[test]

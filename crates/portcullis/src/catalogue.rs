@@ -9,6 +9,7 @@ use crate::component::{About, Component, ComponentKind, Deny, Handler};
 use crate::context::States;
 use crate::disclosure;
 use crate::gate::{Gates, Rules};
+use crate::output_schema::OutputSchema;
 use crate::resource_uri::ResourceUri;
 use crate::uri_template::UriTemplate;
 use crate::visibility::Selected;
@@ -58,6 +59,7 @@ pub(crate) struct Entry {
     pub(crate) sees_caller: bool,
     pub(crate) deny: Deny,
     pub(crate) schema: ArgumentSchema,
+    pub(crate) output: Option<OutputSchema>,
     pub(crate) template: Option<UriTemplate>,
     pub(crate) handler: Handler,
 }
@@ -178,9 +180,23 @@ impl Entry {
             Ok(schema) => schema,
             Err(found) => return Err([problems, found].concat()),
         };
+        let output = match about.output_schema.as_ref().map(OutputSchema::compile).transpose() {
+            Ok(output) => output,
+            Err(problem) => return Err([problems, vec![problem]].concat()),
+        };
         let template = match kind {
             ComponentKind::Tool | ComponentKind::Prompt => {
                 problems.extend(problem_with_name(&key));
+                let arguments = schema.awkward_names();
+                if kind == ComponentKind::Tool && !arguments.is_empty() {
+                    tracing::warn!(
+                        tool = %key,
+                        ?arguments,
+                        "some clients cannot call this tool, or lose the whole server by it: the \
+                         names of arguments are letters, digits and `_`, begin with a letter, and \
+                         are no words of Python's"
+                    );
+                }
                 None
             }
             ComponentKind::Resource => {
@@ -199,8 +215,8 @@ impl Entry {
                 Err(problem) => return Err([problems, vec![problem]].concat()),
             },
         };
-        let descriptor =
-            describe(kind, &key, &about, &schema).map_err(|error| vec![error.to_string()])?;
+        let descriptor = describe(kind, &key, &about, &schema, output.as_ref())
+            .map_err(|error| vec![error.to_string()])?;
         let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let gates = Gates::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
@@ -219,6 +235,7 @@ impl Entry {
             sees_caller,
             deny,
             schema,
+            output,
             template,
             handler,
         };
@@ -301,6 +318,7 @@ fn describe(
     key: &str,
     about: &About,
     schema: &ArgumentSchema,
+    output: Option<&OutputSchema>,
 ) -> Result<Descriptor, serde_json::Error> {
     let name = about.name.clone().unwrap_or_else(|| key.to_owned());
     match kind {
@@ -309,7 +327,7 @@ fn describe(
             let description = about.description.clone().map(Into::into);
             let mut tool = model::Tool::new_with_raw(key.to_owned(), description, input);
             tool.title.clone_from(&about.title);
-            tool.output_schema = about.output_schema.clone().map(Arc::new);
+            tool.output_schema = output.map(|output| Arc::new(output.schema().clone()));
             tool.annotations = about.annotations.model();
             Descriptor::new(&tool)
         }

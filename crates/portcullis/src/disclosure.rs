@@ -102,7 +102,8 @@ pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<String> {
         // A struct has members of its own.
         problems.extend(in_schema(&declared.schema));
     }
-    problems.extend(parameters.spread.as_ref().map(in_schema).unwrap_or_default());
+    let spread = parameters.spread.as_ref().map(|spread| in_schema(&spread.schema));
+    problems.extend(spread.unwrap_or_default());
     problems
 }
 

@@ -65,9 +65,11 @@ mod listing;
 mod middleware;
 #[cfg(test)]
 mod model;
+mod output_schema;
 mod parameter;
 mod prompt;
 mod rate_limit;
+mod reading;
 mod resource;
 mod resource_uri;
 pub mod route;
@@ -76,6 +78,7 @@ mod run;
 mod schema;
 mod server;
 mod service;
+mod shown;
 mod startup;
 mod test_client;
 mod test_route;
@@ -84,6 +87,7 @@ mod tool_error;
 mod trail;
 mod uri_template;
 mod using;
+mod violation;
 mod visibility;
 mod watching;
 

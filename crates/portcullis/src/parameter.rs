@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::argument::Argument;
 use crate::context::{Context, MaybeCaller, State};
+use crate::reading::{self, Unfit};
 use crate::tool_error::ToolError;
+use crate::violation::shown;
 
 /// What the function of a component may take.
 ///
@@ -17,7 +19,9 @@ use crate::tool_error::ToolError;
 /// [`State`] are given by the server and are invisible outside. [`Args`] takes all
 /// arguments as one struct.
 ///
-/// An argument whose type accepts `null`, as `Option<T>` does, may be left out.
+/// An argument whose type accepts `null`, as `Option<T>` does, may be left out, and so may one
+/// with a default; `null` for it is another way to leave it out. Of an `Option<Option<T>>`,
+/// `null` is `Some(None)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a tool, resource or prompt",
     label = "neither an argument nor something that the server gives",
@@ -43,14 +47,25 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
     }
 
     fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
-        let value = call.arguments.remove(name).unwrap_or(Value::Null);
-        // serde's own message repeats the value.
-        serde_json::from_value(value).map_err(|_| {
-            ToolError::refused_argument(format!(
-                "argument `{name}`: the value does not fit its type (type)"
-            ))
-        })
+        let read = match call.arguments.remove(name) {
+            Some(value) => reading::read(value),
+            None => reading::absent(),
+        };
+        read.map_err(|unfit| refused(Some(name), &unfit))
     }
+}
+
+/// Says which argument does not fit its type, and what would. serde's own message repeats the
+/// value.
+fn refused(argument: Option<&str>, unfit: &Unfit) -> ToolError {
+    let within = unfit.path();
+    let path: Vec<&str> =
+        argument.into_iter().chain([within.as_str()]).filter(|part| !part.is_empty()).collect();
+    let named = match path.is_empty() {
+        true => "an argument".to_owned(),
+        false => format!("argument `{}`", shown(&path.join("/"))),
+    };
+    ToolError::refused_argument(format!("{named}: {unfit} (type)"))
 }
 
 impl Parameter for Context {
@@ -104,6 +119,10 @@ impl<T: Any + Send + Sync> Parameter for State<T> {
 
 /// All arguments as one struct: its fields are the arguments.
 ///
+/// `null` for a field that may be left out leaves it out. Where it is a value of its own (to
+/// clear what is stored, say), the field says so:
+/// `#[schemars(extend("x-null-is-a-value" = true))]`.
+///
 /// # Example
 ///
 /// ```
@@ -132,10 +151,8 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
-        let arguments = Value::Object(std::mem::take(&mut call.arguments));
-        serde_json::from_value(arguments)
-            .map(Self)
-            .map_err(|_| ToolError::refused_argument("an argument does not fit its type (type)"))
+        let arguments = std::mem::take(&mut call.arguments);
+        reading::read_all(arguments).map(Self).map_err(|unfit| refused(None, &unfit))
     }
 }
 
@@ -168,7 +185,7 @@ impl Call {
 pub struct Parameters {
     generator: SchemaGenerator,
     pub(crate) arguments: Vec<Declared>,
-    pub(crate) spread: Option<Map<String, Value>>,
+    pub(crate) spread: Option<Spread>,
     pub(crate) needs_caller: bool,
     /// Whether the function can find out what its caller was granted.
     pub(crate) sees_caller: bool,
@@ -181,7 +198,25 @@ pub struct Parameters {
 pub(crate) struct Declared {
     pub(crate) argument: Argument,
     pub(crate) schema: Map<String, Value>,
-    pub(crate) optional: bool,
+    pub(crate) absence: Absence,
+}
+
+/// Whether an argument may be left out, apart from a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    Refused,
+    /// It may, and null says the same.
+    Allowed,
+    /// It may, and null is a value of its own.
+    AllowedAsNullIs,
+}
+
+/// A schema that takes all arguments.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    pub(crate) schema: Map<String, Value>,
+    /// Whether it was written out, rather than made from a type.
+    pub(crate) written: bool,
 }
 
 impl Parameters {
@@ -206,8 +241,17 @@ impl Parameters {
 
     fn argument<T: DeserializeOwned + JsonSchema>(&mut self, argument: Argument) {
         let schema = as_object(self.generator.subschema_for::<T>());
-        let optional = accepts_null(&schema) && serde_json::from_value::<T>(Value::Null).is_ok();
-        self.arguments.push(Declared { argument, schema, optional });
+        // What the schema library calls an `Option`.
+        const OPTION: &str = "Nullable_";
+        let name = T::schema_name();
+        let inner = name.strip_prefix(OPTION);
+        let optional = (inner.is_some() || accepts_null(&schema)) && reading::absent::<T>().is_ok();
+        let absence = match inner {
+            _ if !optional => Absence::Refused,
+            Some(inner) if inner.starts_with(OPTION) => Absence::AllowedAsNullIs,
+            _ => Absence::Allowed,
+        };
+        self.arguments.push(Declared { argument, schema, absence });
     }
 
     fn spread<T: JsonSchema>(&mut self) {
@@ -215,7 +259,7 @@ impl Parameters {
         if schema.get("type") != Some(&Value::from("object")) {
             self.problems.push("`Args<T>` needs a struct with named fields".to_owned());
         }
-        self.spread = Some(schema);
+        self.spread = Some(Spread { schema, written: false });
     }
 
     /// Takes all arguments by a schema that is written out.
@@ -227,7 +271,7 @@ impl Parameters {
                 if schema.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
                     self.problems.push(format!("a schema is one of {DIALECT}"));
                 }
-                self.spread = Some(schema);
+                self.spread = Some(Spread { schema, written: true });
             }
             _ => self.problems.push("an input schema has `\"type\": \"object\"`".to_owned()),
         }

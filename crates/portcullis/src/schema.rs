@@ -3,15 +3,17 @@
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-/// Compiles a schema: version 2020-12, patterns that take linear time, nothing fetched.
+/// Compiles a schema: version 2020-12, formats asserted, patterns that take linear time, nothing
+/// fetched.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(PatternOptions::regex())
+        .should_validate_formats(true)
         .offline()
         .build(schema)
         .map_err(|error| {
-            format!("the argument schema does not compile at `{}`: {error}", error.instance_path())
+            format!("the schema does not compile at `{}`: {error}", error.instance_path())
         })
 }
 

@@ -232,7 +232,14 @@ impl Core {
         }
         let call = Call { arguments, context };
         match &entry.handler {
-            Handler::Tool(handler) => self.within_time(handler, call).await.map(Response::Tool),
+            Handler::Tool(handler) => {
+                let result = self.within_time(handler, call).await?;
+                let answer = result.0.structured_content.as_ref();
+                if let (Some(output), Some(answer)) = (&entry.output, answer) {
+                    output.check(answer)?;
+                }
+                Ok(Response::Tool(result))
+            }
             Handler::Resource(handler) => {
                 self.within_time(handler, call).await.map(Response::Resource)
             }

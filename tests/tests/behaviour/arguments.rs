@@ -19,21 +19,21 @@ fn each_constraint_refuses_by_argument_and_rule_and_never_shows_the_value() {
     };
     assert_eq!(ran(&testbed), 1);
     let violations = [
-        ("_pattern", json!("HUNTER2"), "pattern"),
-        ("_ge", json!(-77123), "minimum"),
-        ("_gt", json!(10), "exclusiveMinimum"),
-        ("_le", json!(77123), "maximum"),
-        ("_lt", json!(77123.5), "exclusiveMaximum"),
-        ("_min_length", json!("Zq"), "minLength"),
-        ("_max_length", json!("hunter2"), "maxLength"),
-        ("_min_items", json!(["hunter2"]), "minItems"),
-        ("_max_items", json!(["hunter2", "b", "c"]), "maxItems"),
-        ("_one_of", json!("hunter2"), "enum"),
+        ("pattern", json!("HUNTER2"), "pattern"),
+        ("ge", json!(-77123), "minimum"),
+        ("gt", json!(10), "exclusiveMinimum"),
+        ("le", json!(77123), "maximum"),
+        ("lt", json!(77123.5), "exclusiveMaximum"),
+        ("min_length", json!("Zq"), "minLength"),
+        ("max_length", json!("hunter2"), "maxLength"),
+        ("min_items", json!(["hunter2"]), "minItems"),
+        ("max_items", json!(["hunter2", "b", "c"]), "maxItems"),
+        ("one_of", json!("hunter2"), "enum"),
         ("default", json!("hunter2"), "type"),
         ("default", json!(77123), "maximum"),
-        ("_integer", json!(77_123_456_789_u64), "type"),
-        ("_integer", json!(-77123), "minimum"),
-        ("_integer", json!(1.5), "type"),
+        ("integer", json!(77_123_456_789_u64), "maximum"),
+        ("integer", json!(-77123), "minimum"),
+        ("integer", json!(1.5), "type"),
         ("unknown", json!("hunter2"), "additionalProperties"),
     ];
     for (argument, value, rule) in violations {
@@ -61,24 +61,24 @@ fn what_is_enforced_is_what_is_shown() {
         .clone();
     let shown = &schema["properties"];
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(shown["_pattern"]["pattern"], "^[a-z]+$");
+    assert_eq!(shown["pattern"]["pattern"], "^[a-z]+$");
     assert_eq!(
-        (&shown["_ge"]["minimum"], &shown["_gt"]["exclusiveMinimum"]),
+        (&shown["ge"]["minimum"], &shown["gt"]["exclusiveMinimum"]),
         (&json!(10), &json!(10))
     );
     assert_eq!(
-        (&shown["_le"]["maximum"], &shown["_lt"]["exclusiveMaximum"]),
+        (&shown["le"]["maximum"], &shown["lt"]["exclusiveMaximum"]),
         (&json!(10), &json!(10))
     );
     assert_eq!(
-        (&shown["_min_length"]["minLength"], &shown["_max_length"]["maxLength"]),
+        (&shown["min_length"]["minLength"], &shown["max_length"]["maxLength"]),
         (&json!(3), &json!(3))
     );
     assert_eq!(
-        (&shown["_min_items"]["minItems"], &shown["_max_items"]["maxItems"]),
+        (&shown["min_items"]["minItems"], &shown["max_items"]["maxItems"]),
         (&json!(2), &json!(2))
     );
-    assert_eq!(shown["_one_of"]["enum"], json!(["red", "green"]));
+    assert_eq!(shown["one_of"]["enum"], json!(["red", "green"]));
     assert_eq!(
         (&shown["default"]["default"], &shown["default"]["maximum"]),
         (&json!(7), &json!(255))

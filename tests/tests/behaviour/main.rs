@@ -13,6 +13,7 @@ mod front;
 mod limits;
 mod newcomer;
 mod oracle;
+mod schemas;
 mod sessions;
 mod stdio;
 mod tokens;

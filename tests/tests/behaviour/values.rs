@@ -308,7 +308,7 @@ fn everything_is_listed_and_answers() {
     let count = |method: &str, member: &str| {
         testbed.result(BOB, method, json!({}))[member].as_array().unwrap().len()
     };
-    assert_eq!(count("tools/list", "tools"), 21);
+    assert_eq!(count("tools/list", "tools"), 22);
     assert_eq!(count("resources/list", "resources"), 4);
     assert_eq!(count("resources/templates/list", "resourceTemplates"), 4);
     assert_eq!(count("prompts/list", "prompts"), 4);
@@ -334,7 +334,7 @@ fn everything_is_listed_and_answers() {
         let result = testbed.call(ALICE, tool, arguments);
         assert!(result.get("isError").is_none_or(|error| error == false), "{tool}: {result}");
     }
-    for tool in ["returns_tool_error", "returns_internal_error"] {
+    for tool in ["returns_tool_error", "returns_internal_error", "returns_nan"] {
         assert_eq!(testbed.call(ALICE, tool, json!({}))["isError"], true);
     }
     for uri in [

@@ -1,0 +1,58 @@
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use crate::schema::compile;
+use crate::shown;
+use crate::tool_error::ToolError;
+
+/// What a tool says that it answers with, as clients are shown it.
+pub(crate) struct OutputSchema {
+    schema: Map<String, Value>,
+    validator: Validator,
+}
+
+impl OutputSchema {
+    pub(crate) fn compile(schema: &Map<String, Value>) -> Result<Self, String> {
+        let mut schema = schema.clone();
+        shown::write_object(&mut schema);
+        shown::write_root(&mut schema);
+        let validator = compile(&Value::Object(schema.clone()))
+            .map_err(|problem| format!("what it answers with: {problem}"))?;
+        Ok(Self { schema, validator })
+    }
+
+    /// The schema, as clients see it.
+    pub(crate) fn schema(&self) -> &Map<String, Value> {
+        &self.schema
+    }
+
+    /// Refuses an answer that breaks the schema: clients do.
+    ///
+    /// In production only answers with a null are looked at, which is what a number becomes that
+    /// JSON does not have; elsewhere all are.
+    ///
+    /// # Errors
+    ///
+    /// Internal; it says where, and not what the answer is.
+    pub(crate) fn check(&self, answer: &Value) -> Result<(), ToolError> {
+        if !cfg!(debug_assertions) && !has_null(answer) {
+            return Ok(());
+        }
+        let Err(error) = self.validator.validate(answer) else { return Ok(()) };
+        Err(ToolError::internal(format!(
+            "the answer breaks the tool's own output schema at `{}`: {} (a float that is NaN or \
+             infinite is null in JSON)",
+            error.instance_path(),
+            error.masked()
+        )))
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
