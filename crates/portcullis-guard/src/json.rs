@@ -26,9 +26,6 @@ pub struct Bounds {
 /// 4. more values, or deeper ones, than `bounds` allows,
 /// 5. anything after the value but white space.
 ///
-/// A whole number is an integer however it is spelt: `10.0` and `1e1` are 10 (JSON Schema
-/// 2020-12 §4.2.2).
-///
 /// # Errors
 ///
 /// Says which of these it is, never what the text holds.
@@ -43,9 +40,23 @@ pub struct Bounds {
 /// assert_eq!(json::read(r#"{"sub":"alice","sub":"admin"}"#, bounds), Err(Refused::Repeated));
 /// ```
 pub fn read(text: &str, bounds: Bounds) -> Result<Value, Refused> {
+    read_with(text, bounds, false)
+}
+
+/// As [`read`], and a whole number is an integer however it is spelt: `10.0` and `1e1` are 10
+/// (JSON Schema 2020-12 §4.2.2).
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_whole(text: &str, bounds: Bounds) -> Result<Value, Refused> {
+    read_with(text, bounds, true)
+}
+
+fn read_with(text: &str, bounds: Bounds, whole: bool) -> Result<Value, Refused> {
     let refused = Cell::new(Refused::Malformed);
     let left = Cell::new(bounds.values);
-    let reader = Reader { left: &left, depth: bounds.depth, refused: &refused };
+    let reader = Reader { left: &left, depth: bounds.depth, whole, refused: &refused };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = reader.deserialize(&mut deserializer).map_err(|_| refused.get())?;
     deserializer.end().map(|()| value).map_err(|_| Refused::Malformed)
@@ -153,6 +164,7 @@ impl std::error::Error for Refused {}
 struct Reader<'b> {
     left: &'b Cell<usize>,
     depth: usize,
+    whole: bool,
     refused: &'b Cell<Refused>,
 }
 
@@ -198,7 +210,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = whole(value).or_else(|| Number::from_f64(value));
+        let number = whole(value).filter(|_| self.whole).or_else(|| Number::from_f64(value));
         number.map(Value::Number).ok_or_else(|| self.refuse(Refused::Malformed))
     }
 
@@ -314,12 +326,13 @@ mod tests {
             ("1e19", json!(10_000_000_000_000_000_000_u64)),
             ("18446744073709551615", json!(u64::MAX)),
         ] {
-            let read = read(text, BOUNDS).unwrap();
+            let read = read_whole(text, BOUNDS).unwrap();
             assert!(read.is_u64() || read.is_i64(), "{text}");
             assert_eq!(read, integer, "{text}");
         }
+        assert!(read("10.0", BOUNDS).unwrap().is_f64(), "as it was written");
         for text in ["18446744073709551616", "1e20", "-9.3e18", "0.5", "1e300"] {
-            assert!(read(text, BOUNDS).unwrap().is_f64(), "{text}");
+            assert!(read_whole(text, BOUNDS).unwrap().is_f64(), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use portcullis_guard::json::{self, Bounds};
+use portcullis_guard::json::{self, Bounds, Refused};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -104,22 +104,25 @@ impl<'a> Arguments<'a> {
     }
 
     /// Reads them: at most 65,536 values, nested at most 127 deep, no member twice, and none
-    /// that would be another value once it is read again.
+    /// that would be another value once it is read again. Whole numbers are integers.
     ///
     /// # Errors
     ///
     /// What the caller is told when they are not that.
     pub fn read(&self) -> Result<Map<String, Value>, String> {
         let Some(raw) = &self.0 else { return Ok(Map::new()) };
-        let read = json::read_object(raw.get(), BOUNDS);
-        read.map_err(|refused| format!("the arguments are refused: {refused}"))
+        let refused = |refused| format!("the arguments are refused: {refused}");
+        match json::read_whole(raw.get(), BOUNDS).map_err(refused)? {
+            Value::Object(arguments) => Ok(arguments),
+            _ => Err(refused(Refused::NotAnObject)),
+        }
     }
 }
 
 /// Reads a JSON value from a string that a caller sent, as strictly as [`Arguments::read`].
 #[must_use]
 pub fn read_value(text: &str) -> Option<Value> {
-    json::read(text, BOUNDS).ok()
+    json::read_whole(text, BOUNDS).ok()
 }
 
 #[cfg(test)]

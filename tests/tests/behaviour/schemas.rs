@@ -179,8 +179,7 @@ fn trial_b4_whole_numbers_are_taken_however_they_are_spelt() {
         assert!(refused.contains(argument) && refused.contains(rule), "{refused}");
     }
     let refused = refusal(&testbed, "formats", json!({"address": "hunter2"}));
-    assert!(refused.contains("`address`") && refused.contains("expected"), "{refused}");
-    assert!(!refused.contains("hunter2"), "{refused}");
+    assert_eq!(refused, "argument `address`: the value does not fit its type (type)");
 }
 
 #[test]
