@@ -174,3 +174,30 @@ fn name(pattern: &Pat) -> Result<LitStr> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use syn::parse::Parser;
+
+    use super::*;
+
+    #[test]
+    fn trial_c5_clients_see_a_name_without_leading_underscores() {
+        let shown = |pattern: &str| {
+            let pattern = Pat::parse_single.parse_str(pattern).unwrap();
+            name(&pattern).map(|name| name.value()).map_err(|error| error.to_string())
+        };
+        for (written, name) in [
+            ("limit", "limit"),
+            ("_limit", "limit"),
+            ("__limit_", "limit_"),
+            ("r#type", "type"),
+            ("mut _at", "at"),
+            ("Args(all)", "input"),
+        ] {
+            assert_eq!(shown(written).unwrap(), name, "{written}");
+        }
+        assert!(shown("__").unwrap_err().contains("without its underscores"));
+        assert!(shown("_").is_err());
+    }
+}

@@ -44,7 +44,7 @@ pub use limits::Limits;
 pub use listing::{Listing, Page};
 pub use meta::ClientInfo;
 pub use object::{Arguments, read_value};
-pub use operation::Operation;
+pub use operation::{MAX_URI_BYTES, Operation};
 pub use outcome::Outcome;
 pub use refused::Refused;
 pub use service::{Exchange, Service, Transport};

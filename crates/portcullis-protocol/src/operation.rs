@@ -4,6 +4,9 @@ use crate::RpcError;
 use crate::object::Arguments;
 use crate::params::{Members, Params, text};
 
+/// The longest URI of a resource, in bytes.
+pub const MAX_URI_BYTES: usize = 8_192;
+
 /// What a request asks of a server, with its parameters read.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -64,7 +67,7 @@ impl<'a> Operation<'a> {
             }
             "resources/list" => Self::ListResources { cursor: cursor(params)? },
             "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
-            "resources/read" => Self::ReadResource { uri: text(params.members()?.uri)? },
+            "resources/read" => Self::ReadResource { uri: uri(params)? },
             "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
             "prompts/get" => {
                 let members = params.members()?;
@@ -109,6 +112,16 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// The URI of a resource. It is taken apart before anybody is asked who may read it, which
+/// takes time that the sender chooses.
+fn uri<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, RpcError> {
+    let uri = text(params.members()?.uri)?;
+    if uri.len() > MAX_URI_BYTES {
+        return Err(RpcError::invalid_params("`uri` is longer than 8,192 bytes"));
+    }
+    Ok(uri)
+}
+
 /// Arguments are an object, whatever is called with them.
 fn arguments<'a>(members: &Members<'a>) -> Result<Arguments<'a>, RpcError> {
     match members.arguments {
@@ -150,5 +163,16 @@ mod tests {
         }
         assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
         assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn trial_a12_a_uri_has_a_length() {
+        for (unit, count, code) in
+            [("%2F", 2_720, 0), ("%2F", 2_740, -32602), ("%2F", 1_300_000, -32602)]
+        {
+            let params = format!(r#"{{"uri":"x://{}"}}"#, unit.repeat(count));
+            let refused = read("resources/read", &params).map_or_else(|error| error.code(), |_| 0);
+            assert_eq!(refused, code, "{count}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 use serde_json::{Map, Value, json};
 
+use crate::shown::is_of;
+
 /// The name, description and constraints of one argument.
 ///
 /// The constraints become part of the JSON Schema that clients are shown, and that very
@@ -22,6 +24,31 @@ pub struct Argument {
     /// Why it asks for a secret, if it does.
     pub(crate) secret: Option<String>,
 }
+
+/// What [`Argument::ge`], [`gt`](Argument::gt), [`le`](Argument::le) and [`lt`](Argument::lt)
+/// take: a number.
+///
+/// ```compile_fail,E0277
+/// # use portcullis::prelude::*;
+/// #[tool]
+/// async fn search(#[arg(ge = "one")] limit: u32) -> String {
+///     limit.to_string()
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no bound of a number",
+    label = "not a number",
+    note = "`ge`, `gt`, `le` and `lt` take a number: `#[arg(ge = 1)]`"
+)]
+pub trait Bound: Into<Value> {}
+
+macro_rules! bounds {
+    ($($number:ty)*) => {
+        $(impl Bound for $number {})*
+    };
+}
+
+bounds! { i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 serde_json::Number }
 
 /// One keyword of JSON Schema, and the type that it constrains.
 #[derive(Clone, Debug)]
@@ -78,25 +105,25 @@ impl Argument {
 
     /// At least `bound`.
     #[must_use]
-    pub fn ge(self, bound: impl Into<Value>) -> Self {
+    pub fn ge(self, bound: impl Bound) -> Self {
         self.constrain("ge", "minimum", bound.into(), NUMBERS)
     }
 
     /// More than `bound`.
     #[must_use]
-    pub fn gt(self, bound: impl Into<Value>) -> Self {
+    pub fn gt(self, bound: impl Bound) -> Self {
         self.constrain("gt", "exclusiveMinimum", bound.into(), NUMBERS)
     }
 
     /// At most `bound`.
     #[must_use]
-    pub fn le(self, bound: impl Into<Value>) -> Self {
+    pub fn le(self, bound: impl Bound) -> Self {
         self.constrain("le", "maximum", bound.into(), NUMBERS)
     }
 
     /// Less than `bound`.
     #[must_use]
-    pub fn lt(self, bound: impl Into<Value>) -> Self {
+    pub fn lt(self, bound: impl Bound) -> Self {
         self.constrain("lt", "exclusiveMaximum", bound.into(), NUMBERS)
     }
 
@@ -180,6 +207,14 @@ impl Argument {
                     types.join(" or ")
                 ));
             }
+            if let (Value::Array(values), [kind]) = (value, types.as_slice())
+                && values.iter().any(|value| !is_of(kind, value))
+            {
+                return Err(format!(
+                    "argument `{}`: `{option}` lists a value that is not of type {kind}",
+                    self.name
+                ));
+            }
             let value = match (*keyword, schema.get(*keyword)) {
                 // What the type allows stays the outer bound: `ge = -5` on a u32 is `ge = 0`.
                 ("minimum", Some(own)) if own.as_f64() > value.as_f64() => own.clone(),
@@ -237,6 +272,16 @@ mod tests {
             error,
             "argument `limit`: `min_length` constrains string, and the argument is of type integer"
         );
+    }
+
+    #[test]
+    fn trial_d10_values_that_the_type_never_has_are_refused() {
+        let error = apply(&Argument::new("n").one_of(["one"]), json!({"type": "integer"}));
+        assert_eq!(
+            error.unwrap_err(),
+            "argument `n`: `one_of` lists a value that is not of type integer"
+        );
+        assert!(apply(&Argument::new("n").one_of([1, 2]), json!({"type": "number"})).is_ok());
     }
 
     #[test]

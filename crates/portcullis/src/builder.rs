@@ -11,7 +11,7 @@ use crate::catalogue::Everywhere;
 use crate::component::{Component, Components, Declare, Deny};
 use crate::context::States;
 use crate::middleware::{IntoMiddleware, Layers};
-use crate::route::Route;
+use crate::route::{IntoRoute, Route};
 #[cfg(doc)]
 use crate::server::Server;
 use crate::visibility::{Rule, Selector};
@@ -309,8 +309,8 @@ impl<A> ServerBuilder<A> {
     }
 
     /// Adds a route beside the protocol.
-    pub fn route(mut self, route: Route) -> Self {
-        self.parts.routes.push(route);
+    pub fn route(mut self, route: impl IntoRoute) -> Self {
+        self.parts.routes.push(route.into_route());
         self
     }
 

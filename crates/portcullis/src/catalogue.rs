@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_auth::{Check, Target};
-use portcullis_protocol::{Descriptor, Listing, model};
+use portcullis_protocol::{Descriptor, Listing, MAX_URI_BYTES, model};
 
 use crate::arguments::ArgumentSchema;
 use crate::component::{About, Component, ComponentKind, Deny, Handler};
@@ -295,6 +295,9 @@ fn problem_with_uri(uri: &str) -> Option<String> {
     let printable = uri.chars().all(|c| c.is_ascii_graphic());
     if !fine || !printable {
         return Some("a resource needs a URI with a scheme, such as `config://app`".to_owned());
+    }
+    if uri.len() > MAX_URI_BYTES {
+        return Some(format!("a URI is at most {MAX_URI_BYTES} bytes long"));
     }
     let spelled = ResourceUri::parse(uri).is_some();
     (!spelled).then(|| "a `%` in a URI begins two hexadecimal digits, of UTF-8".to_owned())

@@ -216,10 +216,30 @@ impl fmt::Debug for Component {
 }
 
 /// Something that declares a component: what the attributes make of a function's name, and
-/// a [`Component`] itself.
+/// a [`Component`] itself. The function is none, only the struct of its name is.
+///
+/// ```
+/// # use portcullis::prelude::*;
+/// #[tool]
+/// async fn ping() -> &'static str {
+///     "pong"
+/// }
+///
+/// let builder = Server::builder("example").no_auth().component(ping {});
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use portcullis::prelude::*;
+/// # #[tool]
+/// # async fn ping() -> &'static str {
+/// #     "pong"
+/// # }
+/// let builder = Server::builder("example").no_auth().component(ping);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a component",
-    note = "mark the function with #[tool], #[resource(\"…\")] or #[prompt]"
+    note = "of a function that is marked with #[tool], #[resource(\"…\")] or #[prompt], the component is the struct of its name: `components![name]`, or `.component(name {{}})`",
+    note = "a function without such a mark is none"
 )]
 pub trait Declare {
     /// Declares it.

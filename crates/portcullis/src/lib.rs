@@ -159,7 +159,7 @@ pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
 pub use url::Url;
 
 pub use self::access_table::{AccessRow, AccessTable};
-pub use self::argument::Argument;
+pub use self::argument::{Argument, Bound};
 pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
 pub use self::caller::Caller;
 pub use self::component::{Component, ComponentKind, Components, Declare, Deny};

@@ -40,7 +40,7 @@
 //!
 //! One whose access was not decided cannot be added:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! # use portcullis::prelude::*;
 //! # async fn health() -> &'static str { "ok" }
 //! let builder = Server::builder("example").no_auth().route(get("/health", health));
@@ -115,6 +115,23 @@ pub struct Route {
     pub(crate) method: &'static str,
     pub(crate) router: MethodRouter,
     pub(crate) access: Access,
+}
+
+/// What [`route`](crate::ServerBuilder::route) takes: a [`Route`].
+#[diagnostic::on_unimplemented(
+    message = "it was not said who may use the route",
+    label = "`{Self}` is no route yet",
+    note = "end it with `.public(\"why\")` for everybody, or with `.require(check)`"
+)]
+pub trait IntoRoute {
+    /// The route.
+    fn into_route(self) -> Route;
+}
+
+impl IntoRoute for Route {
+    fn into_route(self) -> Route {
+        self
+    }
 }
 
 /// Who may use a route.

@@ -219,7 +219,8 @@ fn keywords_of(kind: &str) -> &'static [&'static str] {
     }
 }
 
-fn is_of(kind: &str, value: &Value) -> bool {
+/// Whether a value is of a type, by the name that JSON Schema has for it.
+pub(crate) fn is_of(kind: &str, value: &Value) -> bool {
     match value {
         Value::Null => kind == "null",
         Value::Bool(_) => kind == "boolean",

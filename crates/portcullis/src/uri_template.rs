@@ -6,16 +6,19 @@ use crate::resource_uri::ResourceUri;
 
 /// A URI template of literals and simple variables (RFC 6570, level 1): `note://{owner}/{id}`.
 ///
-/// A variable stands for one segment: one or more characters but `/`, `?` and `#`.
-/// Matching takes linear time.
+/// A variable stands for one segment: one or more characters but `/`, `?` and `#`, and in a
+/// query but `&` and `=` too. Matching takes linear time.
 #[derive(Debug)]
 pub(crate) struct UriTemplate {
     /// Matches URIs in their normal spelling.
     normal: Regex,
-    /// Matches URIs in their plain spelling.
+    /// Matches URIs in their plain spelling, in which a `&` may have been part of a value.
     plain: Regex,
     variables: Vec<String>,
 }
+
+/// What a variable stands for, as a pattern.
+const SEGMENT: &str = "([^/?#]+)";
 
 impl UriTemplate {
     /// Whether `text` has variables at all.
@@ -25,18 +28,19 @@ impl UriTemplate {
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (mut normal, mut plain) = (String::from("^"), String::from("^"));
-        let mut literal = |literal: &str, after: &str| match ResourceUri::parse(literal) {
+        let mut literal = |literal: &str, after: [&str; 2]| match ResourceUri::parse(literal) {
             Some(literal) => {
                 normal.push_str(&regex::escape(literal.normal()));
                 plain.push_str(&regex::escape(literal.plain()));
-                normal.push_str(after);
-                plain.push_str(after);
+                let [after_normal, after_plain] = after;
+                normal.push_str(after_normal);
+                plain.push_str(after_plain);
                 Ok(())
             }
             None => Err(format!("URI template {text:?}: a `%` needs two hexadecimal digits")),
         };
         let mut variables: Vec<String> = Vec::new();
-        let mut rest = text;
+        let (mut rest, mut in_query) = (text, false);
         while let Some((before, after)) = rest.split_once('{') {
             let Some((name, after)) = after.split_once('}') else {
                 return Err(format!("URI template {text:?}: a `{{` is not closed"));
@@ -50,20 +54,23 @@ impl UriTemplate {
                 !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
             if !simple {
                 return Err(format!(
-                    "URI template {text:?}: `{{{name}}}` is not a plain variable like `{{id}}`"
+                    "URI template {text:?}: `{{{name}}}` is not a plain variable like `{{id}}` \
+                     (RFC 6570, level 1)"
                 ));
             }
             if variables.iter().any(|known| known == name) {
                 return Err(format!("URI template {text:?}: `{{{name}}}` is there twice"));
             }
-            literal(before, "([^/?#]+)")?;
+            in_query |= before.contains('?');
+            let segment = if in_query { "([^/?#&=]+)" } else { SEGMENT };
+            literal(before, [segment, SEGMENT])?;
             variables.push(name.to_owned());
             rest = after;
         }
         if rest.contains('}') {
             return Err(format!("URI template {text:?}: a `}}` has no `{{`"));
         }
-        literal(rest, "$")?;
+        literal(rest, ["$", "$"])?;
         let regex = |pattern: &str| {
             Regex::new(pattern).map_err(|error| format!("URI template {text:?}: {error}"))
         };
@@ -136,6 +143,36 @@ mod tests {
             "item://1#f",
         ] {
             assert_eq!(matched("item://{id}", missing), None, "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn trial_b15_a_variable_of_a_query_is_one_value_of_it() {
+        let one = "find://x?q={query}";
+        assert_eq!(matched(one, "find://x?q=a%20b"), Some(json!({"query": "a b"})));
+        assert_eq!(matched(one, "find://x?q=a%26b%3Dc"), Some(json!({"query": "a&b=c"})));
+        for other in ["find://x?q=a&page=2", "find://x?q=a=b", "find://x?q=a&", "find://x?q="] {
+            assert_eq!(matched(one, other), None, "{other}");
+        }
+        let two = "find://x?q={query}&page={page}";
+        let both = json!({"query": "a", "page": "2"});
+        assert_eq!(matched(two, "find://x?q=a&page=2"), Some(both));
+        assert_eq!(
+            matched("find://{a}?{b}", "find://x&y=z?k"),
+            Some(json!({"a": "x&y=z", "b": "k"}))
+        );
+        // It has a say all the same, where an encoded `&` was part of a value.
+        let encoded = ResourceUri::parse("find%3A//x?q=a%26b").unwrap();
+        assert!(UriTemplate::parse(one).unwrap().concerns(&encoded));
+    }
+
+    #[test]
+    fn trial_b15_templates_beyond_level_1_do_not_build_and_the_message_says_so() {
+        for beyond in
+            ["{+path}", "{#x}", "{.x}", "{/x}", "{;x}", "{?x}", "{&x}", "{x,y}", "{x:3}", "{x*}"]
+        {
+            let problem = UriTemplate::parse(&format!("a://b{beyond}")).unwrap_err();
+            assert!(problem.contains(beyond) && problem.contains("level 1"), "{problem}");
         }
     }
 

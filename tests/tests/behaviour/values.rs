@@ -356,3 +356,22 @@ fn everything_is_listed_and_answers() {
         testbed.result(ALICE, "prompts/get", json!({"name": prompt, "arguments": arguments}));
     }
 }
+
+#[test]
+fn trial_a12_a_uri_beyond_its_length_is_malformed_parameters() {
+    let testbed = Testbed::start(TESTBED, EVERYTHING);
+    let id = testbed.begin(ALICE, "2025-11-25");
+    let uri = format!("everything://notes/{}/b", "%2F".repeat(4_000));
+    let answer = testbed.session(ALICE, &id).ask("resources/read", json!({ "uri": uri }));
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("8,192"), "{answer}");
+}
+
+#[test]
+fn trial_b15_a_value_of_a_query_does_not_swallow_the_rest_of_it() {
+    let testbed = Testbed::start(TESTBED, EVERYTHING);
+    let read = |uri: &str| testbed.rpc(ALICE, "resources/read", json!({ "uri": uri })).json();
+    let found = read("everything://search?q=a%26b");
+    assert_eq!(found["result"]["contents"][0]["text"], "a&b", "{found}");
+    assert!(read("everything://search?q=a&limit=9").get("error").is_some());
+}
