@@ -15,7 +15,11 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::flags;
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
 
-/// Logs to standard error, where nothing of the protocol is.
+/// How long a message at the end waits for whoever reads standard error.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Logs to standard error, where nothing of the protocol is, and stops nothing if nobody reads it.
+/// Of what h2 says about its peers errors alone are logged, unless the filter names it.
 ///
 /// # Errors
 ///
@@ -27,11 +31,12 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
     if word && options.log.parse::<LevelFilter>().is_err() {
         return Err(refused("the levels are error, warn, info, debug, trace and off"));
     }
-    let filter = EnvFilter::try_new(&options.log).map_err(|error| refused(&error.to_string()))?;
+    let filter = format!("h2=error,{}", options.log);
+    let filter = EnvFilter::try_new(filter).map_err(|error| refused(&error.to_string()))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(portcullis::stderr)
         // It would say on standard error that standard error cannot be written, and panic.
         .log_internal_errors(false)
         .init();
@@ -57,10 +62,13 @@ pub async fn serve(options: &Options, server: ServerBuilder<Undecided>) -> Resul
     }
     let (authentication, table) = (server.authentication(), server.access_table());
     let listening = server.listen(&run).await?;
-    eprintln!("URL             {}", listening.url());
-    eprintln!("Authentication  {authentication}");
-    eprintln!("\nWho may see and use what:\n{table}");
-    eprintln!("Try it:\n{}\n", curl(options, listening.url()));
+    let (url, curl) = (listening.url(), curl(options, listening.url()));
+    // It never fails: whether anybody reads it is not the server's concern.
+    let _ = writeln!(
+        portcullis::stderr(),
+        "URL             {url}\nAuthentication  {authentication}\n\n\
+         Who may see and use what:\n{table}\nTry it:\n{curl}\n"
+    );
     listening.run().await
 }
 
@@ -70,10 +78,13 @@ pub fn exit_code(result: Result<(), Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let mut stderr = portcullis::stderr();
+            // It never fails.
+            let _ = writeln!(stderr, "error: {error}");
             if let Some(flags) = flags::for_message(&error.to_string()) {
-                eprintln!("{flags}");
+                let _ = writeln!(stderr, "{flags}");
             }
+            stderr.drain(LAST_WORDS);
             ExitCode::FAILURE
         }
     }

@@ -567,7 +567,16 @@ pub fn free_address() -> SocketAddr {
 
 /// Sends SIGTERM.
 pub fn terminate(process: u32) {
-    let status = Command::new("kill").args(["-TERM", &process.to_string()]).status().unwrap();
+    signal(process, "-TERM");
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+pub fn interrupt(process: u32) {
+    signal(process, "-INT");
+}
+
+fn signal(process: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
     assert!(status.success());
 }
 

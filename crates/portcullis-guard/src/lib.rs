@@ -3,7 +3,7 @@
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
 //! ([`digest`], [`signature`]), files that callers name ([`Workspace`]) or that lines are
-//! appended to ([`AppendFile`]), outgoing requests ([`Fetch`]), JSON that somebody else wrote
+//! appended to ([`AppendFile`]), standard error and output ([`log`], [`stdout`]), outgoing requests ([`Fetch`]), JSON that somebody else wrote
 //! ([`json`]) and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
 //! may have to wait for something outside gives one.
@@ -17,9 +17,11 @@ pub mod digest;
 pub mod environment;
 pub mod fetch;
 pub mod json;
+pub mod log;
 pub mod random;
 mod secret;
 pub mod signature;
+pub mod stdout;
 pub mod workspace;
 
 pub use alarm::Alarm;
@@ -28,6 +30,7 @@ pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
 pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
+pub use log::{LogWriter, stderr};
 pub use random::{OperationId, Reference};
 pub use secret::Secret;
 pub use workspace::{Workspace, WorkspaceError};

@@ -80,6 +80,7 @@ mod server;
 mod service;
 mod shown;
 mod startup;
+mod stop;
 mod test_client;
 mod test_route;
 mod tool;
@@ -103,8 +104,8 @@ pub use portcullis_auth::{
     extract, not, require_roles, require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
-    Clock, Environment, EnvironmentError, Fetch, FetchBuilder, FetchError, Fetched, ManualClock,
-    Reference, Secret, SystemClock, Workspace, WorkspaceError,
+    Clock, Environment, EnvironmentError, Fetch, FetchBuilder, FetchError, Fetched, LogWriter,
+    ManualClock, Reference, Secret, SystemClock, Workspace, WorkspaceError, stderr,
 };
 /// # Example
 ///

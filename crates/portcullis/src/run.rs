@@ -20,6 +20,7 @@ use crate::route_guard::guarded;
 use crate::server::Server;
 use crate::service::Served;
 use crate::startup;
+use crate::stop::stop_signal;
 
 /// Where the server listens unless said otherwise: loopback, by address.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
@@ -125,7 +126,8 @@ impl Server {
         self.run_with(options).await
     }
 
-    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish.
+    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish, unless there is a
+    /// second Ctrl-C.
     ///
     /// # Errors
     ///
@@ -141,8 +143,9 @@ impl Server {
 
     /// Serves standard input and output until the input ends, SIGTERM or Ctrl-C.
     ///
-    /// Standard output belongs to the protocol: nothing else may be written there, so log to
-    /// standard error and use no `println!`.
+    /// Standard output belongs to the protocol: what else the process writes there, `println!`
+    /// above all, goes to standard error from here on. As [`run_with`](Self::run_with), it ends
+    /// at once at a second Ctrl-C.
     ///
     /// # Errors
     ///
@@ -151,8 +154,11 @@ impl Server {
         startup::warn("serving stdio: no authentication, the local user may use every component");
         startup::warn_without_log();
         startup::log_panics();
-        let stop = stop_signal()?;
-        Ok(stdio::serve(Arc::new(Served(Arc::clone(&self.core))), self.limits(), stop).await?)
+        let stop = stop_signal().await?;
+        let served = Arc::new(Served(Arc::clone(&self.core)));
+        let served = stdio::serve(served, self.limits(), stop).await;
+        startup::drain_log();
+        Ok(served?)
     }
 
     /// Binds the address and checks that serving there is safe, without serving yet.
@@ -363,7 +369,8 @@ impl Listening {
         self.address
     }
 
-    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish.
+    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish, unless there is a
+    /// second Ctrl-C.
     ///
     /// Panics of the whole process are logged from here on, in place of the default hook.
     ///
@@ -372,8 +379,9 @@ impl Listening {
     /// When signals cannot be received.
     pub async fn run(self) -> Result<(), Error> {
         startup::log_panics();
-        let stop = stop_signal()?;
+        let stop = stop_signal().await?;
         self.run_until(stop).await;
+        startup::drain_log();
         Ok(())
     }
 
@@ -400,26 +408,6 @@ fn parse_address(text: &str) -> Result<SocketAddr, Error> {
             "it is an IP address and a port, such as 127.0.0.1:8000"
         };
         Error::Refused(format!("cannot listen on {text:?}: {reason}"))
-    })
-}
-
-/// Ready at the first SIGTERM or Ctrl-C.
-fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    #[cfg(unix)]
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    Ok(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tracing::info!("stopping: running requests are let finish");
     })
 }
 

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::decision::panic_text;
 
 /// The longest text of a panic that is logged, in characters.
 const MAX_LOGGED_CHARS: usize = 2_048;
+
+/// How long the end of a server waits for its log.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Says one line through the log, or on standard error where no log was set up: a server
 /// that starts in silence looks as if it hung.
@@ -39,7 +43,7 @@ pub(crate) fn warn_without_log() {
     if !tracing::dispatcher::has_been_set() {
         warn(
             "no log was set up, so the causes of masked errors are lost: \
-             tracing_subscriber::fmt().with_writer(std::io::stderr).log_internal_errors(false).init()",
+             tracing_subscriber::fmt().with_writer(portcullis::stderr).log_internal_errors(false).init()",
         );
     }
 }
@@ -59,8 +63,13 @@ pub(crate) fn log_panics() {
     }));
 }
 
-/// Writes one line to standard error, if that can be written: `eprintln!` would panic, and a
-/// panic within the hook for panics ends the process.
+/// Gives what was logged last a moment to be written, and no more: nobody may read it.
+pub(crate) fn drain_log() {
+    portcullis_guard::log::drain_stderr(LOG_PATIENCE);
+}
+
+/// Writes one line to standard error, whether anybody reads that or not: `eprintln!` would wait or
+/// panic, and a panic within the hook for panics ends the process.
 fn to_stderr(line: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "portcullis: {line}");
+    let _ = writeln!(portcullis_guard::stderr(), "portcullis: {line}");
 }

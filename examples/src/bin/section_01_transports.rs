@@ -28,7 +28,7 @@ async fn save(text: String) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let tokens = danger::StaticTokenVerifier::new()
         .token("dev-token-alice", danger::user("alice").scopes(["write"]))
         .token("dev-token-bob", danger::user("bob"));

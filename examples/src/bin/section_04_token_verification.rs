@@ -28,7 +28,7 @@ async fn purge() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     Server::builder("secure-server")
         .auth(JwtVerifier::from_env()?)
         .components(components![whoami, purge])

@@ -53,7 +53,7 @@ async fn financial_report(quarter: String) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let tokens = danger::StaticTokenVerifier::new()
         .token("dev-token-alice", danger::user("alice").scopes(["read", "write", "admin"]))
         .token("dev-token-ann", danger::user("ann").scopes(["analyst"]))

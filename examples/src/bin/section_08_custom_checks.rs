@@ -53,7 +53,7 @@ async fn spend_credit() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let alice = danger::user("alice").scopes(["admin"]).claim("level", 5);
     let bob = danger::user("bob").scopes(["admin"]).claim("level", 4);
     let tokens = danger::StaticTokenVerifier::new()

@@ -32,7 +32,7 @@ async fn write_action() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let tokens = danger::StaticTokenVerifier::new()
         .token("dev-token-alice", danger::user("alice").scopes(["api", "admin"]))
         .token("dev-token-bob", danger::user("bob").scopes(["api", "write"]))

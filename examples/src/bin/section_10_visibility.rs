@@ -36,7 +36,7 @@ async fn unlock_admin(context: Context) -> Result<&'static str, ToolError> {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let tokens = danger::StaticTokenVerifier::new()
         .token("dev-token-alice", danger::user("alice").scopes(["admin"]))
         .token("dev-token-alice-reading", danger::user("alice").scopes(["read"]))

@@ -24,7 +24,7 @@ async fn admin_reset() -> axum::Json<Value> {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let tokens = danger::StaticTokenVerifier::new()
         .token("dev-token-alice", danger::user("alice").scopes(["admin"]))
         .token("dev-token-bob", danger::user("bob").scopes(["read"]));

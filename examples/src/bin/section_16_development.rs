@@ -20,7 +20,7 @@ async fn whoami(caller: Caller) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let verifier = StaticTokenVerifier::new()
         .token(
             "dev-token-alice",

@@ -12,7 +12,7 @@ use portcullis_examples::register_all;
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let server = Server::builder("server").auth(JwtVerifier::from_env()?);
     register_all(server).build()?.run().await
 }

@@ -10,7 +10,7 @@ use portcullis_examples::register_all;
 
 #[tokio::main]
 async fn main() -> Result<(), portcullis::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(portcullis::stderr).init();
     let server = Server::builder("server-dev").no_auth();
     register_all(server).build()?.run().await
 }

@@ -7,7 +7,7 @@ use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
 use portcullis_tests::testbed::{Ran, admin_reset, health};
-use portcullis_tests::{conformance, everything, testbed};
+use portcullis_tests::{conformance, everything, noisy, testbed};
 
 /// The server that outsiders test: the demo's flags, and what is served.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Fixtures {
     Conformance,
     /// One for each form of parameter and result
     Everything,
+    /// One that prints
+    Noisy,
 }
 
 impl Fixtures {
@@ -38,6 +40,7 @@ impl Fixtures {
                 .components(testbed::components())
                 .middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
                 .disable(tags(["admin"])),
+            Self::Noisy => server.components(noisy::components()),
             Self::Conformance => server.components(conformance::components()),
             Self::Everything => {
                 server.components(everything::components()).state(everything::Shelf { books: 3 })

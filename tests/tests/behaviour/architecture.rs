@@ -30,13 +30,14 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 8] = [
+const DOORS: [(&str, &str); 9] = [
     ("rmcp", "portcullis-protocol"),
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("jsonwebtoken", "portcullis-auth"),
     ("aws-lc-rs", "portcullis-guard"),
     ("cap-std", "portcullis-guard"),
+    ("rustix", "portcullis-guard"),
     ("reqwest", "portcullis-guard"),
     ("jsonschema", "portcullis"),
 ];

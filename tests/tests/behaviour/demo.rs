@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{ALICE, BOB, TESTBED};
 
 /// The demo, beside the testbed in the target directory.
-fn demo() -> &'static str {
+pub(crate) fn demo() -> &'static str {
     static DEMO: LazyLock<String> = LazyLock::new(|| {
         let path = Path::new(TESTBED).with_file_name("portcullis-demo");
         run(Command::new(env!("CARGO"))

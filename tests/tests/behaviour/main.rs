@@ -11,6 +11,7 @@ mod envelope;
 mod errors;
 mod front;
 mod limits;
+mod log_pipe;
 mod newcomer;
 mod oracle;
 mod schemas;

@@ -1,6 +1,6 @@
 //! The server as a child process.
 
-use portcullis_tests::driver::{StdioTestbed, initialize, message, request, terminate};
+use portcullis_tests::driver::{StdioTestbed, initialize, interrupt, message, request, terminate};
 use serde_json::{Value, json};
 
 use crate::TESTBED;
@@ -94,4 +94,28 @@ fn the_end_of_the_input_and_sigterm_let_running_calls_finish() {
         (String::new(), Some(0)),
         "a client that keeps the input open does not keep the server"
     );
+}
+
+#[test]
+fn trial_b15_what_a_handler_prints_breaks_no_message() {
+    let mut server = StdioTestbed::start_with(TESTBED, &["--fixtures", "noisy"]);
+    let answer = server.ask(&message("tools/call", json!({"name": "print_line", "arguments": {}})));
+    assert_eq!(answer["result"]["content"][0]["text"], "printed");
+    server.wait_for_log("a stray line");
+    assert_eq!(server.end(), (String::new(), Some(0)));
+}
+
+#[test]
+fn trial_b15_a_second_interrupt_ends_at_once() {
+    let mut server = StdioTestbed::start(TESTBED);
+    server.ask(&message("server/discover", json!({})));
+    server.write(
+        &message("tools/call", json!({"name": "wait", "arguments": {"ms": 10_000}})).to_string(),
+    );
+    interrupt(server.id());
+    server.wait_for_log("stopping");
+    interrupt(server.id());
+    let asked = std::time::Instant::now();
+    assert_eq!(server.end(), (String::new(), Some(130)));
+    assert!(asked.elapsed() < std::time::Duration::from_secs(5));
 }

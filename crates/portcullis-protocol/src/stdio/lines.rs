@@ -9,7 +9,10 @@ const READ_AHEAD: usize = 16;
 ///
 /// A thread of its own reads, so that a client that keeps its end open does not keep the
 /// process alive when it is asked to stop.
-pub(super) struct Lines(mpsc::Receiver<Line>);
+pub(super) struct Lines {
+    lines: mpsc::Receiver<Line>,
+    ended: Option<oneshot::Receiver<()>>,
+}
 
 pub(super) enum Line {
     Complete(Vec<u8>),
@@ -18,7 +21,8 @@ pub(super) enum Line {
 
 impl Lines {
     pub(super) fn from_reader(reader: impl Read + Send + 'static, max: usize) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let (sender, lines) = mpsc::channel(READ_AHEAD);
+        let (end, ended) = oneshot::channel();
         std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
             let mut reader = BufReader::new(reader);
             while let Ok(Some(line)) = read_line(&mut reader, max) {
@@ -26,13 +30,26 @@ impl Lines {
                     break;
                 }
             }
+            drop::<oneshot::Sender<()>>(end);
         })?;
-        Ok(Self(receiver))
+        Ok(Self { lines, ended: Some(ended) })
     }
 
     /// The next line that is not blank; `None` at the end of the input.
     pub(super) async fn next(&mut self) -> Option<Line> {
-        self.0.recv().await
+        self.lines.recv().await
+    }
+
+    /// Waits until the input has ended; what was read before it may still be to come.
+    pub(super) fn ended(&mut self) -> impl Future<Output = ()> + use<> {
+        let ended = self.ended.take();
+        async move {
+            match ended {
+                // The other end is dropped, never sent to.
+                Some(ended) => drop(ended.await),
+                None => std::future::pending().await,
+            }
+        }
     }
 }
 

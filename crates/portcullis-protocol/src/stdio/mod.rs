@@ -13,6 +13,8 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+
 use self::connection::Connection;
 use self::lines::{Line, Lines, Output};
 use crate::{Limits, RpcError, Service, response};
@@ -20,18 +22,21 @@ use crate::{Limits, RpcError, Service, response};
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
 /// then running requests have [`Limits::drain`] to finish.
 ///
+/// Standard output is taken for the protocol: what else is printed goes to standard error.
+///
 /// Lines over [`Limits::body_bytes`] are skipped and answered with an error.
 ///
 /// # Errors
 ///
-/// When standard output is closed.
+/// When standard output is closed, or was taken before.
 pub async fn serve<S: Service>(
     service: Arc<S>,
     limits: &Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let lines = Lines::from_reader(io::stdin(), limits.body_bytes)?;
-    serve_lines(service, limits, lines, Output::to_writer(io::stdout())?, stop).await
+    let output = Output::to_writer(portcullis_guard::stdout::take()?)?;
+    serve_lines(service, limits, lines, output, stop).await
 }
 
 async fn serve_lines<S: Service>(
@@ -42,8 +47,11 @@ async fn serve_lines<S: Service>(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut connection = Connection::new(service, limits);
+    // Whoever wants nothing more and reads nothing keeps the server no longer than others.
+    let left = lines.ended().then(|()| tokio::time::sleep(limits.drain));
     tokio::select! {
         conversed = converse(&mut connection, &mut lines, &output) => conversed?,
+        () = left => {}
         () = stop => {}
     }
     let drained = async {
@@ -161,6 +169,18 @@ mod tests {
         let pings = vec![request(1, "ping", json!({})); 1_000].join("\n");
         let lines = Lines::from_reader(io::Cursor::new(pings.into_bytes()), 1_000).unwrap();
         let stop = tokio::time::sleep(std::time::Duration::from_millis(50));
+        let served = serve_lines(service, &limits, lines, Output::to_writer(Stuck).unwrap(), stop);
+        let limit = std::time::Duration::from_secs(5);
+        tokio::time::timeout(limit, served).await.expect("it is kept").unwrap();
+    }
+
+    #[tokio::test]
+    async fn trial_b3_a_client_that_ends_its_input_and_reads_nothing_keeps_nobody() {
+        let service = Arc::new(Echo(Identity::new("echo", "1", None)));
+        let limits = Limits { drain: std::time::Duration::from_millis(50), ..Limits::default() };
+        let pings = vec![request(1, "ping", json!({})); 24].join("\n");
+        let lines = Lines::from_reader(io::Cursor::new(pings.into_bytes()), 1_000).unwrap();
+        let stop = std::future::pending();
         let served = serve_lines(service, &limits, lines, Output::to_writer(Stuck).unwrap(), stop);
         let limit = std::time::Duration::from_secs(5);
         tokio::time::timeout(limit, served).await.expect("it is kept").unwrap();

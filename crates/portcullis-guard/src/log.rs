@@ -1,0 +1,250 @@
+//! The door to standard error: a log that nobody reads stops nothing.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The most bytes that wait to be written, besides those that are being written.
+const MAX_WAITING: usize = 1024 * 1024;
+
+/// How long a writer rests that would have had to wait.
+const PAUSE: Duration = Duration::from_millis(10);
+
+static STDERR: OnceLock<LogWriter> = OnceLock::new();
+
+/// Standard error, for logs, through the one [`LogWriter`] of the process.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_guard as portcullis;
+/// use std::io::Write;
+///
+/// // The same for a log: `tracing_subscriber::fmt().with_writer(portcullis::stderr).init()`.
+/// writeln!(portcullis::stderr(), "ready")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use]
+pub fn stderr() -> LogWriter {
+    STDERR.get_or_init(|| LogWriter::to_writer(io::stderr())).clone()
+}
+
+/// Waits until what was logged through [`stderr`] is written, for `patience` at most. It is for
+/// the end of a process, which would take with it what still waits.
+pub fn drain_stderr(patience: Duration) {
+    if let Some(writer) = STDERR.get() {
+        writer.drain(patience);
+    }
+}
+
+/// Where logs go that must stop nobody: what is written waits in memory for a thread of its own.
+///
+/// A pipe that nobody reads blocks whoever writes to it, and a closed one fails them: MCP lets
+/// clients ignore the standard error of the server that they started. Here a write always
+/// succeeds at once. What finds more than 1 MiB waiting is dropped, one record for each call of
+/// `write`; how many were is logged when there is room again.
+///
+/// **Deployment caveat.** A process that ends by another way than the end of
+/// `Server::run` may lose what it logged last: [`drain`](Self::drain) waits for it.
+#[derive(Clone)]
+pub struct LogWriter(Arc<Queue>);
+
+impl LogWriter {
+    /// Writes to `out`, which may block for as long as it likes.
+    pub fn to_writer(out: impl Write + Send + 'static) -> Self {
+        let queue = Arc::new(Queue::default());
+        let writer = Self(Arc::clone(&queue));
+        // Without a thread everything is dropped and counted once the queue is full.
+        let _ = thread::Builder::new().name("log".to_owned()).spawn(move || queue.write_to(out));
+        writer
+    }
+
+    /// Waits until everything is written, for `patience` at most; says whether it is.
+    pub fn drain(&self, patience: Duration) -> bool {
+        let state = self.0.lock();
+        let waiting = |state: &mut State| state.is_writing || !state.records.is_empty();
+        let drained = self.0.written.wait_timeout_while(state, patience, waiting);
+        !drained.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// How many records were dropped, or could not be written.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lock().lost
+    }
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.0.push(record);
+        Ok(record.len())
+    }
+
+    /// It waits for nothing: see [`LogWriter::drain`].
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// In one piece, so that no other record comes between.
+    fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        self.0.push(fmt::format(text).as_bytes());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for LogWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogWriter").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// For the writer: there is something to write.
+    work: Condvar,
+    /// For who waits for the writer.
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    records: Vec<u8>,
+    /// How many they are.
+    count: u64,
+    /// How many are in no log, ever.
+    lost: u64,
+    /// Whether the writer sleeps.
+    is_idle: bool,
+    is_writing: bool,
+}
+
+impl Queue {
+    fn push(&self, record: &[u8]) {
+        let mut state = self.lock();
+        if state.records.len() + record.len() > MAX_WAITING {
+            state.lost += 1;
+            return;
+        }
+        state.records.extend_from_slice(record);
+        state.count += 1;
+        // To wake costs a system call: only who sleeps is woken.
+        if std::mem::take(&mut state.is_idle) {
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// The work of the writer.
+    fn write_to(&self, mut out: impl Write) {
+        let (mut batch, mut told) = (Vec::new(), 0);
+        loop {
+            let count = self.next(&mut batch);
+            let written = write_all(&mut out, &batch);
+            batch.clear();
+            let lost = self.finish(if written { 0 } else { count });
+            // Told of what cannot be told, it would be so for ever.
+            if written && lost > told {
+                told = lost;
+                self.tell(lost);
+            }
+        }
+    }
+
+    /// Waits for records, exchanges them for the empty `batch`, and says how many they are.
+    fn next(&self, batch: &mut Vec<u8>) -> u64 {
+        let mut state = self.lock();
+        while state.records.is_empty() {
+            state.is_idle = true;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_idle = false;
+        state.is_writing = true;
+        std::mem::swap(&mut state.records, batch);
+        std::mem::take(&mut state.count)
+    }
+
+    /// Gives how many were lost altogether.
+    fn finish(&self, lost: u64) -> u64 {
+        let mut state = self.lock();
+        state.lost += lost;
+        state.is_writing = false;
+        self.written.notify_all();
+        state.lost
+    }
+
+    /// A record like any other, which may be lost and is then told again with the next.
+    fn tell(&self, lost: u64) {
+        if tracing::dispatcher::has_been_set() {
+            tracing::warn!(lost, "log records were dropped: they came faster than they were read");
+        } else {
+            let text = "log records were dropped: they came faster than they were read";
+            self.push(format!("portcullis: {lost} {text}\n").as_bytes());
+        }
+    }
+
+    /// What a panic leaves behind is a whole record more or less.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes everything, and says whether it could.
+fn write_all(out: &mut impl Write, mut rest: &[u8]) -> bool {
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return false,
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Whoever has the other end may have said that nobody waits for it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, pipe};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn trial_b3_what_nobody_reads_is_dropped_and_counted_and_told_once_it_is_read() {
+        let (reader, writer) = pipe().unwrap();
+        let mut log = LogWriter::to_writer(writer);
+        let line = "x".repeat(1_023);
+        for _ in 0..4_000 {
+            writeln!(log, "{line}").unwrap();
+        }
+        let lost = log.lost();
+        assert!(lost > 1_000, "{lost}");
+        assert!(!log.drain(Duration::from_millis(10)), "nobody reads");
+        let (mut whole, mut told) = (0, String::new());
+        for read in BufReader::new(reader).lines().map_while(Result::ok) {
+            if read == line {
+                whole += 1;
+            } else {
+                told = read;
+                break;
+            }
+        }
+        assert_eq!(whole + lost, 4_000);
+        assert!(told.starts_with(&format!("portcullis: {lost} log records")), "{told}");
+    }
+
+    #[test]
+    fn trial_b3_a_closed_pipe_fails_nobody() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let mut log = LogWriter::to_writer(writer);
+        writeln!(log, "one").unwrap();
+        assert!(log.drain(LONG));
+        assert_eq!(log.lost(), 1);
+    }
+}

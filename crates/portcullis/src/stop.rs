@@ -1,0 +1,74 @@
+//! What ends a server from outside: signals.
+
+use std::io;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+/// What a shell says of a process that Ctrl-C has ended.
+#[cfg(unix)]
+const ENDED_BY_INTERRUPT: i32 = 130;
+
+/// Ready at the first SIGTERM or Ctrl-C. Once there was one, a further Ctrl-C ends the process at
+/// once.
+///
+/// Signals have a thread of their own: a handler that keeps every other one busy does not keep
+/// the process.
+pub(crate) async fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (listening, listens) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(listen(listening, stop)),
+            // Whoever waits for it has given up, or is told.
+            Err(error) => drop(listening.send(Err(error))),
+        }
+    })?;
+    listens.await.map_err(io::Error::other)??;
+    Ok(async move {
+        // Without the thread nothing stops the server but the end of its input.
+        if stopped.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+#[cfg(unix)]
+async fn listen(listening: oneshot::Sender<io::Result<()>>, mut stop: oneshot::Sender<()>) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let signals = signal(SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => {
+            drop(listening.send(Ok(())));
+            signals
+        }
+        Err(error) => return drop(listening.send(Err(error))),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = stop.closed() => return,
+    }
+    say(stop);
+    interrupt.recv().await;
+    std::process::exit(ENDED_BY_INTERRUPT);
+}
+
+#[cfg(not(unix))]
+async fn listen(listening: oneshot::Sender<io::Result<()>>, stop: oneshot::Sender<()>) {
+    drop(listening.send(Ok(())));
+    if tokio::signal::ctrl_c().await.is_ok() {
+        say(stop);
+    }
+}
+
+/// Stops first and logs then, aside: a log that nobody reads may keep whoever writes to it.
+fn say(stop: oneshot::Sender<()>) {
+    // The server may have ended by itself.
+    let _ = stop.send(());
+    let log = || tracing::info!("stopping: running requests are let finish");
+    let _ = thread::Builder::new().name("stopping".to_owned()).spawn(log);
+}
