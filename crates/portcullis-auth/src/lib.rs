@@ -24,7 +24,7 @@ pub use access::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
     ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, IntoClaimPath,
     IntoRoles, Not, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall,
-    Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
+    States, Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
     require_scopes, restrict_tag,
 };
 pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};

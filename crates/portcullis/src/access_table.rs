@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::Deny;
-use crate::gate::{Layer, Rules};
+use crate::gate::{Layer, Need, Rules};
 use crate::visibility::ServerRules;
 
 /// Who may see and use what: one row for each component.
@@ -27,7 +27,11 @@ use crate::visibility::ServerRules;
 /// let server = Server::builder("users").auth(tokens).components(components![delete_user]).build()?;
 /// let table = server.access_table();
 /// assert_eq!(table.rows()[0].requirements, ["scopes admin write"]);
-/// assert_eq!(table.to_string(), "tool  delete_user  [admin]  hide  scopes admin write\n");
+/// assert_eq!(
+///     table.to_string(),
+///     "kind  component    tags     denied  over HTTP           over stdio\n\
+///      tool  delete_user  [admin]  hide    scopes admin write  served\n"
+/// );
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +60,9 @@ pub struct AccessRow {
     pub visible: bool,
     /// Whether nobody may use it over HTTP, because nobody is authenticated.
     pub hidden: bool,
+    /// What is required over stdio: checks that say that they are asked there too, and nothing if
+    /// there is none.
+    pub over_stdio: Vec<String>,
 }
 
 impl AccessTable {
@@ -95,37 +102,48 @@ impl AccessRow {
             },
             visible: shown.shown(entry.kind).get(entry.index).copied().unwrap_or(false),
             hidden: entry.is_protected() && !authenticated,
+            over_stdio: {
+                let gates = entry.gates.gates.iter();
+                let local = gates.filter(|gate| matches!(gate.need, Need::Local(_)));
+                local.map(|gate| rules.text(gate.rule).to_owned()).collect()
+            },
         }
     }
 
-    fn tags(&self) -> String {
-        match self.tags.as_slice() {
+    /// One for each heading of the table.
+    fn cells(&self) -> [String; 6] {
+        let all_of = |requirements: &[String], nothing: &str| match requirements {
+            [] => nothing.to_owned(),
+            requirements => requirements.join(" and "),
+        };
+        let tags = match self.tags.as_slice() {
             [] => "-".to_owned(),
             tags => format!("[{}]", tags.join(" ")),
-        }
+        };
+        let disabled = if self.visible { "" } else { " (disabled)" };
+        let hidden = if self.hidden { "hidden, needs " } else { "" };
+        let over_http = format!("{hidden}{}{disabled}", all_of(&self.requirements, "-"));
+        let over_stdio = format!("{}{disabled}", all_of(&self.over_stdio, "served"));
+        let (kind, component) = (self.kind.clone(), self.component.clone());
+        [kind, component, tags, self.deny.clone(), over_http, over_stdio]
     }
 }
 
 impl fmt::Display for AccessTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width =
-            |cell: fn(&AccessRow) -> usize| self.rows.iter().map(cell).max().unwrap_or_default();
-        let (kinds, components) = (width(|row| row.kind.len()), width(|row| row.component.len()));
-        let (tags, denials) = (width(|row| row.tags().len()), width(|row| row.deny.len()));
-        for row in &self.rows {
-            let hidden = if row.hidden { "hidden, needs " } else { "" };
-            let requirements = match row.requirements.as_slice() {
-                [] => "-".to_owned(),
-                requirements => requirements.join(" and "),
-            };
-            let disabled = if row.visible { "" } else { "  (disabled)" };
-            let AccessRow { kind, component, deny, .. } = row;
-            writeln!(
-                f,
-                "{kind:kinds$}  {component:components$}  {:tags$}  {deny:denials$}  \
-                 {hidden}{requirements}{disabled}",
-                row.tags(),
-            )?;
+        let headings = ["kind", "component", "tags", "denied", "over HTTP", "over stdio"];
+        let rows: Vec<_> = self.rows.iter().map(AccessRow::cells).collect();
+        let headings = headings.map(str::to_owned);
+        let lines = std::iter::once(&headings).chain(&rows);
+        let widths = lines.clone().fold([0; 6], |mut widths, cells| {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = cell.chars().count().max(*width);
+            }
+            widths
+        });
+        for cells in lines {
+            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
     }

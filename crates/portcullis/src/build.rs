@@ -172,7 +172,7 @@ fn unmet_scopes(
     hierarchy: &ScopeHierarchy,
 ) -> Vec<String> {
     let gates = || catalogue.entries().flat_map(|entry| &entry.gates.gates);
-    let asks = |gate: &Gate| matches!(gate.need, Need::Answer(_));
+    let asks = |gate: &Gate| matches!(gate.need, Need::Answer(_) | Need::Local(_));
     if catalogue.entries().any(|entry| entry.sees_caller) || gates().any(asks) {
         return Vec::new();
     }
@@ -180,7 +180,7 @@ fn unmet_scopes(
         required.contains(scope)
             || gates().any(|gate| match &gate.need {
                 Need::Scopes(scopes) => scopes.contains(scope),
-                Need::Caller | Need::Answer(_) => false,
+                Need::Caller | Need::Answer(_) | Need::Local(_) => false,
             })
     };
     let unmet = hierarchy.implied().filter(|scope| !requires(scope));

@@ -2,14 +2,15 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, Scopes, TokenVerifier};
+use portcullis_auth::{
+    AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, Scopes, States, TokenVerifier,
+};
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
 use portcullis_store::Store;
 
 use crate::catalogue::Everywhere;
 use crate::component::{Component, Components, Declare, Deny};
-use crate::context::States;
 use crate::middleware::{IntoMiddleware, Layers};
 use crate::route::{IntoRoute, Route};
 #[cfg(doc)]

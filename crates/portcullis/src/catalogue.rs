@@ -1,12 +1,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use portcullis_auth::{Check, Target};
+use portcullis_auth::{Check, States, Target};
 use portcullis_protocol::{Descriptor, Listing, MAX_URI_BYTES, model};
 
 use crate::arguments::ArgumentSchema;
 use crate::component::{About, Component, ComponentKind, Deny, Handler};
-use crate::context::States;
 use crate::disclosure;
 use crate::gate::{Gates, Rules};
 use crate::output_schema::OutputSchema;
@@ -62,6 +62,8 @@ pub(crate) struct Entry {
     pub(crate) output: Option<OutputSchema>,
     pub(crate) template: Option<UriTemplate>,
     pub(crate) handler: Handler,
+    /// Whether a check that hides it was once late.
+    pub(crate) was_late: AtomicBool,
 }
 
 impl Catalogue {
@@ -238,6 +240,7 @@ impl Entry {
             output,
             template,
             handler,
+            was_late: AtomicBool::new(false),
         };
         Ok((entry, descriptor))
     }

@@ -1,5 +1,4 @@
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -196,7 +195,7 @@ impl Context {
     }
 
     pub(crate) fn state<T: Any + Send + Sync>(&self) -> Option<State<T>> {
-        self.core.states.find()
+        self.core.states.share().map(State)
     }
 }
 
@@ -323,35 +322,5 @@ impl<T> Clone for State<T> {
 impl<T> fmt::Debug for State<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State({})", std::any::type_name::<T>())
-    }
-}
-
-/// The states of a server, by type.
-#[derive(Default)]
-pub(crate) struct States(HashMap<TypeId, Given>);
-
-struct Given {
-    name: &'static str,
-    state: Arc<dyn Any + Send + Sync>,
-}
-
-impl States {
-    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, state: T) {
-        let given = Given { name: std::any::type_name::<T>(), state: Arc::new(state) };
-        self.0.insert(TypeId::of::<T>(), given);
-    }
-
-    pub(crate) fn contains(&self, id: TypeId) -> bool {
-        self.0.contains_key(&id)
-    }
-
-    /// The types that were given, for messages.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.0.values().map(|given| given.name).collect()
-    }
-
-    fn find<T: Any + Send + Sync>(&self) -> Option<State<T>> {
-        let state = Arc::clone(&self.0.get(&TypeId::of::<T>())?.state);
-        state.downcast().ok().map(State)
     }
 }

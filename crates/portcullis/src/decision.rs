@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use portcullis_auth::{
     AuthContext, AuthorizationError, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall,
+    States,
 };
 use portcullis_protocol::{Exchange, Transport};
 use serde_json::{Map, Value};
@@ -20,6 +21,7 @@ use crate::visibility::Seen;
 pub(crate) struct Asking<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) states: &'a States,
     pub(crate) seen: &'a Seen,
     pub(crate) deadline: Instant,
 }
@@ -78,7 +80,8 @@ pub(crate) enum Face {
 /// else does. In this order:
 ///
 /// 1. A component that is disabled is not there, on every transport.
-/// 2. Over stdio: yes. There is no token; the peer is the user who started the process.
+/// 2. Over stdio: yes, unless a check denies that says it is asked there too. There is no token;
+///    the peer is the user who started the process.
 /// 3. The server-wide checks allow, and then the component's own, of which a function that asks
 ///    for a `Caller` is the first. Without a principal, all of them deny; one that panics, or has
 ///    not answered at the deadline, denies.
@@ -94,10 +97,10 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
             face: Face::Absent,
         });
     }
-    if asking.exchange.transport == Transport::Stdio {
-        return Verdict::Allowed;
-    }
     let context = context_of(entry, asking, purpose);
+    if asking.exchange.transport == Transport::Stdio {
+        return decide_locally(entry, context.for_local_user(), asking.deadline).await;
+    }
     let collects = entry.deny == Deny::Challenge;
     let (mut shortfall, mut first) = (Shortfall::default(), None);
     for gate in &entry.gates.gates {
@@ -121,6 +124,17 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
         None => Verdict::Allowed,
         Some(required) => challenged(first.unwrap_or(RuleId::VISIBILITY), &required, context),
     }
+}
+
+/// Asks the checks that are asked over stdio too.
+async fn decide_locally(entry: &Entry, context: AuthContext<'_>, deadline: Instant) -> Verdict {
+    for gate in &entry.gates.gates {
+        let Need::Local(check) = &gate.need else { continue };
+        if let Decision::Deny(denial) = answer(&**check, context, deadline).await {
+            return denied(gate.rule, &denial, context);
+        }
+    }
+    Verdict::Allowed
 }
 
 /// Whether lists show a component to this exchange, or which rule hides it.
@@ -182,6 +196,7 @@ impl<'a> ListDecision<'a> {
 fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -> AuthContext<'a> {
     let principal = asking.exchange.principal.as_deref();
     let context = AuthContext::new(principal, asking.hierarchy, entry.target());
+    let context = context.with_states(asking.states);
     match purpose {
         Purpose::List => context.for_list(),
         Purpose::Use => context,
@@ -199,8 +214,12 @@ pub(crate) async fn ask(
 ) -> Decision {
     let Some(granted) = context.granted() else { return Decision::failed("no principal") };
     match (&gate.need, purpose) {
-        (Need::Answer(check), Purpose::Call(_)) if !check.reads_arguments() => Decision::Allow,
-        (Need::Answer(check), _) => answer(&**check, context, deadline).await,
+        (Need::Answer(check) | Need::Local(check), Purpose::Call(_))
+            if !check.reads_arguments() =>
+        {
+            Decision::Allow
+        }
+        (Need::Answer(check) | Need::Local(check), _) => answer(&**check, context, deadline).await,
         // Asked before the arguments were read.
         (Need::Scopes(_), Purpose::Call(_)) | (Need::Caller, _) => Decision::Allow,
         (Need::Scopes(scopes), _) if granted.has_all(scopes) => Decision::Allow,

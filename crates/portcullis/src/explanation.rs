@@ -59,6 +59,7 @@ impl Core {
             reason: (shown != Some(true)).then(|| "it is disabled".to_owned()),
         }];
         let context = AuthContext::new(principal, &self.hierarchy, entry.target());
+        let context = context.with_states(&self.states);
         let deadline = Instant::now() + self.limits.decision;
         // Of the first that denies, whether it is challenged.
         let mut challenged = None;

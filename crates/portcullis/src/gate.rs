@@ -28,7 +28,7 @@ impl Gate {
     /// Whether its check wants to see the arguments.
     pub(crate) fn reads_arguments(&self) -> bool {
         match &self.need {
-            Need::Answer(check) => check.reads_arguments(),
+            Need::Answer(check) | Need::Local(check) => check.reads_arguments(),
             Need::Caller | Need::Scopes(_) => false,
         }
     }
@@ -43,6 +43,8 @@ pub(crate) enum Need {
     Scopes(Scopes),
     /// The check's answer.
     Answer(Arc<dyn Check>),
+    /// The check's answer, over stdio too.
+    Local(Arc<dyn Check>),
 }
 
 /// The gates before a component, in the order in which they are asked.
@@ -92,6 +94,7 @@ fn gate(
     rules: &mut Rules,
 ) -> Option<Gate> {
     let need = match (check.reduce(target), layer) {
+        _ if check.over_stdio() => Need::Local(Arc::clone(check)),
         (Reduced::Allows, Layer::Server) => return None,
         // Its author asked for something, if only for somebody.
         (Reduced::Allows, Layer::Component) => Need::Caller,
@@ -166,7 +169,7 @@ impl Rules {
         let by_token = gates.iter().map(|gate| match &gate.need {
             Need::Caller => Some((gate.rule, None)),
             Need::Scopes(scopes) => Some((gate.rule, Some(scopes.clone()))),
-            Need::Answer(_) => None,
+            Need::Answer(_) | Need::Local(_) => None,
         });
         let class: Class = (deny, by_token.collect::<Option<_>>()?);
         let known = self.classes.iter().position(|own| *own == class);

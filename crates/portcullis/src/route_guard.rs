@@ -106,6 +106,7 @@ impl Guard {
         core.layers.check_requester(requester).map_err(|wait| trail.limited(wait))?;
         let target = Target { kind: "route", name: &self.name, tags: &[] };
         let context = AuthContext::new(Some(&principal), &core.hierarchy, target);
+        let context = context.with_states(&core.states);
         let decision = answer(&**check, context, Instant::now() + core.limits.decision).await;
         let Decision::Deny(denial) = decision else {
             trail.verdict = Verdict::Allowed;

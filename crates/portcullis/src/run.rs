@@ -293,7 +293,7 @@ impl Server {
         let needed =
             challenged.flat_map(|entry| &entry.gates.gates).filter_map(|gate| match &gate.need {
                 Need::Scopes(scopes) => Some(scopes),
-                Need::Caller | Need::Answer(_) => None,
+                Need::Caller | Need::Answer(_) | Need::Local(_) => None,
             });
         let all =
             needed.fold(required.union(&self.scopes_supported), |all, scopes| all.union(scopes));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
-use portcullis_auth::ScopeHierarchy;
 use portcullis_auth::audit::{Audit, AuditError, LogText, Verdict};
+use portcullis_auth::{ScopeHierarchy, States};
 use portcullis_guard::{Alarm, Clock, OperationId};
 use portcullis_protocol::{
     Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::catalogue::Catalogue;
 use crate::component::ComponentKind;
-use crate::context::States;
 use crate::decision::Asking;
 use crate::middleware::Layers;
 use crate::rate_limit;
@@ -58,6 +57,9 @@ impl Service for Served {
         // Middleware may panic: everything else that is not ours is caught where it is asked.
         let result = walk.await.unwrap_or_else(|_| Err(trail.failed("panic")));
         let absent_until = trail.absent_until();
+        if let Some(until) = absent_until {
+            trail.warn_if_late(until);
+        }
         let result = trail.end(result);
         if let Some(until) = absent_until {
             self.0.alarm.wait_until(until).await;
@@ -170,7 +172,13 @@ impl Core {
         started: Instant,
     ) -> Asking<'a> {
         let time: Duration = self.limits.decision;
-        Asking { exchange, hierarchy: &self.hierarchy, seen, deadline: started + time }
+        Asking {
+            exchange,
+            hierarchy: &self.hierarchy,
+            states: &self.states,
+            seen,
+            deadline: started + time,
+        }
     }
 }
 

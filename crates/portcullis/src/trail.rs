@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
@@ -87,6 +88,21 @@ impl<'a> Trail<'a> {
     pub(crate) fn absent_until(&self) -> Option<Instant> {
         let told = self.absent && self.exchange.transport == Transport::Http;
         told.then(|| self.started + self.core.limits.absence)
+    }
+
+    /// Warns, once for each component, when the check that hides it took longer than the time at
+    /// which callers are told that something is not there: a side channel.
+    pub(crate) fn warn_if_late(&self, until: Instant) {
+        let Some(entry) = self.entry.filter(|_| self.absent) else { return };
+        if Instant::now() > until && !entry.was_late.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                component = entry.key,
+                took = ?self.started.elapsed(),
+                absence = ?self.core.limits.absence,
+                "a check took longer than Limits::absence, so that callers can tell by the time \
+                 that it hides something: raise the limit"
+            );
+        }
     }
 
     /// Whether the operation may run at all, where it may not without being recorded.

@@ -1,7 +1,9 @@
 //! What somebody meets who builds a first server.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::Extension;
@@ -9,7 +11,8 @@ use axum::http::Request;
 use portcullis::prelude::*;
 use portcullis::route::{delete, patch, put};
 use portcullis::{RateLimit, TestClient, Timeout, ToolResult};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::TESTBED;
 
@@ -127,6 +130,127 @@ fn trial_d10_the_demo_names_its_flags() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("on the command line: ") && said.contains(named), "{said}");
     }
+}
+
+/// Those who may use the database.
+struct Members(Vec<&'static str>);
+
+async fn require_member(context: &AuthContext<'_>) -> Result<bool, CheckError> {
+    let members = context.state::<Members>()?;
+    Ok(context.principal().is_some_and(|caller| members.0.contains(&caller.subject())))
+}
+
+/// For members.
+#[tool(auth = require_member)]
+async fn ledger() -> &'static str {
+    "The ledger."
+}
+
+#[tokio::test]
+async fn trial_d5_a_check_asks_the_servers_state_and_denies_where_there_is_none() {
+    let server = || Server::builder("members").auth(danger::StaticTokenVerifier::new());
+    let built = server().state(Members(vec!["alice"])).components(components![ledger]).build();
+    let route = get("/ledger", async || "ok").require(require_member);
+    let with_route = server().state(Members(vec!["alice"])).route(route).build().unwrap();
+    let (client, routes) = (TestClient::new(&built.unwrap()), TestClient::new(&with_route));
+    for (user, listed, status) in [("alice", vec!["ledger"], 200), ("bob", Vec::new(), 403)] {
+        assert_eq!(client.as_user(user).tools().await, listed);
+        assert_eq!(routes.as_user(user).get("/ledger").await.status(), status, "{user}");
+    }
+    let without = server().components(components![ledger]).build().unwrap();
+    let alice = TestClient::new(&without).as_user("alice");
+    assert!(alice.call("ledger", json!({})).await.is_not_found());
+    let why = without.explain(Some(&portcullis::Principal::new("alice")), "ledger").await.unwrap();
+    let reason = why.rules[1].reason.as_deref().unwrap();
+    assert!(reason.contains("no state of the type") && reason.contains("Members"), "{reason}");
+}
+
+async fn asks_slowly(_: &AuthContext<'_>) -> bool {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    false
+}
+
+/// Hidden by a check that takes longer than `Limits::absence`.
+#[tool(auth = asks_slowly)]
+async fn slow_vault() -> &'static str {
+    "gold"
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn trial_d5_a_check_that_outlasts_the_time_of_absence_is_named_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = subscriber.set_default();
+    let server = Server::builder("vault").auth(danger::StaticTokenVerifier::new());
+    let client = TestClient::new(&server.components(components![slow_vault]).build().unwrap());
+    let alice = client.as_user("alice");
+    for name in ["slow_vault", "slow_vault", "no_vault"] {
+        assert!(alice.call(name, json!({})).await.is_not_found());
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("longer than Limits::absence").count(), 1, "{log}");
+    assert!(log.contains("slow_vault"), "{log}");
+}
+
+fn at_most_50(_: &AuthContext<'_>, arguments: &Map<String, Value>) -> bool {
+    arguments.get("pounds").and_then(Value::as_u64).is_some_and(|pounds| pounds <= 50)
+}
+
+/// Refund without asking a manager, up to a limit.
+#[tool(auth = by_arguments(require_scopes(["refund"]), at_most_50).over_stdio())]
+async fn refund(pounds: u32) -> String {
+    format!("Refunded {pounds}")
+}
+
+/// The same, for whoever sits at the machine without a limit.
+#[tool(auth = by_arguments(require_scopes(["refund"]), at_most_50))]
+async fn refund_by_hand(pounds: u32) -> String {
+    format!("Refunded {pounds}")
+}
+
+#[tokio::test]
+async fn trial_d7_a_rule_by_arguments_is_asked_over_stdio_where_it_says_so() {
+    let server = || Server::builder("desk").auth(danger::StaticTokenVerifier::new());
+    let built = server().components(components![refund, refund_by_hand]).build().unwrap();
+    let local = TestClient::new(&built).local();
+    assert_eq!(local.tools().await, ["refund", "refund_by_hand"]);
+    let call = async |tool: &str, pounds| local.call(tool, json!({"pounds": pounds})).await;
+    assert_eq!(call("refund", 50).await.text(), Some("Refunded 50"));
+    assert!(call("refund", 51).await.is_not_found());
+    assert_eq!(call("refund_by_hand", 200).await.text(), Some("Refunded 200"));
+
+    let bob = TestClient::new(&built).as_user("bob");
+    assert!(bob.call("refund", json!({"pounds": 1})).await.is_not_found(), "HTTP is as it was");
+    let alice = bob.as_user("alice").scopes(["refund"]);
+    assert_eq!(alice.call("refund", json!({"pounds": 1})).await.text(), Some("Refunded 1"));
+    assert!(alice.call("refund", json!({"pounds": 51})).await.is_not_found());
+
+    let table = built.access_table().to_string();
+    let rule = "scopes refund and at_most_50 of the arguments";
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].ends_with("over stdio") && rows[0].contains("over HTTP"), "{table}");
+    assert!(rows[1].matches(rule).count() == 2 && rows[2].ends_with("served"), "{table}");
+
+    let nested = any_of((by_arguments(require_scopes(["a"]), at_most_50).over_stdio(),));
+    let tool = portcullis::Tool::new("nested").auth(nested).handler(async |_| "done");
+    let refused = server().component(tool).build().map(drop).unwrap_err().to_string();
+    assert!(refused.contains("make that one a check of its own"), "{refused}");
 }
 
 #[test]

@@ -9,6 +9,10 @@ use crate::Answer;
 
 /// Decides about a call by its validated arguments, for tools alone.
 ///
+/// **Over stdio it is not asked**, as no check is: there is no principal. Rules that need none,
+/// such as a highest amount, say [`.over_stdio()`](ByArguments::over_stdio), and are then asked
+/// there too.
+///
 /// 1. `in_lists` says who sees the tool, and who may call it at all: it is asked before the
 ///    arguments are read.
 /// 2. `check` then sees the arguments, which meet the schema and have their defaults. It is a
@@ -41,13 +45,41 @@ where
     F: for<'a> Fn(&'a AuthContext<'a>, &'a Map<String, Value>) -> R + Send + Sync + 'static,
     R: Into<Decision> + 'static,
 {
-    ByArguments { in_lists: in_lists.into_check(), check }
+    ByArguments { in_lists: in_lists.into_check(), check, over_stdio: false }
 }
 
 /// See [`by_arguments`].
 pub struct ByArguments<F> {
     in_lists: Arc<dyn Check>,
     check: F,
+    over_stdio: bool,
+}
+
+impl<F> ByArguments<F> {
+    /// Asks the rule about the arguments over stdio too, where `in_lists` is skipped and there
+    /// is no principal: a rule that looks for one denies there.
+    ///
+    /// It counts where the rule is a check of its own (`auth = [a, b]`): within `any_of`,
+    /// `all_of` or `not` the server does not build.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate portcullis_auth as portcullis;
+    /// use portcullis::{AuthContext, by_arguments, require_scopes};
+    /// use serde_json::{Map, Value};
+    ///
+    /// fn at_most_50(_: &AuthContext, arguments: &Map<String, Value>) -> bool {
+    ///     arguments.get("amount").and_then(Value::as_u64).is_some_and(|amount| amount <= 50)
+    /// }
+    ///
+    /// let check = by_arguments(require_scopes(["refund"]), at_most_50).over_stdio();
+    /// ```
+    #[must_use]
+    pub fn over_stdio(mut self) -> Self {
+        self.over_stdio = true;
+        self
+    }
 }
 
 impl<F, R> Check for ByArguments<F>
@@ -56,7 +88,10 @@ where
     R: Into<Decision> + 'static,
 {
     fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        let listed = self.in_lists.check(context);
+        let listed = match context.is_local() && self.over_stdio {
+            true => Answer::ready(Decision::Allow),
+            false => self.in_lists.check(context),
+        };
         let Some(arguments) = context.arguments() else { return listed };
         // Both have to allow, whatever it was that let the call get here.
         let both = move |listed: Decision| match listed {
@@ -78,6 +113,9 @@ where
         if self.in_lists.reads_arguments() {
             return Err("by_arguments: there are no arguments in lists".to_owned());
         }
+        if self.in_lists.over_stdio() {
+            return Err("by_arguments: over stdio the check for lists is not asked".to_owned());
+        }
         self.in_lists.validate()
     }
 
@@ -87,6 +125,10 @@ where
 
     fn reads_arguments(&self) -> bool {
         true
+    }
+
+    fn over_stdio(&self) -> bool {
+        self.over_stdio
     }
 }
 

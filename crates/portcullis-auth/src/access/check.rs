@@ -7,7 +7,8 @@ use crate::{Answer, Scopes};
 /// One condition for seeing and using a component.
 ///
 /// Several on one component must all allow. A check that panics or takes too long denies.
-/// Checks are skipped over stdio, where there is no token. Over HTTP without authentication they
+/// Checks are skipped over stdio, where there is no token, unless they say
+/// [otherwise](Self::over_stdio). Over HTTP without authentication they
 /// are not asked, and deny.
 ///
 /// Most checks are functions, and need no implementation of this:
@@ -86,6 +87,13 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
     /// second time, with [`AuthContext::arguments`]; without them it says what lists do, and
     /// that has to allow a call too. For tools alone.
     fn reads_arguments(&self) -> bool {
+        false
+    }
+
+    /// Whether calls over stdio are asked for too, where there is no principal
+    /// ([`AuthContext::is_local`]). Default: no. Within another check it does not count, and
+    /// the server does not build.
+    fn over_stdio(&self) -> bool {
         false
     }
 }

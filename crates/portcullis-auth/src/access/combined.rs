@@ -276,6 +276,7 @@ impl Check for Not {
                     .to_owned(),
             );
         }
+        refuse_over_stdio(&*self.0, "not(…)")?;
         self.0.validate()
     }
 
@@ -304,7 +305,21 @@ fn validate(checks: &[Arc<dyn Check>], name: &str) -> Result<(), String> {
     if checks.is_empty() {
         return Err(format!("{name} without checks means nothing: add one, or leave it out"));
     }
-    checks.iter().try_for_each(|check| check.validate())
+    checks.iter().try_for_each(|check| {
+        refuse_over_stdio(&**check, name)?;
+        check.validate()
+    })
+}
+
+/// Over stdio the whole would have to be asked, and most of it needs a principal.
+fn refuse_over_stdio(check: &dyn Check, name: &str) -> Result<(), String> {
+    match check.over_stdio() {
+        true => Err(format!(
+            "{name} of a check that is asked over stdio too: make that one a check of its own, \
+             auth = [a, b]"
+        )),
+        false => Ok(()),
+    }
 }
 
 impl fmt::Debug for AllOf {

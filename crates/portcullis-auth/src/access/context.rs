@@ -1,9 +1,11 @@
+use std::any::{Any, type_name};
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::claim::{ClaimError, IntoClaimPath};
+use super::{CheckError, States};
 use crate::{Granted, Principal, ScopeHierarchy};
 
 /// What a check may look at.
@@ -13,7 +15,9 @@ pub struct AuthContext<'a> {
     hierarchy: &'a ScopeHierarchy,
     target: Target<'a>,
     arguments: Option<&'a Map<String, Value>>,
+    states: Option<&'a States>,
     listing: bool,
+    local: bool,
 }
 
 /// What is decided about.
@@ -36,13 +40,35 @@ impl<'a> AuthContext<'a> {
         hierarchy: &'a ScopeHierarchy,
         target: Target<'a>,
     ) -> Self {
-        Self { principal, hierarchy, target, arguments: None, listing: false }
+        Self {
+            principal,
+            hierarchy,
+            target,
+            arguments: None,
+            states: None,
+            listing: false,
+            local: false,
+        }
     }
 
     /// Of a decision whether a list shows the target.
     #[must_use]
     pub fn for_list(mut self) -> Self {
         self.listing = true;
+        self
+    }
+
+    /// Of a decision about the user who started the process, over stdio.
+    #[must_use]
+    pub fn for_local_user(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// With what the server was given.
+    #[must_use]
+    pub fn with_states(mut self, states: &'a States) -> Self {
+        self.states = Some(states);
         self
     }
 
@@ -103,6 +129,43 @@ impl<'a> AuthContext<'a> {
     #[must_use]
     pub fn is_listing(&self) -> bool {
         self.listing
+    }
+
+    /// Whether the call comes over stdio, from the user who started the process: there is no
+    /// principal, and only checks that say so are asked
+    /// ([`Check::over_stdio`](crate::Check::over_stdio)).
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// What the server was given of the type `T`: a database that a check asks, for instance.
+    ///
+    /// # Errors
+    ///
+    /// When it was given none. In a check, `?` makes that a denial whose cause is logged.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate portcullis_auth as portcullis;
+    /// use portcullis::{AuthContext, CheckError, IntoCheck};
+    /// use std::collections::HashSet;
+    ///
+    /// struct Members(HashSet<String>);
+    ///
+    /// async fn require_member(context: &AuthContext<'_>) -> Result<bool, CheckError> {
+    ///     let members = context.state::<Members>()?;
+    ///     Ok(context.principal().is_some_and(|caller| members.0.contains(caller.subject())))
+    /// }
+    ///
+    /// let check = require_member.into_check();
+    /// ```
+    pub fn state<T: Any + Send + Sync>(&self) -> Result<&'a T, CheckError> {
+        self.states.and_then(States::find).ok_or_else(|| {
+            let name = type_name::<T>();
+            CheckError::internal(format!("the server was given no state of the type {name}"))
+        })
     }
 
     /// The validated arguments of a call, for checks that

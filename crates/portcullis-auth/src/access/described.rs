@@ -59,4 +59,8 @@ impl Check for Described {
     fn reads_arguments(&self) -> bool {
         self.check.reads_arguments()
     }
+
+    fn over_stdio(&self) -> bool {
+        self.check.over_stdio()
+    }
 }

@@ -14,6 +14,7 @@ mod described;
 mod function;
 mod roles;
 mod scopes;
+mod states;
 mod tag;
 
 pub use arguments::{ByArguments, by_arguments};
@@ -27,4 +28,5 @@ pub use described::{Described, described};
 pub use function::FunctionCheck;
 pub use roles::{IntoRoles, RequireRoles, RoleExtractor, extract, require_roles};
 pub use scopes::{RequireScopes, require_scopes};
+pub use states::States;
 pub use tag::{RestrictTag, restrict_tag};
