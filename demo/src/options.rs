@@ -63,6 +63,10 @@ pub struct Options {
     #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit: Option<u32>,
 
+    /// How many seconds the server goes on once it is told to stop, with /readyz saying no
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub drain_delay: u64,
+
     /// Print who may see and use what, as a table or as JSON, and exit
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub print_access: Option<AccessFormat>,

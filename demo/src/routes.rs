@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use portcullis::prelude::{get, post, require_scopes};
-use portcullis::route::Route;
+use portcullis::route::{Route, ready};
 use serde_json::{Value, json};
 
 use crate::database::{self, Database};
@@ -11,6 +11,11 @@ use crate::database::{self, Database};
 /// `GET /health`: alive. Everybody may ask.
 pub fn health() -> Route {
     get("/health", async || Json(json!({"status": "ok"}))).public("liveness, reveals nothing")
+}
+
+/// `GET /readyz`: ready, until it is to stop. Everybody may ask.
+pub fn readyz() -> Route {
+    ready("/readyz")
 }
 
 /// `POST /admin/reset`: the first content again, in place of what there is. For administrators.

@@ -122,6 +122,8 @@ fn run_options(options: &Options, environment: &Environment) -> Result<RunOption
 }
 
 fn with_limits<A>(options: &Options, server: ServerBuilder<A>) -> ServerBuilder<A> {
+    let drain_delay = Duration::from_secs(options.drain_delay);
+    let server = server.limits(|limits| limits.drain_delay = drain_delay);
     match options.rate_limit {
         Some(requests) => {
             server.middleware(RateLimit::per_principal(requests, Duration::from_secs(60)))

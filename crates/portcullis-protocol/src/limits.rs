@@ -59,7 +59,12 @@ pub struct Limits {
     pub streams_per_principal: usize,
     /// How long a session may be without a request or a stream: 30 min. Then it ends.
     pub session_idle: Duration,
-    /// How long running requests may take to finish once the server stops: 30 s.
+    /// How long the server goes on as before once it is told to stop, over HTTP: not at all. It is
+    /// for what sends requests here and learns late that it should not: a load balancer that
+    /// probes a route which is no longer ready. Make it longer than that takes to notice.
+    pub drain_delay: Duration,
+    /// How long running requests may take to finish after that: 30 s. What may kill the process
+    /// has to wait longer than both together.
     pub drain: Duration,
 }
 
@@ -80,6 +85,7 @@ impl Default for Limits {
             sessions_per_principal: 256,
             streams_per_principal: 16,
             session_idle: Duration::from_secs(30 * 60),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

@@ -12,6 +12,7 @@ use crate::catalogue::{Catalogue, Everywhere};
 use crate::disclosure;
 use crate::error::Error;
 use crate::gate::{Gate, Need};
+use crate::route::Stopping;
 use crate::server::Server;
 use crate::service::Core;
 use crate::visibility::{Selector, Shown, tags};
@@ -114,6 +115,7 @@ impl<A> ServerBuilder<A> {
             audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),
             clock: parts.clock,
             alarm: Alarm::new(),
+            stopping: Stopping::default(),
         };
         Ok(Server {
             core: Arc::new(core),

@@ -62,6 +62,13 @@ impl Context {
         self.exchange.version
     }
 
+    /// The number of the operation: that of its audit record, and of the span in which the handler
+    /// logs.
+    #[must_use]
+    pub fn operation_id(&self) -> OperationId {
+        self.id
+    }
+
     /// What the client says it is: unverified, for display only.
     #[must_use]
     pub fn client(&self) -> Option<&ClientInfo> {

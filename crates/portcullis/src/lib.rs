@@ -105,7 +105,7 @@ pub use portcullis_auth::{
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, Fetch, FetchBuilder, FetchError, Fetched, LogWriter,
-    ManualClock, Reference, Secret, SystemClock, Workspace, WorkspaceError, stderr,
+    ManualClock, OperationId, Reference, Secret, SystemClock, Workspace, WorkspaceError, stderr,
 };
 /// # Example
 ///

@@ -16,6 +16,9 @@
 //! The handler of a route with a check can take an [`Extension<Caller>`](Extension). Each request
 //! to a route, a public one too, is in the audit trail.
 //!
+//! [`ready`] is a route for probes: it says no as soon as the server is to stop, which
+//! [`Limits::drain_delay`](crate::Limits::drain_delay) gives them time to learn.
+//!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: what its
 //! handler does not check, nobody does.
 //!
@@ -48,9 +51,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use axum::Extension;
 use axum::handler::Handler;
+use axum::http::StatusCode;
 use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
 
@@ -77,6 +82,47 @@ pub fn patch<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> Undecided
 /// A route for `DELETE` requests at `path`.
 pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
     UndecidedRoute::new("DELETE", path, axum::routing::delete(handler))
+}
+
+/// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
+/// serves, 503 once it is to stop.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::route::ready;
+/// use std::time::Duration;
+///
+/// # #[tool] async fn ping() -> &'static str { "pong" }
+/// # fn main() -> Result<(), portcullis::Error> {
+/// Server::builder("example")
+///     .no_auth()
+///     .components(components![ping])
+///     .route(ready("/readyz"))
+///     .limits(|limits| limits.drain_delay = Duration::from_secs(15))
+///     .build()?;
+/// # Ok(()) }
+/// ```
+pub fn ready(path: &str) -> Route {
+    get(path, async |Extension(Stopping(stopping)): Extension<Stopping>| {
+        match stopping.load(Ordering::Relaxed) {
+            false => (StatusCode::OK, "ready"),
+            true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        }
+    })
+    .public("readiness, reveals nothing else")
+}
+
+/// Whether the server is to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// From here on [`ready`] says no.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A route of which it was not said yet who may use it.

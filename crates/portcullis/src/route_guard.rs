@@ -16,6 +16,7 @@ use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Ta
 use portcullis_guard::OperationId;
 use portcullis_protocol::http::{RouteRefusal, authenticate};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use crate::caller::Caller;
 use crate::decision::answer;
@@ -60,7 +61,10 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
             if let Some(caller) = caller {
                 head.extensions.insert(caller);
             }
-            next.run(Request::from_parts(head, body)).await
+            head.extensions.insert(trail.id);
+            head.extensions.insert(guard.core.stopping.clone());
+            let span = trail.span();
+            next.run(Request::from_parts(head, body)).instrument(span).await
         }
         Err(refusal) => refusal.into_response(),
     };
@@ -157,6 +161,18 @@ impl<'a> Trail<'a> {
             reason: None,
             ended: false,
         }
+    }
+
+    /// In which the handler logs, as that of an operation does.
+    fn span(&self) -> Span {
+        let subject = self.principal.as_deref().map(Principal::subject).map(LogText::from);
+        tracing::info_span!(
+            "operation",
+            id = %self.id,
+            operation = "route",
+            component = self.guard.name.as_str(),
+            subject = subject.map(Cow::from).as_deref(),
+        )
     }
 
     fn denied(&mut self, rule: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {

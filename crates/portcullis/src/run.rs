@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use portcullis_auth::{
@@ -16,6 +17,7 @@ use crate::build;
 use crate::component::Deny;
 use crate::error::Error;
 use crate::gate::Need;
+use crate::route::Stopping;
 use crate::route_guard::guarded;
 use crate::server::Server;
 use crate::service::Served;
@@ -192,8 +194,9 @@ impl Server {
                 }
             });
         }
-        let app = self.app(address, &public_url, &url, &origin)?;
-        Ok(Listening { listener, app: Arc::new(app), url, address })
+        let (stopping, drain_delay) = (self.core.stopping.clone(), self.limits().drain_delay);
+        let app = Arc::new(self.app(address, &public_url, &url, &origin)?);
+        Ok(Listening { listener, app, stopping, drain_delay, url, address })
     }
 
     /// What is never safe, whatever the components are.
@@ -352,6 +355,8 @@ impl Server {
 pub struct Listening {
     listener: Listener,
     app: Arc<App<Served>>,
+    stopping: Stopping,
+    drain_delay: Duration,
     url: String,
     address: SocketAddr,
 }
@@ -385,9 +390,18 @@ impl Listening {
         Ok(())
     }
 
-    /// Serves until `stop` is ready; then running requests are let finish.
+    /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::Limits::drain_delay)
+    /// after that; then running requests are let finish.
     pub async fn run_until(self, stop: impl Future<Output = ()>) {
-        self.listener.serve(self.app, stop).await;
+        let Self { listener, app, stopping, drain_delay, .. } = self;
+        let stop = async {
+            stop.await;
+            stopping.begin();
+            if !drain_delay.is_zero() {
+                tokio::time::sleep(drain_delay).await;
+            }
+        };
+        listener.serve(app, stop).await;
     }
 }
 

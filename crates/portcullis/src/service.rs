@@ -12,12 +12,14 @@ use portcullis_protocol::{
     Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::catalogue::Catalogue;
 use crate::component::ComponentKind;
 use crate::decision::Asking;
 use crate::middleware::Layers;
 use crate::rate_limit;
+use crate::route::Stopping;
 use crate::trail::{self, Trail};
 use crate::visibility::{Scope, Seen, Shown, Unknown};
 
@@ -35,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) audit: Arc<Audit>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
+    pub(crate) stopping: Stopping,
 }
 
 /// The core, as the protocol asks it.
@@ -53,9 +56,10 @@ impl Service for Served {
     ) -> Result<Outcome, RpcError> {
         let exchange = Arc::new(exchange);
         let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
+        let span = trail.begin_span();
         let walk = AssertUnwindSafe(self.0.walk(operation, &exchange, &mut trail)).catch_unwind();
         // Middleware may panic: everything else that is not ours is caught where it is asked.
-        let result = walk.await.unwrap_or_else(|_| Err(trail.failed("panic")));
+        let result = walk.instrument(span).await.unwrap_or_else(|_| Err(trail.failed("panic")));
         let absent_until = trail.absent_until();
         if let Some(until) = absent_until {
             trail.warn_if_late(until);

@@ -130,7 +130,7 @@ impl ToolError {
             (Shown::Message(text, outcome), cause) => {
                 let reference = cause.map(|cause| {
                     let reference = Reference::new();
-                    tracing::warn!(component, %reference, ?cause, "a handler reported an error");
+                    tracing::warn!(component, %reference, cause, "a handler reported an error");
                     reference
                 });
                 Revealed::Message { text, outcome, reference }
@@ -138,7 +138,7 @@ impl ToolError {
             (Shown::Internal, cause) => {
                 let reference = Reference::new();
                 let cause = cause.unwrap_or_default();
-                tracing::error!(component, %reference, ?cause, "a handler failed");
+                tracing::error!(component, %reference, cause, "a handler failed");
                 let text = if show_internal {
                     format!("Internal error (reference {reference}): {cause}")
                 } else {

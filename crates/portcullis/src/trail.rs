@@ -7,6 +7,7 @@ use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
 use portcullis_guard::{OperationId, Reference};
 use portcullis_protocol::{Exchange, Refused, RpcError, Transport};
 use tokio::time::Instant;
+use tracing::{Span, field};
 
 use crate::catalogue::Entry;
 use crate::decision::{Denied, Face};
@@ -36,6 +37,7 @@ pub(crate) struct Trail<'a> {
     reference: Option<Reference>,
     absent: bool,
     ended: bool,
+    span: Span,
 }
 
 /// What a caller is told of an error.
@@ -71,7 +73,21 @@ impl<'a> Trail<'a> {
             reference: None,
             absent: false,
             ended: false,
+            span: Span::none(),
         }
+    }
+
+    /// Begins the span of the operation, in which everything is logged on its way, by its handler
+    /// too: what joins that to the audit record is the id.
+    pub(crate) fn begin_span(&mut self) -> Span {
+        self.span = tracing::info_span!(
+            "operation",
+            id = %self.id,
+            operation = self.operation,
+            component = field::Empty,
+            subject = subject(&self.exchange).as_deref(),
+        );
+        self.span.clone()
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -142,7 +158,7 @@ impl<'a> Trail<'a> {
     /// The component is not there for the caller.
     pub(crate) fn denied(&mut self, entry: &'a Entry, denied: Denied) -> Face {
         let Denied { rule, reason, face } = denied;
-        self.entry = Some(entry);
+        self.concerns(entry);
         self.rule = Some(self.core.catalogue.rules.text(rule));
         self.reason = Some(reason);
         self.absent = matches!(face, Face::Absent);
@@ -166,8 +182,13 @@ impl<'a> Trail<'a> {
 
     /// The component is there for the caller.
     pub(crate) fn allowed(&mut self, entry: &'a Entry) {
-        self.entry = Some(entry);
+        self.concerns(entry);
         self.verdict = Verdict::Allowed;
+    }
+
+    fn concerns(&mut self, entry: &'a Entry) {
+        self.entry = Some(entry);
+        self.span.record("component", entry.key.as_str());
     }
 
     /// A rule hides a component of a list.
@@ -295,6 +316,11 @@ impl Core {
         // The sink's failure is counted and logged.
         let _ = self.audit.record(&record);
     }
+}
+
+/// Whom the token speaks for, fit for a log.
+fn subject(exchange: &Exchange) -> Option<Cow<'_, str>> {
+    exchange.principal.as_deref().map(|principal| LogText::from(principal.subject()).into())
 }
 
 /// A record of who did something, and how they came in.

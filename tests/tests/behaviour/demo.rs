@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use portcullis_tests::driver::{StdioTestbed, Testbed, message, root, run};
+use portcullis_tests::driver::{StdioTestbed, Testbed, message, root, run, terminate};
 use serde_json::{Value, json};
 
 use crate::{ALICE, BOB, TESTBED};
@@ -309,4 +309,16 @@ fn the_endpoint_may_be_the_root() {
     assert_eq!(challenged.status, 401);
     let metadata = server.request("GET /.well-known/oauth-protected-resource", &[], b"");
     assert_eq!(metadata.json()["resource"], server.url());
+}
+
+#[test]
+fn trial_d10_c7_readiness_ends_before_anything_else_does() {
+    let server = Testbed::start(demo(), &["--drain-delay", "3"]);
+    let ready = || server.request("GET /readyz", &[], b"").status;
+    assert_eq!(ready(), 200);
+    terminate(server.id());
+    server.wait_for_log("stopping");
+    assert_eq!(ready(), 503);
+    called(&server, ALICE, "public_action");
+    assert_eq!(server.exit_code(), Some(0));
 }

@@ -12,6 +12,7 @@ mod errors;
 mod front;
 mod limits;
 mod log_pipe;
+mod logged;
 mod newcomer;
 mod oracle;
 mod schemas;

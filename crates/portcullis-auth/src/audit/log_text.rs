@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use serde::{Serialize, Serializer};
@@ -51,6 +52,18 @@ impl<'a> LogText<'a> {
 impl<'a> From<&'a str> for LogText<'a> {
     fn from(text: &'a str) -> Self {
         Self(text)
+    }
+}
+
+/// For a field of the log. As a text, rather than as what displays it, it is in quotation marks
+/// where lines are for people, with those within it escaped (one would end the text, and begin a
+/// field that its author chose), and a plain string in JSON.
+impl<'a> From<LogText<'a>> for Cow<'a, str> {
+    fn from(text: LogText<'a>) -> Self {
+        match text.if_plain() {
+            Some(plain) => Cow::Borrowed(plain),
+            None => Cow::Owned(text.to_string()),
+        }
     }
 }
 

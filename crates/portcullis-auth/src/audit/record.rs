@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -137,16 +138,16 @@ impl<'a> AuditRecord<'a> {
             operation = self.operation,
             protocol = self.protocol,
             remote = self.remote.map(field::display),
-            issuer = self.issuer.map(field::debug),
-            subject = self.subject.map(field::debug),
-            client_id = self.client_id.map(field::debug),
-            client_name = self.client_name.map(field::debug),
-            client_version = self.client_version.map(field::debug),
+            issuer = self.issuer.map(Cow::from).as_deref(),
+            subject = self.subject.map(Cow::from).as_deref(),
+            client_id = self.client_id.map(Cow::from).as_deref(),
+            client_name = self.client_name.map(Cow::from).as_deref(),
+            client_version = self.client_version.map(Cow::from).as_deref(),
             kind = self.kind,
             component = self.component,
             verdict = self.verdict.as_str(),
             rule = self.rule,
-            reason = self.reason.map(field::debug),
+            reason = self.reason.map(Cow::from).as_deref(),
             shown = self.shown,
             hidden = (!self.hidden.is_empty()).then(|| field::display(Hidden(self.hidden))),
             outcome = self.outcome,

@@ -291,16 +291,56 @@ fn e10_what_a_client_says_starts_no_line_and_moves_no_cursor() {
             assert_eq!(json[name], written, "{name}");
         }
         let events = Events::during(|| drop(Audit::new(AuditFailure::Stop).record(&record)));
-        let quoted = format!("={} ", quoted(attack, written));
+        let quoted = format!("={} ", quoted(written));
         assert_eq!(events.concat().matches(&quoted).count(), 6, "{events:?}");
     }
 }
 
 /// As the log has it: a quotation mark that the client wrote ends no field.
-fn quoted(attack: &str, written: &str) -> String {
-    let ours = attack.contains(['"', '\\']);
-    let escaped = written.replace('\\', r"\\").replace('"', "\\\"");
-    format!("\"{}\"", if ours { &escaped } else { written })
+fn quoted(written: &str) -> String {
+    format!("\"{}\"", written.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+#[test]
+fn trial_d3_a_log_for_programs_has_texts_as_they_are() {
+    struct Subject(Option<String>);
+    impl Visit for Subject {
+        fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "subject" {
+                self.0 = Some(value.to_owned());
+            }
+        }
+    }
+    for (subject, logged) in [("alice", "alice"), ("a\nb", r"a\u{a}b")] {
+        let principal = Principal::new(subject);
+        let record = record().with_principal(&principal);
+        let logs = Logs::default();
+        tracing::subscriber::with_default(logs.clone(), || {
+            drop(Audit::new(AuditFailure::Continue).record(&record));
+        });
+        assert_eq!(logs.0.lock().unwrap().as_deref(), Some(logged));
+    }
+
+    #[derive(Clone, Default)]
+    struct Logs(Arc<Mutex<Option<String>>>);
+    impl tracing::Subscriber for Logs {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut subject = Subject(None);
+            event.record(&mut subject);
+            *self.0.lock().unwrap() = subject.0;
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
 }
 
 #[test]
