@@ -245,6 +245,11 @@ pub fn health() -> Route {
     get("/health", async || JsonBody(json!({"status": "ok"}))).public("liveness, reveals nothing")
 }
 
+/// `GET /livez`: alive, under any name, as probes of orchestrators ask.
+pub fn livez() -> Route {
+    get("/livez", async || "ok").public("liveness, reveals nothing").any_host()
+}
+
 /// `POST /admin/reset`: a route whose handler lets in whom it likes, in every mode.
 pub fn admin_reset() -> Route {
     post("/admin/reset", reset).public("checks a secret of its own")

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{LazyLock, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,13 +14,23 @@ use tokio::time::{Instant, timeout_at};
 /// How late a moment may come where the thread does not say that it has.
 const LATE: Duration = Duration::from_millis(5);
 
-/// Wakes those who wait for a moment when it comes, within about a tenth of a millisecond.
+/// Those who wait for moments of one slot are woken together, at its end.
+const SLOT: Duration = Duration::from_millis(2);
+
+/// From where slots are counted.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Wakes those who wait for a moment at the end of its slot of two milliseconds, within about a
+/// tenth of a millisecond.
 ///
 /// The runtime's own timer counts whole milliseconds from when its thread went to rest: who is
 /// woken by it shows, to the microsecond, how long they worked before. Where that is to stay
 /// hidden (CWE-208), this is what to wait for. A thread of its own watches the time, once
-/// somebody waits; several who wait for nearly the same moment are woken in the order of
-/// their moments.
+/// somebody waits.
+///
+/// Several of one slot are woken in an order that is drawn by lot. That of their moments would
+/// tell of two requests in one packet how long the first has worked: the less it has, the more
+/// often the second overtakes it.
 ///
 /// # Example
 ///
@@ -50,11 +61,12 @@ impl Alarm {
         Self::default()
     }
 
-    /// Waits until `moment`; not at all where it has come already.
+    /// Waits until the end of the slot of `moment`; not at all where that has come already.
     pub async fn wait_until(&self, moment: Instant) {
         if moment <= Instant::now() {
             return;
         }
+        let moment = end_of_slot(moment);
         let (wake, woken) = oneshot::channel();
         let sent = self.0.get_or_init(start).as_ref().map(|to| to.send(Waiting { moment, wake }));
         // Without the thread, or with a clock that a test has stopped, it is the runtime's timer.
@@ -63,6 +75,13 @@ impl Alarm {
             Some(Err(_)) | None => tokio::time::sleep_until(moment + LATE).await,
         }
     }
+}
+
+fn end_of_slot(moment: Instant) -> Instant {
+    let since = moment.saturating_duration_since(*START);
+    let over = since.as_nanos() % SLOT.as_nanos();
+    let over = u64::try_from(over).map_or(Duration::ZERO, Duration::from_nanos);
+    if over.is_zero() { moment } else { moment + (SLOT - over) }
 }
 
 fn start() -> Option<Sender<Waiting>> {
@@ -79,6 +98,8 @@ fn start() -> Option<Sender<Waiting>> {
 
 /// Wakes who waits, until there is nobody left who could.
 fn watch(waiting: &Receiver<Waiting>) {
+    // Keys of its own, which nobody knows: what they make of a number is a lot.
+    let lots = RandomState::new();
     let mut moments = BTreeMap::new();
     for number in 0_u64.. {
         let next = moments.first_key_value().map(|((moment, _), _)| *moment);
@@ -88,7 +109,9 @@ fn watch(waiting: &Receiver<Waiting>) {
             Some(rest) => waiting.recv_timeout(rest),
         };
         match arrived {
-            Ok(Waiting { moment, wake }) => _ = moments.insert((moment, number), wake),
+            Ok(Waiting { moment, wake }) => {
+                _ = moments.insert((moment, (lots.hash_one(number), number)), wake)
+            }
             Err(RecvTimeoutError::Timeout) => {
                 if let Some((_, wake)) = moments.pop_first() {
                     // Whoever has gone meanwhile need not be woken.
@@ -108,6 +131,8 @@ impl fmt::Debug for Alarm {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use futures_util::future::join_all;
 
     use super::*;
@@ -127,6 +152,49 @@ mod tests {
         }))
         .await;
         assert_eq!(woken.into_inner().unwrap(), [0, 10, 20, 30, 40]);
+    }
+
+    /// How often of so many pairs, of which the second waits for a moment that is so much later,
+    /// the first is woken first.
+    async fn in_order(pairs: u32, later: Duration) -> u32 {
+        let alarm = Arc::new(Alarm::new());
+        let mut in_order = 0;
+        for _ in 0..pairs {
+            let woken = Arc::new(Mutex::new(Vec::new()));
+            let moment = Instant::now() + Duration::from_millis(1);
+            // Tasks of their own are run in the order in which they are woken.
+            let waiting = [(moment, 1), (moment + later, 2)].map(|(moment, which)| {
+                let (alarm, woken) = (Arc::clone(&alarm), Arc::clone(&woken));
+                tokio::spawn(async move {
+                    alarm.wait_until(moment).await;
+                    woken.lock().unwrap().push(which);
+                })
+            });
+            join_all(waiting).await;
+            in_order += u32::from(woken.lock().unwrap()[0] == 1);
+        }
+        in_order
+    }
+
+    #[tokio::test]
+    async fn trial_a9_the_order_of_two_of_a_slot_tells_nothing_of_their_moments() {
+        let pairs = 600;
+        let near = in_order(pairs, Duration::from_nanos(100)).await;
+        let far = in_order(pairs, Duration::from_micros(100)).await;
+        // Of 600 drawn by lot 300 are, give or take 61 (five standard deviations); a twentieth of
+        // the far ones are not of one slot.
+        for in_order in [near, far] {
+            assert!((239..=376).contains(&in_order), "{near} and {far} of {pairs}");
+        }
+    }
+
+    #[tokio::test]
+    async fn moments_of_one_slot_end_together() {
+        let start = *START;
+        for (after, end) in [(0, 0), (1, 2_000), (1_999, 2_000), (2_000, 2_000), (2_001, 4_000)] {
+            let moment = start + Duration::from_micros(after);
+            assert_eq!(end_of_slot(moment), start + Duration::from_micros(end), "{after}");
+        }
     }
 
     #[tokio::test]

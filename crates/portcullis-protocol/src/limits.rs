@@ -34,7 +34,8 @@ pub struct Limits {
     pub decision: Duration,
     /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
     /// Otherwise what a check hides would be answered later than what does not exist, and be
-    /// told from it by that (CWE-208). Where checks ask a database or the network, it has to be
+    /// told from it by that (CWE-208). What is not there is said at the end of a slot of two
+    /// milliseconds, so up to two later, and in no order within it. Where checks ask a database or the network, it has to be
     /// longer than they take.
     pub absence: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
 use portcullis_guard::Alarm;
+use portcullis_protocol::http::Origin;
 use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
 use url::{Host, Url};
@@ -228,18 +229,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn origin(text: &str) -> Result<Url, String> {
-    match Url::parse(text) {
-        Ok(url)
-            if url.origin().is_tuple()
-                && url.origin().ascii_serialization() == text.trim_end_matches('/') =>
-        {
-            Ok(url)
-        }
-        _ => {
-            Err(format!("allow_origin({text:?}): an origin is a scheme, a host and perhaps a port"))
-        }
-    }
+fn origin(text: &str) -> Result<Origin, String> {
+    Origin::parse(text).map_err(|problem| format!("allow_origin({text:?}): {problem}"))
 }
 
 fn problem_with_scopes(supported: &Scopes) -> Option<String> {

@@ -158,7 +158,9 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Lets pages of one more origin use the server.
+    /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
+    /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
+    /// compared as it is written.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.parts.origins.push(origin.to_owned());
         self

@@ -3,13 +3,14 @@
 //! Adding one means saying who may use it: everybody, and why
 //! ([`public`](UndecidedRoute::public)), or whom a check lets in
 //! ([`require`](UndecidedRoute::require)). Each is behind the same Host and Origin checks and
-//! limits as everything else.
+//! limits as everything else, but for [`any_host`](Route::any_host) and
+//! [`rate_limit`](Route::rate_limit).
 //!
 //! What a route with a check decides, in this order:
 //!
 //! 1. Who is calling: the same bearer token as for the protocol, or 401 with the same challenge.
 //!    A server without authentication has no such route: 404.
-//! 2. Whether the caller is within the rate limit: 429.
+//! 2. Whether the caller is within the rate limit, its own or the server's: 429.
 //! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
 //!    nothing else is missing. The path of a route is no secret.
 //!
@@ -55,9 +56,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use axum::Extension;
 use axum::handler::Handler;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
+use portcullis_protocol::http::Front;
+
+use crate::rate_limit::RateLimit;
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
 pub fn get<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
@@ -149,7 +153,8 @@ impl UndecidedRoute {
     }
 
     fn decided(self, access: Access) -> Route {
-        Route { path: self.path, method: self.method, router: self.router, access }
+        let Self { path, method, router } = self;
+        Route { path, method, router, access, any_host: false, limit: None }
     }
 }
 
@@ -161,6 +166,8 @@ pub struct Route {
     pub(crate) method: &'static str,
     pub(crate) router: MethodRouter,
     pub(crate) access: Access,
+    any_host: bool,
+    limit: Option<Arc<RateLimit>>,
 }
 
 /// What [`route`](crate::ServerBuilder::route) takes: a [`Route`].
@@ -190,6 +197,48 @@ pub(crate) enum Access {
 }
 
 impl Route {
+    /// Answers under any name: probes of Kubernetes and of load balancers ask a pod by its
+    /// address. For public routes alone; others do not build.
+    ///
+    /// **Deployment caveat.** DNS rebinding lets any page read what the route says, as if it were
+    /// its own: it is for what anybody may know.
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # let tokens = danger::StaticTokenVerifier::new();
+    /// let health = get("/health", async || "ok").public("liveness, reveals nothing").any_host();
+    /// let builder = Server::builder("example").auth(tokens).route(health);
+    /// ```
+    pub fn any_host(mut self) -> Self {
+        self.any_host = true;
+        self
+    }
+
+    /// Gives the route a limit of its own: for each address where it is public, and else for
+    /// each principal.
+    ///
+    /// Without one a public route has none, since behind a proxy all strangers and probes have
+    /// one address; and another counts as requests to the protocol do, for its principal.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.limit = Some(Arc::new(limit));
+        self
+    }
+
+    /// What is counted for this route alone.
+    pub(crate) fn limit(&self) -> Option<Arc<RateLimit>> {
+        self.limit.clone()
+    }
+
+    /// Lets it through the front under any name, if it is for that.
+    pub(crate) fn through(&self, front: Front) -> Front {
+        match (&self.access, Method::from_bytes(self.method.as_bytes())) {
+            (Access::Public(_), Ok(method)) if self.any_host => {
+                front.any_host(method, self.path.clone())
+            }
+            _ => front,
+        }
+    }
+
     /// The check that stands before it, if it is not public.
     pub(crate) fn check(&self) -> Option<Arc<dyn Check>> {
         match &self.access {
@@ -205,7 +254,10 @@ impl Route {
             Access::Required(_) if !authenticated => {
                 format!("route: {method} {path}, hidden: nobody can be authenticated")
             }
-            Access::Public(why) => format!("public route: {method} {path} ({why})"),
+            Access::Public(why) => {
+                let any_host = if self.any_host { ", for any Host" } else { "" };
+                format!("public route: {method} {path}{any_host} ({why})")
+            }
             Access::Required(check) => {
                 format!("route: {method} {path}, needs {}", check.requirement())
             }
@@ -221,6 +273,17 @@ impl Route {
         let path = self.path.trim_end_matches('/');
         if path == endpoint || path.starts_with("/.well-known/") {
             return named("the path belongs to the protocol");
+        }
+        if self.any_host && self.check().is_some() {
+            return named("any_host() is for public routes: others are for the server's own names");
+        }
+        if let Some(limit) = &self.limit {
+            if limit.is_per_component() {
+                return named("it is no component: its limit is RateLimit::per_principal(…)");
+            }
+            if let Some(problem) = limit.problem() {
+                return named(&problem);
+            }
         }
         match &self.access {
             Access::Public(why) if why.trim().is_empty() => named("say why it is public"),
@@ -245,5 +308,42 @@ impl fmt::Debug for UndecidedRoute {
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Route({})", self.described(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_auth::require_scopes;
+
+    use super::*;
+
+    fn problem(route: Route) -> String {
+        route.problem("/mcp").unwrap_or_default()
+    }
+
+    fn health() -> UndecidedRoute {
+        get("/health", async || "ok")
+    }
+
+    #[test]
+    fn trial_b7_only_what_is_public_is_for_any_host() {
+        let public = health().public("liveness").any_host();
+        assert_eq!(public.described(true), "public route: GET /health, for any Host (liveness)");
+        assert_eq!(problem(public), "");
+        let protected = health().require(require_scopes(["admin"])).any_host();
+        assert!(problem(protected).contains("any_host() is for public routes"));
+        let endpoint = get("/mcp", async || "ok").public("x").any_host();
+        assert!(problem(endpoint).contains("belongs to the protocol"));
+    }
+
+    #[test]
+    fn trial_d2_a_limit_of_a_route_makes_sense() {
+        let minute = Duration::from_secs(60);
+        let with = |limit: RateLimit| problem(health().public("liveness").rate_limit(limit));
+        assert_eq!(with(RateLimit::per_principal(5, minute)), "");
+        assert!(with(RateLimit::per_principal(0, minute)).contains("at least one request"));
+        assert!(with(RateLimit::per_component(5, minute)).contains("it is no component"));
     }
 }

@@ -20,8 +20,7 @@ use tracing::{Instrument, Span};
 
 use crate::caller::Caller;
 use crate::decision::answer;
-use crate::rate_limit;
-use crate::rate_limit::Requester;
+use crate::rate_limit::{PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
 use crate::route::Route;
 use crate::service::Core;
 
@@ -31,6 +30,8 @@ struct Guard {
     authenticator: Option<Arc<Authenticator>>,
     /// None for a public route.
     check: Option<Arc<dyn Check>>,
+    /// The route's own.
+    limit: Option<Arc<RateLimit>>,
     method: &'static str,
     /// The method and the path.
     name: String,
@@ -43,9 +44,9 @@ pub(crate) fn guarded(
     authenticator: Option<&Arc<Authenticator>>,
 ) -> MethodRouter {
     let name = format!("{} {}", route.method, route.path);
-    let check = route.check();
+    let (check, limit) = (route.check(), route.limit());
     let (core, authenticator) = (Arc::clone(core), authenticator.cloned());
-    let guard = Arc::new(Guard { core, authenticator, check, method: route.method, name });
+    let guard = Arc::new(Guard { core, authenticator, check, limit, method: route.method, name });
     route.router.layer(from_fn_with_state(guard, pass))
 }
 
@@ -92,8 +93,10 @@ impl Guard {
         let core = &self.core;
         core.audit.ready().map_err(|_| trail.failed("the sink is not ready"))?;
         let Some(check) = &self.check else {
-            let requester = trail.remote.map_or(Requester::UNKNOWN, Requester::address);
-            core.layers.check_requester(requester).map_err(|wait| trail.limited(wait))?;
+            if let Some(limit) = &self.limit {
+                let requester = trail.remote.map_or(Requester::UNKNOWN, Requester::address);
+                limit.check(requester, None).map_err(|wait| trail.over(PER_ROUTE, wait))?;
+            }
             trail.verdict = Verdict::Allowed;
             return Ok(None);
         };
@@ -107,7 +110,15 @@ impl Guard {
         };
         trail.principal = Some(Arc::clone(&principal));
         let requester = Requester::principal(&principal);
-        core.layers.check_requester(requester).map_err(|wait| trail.limited(wait))?;
+        match &self.limit {
+            Some(limit) => {
+                limit.check(requester, None).map_err(|wait| trail.over(PER_ROUTE, wait))?;
+            }
+            None => {
+                let counted = core.layers.check_requester(requester);
+                counted.map_err(|wait| trail.over(PER_PRINCIPAL, wait))?;
+            }
+        }
         let target = Target { kind: "route", name: &self.name, tags: &[] };
         let context = AuthContext::new(Some(&principal), &core.hierarchy, target);
         let context = context.with_states(&core.states);
@@ -187,9 +198,9 @@ impl<'a> Trail<'a> {
         RouteRefusal::Failed
     }
 
-    fn limited(&mut self, retry_after: Duration) -> RouteRefusal {
+    fn over(&mut self, limit: &'static str, retry_after: Duration) -> RouteRefusal {
         self.verdict = Verdict::Limited;
-        self.rule = Some(rate_limit::PER_PRINCIPAL.into());
+        self.rule = Some(limit.into());
         RouteRefusal::TooOften { retry_after }
     }
 

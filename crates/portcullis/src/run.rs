@@ -317,7 +317,7 @@ impl Server {
         if address.ip().is_loopback() && build::is_loopback(public_url) {
             origins.allow_loopback();
         }
-        self.origins.iter().for_each(|url| origins.allow(url));
+        self.origins.into_iter().for_each(|origin| origins.allow_origin(origin));
         let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
             resource: resource.to_owned(),
             authorization_servers: verifier.authorization_servers(),
@@ -332,14 +332,16 @@ impl Server {
             let authenticator = Authenticator::new(verifier, metadata_url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.core.hierarchy)))
         });
+        let mut front = Front::new(authorities, origins, address.ip().is_loopback());
         let mut routes = Router::new();
         for route in self.routes {
+            front = route.through(front);
             let path = route.path.clone();
             routes = routes.route(&path, guarded(route, &self.core, authenticator.as_ref()));
         }
         let config = AppConfig {
             path: self.path,
-            front: Front::new(authorities, origins, address.ip().is_loopback()),
+            front,
             authenticator,
             metadata,
             limits: self.core.limits.clone(),

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use portcullis_auth::{Principal, Scopes, TokenVerifier};
 use portcullis_protocol::Limits;
+use portcullis_protocol::http::Origin;
 use url::Url;
 
 use crate::access_table::AccessTable;
@@ -32,7 +33,7 @@ pub struct Server {
     pub(crate) public_url: Option<Url>,
     pub(crate) path: String,
     pub(crate) hosts: Vec<String>,
-    pub(crate) origins: Vec<Url>,
+    pub(crate) origins: Vec<Origin>,
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Scopes,
     pub(crate) unauthenticated_beyond_loopback: bool,

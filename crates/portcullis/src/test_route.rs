@@ -83,9 +83,10 @@ impl TestClient {
             let guarded = guarded(route.clone(), core, authenticator.as_ref());
             router.route(&route.path, guarded)
         });
+        let front = Front::new(Vec::new(), Origins::default(), true);
         let config = AppConfig {
             path: self.path.clone(),
-            front: Front::new(Vec::new(), Origins::default(), true),
+            front: self.routes.iter().fold(front, |front, route| route.through(front)),
             authenticator,
             metadata: None,
             limits: core.limits.clone(),

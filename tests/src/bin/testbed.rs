@@ -6,7 +6,7 @@ use portcullis::{ServerBuilder, Undecided};
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
-use portcullis_tests::testbed::{Ran, admin_reset, health};
+use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
 use portcullis_tests::{conformance, everything, noisy, testbed};
 
 /// The server that outsiders test: the demo's flags, and what is served.
@@ -64,6 +64,7 @@ async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis::Er
         .state(state.workspace()?)
         .state(Ran::default())
         .route(health())
+        .route(livez())
         .route(admin_reset());
     serve::serve(options, fixtures.added_to(server)).await
 }

@@ -268,6 +268,22 @@ fn trial_c3_a_rate_limit_in_a_session_is_an_answer_that_says_how_long_to_wait() 
 }
 
 #[test]
+fn trial_d2_strangers_use_up_no_share_of_probes_and_of_callers_with_a_token() {
+    let testbed = Testbed::start(TESTBED, &["--rate-limit", "3"]);
+    for _ in 0..8 {
+        assert_eq!(testbed.request("POST /admin/reset", &[], b"").status, 401);
+        assert_eq!(testbed.rpc(None, "tools/list", json!({})).status, 401);
+        assert_eq!(testbed.rpc(Some("wrong"), "tools/list", json!({})).status, 401);
+    }
+    let probes = (0..8).map(|_| testbed.request("GET /health", &[], b"").status);
+    assert_eq!(probes.collect::<Vec<_>>(), [200; 8]);
+    for _ in 0..3 {
+        testbed.result(BOB, "tools/list", json!({}));
+    }
+    assert_eq!(testbed.rpc(BOB, "tools/list", json!({})).status, 429);
+}
+
+#[test]
 fn trial_c4_what_is_challenged_is_listed_and_nothing_else_that_is_denied() {
     let issuer = Issuer::start();
     let testbed = Testbed::start(TESTBED, &issuer.flags());

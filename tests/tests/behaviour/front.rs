@@ -113,3 +113,33 @@ fn one_public_url_rules_what_clients_see() {
     let testbed = Testbed::start(TESTBED, &["--public-url", "http://localhost:9999"]);
     assert_eq!(testbed.url(), "http://localhost:9999/mcp");
 }
+
+#[test]
+fn trial_b7_probes_reach_a_public_route_by_the_address_of_their_pod() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let ask = |line: &str, host: &str, head: &[&str]| {
+        let mut bytes = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        head.iter().for_each(|line| bytes.push_str(&format!("{line}\r\n")));
+        bytes.push_str("Content-Length: 0\r\n\r\n");
+        testbed.send(bytes.as_bytes()).status
+    };
+    for host in ["10.244.0.5:8000", "[fd00::5]:8000", "my-pod.internal"] {
+        assert_eq!(ask("GET /livez", host, &[]), 200, "{host}");
+        assert_eq!(ask("HEAD /livez", host, &[]), 200, "{host}");
+        for line in [
+            "POST /livez",
+            "GET /livez/",
+            "GET /Livez",
+            "POST /mcp",
+            "POST /admin/reset",
+            "GET /.well-known/oauth-protected-resource",
+            "GET /missing",
+        ] {
+            assert_eq!(ask(line, host, &[]), 421, "{line} {host}");
+        }
+        assert_eq!(ask("GET /livez", host, &["Origin: http://evil.example"]), 403);
+    }
+    assert_eq!(ask("GET /livez", "a b", &[]), 400);
+    assert_eq!(ask("GET /livez", "one", &["Host: two"]), 400);
+    testbed.wait_for_log("public route: GET /livez, for any Host");
+}

@@ -135,7 +135,7 @@ impl<S: Service> App<S> {
         asked: Asked<'_>,
         last: &LastBearer,
     ) -> Result<Response, Refusal> {
-        self.front.check_host(request.uri(), request.headers())?;
+        self.front.check_host(request.method(), request.uri(), request.headers())?;
         media::check_framing(request.headers())?;
         if let Some(metadata) = &self.metadata
             && metadata.is_at(request.uri().path())

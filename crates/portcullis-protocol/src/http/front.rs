@@ -1,8 +1,9 @@
 use http::header::{HOST, ORIGIN};
 use http::uri::Uri;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
+use super::origins::Origins;
 use super::refusal::{Refusal, Rule};
 
 /// The first look at a request: is it meant for this server, and may its page ask?
@@ -11,7 +12,8 @@ use super::refusal::{Refusal, Rule};
 ///
 /// 1. There is exactly one authority, as `Host`, `:authority` or absolute-form target, and
 ///    where there are two they are equal; otherwise 400 (RFC 9112 §3.2).
-/// 2. The authority is one of the server's own: otherwise 421.
+/// 2. The authority is one of the server's own, but for public routes that take any: otherwise
+///    421.
 /// 3. There is no `Origin`, or one that is allowed: otherwise 403 (MCP Streamable HTTP
 ///    §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is refused too.
 ///
@@ -25,6 +27,8 @@ pub struct Front {
     authorities: Vec<Authority>,
     loopback: bool,
     origins: Origins,
+    /// Methods and paths of what is answered under any name.
+    any_host: Vec<(Method, String)>,
 }
 
 impl Front {
@@ -34,11 +38,24 @@ impl Front {
     /// port.
     #[must_use]
     pub fn new(authorities: Vec<Authority>, origins: Origins, loopback: bool) -> Self {
-        Self { authorities, loopback, origins }
+        Self { authorities, loopback, origins, any_host: Vec::new() }
+    }
+
+    /// Takes requests of `method` for exactly `path` under any name: probes ask by address.
+    /// There is nothing in them that DNS rebinding could reach, if everybody may read it.
+    #[must_use]
+    pub fn any_host(mut self, method: Method, path: String) -> Self {
+        self.any_host.push((method, path));
+        self
     }
 
     /// The first decision: is the request meant for this server?
-    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn check_host(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Refusal> {
         let malformed = |reason| {
             let message = "One Host header is needed";
             Refusal::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
@@ -60,7 +77,7 @@ impl Front {
         let (host, port) =
             host_and_port(authority).ok_or_else(|| malformed("the Host is no authority"))?;
         let own = self.authorities.iter().any(|own| own.is(host, port));
-        if own || (self.loopback && is_loopback_host(host)) {
+        if own || (self.loopback && is_loopback_host(host)) || self.takes_any(method, uri) {
             return Ok(());
         }
         tracing::info!(
@@ -70,6 +87,12 @@ impl Front {
         let message = "This server does not answer for that Host";
         let refusal = Refusal::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
         Err(refusal.because("a foreign Host"))
+    }
+
+    fn takes_any(&self, method: &Method, uri: &Uri) -> bool {
+        // As the router does, a GET serves HEAD.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.any_host.iter().any(|(own, path)| own == method && path == uri.path())
     }
 
     /// The second decision: may the page that sent the request do so? Gives the allowed
@@ -99,8 +122,7 @@ impl Front {
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {
-        let Some(origin) = origin.to_str().ok().and_then(parse_origin) else { return false };
-        self.origins.contains(&origin)
+        origin.to_str().is_ok_and(|origin| self.origins.contains(origin))
     }
 }
 
@@ -162,38 +184,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     (well_formed && (host.starts_with('[') || !name.contains(':'))).then_some((host, port))
 }
 
-/// The origins of pages that may use the server.
-#[derive(Clone, Debug, Default)]
-pub struct Origins {
-    allowed: Vec<url::Origin>,
-    loopback: bool,
-}
-
-impl Origins {
-    /// Allows pages of this machine, at any port.
-    pub fn allow_loopback(&mut self) {
-        self.loopback = true;
-    }
-
-    /// Allows the origin of `url`.
-    pub fn allow(&mut self, url: &Url) {
-        self.allowed.push(url.origin());
-    }
-
-    fn contains(&self, origin: &Url) -> bool {
-        let loopback = origin.host_str().is_some_and(is_loopback_host) && origin.scheme() == "http";
-        self.allowed.contains(&origin.origin()) || (self.loopback && loopback)
-    }
-}
-
-/// An `Origin` that is written as browsers write it, and no other way (RFC 6454 §6.2).
-fn parse_origin(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let origin = url.origin();
-    (origin.is_tuple() && origin.ascii_serialization() == text).then_some(url)
-}
-
-fn is_loopback_host(host: &str) -> bool {
+pub(super) fn is_loopback_host(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.eq_ignore_ascii_case(own))
 }
 
@@ -205,6 +196,7 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::origins::Origin;
     use super::*;
 
     fn front() -> Front {
@@ -220,7 +212,7 @@ mod tests {
         for host in hosts {
             headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
         }
-        let decision = front.check_host(&target.parse().unwrap(), &headers);
+        let decision = front.check_host(&Method::POST, &target.parse().unwrap(), &headers);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
     }
 
@@ -341,6 +333,27 @@ mod tests {
         }
         assert_eq!(origin(&front(), &["https://mcp.example.com", "https://mcp.example.com"]), 403);
         assert_eq!(origin(&front(), &[]), 200);
+    }
+
+    #[test]
+    fn trial_b12_origins_of_other_schemes_are_compared_byte_for_byte() {
+        let id = "chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai";
+        let own = [id, "moz-extension://c5e1c0d4-1f0e-4d3c-9c3b-0a1b2c3d4e5f", "app://obsidian.md"];
+        let further = ["vscode-webview://1q2w3e", "tauri://localhost", "capacitor://localhost:80"];
+        let mut origins = Origins::default();
+        for text in own.iter().chain(&further) {
+            origins.allow_origin(Origin::parse(text).unwrap());
+        }
+        let front = Front::new(Vec::new(), origins, false);
+        for text in own.iter().chain(&further) {
+            assert_eq!(origin(&front, &[text]), 200, "{text}");
+            assert_eq!(origin(&front, &[&format!("{text}x")]), 403, "{text}x");
+            assert_eq!(origin(&front, &[&format!("{text}/")]), 403, "{text}/");
+            assert_eq!(origin(&front, &[&text.to_uppercase()]), 403, "{text}");
+        }
+        for foreign in ["null", "chrome-extension://", "chrome-extension:", "app://", "x://y"] {
+            assert_eq!(origin(&front, &[foreign]), 403, "{foreign}");
+        }
     }
 
     #[test]

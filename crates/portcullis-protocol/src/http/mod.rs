@@ -19,6 +19,7 @@ mod headers;
 mod listener;
 mod media;
 mod metadata;
+mod origins;
 mod patience;
 mod peer;
 mod refusal;
@@ -29,7 +30,8 @@ mod unread;
 
 pub use app::{App, AppConfig};
 pub use body::RequestBody;
-pub use front::{Authority, Front, Origins};
+pub use front::{Authority, Front};
 pub use listener::Listener;
+pub use origins::{Origin, Origins};
 pub use peer::Peer;
 pub use route::{RouteRefusal, authenticate};

@@ -14,7 +14,8 @@ use self::buckets::{Buckets, Key, Uptime};
 pub(crate) use self::requester::Requester;
 
 /// How many operations one caller may ask for: lists, uses, sessions, subscriptions, discoveries,
-/// and requests to routes.
+/// and requests to routes that need a token and have no limit of their own
+/// ([`Route::rate_limit`](crate::route::Route::rate_limit)).
 ///
 /// For each of them, in this order:
 ///
@@ -36,7 +37,7 @@ pub(crate) use self::requester::Requester;
 /// # Deployment caveat
 ///
 /// What is refused before anything is asked is not counted: a wrong host, a token that does not
-/// verify, a message that is none. Each leaves its audit record; to slow down who only knocks is
+/// verify, a message that is none: strangers use up nobody's share. Each leaves its audit record; to slow down who only knocks is
 /// for the proxy in front.
 ///
 /// Behind a proxy all callers without a token have the proxy's address, and share one
@@ -168,9 +169,10 @@ fn quota(requests: u32, period: Duration, burst: u32) -> Result<Quota, &'static 
     }
 }
 
-/// What records call the two kinds of limits.
+/// What records call the kinds of limits.
 pub(crate) const PER_PRINCIPAL: &str = "rate limit per principal";
 pub(crate) const PER_COMPONENT: &str = "rate limit per component";
+pub(crate) const PER_ROUTE: &str = "rate limit of the route";
 
 const CAPACITY: usize = 65_536;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
