@@ -319,7 +319,7 @@ mod tests {
 
     use super::*;
 
-    fn problem(route: Route) -> String {
+    fn problem(route: &Route) -> String {
         route.problem("/mcp").unwrap_or_default()
     }
 
@@ -331,17 +331,17 @@ mod tests {
     fn trial_b7_only_what_is_public_is_for_any_host() {
         let public = health().public("liveness").any_host();
         assert_eq!(public.described(true), "public route: GET /health, for any Host (liveness)");
-        assert_eq!(problem(public), "");
+        assert_eq!(problem(&public), "");
         let protected = health().require(require_scopes(["admin"])).any_host();
-        assert!(problem(protected).contains("any_host() is for public routes"));
+        assert!(problem(&protected).contains("any_host() is for public routes"));
         let endpoint = get("/mcp", async || "ok").public("x").any_host();
-        assert!(problem(endpoint).contains("belongs to the protocol"));
+        assert!(problem(&endpoint).contains("belongs to the protocol"));
     }
 
     #[test]
     fn trial_d2_a_limit_of_a_route_makes_sense() {
         let minute = Duration::from_secs(60);
-        let with = |limit: RateLimit| problem(health().public("liveness").rate_limit(limit));
+        let with = |limit: RateLimit| problem(&health().public("liveness").rate_limit(limit));
         assert_eq!(with(RateLimit::per_principal(5, minute)), "");
         assert!(with(RateLimit::per_principal(0, minute)).contains("at least one request"));
         assert!(with(RateLimit::per_component(5, minute)).contains("it is no component"));

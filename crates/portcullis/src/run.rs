@@ -317,7 +317,7 @@ impl Server {
         if address.ip().is_loopback() && build::is_loopback(public_url) {
             origins.allow_loopback();
         }
-        self.origins.into_iter().for_each(|origin| origins.allow_origin(origin));
+        self.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
         let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
             resource: resource.to_owned(),
             authorization_servers: verifier.authorization_servers(),

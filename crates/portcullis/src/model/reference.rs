@@ -64,13 +64,14 @@ impl<'w> Reference<'w> {
     /// Which components the lists show to a caller.
     pub(super) fn listed(&self, caller: &Caller) -> Vec<usize> {
         let all = 0..self.world.components.len();
-        all.filter(|at| is_listed(self.denied(caller, &self.world.components[*at]))).collect()
+        all.filter(|at| is_listed(self.denied(caller, &self.world.components[*at]).as_ref()))
+            .collect()
     }
 
     /// Whether the lists would show it if there were the server's rules alone.
     pub(super) fn listed_by_server(&self, caller: &Caller, component: &Component) -> bool {
         let shown = self.shown_by_server(component);
-        is_listed(self.denied_if(shown, caller, component))
+        is_listed(self.denied_if(shown, caller, component).as_ref())
     }
 
     /// What becomes of a use of the component at this place.
@@ -206,7 +207,7 @@ impl<'w> Reference<'w> {
 }
 
 /// What would be challenged is no secret.
-fn is_listed(denied: Option<Use>) -> bool {
+fn is_listed(denied: Option<&Use>) -> bool {
     matches!(denied, None | Some(Use::Challenged(_)))
 }
 
