@@ -519,7 +519,7 @@ fn a_stream_ends_with_its_token_while_the_session_goes_on_with_a_new_one() {
     let testbed = Testbed::start(TESTBED, &issuer.flags());
     let (lasting, now) = (issuer.token(&claims("alice", "read")), now());
     // With the leeway of 30 s there are two seconds left.
-    let ending = issuer.token(&changed(&json!({"exp": now - 28})));
+    let ending = issuer.token(&changed(&json!({"iat": now - 60, "exp": now - 28})));
     let id = testbed.begin(Some(&lasting), NEWEST);
     let mut stream = testbed.session(Some(&ending), &id).stream();
     assert!(stream.is_open());
