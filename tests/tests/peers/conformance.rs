@@ -1,13 +1,12 @@
 //! The official conformance suite as a judge: every version of the suite, in every version of
 //! the specification that it knows, with authentication and without.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use portcullis_tests::driver::{Testbed, root, run};
 use portcullis_tests::issuer::{Issuer, claims};
 
-use crate::TESTBED;
+use crate::{TESTBED, node};
 
 /// Versions of the suite, with the versions of the specification that each knows.
 const RUNS: [(&str, &str); 6] = [
@@ -39,10 +38,8 @@ fn suite_command(
     token: Option<&str>,
 ) -> Command {
     let peer = root().join("target/peers/conformance");
-    let pinned = peer.join("node_modules/.bin/node");
-    let node = if pinned.exists() { pinned } else { PathBuf::from("node") };
     let expected = format!("tests/peers/conformance/expected-failures/{suite}-{spec}.yml");
-    let mut command = Command::new(node);
+    let mut command = Command::new(node());
     command
         .arg(peer.join("run.mjs"))
         .args(["--url", testbed.url(), "--suite", suite, "--spec", spec, "--results"])

@@ -4,6 +4,7 @@
 mod conformance;
 
 mod differential;
+mod hosts;
 mod identity_provider;
 mod step_up;
 
@@ -29,6 +30,13 @@ fn clients() -> [(&'static str, Vec<PathBuf>); 4] {
         ("typescript", vec!["node".into(), peers.join("node/client.mjs")]),
         ("rmcp", vec![peers.join("rmcp/bin/portcullis-peer-rmcp")]),
     ]
+}
+
+/// The Node that came with the conformance suite, where there is one: some peers want a newer
+/// one than the machine may have.
+fn node() -> PathBuf {
+    let pinned = root().join("target/peers/conformance/node_modules/.bin/node");
+    if pinned.exists() { pinned } else { PathBuf::from("node") }
 }
 
 fn explore(client: &[PathBuf], arguments: &[&str]) -> Value {

@@ -1,0 +1,239 @@
+//! Agent hosts and clients, by their own listing and calling paths and without a model; see
+//! `tests/peers/hosts/README.md`.
+
+use std::path::PathBuf;
+
+use portcullis_tests::driver::{Testbed, root};
+use serde_json::{Value, json};
+
+use crate::{TESTBED, explore, names, node};
+
+const TOKEN: &str = "dev-token-alice";
+const EVERYTHING: [&str; 2] = ["--fixtures", "everything"];
+
+/// A tool, what it is called with, and what a model has to read of its result.
+type Call = (&'static str, fn() -> Value, &'static [&'static str]);
+
+fn address() -> Value {
+    json!({"streetLine": "Lane 1", "city": "Bern", "size": "small"})
+}
+
+/// Every form of parameter and result that the manual has; optional arguments given and left out.
+const CALLS: &[Call] = &[
+    (
+        "texts",
+        || json!({"word": "abc", "short": "ab", "listed": "red", "style": "fine", "letter": "x"}),
+        &["abc Some(\"ab\") Some(\"red\") fine Some('x')"],
+    ),
+    ("texts", || json!({"word": "abc"}), &["abc None None plain None"]),
+    (
+        "numbers",
+        || {
+            json!({"limit": 5, "rate": 1.5, "low": -5, "byte": 255, "long": -7, "unsigned": 7,
+                "single": 0.5, "level": 2})
+        },
+        &["5 Some(1.5) Some(-5) Some(255) Some(-7) Some(7) Some(0.5) Some(2)"],
+    ),
+    ("numbers", || json!({}), &["20 None None None None None None None"]),
+    ("flags", || json!({"loud": true, "strict": false}), &["true Some(false)"]),
+    ("flags", || json!({}), &["false None"]),
+    (
+        "lists",
+        || json!({"words": ["a"], "numbers": [1, 2], "addresses": [address()], "pair": ["p", 1]}),
+        &["[\"a\"] Some([1, 2]) 1 Some((\"p\", 1))"],
+    ),
+    ("lists", || json!({"words": ["a"]}), &["[\"a\"] None 0 None"]),
+    (
+        "maps",
+        || json!({"counts": {"a": 1, "b": 2}, "values": {"c": {"d": [1]}}}),
+        &["\"a\":1", "\"b\":2", "\"values\":1"],
+    ),
+    (
+        "nested",
+        || {
+            json!({"address": address(), "size": "large", "colour": "red",
+                "payment": {"by": "card", "digits": "1234"}})
+        },
+        &["Large Some(Red)", "Lane 1", "1234"],
+    ),
+    ("nested", || json!({"address": address(), "size": "large"}), &["Large None", "Bern"]),
+    (
+        "spread",
+        || {
+            json!({"title": "Bread", "quantity": 2, "limit": 9.5, "gift": true,
+                "address": address(), "labels": ["new"], "payment": {"by": "invoice", "days": 30}})
+        },
+        &["\"quantity\":2", "\"limit\":9.5", "\"days\":30", "\"labels\":[\"new\"]"],
+    ),
+    (
+        "spread",
+        || json!({"title": "Bread", "address": address()}),
+        &["\"title\":\"Bread\"", "\"quantity\":1"],
+    ),
+    (
+        "formats",
+        || {
+            json!({"day": "2026-11-28", "moment": "2026-11-28T06:00:00Z", "time": "06:00:00Z",
+                "duration": "PT1H", "id": "01234567-89ab-cdef-0123-456789abcdef",
+                "link": "https://example.com/a", "address": "192.0.2.1"})
+        },
+        &["2026-11-28T06:00:00Z", "192.0.2.1"],
+    ),
+    ("formats", || json!({}), &["{"]),
+    ("written", || json!({"id": 7, "anything": {"x": [1, null]}}), &["\"id\":7", "[1,null]"]),
+    ("given", || json!({}), &["3 ", "Some(\"alice\") true"]),
+    ("any_json", || json!({"payload": {"a": [1, "two", null]}}), &["two"]),
+    ("any_json", || json!({"payload": "text"}), &["text"]),
+    ("any_struct", || json!({"payload": {"a": 1}, "list": [{"b": true}]}), &["true"]),
+    ("any_written", || json!({"payload": [1, 2]}), &["[1,2]"]),
+    ("returns_text", || json!({}), &["A text."]),
+    ("returns_nothing", || json!({}), &[]),
+    ("returns_json", || json!({}), &["\"mean\":1.5", "everything"]),
+    ("returns_list", || json!({}), &["1,2,3"]),
+    ("returns_content", || json!({}), &["Everything:"]),
+    ("returns_result", || json!({}), &["By hand."]),
+];
+
+/// Tools that fail, and what a model has to read of that, however it is put before it.
+const FAILING: [(&str, &str); 2] =
+    [("returns_tool_error", "This is told."), ("returns_internal_error", "Internal error")];
+
+/// What is repeated until the rate limit refuses it.
+const AGAIN: (&str, &str) = ("returns_text", "A text.");
+
+/// How a host differs from what all have in common.
+#[derive(Default)]
+struct Ways {
+    /// What it tells somebody without a token, somewhere.
+    stranger: &'static [&'static str],
+    /// Tools whose results or arguments it cannot take from any server, and its words for that.
+    cannot: &'static [(&'static str, &'static str)],
+}
+
+fn python(environment: &str, host: &str) -> [PathBuf; 2] {
+    let program = root().join(format!("tests/peers/hosts/python/{host}.py"));
+    [root().join(format!("target/peers/{environment}/bin/python")), program]
+}
+
+fn javascript(host: &str) -> [PathBuf; 2] {
+    [node(), root().join(format!("target/peers/hosts/{host}.mjs"))]
+}
+
+/// Drives a host, and expects of it what is expected of all.
+fn expect(driver: &[PathBuf], ways: &Ways) {
+    let testbed = Testbed::start(TESTBED, &EVERYTHING);
+    let limited = Testbed::start(TESTBED, &[&EVERYTHING[..], &["--rate-limit", "30"]].concat());
+    let calls = CALLS.iter().map(|(tool, arguments, _)| json!([tool, arguments()]));
+    let failing = FAILING.iter().map(|(tool, _)| json!([tool, {}]));
+    let calls = Value::Array(calls.chain(failing).collect()).to_string();
+    let again = json!([AGAIN.0, {}]).to_string();
+    let seen = explore(driver, &[testbed.url(), limited.url(), TOKEN, &calls, &again]);
+    let host = driver[1].file_stem().unwrap().to_string_lossy();
+    expect_use(&host, &seen["used"], ways);
+    expect_recovery(&host, &seen["limited"]);
+    assert!(limited.log().contains("rate limit per principal"), "{}", limited.log());
+    expect_reason(&host, &seen["stranger"], ways);
+}
+
+/// What a model reads of a result: its text, or JSON.
+fn reading(outcome: &Value) -> Option<String> {
+    let text = outcome.get("text")?;
+    Some(text.as_str().map_or_else(|| text.to_string(), str::to_owned))
+}
+
+fn expect_use(host: &str, used: &Value, ways: &Ways) {
+    expect_silence(host, used);
+    let (tools, calls) = (names(&used["tools"]), used["calls"].as_array().unwrap());
+    let (succeeding, failing) = calls.split_at(CALLS.len());
+    for ((tool, _, words), made) in CALLS.iter().zip(succeeding) {
+        assert!(tools.contains(tool), "{host} does not show {tool}: {tools:?}");
+        if let Some((_, words)) = ways.cannot.iter().find(|(other, _)| other == tool) {
+            assert!(made.to_string().contains(words), "{host}: {made}");
+            continue;
+        }
+        let text = reading(&made[1]).unwrap_or_else(|| panic!("{host}: {made}"));
+        for word in *words {
+            assert!(text.contains(word), "{host}, {tool}: no {word:?} in {text:?}");
+        }
+    }
+    for ((tool, words), made) in FAILING.iter().zip(failing) {
+        assert!(tools.contains(tool), "{host} does not show {tool}: {tools:?}");
+        assert!(made.to_string().contains(words), "{host}: {made}");
+    }
+    assert!(!used.to_string().contains("hunter2"), "{host}: {used}");
+}
+
+/// A rate limit is a refusal of one call: later ones on the connection succeed.
+fn expect_recovery(host: &str, limited: &Value) {
+    expect_silence(host, limited);
+    assert!(limited["before"].as_u64() > Some(5), "{host}: {limited}");
+    let refused = limited["refused"].to_string();
+    assert!(refused.contains("Too many requests"), "{host}: {limited}");
+    assert_eq!(reading(&limited["after"]).as_deref(), Some(AGAIN.1), "{host}: {limited}");
+}
+
+/// A missing token reads as a missing token.
+fn expect_reason(host: &str, stranger: &Value, ways: &Ways) {
+    let told = ["error", "warnings", "console"].map(|member| stranger[member].to_string());
+    let told = told.join("\n");
+    for word in ways.stranger {
+        assert!(told.contains(word), "{host}: no {word:?} in {told}");
+    }
+    assert!(stranger.get("tools").is_none_or(|tools| *tools == json!([])), "{host}: {stranger}");
+}
+
+fn expect_silence(host: &str, part: &Value) {
+    assert_eq!(part.get("error"), None, "{host}");
+    assert_eq!(part["warnings"], json!([]), "{host}");
+    assert_eq!(part["console"], "", "{host}");
+}
+
+/// What the server itself says to somebody without a token.
+const MISSING: &str = "The access token is missing";
+
+#[test]
+fn trial_c_python_sdk_1x() {
+    let ways = Ways { stranger: &["401 Unauthorized"], ..Ways::default() };
+    expect(&python("python-1x", "mcp_1x"), &ways);
+}
+
+#[test]
+fn trial_c_python_sdk_2x() {
+    expect(&python("python", "mcp_2x"), &Ways { stranger: &[MISSING], ..Ways::default() });
+}
+
+#[test]
+fn trial_c_fastmcp() {
+    let ways = Ways { stranger: &[MISSING], ..Ways::default() };
+    expect(&python("python", "fastmcp_client"), &ways);
+}
+
+#[test]
+fn trial_c_langchain_python() {
+    let cannot = &[("returns_content", "AudioContent conversion")];
+    let ways = Ways { stranger: &["401 Unauthorized"], cannot };
+    expect(&python("python-1x", "langchain"), &ways);
+}
+
+/// Its own error is a time-out; what ended its thread is on the console.
+#[test]
+fn trial_c_crewai_tools() {
+    let ways = Ways { stranger: &["401 Unauthorized"], ..Ways::default() };
+    expect(&python("python-1x", "crewai_adapter"), &ways);
+}
+
+#[test]
+fn trial_c_typescript_sdk_1x() {
+    expect(&javascript("sdk_1x"), &Ways { stranger: &[MISSING], ..Ways::default() });
+}
+
+#[test]
+fn trial_c_typescript_sdk_2x() {
+    let ways = Ways { stranger: &["the server requires authorization"], ..Ways::default() };
+    expect(&javascript("sdk_2x"), &ways);
+}
+
+#[test]
+fn trial_c_ai_sdk() {
+    expect(&javascript("ai_sdk"), &Ways { stranger: &[MISSING], ..Ways::default() });
+}
