@@ -53,7 +53,7 @@ pub fn components() -> Components {
     .with(any_written())
 }
 
-/// What [`given`] is given.
+/// What `given` is given.
 #[derive(Debug, Default)]
 pub struct Shelf {
     /// How many books there are.
@@ -271,7 +271,7 @@ pub async fn returns_nothing() -> Result<(), ToolError> {
     Ok(())
 }
 
-/// What [`returns_json`] says.
+/// What `returns_json` says.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Of whom
