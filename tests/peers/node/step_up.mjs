@@ -107,6 +107,8 @@ class Application {
 
   async redirectToAuthorization(url) {
     if (url.origin !== options.issuer) throw new Error(`sent to ${url.origin} to sign in`);
+    // Of what the metadata offers, the user grants `read` at first.
+    if (asked.length === 0) url.searchParams.set("scope", "read");
     asked.push(words(url.searchParams.get("scope")));
     url.searchParams.set("login_hint", options.user);
     this.callback = (await follow(url)).searchParams;
