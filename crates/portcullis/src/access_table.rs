@@ -2,9 +2,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::catalogue::{Catalogue, Entry};
+use crate::catalogue::Entry;
 use crate::component::Deny;
-use crate::gate::{Layer, Need, Rules};
+use crate::gate::{Layer, Need};
+use crate::service::Core;
 use crate::visibility::ServerRules;
 
 /// Who may see and use what: one row for each component.
@@ -63,12 +64,15 @@ pub struct AccessRow {
     /// What is required over stdio: checks that say that they are asked there too, and nothing if
     /// there is none.
     pub over_stdio: Vec<String>,
+    /// Whether nobody may use it over stdio, whatever `over_stdio` says; see
+    /// [`hide_protected_over_stdio`](crate::ServerBuilder::hide_protected_over_stdio).
+    pub hidden_over_stdio: bool,
 }
 
 impl AccessTable {
-    pub(crate) fn of(catalogue: &Catalogue, shown: &ServerRules, authenticated: bool) -> Self {
-        let row = |entry| AccessRow::of(entry, &catalogue.rules, shown, authenticated);
-        Self { rows: catalogue.entries().map(row).collect() }
+    pub(crate) fn of(core: &Core, shown: &ServerRules, authenticated: bool) -> Self {
+        let row = |entry| AccessRow::of(entry, core, shown, authenticated);
+        Self { rows: core.catalogue.entries().map(row).collect() }
     }
 
     /// The rows: tools, resources, templates, prompts.
@@ -86,7 +90,8 @@ impl AccessTable {
 }
 
 impl AccessRow {
-    fn of(entry: &Entry, rules: &Rules, shown: &ServerRules, authenticated: bool) -> Self {
+    fn of(entry: &Entry, core: &Core, shown: &ServerRules, authenticated: bool) -> Self {
+        let rules = &core.catalogue.rules;
         let of_layer = |layer: Layer| {
             let gates = entry.gates.gates.iter().filter(move |gate| gate.layer == layer);
             gates.map(|gate| rules.text(gate.rule).to_owned())
@@ -107,6 +112,7 @@ impl AccessRow {
                 let local = gates.filter(|gate| matches!(gate.need, Need::Local(_)));
                 local.map(|gate| rules.text(gate.rule).to_owned()).collect()
             },
+            hidden_over_stdio: entry.is_protected() && !core.trusts_stdio,
         }
     }
 
@@ -123,7 +129,10 @@ impl AccessRow {
         let disabled = if self.visible { "" } else { " (disabled)" };
         let hidden = if self.hidden { "hidden, needs " } else { "" };
         let over_http = format!("{hidden}{}{disabled}", all_of(&self.requirements, "-"));
-        let over_stdio = format!("{}{disabled}", all_of(&self.over_stdio, "served"));
+        let over_stdio = match self.hidden_over_stdio {
+            true => "hidden".to_owned(),
+            false => format!("{}{disabled}", all_of(&self.over_stdio, "served")),
+        };
         let (kind, component) = (self.kind.clone(), self.component.clone());
         [kind, component, tags, self.deny.clone(), over_http, over_stdio]
     }

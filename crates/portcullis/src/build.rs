@@ -111,6 +111,7 @@ impl<A> ServerBuilder<A> {
             limits: parts.limits,
             page_size: parts.page_size,
             show_internal_errors: parts.show_internal_errors,
+            trusts_stdio: parts.trusts_stdio,
             hierarchy: Arc::new(parts.hierarchy),
             layers: parts.layers,
             audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),

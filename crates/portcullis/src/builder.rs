@@ -75,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) page_size: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) show_internal_errors: bool,
+    /// Whether the local user may use what requires anything.
+    pub(crate) trusts_stdio: bool,
     pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
@@ -103,6 +105,7 @@ impl ServerBuilder<Undecided> {
             page_size: PAGE_SIZE,
             clock: Arc::new(SystemClock),
             show_internal_errors: false,
+            trusts_stdio: true,
             unauthenticated_beyond_loopback: false,
         };
         Self { parts, auth: Undecided(()) }
@@ -141,6 +144,18 @@ impl<A> ServerBuilder<A> {
     /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
     pub fn public_url(mut self, url: &str) -> Self {
         self.parts.public_url = Some(url.to_owned());
+        self
+    }
+
+    /// Over stdio, hides every component that requires anything, as over HTTP without
+    /// authentication: for a process that others are let speak to, by a bridge or a model that
+    /// nobody watches.
+    ///
+    /// What takes a `Caller` is hidden too, and so is what a check protects that is asked over
+    /// stdio ([`Check::over_stdio`](crate::Check::over_stdio)): there is nobody to allow. Default:
+    /// the local user, who started the process, may use everything.
+    pub fn hide_protected_over_stdio(mut self) -> Self {
+        self.parts.trusts_stdio = false;
         self
     }
 

@@ -5,8 +5,9 @@ use portcullis_auth::{Claims, Granted, Principal, ScopeHierarchy};
 /// Who is calling: a verified principal over HTTP, the local user over stdio.
 ///
 /// Over stdio there is no token: [`authenticated`](Self::authenticated) is false and there
-/// are neither scopes nor claims. Over HTTP without a principal a component that asks for a
-/// `Caller` is hidden, so a handler never sees an anonymous one.
+/// are neither scopes nor claims. Over HTTP without a principal, and over stdio with
+/// [`hide_protected_over_stdio`](crate::ServerBuilder::hide_protected_over_stdio), a component
+/// that asks for a `Caller` is hidden, so a handler never sees an anonymous one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     principal: Option<Arc<Principal>>,

@@ -36,11 +36,12 @@ impl Context {
         MaybeCaller(self.authenticated())
     }
 
-    /// Who is calling. Over stdio it is the local user; over HTTP without a principal
-    /// there is none, and components that ask for one are hidden.
+    /// Who is calling. Over stdio it is the local user, of a server that trusts them; there
+    /// otherwise, and over HTTP without a principal, there is none, and components that ask for
+    /// one are hidden.
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self.exchange.transport {
-            Transport::Stdio => Some(Caller::local()),
+            Transport::Stdio => self.core.trusts(&self.exchange).then(Caller::local),
             Transport::Http => self.authenticated(),
         }
     }

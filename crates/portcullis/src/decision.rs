@@ -7,7 +7,7 @@ use portcullis_auth::{
     AuthContext, AuthorizationError, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall,
     States,
 };
-use portcullis_protocol::{Exchange, Transport};
+use portcullis_protocol::Exchange;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) states: &'a States,
     pub(crate) seen: &'a Seen,
     pub(crate) deadline: Instant,
+    /// Whether it is the local user, and the server trusts them.
+    pub(crate) trusted: bool,
 }
 
 /// For what it is asked.
@@ -81,7 +83,8 @@ pub(crate) enum Face {
 ///
 /// 1. A component that is disabled is not there, on every transport.
 /// 2. Over stdio: yes, unless a check denies that says it is asked there too. There is no token;
-///    the peer is the user who started the process.
+///    the peer is the user who started the process. A server that says
+///    `hide_protected_over_stdio` goes on instead, and finds no principal.
 /// 3. The server-wide checks allow, and then the component's own, of which a function that asks
 ///    for a `Caller` is the first. Without a principal, all of them deny; one that panics, or has
 ///    not answered at the deadline, denies.
@@ -98,7 +101,7 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
         });
     }
     let context = context_of(entry, asking, purpose);
-    if asking.exchange.transport == Transport::Stdio {
+    if asking.trusted {
         return decide_locally(entry, context.for_local_user(), asking.deadline).await;
     }
     let collects = entry.deny == Deny::Challenge;

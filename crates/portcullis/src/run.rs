@@ -153,7 +153,11 @@ impl Server {
     ///
     /// When standard output is closed, or signals cannot be received.
     pub async fn run_stdio(self) -> Result<(), Error> {
-        startup::warn("serving stdio: no authentication, the local user may use every component");
+        startup::warn(&match self.core.trusts_stdio {
+            true => "serving stdio: no authentication, the local user may use every component"
+                .to_owned(),
+            false => format!("serving stdio, {}", self.without_authentication()),
+        });
         startup::warn_without_log();
         startup::log_panics();
         let stop = stop_signal().await?;
@@ -250,11 +254,7 @@ impl Server {
             ),
             Some(_) => {}
             None => {
-                let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
-                let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
-                startup::warn(&format!(
-                    "no authentication: components that require anything are hidden: {hidden:?}"
-                ));
+                startup::warn(&self.without_authentication());
                 if public {
                     startup::warn(
                         "the public_url says that others reach this server: it lets them in unproven",
@@ -284,6 +284,13 @@ impl Server {
             startup::say(&route.described(self.verifier.is_some()));
         }
         startup::warn_without_log();
+    }
+
+    /// What it means that nobody is authenticated, where nobody is trusted.
+    fn without_authentication(&self) -> String {
+        let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
+        let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
+        format!("no authentication: components that require anything are hidden: {hidden:?}")
     }
 
     /// What clients can ask for: the scopes of the server as a whole, those that its author

@@ -48,7 +48,7 @@ impl Server {
     /// Who may see and use what, as a table.
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
-        AccessTable::of(&self.core.catalogue, &self.shown(), self.verifier.is_some())
+        AccessTable::of(&self.core, &self.shown(), self.verifier.is_some())
     }
 
     /// What the server's own rules show.

@@ -9,7 +9,8 @@ use portcullis_auth::audit::{Audit, AuditError, LogText, Verdict};
 use portcullis_auth::{ScopeHierarchy, States};
 use portcullis_guard::{Alarm, Clock, OperationId};
 use portcullis_protocol::{
-    Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service, SessionKey,
+    Changed, Exchange, Identity, Limits, Operation, Outcome, Refused, RpcError, Service,
+    SessionKey, Transport,
 };
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) show_internal_errors: bool,
+    /// Whether the local user may use what requires anything.
+    pub(crate) trusts_stdio: bool,
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) shown: Shown,
     pub(crate) layers: Layers,
@@ -182,7 +185,14 @@ impl Core {
             states: &self.states,
             seen,
             deadline: started + time,
+            trusted: self.trusts(exchange),
         }
+    }
+
+    /// Whether nothing is kept from who asks: the local user, whom no token proves, of a server
+    /// that trusts them.
+    pub(crate) fn trusts(&self, exchange: &Exchange) -> bool {
+        self.trusts_stdio && exchange.transport == Transport::Stdio
     }
 }
 
@@ -216,7 +226,7 @@ mod tests {
         restrict_tag,
     };
     use portcullis_protocol::model::CallToolResult;
-    use portcullis_protocol::{Arguments, ProtocolVersion, Transport};
+    use portcullis_protocol::{Arguments, ProtocolVersion};
 
     use super::*;
     use crate::argument::Argument;

@@ -99,10 +99,9 @@ impl<'a> Trail<'a> {
     }
 
     /// When a caller who is told that something is not there may be told, whatever was asked on
-    /// the way to it; none for all other answers, and over stdio, where nobody is kept from
-    /// knowing.
+    /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
     pub(crate) fn absent_until(&self) -> Option<Instant> {
-        let told = self.absent && self.exchange.transport == Transport::Http;
+        let told = self.absent && !self.core.trusts(&self.exchange);
         told.then(|| self.started + self.core.limits.absence)
     }
 

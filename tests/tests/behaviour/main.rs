@@ -11,6 +11,7 @@ mod envelope;
 mod errors;
 mod front;
 mod limits;
+mod local_user;
 mod log_pipe;
 mod logged;
 mod newcomer;

@@ -8,8 +8,8 @@ use crate::{Answer, Scopes};
 ///
 /// Several on one component must all allow. A check that panics or takes too long denies.
 /// Checks are skipped over stdio, where there is no token, unless they say
-/// [otherwise](Self::over_stdio). Over HTTP without authentication they
-/// are not asked, and deny.
+/// [otherwise](Self::over_stdio). Over HTTP without authentication, and over stdio where the
+/// server trusts nobody there, they are not asked, and deny.
 ///
 /// Most checks are functions, and need no implementation of this:
 ///
