@@ -264,8 +264,7 @@ impl<'a> Trail<'a> {
     /// In a session a rate limit is an answer like any other, but to what is no request.
     fn status_when_limited(&self) -> Option<u16> {
         let Exchange { transport, version, .. } = &*self.exchange;
-        let is_answer =
-            !version.is_stateless() && !["stream", "session_end"].contains(&self.operation);
+        let is_answer = !version.is_stateless() && self.operation != "stream";
         (*transport == Transport::Http && !is_answer).then_some(429)
     }
 

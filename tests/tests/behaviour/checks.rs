@@ -260,11 +260,23 @@ fn trial_c3_a_rate_limit_in_a_session_is_an_answer_that_says_how_long_to_wait() 
     assert_eq!((told(&initialized), &initialized.json()["id"]), ((200, 429), &json!(0)));
     assert_eq!(initialized.header("mcp-session-id"), None);
     assert_eq!(told(&session.send("GET /mcp", &[], "")), (429, 429));
-    assert_eq!(told(&session.send("DELETE /mcp", &[], "")), (429, 429));
     assert_eq!(told(&testbed.rpc(BOB, "tools/list", json!({}))), (429, 429));
     let filter = json!({"notifications": {"toolsListChanged": true}});
     assert_eq!(told(&testbed.rpc(BOB, "subscriptions/listen", filter)), (429, 429));
     session.post(&[], &request(6, "ping", json!({})));
+}
+
+#[test]
+fn trial_c_a_rate_limit_neither_counts_nor_refuses_the_end_of_a_session() {
+    let testbed = Testbed::start(TESTBED, &["--rate-limit", "3"]);
+    let end = |id: &str| testbed.session(BOB, id).send("DELETE /mcp", &[], "").status;
+    assert_eq!(end(&testbed.begin(BOB, NEWEST)), 204);
+    let id = testbed.begin(BOB, NEWEST);
+    testbed.result(BOB, "tools/list", json!({}));
+    assert_eq!(testbed.rpc(BOB, "tools/list", json!({})).status, 429);
+    assert_eq!(end(&id), 204);
+    assert_eq!(end(&id), 404);
+    assert_eq!(testbed.rpc(BOB, "tools/list", json!({})).status, 429);
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub(crate) use self::requester::Requester;
 
 /// How many operations one caller may ask for: lists, uses, sessions, subscriptions, discoveries,
 /// and requests to routes that need a token and have no limit of their own
-/// ([`Route::rate_limit`](crate::route::Route::rate_limit)).
+/// ([`Route::rate_limit`](crate::route::Route::rate_limit)). To end a session is free: it gives
+/// back what was counted when the session began.
 ///
 /// For each of them, in this order:
 ///
