@@ -108,6 +108,14 @@ struct Ways {
     stranger: &'static [&'static str],
     /// Tools whose results or arguments it cannot take from any server, and its words for that.
     cannot: &'static [(&'static str, &'static str)],
+    /// Tools whose arguments it changes before it sends them, and what is read instead.
+    changes: &'static [(&'static str, &'static [&'static str])],
+    /// What it logs of a call that the rate limit refused, as a warning or worse.
+    logs: &'static [&'static str],
+    /// Writes a frame around each thing that it does, whether that went well or not.
+    frames: bool,
+    /// Waits and tries again by itself when it is refused.
+    patient: bool,
 }
 
 fn python(environment: &str, host: &str) -> [PathBuf; 2] {
@@ -130,7 +138,7 @@ fn expect(driver: &[PathBuf], ways: &Ways) {
     let seen = explore(driver, &[testbed.url(), limited.url(), TOKEN, &calls, &again]);
     let host = driver[1].file_stem().unwrap().to_string_lossy();
     expect_use(&host, &seen["used"], ways);
-    expect_recovery(&host, &seen["limited"]);
+    expect_recovery(&host, &seen["limited"], ways);
     assert!(limited.log().contains("rate limit per principal"), "{}", limited.log());
     expect_reason(&host, &seen["stranger"], ways);
 }
@@ -143,6 +151,7 @@ fn reading(outcome: &Value) -> Option<String> {
 
 fn expect_use(host: &str, used: &Value, ways: &Ways) {
     expect_silence(host, used);
+    expect_console(host, used, ways, FAILING.len());
     let (tools, calls) = (names(&used["tools"]), used["calls"].as_array().unwrap());
     let (succeeding, failing) = calls.split_at(CALLS.len());
     for ((tool, _, words), made) in CALLS.iter().zip(succeeding) {
@@ -152,7 +161,8 @@ fn expect_use(host: &str, used: &Value, ways: &Ways) {
             continue;
         }
         let text = reading(&made[1]).unwrap_or_else(|| panic!("{host}: {made}"));
-        for word in *words {
+        let changed = ways.changes.iter().find(|(other, _)| other == tool);
+        for word in changed.map_or(*words, |(_, instead)| *instead) {
             assert!(text.contains(word), "{host}, {tool}: no {word:?} in {text:?}");
         }
     }
@@ -164,11 +174,18 @@ fn expect_use(host: &str, used: &Value, ways: &Ways) {
 }
 
 /// A rate limit is a refusal of one call: later ones on the connection succeed.
-fn expect_recovery(host: &str, limited: &Value) {
-    expect_silence(host, limited);
+fn expect_recovery(host: &str, limited: &Value, ways: &Ways) {
+    assert_eq!(limited.get("error"), None, "{host}");
+    let warnings = names(&limited["warnings"]);
+    let of_refusal = |line: &&str| ways.logs.iter().any(|words| line.contains(words));
+    assert!(warnings.iter().all(of_refusal), "{host}: {warnings:?}");
+    assert_eq!(warnings.is_empty(), ways.logs.is_empty(), "{host}: {warnings:?}");
+    expect_console(host, limited, ways, 0);
     assert!(limited["before"].as_u64() > Some(5), "{host}: {limited}");
-    let refused = limited["refused"].to_string();
-    assert!(refused.contains("Too many requests"), "{host}: {limited}");
+    if !ways.patient {
+        let refused = limited["refused"].to_string();
+        assert!(refused.contains("Too many requests"), "{host}: {limited}");
+    }
     assert_eq!(reading(&limited["after"]).as_deref(), Some(AGAIN.1), "{host}: {limited}");
 }
 
@@ -185,7 +202,18 @@ fn expect_reason(host: &str, stranger: &Value, ways: &Ways) {
 fn expect_silence(host: &str, part: &Value) {
     assert_eq!(part.get("error"), None, "{host}");
     assert_eq!(part["warnings"], json!([]), "{host}");
-    assert_eq!(part["console"], "", "{host}");
+}
+
+/// Nothing is written but the frames of a host that has some, and of failures only these.
+fn expect_console(host: &str, part: &Value, ways: &Ways, failures: usize) {
+    let console = part["console"].as_str().unwrap();
+    if !ways.frames {
+        assert_eq!(console, "", "{host}");
+        return;
+    }
+    assert_eq!(console.matches("❌").count(), failures, "{host}: {console}");
+    let framed = |line: &str| line.is_empty() || line.starts_with(['╭', '│', '╰']);
+    assert!(console.lines().all(framed), "{host}: {console}");
 }
 
 /// What the server itself says to somebody without a token.
@@ -211,7 +239,7 @@ fn trial_c_fastmcp() {
 #[test]
 fn trial_c_langchain_python() {
     let cannot = &[("returns_content", "AudioContent conversion")];
-    let ways = Ways { stranger: &["401 Unauthorized"], cannot };
+    let ways = Ways { stranger: &["401 Unauthorized"], cannot, ..Ways::default() };
     expect(&python("python-1x", "langchain"), &ways);
 }
 
@@ -220,6 +248,36 @@ fn trial_c_langchain_python() {
 fn trial_c_crewai_tools() {
     let ways = Ways { stranger: &["401 Unauthorized"], ..Ways::default() };
     expect(&python("python-1x", "crewai_adapter"), &ways);
+}
+
+/// It leaves out what is null or empty, also within arguments, before it sends them.
+#[test]
+fn trial_c_crewai_client() {
+    let ways = Ways {
+        stranger: &["401 Unauthorized", "This is an authentication failure"],
+        changes: &[("written", &["\"id\":7", "\"x\":[1]"])],
+        frames: true,
+        patient: true,
+        ..Ways::default()
+    };
+    expect(&python("python-1x", "crewai_native"), &ways);
+}
+
+/// Without a token its `connect` does not return: what it did is in the log of its requests.
+#[test]
+fn trial_c_semantic_kernel() {
+    let ways = Ways {
+        stranger: &["does not return", "401 Unauthorized"],
+        logs: &["Function failed. Error: Too many requests", "description: 'Too many requests"],
+        ..Ways::default()
+    };
+    expect(&python("python-1x", "semantic_kernel_plugin"), &ways);
+}
+
+#[test]
+fn trial_c_llama_index() {
+    let ways = Ways { stranger: &[MISSING], ..Ways::default() };
+    expect(&python("python", "llama_index_tools"), &ways);
 }
 
 #[test]
