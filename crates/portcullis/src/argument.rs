@@ -5,7 +5,8 @@ use crate::shown::is_of;
 /// The name, description and constraints of one argument.
 ///
 /// The constraints become part of the JSON Schema that clients are shown, and that very
-/// schema is what arguments are validated by. One that cannot apply to the argument's type
+/// schema is what arguments are validated by; only tuples are shown as lists of any of their
+/// items, since many clients have no word for their places. One that cannot apply to the argument's type
 /// is refused when the server is built.
 ///
 /// # Example

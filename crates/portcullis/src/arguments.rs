@@ -1,9 +1,10 @@
-//! The schema that clients are shown, and the validation by that very schema.
+//! The schema that clients are shown, and the validation by what it was written from.
 
 use jsonschema::{ValidationError, Validator};
 use portcullis_protocol::read_value;
 use serde_json::{Map, Value, json};
 
+use crate::every_draft;
 use crate::parameter::{Absence, Declared, Parameters, Spread};
 use crate::schema::{close, compile, has_headers};
 use crate::shown::{self, Null};
@@ -102,6 +103,7 @@ impl ArgumentSchema {
                 return Err(problems);
             }
         };
+        every_draft::write(&mut schema);
         let compiled = Self { schema, validator, defaults, left_out };
         problems.extend(compiled.refused_default());
         if problems.is_empty() { Ok(compiled) } else { Err(problems) }
@@ -360,6 +362,44 @@ mod tests {
         assert!(accept(json!({"path": "a", "user": "b"})).is_ok());
         let refused = accept(json!({"path": "a", "user": "b", "other": 1})).unwrap_err();
         assert!(refused.contains("`other`"), "{refused}");
+        // Not every version has a word for that.
+        assert!(schema.schema().get("unevaluatedProperties").is_none(), "{}", schema.schema());
+    }
+
+    #[test]
+    fn trial_c_tuples_are_shown_in_words_of_every_draft() {
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Edge(String, u8);
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Graph {
+            edges: Vec<Edge>,
+            corner: Option<(f64, f64)>,
+        }
+        let (text, byte) =
+            (json!({"type": "string"}), json!({"type": "integer", "minimum": 0, "maximum": 255}));
+        let edge = json!({"type": "array", "minItems": 2, "maxItems": 2, "items": {"anyOf": [text, byte]}});
+        let corner =
+            json!({"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}});
+        let plain = compile::<(String, u8)>(Argument::new("edge")).unwrap();
+        assert_eq!(plain.schema()["properties"]["edge"], edge);
+        let spread = compile::<Args<Graph>>(Argument::new("graph")).unwrap();
+        let shown = &spread.schema()["properties"];
+        assert_eq!((&shown["edges"]["items"], &shown["corner"]), (&edge, &corner));
+        let nested = compile::<Graph>(Argument::new("graph")).unwrap();
+        assert_eq!(nested.schema()["properties"]["graph"]["properties"]["edges"]["items"], edge);
+        // What is enforced says more.
+        let accept = |value: Value| spread.accept(value.as_object().unwrap().clone());
+        assert!(accept(json!({"edges": [["a", 1]], "corner": [1, 2.5]})).is_ok());
+        let refused = refusal(&spread, json!({"edges": [["a", 1], [1, "hunter2"]]}));
+        assert!(
+            refused.starts_with("argument `edges/1/0`: value is not of type \"string\""),
+            "{refused}"
+        );
+        assert!(!refused.contains("hunter2"), "{refused}");
+        let refused = refusal(&plain, json!({"edge": ["a", 1, 2]}));
+        assert!(refused.contains("`edge`") && refused.contains("(maxItems)"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
+use crate::every_draft;
 use crate::schema::compile;
 use crate::shown;
 use crate::tool_error::ToolError;
@@ -18,6 +19,7 @@ impl OutputSchema {
         shown::write_root(&mut schema);
         let validator = compile(&Value::Object(schema.clone()))
             .map_err(|problem| format!("what it answers with: {problem}"))?;
+        every_draft::write_object(&mut schema);
         Ok(Self { schema, validator })
     }
 
@@ -54,5 +56,27 @@ fn has_null(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(has_null),
         Value::Object(members) => members.values().any(has_null),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn trial_c_tuples_in_answers_are_shown_in_words_of_every_draft() {
+        let schema = json!({"type": "object", "properties": {"pair": {
+            "type": "array", "prefixItems": [{"type": "string"}, {"type": "boolean"}], "maxItems": 2,
+        }}});
+        let schema = OutputSchema::compile(schema.as_object().unwrap()).unwrap();
+        let either = json!({"anyOf": [{"type": "string"}, {"type": "boolean"}]});
+        assert_eq!(
+            schema.schema()["properties"]["pair"],
+            json!({"type": "array", "maxItems": 2, "items": either})
+        );
+        assert!(schema.check(&json!({"pair": ["a", true]})).is_ok());
+        assert!(schema.check(&json!({"pair": [true, "a"]})).is_err());
     }
 }

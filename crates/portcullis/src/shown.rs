@@ -33,7 +33,7 @@ const FORMATS: [&str; 18] = [
 ];
 
 /// Keywords whose value is a schema.
-const OF_SCHEMA: [&str; 12] = [
+pub(crate) const OF_SCHEMA: [&str; 12] = [
     "items",
     "contains",
     "additionalProperties",
@@ -48,9 +48,9 @@ const OF_SCHEMA: [&str; 12] = [
     "additionalItems",
 ];
 /// Keywords whose value is a list of schemas.
-const OF_SCHEMAS: [&str; 4] = ["prefixItems", "allOf", "anyOf", "oneOf"];
+pub(crate) const OF_SCHEMAS: [&str; 4] = ["prefixItems", "allOf", "anyOf", "oneOf"];
 /// Keywords whose value has schemas as members.
-const OF_NAMED_SCHEMAS: [&str; 5] =
+pub(crate) const OF_NAMED_SCHEMAS: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 /// Those where a boolean is read by everybody.
 const OPEN_OR_CLOSED: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];

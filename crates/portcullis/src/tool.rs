@@ -84,7 +84,10 @@ impl Tool {
     ///
     /// It is shown to clients and enforced like every other: an object whose members are
     /// listed takes no others, unless its schema says `additionalProperties`. It refers to
-    /// nothing outside itself, and its patterns are [`Argument::pattern`]s.
+    /// nothing outside itself, and its patterns are [`Argument::pattern`]s. Clients are shown no
+    /// `prefixItems`, `unevaluatedItems` and `unevaluatedProperties`, which draft 7 of JSON
+    /// Schema lacks and some of them refuse: they see what draft 7 can say of it. Other
+    /// keywords that it lacks are shown as they are, and such a client cannot call the tool.
     ///
     /// # Example
     ///

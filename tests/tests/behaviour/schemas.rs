@@ -71,6 +71,12 @@ fn problems(schema: &Value, at: &str, found: &mut Vec<String>) {
             found.push(format!("{at}: an integer without bounds"));
         }
     }
+    // Draft 7 has no such words, and some clients refuse a tool for them.
+    for keyword in ["prefixItems", "unevaluatedItems", "unevaluatedProperties"] {
+        if object.contains_key(keyword) {
+            found.push(format!("{at}: {keyword}"));
+        }
+    }
     for (keyword, part) in object {
         let at = format!("{at}/{keyword}");
         match keyword.as_str() {
@@ -79,11 +85,11 @@ fn problems(schema: &Value, at: &str, found: &mut Vec<String>) {
                     problems(part, &format!("{at}/{name}"), found);
                 });
             }
-            "prefixItems" | "anyOf" | "oneOf" | "allOf" => {
+            "anyOf" | "oneOf" | "allOf" => {
                 part.as_array().unwrap().iter().for_each(|part| problems(part, &at, found));
             }
             "items" | "not" | "if" | "then" | "else" | "contains" => problems(part, &at, found),
-            "additionalProperties" | "unevaluatedProperties" if !part.is_boolean() => {
+            "additionalProperties" if !part.is_boolean() => {
                 problems(part, &at, found);
             }
             _ => {}
@@ -106,6 +112,26 @@ fn trial_b1_b10_b13_every_client_reads_the_schemas_of_all_tools() {
         }
     }
     assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn trial_c_tuples_are_shown_in_words_of_every_draft_and_enforced_by_their_places() {
+    let testbed = Testbed::start(TESTBED, EVERYTHING);
+    let tools = testbed.result(BOB, "tools/list", json!({}))["tools"].take();
+    let shown = |name: &str| {
+        let tools = tools.as_array().unwrap();
+        tools.iter().find(|one| one["name"] == name).unwrap()["inputSchema"].clone()
+    };
+    let items =
+        json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": 255}]});
+    let pair = json!({"type": "array", "minItems": 2, "maxItems": 2, "items": items});
+    assert_eq!(shown("lists")["properties"]["pair"], pair);
+    assert_eq!(shown("written")["additionalProperties"], false);
+    let refused = refusal(&testbed, "lists", json!({"words": ["a"], "pair": [1, "hunter2"]}));
+    assert!(refused.starts_with("argument `pair/0`: value is not of type \"string\""), "{refused}");
+    assert!(refused.contains("argument `pair/1`") && !refused.contains("hunter2"), "{refused}");
+    let refused = refusal(&testbed, "written", json!({"id": 1, "other": 1}));
+    assert!(refused.contains("unknown argument `other`"), "{refused}");
 }
 
 #[test]

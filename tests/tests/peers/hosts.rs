@@ -106,7 +106,7 @@ const AGAIN: (&str, &str) = ("returns_text", "A text.");
 struct Ways {
     /// What it tells somebody without a token, somewhere.
     stranger: &'static [&'static str],
-    /// Tools whose results or arguments it cannot take from any server, and its words for that.
+    /// Tools, or what stands in arguments, that it cannot take from any server, and its words.
     cannot: &'static [(&'static str, &'static str)],
     /// Tools whose arguments it changes before it sends them, and what is read instead.
     changes: &'static [(&'static str, &'static [&'static str])],
@@ -154,9 +154,11 @@ fn expect_use(host: &str, used: &Value, ways: &Ways) {
     expect_console(host, used, ways, FAILING.len());
     let (tools, calls) = (names(&used["tools"]), used["calls"].as_array().unwrap());
     let (succeeding, failing) = calls.split_at(CALLS.len());
-    for ((tool, _, words), made) in CALLS.iter().zip(succeeding) {
+    for ((tool, arguments, words), made) in CALLS.iter().zip(succeeding) {
         assert!(tools.contains(tool), "{host} does not show {tool}: {tools:?}");
-        if let Some((_, words)) = ways.cannot.iter().find(|(other, _)| other == tool) {
+        let arguments = arguments().to_string();
+        let cannot = |what: &str| what == *tool || arguments.contains(what);
+        if let Some((_, words)) = ways.cannot.iter().find(|(what, _)| cannot(what)) {
             assert!(made.to_string().contains(words), "{host}: {made}");
             continue;
         }
@@ -289,6 +291,20 @@ fn trial_c_typescript_sdk_1x() {
 fn trial_c_typescript_sdk_2x() {
     let ways = Ways { stranger: &["the server requires authorization"], ..Ways::default() };
     expect(&javascript("sdk_2x"), &ways);
+}
+
+/// Of several forms of an object it knows the tag of the last alone.
+#[test]
+fn trial_c_langchain_typescript() {
+    let cannot = &[(r#""by":"card""#, "Received tool input did not match expected schema")];
+    let ways = Ways { stranger: &["Authentication failed", MISSING], cannot, ..Ways::default() };
+    expect(&javascript("langchain"), &ways);
+}
+
+/// Without a token its list of tools is empty; the reason is on the console.
+#[test]
+fn trial_c_genkit() {
+    expect(&javascript("genkit"), &Ways { stranger: &[MISSING], ..Ways::default() });
 }
 
 #[test]
