@@ -95,15 +95,30 @@ fn trial_a7_a_body_that_comes_after_its_answer_leaves_the_connection_as_it_was()
 #[test]
 fn trial_a7_a_client_that_asks_before_it_sends_is_not_waited_for() {
     let testbed = Testbed::start(TESTBED, &[]);
-    let mut stream: TcpStream = testbed.connect();
-    let head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {}\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n",
-        testbed.authority()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let answer = Response::read(stream.try_clone().unwrap());
-    assert_eq!((answer.status, answer.header("connection")), (401, Some("close")));
-    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let end = stream.read(&mut [0; 1]).map_err(|error| error.kind());
-    assert_ne!(end, Err(ErrorKind::WouldBlock), "the connection goes on");
+    let authority = testbed.authority();
+    let foreign = "Origin: https://evil.example\r\n";
+    let preflight = "Origin: http://localhost\r\nAccess-Control-Request-Method: POST\r\n";
+    // What the client does not send would be taken from its next request.
+    for (status, line, host, head) in [
+        (401, "POST /mcp", authority, ""),
+        (421, "POST /mcp", "evil.example", ""),
+        (421, "POST /health", "evil.example", ""),
+        (403, "POST /mcp", authority, foreign),
+        (403, "POST /health", authority, foreign),
+        (204, "OPTIONS /mcp", authority, preflight),
+        (404, "POST /nothing", authority, ""),
+        (405, "POST /.well-known/oauth-protected-resource/mcp", authority, ""),
+    ] {
+        let mut stream: TcpStream = testbed.connect();
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\n{head}Expect: 100-continue\r\n\
+             Content-Length: 10\r\n\r\n",
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = Response::read(stream.try_clone().unwrap());
+        assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{head}");
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let end = stream.read(&mut [0; 1]).map_err(|error| error.kind());
+        assert_ne!(end, Err(ErrorKind::WouldBlock), "the connection goes on: {head}");
+    }
 }

@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::header::EXPECT;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, LastBearer, ProtectedResourceMetadata};
@@ -102,13 +101,7 @@ impl<S: Service> App<S> {
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        // A client that asks first whether to send a body may well not send it.
-        let expects = |request: &Request<_>| request.headers().contains_key(EXPECT);
-        let expected = !is_endpoint && expects(&request);
         let answer = self.admitted(&mut request, asked, &peer.last_bearer).await;
-        if peer.rest.is_left() && (expected || expects(&request)) {
-            peer.rest.close();
-        }
         answer.unwrap_or_else(|refusal| self.refuse(refusal, asked))
     }
 

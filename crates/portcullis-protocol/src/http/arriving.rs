@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 
 use axum::body::HttpBody;
 use bytes::Bytes;
+use http::Request;
+use http::header::EXPECT;
 use hyper::body::{Frame, Incoming, SizeHint};
 
 use super::peer::Peer;
@@ -26,11 +28,14 @@ pub(super) struct Arriving {
     body: Option<Incoming>,
     /// Without one, as over HTTP/2, the rest is let go.
     peer: Option<Arc<Peer>>,
+    /// The client waits to be told to send it (RFC 9110 §10.1.1).
+    is_awaited: bool,
 }
 
 impl Arriving {
-    pub(super) fn new(body: Incoming, peer: Option<Arc<Peer>>) -> Self {
-        Self { body: Some(body), peer }
+    pub(super) fn new(request: Request<Incoming>, peer: Option<Arc<Peer>>) -> Request<Self> {
+        let is_awaited = peer.is_some() && request.headers().contains_key(EXPECT);
+        request.map(|body| Self { body: Some(body), peer, is_awaited })
     }
 }
 
@@ -64,7 +69,7 @@ impl Drop for Arriving {
         if let (Some(body), Some(peer)) = (self.body.take(), &self.peer)
             && !body.is_end_stream()
         {
-            peer.rest.leave(body);
+            peer.rest.leave(body, self.is_awaited);
         }
     }
 }
@@ -79,9 +84,12 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    fn leave(&self, body: Incoming) {
+    /// Of a client that has asked whether to send it, the rest may never come: what came in its
+    /// place would be the next request.
+    fn leave(&self, body: Incoming, is_awaited: bool) {
         self.left.store(true, Ordering::Relaxed);
-        if body.size_hint().exact().is_some_and(|rest| rest <= SMALL_BYTES) {
+        let is_small = body.size_hint().exact().is_some_and(|rest| rest <= SMALL_BYTES);
+        if is_small && !is_awaited {
             *self.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         } else {
             self.close();

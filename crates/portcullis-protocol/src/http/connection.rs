@@ -105,7 +105,7 @@ async fn answer<S: Service>(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let (http2, peer) = (unread::is_watched(), running.peer());
-    let request = request.map(|body| Arriving::new(body, (!http2).then(|| Arc::clone(peer))));
+    let request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
     let mut response = app.answer(request, peer).await;
     if !http2 && peer.rest.closes() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
