@@ -262,7 +262,11 @@ struct Name(String);
 impl Name {
     fn parsed<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         let read = match portcullis_protocol::read_value(&self.0) {
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => value,
+            // In another spelling it would be the same key once more, and a check that looks for
+            // this one would not find what the function is given.
+            Some(value @ (Value::Number(_) | Value::Bool(_))) if value.to_string() == self.0 => {
+                value
+            }
             _ => Value::String(self.0),
         };
         Given::part(read).deserialize_any(visitor)
@@ -497,5 +501,17 @@ mod tests {
         assert_eq!(absent::<Option<u8>>().unwrap(), None);
         assert_eq!(read::<Vec<Option<u8>>>(json!([null, 1])).unwrap(), [None, Some(1)]);
         assert!(absent::<u8>().is_err());
+    }
+
+    #[test]
+    fn trial_a1_no_two_names_of_members_are_one_key() {
+        for other in ["-0", "0.0", "0e0", " 0", "0 ", "00", "+0"] {
+            assert!(read::<BTreeMap<i32, u8>>(json!({ other: 1 })).is_err(), "{other:?}");
+        }
+        for other in [" true", "true "] {
+            assert!(read::<BTreeMap<bool, u8>>(json!({ other: 1 })).is_err(), "{other:?}");
+        }
+        let limits = read::<BTreeMap<i64, u8>>(json!({"0": 1, "-1": 2, "9007199254740993": 3}));
+        assert_eq!(limits.unwrap(), BTreeMap::from([(0, 1), (-1, 2), (9_007_199_254_740_993, 3)]));
     }
 }

@@ -1,15 +1,22 @@
-/// The longest part of a stranger's text that a log line holds, in characters.
-const MAX_CHARS: usize = 80;
+/// The longest part of a stranger's text that a log line holds, in bytes as they are written: a
+/// character that is escaped takes up to ten.
+const MAX_BYTES: usize = 80;
 /// The most entries of a stranger's list that a log line holds.
 const MAX_ENTRIES: usize = 8;
 
 /// A stranger's text for a log line: escaped, and cut.
 pub(super) fn quoted(text: &str) -> String {
-    let mut cut: String = text.chars().take(MAX_CHARS).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        let escaped = character.escape_debug();
+        if quoted.len() + escaped.clone().map(char::len_utf8).sum::<usize>() > MAX_BYTES {
+            quoted.push('…');
+            break;
+        }
+        quoted.extend(escaped);
     }
-    format!("{cut:?}")
+    quoted.push('"');
+    quoted
 }
 
 /// A stranger's list for a log line: its entries escaped and cut, and the first of them only.
@@ -29,7 +36,9 @@ mod tests {
     #[test]
     fn j08_what_is_logged_is_escaped_and_cut() {
         assert_eq!(quoted("a\nb\u{1b}[31m"), r#""a\nb\u{1b}[31m""#);
-        assert!(quoted(&"x".repeat(64_000)).len() < 100);
+        for character in ["x", "\n", "ä", "\u{1b}", "\u{10ffff}"] {
+            assert!(quoted(&character.repeat(16_000)).len() < 100, "{character:?}");
+        }
         assert_eq!(quoted_list(&[]), "an empty list");
         assert_eq!(quoted_list(&["a\n", "b"]), r#""a\n", "b""#);
         assert!(quoted_list(&["a"; 10]).ends_with(r#""a" and 2 more"#));
