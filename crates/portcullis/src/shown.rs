@@ -209,6 +209,11 @@ fn constrains(keyword: &str) -> bool {
         || [OF_NUMBERS, OF_STRINGS, OF_ARRAYS, OF_OBJECTS].iter().any(|own| own.contains(&keyword))
 }
 
+/// Whether a keyword says which values there are, rather than what they are about.
+fn says_of_values(keyword: &str) -> bool {
+    constrains(keyword) || COMPOSED.contains(&keyword) || keyword == "type"
+}
+
 fn keywords_of(kind: &str) -> &'static [&'static str] {
     match kind {
         "integer" | "number" => OF_NUMBERS,
@@ -244,9 +249,7 @@ pub(crate) enum Null {
 
 /// What a written schema says of null.
 pub(crate) fn null_in(schema: &Map<String, Value>) -> Null {
-    if !schema.keys().any(|keyword| {
-        constrains(keyword) || COMPOSED.contains(&keyword.as_str()) || keyword == "type"
-    }) {
+    if !schema.keys().any(|keyword| says_of_values(keyword)) {
         return Null::Any;
     }
     let is_null = |part: &Value| part.as_object().is_some_and(|part| null_in(part) == Null::Listed);
@@ -266,6 +269,14 @@ pub(crate) fn without_null(mut schema: Map<String, Value>) -> Map<String, Value>
         if let [Value::Object(only)] = branches.as_mut_slice() {
             let only = std::mem::take(only);
             schema.shift_remove(keyword);
+            // Both count where they constrain the same.
+            let differs = |(name, value): (&String, &Value)| {
+                says_of_values(name) && schema.get(name).is_some_and(|own| own != value)
+            };
+            if only.iter().any(differs) {
+                schema.insert(keyword.to_owned(), json!([only]));
+                continue;
+            }
             // What is said of the whole goes before what is said of the part.
             for (keyword, value) in only {
                 schema.entry(keyword).or_insert(value);
@@ -278,9 +289,7 @@ pub(crate) fn without_null(mut schema: Map<String, Value>) -> Map<String, Value>
 /// A written schema that takes null, too.
 pub(crate) fn with_null(schema: Map<String, Value>) -> Map<String, Value> {
     let (of_values, mut about): (Map<_, _>, Map<_, _>) =
-        schema.into_iter().partition(|(keyword, _)| {
-            constrains(keyword) || COMPOSED.contains(&keyword.as_str()) || keyword == "type"
-        });
+        schema.into_iter().partition(|(keyword, _)| says_of_values(keyword));
     about.insert("anyOf".to_owned(), json!([of_values, {"type": "null"}]));
     about
 }
@@ -389,6 +398,10 @@ mod tests {
         let object = |value: &Value| value.as_object().cloned().unwrap();
         assert_eq!(Value::Object(with_null(object(&plain))), nullable);
         assert_eq!(Value::Object(without_null(object(&nullable))), plain);
+        let twice =
+            json!({"minimum": 1, "anyOf": [{"type": "integer", "minimum": 5}, {"type": "null"}]});
+        let both = json!({"minimum": 1, "anyOf": [{"type": "integer", "minimum": 5}]});
+        assert_eq!(Value::Object(without_null(object(&twice))), both);
         assert_eq!(null_in(&object(&plain)), Null::Refused);
         assert_eq!(null_in(&object(&nullable)), Null::Listed);
         assert_eq!(null_in(&object(&json!({"description": "d"}))), Null::Any);
