@@ -31,6 +31,17 @@ fn n01_a_foreign_host_is_refused_before_the_token_is_looked_at() {
 }
 
 #[test]
+fn a_long_name_of_a_foreign_host_takes_no_room_in_the_log() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let before = testbed.log().len();
+    let host = "a".repeat(4_000);
+    assert_eq!(with_host(&testbed, &format!("Host: {host}\r\n")).status, 421);
+    testbed.wait_for_log_since(before, "a foreign Host; if");
+    let log = testbed.log();
+    assert!(log.contains(&host[..200]) && !log.contains(&host[..300]), "{log}");
+}
+
+#[test]
 fn a_foreign_origin_is_refused_before_the_token_is_looked_at() {
     let testbed = Testbed::start(TESTBED, &[]);
     for origin in ["https://evil.example", "null", "http://localhost.evil.example"] {

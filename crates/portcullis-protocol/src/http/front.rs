@@ -1,6 +1,7 @@
 use http::header::{HOST, ORIGIN};
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use portcullis_auth::audit::LogText;
 use url::Url;
 
 use super::origins::Origins;
@@ -81,7 +82,8 @@ impl Front {
             return Ok(());
         }
         tracing::info!(
-            host = %host.escape_debug(),
+            // A name has 253 characters at most; what has more is not one that anybody forgot.
+            host = %LogText::from(host),
             "request refused: 421, a foreign Host; if it is this server's name, set public_url or allow_host"
         );
         let message = "This server does not answer for that Host";
