@@ -264,7 +264,9 @@ impl Name {
         let read = match portcullis_protocol::read_value(&self.0) {
             // In another spelling it would be the same key once more, and a check that looks for
             // this one would not find what the function is given.
-            Some(value @ (Value::Number(_) | Value::Bool(_))) if value.to_string() == self.0 => {
+            Some(value @ (Value::Number(_) | Value::Bool(_)))
+                if value.to_string().as_str() == self.0 =>
+            {
                 value
             }
             _ => Value::String(self.0),
