@@ -32,14 +32,19 @@ impl Testbed {
         Self::start_with(program, arguments, &[])
     }
 
-    /// As [`start`](Self::start), at an address that was chosen before.
-    pub fn start_at(program: &str, address: SocketAddr, arguments: &[&str]) -> Self {
-        Self::spawn(program, &address.to_string(), arguments, &[])
-    }
-
     /// As [`start`](Self::start), with variables.
     pub fn start_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::spawn(program, "127.0.0.1:0", arguments, variables)
+    }
+
+    /// As [`start_with`](Self::start_with), at an address that was chosen before.
+    pub fn start_at(
+        program: &str,
+        address: SocketAddr,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(program, &address.to_string(), arguments, variables)
     }
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {

@@ -2,11 +2,12 @@
 //
 //     node step_up.mjs --url URL --issuer ISSUER --user NAME [--protocol VERSION]
 //
-// Connects as step-up-app with what a first sign-in of NAME at ISSUER gives for the scope
-// `read`, calls the tool `step_up`, does what the library makes of the refusal, calls again,
-// and prints one JSON object on stdout:
+// Connects as step-up-app with what a first sign-in of NAME at ISSUER gives for the scopes
+// that the library chooses, calls the tool `step_up`, does what the library makes of the
+// refusal, calls again, and prints one JSON object on stdout:
 //
 //     {"protocol_version": VERSION,
+//      "invitation": {"status": 401, "scope": …}, as the first answer without a token had it,
 //      "scopes_at_first": the scopes of the token that was refused, decoded,
 //      "challenge": {"status": 403, "scope": …}, as the answer had it,
 //      "scopes_asked": [the scopes of each authorization request],
@@ -51,6 +52,7 @@ const scopesOf = (authorization) => {
 
 // --- what is recorded ------------------------------------------------------------------
 
+let invitation;
 const refused = [];
 const asked = [];
 let exchanged = 0;
@@ -58,8 +60,11 @@ let exchanged = 0;
 /** The network, as the client sees it. */
 async function network(url, init) {
   const response = await fetch(url, init);
+  const { scope } = extractWWWAuthenticateParams(response);
+  if (response.status === 401) {
+    invitation ??= { status: response.status, scope };
+  }
   if (response.status === 403) {
-    const { scope } = extractWWWAuthenticateParams(response);
     const authorization = new Headers(init.headers).get("authorization");
     refused.push({
       scopes: scopesOf(authorization),
@@ -74,7 +79,7 @@ async function network(url, init) {
 /** A public client, registered beforehand. `callback` has what came of its last redirect. */
 class Application {
   redirectUrl = "https://app.example.com/callback";
-  clientMetadata = { redirect_uris: [this.redirectUrl], scope: "read" };
+  clientMetadata = { redirect_uris: [this.redirectUrl] };
 
   clientInformation({ issuer }) {
     return { client_id: "step-up-app", issuer };
@@ -107,8 +112,6 @@ class Application {
 
   async redirectToAuthorization(url) {
     if (url.origin !== options.issuer) throw new Error(`sent to ${url.origin} to sign in`);
-    // Of what the metadata offers, the user grants `read` at first.
-    if (asked.length === 0) url.searchParams.set("scope", "read");
     asked.push(words(url.searchParams.get("scope")));
     url.searchParams.set("login_hint", options.user);
     this.callback = (await follow(url)).searchParams;
@@ -157,6 +160,7 @@ try {
   console.log(
     JSON.stringify({
       protocol_version: client.getNegotiatedProtocolVersion(),
+      invitation,
       scopes_at_first: refused[0].scopes,
       challenge: refused[0].challenge,
       scopes_asked: asked,

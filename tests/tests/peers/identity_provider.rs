@@ -46,11 +46,13 @@ impl Provider {
     }
 
     /// A testbed that accepts the provider's tokens for the URL where it listens, which is
-    /// what a client asks for that was told nothing else.
-    pub(crate) fn testbed_as_resource(&self) -> Testbed {
+    /// what a client asks for that was told nothing else. Every request needs `required`, which
+    /// is what a client without a token is told to ask for.
+    pub(crate) fn testbed_as_resource(&self, required: &str) -> Testbed {
         let address = free_address();
         let resource = format!("http://{address}/mcp");
-        Testbed::start_at(TESTBED, address, &self.flags(&resource))
+        let variables = [("JWT_REQUIRED_SCOPES", required)];
+        Testbed::start_at(TESTBED, address, &self.flags(&resource), &variables)
     }
 
     fn flags<'a>(&'a self, audience: &'a str) -> [&'a str; 8] {
