@@ -216,6 +216,7 @@ fn write_all(out: &mut impl Write, mut rest: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, pipe};
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -232,10 +233,13 @@ mod tests {
         let lost = log.lost();
         assert!(lost > 1_000, "{lost}");
         assert!(!log.drain(Duration::from_millis(10)), "nobody reads");
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            BufReader::new(reader).lines().try_for_each(|line| send.send(line.unwrap()))
+        });
         let (mut whole, mut told) = (0, 0);
-        let mut lines = BufReader::new(reader).lines();
         while whole + told < 4_000 {
-            let read = lines.next().unwrap().unwrap();
+            let read = lines.recv_timeout(LONG).expect("all are read, or told to be lost");
             if read == line {
                 whole += 1;
                 continue;
