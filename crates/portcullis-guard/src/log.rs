@@ -215,8 +215,9 @@ fn write_all(out: &mut impl Write, mut rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, pipe};
+    use std::io::{BufRead, BufReader, Read, pipe};
     use std::sync::mpsc;
+    use std::time::Instant;
 
     use super::*;
 
@@ -257,7 +258,23 @@ mod tests {
         drop(reader);
         let mut log = LogWriter::to_writer(writer);
         writeln!(log, "one").unwrap();
-        assert!(log.drain(LONG));
+        let asked = Instant::now();
+        assert!(log.drain(LONG) && asked.elapsed() < LONG, "after {:?}", asked.elapsed());
         assert_eq!(log.lost(), 1);
+    }
+
+    #[test]
+    fn what_is_being_written_is_not_written_yet() {
+        let (mut reader, writer) = pipe().unwrap();
+        let mut log = LogWriter::to_writer(writer);
+        // More than the pipe holds, and begun once there is something in it.
+        let record = vec![b'x'; 200_000];
+        log.write_all(&record).unwrap();
+        let mut read = vec![0];
+        reader.read_exact(&mut read).unwrap();
+        assert!(!log.drain(Duration::from_millis(10)), "the rest waits for room");
+        read.resize(record.len(), 0);
+        reader.read_exact(&mut read[1..]).unwrap();
+        assert!(log.drain(LONG) && read == record);
     }
 }
