@@ -155,5 +155,9 @@ mod tests {
         ] {
             assert!(Origin::parse(junk).is_err(), "{junk:?}");
         }
+        for (known, why) in [("null", "any sandboxed page"), ("https://*.h", "no patterns")] {
+            let refused = Origin::parse(known).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 }
