@@ -365,8 +365,13 @@ mod tests {
             let reason = refusal.reason;
             assert_eq!(reason.contains("neither `scope` nor `scp`"), said, "{reason}");
         }
-        let refusal = authenticate(Fixed(Ok(alice()), required()), Some("Bearer abc")).await;
-        assert_eq!(refusal.unwrap_err().reason, "the token lacks the scopes read", "it is no JWT");
+        let plain = async |principal: Principal, why: &str| {
+            let refusal = authenticate(Fixed(Ok(principal), required()), Some("Bearer abc")).await;
+            assert_eq!(refusal.unwrap_err().reason, "the token lacks the scopes read", "{why}");
+        };
+        plain(alice(), "it is no JWT").await;
+        let other = alice().with_claims(claims("sub")).with_scopes(Scopes::from_iter(["write"]));
+        plain(other, "it has scopes, from wherever they are").await;
     }
 
     #[tokio::test]

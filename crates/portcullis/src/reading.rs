@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(tag = "by")]
+    #[serde(tag = "by", deny_unknown_fields)]
     enum Tagged {
         Card { digits: String },
     }
@@ -463,6 +463,7 @@ mod tests {
             (json!({"counts": {"1": "hunter2, expected u8"}}), "counts/1", "expected f64"),
             (json!({"pair": ["a", 1.5]}), "pair/1", "expected i64"),
             (json!({"pair": ["a", 1, 2]}), "pair", "expected fewer items"),
+            (json!({"pair": ["a"]}), "pair", "expected a tuple of size 2"),
             (
                 json!({"shapes": ["hunter2"]}),
                 "shapes/0",
@@ -475,6 +476,12 @@ mod tests {
                 "expected an object with the member `circle`",
             ),
             (json!({"tagged": {"by": "hunter2"}}), "tagged/by", "expected one of `Card`"),
+            (json!({"tagged": {"by": "Card"}}), "tagged", "expected the member `digits`"),
+            (
+                json!({"tagged": {"by": "Card", "digits": "", "hunter2": 1}}),
+                "tagged",
+                "expected no other members than `digits`",
+            ),
         ] {
             let members = change.as_object().unwrap();
             let told = refused(&|value| {
