@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use portcullis_auth::{Check, States, Target};
 use portcullis_protocol::{Descriptor, Listing, MAX_URI_BYTES, model};
 
-use crate::arguments::ArgumentSchema;
+use crate::argument_schema::ArgumentSchema;
 use crate::component::{About, Component, ComponentKind, Deny, Handler};
 use crate::disclosure;
 use crate::gate::{Gates, Rules};

@@ -47,6 +47,7 @@
 
 mod access_table;
 mod argument;
+mod argument_schema;
 mod arguments;
 mod build;
 mod builder;
