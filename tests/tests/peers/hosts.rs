@@ -2,6 +2,9 @@
 //! `tests/peers/hosts/README.md`.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use portcullis_tests::driver::{Testbed, root};
 use serde_json::{Value, json};
@@ -310,4 +313,136 @@ fn trial_c_genkit() {
 #[test]
 fn trial_c_ai_sdk() {
     expect(&javascript("ai_sdk"), &Ways { stranger: &[MISSING], ..Ways::default() });
+}
+
+/// The Inspector's command line, which is one process for each operation.
+fn inspector(testbed: &Testbed, token: Option<&str>, arguments: &[&str]) -> Outcome {
+    let launcher = "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
+    let mut command = Command::new(node());
+    command
+        .arg(root().join("target/peers/hosts").join(launcher))
+        .args(["--cli", testbed.url(), "--transport", "http", "--format", "json"])
+        .args(arguments)
+        .stdin(Stdio::null());
+    if let Some(token) = token {
+        command.args(["--header", &format!("Authorization: Bearer {token}")]);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let succeeded = output.status.success();
+    Outcome { succeeded, printed: text(output.stdout), reported: text(output.stderr) }
+}
+
+#[derive(Debug)]
+struct Outcome {
+    succeeded: bool,
+    printed: String,
+    reported: String,
+}
+
+impl Outcome {
+    /// The result of what succeeded without another word.
+    fn result(&self) -> Value {
+        assert!(self.succeeded && self.reported.is_empty(), "{self:?}");
+        serde_json::from_str::<Value>(&self.printed).unwrap()["result"].take()
+    }
+}
+
+const ERAS: [&str; 2] = ["legacy", "modern"];
+
+/// What takes or gives any JSON at all, of which the Inspector says no more than that.
+const ANY_JSON: [(&str, &str); 6] = [
+    ("any_json", "inputSchema.properties.payload"),
+    ("any_struct", "inputSchema.properties.payload"),
+    ("any_written", "inputSchema.properties.payload"),
+    ("returns_json", "outputSchema.properties.extra"),
+    ("returns_nan", "outputSchema.properties.extra"),
+    ("written", "inputSchema.properties.anything"),
+];
+
+#[test]
+fn trial_c_inspector_strict_lists_everything() {
+    let testbed = Testbed::start(TESTBED, &EVERYTHING);
+    for era in ERAS {
+        let strict = ["--method", "tools/list", "--strict", "--protocol-era", era];
+        let listed = inspector(&testbed, Some(TOKEN), &strict);
+        assert!(listed.succeeded, "{era}: {listed:?}");
+        for (tool, ..) in CALLS {
+            assert!(listed.printed.contains(&format!("\"name\":\"{tool}\"")), "{era}: {listed:?}");
+        }
+        let reported = &listed.reported;
+        let lines: Vec<&str> = reported.lines().filter(|line| !line.trim().is_empty()).collect();
+        let (summary, warnings) = lines.split_last().unwrap();
+        let mut warned: Vec<(&str, &str)> = warnings
+            .chunks(4)
+            .map(|warning| match warning {
+                [tool, path, issue, _] if issue.contains("it accepts any value") => (
+                    tool.strip_prefix("Warning: tool ").unwrap().trim_matches('"'),
+                    path.trim().strip_prefix("Path: ").unwrap(),
+                ),
+                _ => panic!("{era}: {reported}"),
+            })
+            .collect();
+        warned.sort_unstable();
+        assert_eq!(warned, ANY_JSON, "{era}");
+        assert_eq!(*summary, "0 errors, 6 warnings across 6 tools.", "{era}");
+    }
+}
+
+#[test]
+fn trial_c_inspector_calls_everything() {
+    let testbed = Testbed::start(TESTBED, &EVERYTHING);
+    let call = |era: &str, tool: &str, arguments: Value| {
+        let call = ["--method", "tools/call", "--tool-name", tool, "--protocol-era", era];
+        let arguments = arguments.to_string();
+        inspector(&testbed, Some(TOKEN), &[&call[..], &["--tool-args-json", &arguments]].concat())
+    };
+    for (tool, arguments, words) in CALLS {
+        // One process for each call takes its time: the newest version is asked once.
+        for era in if *tool == "spread" { &ERAS[..] } else { &ERAS[..1] } {
+            let result = call(era, tool, arguments()).result();
+            let content = result["content"].to_string().replace("\\\"", "\"");
+            for word in *words {
+                assert!(content.contains(word), "{era} {tool}: no {word:?} in {content}");
+            }
+        }
+    }
+    for (tool, words) in FAILING {
+        let failed = call("legacy", tool, json!({}));
+        assert!(!failed.succeeded && failed.printed.contains(words), "{failed:?}");
+    }
+}
+
+#[test]
+fn trial_c_inspector_is_told_of_the_rate_limit_and_of_a_missing_token() {
+    let testbed = Testbed::start(TESTBED, &[&EVERYTHING[..], &["--rate-limit", "40"]].concat());
+    let call = ["--method", "tools/call", "--tool-name", AGAIN.0, "--protocol-era", "legacy"];
+    let again = || inspector(&testbed, Some(TOKEN), &call);
+    let mut seen = again();
+    assert!(seen.succeeded, "{seen:?}");
+    for _ in 0..30 {
+        seen = again();
+        if !seen.succeeded {
+            break;
+        }
+    }
+    assert!(seen.reported.contains("Too many requests"), "{seen:?}");
+    // In this time the rate limit allows all that one operation asks for.
+    for _ in 0..4 {
+        thread::sleep(Duration::from_secs(12));
+        seen = again();
+        if seen.succeeded {
+            break;
+        }
+    }
+    assert_eq!(seen.result()["content"][0]["text"], AGAIN.1);
+
+    for (era, words) in ERAS.into_iter().zip([MISSING, "the server requires authorization"]) {
+        let list = ["--method", "tools/list", "--stored-auth-only", "--protocol-era", era];
+        let refused = inspector(&testbed, None, &list);
+        assert!(!refused.succeeded && refused.printed.is_empty(), "{era}: {refused:?}");
+        for word in ["auth_required", words] {
+            assert!(refused.reported.contains(word), "{era}: {refused:?}");
+        }
+    }
 }
