@@ -63,6 +63,7 @@ mod error;
 mod every_draft;
 mod explanation;
 mod gate;
+mod listening;
 mod listing;
 mod middleware;
 #[cfg(test)]
@@ -77,6 +78,7 @@ mod resource_uri;
 pub mod route;
 mod route_guard;
 mod run;
+mod run_options;
 mod schema;
 mod server;
 mod service;
@@ -88,6 +90,7 @@ mod test_route;
 mod tool;
 mod tool_error;
 mod trail;
+mod unfit;
 mod uri_template;
 mod using;
 mod violation;
@@ -170,6 +173,7 @@ pub use self::content::Content;
 pub use self::context::{Context, MaybeCaller, State, VisibilityChange};
 pub use self::error::Error;
 pub use self::explanation::{Explained, Explanation};
+pub use self::listening::Listening;
 pub use self::middleware::{
     AuthMiddleware, IntoMiddleware, Listed, Middleware, Next, Operation, Request, Response,
     ResponseLimit, Timeout,
@@ -178,7 +182,7 @@ pub use self::parameter::{Args, Call, Parameter, Parameters};
 pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
 pub use self::rate_limit::RateLimit;
 pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
-pub use self::run::{Listening, RunOptions};
+pub use self::run_options::RunOptions;
 pub use self::server::Server;
 pub use self::test_client::{TestAnswer, TestClient};
 pub use self::test_route::TestResponse;

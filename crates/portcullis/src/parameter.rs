@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::argument::Argument;
 use crate::context::{Context, MaybeCaller, State};
-use crate::reading::{self, Unfit};
+use crate::reading;
 use crate::tool_error::ToolError;
+use crate::unfit::Unfit;
 use crate::violation::shown;
 
 /// What the function of a component may take.

@@ -3,18 +3,15 @@
 //! serde_json would do, were it not for its errors, which repeat the value: these say where it
 //! is, and what was expected there.
 
-use std::fmt;
-
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess,
-    SeqAccess, Unexpected, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// How many of the values that would have been taken are named.
-pub(crate) const MAX_VALUES: usize = 20;
+use crate::unfit::{Unfit, listed};
 
 /// What serde_json's `RawValue` asks for: its text, as the member of this name.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
@@ -33,79 +30,6 @@ pub(crate) fn read_all<T: DeserializeOwned>(arguments: Map<String, Value>) -> Re
 /// What a type makes of an argument that was left out.
 pub(crate) fn absent<T: DeserializeOwned>() -> Result<T, Unfit> {
     T::deserialize(Given { value: Value::Null, sent: false })
-}
-
-/// What was expected of a value, and where; never what it is.
-#[derive(Debug, Default)]
-pub(crate) struct Unfit {
-    /// Members and places, the innermost first.
-    path: Vec<String>,
-    expected: Option<String>,
-}
-
-impl Unfit {
-    fn expecting(expected: impl fmt::Display) -> Self {
-        Self { path: Vec::new(), expected: Some(expected.to_string()) }
-    }
-
-    fn within(mut self, place: String) -> Self {
-        self.path.push(place);
-        self
-    }
-
-    /// The way from the arguments to the value: `order/quantity`.
-    pub(crate) fn path(&self) -> String {
-        self.path.iter().rev().map(String::as_str).collect::<Vec<_>>().join("/")
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.expected {
-            Some(expected) => write!(f, "expected {expected}"),
-            None => f.write_str("the value does not fit its type"),
-        }
-    }
-}
-
-impl std::error::Error for Unfit {}
-
-impl de::Error for Unfit {
-    /// The message is dropped: it may repeat the value.
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::default()
-    }
-
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::expecting(expected)
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::expecting(expected)
-    }
-
-    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::expecting(expected)
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::expecting(format_args!("one of {}", listed(expected)))
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::expecting(format_args!("no other members than {}", listed(expected)))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::expecting(format_args!("the member `{field}`"))
-    }
-}
-
-fn listed(values: &[&str]) -> String {
-    let some: Vec<String> = values.iter().take(MAX_VALUES).map(|v| format!("`{v}`")).collect();
-    let more = values.len().saturating_sub(MAX_VALUES);
-    let more = if more > 0 { format!(" and {more} others") } else { String::new() };
-    format!("{}{more}", some.join(", "))
 }
 
 /// A value within a call.
@@ -397,7 +321,7 @@ impl<'de> VariantAccess<'de> for Content {
 mod tests {
     use std::collections::{BTreeMap, HashMap};
 
-    use serde::Deserialize;
+    use serde::{Deserialize, de};
     use serde_json::json;
     use serde_json::value::RawValue;
 

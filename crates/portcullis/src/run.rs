@@ -1,8 +1,5 @@
-use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use portcullis_auth::{
@@ -17,8 +14,9 @@ use crate::build;
 use crate::component::Deny;
 use crate::error::Error;
 use crate::gate::Need;
-use crate::route::Stopping;
+use crate::listening::Listening;
 use crate::route_guard::guarded;
+use crate::run_options::RunOptions;
 use crate::server::Server;
 use crate::service::Served;
 use crate::startup;
@@ -26,92 +24,6 @@ use crate::stop::stop_signal;
 
 /// Where the server listens unless said otherwise: loopback, by address.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
-
-/// How to run a server.
-///
-/// # Example
-///
-/// ```
-/// use portcullis::{Environment, RunOptions};
-///
-/// let environment = Environment::from_pairs([("PORTCULLIS_LISTEN", "127.0.0.1:9000")]);
-/// let options = RunOptions::from_environment(&environment)?.http();
-/// # Ok::<(), portcullis::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    transport: Option<Transport>,
-    listen: Option<String>,
-    public_url: Option<String>,
-}
-
-impl RunOptions {
-    /// Nothing said: the defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN` and
-    /// `PORTCULLIS_PUBLIC_URL`.
-    ///
-    /// # Errors
-    ///
-    /// When the transport is neither.
-    pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
-        let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
-            None => None,
-            Some("stdio") => Some(Transport::Stdio),
-            Some("http") => Some(Transport::Http),
-            Some(other) => {
-                return Err(Error::Refused(format!(
-                    "PORTCULLIS_TRANSPORT={other:?}: it is `stdio` or `http`"
-                )));
-            }
-        };
-        let variable = |name| environment.variable(name).map(str::to_owned);
-        Ok(Self {
-            transport,
-            listen: variable("PORTCULLIS_LISTEN"),
-            public_url: variable("PORTCULLIS_PUBLIC_URL"),
-        })
-    }
-
-    /// The transport that was named, if one was.
-    #[must_use]
-    pub fn transport(&self) -> Option<Transport> {
-        self.transport
-    }
-
-    /// Serves on standard input and output.
-    #[must_use]
-    pub fn stdio(mut self) -> Self {
-        self.transport = Some(Transport::Stdio);
-        self
-    }
-
-    /// Serves Streamable HTTP.
-    #[must_use]
-    pub fn http(mut self) -> Self {
-        self.transport = Some(Transport::Http);
-        self
-    }
-
-    /// Listens on `address`, an IP address and a port. Default: `127.0.0.1:8000`. Port 0
-    /// lets the system choose.
-    #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = Some(address.into());
-        self
-    }
-
-    /// Takes the place of the builder's [`public_url`](crate::ServerBuilder::public_url).
-    #[must_use]
-    pub fn public_url(mut self, url: impl Into<String>) -> Self {
-        self.public_url = Some(url.into());
-        self
-    }
-}
 
 impl Server {
     /// Serves until SIGTERM or Ctrl-C, as the environment says; see
@@ -357,69 +269,6 @@ impl Server {
         };
         App::new(Arc::new(Served(self.core)), config)
             .map_err(|error| Error::Refused(error.to_string()))
-    }
-}
-
-/// A server that has bound its address and serves once it is told to.
-pub struct Listening {
-    listener: Listener,
-    app: Arc<App<Served>>,
-    stopping: Stopping,
-    drain_delay: Duration,
-    url: String,
-    address: SocketAddr,
-}
-
-impl Listening {
-    /// The URL of the MCP endpoint, as clients are to call it.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The address that is bound.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish, unless there is a
-    /// second Ctrl-C.
-    ///
-    /// Panics of the whole process are logged from here on, in place of the default hook.
-    ///
-    /// # Errors
-    ///
-    /// When signals cannot be received.
-    pub async fn run(self) -> Result<(), Error> {
-        startup::log_panics();
-        let stop = stop_signal().await?;
-        self.run_until(stop).await;
-        startup::drain_log();
-        Ok(())
-    }
-
-    /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::Limits::drain_delay)
-    /// after that; then running requests are let finish.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) {
-        let Self { listener, app, stopping, drain_delay, .. } = self;
-        let stop = async {
-            stop.await;
-            stopping.begin();
-            if !drain_delay.is_zero() {
-                tokio::time::sleep(drain_delay).await;
-            }
-        };
-        listener.serve(app, stop).await;
-    }
-}
-
-impl fmt::Debug for Listening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listening")
-            .field("url", &self.url)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
     }
 }
 

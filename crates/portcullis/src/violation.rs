@@ -5,7 +5,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::{Value, json};
 
-use crate::reading::MAX_VALUES;
+use crate::unfit::MAX_VALUES;
 
 /// How many problems one refusal names, and how much of a name that a caller chose.
 pub(crate) const MAX_PROBLEMS: usize = 5;

@@ -1,0 +1,90 @@
+use portcullis_guard::Environment;
+use portcullis_protocol::Transport;
+
+use crate::error::Error;
+
+/// How to run a server.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Environment, RunOptions};
+///
+/// let environment = Environment::from_pairs([("PORTCULLIS_LISTEN", "127.0.0.1:9000")]);
+/// let options = RunOptions::from_environment(&environment)?.http();
+/// # Ok::<(), portcullis::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    pub(crate) transport: Option<Transport>,
+    pub(crate) listen: Option<String>,
+    pub(crate) public_url: Option<String>,
+}
+
+impl RunOptions {
+    /// Nothing said: the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN` and
+    /// `PORTCULLIS_PUBLIC_URL`.
+    ///
+    /// # Errors
+    ///
+    /// When the transport is neither.
+    pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
+        let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
+            None => None,
+            Some("stdio") => Some(Transport::Stdio),
+            Some("http") => Some(Transport::Http),
+            Some(other) => {
+                return Err(Error::Refused(format!(
+                    "PORTCULLIS_TRANSPORT={other:?}: it is `stdio` or `http`"
+                )));
+            }
+        };
+        let variable = |name| environment.variable(name).map(str::to_owned);
+        Ok(Self {
+            transport,
+            listen: variable("PORTCULLIS_LISTEN"),
+            public_url: variable("PORTCULLIS_PUBLIC_URL"),
+        })
+    }
+
+    /// The transport that was named, if one was.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        self.transport
+    }
+
+    /// Serves on standard input and output.
+    #[must_use]
+    pub fn stdio(mut self) -> Self {
+        self.transport = Some(Transport::Stdio);
+        self
+    }
+
+    /// Serves Streamable HTTP.
+    #[must_use]
+    pub fn http(mut self) -> Self {
+        self.transport = Some(Transport::Http);
+        self
+    }
+
+    /// Listens on `address`, an IP address and a port. Default: `127.0.0.1:8000`. Port 0
+    /// lets the system choose.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Takes the place of the builder's [`public_url`](crate::ServerBuilder::public_url).
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+}
