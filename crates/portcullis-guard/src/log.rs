@@ -257,10 +257,7 @@ mod tests {
         drop(reader);
         let mut log = LogWriter::to_writer(writer);
         writeln!(log, "one").unwrap();
-        let (drained, is_drained) = mpsc::channel();
-        let waiting = log.clone();
-        thread::spawn(move || drained.send(waiting.drain(LONG * 2)));
-        assert_eq!(is_drained.recv_timeout(LONG), Ok(true), "whoever waits is woken");
+        assert!(log.drain(LONG));
         assert_eq!(log.lost(), 1);
     }
 
@@ -274,8 +271,15 @@ mod tests {
         let mut read = vec![0];
         reader.read_exact(&mut read).unwrap();
         assert!(!log.drain(Duration::from_millis(10)), "the rest waits for room");
+        let (drained, is_drained) = mpsc::channel();
+        thread::spawn(move || {
+            drained.send(false).unwrap();
+            drained.send(log.drain(LONG * 2)).unwrap();
+        });
+        assert_eq!(is_drained.recv(), Ok(false), "it waits from here on");
         read.resize(record.len(), 0);
         reader.read_exact(&mut read[1..]).unwrap();
-        assert!(log.drain(LONG) && read == record);
+        assert_eq!(read, record);
+        assert_eq!(is_drained.recv_timeout(LONG), Ok(true), "whoever waits is woken");
     }
 }
