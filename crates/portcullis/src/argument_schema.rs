@@ -3,6 +3,7 @@
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
+use crate::effort::Effort;
 use crate::every_draft;
 use crate::parameter::{Absence, Declared, Parameters, Spread};
 use crate::schema::{close, compile, has_headers};
@@ -24,6 +25,8 @@ const RESERVED: [&str; 37] = [
 pub(crate) struct ArgumentSchema {
     pub(crate) schema: Value,
     pub(crate) validator: Validator,
+    /// What it takes to say why the validator refuses something.
+    pub(crate) effort: Effort,
     pub(crate) defaults: Vec<(String, Value)>,
     /// Those that null leaves out.
     pub(crate) left_out: Vec<String>,
@@ -99,8 +102,9 @@ impl ArgumentSchema {
                 return Err(problems);
             }
         };
+        let effort = Effort::of(&schema);
         every_draft::write(&mut schema);
-        let compiled = Self { schema, validator, defaults, left_out };
+        let compiled = Self { schema, validator, effort, defaults, left_out };
         problems.extend(compiled.refused_default());
         if problems.is_empty() { Ok(compiled) } else { Err(problems) }
     }

@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 use crate::argument_schema::ArgumentSchema;
 use crate::violation::{MAX_PROBLEMS, describe, shown};
 
+/// What is said where it would take too much to say what is wrong.
+const UNEXPLAINED: &str =
+    "the arguments do not meet their schema, and are too large or too deep to say where";
+
 /// Arguments as they arrive and as handlers get them.
 pub(crate) type Values = Map<String, Value>;
 
@@ -25,6 +29,9 @@ impl ArgumentSchema {
         }
         let arguments = Value::Object(arguments);
         if !self.validator.is_valid(&arguments) {
+            if !self.effort.affords(&arguments) {
+                return Err(UNEXPLAINED.to_owned());
+            }
             let problems = self.validator.iter_errors(&arguments).take(MAX_PROBLEMS);
             return Err(problems.map(|error| describe(&error)).collect::<Vec<_>>().join("; "));
         }
@@ -295,6 +302,41 @@ mod tests {
             refusal(&schema, json!({"a": 1})),
             "unknown argument `a` (additionalProperties)"
         );
+    }
+
+    #[test]
+    fn e13_what_is_wrong_is_said_as_far_as_that_takes_little() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        #[expect(dead_code, reason = "only its schema matters")]
+        enum Filter {
+            And { of: Vec<Filter> },
+            Or { of: Vec<Filter> },
+            Below { limit: u8 },
+        }
+        #[derive(Deserialize, JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Chain {
+            next: Option<Box<Chain>>,
+            text: Option<String>,
+            n: Option<u8>,
+        }
+        let filter = compile::<Filter>(Argument::new("x")).unwrap();
+        let chain = compile::<Chain>(Argument::new("x")).unwrap();
+        let nested = |depth: u32, leaf: Value, wrap: fn(Value) -> Value| json!({"x": (0..depth).fold(leaf, |value, _| wrap(value))});
+        let or = |value| json!({"op": "or", "of": [value]});
+        let next = |value| json!({ "next": value });
+        let below = |limit: u32| json!({"op": "below", "limit": limit});
+        assert!(filter.accept(nested(50, below(1), or).as_object().unwrap().clone()).is_ok());
+        assert!(refusal(&filter, nested(2, below(300), or)).starts_with("argument `x"));
+        assert_eq!(refusal(&filter, nested(50, below(300), or)), UNEXPLAINED);
+        let named = refusal(&chain, nested(10, json!({"n": 300}), next));
+        assert!(named.contains("next/n`: value is greater"), "{named}");
+        let list = compile::<Vec<Option<u8>>>(Argument::new("x")).unwrap();
+        assert!(refusal(&list, json!({"x": vec!["a"; 10_000]})).starts_with("argument `x/0`"));
+        assert_eq!(refusal(&list, json!({"x": vec!["a"; 60_000]})), UNEXPLAINED);
+        let large = json!({"n": 300, "text": "x".repeat(1_000_000)});
+        assert_eq!(refusal(&chain, nested(100, large, next)), UNEXPLAINED);
     }
 
     #[test]

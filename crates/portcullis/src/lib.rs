@@ -59,6 +59,7 @@ mod context;
 
 mod decision;
 mod disclosure;
+mod effort;
 mod error;
 mod every_draft;
 mod explanation;
