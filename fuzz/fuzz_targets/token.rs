@@ -23,6 +23,8 @@ const NOW: u64 = 1_800_000_000;
 const LEEWAY: f64 = 30.0;
 const ISSUER: &str = "https://idp.example.com";
 const AUDIENCE: &str = "https://mcp.example.com/mcp";
+/// More refusals than are remembered.
+const REFUSALS: usize = 4_096;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// All that was ever signed. There is none by ECDSA: whoever has one of its signatures can
@@ -58,6 +60,13 @@ fuzz_target!(
         // Without this, a verifier that refuses everything would have every property below.
         for (verifier, token) in VERIFIERS.iter().zip(SIGNED) {
             assert_eq!(verify(verifier, token).expect("it was signed").subject(), "alice");
+        }
+        // What refused tokens are remembered in grows with their number, not with their bytes.
+        for other in 0..REFUSALS {
+            let token = sign(r#"{"alg":"HS256"}"#, &other.to_string());
+            for verifier in VERIFIERS.iter().chain([&*UNCACHED]) {
+                assert!(at_once(verifier.verify(&BearerToken::from(&*token))).is_err());
+            }
         }
     },
     |input: &[u8]| {

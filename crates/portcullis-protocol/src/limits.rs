@@ -3,6 +3,29 @@ use std::time::Duration;
 /// What may be taken of the server, over either transport. The numbers are for all clients
 /// together, unless their names say otherwise.
 ///
+/// # What waits and what is unread
+///
+/// What strangers and callers keep waiting over HTTP comes out of one budget. It is for everybody
+/// together; one address may have three quarters of each
+/// ([`connections_per_address`](Self::connections_per_address)), unless it is of this machine,
+/// where a proxy may be; and one principal, through all its clients, half of the bodies and a quarter
+/// of the answers. Beyond it a request gets a 503 with `Retry-After`.
+///
+/// | what | how much | until |
+/// |---|---|---|
+/// | connections | 1,024, and 64 for custom routes alone, for 5 s at most | 10 s without a request, 60 s without an accepted token, 64 times 401 one after the other |
+/// | tokens that the verifier has to wait for | 128, a quarter of [`concurrent_requests`](Self::concurrent_requests) | [`decision`](Self::decision), 10 s |
+/// | requests | 512, and as many to custom routes | [`handler`](Self::handler), 60 s |
+/// | operations of one principal | 16 run, and until there is room for their answers; up to 512 of all principals wait for that | [`handler`](Self::handler), 60 s |
+/// | bodies, once more than 64 KiB of one has come | 64 MiB | the answer, and [`body_read`](Self::body_read), 30 s, to send them |
+/// | bodies over HTTP/2 that nobody reads yet | 64 KiB each | the request is read or refused |
+/// | rests of bodies that have their answer | nothing is kept; 64 MiB are read | 10 s |
+/// | answers that are not taken: over HTTP/2 of more than 1 KiB, over HTTP/1 of more than 64 KiB | 32 MiB, 4 MiB of one connection that has others unread; one more waits for room | [`write`](Self::write), 30 s; once half is used, 2.5 s without taking anything |
+///
+/// A token that is known waits for none of what strangers make the verifier wait for. One answer
+/// may be larger than what is left. What handlers themselves hold is not counted: it is theirs,
+/// for as many as run.
+///
 /// # Example
 ///
 /// ```
@@ -40,10 +63,31 @@ pub struct Limits {
     pub absence: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler: Duration,
-    /// Connections at once: 1,024. One more gets a 503 and is closed.
+    /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
+    /// else gets a 503; then it is closed.
     pub connections: usize,
+    /// Connections from one address at once, for IPv6 from one /64: 768, three quarters of all.
+    /// The same part of what waits and is unread is for one address: see above. Where clients
+    /// come through a proxy on another machine, all have its address: set it to
+    /// [`connections`](Self::connections).
+    pub connections_per_address: usize,
+    /// How long a connection may go on without an accepted token: 60 s. Then it is closed, also
+    /// if its requests are answered with 401. Servers without authentication ask for none.
+    pub unauthenticated: Duration,
     /// Requests in flight at once, over all connections: 512. One more gets a 503.
     pub concurrent_requests: usize,
+    /// Requests of one principal that run at once, through all its clients: 16. Further ones wait
+    /// for those, as long as a handler may run and at most as many as all requests at once; beyond
+    /// that they get a 503, in a session the JSON-RPC error alone. Where one service account
+    /// speaks for many people, set it higher. Without authentication it is the address that has
+    /// three quarters of [`concurrent_requests`](Self::concurrent_requests).
+    pub requests_per_principal: usize,
+    /// Bytes of large bodies that are held at once: 64 MiB. More gets a 503.
+    pub waiting_body_bytes: usize,
+    /// Bytes of answers that their clients have not taken: 32 MiB, of one principal a quarter of it. A
+    /// further answer waits for room, for as long as [`write`](Self::write); then it is dropped
+    /// for a 503.
+    pub unread_bytes: usize,
     /// Sessions at once, for the versions that have them over HTTP: 10,000. For one more, one of
     /// its own principal ends as below; without one, `initialize` is answered with the error
     /// 503.
@@ -81,7 +125,12 @@ impl Default for Limits {
             absence: Duration::from_millis(2),
             handler: Duration::from_secs(60),
             connections: 1_024,
+            connections_per_address: 768,
+            unauthenticated: Duration::from_secs(60),
             concurrent_requests: 512,
+            requests_per_principal: 16,
+            waiting_body_bytes: 64 * 1024 * 1024,
+            unread_bytes: 32 * 1024 * 1024,
             sessions: 10_000,
             sessions_per_principal: 256,
             streams_per_principal: 16,

@@ -123,11 +123,6 @@ pub(crate) fn error(
     raw_error(id, error.object(version))
 }
 
-/// An error response for what was refused before the protocol.
-pub(crate) fn refused(code: u16, message: &str) -> Vec<u8> {
-    raw_error(None, ErrorObject { code: code.into(), message: message.to_owned(), data: None })
-}
-
 /// What is said where no JSON-RPC is spoken, in the form that OAuth clients read (RFC 6749 §5.2).
 pub(crate) fn outside(error: &str, description: Option<&str>) -> Vec<u8> {
     #[derive(Serialize)]

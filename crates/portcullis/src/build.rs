@@ -250,10 +250,12 @@ fn problem_with_limits(limits: &Limits) -> Option<String> {
     if limits.header_bytes < 8 * 1024 {
         return Some("limits: header_bytes is at least 8 KiB".to_owned());
     }
-    let some = limits.connections > 0 && limits.concurrent_requests > 0 && limits.body_bytes > 0;
-    (!some).then(|| {
-        "limits: connections, concurrent_requests and body_bytes are at least 1".to_owned()
-    })
+    let Limits { connections, connections_per_address, concurrent_requests, .. } = *limits;
+    let requests = [concurrent_requests, limits.requests_per_principal, limits.body_bytes];
+    let numbers = [[connections, connections_per_address, limits.body_bytes], requests].concat();
+    let budgets = [limits.waiting_body_bytes, limits.unread_bytes];
+    let some = numbers.iter().chain(&budgets).all(|most| *most > 0);
+    (!some).then(|| "limits: connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes are at least 1".to_owned())
 }
 
 /// What is wrong with a path that is not plain.

@@ -30,10 +30,11 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 9] = [
+const DOORS: [(&str, &str); 10] = [
     ("rmcp", "portcullis-protocol"),
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
+    ("socket2", "portcullis-protocol"),
     ("jsonwebtoken", "portcullis-auth"),
     ("aws-lc-rs", "portcullis-guard"),
     ("cap-std", "portcullis-guard"),

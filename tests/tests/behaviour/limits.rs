@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use portcullis_tests::driver::{Response, Testbed, message, terminate};
+use portcullis_tests::http2::Unreading;
 use serde_json::json;
 
 use crate::{ALICE, TESTBED};
@@ -210,15 +211,72 @@ fn sigterm_lets_a_running_call_finish_and_takes_no_further_ones() {
 fn one_client_may_not_have_more_connections_than_there_are() {
     let testbed = Testbed::start(TESTBED, &[]);
     let mut held: Vec<_> = (0..1_024).map(|_| testbed.connect()).collect();
-    let refused = testbed.request("GET /health", &[], b"");
+    let refused = testbed.request("POST /mcp", &[], b"{}");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(refused.code(), 503);
     held.truncate(1_000);
     let started = Instant::now();
-    while testbed.request("GET /health", &[], b"").status != 200 {
+    while testbed.request("POST /mcp", &[], b"{}").status != 401 {
         assert!(started.elapsed() < Duration::from_secs(5), "places were not given back");
     }
     drop(held);
+}
+
+#[test]
+fn trial_a10_probes_are_answered_while_strangers_hold_all_connections() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let held: Vec<_> = (0..1_024).map(|_| testbed.connect()).collect();
+    for _ in 0..100 {
+        assert_eq!(testbed.request("GET /health", &[], b"").status, 200);
+    }
+    drop(held);
+}
+
+/// What the process has of memory now, in KiB.
+fn memory(testbed: &Testbed) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", testbed.id())).unwrap();
+    let now = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    now.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn trial_a5_answers_that_nobody_reads_take_no_more_than_their_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("workspace")).unwrap();
+    std::fs::write(folder.path().join("workspace/big"), "x".repeat(1_000_000)).unwrap();
+    let testbed = Testbed::start(TESTBED, &["--state-dir", folder.path().to_str().unwrap()]);
+    let call = message("tools/call", json!({"name": "read_file", "arguments": {"path": "big"}}));
+    let call = call.to_string();
+    let head = |token| {
+        [
+            ("authorization", token),
+            ("content-type", "application/json"),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "read_file"),
+        ]
+    };
+    let before = memory(&testbed);
+    let mut clients: Vec<_> =
+        (0..64).map(|_| Unreading::begin(testbed.connect(), testbed.authority())).collect();
+    for client in &mut clients {
+        for _ in 0..100 {
+            client.request("POST", &head("Bearer dev-token-alice"), call.as_bytes());
+        }
+    }
+    clients.last_mut().unwrap().listen(Duration::from_secs(3));
+    let taken = memory(&testbed).saturating_sub(before) / 1024;
+    // An allocator keeps some of what it was given back.
+    assert!((8..96).contains(&taken), "{taken} MiB for 6,400 answers of a megabyte");
+    let begun = Instant::now();
+    let head = head("Bearer dev-token-bob").map(|(name, value)| format!("{name}: {value}"));
+    let answer =
+        testbed.request("POST /mcp", &head.each_ref().map(|line| &**line), call.as_bytes());
+    assert_eq!(answer.status, 200, "others are served");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let client = clients.first_mut().unwrap();
+    client.listen(Duration::from_millis(500));
+    assert!(client.frames.iter().any(|(kind, stream)| (*kind, *stream) > (1, 0)), "answers began");
 }
 
 #[test]

@@ -78,7 +78,10 @@ impl RefusedTokens {
             *memory = Memory { generation, ..Memory::default() };
         }
         if memory.recent.len() >= CAPACITY / 2 {
-            memory.older = std::mem::take(&mut memory.recent);
+            // Both keep their room: strangers make them grow once.
+            let Memory { recent, older, .. } = &mut *memory;
+            std::mem::swap(recent, older);
+            recent.clear();
         }
         memory.recent.insert(token, Entry { at: now, known });
         self.any.store(true, Ordering::Relaxed);

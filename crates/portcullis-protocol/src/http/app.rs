@@ -1,6 +1,5 @@
 use std::fmt;
 use std::mem;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -11,12 +10,13 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
-use portcullis_auth::{Authenticator, LastBearer, ProtectedResourceMetadata};
+use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
 use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use super::body::RequestBody;
+use super::body::{Counted, RequestBody, RouteBody};
+use super::budget::{Budget, Whose};
 use super::caller::Asked;
 use super::cors;
 use super::endpoint::Endpoint;
@@ -24,7 +24,9 @@ use super::front::Front;
 use super::media;
 use super::metadata::Metadata;
 use super::peer::Peer;
-use super::refusal::{self, Refusal, Rule};
+use super::places::Places;
+use super::refusal::{self, Refusal};
+use super::route::RouteVisitor;
 use super::session::Sessions;
 
 use crate::{Limits, Service};
@@ -57,7 +59,6 @@ pub struct App<S> {
     front: Front,
     metadata: Option<Metadata>,
     routes: Router,
-    running: Semaphore,
     routing: Semaphore,
 }
 
@@ -70,7 +71,7 @@ impl<S: Service> App<S> {
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, serde_json::Error> {
         let AppConfig { path, front, authenticator, metadata, limits, clock, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
-        let running = Semaphore::new(limits.concurrent_requests);
+        let places = Places::new(&limits);
         let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || refusal::outside(StatusCode::NOT_FOUND, None));
         let on_end = {
@@ -78,13 +79,28 @@ impl<S: Service> App<S> {
             move |session| service.session_ended(session)
         };
         let sessions = Arc::new(Sessions::new(&limits, clock, on_end));
-        let endpoint = Endpoint { service, sessions, authenticator, limits };
-        Ok(Self { endpoint, path, front, metadata, routes, running, routing })
+        let budget = Budget::new(&limits);
+        let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
+        Ok(Self { endpoint, path, front, metadata, routes, routing })
     }
 
     /// Ends what has no end of its own: the streams of sessions.
     pub(super) fn stop(&self) {
         self.endpoint.sessions.stop();
+    }
+
+    /// What requests, bodies and answers may take.
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.endpoint.budget
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.endpoint.limits
+    }
+
+    /// Whether anybody has to show a token.
+    pub(super) fn authenticates(&self) -> bool {
+        self.endpoint.authenticator.is_some()
     }
 
     #[cfg(test)]
@@ -101,16 +117,14 @@ impl<S: Service> App<S> {
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, asked, &peer.last_bearer).await;
+        let answer = self.admitted(&mut request, asked, peer).await;
         answer.unwrap_or_else(|refusal| self.refuse(refusal, asked))
     }
 
-    /// Notes that a connection was turned away, because there are too many.
-    pub(super) fn refuse_connection(&self, remote: SocketAddr) {
-        let asked = Asked { http_method: None, path: None, remote: Some(remote) };
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let refused = asked.refused(Rule::Limits, "too many connections", status, None);
-        self.endpoint.service.refused(&refused);
+    /// Answers a request whose connection leaves too much unread.
+    pub(super) fn refuse_unread(&self, peer: &Peer) -> Response {
+        let asked = Asked { http_method: None, path: None, remote: peer.remote };
+        self.refuse(Refusal::unread(), asked)
     }
 
     /// The one place where requests are refused, noted and answered.
@@ -126,10 +140,13 @@ impl<S: Service> App<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
-        last: &LastBearer,
+        peer: &Peer,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.method(), request.uri(), request.headers())?;
         media::check_framing(request.headers())?;
+        if peer.probes_only && asked.path.is_some() {
+            return Err(Refusal::too_many_connections());
+        }
         if let Some(metadata) = &self.metadata
             && metadata.is_at(request.uri().path())
         {
@@ -137,11 +154,11 @@ impl<S: Service> App<S> {
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
         let answer = match asked.path {
-            Some(_) => self.endpoint(request, asked, last).await,
+            Some(_) => self.endpoint(request, asked, peer).await,
             None => {
                 let request = mem::take(request);
-                self.route(request.map(|body| body.map_or_else(Body::empty, Body::new)), asked)
-                    .await
+                let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
+                self.route(request, asked, peer).await
             }
         };
         let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, asked));
@@ -155,27 +172,40 @@ impl<S: Service> App<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
-        last: &LastBearer,
+        peer: &Peer,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {
             return Ok(cors::preflight());
         }
-        let _permit = self.running.try_acquire().map_err(|_| Refusal::busy())?;
-        self.endpoint.answer(request, asked, last).await
+        self.endpoint.answer(request, asked, peer).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
     /// handlers find the peer of the connection where axum has it.
-    async fn route(&self, request: Request<Body>, asked: Asked<'_>) -> Result<Response, Refusal> {
+    async fn route(
+        &self,
+        request: Request<Body>,
+        asked: Asked<'_>,
+        peer: &Peer,
+    ) -> Result<Response, Refusal> {
         let _permit = self.routing.try_acquire().map_err(|_| Refusal::busy())?;
-        let body_bytes = self.endpoint.limits.body_bytes;
-        let mut request = request.map(|body| Body::new(Limited::new(body, body_bytes)));
+        let Endpoint { budget, limits, .. } = &self.endpoint;
+        let counts = RouteBody::new(budget, Whose::address(peer.address.as_ref()));
+        let counted = |body: Body| Counted::new(Limited::new(body, limits.body_bytes), &counts);
+        let mut request = request.map(|body| Body::new(counted(body)));
+        let (budget, standing) = (Arc::clone(budget), Arc::clone(&peer.standing));
+        let visitor = RouteVisitor { budget, address: peer.address.clone(), standing };
+        request.extensions_mut().insert(visitor);
         if let Some(remote) = asked.remote {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
-        Ok(match tokio::time::timeout(self.endpoint.limits.handler, answer).await {
+        let answer = tokio::time::timeout(limits.handler, answer).await;
+        if counts.is_exceeded() {
+            return Err(Refusal::busy());
+        }
+        Ok(match answer {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
@@ -204,6 +234,7 @@ mod tests {
     use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
     use portcullis_guard::SystemClock;
 
+    use super::super::budget::Of;
     use super::*;
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
@@ -247,17 +278,26 @@ mod tests {
     }
 
     fn app(verifier: Option<Broken>, routes: Router) -> App<Nothing> {
+        app_with(verifier.map(|verifier| Arc::new(verifier) as _), routes, |_| {})
+    }
+
+    fn app_with(
+        verifier: Option<Arc<dyn TokenVerifier>>,
+        routes: Router,
+        change: impl FnOnce(&mut Limits),
+    ) -> App<Nothing> {
         let clock = Arc::new(SystemClock);
-        let authenticator = verifier
-            .map(|verifier| Authenticator::new(Arc::new(verifier), String::new(), clock).into());
+        let authenticator =
+            verifier.map(|verifier| Authenticator::new(verifier, String::new(), clock).into());
         let clock = Arc::new(SystemClock);
-        let limits = Limits {
+        let mut limits = Limits {
             decision: Duration::from_millis(20),
             handler: Duration::from_millis(20),
             body_read: Duration::from_millis(20),
             concurrent_requests: 1,
             ..Limits::default()
         };
+        change(&mut limits);
         let front = Front::new(Vec::new(), super::super::Origins::default(), true);
         let path = "/mcp".to_owned();
         let config =
@@ -301,6 +341,78 @@ mod tests {
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()["content-type"], "application/json");
         }
+    }
+
+    /// Knows one token, and waits for ever to learn of others.
+    #[derive(Debug)]
+    struct Slow;
+
+    impl TokenVerifier for Slow {
+        fn verify<'a>(
+            &'a self,
+            token: &'a BearerToken,
+        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+            match token.expose() {
+                "known" => Answer::ready(Ok(Arc::new(Principal::new("alice")))),
+                "bad" => Answer::ready(Err(VerifyError::invalid("not known"))),
+                _ => Answer::pending(std::future::pending()),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trial_a4_what_strangers_make_the_verifier_wait_for_keeps_no_known_caller_waiting() {
+        let app = Arc::new(app_with(Some(Arc::new(Slow)), Router::new(), |limits| {
+            limits.concurrent_requests = 64;
+            limits.decision = Duration::from_secs(10);
+        }));
+        let ask = |token: &str| {
+            let app = Arc::clone(&app);
+            let mut request = request("/mcp", Body::from("{}"));
+            let token = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert(AUTHORIZATION, token);
+            async move { app.answer(request, &Peer::default()).await }
+        };
+        let strangers: Vec<_> =
+            (0..512).map(|n| tokio::spawn(ask(&format!("unknown{n}")))).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let refused = strangers.iter().filter(|stranger| stranger.is_finished()).count();
+        assert_eq!(refused, 512 - 64 / 4, "a quarter of the places wait");
+        for _ in 0..100 {
+            assert_eq!(ask("known").await.status(), StatusCode::BAD_REQUEST);
+        }
+        for stranger in strangers {
+            let answer = stranger.await.unwrap();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.headers().contains_key("retry-after"));
+        }
+        assert!(
+            app.budget().take(Of::Verifications, Whose::default(), 64 / 4).is_some(),
+            "given back"
+        );
+    }
+
+    #[tokio::test]
+    async fn trial_a6_a_connection_ends_that_shows_refused_tokens_only() {
+        let app = app_with(Some(Arc::new(Slow)), Router::new(), |_| {});
+        let peer = Peer::default();
+        let ask = async |token: &str| {
+            let mut request = request("/mcp", Body::from("{}"));
+            let token = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert(AUTHORIZATION, token);
+            app.answer(request, &peer).await.status().as_u16()
+        };
+        for _ in 0..63 {
+            assert_eq!(ask("bad").await, 401);
+        }
+        assert_eq!(ask("known").await, 400);
+        for _ in 0..64 {
+            assert!(!peer.closes());
+            assert_eq!(ask("bad").await, 401);
+        }
+        assert!(peer.closes());
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, StatusCode};
 use portcullis_auth::{Authenticator, Principal, PrincipalId};
 
+use super::budget::Whose;
+use super::places::Places;
 use super::refusal::Rule;
 use super::session::Sessions;
 use crate::{ClientInfo, Exchange, ProtocolVersion, Refused, SessionKey, Transport};
@@ -11,6 +13,8 @@ use crate::{ClientInfo, Exchange, ProtocolVersion, Refused, SessionKey, Transpor
 /// Who sent a request to the endpoint, and what it is answered with the help of.
 pub(super) struct Caller<'a> {
     pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) places: &'a Places,
+    pub(super) whose: Whose,
     pub(super) authenticator: Option<&'a Authenticator>,
     pub(super) principal: Option<Arc<Principal>>,
     pub(super) asked: Asked<'a>,

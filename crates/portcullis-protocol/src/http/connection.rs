@@ -1,6 +1,5 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +17,21 @@ use tokio::time::MissedTickBehavior;
 
 use super::app::App;
 use super::arriving::Arriving;
+use super::budget::Whose;
 use super::patience::Patient;
-use super::peer::{Peer, Running};
+use super::peer::{Peer, Running, Untaken};
+use super::places::Waits;
 use super::unread::{self, Streams, Watched};
 use crate::{Limits, Service};
 
-/// Streams of one HTTP/2 connection at once.
-const HTTP2_STREAMS: u32 = 128;
+/// Streams of one HTTP/2 connection at once: RFC 9113 §6.5.2 recommends no fewer.
+const HTTP2_STREAMS: u32 = 100;
 /// How often a connection is looked at before it has been quiet for too long.
 const LOOKS: u32 = 8;
+/// What a body over HTTP/2 may send before somebody reads it.
+const HTTP2_WINDOW: u32 = 65_535;
+/// An answer of HTTP/1 of so many bytes counts for nothing: a connection has one at a time.
+const SMALL_ANSWER: usize = 64 * 1024;
 
 /// HTTP/1 and HTTP/2 with their limits, told apart by the first bytes. A request of HTTP/1 has
 /// 100 header fields at most, which is hyper's own limit: for another it would clear a table of
@@ -39,6 +44,9 @@ pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS)
+        .initial_stream_window_size(HTTP2_WINDOW)
+        // What is handed out is out of sight, whether or not the client takes it.
+        .max_send_buf_size(unread::PART)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.header_read)
         .keep_alive_timeout(limits.header_read);
@@ -49,26 +57,33 @@ pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
 ///
 /// A connection on which nothing goes on is closed: one that is idle, whose client is slow to
 /// send the head of a request, answers pings for ever, or never makes room for the answers
-/// that it asked for. That takes [`Limits::header_read`] and at most a quarter more.
+/// that it asked for. That takes [`Limits::header_read`] and at most a quarter more. So is one
+/// that has shown no token that was accepted for [`Limits::unauthenticated`], whatever goes on.
 pub(super) async fn serve<S: Service>(
     http: Builder<Streams>,
-    (stream, remote): (TcpStream, SocketAddr),
+    (stream, peer): (TcpStream, Peer),
     app: Arc<App<S>>,
     limits: Limits,
     mut stopped: watch::Receiver<()>,
 ) {
-    let peer = Arc::new(Peer::new(remote));
+    let peer = Arc::new(peer);
     let stream = Patient::new(stream, &limits, Arc::clone(&peer));
+    let budget = Arc::clone(app.budget());
+    let asks = app.authenticates();
     let service = service_fn({
         let peer = Arc::clone(&peer);
-        move |request: Request<Incoming>| answer(Arc::clone(&app), Running::begin(&peer), request)
+        move |request: Request<Incoming>| {
+            let (app, running) = (Arc::clone(&app), Running::begin(&peer));
+            // A stream of HTTP/2 that has not begun, or waits to be read, is small.
+            async move { Box::pin(answer(app, running, request)).await }
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let look = (limits.header_read / LOOKS).max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
     // A server that stood still has not looked.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut ending, mut quiet) = (false, 0);
+    let (mut ending, mut quiet, mut strange) = (false, 0, Duration::ZERO);
     loop {
         tokio::select! {
             biased;
@@ -83,13 +98,24 @@ pub(super) async fn serve<S: Service>(
                 peer.give_up();
                 connection.as_mut().graceful_shutdown();
             }
+            () = poll_fn(|_| peer.poll_closes()), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
             never = poll_fn(|cx| peer.rest.poll_discard(cx)) => match never {},
             _ = ticks.tick() => {
                 quiet = if peer.is_quiet() { quiet + 1 } else { 0 };
-                if quiet > LOOKS {
+                let known = peer.standing.is_known() && peer.is_served();
+                strange = match asks && !peer.standing.was_accepted() && !known {
+                    true => strange + look,
+                    false => Duration::ZERO,
+                };
+                let stays = strange > limits.unauthenticated + limits.header_read
+                    && !peer.is_served();
+                if quiet > LOOKS || stays || peer.is_in_the_way(&budget) {
                     return;
                 }
-                if quiet == LOOKS && !ending {
+                if (quiet == LOOKS || strange > limits.unauthenticated) && !ending {
                     ending = true;
                     peer.give_up();
                     connection.as_mut().graceful_shutdown();
@@ -106,27 +132,54 @@ async fn answer<S: Service>(
 ) -> Result<Response<Body>, Infallible> {
     let (http2, peer) = (unread::is_watched(), running.peer());
     let request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
-    let mut response = app.answer(request, peer).await;
-    if !http2 && peer.rest.closes() {
+    if peer.probes_only {
+        peer.rest.close();
+    }
+    let mut response = match peer.has_enough(app.budget()) {
+        true => app.refuse_unread(peer),
+        false => app.answer(request, peer).await,
+    };
+    let bytes = response.body().size_hint().exact();
+    let large = if http2 { unread::SMALL } else { SMALL_ANSWER };
+    let large = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > large);
+    let waits = response.extensions_mut().remove::<Waits>();
+    let untaken = match large {
+        Some(bytes) => {
+            let whose = waits.as_ref().map(|waits| waits.whose.clone());
+            let whose = whose.unwrap_or_else(|| Whose::address(peer.address.as_ref()));
+            let untaken = Untaken::new(peer, app.budget(), &whose, bytes);
+            let untaken = tokio::time::timeout(app.limits().write, untaken).await;
+            if untaken.is_err() {
+                response = app.refuse_unread(peer);
+            }
+            untaken.ok()
+        }
+        None => None,
+    };
+    drop(waits);
+    if !http2 && peer.closes() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    // A stream may be silent for as long as it likes, and an answer of HTTP/2 may wait for as
-    // long as its client has to make room.
-    if !http2 && response.body().size_hint().exact().is_some() {
+    if !http2 && bytes.is_some() && large.is_none() {
         return Ok(response);
     }
-    Ok(response.map(|body| Body::new(Watched::new(body, Some(running)))))
+    // A stream may be silent for as long as it likes, and an answer of HTTP/2 may wait for as
+    // long as its client has to make room. Over HTTP/1 an answer has a time of its own.
+    let running = (http2 || bytes.is_none()).then_some(running);
+    Ok(response.map(|body| Body::new(Watched::new(body, untaken, running))))
 }
 
 #[cfg(test)]
 mod tests {
     use axum::Router;
     use futures_util::stream;
+    use portcullis_auth::Authenticator;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::{Instant, sleep_until};
 
     use super::*;
+    use crate::http::edge::Names;
     use crate::http::{AppConfig, Front, Origins};
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
@@ -166,13 +219,20 @@ mod tests {
     }
 
     /// A connection to a server, and what has to be kept for it to go on.
-    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
     async fn connect() -> (TcpStream, watch::Sender<()>) {
-        let limits = Limits { header_read: SHORT, ..Limits::default() };
+        connect_to(None).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn connect_to(
+        authenticator: Option<Arc<Authenticator>>,
+    ) -> (TcpStream, watch::Sender<()>) {
+        let (header_read, unauthenticated) = (SHORT, 2 * SHORT);
+        let limits = Limits { header_read, unauthenticated, ..Limits::default() };
         let config = AppConfig {
             path: "/mcp".to_owned(),
             front: Front::new(Vec::new(), Origins::default(), true),
-            authenticator: None,
+            authenticator,
             metadata: None,
             limits: limits.clone(),
             clock: Arc::new(portcullis_guard::SystemClock),
@@ -186,6 +246,8 @@ mod tests {
         let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
         let accepted = socket.accept().await.unwrap();
         let (running, stopped) = watch::channel(());
+        let (stream, remote) = accepted;
+        let accepted = (stream, Peer::new(remote));
         tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped));
         (client, running)
     }
@@ -204,6 +266,26 @@ mod tests {
         client.write_all(format!("GET /slow {CLOSES}").as_bytes()).await.unwrap();
         let answer = rest(client).await;
         assert!(answer.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn trial_a10_a_connection_without_an_accepted_token_ends_whatever_goes_on() {
+        let clock = Arc::new(portcullis_guard::SystemClock);
+        let asks = Arc::new(Authenticator::new(Arc::new(Names), String::new(), clock));
+        for (token, ends) in [("", true), ("Authorization: Bearer alice\r\n", false)] {
+            let (mut client, _running) = connect_to(Some(Arc::clone(&asks))).await;
+            let request = format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\n{token}\r\n");
+            let begun = Instant::now();
+            let mut open = true;
+            while open && begun.elapsed() < 2 * LONG {
+                let mut answer = [0; 4096];
+                client.write_all(request.as_bytes()).await.unwrap();
+                open = matches!(client.read(&mut answer).await, Ok(1..));
+                tokio::time::sleep(SHORT / 5).await;
+            }
+            assert_eq!(!open, ends, "{token:?}: {:?}", begun.elapsed());
+            assert!(begun.elapsed() > 2 * SHORT, "{:?}", begun.elapsed());
+        }
     }
 
     #[tokio::test]

@@ -1,18 +1,24 @@
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
 use super::body::RequestBody;
+use super::budget::{Budget, Of, Party, Whose};
 use super::caller::{Asked, Caller};
+use super::peer::{Peer, Standing};
+use super::places::Places;
 use super::refusal::Refusal;
 use super::session::{self, Sessions};
 use super::{body, headers, media, stateless};
 use crate::envelope::{self, Malformed, Message};
-use crate::{Limits, Service, within};
+use crate::{Limits, Service};
 
 /// The MCP endpoint.
 ///
@@ -26,6 +32,10 @@ pub(super) struct Endpoint<S> {
     pub(super) sessions: Arc<Sessions>,
     pub(super) authenticator: Option<Arc<Authenticator>>,
     pub(super) limits: Limits,
+    pub(super) budget: Arc<Budget>,
+    /// Places of requests. One is taken once it is known who is calling: what strangers make the
+    /// verifier wait for takes none.
+    pub(super) places: Places,
 }
 
 impl<S: Service> Endpoint<S> {
@@ -33,19 +43,27 @@ impl<S: Service> Endpoint<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         asked: Asked<'_>,
-        last: &LastBearer,
+        peer: &Peer,
     ) -> Result<Response, Refusal> {
         let body = request.body_mut().take();
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
             Some(authenticator) => {
                 let (headers, uri) = (request.headers(), request.uri());
-                Some(verified(authenticator, &self.limits, headers, uri, last).await?)
+                let Peer { address, standing, last_bearer, .. } = peer;
+                let visitor = Visitor { budget: &self.budget, address: address.as_ref(), standing };
+                let answer =
+                    verified(authenticator, &self.limits, headers, uri, last_bearer, visitor);
+                Some(answer.await?)
             }
             None => None,
         };
-        let (sessions, headers) = (&self.sessions, request.headers());
-        let caller = Caller { sessions, authenticator, principal, asked, headers };
+        let whose = Whose {
+            address: peer.address.clone(),
+            principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
+        };
+        let (sessions, places, headers) = (&self.sessions, &self.places, request.headers());
+        let caller = Caller { sessions, places, whose, authenticator, principal, asked, headers };
         let received = self.receive(&caller, request.method(), body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
@@ -56,6 +74,7 @@ impl<S: Service> Endpoint<S> {
         method: &Method,
         body: Option<impl RequestBody>,
     ) -> Result<Response, Refusal> {
+        let place = self.places.enter()?;
         let headers = caller.headers;
         let stateless = headers::name_stateless(headers);
         match *method {
@@ -67,12 +86,15 @@ impl<S: Service> Endpoint<S> {
         media::check_content(headers)?;
         media::check_accept(headers)?;
         let Limits { body_bytes, body_read, .. } = self.limits;
-        let body = body::read(headers, body, body_bytes, body_read).await?;
-        let service = &self.service;
-        if !stateless && envelope::is_batch(&body) {
-            return session::receive_batch(&**service, caller, &body).await;
+        let whole = body::Whole::new(&self.budget, caller.whose.clone());
+        let whole = whole.read(headers, body, body_bytes, body_read).await?;
+        // What it runs has a place of its own.
+        drop(place);
+        let (body, service) = (&whole.bytes, &self.service);
+        if !stateless && envelope::is_batch(body) {
+            return session::receive_batch(&**service, caller, body).await;
         }
-        let message = Message::parse(&body).map_err(|Malformed { id, error }| {
+        let message = Message::parse(body).map_err(|Malformed { id, error }| {
             Refusal::message(error.status(), id.as_ref(), None, &error)
         })?;
         let id = match &message {
@@ -87,18 +109,51 @@ impl<S: Service> Endpoint<S> {
     }
 }
 
-/// Asks the authenticator. A verifier that panics or takes too long lets nobody in.
+/// Over what a token comes in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor<'a> {
+    pub(super) budget: &'a Arc<Budget>,
+    pub(super) address: Option<&'a Arc<Party>>,
+    pub(super) standing: &'a Standing,
+}
+
+/// Asks the authenticator. A verifier that panics or takes too long lets nobody in. One that has
+/// to wait, for keys perhaps, does so in places of its own: what it knows waits for nothing.
 pub(super) async fn verified(
     authenticator: &Authenticator,
     limits: &Limits,
     headers: &HeaderMap,
     uri: &Uri,
     last: &LastBearer,
+    visitor: Visitor<'_>,
 ) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
     let answer = authenticator.authenticate(headers, uri.query(), last);
-    let answer = AssertUnwindSafe(answer).catch_unwind();
-    match within(limits.decision, answer).await {
-        Ok(Ok(answer)) => answer,
+    let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+    let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+        Poll::Ready(answer) => Ok(answer),
+        Poll::Pending => {
+            let place = visitor.budget.take(Of::Verifications, Whose::address(visitor.address), 1);
+            let Some(_place) = place else {
+                let reason = "too many tokens have to be waited for";
+                tracing::warn!(reason, "request refused: 503");
+                return Err(portcullis_auth::Refusal::unavailable(reason));
+            };
+            tokio::time::timeout(limits.decision, answer).await
+        }
+    };
+    match answer {
+        Ok(Ok(answer)) => {
+            match &answer {
+                Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => {
+                    visitor.standing.refuse();
+                }
+                // One without enough scopes is known all the same.
+                Ok(_) => visitor.standing.accept(),
+                Err(refusal) if refusal.principal.is_some() => visitor.standing.accept(),
+                Err(_) => {}
+            }
+            answer
+        }
         Ok(Err(_)) => {
             tracing::error!("request refused: 503, the token verifier panicked");
             Err(portcullis_auth::Refusal::unavailable("the token verifier panicked"))

@@ -7,6 +7,7 @@
 mod app;
 mod arriving;
 mod body;
+mod budget;
 mod caller;
 mod connection;
 mod cors;
@@ -22,6 +23,7 @@ mod metadata;
 mod origins;
 mod patience;
 mod peer;
+mod places;
 mod refusal;
 mod route;
 mod session;

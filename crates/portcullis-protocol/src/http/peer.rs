@@ -1,21 +1,35 @@
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use portcullis_auth::LastBearer;
 
 use super::arriving::Rest;
+use super::budget::{Budget, Held, Of, Party, Whose};
+
+/// So many refused tokens one after the other end a connection.
+const REFUSED: usize = 64;
 
 /// The other end of a connection: where it is, what it has shown, and what goes on with it.
 #[derive(Debug, Default)]
 pub struct Peer {
     pub(super) remote: Option<SocketAddr>,
+    /// Without one, nothing goes by its address.
+    pub(super) address: Option<Arc<Party>>,
     pub(super) last_bearer: LastBearer,
+    pub(super) standing: Arc<Standing>,
     pub(super) rest: Rest,
+    /// There are too many connections: it has a place that is kept for probes.
+    pub(super) probes_only: bool,
     begun: AtomicUsize,
     ended: AtomicUsize,
-    /// What had ended when this was last looked at.
-    seen: AtomicUsize,
+    /// Bytes of answers that it has not taken, and how many parts of answers it has.
+    unread: AtomicUsize,
+    parts: AtomicUsize,
+    /// What had ended, and been taken, when this was last looked at.
+    seen: (AtomicUsize, AtomicUsize),
     /// Something waits to be taken.
     waits: AtomicBool,
     /// Bytes have come that belong to no request yet.
@@ -29,6 +43,16 @@ impl Peer {
     #[must_use]
     pub fn new(remote: SocketAddr) -> Self {
         Self { remote: Some(remote), ..Self::default() }
+    }
+
+    /// A peer with a place among the connections, of `address` unless nothing goes by that.
+    pub(super) fn of(remote: SocketAddr, address: Option<Arc<Party>>) -> Self {
+        Self { address, ..Self::new(remote) }
+    }
+
+    /// A peer with a place that is kept for probes.
+    pub(super) fn for_probes(remote: SocketAddr) -> Self {
+        Self { probes_only: true, ..Self::new(remote) }
     }
 
     /// Notes that it sent something.
@@ -53,18 +77,142 @@ impl Peer {
         self.over.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the connection ends with the current answer.
+    pub(super) fn closes(&self) -> bool {
+        self.rest.closes() || self.standing.refused.load(Ordering::Relaxed) >= REFUSED
+    }
+
+    /// Is ready once it does; whoever polls this is woken by the requests of the connection.
+    pub(super) fn poll_closes(&self) -> Poll<()> {
+        if self.closes() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether a request of it runs.
+    pub(super) fn is_served(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) != self.ended.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing runs, and nothing has ended since this was last asked. Pings are nothing,
     /// and what waits to be taken has a time of its own.
     pub(super) fn is_quiet(&self) -> bool {
         let ended = self.ended.load(Ordering::Relaxed);
-        let ended_before = self.seen.swap(ended, Ordering::Relaxed);
-        self.begun.load(Ordering::Relaxed) == ended
-            && !self.waits.load(Ordering::Relaxed)
-            && ended == ended_before
+        let ended_before = self.seen.0.swap(ended, Ordering::Relaxed);
+        !self.is_served() && !self.waits.load(Ordering::Relaxed) && ended == ended_before
+    }
+
+    /// Whether it leaves something unread that others want the room of, and has taken no part
+    /// of it since this was last asked.
+    pub(super) fn is_in_the_way(&self, budget: &Budget) -> bool {
+        let parts = self.parts.load(Ordering::Relaxed);
+        let parts_before = self.seen.1.swap(parts, Ordering::Relaxed);
+        let unread = self.unread.load(Ordering::Relaxed);
+        unread > 0 && parts == parts_before && budget.is_short(Of::Unread, unread)
+    }
+
+    /// Whether it leaves so much unread that no further request of it is served.
+    pub(super) fn has_enough(&self, budget: &Budget) -> bool {
+        self.unread.load(Ordering::Relaxed) >= budget.unread_of_one_connection()
+    }
+}
+
+/// An answer of so many bytes that has not been taken, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Untaken {
+    peer: Arc<Peer>,
+    bytes: usize,
+    _held: Held,
+}
+
+impl Untaken {
+    /// Waits until the budget has room for it. A connection that has taken everything else may
+    /// have an answer of any size.
+    pub(super) async fn new(
+        peer: &Arc<Peer>,
+        budget: &Arc<Budget>,
+        whose: &Whose,
+        bytes: usize,
+    ) -> Self {
+        loop {
+            let mut room = pin!(budget.room());
+            // From here on no room that is made is missed.
+            room.as_mut().enable();
+            if let Some(untaken) = Self::at_once(peer, budget, whose, bytes) {
+                return untaken;
+            }
+            room.await;
+        }
+    }
+
+    fn at_once(
+        peer: &Arc<Peer>,
+        budget: &Arc<Budget>,
+        whose: &Whose,
+        bytes: usize,
+    ) -> Option<Self> {
+        let most = budget.unread_of_one_connection();
+        let fits = |unread: usize| {
+            let sum = unread.checked_add(bytes)?;
+            (unread == 0 || sum <= most).then_some(sum)
+        };
+        peer.unread.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        let Some(held) = budget.take(Of::Unread, whose.clone(), bytes) else {
+            peer.unread.fetch_sub(bytes, Ordering::Relaxed);
+            return None;
+        };
+        Some(Self { peer: Arc::clone(peer), bytes, _held: held })
+    }
+
+    /// Notes that a part was taken.
+    pub(super) fn moved(&self) {
+        self.peer.parts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        self.peer.unread.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the tokens of a connection were good for.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Whether one was accepted: since this was last looked at, since one was refused, and ever.
+    accepted: AtomicU8,
+    /// How many were refused since one was accepted.
+    refused: AtomicUsize,
+}
+
+const SINCE_LOOK: u8 = 1;
+const SINCE_REFUSAL: u8 = 2;
+const EVER: u8 = 4;
+
+impl Standing {
+    pub(super) fn accept(&self) {
+        self.accepted.store(SINCE_LOOK | SINCE_REFUSAL | EVER, Ordering::Relaxed);
+    }
+
+    pub(super) fn refuse(&self) {
+        let accepted = self.accepted.fetch_and(!SINCE_REFUSAL, Ordering::Relaxed);
+        if accepted & SINCE_REFUSAL != 0 {
+            self.refused.store(0, Ordering::Relaxed);
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a token was accepted since this was last asked.
+    pub(super) fn was_accepted(&self) -> bool {
+        self.accepted.fetch_and(!SINCE_LOOK, Ordering::Relaxed) & SINCE_LOOK != 0
+    }
+
+    /// Whether a token was ever accepted.
+    pub(super) fn is_known(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed) & EVER != 0
     }
 }
 
 /// A request that runs until this is dropped.
+#[derive(Debug)]
 pub(super) struct Running(Arc<Peer>);
 
 impl Running {

@@ -101,6 +101,18 @@ impl Refusal {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    pub(super) fn too_many_connections() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many connections");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    pub(super) fn unread() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many answers have not been read");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     /// GET and DELETE are for sessions, which the stateless version has none of.
     pub(super) fn method_not_allowed(stateless: bool) -> Self {
         let (message, allow) = match stateless {

@@ -9,7 +9,9 @@ use http::request::Parts;
 use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
-use super::endpoint;
+use super::budget::{Budget, Party};
+use super::endpoint::{self, Visitor};
+use super::peer::Standing;
 use super::refusal::{error_name, json};
 use crate::error::whole_seconds;
 use crate::{Limits, RpcError, response};
@@ -49,9 +51,24 @@ pub async fn authenticate(
     limits: &Limits,
     head: &Parts,
 ) -> Result<Arc<Principal>, RouteRefusal> {
-    let last = LastBearer::default();
-    let principal = endpoint::verified(authenticator, limits, &head.headers, &head.uri, &last);
+    let visitor: Option<RouteVisitor> = head.extensions.get().cloned();
+    let RouteVisitor { budget, address, standing } = visitor.unwrap_or_else(|| RouteVisitor {
+        budget: Budget::new(limits),
+        address: None,
+        standing: Arc::default(),
+    });
+    let visitor = Visitor { budget: &budget, address: address.as_ref(), standing: &standing };
+    let (last, headers, uri) = (LastBearer::default(), &head.headers, &head.uri);
+    let principal = endpoint::verified(authenticator, limits, headers, uri, &last, visitor);
     principal.await.map_err(RouteRefusal::Bearer)
+}
+
+/// Over what a request to a route comes in, among its extensions.
+#[derive(Clone, Debug)]
+pub(super) struct RouteVisitor {
+    pub(super) budget: Arc<Budget>,
+    pub(super) address: Option<Arc<Party>>,
+    pub(super) standing: Arc<Standing>,
 }
 
 impl RouteRefusal {

@@ -62,8 +62,11 @@ pub(super) async fn receive<S: Service>(
         Asked::Operation(operation) => {
             let version = request.version;
             let exchange = caller.exchange(version, request.client, None);
+            let place = caller.places.run(&caller.whose).await;
+            let place = place.map_err(|_| Refusal::busy().in_answer_to(&id))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
-            refusal::answered(caller, &id, version, service.identity(), &outcome)
+            let answer = refusal::answered(caller, &id, version, service.identity(), &outcome);
+            place.leave_to(&caller.whose, answer)
         }
     })
 }

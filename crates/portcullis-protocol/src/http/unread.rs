@@ -16,6 +16,8 @@ use hyper::body::{Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Sleep, sleep};
 
+use super::peer::{Running, Untaken};
+
 /// Runs each stream of HTTP/2 until it ends, or until a part of its answer was not taken
 /// for `write`.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,11 @@ async fn run(stream: impl Future<Output = ()>, unread: Unread, write: Duration) 
 const NOTHING: usize = 0;
 /// The largest part of an answer that is handed out at once: what a client that makes room
 /// for one byte can leave unread, where nobody sees it any more.
-const PART: usize = 8 * 1024;
+pub(super) const PART: usize = 8 * 1024;
+/// The same over HTTP/1, where what is handed out waits in one buffer.
+const LARGE_PART: usize = 64 * 1024;
+/// Answers of so many bytes are not watched for their last byte, and count for nothing.
+pub(super) const SMALL: usize = 1024;
 
 tokio::task_local! {
     /// Of the stream that the current task runs.
@@ -71,27 +77,39 @@ pub(super) fn is_watched() -> bool {
 }
 
 /// An answer in parts, which the task that runs it keeps an eye on.
-pub(super) struct Watched<T> {
+pub(super) struct Watched {
     body: Body,
     /// What the body gave and was not handed out yet.
     rest: Bytes,
     part: usize,
     unread: Option<Unread>,
-    _held: T,
+    untaken: Option<Untaken>,
+    _running: Option<Running>,
 }
 
-impl<T> Watched<T> {
-    /// Drops `held` when the body is dropped.
-    pub(super) fn new(body: Body, held: T) -> Self {
+impl Watched {
+    /// An answer of `running`, whose bytes are `untaken` until this is dropped.
+    pub(super) fn new(body: Body, untaken: Option<Untaken>, running: Option<Running>) -> Self {
         let unread = UNREAD.try_with(Unread::clone).ok();
-        Self { body, rest: Bytes::new(), part: NOTHING, unread, _held: held }
+        let (rest, _running) = (Bytes::new(), running);
+        Self { body, rest, part: NOTHING, unread, untaken, _running }
     }
 
     /// Hands out the next part of `bytes`, and keeps the rest.
     fn hand_out(&mut self, mut bytes: Bytes) -> Frame<Bytes> {
-        self.rest = bytes.split_off(bytes.len().min(PART));
+        let most = if self.unread.is_some() { PART } else { LARGE_PART };
+        let mut part = bytes.len().min(most);
+        // hyper asks for the last byte of an answer of HTTP/2 once there was room for all before
+        // it, and is done with it then: so nothing is out of sight before it was taken.
+        if self.unread.is_some() && part == bytes.len() && part > SMALL {
+            part -= 1;
+        }
+        self.rest = bytes.split_off(part);
         self.part += 1;
         self.note(self.part);
+        if let Some(untaken) = &self.untaken {
+            untaken.moved();
+        }
         Frame::data(bytes)
     }
 
@@ -102,7 +120,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: Unpin> HttpBody for Watched<T> {
+impl HttpBody for Watched {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -152,7 +170,7 @@ mod tests {
         let parts = stream::iter(["a", "b", "c"].map(Ok::<_, std::io::Error>));
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         Streams { write: Duration::from_secs(30) }.execute(async move {
-            let mut body = Watched::new(Body::from_stream(parts), ());
+            let mut body = Watched::new(Body::from_stream(parts), None, None);
             while let Some(Ok(_)) = body.frame().await {
                 sleep(pause).await;
                 sender.send(()).unwrap();
@@ -168,17 +186,33 @@ mod tests {
     #[tokio::test]
     async fn answers_are_handed_out_in_parts_and_arrive_whole() {
         let whole: Bytes = (0..20_000_u32).flat_map(u32::to_be_bytes).collect();
-        let mut body = Watched::new(Body::from(whole.clone()), ());
+        let mut body = Watched::new(Body::from(whole.clone()), None, None);
         assert_eq!(body.size_hint().exact(), Some(80_000));
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
             let part = frame.unwrap().into_data().unwrap();
-            assert!(part.len() <= PART);
+            assert!(part.len() <= LARGE_PART);
             read.extend_from_slice(&part);
             assert_eq!(body.size_hint().exact(), Some(80_000 - read.len() as u64));
             assert_eq!(body.is_end_stream(), read.len() == whole.len());
         }
         assert_eq!(read, whole);
+    }
+
+    #[tokio::test]
+    async fn trial_a5_the_last_byte_is_handed_out_by_itself_over_http2() {
+        for (bytes, parts) in
+            [(SMALL, vec![SMALL]), (5_000, vec![4_999, 1]), (PART + 1, vec![PART, 1])]
+        {
+            let mut body = UNREAD.sync_scope(Unread::default(), || {
+                Watched::new(Body::from(vec![b'x'; bytes]), None, None)
+            });
+            let mut handed_out = Vec::new();
+            while let Some(frame) = body.frame().await {
+                handed_out.push(frame.unwrap().into_data().unwrap().len());
+            }
+            assert_eq!(handed_out, parts);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::caller::Caller;
 use super::super::headers;
+use super::super::places::Place;
 use super::super::refusal::{self, Refusal, Rule};
 use super::sessions::Running;
 use super::{Own, SessionId};
@@ -29,14 +30,16 @@ pub(in crate::http) async fn receive<S: Service>(
     match exchanges.take(message) {
         Reply::Nothing => Ok(refusal::accepted()),
         Reply::Answered(answer) => Ok(refusal::json(StatusCode::OK, answer)),
-        Reply::Refused(Some(id), RpcError::Busy) => Err(Refusal::busy().in_answer_to(&id)),
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
-            Some((id, outcome)) => {
+            Ran::Done(id, place, outcome) => {
                 let version = exchanges.session.version;
-                Ok(refusal::answered(caller, &id, version, service.identity(), &outcome))
+                let identity = service.identity();
+                let answer = refusal::answered(caller, &id, version, identity, &outcome);
+                Ok(place.leave_to(&caller.whose, answer))
             }
-            None => Ok(exchanges.dropped()),
+            Ran::Refused(id, error) => Err(exchanges.refused(Some(&id), &error)),
+            Ran::Dropped => Ok(exchanges.dropped()),
         },
         Reply::Ended => Err(Refusal::no_session(Refusal::ENDED)),
     }
@@ -134,6 +137,15 @@ struct Started<'a> {
     running: Running<'a>,
 }
 
+/// What became of a request that had its place.
+enum Ran {
+    Done(RequestId, Place, Result<Outcome, RpcError>),
+    /// The principal's others left it no place to run in.
+    Refused(RequestId, RpcError),
+    /// It was dropped before it had an answer.
+    Dropped,
+}
+
 /// A request was dropped before it had an answer.
 struct Dropped;
 
@@ -199,15 +211,23 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }))
     }
 
-    /// Runs a request to its outcome; `None` if it was dropped.
-    async fn run(&self, started: Started<'_>) -> Option<(RequestId, Result<Outcome, RpcError>)> {
+    /// Runs a request to its outcome.
+    async fn run(&self, started: Started<'_>) -> Ran {
         let Started { id, operation, registration, running } = started;
         let Own { key, version, client, .. } = &self.session;
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
-        let outcome = serve_caught(self.service, operation, exchange);
-        let outcome = Abortable::new(outcome, registration).await.ok()?;
+        let ran = async {
+            let place = self.caller.places.run(&self.caller.whose).await?;
+            let outcome = serve_caught(self.service, operation, exchange).await;
+            Ok::<_, RpcError>((place, outcome))
+        };
+        let ran = Abortable::new(ran, registration).await;
         drop(running);
-        Some((id, outcome))
+        match ran {
+            Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
+            Ok(Err(busy)) => Ran::Refused(id, busy),
+            Err(_) => Ran::Dropped,
+        }
     }
 
     /// What a message of a batch is answered with, if it is.
@@ -215,21 +235,26 @@ impl<'a, S: Service> Exchanges<'a, S> {
         match reply {
             Reply::Nothing => Ok(None),
             Reply::Answered(answer) => Ok(Some(answer)),
-            Reply::Refused(id, error) => {
-                let (reason, caller) = (error.to_string(), self.caller);
-                let principal = caller.principal.as_deref();
-                let refused =
-                    caller.asked.refused(Rule::Envelope, &reason, StatusCode::OK, principal);
-                self.service.refused(&refused);
-                Ok(Some(response::error(id.as_ref(), Some(self.session.version), &error)))
-            }
-            Reply::Started(started) => {
-                let (id, outcome) = self.run(started).await.ok_or(Dropped)?;
-                let (version, identity) = (self.session.version, self.service.identity());
-                Ok(Some(response::outcome(&id, version, identity, &outcome)))
-            }
+            Reply::Refused(id, error) => Ok(Some(self.refused_of_batch(id.as_ref(), &error))),
+            Reply::Started(started) => match self.run(started).await {
+                // Its place is for the next one of the batch.
+                Ran::Done(id, _place, outcome) => {
+                    let (version, identity) = (self.session.version, self.service.identity());
+                    Ok(Some(response::outcome(&id, version, identity, &outcome)))
+                }
+                Ran::Refused(id, error) => Ok(Some(self.refused_of_batch(Some(&id), &error))),
+                Ran::Dropped => Err(Dropped),
+            },
             Reply::Ended => Err(Dropped),
         }
+    }
+
+    fn refused_of_batch(&self, id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
+        let (reason, caller) = (error.to_string(), self.caller);
+        let principal = caller.principal.as_deref();
+        let refused = caller.asked.refused(Rule::Envelope, &reason, StatusCode::OK, principal);
+        self.service.refused(&refused);
+        response::error(id, Some(self.session.version), error)
     }
 
     /// What is left to say where a request was dropped: nothing, if it was cancelled, or

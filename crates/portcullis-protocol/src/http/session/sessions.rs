@@ -133,20 +133,18 @@ impl Sessions {
     /// Notes a request that begins to run; `None` when the session has ended meanwhile.
     ///
     /// -32600 for an id that is running already. Requests that came in batches count one by
-    /// one: no more of them run at once than may come one by one.
+    /// one: no more of them may wait to run than may come one by one.
     pub(super) fn run(
         &self,
         session: &Own,
         request: &RequestId,
     ) -> Result<Option<(AbortRegistration, Running<'_>)>, RpcError> {
         let began = self.table(|table, _| {
-            if table.running >= self.limits.concurrent_requests {
+            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
+            if found.in_flight.len() >= self.limits.concurrent_requests {
                 return Err(RpcError::Busy);
             }
-            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
-            let registration = found.in_flight.begin(request)?;
-            table.running += 1;
-            Ok(Some(registration))
+            found.in_flight.begin(request).map(Some)
         });
         let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
         let running = Running { sessions: self, id: session.id, request: request.clone() };
@@ -238,6 +236,10 @@ impl Sessions {
         self.table.lock().unwrap().stopping
     }
 
+    pub(crate) fn open_streams(&self) -> usize {
+        self.table.lock().unwrap().streams.len()
+    }
+
     /// How many sessions there are, and entries of them elsewhere.
     pub(super) fn sizes(&self) -> [usize; 5] {
         let table = self.table.lock().unwrap();
@@ -261,12 +263,11 @@ pub(super) struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let now = self.sessions.clock.now();
-        if let Ok(mut table) = self.sessions.table.lock() {
-            table.running = table.running.saturating_sub(1);
-            if let Some(session) = table.sessions.get_mut(&self.id) {
-                session.in_flight.end(&self.request);
-                session.used = now;
-            }
+        if let Ok(mut table) = self.sessions.table.lock()
+            && let Some(session) = table.sessions.get_mut(&self.id)
+        {
+            session.in_flight.end(&self.request);
+            session.used = now;
         }
     }
 }

@@ -18,7 +18,6 @@ pub(super) struct Table {
     /// Those of one subject, through all clients.
     held: HashMap<[u8; 32], BTreeSet<SessionId>>,
     pub(super) streams: Streams,
-    pub(super) running: usize,
     /// The server stops.
     pub(super) stopping: bool,
     /// Sessions that have ended, and nobody was told of yet.
@@ -123,6 +122,7 @@ impl Table {
 #[cfg(test)]
 impl Table {
     pub(super) fn sizes(&self) -> [usize; 5] {
-        [self.sessions.len(), self.queue.len(), self.held.len(), self.streams.len(), self.running]
+        let running = self.sessions.values().map(|session| session.in_flight.len()).sum();
+        [self.sessions.len(), self.queue.len(), self.held.len(), self.streams.len(), running]
     }
 }
