@@ -230,5 +230,5 @@ macro_rules! components {
 
 /// The README's program is compiled with the other examples.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
