@@ -91,6 +91,8 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> Undecide
 /// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
 /// serves, 503 once it is to stop.
 ///
+/// It answers to [any host](Route::any_host): probes call a server by its address.
+///
 /// # Example
 ///
 /// ```
@@ -116,6 +118,7 @@ pub fn ready(path: &str) -> Route {
         }
     })
     .public("readiness, reveals nothing else")
+    .any_host()
 }
 
 /// Whether the server is to stop.

@@ -315,7 +315,13 @@ fn the_endpoint_may_be_the_root() {
 fn trial_d10_c7_readiness_ends_before_anything_else_does() {
     let server = Testbed::start(demo(), &["--drain-delay", "3"]);
     let ready = || server.request("GET /readyz", &[], b"").status;
+    let probed = |path: &str, host: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        server.send(head.as_bytes()).status
+    };
     assert_eq!(ready(), 200);
+    assert_eq!(probed("/readyz", "10.244.0.5:8000"), 200, "a probe knows no name");
+    assert_eq!(probed("/mcp", "10.244.0.5:8000"), 421);
     terminate(server.id());
     server.wait_for_log("stopping");
     assert_eq!(ready(), 503);
