@@ -19,6 +19,7 @@ mod oracle;
 mod schemas;
 mod sessions;
 mod stdio;
+mod threats;
 mod tokens;
 mod values;
 mod visibility;

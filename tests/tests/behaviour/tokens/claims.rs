@@ -1,4 +1,4 @@
-//! §1.2: claims.
+//! Claims.
 
 use portcullis_tests::issuer::{changed, now};
 use serde_json::json;

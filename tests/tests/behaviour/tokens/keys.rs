@@ -1,4 +1,4 @@
-//! §1.3: keys, and how they are configured.
+//! Keys, and how they are configured.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

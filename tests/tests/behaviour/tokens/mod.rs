@@ -1,4 +1,4 @@
-//! JSON Web Tokens over a live port: each row of the threat catalogue by its id.
+//! JSON Web Tokens over a live port, by the ids of docs/threats.md.
 
 mod claims;
 mod keys;

@@ -1,4 +1,4 @@
-//! §1.1: structure, algorithms, headers.
+//! Structure, algorithms, headers.
 
 use portcullis_tests::driver::Testbed;
 use portcullis_tests::issuer::{AUDIENCE, Signing, changed, claims, encode};
