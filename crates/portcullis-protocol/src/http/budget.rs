@@ -276,6 +276,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        // Who was given nothing makes no room: told so, it would try again without end.
+        if self.amount == 0 {
+            return;
+        }
         let own = self.whose.parties().map(|party| &party.taken);
         for taken in own.chain([&self.budget.taken]) {
             taken.of(self.what).fetch_sub(self.amount, Ordering::Relaxed);

@@ -233,3 +233,26 @@ impl Drop for Running {
         self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    #[tokio::test]
+    async fn trial_a5_who_waits_for_room_sleeps_until_there_is_some() {
+        let budget = Budget::new(&Limits { unread_bytes: 80, ..Limits::default() });
+        let (peer, alice) = (Arc::default(), Whose::default());
+        let all = budget.take(Of::Unread, Whose::default(), 80);
+        let mut told = pin!(budget.room());
+        told.as_mut().enable();
+        assert!(Untaken::at_once(&peer, &budget, &alice, 10).is_none());
+        assert!(
+            futures_util::poll!(told.as_mut()).is_pending(),
+            "there is no more room than before"
+        );
+        drop(all);
+        assert!(futures_util::poll!(told).is_ready());
+        assert!(Untaken::at_once(&peer, &budget, &alice, 10).is_some());
+    }
+}
