@@ -8,7 +8,7 @@ use futures_util::stream::{self, Stream};
 use portcullis_auth::{Principal, Scopes};
 use tokio::sync::broadcast;
 
-use crate::model::CallToolResult;
+use crate::model::{CallToolResult, ContentBlock};
 use crate::{
     Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, Service, SessionKey,
 };
@@ -87,6 +87,10 @@ impl Service for Fake {
             "wait" => {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "large" => {
+                let text = ContentBlock::text("x".repeat(1024 * 1024));
+                return Ok(Outcome::ToolCalled(CallToolResult::success(vec![text])));
             }
             "denied" => RpcError::Denied("Only on weekdays".into()),
             "scope" => RpcError::InsufficientScope(Scopes::from_iter(["write", "admin"])),

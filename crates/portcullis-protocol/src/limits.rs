@@ -8,19 +8,20 @@ use std::time::Duration;
 /// What strangers and callers keep waiting over HTTP comes out of one budget. It is for everybody
 /// together; one address may have three quarters of each
 /// ([`connections_per_address`](Self::connections_per_address)), unless it is of this machine,
-/// where a proxy may be; and one principal, through all its clients, half of the bodies and a quarter
-/// of the answers. Beyond it a request gets a 503 with `Retry-After`.
+/// where a proxy may be; and one principal, through all its clients, a quarter of the unread answers
+/// and half of what else waits. Beyond it a request gets a 503 with `Retry-After`.
 ///
 /// | what | how much | until |
 /// |---|---|---|
 /// | connections | 1,024, and 64 for custom routes alone, for 5 s at most | 10 s without a request, 60 s without an accepted token, 64 times 401 one after the other |
 /// | tokens that the verifier has to wait for | 128, a quarter of [`concurrent_requests`](Self::concurrent_requests) | [`decision`](Self::decision), 10 s |
-/// | requests | 512, and as many to custom routes | [`handler`](Self::handler), 60 s |
-/// | operations of one principal | 16 run, and until there is room for their answers; up to 512 of all principals wait for that | [`handler`](Self::handler), 60 s |
+/// | requests | 512, and as many to custom routes; of those whose bodies are on their way half of one principal | [`handler`](Self::handler), 60 s, and [`body_read`](Self::body_read), 30 s |
+/// | operations of one principal | 16 run, and until there is room for their answers; up to 512 of all principals, 256 of one, wait for that | [`handler`](Self::handler), 60 s |
 /// | bodies, once more than 64 KiB of one has come | 64 MiB | the answer, and [`body_read`](Self::body_read), 30 s, to send them |
 /// | bodies over HTTP/2 that nobody reads yet | 64 KiB each | the request is read or refused |
 /// | rests of bodies that have their answer | nothing is kept; 64 MiB are read | 10 s |
 /// | answers that are not taken: over HTTP/2 of more than 1 KiB, over HTTP/1 of more than 64 KiB | 32 MiB, 4 MiB of one connection that has others unread; one more waits for room | [`write`](Self::write), 30 s; once half is used, 2.5 s without taking anything |
+/// | answers that wait for room, and batches that go on | 512 of principals, that keep the places of their operations; of batches and all others 32 MiB, 16 MiB of all without a principal | [`write`](Self::write), 30 s |
 ///
 /// A token that is known waits for none of what strangers make the verifier wait for. One answer
 /// may be larger than what is left. What handlers themselves hold is not counted: it is theirs,

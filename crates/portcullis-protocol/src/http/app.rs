@@ -71,7 +71,6 @@ impl<S: Service> App<S> {
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, serde_json::Error> {
         let AppConfig { path, front, authenticator, metadata, limits, clock, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
-        let places = Places::new(&limits);
         let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || refusal::outside(StatusCode::NOT_FOUND, None));
         let on_end = {
@@ -80,6 +79,7 @@ impl<S: Service> App<S> {
         };
         let sessions = Arc::new(Sessions::new(&limits, clock, on_end));
         let budget = Budget::new(&limits);
+        let places = Places::new(&limits, &budget);
         let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
         Ok(Self { endpoint, path, front, metadata, routes, routing })
     }
@@ -235,6 +235,7 @@ mod tests {
     use portcullis_guard::SystemClock;
 
     use super::super::budget::Of;
+    use super::super::edge::Names;
     use super::*;
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
@@ -392,6 +393,35 @@ mod tests {
             app.budget().take(Of::Verifications, Whose::default(), 64 / 4).is_some(),
             "given back"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trial_a12_one_callers_slow_bodies_leave_places_for_the_requests_of_others() {
+        let app = Arc::new(app_with(Some(Arc::new(Names)), Router::new(), |limits| {
+            limits.concurrent_requests = 4;
+            limits.body_read = Duration::from_secs(30);
+        }));
+        let ask = |name: &str, body: Body| {
+            let app = Arc::clone(&app);
+            let mut request = request("/mcp", body);
+            let token = format!("Bearer {name}").parse().unwrap();
+            request.headers_mut().insert(AUTHORIZATION, token);
+            async move { app.answer(request, &Peer::default()).await.status() }
+        };
+        let slow = || {
+            Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>())
+        };
+        let slow: Vec<_> = (0..4).map(|_| tokio::spawn(ask("alice", slow()))).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask("bob", Body::from("{}")).await, StatusCode::BAD_REQUEST);
+        let mut answers = Vec::new();
+        for slow in slow {
+            answers.push(slow.await.unwrap().as_u16());
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, [408, 408, 503, 503], "half are for one principal");
     }
 
     #[tokio::test]

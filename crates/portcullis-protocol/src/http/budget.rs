@@ -17,9 +17,9 @@ use crate::Limits;
 const VERIFICATIONS: usize = 4;
 /// What one connection may leave unread: so much of all of it.
 const ONE_CONNECTION: usize = 8;
-/// What one principal may have of bodies and of unread answers: so much of all of them.
-const BODIES_OF_ONE_PRINCIPAL: usize = 2;
+/// What one principal may have of unread answers, and of what else waits: so much of all of it.
 const UNREAD_OF_ONE_PRINCIPAL: usize = 4;
+const WAITING_OF_ONE_PRINCIPAL: usize = 2;
 /// So many parties are remembered before it is looked for those that have nothing any more.
 const PARTIES: usize = 64;
 
@@ -29,10 +29,16 @@ pub(super) enum Of {
     Connections,
     /// Tokens that have to be waited for.
     Verifications,
+    /// Requests whose bodies have to be waited for.
+    Reading,
+    /// Operations that wait for others of the same principal.
+    Queued,
     /// Bytes of bodies that are held.
     Bodies,
     /// Bytes of answers that have not been taken.
     Unread,
+    /// Bytes of answers that wait for room among those.
+    Waiting,
 }
 
 /// What is taken of each.
@@ -40,8 +46,11 @@ pub(super) enum Of {
 struct Counts {
     connections: AtomicUsize,
     verifications: AtomicUsize,
+    reading: AtomicUsize,
+    queued: AtomicUsize,
     bodies: AtomicUsize,
     unread: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl Counts {
@@ -49,8 +58,11 @@ impl Counts {
         match what {
             Of::Connections => &self.connections,
             Of::Verifications => &self.verifications,
+            Of::Reading => &self.reading,
+            Of::Queued => &self.queued,
             Of::Bodies => &self.bodies,
             Of::Unread => &self.unread,
+            Of::Waiting => &self.waiting,
         }
     }
 }
@@ -60,11 +72,15 @@ impl Counts {
 pub(super) struct Budget {
     limits: Limits,
     taken: Counts,
+    /// Held while something is taken: what is not given is never missing for others meanwhile.
+    taking: Mutex<()>,
     /// Told whenever an answer was taken, or given up.
     room: Notify,
     addresses: Mutex<Parties<IpAddr>>,
     /// By the digest of issuer and subject: clients cost nothing.
     principals: Mutex<Parties<[u8; 32]>>,
+    /// All those who are no principal.
+    strangers: Arc<Party>,
 }
 
 /// An address or a principal, and what it has taken.
@@ -80,6 +96,14 @@ pub(super) struct Party {
 enum Kind {
     Address,
     Principal,
+    Strangers,
+}
+
+impl Party {
+    fn new(kind: Kind, running: usize) -> Arc<Self> {
+        let running = Arc::new(Semaphore::new(running.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self { taken: Counts::default(), kind, running })
+    }
 }
 
 /// For whom something is taken: an address, a principal, both or nobody.
@@ -126,11 +150,7 @@ impl<K: Hash + Eq> Parties<K> {
             self.known.retain(|_, party| Arc::strong_count(party) > 1);
             self.most = PARTIES.max(self.known.len() * 2);
         }
-        let new = || {
-            let running = Arc::new(Semaphore::new(running));
-            Arc::new(Party { taken: Counts::default(), kind, running })
-        };
-        Arc::clone(self.known.entry(key).or_insert_with(new))
+        Arc::clone(self.known.entry(key).or_insert_with(|| Party::new(kind, running)))
     }
 }
 
@@ -139,9 +159,11 @@ impl Budget {
         Arc::new(Self {
             limits: limits.clone(),
             taken: Counts::default(),
+            taking: Mutex::default(),
             room: Notify::new(),
             addresses: Mutex::default(),
             principals: Mutex::default(),
+            strangers: Party::new(Kind::Strangers, 0),
         })
     }
 
@@ -157,8 +179,9 @@ impl Budget {
         match what {
             Of::Connections => limits.connections,
             Of::Verifications => (limits.concurrent_requests / VERIFICATIONS).max(1),
+            Of::Reading | Of::Queued => limits.concurrent_requests,
             Of::Bodies => limits.waiting_body_bytes,
-            Of::Unread => limits.unread_bytes,
+            Of::Unread | Of::Waiting => limits.unread_bytes,
         }
     }
 
@@ -166,13 +189,13 @@ impl Budget {
     /// one principal may.
     fn most_of_one(&self, what: Of, kind: Kind) -> usize {
         let most = self.most(what);
-        match kind {
-            Kind::Address => self.part_of_an_address(most),
-            Kind::Principal => match what {
-                Of::Connections | Of::Verifications => most,
-                Of::Bodies => (most / BODIES_OF_ONE_PRINCIPAL).max(1),
-                Of::Unread => (most / UNREAD_OF_ONE_PRINCIPAL).max(1),
-            },
+        match (kind, what) {
+            (Kind::Address, _) => self.part_of_an_address(most),
+            (_, Of::Connections | Of::Verifications) => most,
+            (_, Of::Unread) => (most / UNREAD_OF_ONE_PRINCIPAL).max(1),
+            (_, Of::Reading | Of::Queued | Of::Bodies | Of::Waiting) => {
+                (most / WAITING_OF_ONE_PRINCIPAL).max(1)
+            }
         }
     }
 
@@ -191,6 +214,21 @@ impl Budget {
     pub(super) fn take(self: &Arc<Self>, what: Of, whose: Whose, amount: usize) -> Option<Held> {
         let mut held = Held { budget: Arc::clone(self), what, whose, amount: 0 };
         held.more(amount).then_some(held)
+    }
+
+    /// Takes so many bytes of an answer for `whose` until there is room for all of it.
+    pub(super) fn gather(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Held> {
+        let mut whose = whose.clone();
+        whose.principal.get_or_insert_with(|| Arc::clone(&self.strangers));
+        self.take(Of::Waiting, whose, bytes)
+    }
+
+    /// The same for an answer that is whole. A principal keeps the place in which it was made, and
+    /// has few: what its answer counts for is one of all places. Whoever has none takes all of it.
+    pub(super) fn wait(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Held> {
+        let place = self.limits.unread_bytes / self.limits.concurrent_requests.max(1);
+        let bytes = if whose.principal.is_some() { place } else { bytes.max(place) };
+        self.gather(whose, bytes)
     }
 
     /// Waits until there may be more room for answers than before this was asked.
@@ -235,13 +273,10 @@ fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn take(taken: &AtomicUsize, what: Of, amount: usize, most: usize) -> bool {
-    let add = |taken: usize| {
-        // An answer that is there cannot be made smaller: one may be larger than what is left.
-        let fits = |sum: &usize| *sum <= most || (matches!(what, Of::Unread) && taken < most);
-        taken.checked_add(amount).filter(fits)
-    };
-    taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+fn fits(taken: usize, what: Of, amount: usize, most: usize) -> bool {
+    // An answer that is there cannot be made smaller: one may be larger than what is left.
+    let answers = matches!(what, Of::Unread | Of::Waiting);
+    taken.checked_add(amount).is_some_and(|sum| sum <= most || (answers && taken < most))
 }
 
 /// What was taken, until this is dropped.
@@ -257,20 +292,21 @@ impl Held {
     /// Takes so much more, if there is so much left for everybody and for whose it is.
     pub(super) fn more(&mut self, amount: usize) -> bool {
         let (budget, what) = (&self.budget, self.what);
+        let _alone = budget.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let own = self.whose.parties();
         let own = own.map(|party| (party.taken.of(what), budget.most_of_one(what, party.kind)));
         let all = std::iter::once((budget.taken.of(what), budget.most(what)));
         let counts = all.chain(own);
-        for (place, (count, most)) in counts.clone().enumerate() {
-            if !take(count, what, amount, most) {
-                counts.take(place).for_each(|(count, _)| {
-                    count.fetch_sub(amount, Ordering::Relaxed);
-                });
-                return false;
-            }
+        let fits = counts
+            .clone()
+            .all(|(count, most)| fits(count.load(Ordering::Relaxed), what, amount, most));
+        if fits {
+            counts.for_each(|(count, _)| {
+                count.fetch_add(amount, Ordering::Relaxed);
+            });
+            self.amount += amount;
         }
-        self.amount += amount;
-        true
+        fits
     }
 }
 
@@ -376,5 +412,33 @@ mod tests {
         assert!(!budget.is_short(Of::Unread, 1_000), "nobody else wants the room");
         drop(large);
         assert!(budget.take(Of::Unread, Whose::default(), 80).is_some());
+    }
+
+    #[test]
+    fn trial_a5_what_one_may_not_have_is_never_missing_for_others() {
+        let budget = budget();
+        let of = |name| Whose {
+            address: None,
+            principal: Some(budget.principal(&Principal::new(name))),
+        };
+        let (alice, bob) = (of("alice"), of("bob"));
+        let _hers = budget.take(Of::Unread, alice.clone(), 20).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..200_000 {
+                    assert!(budget.take(Of::Unread, alice.clone(), 70).is_none());
+                }
+            });
+            for _ in 0..200_000 {
+                assert!(budget.take(Of::Unread, bob.clone(), 1).is_some(), "60 are left");
+            }
+        });
+    }
+
+    #[test]
+    fn as_many_requests_of_one_principal_as_there_are_numbers_may_run() {
+        let limits = Limits { requests_per_principal: usize::MAX, ..Limits::default() };
+        let alice = Budget::new(&limits).principal(&Principal::new("alice"));
+        assert!(alice.running.available_permits() > limits.concurrent_requests);
     }
 }

@@ -105,7 +105,7 @@ pub(super) async fn serve<S: Service>(
             never = poll_fn(|cx| peer.rest.poll_discard(cx)) => match never {},
             _ = ticks.tick() => {
                 quiet = if peer.is_quiet() { quiet + 1 } else { 0 };
-                let known = peer.standing.is_known() && peer.is_served();
+                let known = peer.standing.is_known() && (peer.is_served() || peer.is_taking());
                 strange = match asks && !peer.standing.was_accepted() && !known {
                     true => strange + look,
                     false => Duration::ZERO,
@@ -147,12 +147,14 @@ async fn answer<S: Service>(
         Some(bytes) => {
             let whose = waits.as_ref().map(|waits| waits.whose.clone());
             let whose = whose.unwrap_or_else(|| Whose::address(peer.address.as_ref()));
-            let untaken = Untaken::new(peer, app.budget(), &whose, bytes);
+            let is_gathered = waits.as_ref().is_some_and(Waits::is_gathered);
+            let untaken = Untaken::new(peer, app.budget(), &whose, bytes, is_gathered);
             let untaken = tokio::time::timeout(app.limits().write, untaken).await;
-            if untaken.is_err() {
+            let untaken = untaken.ok().flatten();
+            if untaken.is_none() {
                 response = app.refuse_unread(peer);
             }
-            untaken.ok()
+            untaken
         }
         None => None,
     };
@@ -180,6 +182,7 @@ mod tests {
 
     use super::*;
     use crate::http::edge::Names;
+    use crate::http::route::RouteVisitor;
     use crate::http::{AppConfig, Front, Origins};
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
@@ -218,15 +221,30 @@ mod tests {
         }))
     }
 
+    /// Much, for whose token was accepted.
+    async fn known(visitor: axum::Extension<RouteVisitor>) -> Vec<u8> {
+        visitor.standing.accept();
+        vec![b'x'; MUCH]
+    }
+
     /// A connection to a server, and what has to be kept for it to go on.
     async fn connect() -> (TcpStream, watch::Sender<()>) {
         connect_to(None).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
     async fn connect_to(
         authenticator: Option<Arc<Authenticator>>,
     ) -> (TcpStream, watch::Sender<()>) {
+        let (mut clients, running) = connect_many(authenticator, 1).await;
+        (clients.remove(0), running)
+    }
+
+    /// As many connections to one server.
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn connect_many(
+        authenticator: Option<Arc<Authenticator>>,
+        many: usize,
+    ) -> (Vec<TcpStream>, watch::Sender<()>) {
         let (header_read, unauthenticated) = (SHORT, 2 * SHORT);
         let limits = Limits { header_read, unauthenticated, ..Limits::default() };
         let config = AppConfig {
@@ -238,18 +256,22 @@ mod tests {
             clock: Arc::new(portcullis_guard::SystemClock),
             routes: Router::new()
                 .route("/slow", axum::routing::get(slow))
-                .route("/much", axum::routing::get(async || vec![b'x'; MUCH])),
+                .route("/much", axum::routing::get(async || vec![b'x'; MUCH]))
+                .route("/known", axum::routing::get(known)),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
         let app = Arc::new(App::new(service, config).unwrap());
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
-        let accepted = socket.accept().await.unwrap();
         let (running, stopped) = watch::channel(());
-        let (stream, remote) = accepted;
-        let accepted = (stream, Peer::new(remote));
-        tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped));
-        (client, running)
+        let mut clients = Vec::new();
+        for _ in 0..many {
+            clients.push(TcpStream::connect(socket.local_addr().unwrap()).await.unwrap());
+            let (stream, remote) = socket.accept().await.unwrap();
+            let (app, limits) = (Arc::clone(&app), limits.clone());
+            let accepted = (stream, Peer::new(remote));
+            tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped.clone()));
+        }
+        (clients, running)
     }
 
     const CLOSES: &str = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -285,6 +307,40 @@ mod tests {
             }
             assert_eq!(!open, ends, "{token:?}: {:?}", begun.elapsed());
             assert!(begun.elapsed() > 2 * SHORT, "{:?}", begun.elapsed());
+        }
+    }
+
+    #[tokio::test]
+    async fn trial_a10_whose_token_was_accepted_may_take_long_for_an_answer() {
+        let clock = Arc::new(portcullis_guard::SystemClock);
+        let asks = Authenticator::new(Arc::new(Names), String::new(), clock);
+        let (mut client, _running) = connect_to(Some(Arc::new(asks))).await;
+        client.write_all(format!("GET /known {CLOSES}").as_bytes()).await.unwrap();
+        tokio::time::sleep(2 * LONG).await;
+        assert!(rest(client).await.len() > MUCH);
+    }
+
+    #[tokio::test]
+    async fn trial_a5_only_so_many_answers_wait_for_room() {
+        let (mut clients, _running) = connect_many(None, 4).await;
+        for client in &mut clients {
+            client.write_all(format!("GET /much {CLOSES}").as_bytes()).await.unwrap();
+        }
+        // One answer takes all room, and another one waits for it.
+        let (mut begun, mut waiting, mut refused) = (Vec::new(), Vec::new(), 0);
+        for mut client in clients {
+            let mut head = [0; 12];
+            let read = tokio::time::timeout(LONG, client.read_exact(&mut head)).await;
+            match read.map(|read| read.map(|_| &head)) {
+                Ok(Ok(b"HTTP/1.1 200")) => begun.push(client),
+                Ok(Ok(b"HTTP/1.1 503")) => refused += 1,
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => waiting.push(client),
+            }
+        }
+        assert_eq!((begun.len(), waiting.len(), refused), (1, 1, 2));
+        for client in begun.into_iter().chain(waiting) {
+            assert!(rest(client).await.len() > MUCH);
         }
     }
 

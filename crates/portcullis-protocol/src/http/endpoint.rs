@@ -87,7 +87,15 @@ impl<S: Service> Endpoint<S> {
         media::check_accept(headers)?;
         let Limits { body_bytes, body_read, .. } = self.limits;
         let whole = body::Whole::new(&self.budget, caller.whose.clone());
-        let whole = whole.read(headers, body, body_bytes, body_read).await?;
+        let mut read = pin!(whole.read(headers, body, body_bytes, body_read));
+        let whole = match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+            Poll::Ready(whole) => whole?,
+            Poll::Pending => {
+                let reads = self.budget.take(Of::Reading, caller.whose.clone(), 1);
+                let _reads = reads.ok_or_else(Refusal::busy)?;
+                read.as_mut().await?
+            }
+        };
         // What it runs has a place of its own.
         drop(place);
         let (body, service) = (&whole.bytes, &self.service);

@@ -30,6 +30,8 @@ pub struct Peer {
     parts: AtomicUsize,
     /// What had ended, and been taken, when this was last looked at.
     seen: (AtomicUsize, AtomicUsize),
+    /// How many looks ago something was taken.
+    still: AtomicUsize,
     /// Something waits to be taken.
     waits: AtomicBool,
     /// Bytes have come that belong to no request yet.
@@ -100,13 +102,22 @@ impl Peer {
         !self.is_served() && !self.waits.load(Ordering::Relaxed) && ended == ended_before
     }
 
+    /// Whether something of an answer has yet to be taken.
+    pub(super) fn is_taking(&self) -> bool {
+        self.unread.load(Ordering::Relaxed) > 0 || self.waits.load(Ordering::Relaxed)
+    }
+
     /// Whether it leaves something unread that others want the room of, and has taken no part
-    /// of it since this was last asked.
+    /// of it since this was asked before the last time.
     pub(super) fn is_in_the_way(&self, budget: &Budget) -> bool {
         let parts = self.parts.load(Ordering::Relaxed);
         let parts_before = self.seen.1.swap(parts, Ordering::Relaxed);
         let unread = self.unread.load(Ordering::Relaxed);
-        unread > 0 && parts == parts_before && budget.is_short(Of::Unread, unread)
+        if unread == 0 || parts != parts_before {
+            self.still.store(0, Ordering::Relaxed);
+            return false;
+        }
+        self.still.fetch_add(1, Ordering::Relaxed) > 0 && budget.is_short(Of::Unread, unread)
     }
 
     /// Whether it leaves so much unread that no further request of it is served.
@@ -124,20 +135,26 @@ pub(super) struct Untaken {
 }
 
 impl Untaken {
-    /// Waits until the budget has room for it. A connection that has taken everything else may
-    /// have an answer of any size.
+    /// Waits until the budget has room for it; none if too much waits, unless what it takes
+    /// meanwhile `is_gathered`. A connection that has taken everything else may have an answer of
+    /// any size.
     pub(super) async fn new(
         peer: &Arc<Peer>,
         budget: &Arc<Budget>,
         whose: &Whose,
         bytes: usize,
-    ) -> Self {
+        is_gathered: bool,
+    ) -> Option<Self> {
+        let mut waits = None;
         loop {
             let mut room = pin!(budget.room());
             // From here on no room that is made is missed.
             room.as_mut().enable();
             if let Some(untaken) = Self::at_once(peer, budget, whose, bytes) {
-                return untaken;
+                return Some(untaken);
+            }
+            if !is_gathered && waits.is_none() {
+                waits = Some(budget.wait(whose, bytes)?);
             }
             room.await;
         }
@@ -238,6 +255,21 @@ impl Drop for Running {
 mod tests {
     use super::*;
     use crate::Limits;
+
+    #[test]
+    fn trial_a5_who_has_taken_nothing_between_three_looks_is_in_the_way() {
+        let budget = Budget::new(&Limits { unread_bytes: 80, ..Limits::default() });
+        let (peer, others) = (Arc::default(), budget.take(Of::Unread, Whose::default(), 60));
+        let untaken = Untaken::at_once(&peer, &budget, &Whose::default(), 10).unwrap();
+        for _ in 0..2 {
+            untaken.moved();
+            for still in [false, false, true] {
+                assert_eq!(peer.is_in_the_way(&budget), still);
+            }
+        }
+        drop(others);
+        assert!(!peer.is_in_the_way(&budget), "there is room for everybody");
+    }
 
     #[tokio::test]
     async fn trial_a5_who_waits_for_room_sleeps_until_there_is_some() {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::budget::Whose;
+use super::budget::{Budget, Held, Of, Whose};
 use super::refusal::Refusal;
 use crate::{Limits, RpcError};
 
@@ -15,8 +15,7 @@ use crate::{Limits, RpcError};
 /// meanwhile.
 pub(super) struct Places {
     all: Arc<Semaphore>,
-    /// Of those that wait for requests of the same principal.
-    waiting: Semaphore,
+    pub(super) budget: Arc<Budget>,
     longest: Duration,
     /// When it was last said that somebody waits.
     told: Mutex<Option<Instant>>,
@@ -26,10 +25,10 @@ pub(super) struct Places {
 const TELLING: Duration = Duration::from_secs(60);
 
 impl Places {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, budget: &Arc<Budget>) -> Self {
         let all = Arc::new(Semaphore::new(limits.concurrent_requests));
-        let waiting = Semaphore::new(limits.concurrent_requests);
-        Self { all, waiting, longest: limits.handler, told: Mutex::default() }
+        let budget = Arc::clone(budget);
+        Self { all, budget, longest: limits.handler, told: Mutex::default() }
     }
 
     /// A place for a request until it has been read.
@@ -40,19 +39,23 @@ impl Places {
     /// A place for an operation that runs, once those of `whose` leave one.
     pub(super) async fn run(&self, whose: &Whose) -> Result<Place, RpcError> {
         let own = match whose.runs() {
-            Some(own) => Some(self.own(own).await?),
+            Some(own) => Some(self.own(own, whose).await?),
             None => None,
         };
         let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| RpcError::Busy)?;
         Ok(Place { _own: own, all })
     }
 
-    async fn own(&self, own: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, RpcError> {
+    async fn own(
+        &self,
+        own: &Arc<Semaphore>,
+        whose: &Whose,
+    ) -> Result<OwnedSemaphorePermit, RpcError> {
         if let Ok(permit) = Arc::clone(own).try_acquire_owned() {
             return Ok(permit);
         }
         self.tell();
-        let _waits = self.waiting.try_acquire().map_err(|_| RpcError::Busy)?;
+        let _queued = self.budget.take(Of::Queued, whose.clone(), 1).ok_or(RpcError::Busy)?;
         let permit = tokio::time::timeout(self.longest, Arc::clone(own).acquire_owned()).await;
         permit.map_err(|_| RpcError::Busy)?.map_err(|_| RpcError::Busy)
     }
@@ -80,7 +83,25 @@ pub(super) struct Place {
 #[derive(Clone)]
 pub(super) struct Waits {
     pub(super) whose: Whose,
-    _own: Arc<Option<OwnedSemaphorePermit>>,
+    keeps: Arc<Keeps>,
+}
+
+enum Keeps {
+    Own { _place: Option<OwnedSemaphorePermit> },
+    Gathered(Vec<Held>),
+}
+
+impl Waits {
+    /// Leaves what the answers of a batch have taken to their `response`.
+    pub(super) fn of_batch(whose: &Whose, gathered: Vec<Held>, response: &mut Response) {
+        let keeps = Arc::new(Keeps::Gathered(gathered));
+        response.extensions_mut().insert(Self { whose: whose.clone(), keeps });
+    }
+
+    /// Whether what it keeps is as large as the answer.
+    pub(super) fn is_gathered(&self) -> bool {
+        matches!(&*self.keeps, Keeps::Gathered(held) if !held.is_empty())
+    }
 }
 
 impl Place {
@@ -88,7 +109,8 @@ impl Place {
     pub(super) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
         let Self { _own, all } = self;
         drop(all);
-        response.extensions_mut().insert(Waits { whose: whose.clone(), _own: Arc::new(_own) });
+        let keeps = Arc::new(Keeps::Own { _place: _own });
+        response.extensions_mut().insert(Waits { whose: whose.clone(), keeps });
         response
     }
 }
@@ -113,7 +135,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn trial_a5_a_principal_with_much_to_run_waits_for_itself_and_nobody_for_it() {
         let (limits, budget) = (limits(), Budget::new(&limits()));
-        let places = Places::new(&limits);
+        let places = Places::new(&limits, &budget);
         let (alice, bob) = (of(&budget, "alice"), of(&budget, "bob"));
         let mut first = Vec::new();
         for _ in 0..2 {
@@ -136,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn trial_a5_an_answer_keeps_the_place_of_its_principal_until_there_is_room_for_it() {
         let (limits, budget) = (limits(), Budget::new(&limits()));
-        let (places, alice) = (Places::new(&limits), of(&budget, "alice"));
+        let (places, alice) = (Places::new(&limits, &budget), of(&budget, "alice"));
         let mut answers = Vec::new();
         for _ in 0..2 {
             let place = places.run(&alice).await.unwrap();
@@ -152,13 +174,16 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_are_limited_too() {
         let (limits, budget) = (limits(), Budget::new(&limits()));
-        let (places, alice) = (Places::new(&limits), of(&budget, "alice"));
+        let (places, alice) = (Places::new(&limits, &budget), of(&budget, "alice"));
         let _held = (places.run(&alice).await.unwrap(), places.run(&alice).await.unwrap());
         let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(places.run(&alice))).collect();
         let mut refused = 0;
         for run in &mut waiting {
             refused += usize::from(futures_util::poll!(run).is_ready());
         }
-        assert_eq!(refused, 1, "four may wait");
+        assert_eq!(refused, 3, "two of one principal may wait");
+        let bob = of(&budget, "bob");
+        let _held = (places.run(&bob).await.unwrap(), places.run(&bob).await.unwrap());
+        assert!(futures_util::poll!(Box::pin(places.run(&bob))).is_pending());
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn receive<S: Service>(
             let version = request.version;
             let exchange = caller.exchange(version, request.client, None);
             let place = caller.places.run(&caller.whose).await;
-            let place = place.map_err(|_| Refusal::busy().in_answer_to(&id))?;
+            let place = place.map_err(|_| Refusal::busy().under(Some(id.clone())))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
             let answer = refusal::answered(caller, &id, version, service.identity(), &outcome);
             place.leave_to(&caller.whose, answer)

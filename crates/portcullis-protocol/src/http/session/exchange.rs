@@ -3,9 +3,10 @@ use futures_util::future::{AbortRegistration, Abortable, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::super::budget::Held;
 use super::super::caller::Caller;
 use super::super::headers;
-use super::super::places::Place;
+use super::super::places::{Place, Waits};
 use super::super::refusal::{self, Refusal, Rule};
 use super::sessions::Running;
 use super::{Own, SessionId};
@@ -63,19 +64,23 @@ pub(in crate::http) async fn receive_batch<S: Service>(
     // All of them begin before the first one runs: so equal ids meet.
     let replies: Vec<_> =
         batch.into_iter().map(|message| exchanges.take_of_batch(message)).collect();
-    let mut dropped = false;
-    let answers = join_all(replies.into_iter().map(|reply| exchanges.finish(reply))).await;
-    let answers: Vec<Vec<u8>> = answers
-        .into_iter()
-        .filter_map(|answer| {
-            answer.unwrap_or_else(|Dropped| {
-                dropped = true;
-                None
-            })
-        })
-        .collect();
+    let (mut dropped, mut answers, mut gathered) = (false, Vec::new(), Vec::new());
+    for answer in join_all(replies.into_iter().map(|reply| exchanges.finish(reply))).await {
+        match answer {
+            Ok(Some((answer, held))) => {
+                answers.push(answer);
+                gathered.extend(held);
+            }
+            Ok(None) => {}
+            Err(Dropped) => dropped = true,
+        }
+    }
     match response::batch(&answers) {
-        Some(answers) => Ok(refusal::json(StatusCode::OK, answers)),
+        Some(answers) => {
+            let mut response = refusal::json(StatusCode::OK, answers);
+            Waits::of_batch(&caller.whose, gathered, &mut response);
+            Ok(response)
+        }
         None if dropped => Ok(exchanges.dropped()),
         None => Ok(refusal::accepted()),
     }
@@ -230,19 +235,26 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }
     }
 
-    /// What a message of a batch is answered with, if it is.
-    async fn finish(&self, reply: Reply<'_>) -> Result<Option<Vec<u8>>, Dropped> {
+    /// What a message of a batch is answered with, if it is, and what that takes until all of them
+    /// are.
+    async fn finish(&self, reply: Reply<'_>) -> Result<Option<(Vec<u8>, Option<Held>)>, Dropped> {
+        let small = |answer| Ok(Some((answer, None)));
         match reply {
             Reply::Nothing => Ok(None),
-            Reply::Answered(answer) => Ok(Some(answer)),
-            Reply::Refused(id, error) => Ok(Some(self.refused_of_batch(id.as_ref(), &error))),
+            Reply::Answered(answer) => small(answer),
+            Reply::Refused(id, error) => small(self.refused_of_batch(id.as_ref(), &error)),
             Reply::Started(started) => match self.run(started).await {
                 // Its place is for the next one of the batch.
                 Ran::Done(id, _place, outcome) => {
                     let (version, identity) = (self.session.version, self.service.identity());
-                    Ok(Some(response::outcome(&id, version, identity, &outcome)))
+                    let answer = response::outcome(&id, version, identity, &outcome);
+                    let Caller { places, whose, .. } = self.caller;
+                    match places.budget.gather(whose, answer.len()) {
+                        Some(held) => Ok(Some((answer, Some(held)))),
+                        None => small(self.refused_of_batch(Some(&id), &RpcError::Busy)),
+                    }
                 }
-                Ran::Refused(id, error) => Ok(Some(self.refused_of_batch(Some(&id), &error))),
+                Ran::Refused(id, error) => small(self.refused_of_batch(Some(&id), &error)),
                 Ran::Dropped => Err(Dropped),
             },
             Reply::Ended => Err(Dropped),

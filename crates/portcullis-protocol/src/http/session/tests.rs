@@ -376,3 +376,35 @@ async fn n14_what_has_ended_or_was_refused_leaves_nothing_behind() {
     edge.begin("bob").await;
     assert_eq!(edge.app.sessions().sizes(), [1, 1, 1, 0, 0]);
 }
+
+#[tokio::test]
+async fn trial_a5_the_answers_of_a_batch_take_their_part_of_the_budget_while_it_goes_on() {
+    let edge = Edge::with(true, |limits| limits.unread_bytes = 4 * 1024 * 1024);
+    let id = edge.begin_in("2025-03-26", "alice").await;
+    let params = json!({"name": "large"});
+    let batch = (0..8)
+        .map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}));
+    let batch = batch.collect();
+    for _ in 0..2 {
+        let answer = edge.send("POST", "alice", Some(&id), &batch).await;
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let answers: Vec<Value> = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answers.len(), 8);
+        let refused = answers.iter().filter(|answer| answer["error"]["code"] == 503).count();
+        assert_eq!(refused, 6, "a principal may have half of it, which two of them fill");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn trial_a5_a_request_too_many_that_belongs_to_no_session_is_told_so_by_its_status() {
+    let edge = Edge::with(true, |limits| {
+        (limits.concurrent_requests, limits.requests_per_principal) = (2, 1);
+    });
+    let ask = || Box::pin(edge.ask("alice", "tools/call", json!({"name": "wait"})));
+    let mut waiting = [ask(), ask(), ask()];
+    for wait in &mut waiting {
+        let _ = futures_util::poll!(wait);
+    }
+    let refused = answered(ask().await).await;
+    assert_eq!(refused, (503, Some("1".to_owned()), 503.into(), 1.into()));
+}
