@@ -29,14 +29,17 @@ use std::time::Duration;
 ///
 /// # Example
 ///
+/// A server's builder lends them to be changed: `.limits(|limits| limits.handler = …)`. One cannot
+/// be written as a struct expression, since further limits may come.
+///
 /// ```
 /// # extern crate portcullis_protocol as portcullis;
 /// use portcullis::Limits;
 /// use std::time::Duration;
 ///
-/// let limits = Limits::default();
+/// let mut limits = Limits::default();
 /// assert_eq!(limits.body_bytes, 4 * 1024 * 1024);
-/// assert_eq!(limits.header_read, Duration::from_secs(10));
+/// limits.handler = Duration::from_secs(10);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

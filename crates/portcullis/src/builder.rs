@@ -332,7 +332,20 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Changes what one client may take.
+    /// Changes what may be taken of the server: [`Limits`], whose fields are each described there.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # let tokens = danger::StaticTokenVerifier::new();
+    /// let builder = Server::builder("support").auth(tokens).limits(|limits| {
+    ///     limits.handler = Duration::from_secs(10);
+    ///     limits.requests_per_principal = 64;
+    /// });
+    /// ```
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.parts.limits);
         self

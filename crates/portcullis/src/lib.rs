@@ -37,6 +37,7 @@
 //! - [`AuditSink`]: the trail that every operation leaves.
 //! - [`TestClient`]: a server's tests, without a network.
 //! - [`route`](mod@route): HTTP routes beside the protocol.
+//! - [`Limits`]: how much and how long anything may be taken of the server.
 //! - [`danger`]: what must never serve the internet.
 //!
 //! # What a request goes through

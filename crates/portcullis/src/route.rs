@@ -14,8 +14,10 @@
 //! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
 //!    nothing else is missing. The path of a route is no secret.
 //!
-//! The handler of a route with a check can take an [`Extension<Caller>`](Extension). Each request
-//! to a route, a public one too, is in the audit trail.
+//! Handlers are those of axum 0.8, which is to be among the dependencies of whoever reads a query
+//! or a body, or answers JSON. That of a route with a check can take an
+//! [`Extension<Caller>`](Extension); a bare `Caller`, as tools take it, is refused by the compiler.
+//! Each request to a route, a public one too, is in the audit trail.
 //!
 //! [`ready`] is a route for probes: it says no as soon as the server is to stop, which
 //! [`Limits::drain_delay`](crate::Limits::drain_delay) gives them time to learn.
