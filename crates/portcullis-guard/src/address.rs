@@ -1,4 +1,4 @@
-//! Which addresses are public: where a request on a stranger's word may go.
+//! Which addresses are public: where a request to an untrusted URL may go (SSRF).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -92,7 +92,7 @@ fn start() -> Option<Sender<Waiting>> {
     match thread.spawn(move || watch(&waiting)) {
         Ok(_) => Some(sender),
         Err(error) => {
-            tracing::error!(%error, "no thread watches the time: moments will be inexact");
+            tracing::error!(%error, "cannot start the timer thread: the times of answers will be inexact");
             None
         }
     }

@@ -19,7 +19,7 @@ pub struct Bounds {
 ///
 /// Beyond what JSON itself forbids, it refuses
 ///
-/// 1. a member that is there twice (RFC 8259 §4 leaves open which one counts),
+/// 1. a duplicate member (RFC 8259 §4 leaves open which one counts),
 /// 2. a member whose name serde_json keeps for itself: read once more, as every deserialisation
 ///    into a [`Value`] does, the object would be another one,
 /// 3. a number that no double can hold (`1e400`),
@@ -82,7 +82,7 @@ pub fn reads_numbers() -> bool {
     read("1.5", Bounds { values: 1, depth: 0 }).is_ok()
 }
 
-/// Names that serde_json gives members which are none: a text of JSON, and a number.
+/// Names that serde_json reserves for itself: a text of JSON, and a number.
 const RESERVED: &str = "$serde_json::private::";
 
 /// Whether a text that has been found to be JSON has a member, at any depth, whose name
@@ -147,7 +147,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "not JSON, or a number out of range",
-            Self::Repeated => "a member is there twice",
+            Self::Repeated => "duplicate member",
             Self::Reserved => "a member has a name that is reserved",
             Self::TooMany => "too many values",
             Self::TooDeep => "nested too deep",

@@ -2,9 +2,10 @@
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
-//! ([`digest`], [`signature`]), files that callers name ([`Workspace`]) or that lines are
-//! appended to ([`AppendFile`]), standard error and output ([`log`], [`stdout`]), outgoing requests ([`Fetch`]), JSON that somebody else wrote
-//! ([`json`]) and values that must not be seen ([`Secret`]).
+//! ([`digest`], [`signature`]), files with untrusted paths, against path traversal
+//! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), standard error and output
+//! ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
+//! untrusted JSON ([`json`]) and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
 //! may have to wait for something outside gives one.
 

@@ -64,7 +64,7 @@ impl Serialize for Reference {
 /// The number of one operation, for the records of it.
 ///
 /// Sixteen hexadecimal digits, no two alike in one process. A process counts from a random
-/// start, so that two processes are unlikely to give the same; the next number is no secret.
+/// start, so that two processes are unlikely to give the same; the next number is not a secret.
 ///
 /// # Example
 ///

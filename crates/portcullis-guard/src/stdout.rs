@@ -14,7 +14,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// When it was taken before, or cannot be duplicated.
 pub fn take() -> io::Result<impl Write + Send + 'static> {
     if TAKEN.swap(true, Ordering::Relaxed) {
-        return Err(io::Error::other("standard output was taken already"));
+        return Err(io::Error::other("standard output is already taken"));
     }
     own()
 }

@@ -1,4 +1,4 @@
-//! The door to files that a caller names.
+//! The door to files with untrusted paths, safe against path traversal.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 /// The largest file that is read unless [`Workspace::max_size`] says otherwise: 1 MiB.
 pub const DEFAULT_MAX_SIZE: u64 = 1024 * 1024;
 
-/// A folder whose files may be read by paths that a stranger chose.
+/// A folder whose files can be read by untrusted paths, safe against path traversal.
 ///
 /// What it decides, in this order:
 ///

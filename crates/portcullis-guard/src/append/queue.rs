@@ -119,7 +119,7 @@ impl Queue {
         let mut batch = Vec::new();
         while self.next(&mut batch).is_ok_and(|more| more) {
             if !self.write(&mut out, &batch, retry) {
-                tracing::error!("what was appended last is lost: the file cannot be written");
+                tracing::error!("cannot write the file: the last lines are lost");
                 return;
             }
             batch.clear();

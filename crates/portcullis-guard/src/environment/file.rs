@@ -184,7 +184,7 @@ impl Lines<'_> {
             Some(itself @ ('\\' | '\'' | '"' | '$' | ' ')) => Ok(itself),
             Some('n') => Ok('\n'),
             Some(_) | None => Err(format!(
-                "has a backslash in line {line} that stands before nothing it has a meaning for"
+                "has a backslash in line {line} that escapes nothing: put the value in single quotes"
             )),
         }
     }
@@ -195,9 +195,11 @@ impl Lines<'_> {
 }
 
 fn dollar(line: usize) -> String {
-    format!("has a `$` in line {line} that would be expanded: put the value in single quotes")
+    format!(
+        "has a `$` in line {line}: variables are not expanded, so put the value in single quotes"
+    )
 }
 
 fn unclosed(line: usize) -> String {
-    format!("has a quote in line {line} that nothing closes")
+    format!("has an unclosed quote in line {line}")
 }

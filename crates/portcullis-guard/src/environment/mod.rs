@@ -58,13 +58,13 @@ impl Environment {
     ///
     /// A line is `NAME=value`, the value perhaps in quotes, which may span lines, and perhaps with
     /// a comment after it. Nothing is expanded: a `$` stands between single quotes or after a
-    /// backslash. Of a name that is there twice, the first value counts.
+    /// backslash. Of a duplicate name, the first value counts.
     ///
     /// Warns when other users may read or change the file, or when git tracks it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no regular file, is larger than 1 MiB, holds a NUL, or is
+    /// When the file cannot be read, is not regular, is larger than 1 MiB, holds a NUL, or is
     /// malformed. The message names the file and the line, never a value.
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
         let malformed = |problem: &str| EnvironmentError::file(path, problem);
@@ -93,7 +93,7 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no regular file, is empty or larger than 1 MiB, is not
+    /// When the file cannot be read, is not a regular file, is empty or larger than 1 MiB, is not
     /// UTF-8, or holds a NUL.
     pub fn with_variable_from_file(
         self,

@@ -1,4 +1,4 @@
-//! The door for requests that go out on a stranger's word.
+//! SSRF-safe HTTP client for untrusted URLs.
 
 mod destination;
 mod resolver;
@@ -22,7 +22,8 @@ const MAX_CAUSES: usize = 8;
 /// How long an exchange may take, redirects and body included.
 const TIME: Duration = Duration::from_secs(10);
 
-/// An HTTP client for URLs that somebody else chose, in whole or in part.
+/// An HTTP client for untrusted URLs, safe against server-side request forgery (SSRF) and DNS
+/// rebinding.
 ///
 /// What it decides about each request, and again about each redirect, in this order:
 ///
@@ -217,9 +218,9 @@ impl FetchBuilder {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The destination is not one for strangers to choose.
+    /// The destination is not one that an untrusted URL may name.
     Refused(Refusal),
-    /// Nothing came in time.
+    /// The request timed out.
     TimedOut,
     /// The body is over the limit.
     TooLarge,
@@ -252,7 +253,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
-            Self::TimedOut => f.write_str("nothing came in time"),
+            Self::TimedOut => f.write_str("the request timed out"),
             Self::TooLarge => f.write_str("the body is too large"),
             Self::Failed(cause) => {
                 write!(f, "the exchange failed: {cause}")?;

@@ -117,7 +117,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When `kind` is no curve, or there is no such point on it.
+    /// When `kind` is not a curve, or there is no such point on it.
     pub fn ec(kind: KeyKind, x: &[u8], y: &[u8]) -> Result<Self, KeyRejected> {
         let length = match kind {
             KeyKind::P256 => 32,
@@ -355,7 +355,7 @@ impl fmt::Display for KeyRejected {
             Self::Private => "a private key, where only the public one belongs",
             Self::Malformed => "not a well-formed RSA, P-256, P-384, P-521 or Ed25519 key",
             Self::Size => "too short to be safe, or too long",
-            Self::Weak => "one that others can sign with (CVE-2017-15361, or of small order)",
+            Self::Weak => "weak: others can sign with it (CVE-2017-15361, or small order)",
             Self::Kind => "not of the kind that the algorithm needs",
         })
     }
