@@ -162,7 +162,7 @@ fn why_none(principal: &Principal) -> &'static str {
     let says = ["scope", "scp"].iter().any(|name| claims.contains_key(*name));
     match principal.scopes().is_empty() && !claims.is_empty() && !says {
         true => {
-            ": it has neither `scope` nor `scp`, so the issuer grants none, or in another claim (scope_claim, JWT_SCOPE_CLAIM)"
+            ": it has neither `scope` nor `scp`; if another claim holds the scopes, set scope_claim or JWT_SCOPE_CLAIM"
         }
         false => "",
     }

@@ -131,9 +131,9 @@ impl BearerError {
             Self::OtherScheme => "the Authorization scheme is not Bearer",
             Self::Malformed => "the Authorization header is not one bearer token",
             Self::Opaque => {
-                "the bearer token has characters that RFC 6750 §2.1 has not, and no JWT ever has: \
-                 the issuer gave out an opaque token, and it takes a verifier that introspects \
-                 tokens (RFC 7662) and says so by takes_opaque_tokens()"
+                "the bearer token has characters that RFC 6750 §2.1 does not allow, so it is not a JWT: \
+                 the issuer gave out an opaque token, which needs a verifier that introspects \
+                 tokens (RFC 7662) and overrides takes_opaque_tokens()"
             }
             Self::TooLong => "the bearer token is longer than 16 KiB",
             Self::InQuery => "an access token in the query",

@@ -2,8 +2,9 @@
 //!
 //! Tokens come in at [`Authenticator`], which reads the `Authorization` header, asks the
 //! server's [`TokenVerifier`] and answers with a [`Principal`] or a [`Refusal`]. What the
-//! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`]. What
-//! was decided goes to the [`audit`] trail.
+//! principal may see and use is decided by [`Check`]s, which answer with a [`Decision`] and fail
+//! closed: an error, a panic or a timeout denies. Decisions go to the [`audit`] trail. Tokens are
+//! untrusted until the verifier has accepted them.
 
 pub mod access;
 pub mod audit;

@@ -61,7 +61,7 @@ impl Scopes {
         self.0.iter().filter(|scope| &***scope != OFFLINE_ACCESS).cloned().collect()
     }
 
-    /// The first one that no token can have, because it is no scope-token (RFC 6749 §3.3).
+    /// The first one that no token can have, because it is not a scope-token (RFC 6749 §3.3).
     #[must_use]
     pub fn malformed(&self) -> Option<&str> {
         self.iter().find(|scope| !is_scope_token(scope))
@@ -76,7 +76,7 @@ impl Scopes {
 
 /// One scope, or several: what `require_scopes` takes.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` are no scopes",
+    message = "`{Self}` is not a list of scopes",
     label = "not scopes",
     note = "write one, `\"read\"`, or several, `[\"read\", \"write\"]`"
 )]

@@ -111,10 +111,10 @@ where
 
     fn validate(&self) -> Result<(), String> {
         if self.in_lists.reads_arguments() {
-            return Err("by_arguments: there are no arguments in lists".to_owned());
+            return Err("by_arguments: the check for lists cannot read arguments".to_owned());
         }
         if self.in_lists.over_stdio() {
-            return Err("by_arguments: over stdio the check for lists is not asked".to_owned());
+            return Err("by_arguments: the check for lists cannot run over stdio".to_owned());
         }
         self.in_lists.validate()
     }

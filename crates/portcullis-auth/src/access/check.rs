@@ -69,7 +69,7 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// What the check comes to for a component, where that is known before any request.
+    /// The check reduced for a component, where that is known before any request.
     /// Default: it has to be asked each time.
     ///
     /// It is an optimisation, and has to agree with [`check`](Self::check).
@@ -98,7 +98,7 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What a check comes to for one component.
+/// A check reduced for one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reduced {
     /// It allows, whoever asks.

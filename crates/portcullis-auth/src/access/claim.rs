@@ -96,7 +96,7 @@ impl ClaimCheck {
         };
         match holds {
             Some(true) => Decision::Allow,
-            Some(false) => Decision::deny("the claim is not what is required"),
+            Some(false) => Decision::deny("the claim does not match"),
             None => Decision::failed(ClaimError::WrongType.as_str()),
         }
     }
@@ -125,7 +125,7 @@ impl Check for ClaimCheck {
 
     fn validate(&self) -> Result<(), String> {
         if self.path.is_empty() || self.path.iter().any(String::is_empty) {
-            return Err("claim(…): a claim has a name".to_owned());
+            return Err("claim(…): the name of the claim is empty".to_owned());
         }
         match &self.test {
             Test::OneOf(values) if values.is_empty() => {
@@ -206,7 +206,7 @@ impl IntoClaimPath for Vec<String> {
 ///
 /// # Errors
 ///
-/// When what leads to it is no object, so that it cannot be told whether there is one.
+/// When what leads to it is not an object, so that it cannot be told whether there is one.
 pub(crate) fn find<'a>(
     claims: &'a Claims,
     path: &[String],
@@ -226,7 +226,7 @@ pub(crate) fn find<'a>(
 impl Principal {
     /// The claim at `path`, as a type.
     ///
-    /// Nothing is converted: `"5"` is no number, and `"true"` is not true.
+    /// Nothing is converted: `"5"` is not a number, and `"true"` is not true.
     ///
     /// # Errors
     ///
@@ -264,7 +264,7 @@ impl ClaimError {
     fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "the token has no such claim",
-            Self::WrongType => "the claim, or what leads to it, is of another type",
+            Self::WrongType => "the claim or one of its parents has the wrong type",
         }
     }
 }

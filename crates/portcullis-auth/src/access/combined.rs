@@ -271,8 +271,7 @@ impl Check for Not {
     fn validate(&self) -> Result<(), String> {
         if self.0.reads_arguments() {
             return Err(
-                "not(…) of a check that reads arguments: its lists would say the opposite \
-                        of what they should"
+                "not(…) cannot contain a check that reads arguments: lists would show the opposite"
                     .to_owned(),
             );
         }
@@ -287,7 +286,7 @@ impl Check for Not {
 
 fn opposite(decision: Decision) -> Decision {
     match decision {
-        Decision::Allow => Decision::deny("what must not hold holds"),
+        Decision::Allow => Decision::deny("the check inside not(…) allows"),
         Decision::Deny(denial) if denial.is_failure() => Decision::Deny(denial),
         Decision::Deny(_) => Decision::Allow,
     }
@@ -315,7 +314,7 @@ fn validate(checks: &[Arc<dyn Check>], name: &str) -> Result<(), String> {
 fn refuse_over_stdio(check: &dyn Check, name: &str) -> Result<(), String> {
     match check.over_stdio() {
         true => Err(format!(
-            "{name} of a check that is asked over stdio too: make that one a check of its own, \
+            "{name} cannot contain a check that also runs over stdio: make it a check of its own, \
              auth = [a, b]"
         )),
         false => Ok(()),

@@ -164,7 +164,7 @@ impl<'a> AuthContext<'a> {
     pub fn state<T: Any + Send + Sync>(&self) -> Result<&'a T, CheckError> {
         self.states.and_then(States::find).ok_or_else(|| {
             let name = type_name::<T>();
-            CheckError::internal(format!("the server was given no state of the type {name}"))
+            CheckError::internal(format!("the server has no state of the type {name}"))
         })
     }
 

@@ -126,7 +126,7 @@ impl Check for RequireRoles {
         if self.roles.iter().any(String::is_empty)
             || self.extractor.path.iter().any(String::is_empty)
         {
-            return Err("require_roles: neither a role nor the name of a claim is empty".into());
+            return Err("require_roles: a role or the name of the claim is empty".into());
         }
         Ok(())
     }

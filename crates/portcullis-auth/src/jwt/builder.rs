@@ -143,7 +143,7 @@ impl JwtVerifierBuilder {
     /// say, or `["realm_access", "roles"]`. Several may be named; what all of them grant counts.
     ///
     /// For providers that write no `scope`, or write there whatever a client asked for. An entry
-    /// that is no scope (a group with a space in its name) grants nothing.
+    /// that is not a scope (a group with a space in its name) grants nothing.
     pub fn scope_claim(mut self, path: impl IntoClaimPath) -> Self {
         self.scope_claims.push(path.into_claim_path());
         self
@@ -196,25 +196,25 @@ impl JwtVerifierBuilder {
         let keys = self.keys(&mut algorithms);
         let issuer = self.issuer.take().filter(|issuer| !issuer.is_empty());
         if issuer.is_none() {
-            self.problem("an issuer is missing: say .issuer(\"https://…\"), or JWT_ISSUER");
+            self.problem("the issuer is missing: set .issuer(\"https://…\") or JWT_ISSUER");
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             self.problem(
-                "an audience is missing, without which a token for anybody would do: say \
-                 .audience(\"https://…\"), or JWT_AUDIENCE",
+                "the audience is missing, and without it tokens for any service would pass: set \
+                 .audience(\"https://…\") or JWT_AUDIENCE",
             );
         }
         let odd = self.required.iter().find(|scope| !is_scope_token(scope)).map(quoted);
         if let Some(scope) = odd {
-            self.problem(format!("the required scope {scope} is none that a token can have"));
+            self.problem(format!("the required scope {scope} is not a valid scope"));
         }
         if self.scope_claims.iter().any(|path| path.is_empty() || path.iter().any(String::is_empty))
         {
-            self.problem("scope_claim(…): a claim has a name");
+            self.problem("scope_claim(…): the name of the claim is empty");
         }
         if self.access_tokens_only && self.unmarked_tokens {
             self.problem(
-                "access_tokens_only() refuses what dangerously_accept_unmarked_tokens() accepts",
+                "access_tokens_only() and dangerously_accept_unmarked_tokens() conflict: remove one",
             );
         }
         if self.max_lifetime.is_some_and(|longest| longest < Duration::from_secs(1)) {
@@ -274,11 +274,11 @@ impl JwtVerifierBuilder {
         let stranger = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
         match (stranger, &self.source) {
             (Some(stranger), Source::Hmac(_)) => {
-                let problem = format!("{stranger} needs a public key, and there is a secret");
+                let problem = format!("{stranger} needs a public key, but a secret is configured");
                 self.problem(problem);
             }
             (Some(stranger), Source::Jwks(_) | Source::PublicKey(_)) => {
-                let problem = format!("{stranger} needs a secret, and what is there is public");
+                let problem = format!("{stranger} needs a secret, but public keys are configured");
                 self.problem(problem);
             }
             (Some(_), Source::Nothing) | (None, _) => {}
@@ -297,7 +297,7 @@ impl JwtVerifierBuilder {
 
     fn remote(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
         let Ok(url) = Url::parse(url) else {
-            self.problem("the address of the JWK set is no URL");
+            self.problem("the address of the JWK set is not a URL");
             return None;
         };
         let fetch = match self.fetch.clone().build() {

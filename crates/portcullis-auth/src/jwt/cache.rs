@@ -61,7 +61,7 @@ impl TokenCache {
     }
 
     pub(super) fn find(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
-        // A broken lock is a miss: the token is verified anew.
+        // A broken lock is a miss: the token is verified again.
         let mut shard = self.shards.get(token.shard())?.lock().ok()?;
         let entry = match shard.recent.get(&token) {
             Some(entry) => entry.clone(),

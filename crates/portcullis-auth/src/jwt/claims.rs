@@ -76,11 +76,11 @@ impl Expected {
             Some(Value::String(subject)) if !subject.is_empty() && subject.len() <= MAX_SUBJECT => {
                 subject.clone()
             }
-            None => return Err("there is no `sub`".into()),
-            Some(_) => return Err("`sub` is no text of 1 to 255 bytes".into()),
+            None => return Err("`sub` is missing".into()),
+            Some(_) => return Err("`sub` is not a string of 1 to 255 bytes".into()),
         };
         if claims.get("jti").is_some_and(|id| !id.is_string()) {
-            return Err("`jti` is no text".into());
+            return Err("`jti` is not a string".into());
         }
         let mut principal = Principal::new(subject)
             .with_issuer(self.issuer.as_str())
@@ -93,13 +93,13 @@ impl Expected {
         Ok(principal.with_claims(claims))
     }
 
-    /// Refuses what says of itself that it is no access token for plain bearers.
+    /// Refuses what says of itself that it is not an access token for plain bearers.
     fn check_purpose(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
         match media_type {
             Some("at+jwt") => {}
             None | Some("jwt") if !self.access_tokens_only => {}
-            None => return Err("there is no `typ`, and at+jwt is required".to_owned()),
-            Some(other) => return Err(format!("the token is of the type {}", quoted(other))),
+            None => return Err("`typ` is missing, but at+jwt is required".to_owned()),
+            Some(other) => return Err(format!("the token has the type {}", quoted(other))),
         }
         // A sender-constrained token is worth nothing without its proof (RFC 7800 §3.1).
         // The rest is in ID tokens and logout tokens alone (OpenID Connect Core §3.1.3.6,
@@ -117,7 +117,7 @@ impl Expected {
         for claim in ["token_use", "typ"] {
             let used = match claims.get(claim) {
                 None => continue,
-                Some(used) => used.as_str().ok_or_else(|| format!("`{claim}` is no text"))?,
+                Some(used) => used.as_str().ok_or_else(|| format!("`{claim}` is not a string"))?,
             };
             if OTHER_USES.iter().any(|other| used.eq_ignore_ascii_case(other)) {
                 return Err(format!("`{claim}` is {used:?}"));
@@ -137,11 +137,11 @@ impl Expected {
         // A client gets its nonce back in the ID token (OpenID Connect Core §2).
         match (media_type, marked(&"nonce")) {
             (_, true) => {
-                Err(format!("the token may be an ID token: it has `nonce`, and none of {names}"))
+                Err(format!("the token may be an ID token: it has `nonce`, but none of {names}"))
             }
             (None, false) => Err(format!(
-                "the token may be an ID token: it has no `typ`, and none of {names}; let the issuer \
-                 say what it is, best by `typ: at+jwt`"
+                "the token may be an ID token: it has neither `typ` nor any of {names}; configure \
+                 the issuer to set `typ: at+jwt`"
             )),
             (Some(_), false) => Ok(()),
         }
@@ -154,8 +154,8 @@ impl Expected {
             Some(Value::String(issuer)) => {
                 Err(format!("the issuer is {}, not {:?}", quoted(issuer), self.issuer))
             }
-            None => Err("there is no `iss`".to_owned()),
-            Some(_) => Err("`iss` is no text".to_owned()),
+            None => Err("`iss` is missing".to_owned()),
+            Some(_) => Err("`iss` is not a string".to_owned()),
         }
     }
 
@@ -166,10 +166,10 @@ impl Expected {
             Some(Value::String(audience)) => vec![audience.as_str()],
             Some(Value::Array(list)) => {
                 let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-                texts.ok_or("`aud` holds something that is no text")?
+                texts.ok_or("`aud` holds something that is not a string")?
             }
-            None => return Err("there is no `aud`".to_owned()),
-            Some(_) => return Err("`aud` is neither text nor list".to_owned()),
+            None => return Err("`aud` is missing".to_owned()),
+            Some(_) => return Err("`aud` is neither a string nor a list".to_owned()),
         };
         match named.iter().any(|audience| ours(audience)) {
             true => Ok(()),
@@ -194,10 +194,10 @@ impl Expected {
     /// Gives the time from which on the token is refused, leeway included.
     fn check_dates(&self, claims: &Claims, now: SystemTime) -> Result<SystemTime, Unexpected> {
         // Whichever way a fraction is rounded, the token is good for no longer than it says.
-        let end = date(claims, "exp", f64::floor)?.ok_or("there is no `exp`")?;
+        let end = date(claims, "exp", f64::floor)?.ok_or("`exp` is missing")?;
         let [not_before, issued] = ["nbf", "iat"].map(|name| date(claims, name, f64::ceil));
         let (not_before, issued) = (not_before?, issued?);
-        let beyond = "`exp` is beyond what a date can be";
+        let beyond = "`exp` is out of range";
         let expires_at = at(end).and_then(|end| end.checked_add(self.leeway)).ok_or(beyond)?;
         if now >= expires_at {
             return Err("the token has expired".into());
@@ -208,14 +208,15 @@ impl Expected {
             }
         }
         if let Some(longest) = self.max_lifetime {
-            let issued = issued.ok_or("there is no `iat`, from which its lifetime is counted")?;
+            let issued = issued.ok_or("`iat` is missing, so its lifetime is unknown")?;
             if Duration::from_secs(end.saturating_sub(issued)) > longest {
                 return Err(format!("the token lives for longer than {longest:?}").into());
             }
         }
-        for (from, problem) in
-            [(not_before, "the token is not valid yet"), (issued, "the token is of the future")]
-        {
+        for (from, problem) in [
+            (not_before, "the token is not valid yet"),
+            (issued, "the token was issued in the future"),
+        ] {
             if from.is_some_and(|from| at(from).is_none_or(|from| from > now + self.leeway)) {
                 return Err(Unexpected::Yet(problem.to_owned()));
             }
@@ -238,7 +239,7 @@ fn date(claims: &Claims, name: &str, round: impl Fn(f64) -> f64) -> Result<Optio
         Some(round(seconds) as u64)
     });
     let whole = whole.filter(|seconds| *seconds <= MAX_DATE);
-    whole.map(Some).ok_or_else(|| format!("`{name}` is no date: seconds since 1970, as a number"))
+    whole.map(Some).ok_or_else(|| format!("`{name}` is not a number of seconds since 1970"))
 }
 
 /// The scopes of one claim: text with spaces between, or a list of texts. Anything else grants

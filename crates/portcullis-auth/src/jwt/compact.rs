@@ -75,14 +75,16 @@ impl Header {
         }
         let algorithm = match header.get("alg") {
             Some(Value::String(name)) => Algorithm::parse(name).ok_or_else(|| {
-                Malformed::Header(format!("the algorithm {} is none of ours", quoted(name)))
+                Malformed::Header(format!("the algorithm {} is not supported", quoted(name)))
             })?,
             _ => return Err(Malformed::Header("the header has no algorithm".to_owned())),
         };
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if text.len() <= MAX_KEY_ID => Ok(Some(text.clone())),
-            Some(_) => Err(Malformed::Header(format!("`{name}` is no text of a fitting length"))),
+            Some(_) => {
+                Err(Malformed::Header(format!("`{name}` is not a string of a permitted length")))
+            }
         };
         let media_type = text("typ")?.map(|typ| {
             let typ = typ.to_ascii_lowercase();
@@ -107,15 +109,15 @@ impl fmt::Display for Malformed {
         match self {
             Self::Length => f.write_str("the token is longer than 16 KiB"),
             Self::Parts(5) => f.write_str(
-                "the token has 5 parts, a signed JWT has three: it is encrypted (JWE), which is \
-                 not read",
+                "the token has 5 parts, but a signed JWT has three: encrypted tokens (JWE) are not \
+                 supported",
             ),
             Self::Parts(count) => write!(
                 f,
-                "the token has {count} part{}, a signed JWT has three: the issuer gave out an \
-                 opaque token; many give a JWT only to clients that ask with `resource` \
-                 (RFC 8707) or `audience`, and where they never do, it takes a verifier that \
-                 introspects tokens (RFC 7662)",
+                "the token has {count} part{}, but a signed JWT has three: the issuer gave out an \
+                 opaque token; many issuers give a JWT only to clients that send `resource` \
+                 (RFC 8707) or `audience`; an issuer that never does needs a verifier that introspects \
+                 tokens (RFC 7662)",
                 if *count == 1 { "" } else { "s" }
             ),
             Self::Base64(part) => write!(f, "the {part} is not strict base64url"),

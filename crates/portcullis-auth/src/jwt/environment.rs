@@ -57,7 +57,7 @@ impl JwtVerifierBuilder {
             }
             several => {
                 let problem = format!(
-                    "keys come from one place: unset all but one of {}",
+                    "more than one source of keys is set: unset all but one of {}",
                     several.join(", ")
                 );
                 (Source::Nothing, Some(problem))
@@ -83,7 +83,9 @@ impl JwtVerifierBuilder {
             None | Some("false" | "0") => {}
             Some("true" | "1") => builder = builder.access_tokens_only(),
             Some(_) => {
-                builder.problems.push("JWT_ACCESS_TOKENS_ONLY is `true` or `false`".to_owned());
+                builder
+                    .problems
+                    .push("JWT_ACCESS_TOKENS_ONLY must be `true` or `false`".to_owned());
             }
         }
         match environment.variable("JWT_MAX_TOKEN_LIFETIME").map(str::parse) {
@@ -92,7 +94,8 @@ impl JwtVerifierBuilder {
                 builder = builder.max_token_lifetime(Duration::from_secs(seconds));
             }
             Some(Err(_)) => {
-                let problem = "JWT_MAX_TOKEN_LIFETIME is a whole number of seconds, such as 3600";
+                let problem =
+                    "JWT_MAX_TOKEN_LIFETIME must be a whole number of seconds, such as 3600";
                 builder.problems.push(problem.to_owned());
             }
         }
@@ -102,7 +105,7 @@ impl JwtVerifierBuilder {
                 match Algorithm::parse(name) {
                     Some(algorithm) => algorithms.push(algorithm),
                     None => builder.problems.push(format!(
-                        "JWT_ALGORITHMS: there is no {} ({})",
+                        "JWT_ALGORITHMS: unknown algorithm {} (known: {})",
                         quoted(name),
                         Algorithm::ALL.map(Algorithm::as_str).join(", ")
                     )),
@@ -116,7 +119,7 @@ impl JwtVerifierBuilder {
         let Some(names) = environment.variable("JWT_REQUIRED_SCOPES") else { return builder };
         let scopes: Scopes = list(names).collect();
         if scopes.is_empty() {
-            builder.problems.push("JWT_REQUIRED_SCOPES is set, and names no scope".to_owned());
+            builder.problems.push("JWT_REQUIRED_SCOPES is set but names no scope".to_owned());
         }
         builder.required_scopes(scopes)
     }

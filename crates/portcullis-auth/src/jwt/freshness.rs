@@ -14,7 +14,7 @@ pub(super) fn of(cache_control: Option<&str>) -> Duration {
         match name.to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return SHORTEST,
             "max-age" => {
-                // A number too large to hold is a long time; anything else is no number.
+                // A number too large to hold is a long time; anything else is not a number.
                 let seconds = value.trim_matches('"');
                 if !seconds.is_empty() && seconds.bytes().all(|digit| digit.is_ascii_digit()) {
                     fresh = Duration::from_secs(seconds.parse().unwrap_or(u64::MAX));

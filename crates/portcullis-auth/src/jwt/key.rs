@@ -179,7 +179,7 @@ impl fmt::Display for Unusable {
             Self::Member(name) => write!(f, "`{name}` is missing or malformed"),
             Self::NotForVerifying => f.write_str("not for verifying signatures"),
             Self::Symmetric => f.write_str("a symmetric key must not be in a public set"),
-            Self::Unknown => f.write_str("a type, curve or algorithm that is not served"),
+            Self::Unknown => f.write_str("a type, curve or algorithm that is not supported"),
             Self::Rejected(rejected) => rejected.fmt(f),
         }
     }

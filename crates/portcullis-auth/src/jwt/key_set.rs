@@ -31,7 +31,7 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// When it is no set, too large, or holds no key that verifies anything here.
+    /// When it is not a set, too large, or holds no key that verifies anything here.
     pub(super) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
         let set = json::read_object(text, BOUNDS).map_err(NotAKeySet::Json)?;
         let entries = match (set.get("keys").and_then(Value::as_array), set.get("jwks_uri")) {
@@ -111,7 +111,7 @@ pub(super) enum Unverified {
     Signature(BadSignature),
 }
 
-/// Why a document is no set of keys.
+/// Why a document is not a set of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotAKeySet {
     Json(json::Refused),
@@ -128,7 +128,7 @@ impl fmt::Display for NotAKeySet {
             Self::Json(refused) => write!(f, "the document is refused: {refused}"),
             Self::Discovery(url) => write!(
                 f,
-                "it is a discovery document, and no set of keys: the address of the set is its \
+                "this is a discovery document, not a JWK set: use the address in its \
                  `jwks_uri`, {}",
                 quoted(url)
             ),

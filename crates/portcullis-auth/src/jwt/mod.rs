@@ -80,7 +80,7 @@ use crate::{Answer, BearerToken, Principal, Scopes, TokenVerifier, VerifyError};
 ///     .required_scopes(["read"])
 ///     .build()?;
 ///
-/// // Refused: without an audience, a token for anybody would do.
+/// // Refused: without an audience, tokens for any service would pass.
 /// let careless = JwtVerifier::jwks("https://idp.example.com/.well-known/jwks.json")
 ///     .issuer("https://idp.example.com")
 ///     .build();
@@ -283,7 +283,7 @@ impl TokenVerifier for JwtVerifier {
         };
         if !self.algorithms.contains(&jws.header.algorithm) {
             let algorithm = jws.header.algorithm;
-            let reason = format!("the algorithm {algorithm} is not a configured one");
+            let reason = format!("the algorithm {algorithm} is not configured");
             return Answer::ready(Err(VerifyError::invalid(reason)));
         }
         let asked = Asked { token, digest };
@@ -325,10 +325,10 @@ impl TokenVerifier for JwtVerifier {
             && !self.expected.access_tokens_only
         {
             warnings.push(format!(
-                "the audience {audience:?} is no URL: if it is a client id, the issuer's ID tokens \
-                 have it too, and some cannot be told from access tokens. Let the issuer put this \
-                 server's own URL into `aud`, or where its access tokens have `typ: at+jwt`, say \
-                 .access_tokens_only(), JWT_ACCESS_TOKENS_ONLY=true or --access-tokens-only"
+                "the audience {audience:?} is not a URL: if it is a client id, ID tokens have the same \
+                 audience and may pass for access tokens. Configure the issuer to set `aud` to this \
+                 server's URL, or, if its access tokens have `typ: at+jwt`, set .access_tokens_only(), \
+                 JWT_ACCESS_TOKENS_ONLY=true or --access-tokens-only"
             ));
         }
         if self.expected.unmarked_tokens {
@@ -379,14 +379,14 @@ impl fmt::Debug for JwtVerifier {
 }
 
 fn unavailable(Unavailable(why): Unavailable) -> VerifyError {
-    VerifyError::unavailable(format!("the issuer's keys are not there: {why}"))
+    VerifyError::unavailable(format!("the issuer's keys are unavailable: {why}"))
 }
 
 /// Says for the log why no key verified a token.
 fn reason(error: Unverified, jws: &CompactJws<'_>) -> String {
     let id = jws.header.key_id.as_deref().map_or_else(|| "none".to_owned(), quoted);
     match error {
-        Unverified::UnknownKey => format!("no key of the issuer verifies it (key id {id})"),
+        Unverified::UnknownKey => format!("no key of the issuer verifies the token (key id {id})"),
         Unverified::Algorithm => {
             format!("the key {id} is not for the algorithm {}", jws.header.algorithm)
         }

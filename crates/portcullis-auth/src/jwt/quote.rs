@@ -1,10 +1,10 @@
-/// The longest part of a stranger's text that a log line holds, in bytes as they are written: a
+/// The longest part of an untrusted text that a log line holds, in bytes as they are written: a
 /// character that is escaped takes up to ten.
 const MAX_BYTES: usize = 80;
-/// The most entries of a stranger's list that a log line holds.
+/// The most entries of an untrusted list that a log line holds.
 const MAX_ENTRIES: usize = 8;
 
-/// A stranger's text for a log line: escaped, and cut.
+/// An untrusted text for a log line: escaped, and cut.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
@@ -19,7 +19,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A stranger's list for a log line: its entries escaped and cut, and the first of them only.
+/// An untrusted list for a log line: its entries escaped and cut, and the first of them only.
 pub(super) fn quoted_list(texts: &[&str]) -> String {
     let first: Vec<String> = texts.iter().take(MAX_ENTRIES).map(|text| quoted(text)).collect();
     match texts.len().saturating_sub(MAX_ENTRIES) {

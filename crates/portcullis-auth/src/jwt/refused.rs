@@ -58,7 +58,7 @@ impl RefusedTokens {
         generation: u64,
         now: SystemTime,
     ) -> Option<Known> {
-        // A broken lock is a miss: the token is verified anew.
+        // A broken lock is a miss: the token is verified again.
         let memory = self.memory.lock().ok()?;
         if memory.generation != generation {
             return None;
@@ -78,7 +78,7 @@ impl RefusedTokens {
             *memory = Memory { generation, ..Memory::default() };
         }
         if memory.recent.len() >= CAPACITY / 2 {
-            // Both keep their room: strangers make them grow once.
+            // Both keep their room: untrusted clients make them grow once.
             let Memory { recent, older, .. } = &mut *memory;
             std::mem::swap(recent, older);
             recent.clear();

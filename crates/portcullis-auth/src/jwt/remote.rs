@@ -13,7 +13,7 @@ use super::key_set::{KeySet, Unverified};
 use super::quote::quoted;
 
 /// How many fetches for unknown key ids may follow each other at once. More than one, so
-/// that a stranger's made-up id does not use up the fetch that a rotation needs.
+/// that an untrusted, made-up id does not use up the fetch that a rotation needs.
 const BURST: u32 = 3;
 /// How long until one of them comes back: all of them are there again after 30 s.
 const COOL_DOWN: Duration = Duration::from_secs(10);
@@ -21,8 +21,8 @@ const COOL_DOWN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(5);
 /// How many tokens wait at once for keys, where there are none yet.
 const WAITING_FOR_ANY: usize = 1_024;
-/// How many tokens wait at once for newer keys than those that are known. Strangers make up key
-/// ids, and whoever waits holds a place that others need.
+/// How many tokens wait at once for newer keys than the known ones. Key ids are untrusted, and
+/// each waiting token holds a place that others need.
 const WAITING_FOR_NEWER: usize = 64;
 
 /// The keys that an issuer publishes at a URL (RFC 7517 §5).
@@ -35,7 +35,7 @@ const WAITING_FOR_NEWER: usize = 64;
 ///    not beyond. What was fetched takes effect as a whole or not at all.
 /// 4. A token with an unknown key id waits for one more fetch, if one is due: there are
 ///    [`BURST`] of them, and one comes back after each [`COOL_DOWN`]. So a new key is found
-///    at the latest one cool-down after it is used, whatever strangers send.
+///    at the latest one cool-down after it is used, whatever untrusted clients send.
 /// 5. A signature that is wrong under a known key id fetches nothing: keys change with their
 ///    ids, or when they are no longer fresh.
 /// 6. A document that is byte for byte the last one changes nothing but its age: what was
@@ -120,10 +120,10 @@ impl From<&str> for Unavailable {
     }
 }
 
-const BROKEN: &str = "a lock is broken";
-const TOO_OLD: &str = "those that are known are too old";
+const BROKEN: &str = "a lock is poisoned";
+const TOO_OLD: &str = "the known keys are too old";
 const TOO_MANY: &str = "too many tokens wait for them already";
-const NO_RUNTIME: &str = "no runtime could fetch them";
+const NO_RUNTIME: &str = "no async runtime to fetch them";
 
 impl RemoteKeys {
     pub(super) fn new(source: Source) -> Arc<Self> {
@@ -312,7 +312,7 @@ impl Flight {
         let source = &self.keys.source;
         self.fetched = source.read().await.map_err(|why| {
             let url = source.shown();
-            tracing::error!(url, reason = why, "the issuer's keys were not fetched");
+            tracing::error!(url, reason = why, "cannot fetch the issuer's keys");
             format!("{url}: {why}").into()
         });
     }

@@ -1,4 +1,4 @@
-//! What is no secret, although somebody gave it for one (RFC 8725 §2.1, §3.5).
+//! What is not a secret, although somebody gave it for one (RFC 8725 §2.1, §3.5).
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -43,15 +43,15 @@ pub(super) fn weakness(secret: &str) -> Option<String> {
         return Some(form);
     }
     if let Some(what) = no_key(secret) {
-        return Some(format!("is {what}, and no secret"));
+        return Some(format!("is {what}, not a secret"));
     }
     let mut bytes = secret.bytes().collect::<Vec<_>>();
     bytes.sort_unstable();
     bytes.dedup();
     if secret.trim() != secret {
-        told("begins or ends with white space, which is rarely meant")
+        told("begins or ends with white space: remove it")
     } else if secret.len() >= 32 && bytes.len() < MIN_DISTINCT {
-        told("repeats a few characters only: `openssl rand -base64 64` makes one")
+        told("repeats only a few characters: make one with `openssl rand -base64 64`")
     } else {
         None
     }
@@ -62,17 +62,19 @@ fn public_text(text: &str, depth: usize) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     // RFC 7468; RFC 4716, which has four dashes and a space.
     if text.contains("-----BEGIN") || text.contains("---- BEGIN") {
-        return Some("is a PEM text: a public key is no secret".to_owned());
+        return Some("is PEM text: a public key is not a secret".to_owned());
     }
     if text.starts_with(['{', '[']) && !text.starts_with("{{") {
-        return Some("is a JSON text: give the value of `k`, decoded".to_owned());
+        return Some("is JSON text: give the decoded value of `k`".to_owned());
     }
     if text.starts_with('<') {
-        return Some("is XML, or a placeholder, and no secret".to_owned());
+        return Some("is XML or a placeholder, not a secret".to_owned());
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if digits && text.len() >= DIGITS_OF_A_MODULUS {
-        return Some("is a number as long as an RSA modulus, which is a public key".to_owned());
+        return Some(
+            "is a number as long as an RSA modulus: a public key is not a secret".to_owned(),
+        );
     }
     // A line of SSH's has options before the key, and a comment after it.
     let words = text.split_whitespace().filter(|word| word.len() < text.len());
@@ -87,7 +89,7 @@ fn public_bytes(text: &str, depth: usize) -> Option<String> {
     let url_safe = GeneralPurpose::new(&URL_SAFE, BASE64).decode(&compact).ok();
     [hexadecimal(&compact), standard, url_safe].into_iter().flatten().find_map(|bytes| {
         if let Some(form) = public_form(&bytes) {
-            return Some(format!("is {form}, without its PEM frame: that is no secret"));
+            return Some(format!("is {form} without its PEM frame, not a secret"));
         }
         public_text(str::from_utf8(&bytes).ok()?, depth)
     })
@@ -105,7 +107,7 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
-/// What stands for a secret and is none.
+/// What stands where a secret belongs, but is not one.
 fn no_key(text: &str) -> Option<&'static str> {
     let text = text.trim();
     let variable = |rest: &str| {
@@ -120,7 +122,7 @@ fn no_key(text: &str) -> Option<&'static str> {
         return Some("a URL");
     }
     if shell || windows || expression {
-        return Some("a variable that nothing has replaced");
+        return Some("an unexpanded variable");
     }
     if is_path(text) {
         return Some("the path of a file");

@@ -48,13 +48,13 @@ fn a_static_public_key_verifies_from_a_file() {
 #[test]
 fn start_up_warns_who_serves_another_resource_than_tokens_are_meant_for() {
     let issuer = Issuer::start();
-    let warning = "clients that read the metadata ask for ones for \"http://127.0.0.1:";
+    let warning = "tells clients to request tokens for \"http://127.0.0.1:";
     let elsewhere = Testbed::start(TESTBED, &issuer.flags());
     elsewhere.wait_for_log(warning);
     let public = ["--public-url", "https://mcp.example.com"];
     let testbed = Testbed::start(TESTBED, &[&issuer.flags()[..], &public].concat());
     testbed.wait_for_log("serving https://mcp.example.com/mcp");
-    assert!(!testbed.log().contains("clients that read the metadata"), "{}", testbed.log());
+    assert!(!testbed.log().contains("tells clients to request tokens"), "{}", testbed.log());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn trial_b11_the_root_of_the_server_is_its_audience_in_either_spelling() {
         ];
         let testbed = Testbed::start(TESTBED, &flags.concat());
         testbed.wait_for_log("serving https://mcp.example.com,");
-        assert!(!testbed.log().contains("clients that read the metadata"), "{}", testbed.log());
+        assert!(!testbed.log().contains("tells clients to request tokens"), "{}", testbed.log());
     }
 }
 
@@ -76,9 +76,9 @@ fn trial_a2_start_up_warns_when_an_audience_is_no_url() {
     let issuer = Issuer::start();
     let flags = ["--auth", "jwt", "--issuer", ISSUER, "--jwks", issuer.url(), "--audience", "app"];
     let testbed = Testbed::start(TESTBED, &flags);
-    testbed.wait_for_log("the audience \"app\" is no URL");
+    testbed.wait_for_log("the audience \"app\" is not a URL");
     let strict = Testbed::start(TESTBED, &[&flags[..], &["--access-tokens-only"]].concat());
-    assert!(!strict.log().contains("is no URL"), "{}", strict.log());
+    assert!(!strict.log().contains("is not a URL"), "{}", strict.log());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn trial_b14_a_wrong_address_of_the_keys_shows_at_start() {
     let gone = format!("http://{}/keys?key=hunter2", free_address());
     let testbed = Testbed::start(TESTBED, &[&flags[..], &[&gone]].concat());
     let shown = gone.trim_end_matches("?key=hunter2");
-    testbed.wait_for_log(&format!("the issuer's keys were not fetched url=\"{shown}\""));
+    testbed.wait_for_log(&format!("cannot fetch the issuer's keys url=\"{shown}\""));
     testbed.wait_for_log("onnection refused");
     assert!(!testbed.log().contains("hunter2"), "{}", testbed.log());
     assert_eq!(testbed.request("GET /health", &[], b"").status, 200, "it serves all the same");
@@ -176,7 +176,7 @@ fn j04_what_is_missing_or_unsafe_stops_the_start_and_is_named_at_once() {
     let hmac = [&jwks[..], &["--algorithms", "RS256,HS256"]].concat();
     assert!(refused(&hmac, &[]).contains("HS256 needs a secret"));
     let unknown = [&jwks[..], &["--algorithms", "RS256,none"]].concat();
-    assert!(refused(&unknown, &[]).contains("there is no \"none\""));
+    assert!(refused(&unknown, &[]).contains("unknown algorithm \"none\""));
     let plain = [&names[..], &["--jwks", "http://idp.example.com/jwks"]].concat();
     assert!(refused(&plain, &[]).contains("not https"));
     let both = [
@@ -276,7 +276,7 @@ fn trial_b14_the_discovery_document_is_not_taken_for_the_keys() {
     let url = publish(document);
     let names = ["--auth", "jwt", "--issuer", ISSUER, "--audience", AUDIENCE, "--jwks", &url];
     let testbed = Testbed::start(TESTBED, &names);
-    testbed.wait_for_log("it is a discovery document, and no set of keys");
+    testbed.wait_for_log("this is a discovery document, not a JWK set");
     assert!(testbed.log().contains(issuer.url()), "{}", testbed.log());
     assert_eq!(super::list(&testbed, &issuer.token(&claims("alice", "read"))).status, 503);
 }

@@ -28,7 +28,7 @@ fn j02_rs256_to_hs256_confusion() {
     for secret in guarded.issuer.rsa_key_in_every_encoding() {
         let header = r#"{"alg":"HS256","kid":"rsa"}"#;
         let token = guarded.issuer.sign(header, &payload(), Signing::Hs256(&secret));
-        guarded.refuses(&token, "HS256 is not a configured one");
+        guarded.refuses(&token, "HS256 is not configured");
         let claimed = r#"{"alg":"RS256","kid":"rsa"}"#;
         let token = guarded.issuer.sign(claimed, &payload(), Signing::Hs256(&secret));
         guarded.refuses(&token, "the signature does not verify");
@@ -87,11 +87,14 @@ fn j08_a_key_id_is_looked_up_and_nothing_else() {
     ] {
         let header = json!({"alg": "EdDSA", "kid": kid}).to_string();
         let token = guarded.issuer.sign(&header, &payload(), Signing::EdDsa);
-        guarded.refuses(&token, "no key of the issuer verifies it");
+        guarded.refuses(&token, "no key of the issuer verifies the token");
     }
     assert!(!guarded.testbed.log().contains('\u{1b}'), "logged as it was sent");
     let header = json!({"alg": "EdDSA", "kid": "x".repeat(257)}).to_string();
-    guarded.refuses(&guarded.issuer.sign(&header, &payload(), Signing::EdDsa), "`kid` is no text");
+    guarded.refuses(
+        &guarded.issuer.sign(&header, &payload(), Signing::EdDsa),
+        "`kid` is not a string",
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn j16_a_token_has_one_spelling() {
     let good = guarded.issuer.token(&claims("alice", "read"));
     guarded.accepts(&good);
     guarded.refuses(&format!("{good}="), "strict base64url");
-    guarded.refuses(&good.replacen('.', "=.", 1), "characters that RFC 6750 §2.1 has not");
+    guarded.refuses(&good.replacen('.', "=.", 1), "characters that RFC 6750 §2.1 does not allow");
     // 64 bytes take 86 characters, of which the last carries four idle bits.
     let last = good.chars().last().unwrap();
     let other = char::from(last as u8 + 1);
@@ -177,11 +180,12 @@ fn j19_members_are_there_once() {
             payload().replacen('{', &format!("{{{member},"), 1),
             payload().replace('}', &format!(",{member}}}")),
         ] {
-            guarded.refuses(&guarded.issuer.sign(header, &twice, Signing::EdDsa), "twice");
+            guarded
+                .refuses(&guarded.issuer.sign(header, &twice, Signing::EdDsa), "duplicate member");
         }
     }
     let header = r#"{"alg":"none","kid":"ed25519","alg":"EdDSA"}"#;
-    guarded.refuses(&guarded.issuer.sign(header, &payload(), Signing::EdDsa), "twice");
+    guarded.refuses(&guarded.issuer.sign(header, &payload(), Signing::EdDsa), "duplicate member");
 }
 
 #[test]
@@ -189,7 +193,10 @@ fn j20_members_are_named_exactly() {
     let guarded = Guarded::start();
     for (right, wrong) in [("exp", "Exp"), ("aud", "AUD"), ("iss", "Iss"), ("sub", "\u{17f}ub")] {
         let good = claims("alice", "read");
-        guarded.refuses_claims(json!({right: null, wrong: good[right]}), &format!("no `{right}`"));
+        guarded.refuses_claims(
+            json!({right: null, wrong: good[right]}),
+            &format!("`{right}` is missing"),
+        );
     }
 }
 
@@ -223,8 +230,8 @@ fn j23_an_algorithm_goes_with_its_own_curve_and_must_be_configured() {
         (r#"{"alg":"ES256","kid":"P-384"}"#, Signing::Es384, "is not for the algorithm ES256"),
         (r#"{"alg":"ES384","kid":"P-256"}"#, Signing::Es256, "is not for the algorithm ES384"),
         (r#"{"alg":"RS256","kid":"P-256"}"#, Signing::Es256, "is not for the algorithm RS256"),
-        (r#"{"alg":"ES256K","kid":"P-256"}"#, Signing::Es256, "is none of ours"),
-        (r#"{"alg":"Ed448","kid":"ed25519"}"#, Signing::EdDsa, "is none of ours"),
+        (r#"{"alg":"ES256K","kid":"P-256"}"#, Signing::Es256, "is not supported"),
+        (r#"{"alg":"Ed448","kid":"ed25519"}"#, Signing::EdDsa, "is not supported"),
         (r#"{"alg":"PS256","kid":"rsa"}"#, Signing::Rs256, "the signature does not verify"),
     ] {
         guarded.refuses(&guarded.issuer.sign(header, &payload(), signing), reason);
@@ -235,7 +242,7 @@ fn j23_an_algorithm_goes_with_its_own_curve_and_must_be_configured() {
     let header = r#"{"alg":"EdDSA","kid":"ed25519"}"#;
     let token = guarded.issuer.sign(header, &payload(), Signing::EdDsa);
     assert_eq!(super::list(&narrow, &token).status, 401);
-    narrow.wait_for_log("EdDSA is not a configured one");
+    narrow.wait_for_log("EdDSA is not configured");
     let header = r#"{"alg":"ES256","kid":"P-256"}"#;
     let token = guarded.issuer.sign(header, &payload(), Signing::Es256);
     assert_eq!(super::list(&narrow, &token).status, 200);
@@ -257,7 +264,7 @@ fn j26_what_is_no_access_token_is_refused() {
     {
         let header = json!({"alg": "EdDSA", "kid": "ed25519", "typ": typ}).to_string();
         let token = guarded.issuer.sign(&header, &payload(), Signing::EdDsa);
-        guarded.refuses(&token, "the token is of the type");
+        guarded.refuses(&token, "the token has the type");
     }
     guarded.refuses_claims(json!({"at_hash": "x", "nonce": "y"}), "`at_hash`");
     guarded.refuses_claims(json!({"token_use": "id"}), "`token_use`");
@@ -266,7 +273,7 @@ fn j26_what_is_no_access_token_is_refused() {
     guarded.refuses_claims(json!({"events": {}}), "`events`");
     guarded.refuses(
         "ya29.a0AfH6SMBx-opaque",
-        "opaque token; many give a JWT only to clients that ask with `resource`",
+        "opaque token; many issuers give a JWT only to clients that send `resource`",
     );
     guarded.refuses("user:grant:secret", "opaque");
     // An ID token is for the client: its audience is not this server.
@@ -283,7 +290,7 @@ fn identity(issuer: &portcullis_tests::issuer::Issuer, typ: &str) -> String {
 #[test]
 fn trial_a2_an_id_token_whose_audience_is_ours_is_refused() {
     let guarded = Guarded::start();
-    guarded.refuses(&identity(&guarded.issuer, ""), "may be an ID token: it has no `typ`");
+    guarded.refuses(&identity(&guarded.issuer, ""), "may be an ID token: it has neither `typ`");
     let typed = identity(&guarded.issuer, r#","typ":"JWT""#);
     guarded.accepts(&typed);
 
@@ -294,7 +301,7 @@ fn trial_a2_an_id_token_whose_audience_is_ours_is_refused() {
     let by_variable = Testbed::start_with(crate::TESTBED, &guarded.issuer.flags(), &variables);
     for strict in [by_flag, by_variable] {
         assert_eq!(super::list(&strict, &typed).status, 401);
-        strict.wait_for_log("the token is of the type \"jwt\"");
+        strict.wait_for_log("the token has the type \"jwt\"");
         let access = guarded.issuer.token(&claims("alice", "read"));
         assert_eq!(super::list(&strict, &access).status, 200);
     }
