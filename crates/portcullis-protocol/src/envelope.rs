@@ -52,7 +52,7 @@ pub enum Message<'a> {
     Response,
 }
 
-/// A message that is none, with the id that it can be answered under, if one was read.
+/// A malformed message, with the id that it can be answered under, if one was read.
 #[derive(Debug)]
 pub struct Malformed {
     /// The id, unless it could not be read or belongs to a response.

@@ -23,7 +23,7 @@ pub enum RpcError {
     InvalidRequest(Cow<'static, str>),
     /// No such method in this version (-32601; HTTP 404).
     MethodNotFound,
-    /// The parameters are not those of the method (-32602; HTTP 400).
+    /// The parameters do not match the method (-32602; HTTP 400).
     InvalidParams(Cow<'static, str>),
     /// No such tool or prompt, for this caller (-32602).
     Unknown {
@@ -86,7 +86,7 @@ impl RpcError {
         Self::UnsupportedVersion { requested, supported }
     }
 
-    /// Parameters that are not those of the method.
+    /// Parameters that do not match the method.
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidParams(message.into())
     }
@@ -220,7 +220,11 @@ impl fmt::Display for RpcError {
             Self::HeaderMismatch(message) => write!(f, "Header mismatch: {message}"),
             Self::UnsupportedVersion { supported, .. } => {
                 let served: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
-                write!(f, "Unsupported protocol version: served here is {}", served.join(", "))
+                write!(
+                    f,
+                    "Unsupported protocol version: this server supports {}",
+                    served.join(", ")
+                )
             }
             Self::Denied(message) => f.write_str(message),
             Self::InsufficientScope(_) => f.write_str(INSUFFICIENT_SCOPE),

@@ -18,7 +18,7 @@ impl Initialize {
     ///
     /// # Errors
     ///
-    /// -32602 for parameters that are not those of the method.
+    /// -32602 for parameters that do not match the method.
     pub(crate) fn read(params: &Params<'_>, served: &[ProtocolVersion]) -> Result<Self, RpcError> {
         let members = params.members()?;
         let asked = params::text(members.protocol_version)?;

@@ -2,7 +2,9 @@
 //!
 //! The layer reads a message ([`envelope`]), finds its protocol version and what it asks
 //! for ([`Operation`]), hands that to a [`Service`], and writes the [`Outcome`] in the
-//! shape of that version. Two transports carry the messages: [`stdio`] and [`http`].
+//! shape of that version. Two transports carry the messages: [`stdio`] and [`http`]. Messages are
+//! untrusted; over HTTP, Host and Origin are checked against an allow-list first (DNS rebinding,
+//! CSRF).
 //!
 //! The model types are those of the official SDK, re-exported in [`model`]; this crate is
 //! the only one that names it.

@@ -57,7 +57,7 @@ impl<'a> Operation<'a> {
     ///
     /// # Errors
     ///
-    /// -32601 for a method that is none of these, -32602 for parameters that are not its.
+    /// -32601 for any other method, -32602 for parameters that are not its.
     pub(crate) fn read(method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
         Ok(match method {
             "tools/list" => Self::ListTools { cursor: cursor(params)? },
@@ -126,7 +126,7 @@ fn uri<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, RpcError> {
 fn arguments<'a>(members: &Members<'a>) -> Result<Arguments<'a>, RpcError> {
     match members.arguments {
         Some(raw) if !raw.get().starts_with('{') => {
-            Err(RpcError::invalid_params("`arguments` are an object"))
+            Err(RpcError::invalid_params("`arguments` must be an object"))
         }
         raw => Ok(Arguments::new(raw)),
     }

@@ -97,7 +97,7 @@ impl<'a> Params<'a> {
 
 /// What is wrong with parameters is not repeated: it may hold a secret.
 pub(crate) fn not_of_the_method() -> RpcError {
-    RpcError::invalid_params("`params` are not those of the method")
+    RpcError::invalid_params("`params` do not match the method")
 }
 
 /// A member that has to be a string.

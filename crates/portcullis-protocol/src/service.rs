@@ -28,7 +28,7 @@ pub trait Service: Send + Sync + 'static {
         exchange: Exchange,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
 
-    /// Asked once before what is no operation: a session begins (`initialize`) or is ended
+    /// Asked once before what is not an operation: a session begins (`initialize`) or is ended
     /// (`DELETE`), a stream of notifications begins (`GET`, `subscriptions/listen`), a server
     /// is discovered (`server/discover`). Default: it may.
     ///

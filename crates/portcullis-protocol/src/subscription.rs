@@ -66,7 +66,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// -32602 for parameters that are not those of the method.
+    /// -32602 for parameters that do not match the method.
     pub(crate) fn wanted(params: &Params<'_>) -> Result<Changed, RpcError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]

@@ -13,10 +13,10 @@ use super::refusal::{Refusal, Rule};
 ///
 /// 1. There is exactly one authority, as `Host`, `:authority` or absolute-form target, and
 ///    where there are two they are equal; otherwise 400 (RFC 9112 §3.2).
-/// 2. The authority is one of the server's own, but for public routes that take any: otherwise
-///    421.
-/// 3. There is no `Origin`, or one that is allowed: otherwise 403 (MCP Streamable HTTP
-///    §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is refused too.
+/// 2. The authority is on the allow-list of the server's own (against DNS rebinding), but for
+///    public routes that take any: otherwise 421.
+/// 3. There is no `Origin`, or one on the allow-list (against CSRF): otherwise 403 (MCP
+///    Streamable HTTP §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is refused too.
 ///
 /// Nothing is compared by prefix, suffix or pattern: both are taken apart and compared
 /// whole. Together they refuse DNS rebinding and requests that a foreign page makes.
@@ -75,8 +75,8 @@ impl Front {
             (Some(authority), _) | (None, Some(authority)) => authority,
             (None, None) => return Err(malformed("no Host")),
         };
-        let (host, port) =
-            host_and_port(authority).ok_or_else(|| malformed("the Host is no authority"))?;
+        let (host, port) = host_and_port(authority)
+            .ok_or_else(|| malformed("the Host is not a valid authority"))?;
         let own = self.authorities.iter().any(|own| own.is(host, port));
         if own || (self.loopback && is_loopback_host(host)) || self.takes_any(method, uri) {
             return Ok(());
@@ -84,7 +84,7 @@ impl Front {
         tracing::info!(
             // A name has 253 characters at most; what has more is not one that anybody forgot.
             host = %LogText::from(host),
-            "request refused: 421, a foreign Host; if it is this server's name, set public_url or allow_host"
+            "request refused: 421, a foreign Host; if it names this server, set public_url or allow_host"
         );
         let message = "This server does not answer for that Host";
         let refusal = Refusal::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
@@ -116,7 +116,7 @@ impl Front {
             (Some(origin), None) if self.allows(origin) => Ok(Some(origin)),
             (Some(_), _) => {
                 tracing::info!(
-                    "request refused: 403, a foreign Origin; if it is to be allowed, set allow_origin"
+                    "request refused: 403, a foreign Origin; to allow it, set allow_origin"
                 );
                 Err(foreign("a foreign Origin"))
             }

@@ -39,7 +39,7 @@ pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Re
         false => Err(Refusal::new(
             Rule::Session,
             StatusCode::BAD_REQUEST,
-            "MCP-Protocol-Version is not that of the session",
+            "MCP-Protocol-Version differs from the session's version",
         )),
     }
 }
@@ -76,7 +76,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<&'a s
             .to_str()
             .map_err(|_| RpcError::HeaderMismatch(format!("{name} has invalid characters").into())),
         (None, _) => Err(RpcError::HeaderMismatch(
-            format!("`{name}` is missing: it repeats what the body says").into(),
+            format!("`{name}` is missing: it must repeat the value in the body").into(),
         )),
         (Some(_), Some(_)) => Err(RpcError::HeaderMismatch(format!("{name} is repeated").into())),
     }
@@ -86,7 +86,7 @@ fn same(name: &HeaderName, header: &str, body: &str) -> Result<(), RpcError> {
     if header == body {
         return Ok(());
     }
-    Err(RpcError::HeaderMismatch(format!("{name} is not what the body says").into()))
+    Err(RpcError::HeaderMismatch(format!("{name} differs from the body").into()))
 }
 
 /// Undoes `=?base64?…?=` (§Value Encoding); any other value is meant as it is.

@@ -42,8 +42,10 @@ pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
         .collect();
     match codings.iter().all(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
         true if codings.len() == 1 => Ok(()),
-        true => refused(StatusCode::BAD_REQUEST, "A body is chunked once"),
-        false => refused(StatusCode::NOT_IMPLEMENTED, "The only transfer coding is chunked"),
+        true => refused(StatusCode::BAD_REQUEST, "Transfer-Encoding must be chunked, once"),
+        false => {
+            refused(StatusCode::NOT_IMPLEMENTED, "The only supported transfer coding is chunked")
+        }
     }
 }
 
@@ -51,7 +53,7 @@ pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
     match accepts(headers, &[JSON, "application/*", "*/*"]) {
         true => Ok(()),
-        false => Err(not_acceptable("The answer is application/json")),
+        false => Err(not_acceptable("Accept must allow application/json")),
     }
 }
 
@@ -59,7 +61,7 @@ pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(super) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Refusal> {
     match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
         true => Ok(()),
-        false => Err(not_acceptable("The answer is text/event-stream")),
+        false => Err(not_acceptable("Accept must allow text/event-stream")),
     }
 }
 

@@ -36,29 +36,29 @@ impl Origin {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.strip_suffix('/').unwrap_or(text);
         if text == "null" {
-            return Err("`null` is the origin of any sandboxed page, and of nobody");
+            return Err("`null` would allow every sandboxed page");
         }
         if text.contains('*') {
-            return Err("origins are compared whole: there are no patterns");
+            return Err("patterns are not supported: name each origin");
         }
         let Some((scheme, host)) = text.split_once("://") else {
-            return Err("an origin is a scheme, a host and perhaps a port");
+            return Err("write a scheme, a host and optionally a port");
         };
         if SPECIAL.contains(&scheme) {
             let written = is_of_the_web(text);
             return written
                 .then(|| Self(text.to_owned()))
-                .ok_or("an origin is a scheme, a host and perhaps a port, as browsers write it");
+                .ok_or("write a scheme, a host and optionally a port, as browsers send it");
         }
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
             && scheme
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
         if !is_scheme {
-            return Err("a scheme is lower-case letters, digits and `+-.`");
+            return Err("write the scheme in lower-case letters, digits and `+-.`");
         }
         if WITHOUT_ORIGIN.contains(&scheme) {
-            return Err("pages of this scheme have no origin of their own");
+            return Err("browsers send no origin for pages of this scheme");
         }
         let (name, port) = host.split_once(':').unwrap_or((host, "0"));
         let is_host = !name.is_empty()
@@ -67,7 +67,7 @@ impl Origin {
             && port.bytes().all(|b| b.is_ascii_digit());
         is_host
             .then(|| Self(text.to_owned()))
-            .ok_or("after the scheme it is a host and perhaps a port")
+            .ok_or("write a host and optionally a port after the scheme")
     }
 }
 
@@ -158,7 +158,9 @@ mod tests {
         ] {
             assert!(Origin::parse(junk).is_err(), "{junk:?}");
         }
-        for (known, why) in [("null", "any sandboxed page"), ("https://*.h", "no patterns")] {
+        for (known, why) in
+            [("null", "every sandboxed page"), ("https://*.h", "patterns are not supported")]
+        {
             let refused = Origin::parse(known).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }

@@ -125,7 +125,7 @@ impl Refusal {
 
     /// Says the same of every session that is not there for the caller.
     pub(super) fn no_session(reason: &'static str) -> Self {
-        let message = "There is no such session: `initialize` makes one";
+        let message = "No such session: send `initialize` to start one";
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
     }
 
@@ -148,7 +148,7 @@ impl Refusal {
         refusal.with(RETRY_AFTER, HeaderValue::from(whole_seconds(time)))
     }
 
-    /// The service lets something not happen that is no operation.
+    /// The service lets something not happen that is not an operation.
     pub(super) fn unadmitted(error: &RpcError) -> Self {
         match error {
             RpcError::RateLimited { retry_after } => {
@@ -263,7 +263,7 @@ pub(super) fn answered(
 
 /// What is said where nothing of MCP is served.
 pub(super) fn outside(status: StatusCode, description: Option<&'static str>) -> Response {
-    let reason = description.unwrap_or("nothing is served there");
+    let reason = description.unwrap_or("nothing is served at this path");
     refused(status, reason, response::outside(&error_name(status), description), None)
 }
 
@@ -406,7 +406,7 @@ mod tests {
                 &list,
                 "method 405 alice: Only POST, GET and DELETE are served here",
             ),
-            (with("accept", "a/b"), &list, "media 406 alice: The answer is application/json"),
+            (with("accept", "a/b"), &list, "media 406 alice: Accept must allow application/json"),
             (
                 with("content-encoding", "br"),
                 &list,

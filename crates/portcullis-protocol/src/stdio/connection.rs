@@ -180,7 +180,7 @@ impl<S: Service> Connection<S> {
         let meta = params.meta()?;
         let (version, client) = match meta.filter(|meta| meta.is_stateless()) {
             Some(_) if in_batch => {
-                let error = "what names its version in `_meta` cannot be in a batch";
+                let error = "a message with its version in `_meta` cannot be in a batch";
                 return Err(RpcError::invalid_request(error));
             }
             Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
@@ -207,7 +207,7 @@ impl<S: Service> Connection<S> {
     fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, RpcError> {
         let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
-            return Err(RpcError::invalid_request("the session is initialized already"));
+            return Err(RpcError::invalid_request("the session is already initialized"));
         }
         let exchange = local(session.version, session.client.clone());
         self.service.admit("initialize", &exchange)?;

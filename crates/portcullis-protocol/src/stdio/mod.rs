@@ -65,7 +65,7 @@ async fn serve_lines<S: Service>(
         Ok(())
     };
     tokio::time::timeout(limits.drain, drained).await.unwrap_or_else(|_| {
-        tracing::warn!(limit = ?limits.drain, "answers were still owed at the drain limit");
+        tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
         Ok(())
     })
 }
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(answers[1]["method"], "notifications/subscriptions/acknowledged");
         assert_eq!(answers[2]["id"], 7);
         assert_eq!(answers[2]["result"]["resultType"], "complete");
-        assert_eq!(answers[3]["id"], 8, "what runs is let finish");
+        assert_eq!(answers[3]["id"], 8, "running requests finish");
         assert_eq!(answers.len(), 4);
     }
 

@@ -54,7 +54,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
 ) -> Result<Response, Refusal> {
     let exchanges = Exchanges::new(service, caller)?;
     if !exchanges.session.version.has_batches() {
-        let error = RpcError::invalid_request("batches exist in 2025-03-26 alone");
+        let error = RpcError::invalid_request("only version 2025-03-26 has batches");
         return Err(exchanges.refused(None, &error));
     }
     let batch = match envelope::batch(body) {
@@ -186,7 +186,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         };
         let apart = match &message {
             Message::Request { method, .. } if method == "initialize" => Some("`initialize`"),
-            message if message.names_version() => Some("what names its version in `_meta`"),
+            message if message.names_version() => Some("a message with its version in `_meta`"),
             _ => None,
         };
         match (apart, message) {

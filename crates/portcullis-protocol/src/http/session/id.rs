@@ -23,7 +23,7 @@ impl SessionId {
     /// A new id, and the header that tells it.
     pub(super) fn mint() -> Result<(Self, HeaderValue), Refusal> {
         let bytes = random::bytes().map_err(|error| {
-            tracing::error!(%error, "no session could be made");
+            tracing::error!(%error, "cannot create a session");
             Refusal::internal(Rule::Session)
         })?;
         let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
@@ -43,13 +43,13 @@ impl SessionId {
         let mut bytes = [0; BYTES];
         match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
             Ok(BYTES) => Ok(Self(bytes)),
-            Ok(_) | Err(_) => Err(Refusal::no_session("the Mcp-Session-Id is not one of ours")),
+            Ok(_) | Err(_) => Err(Refusal::no_session("the Mcp-Session-Id is malformed")),
         }
     }
 }
 
-const NEEDED: &str = "One Mcp-Session-Id header is needed: `initialize` gives it (a request of \
-                      2026-07-28 needs none, and names its version in MCP-Protocol-Version)";
+const NEEDED: &str = "Send one Mcp-Session-Id header, as returned by `initialize` (a request of \
+                      2026-07-28 has none: it names its version in MCP-Protocol-Version)";
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@
 //! to name it. What a request that does so is answered with, in this order:
 //!
 //! 1. 400 without exactly one `Mcp-Session-Id`.
-//! 2. 404 for a session that is not there: never was, has ended, has been idle too long, or
+//! 2. 404 for a session that does not exist, has ended, has been idle too long, or
 //!    belongs to another principal. They all read the same, on every method.
 //! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
 //!

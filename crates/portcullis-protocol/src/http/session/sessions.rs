@@ -86,7 +86,7 @@ impl Sessions {
         })?;
         if ended.is_some() {
             tracing::info!(
-                "a session was ended: its principal began one too many, and used others since"
+                "a session was ended: its principal exceeded sessions_per_principal, and used the others since"
             );
         }
         Ok(())
@@ -114,8 +114,8 @@ impl Sessions {
                 let Session { key, version, client, .. } = session;
                 Ok(Own { id, key: *key, version: *version, client: client.clone() })
             }
-            Some(_) => Err("the session is another principal's"),
-            None => Err("the session never was, has ended, or was idle for too long"),
+            Some(_) => Err("the session belongs to another principal"),
+            None => Err("the session does not exist, has ended, or was idle for too long"),
         })?
         .map_err(Refusal::no_session)
     }
@@ -189,7 +189,7 @@ impl Sessions {
     ) -> Result<Streaming, Refusal> {
         if table.stopping {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Refusal::too_many_streams(status).because("the server stops"));
+            return Err(Refusal::too_many_streams(status).because("the server is stopping"));
         }
         let (id, registration) = table.streams.open(owner, session, &self.limits)?;
         let end = Abortable::new(pending(), registration);
@@ -209,7 +209,7 @@ impl Sessions {
     fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Refusal> {
         let now = self.clock.now();
         let mut table = self.table.lock().map_err(|_| {
-            tracing::error!("the table of sessions is broken");
+            tracing::error!("the lock on the session table is poisoned");
             Refusal::internal(Rule::Session)
         })?;
         table.sweep(now, self.limits.session_idle);

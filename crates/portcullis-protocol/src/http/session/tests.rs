@@ -49,14 +49,14 @@ async fn what_sessions_refuse_is_noted_with_its_exact_reason() {
     edge.stream("alice", &id).await;
     edge.initialize("alice").await;
     let refused = edge.service.refusals();
-    assert!(refused[3].starts_with("session 400 bob: One Mcp-Session-Id header is needed"));
+    assert!(refused[3].starts_with("session 400 bob: Send one Mcp-Session-Id header"));
     let refused = [&refused[..3], &refused[4..]].concat();
     assert_eq!(
         refused,
         [
-            "session 404 bob: the session is another principal's",
-            "session 404 bob: the session never was, has ended, or was idle for too long",
-            "session 404 bob: the Mcp-Session-Id is not one of ours",
+            "session 404 bob: the session belongs to another principal",
+            "session 404 bob: the session does not exist, has ended, or was idle for too long",
+            "session 404 bob: the Mcp-Session-Id is malformed",
             "limits 429 alice: too many streams end unread",
             "session 200 alice: Too many sessions at once",
         ]
