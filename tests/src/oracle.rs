@@ -132,7 +132,7 @@ fn with_components(
         }
         components = hidden.fold(components, Components::with);
     }
-    // A rule for nothing does not build.
+    // An unused rule does not build.
     let mut server = server.components(components).page_size(2);
     if causes.contains(&Cause::Server) {
         let restricted = restrict_tag("restricted", ["admin"]);

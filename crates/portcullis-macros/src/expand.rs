@@ -123,7 +123,7 @@ fn check_signature(kind: Kind, function: &ItemFn) -> Result<()> {
     }
     if matches!(signature.output, ReturnType::Default) {
         let message =
-            format!("a {} says what it returns: add `{}`", kind.attribute(), kind.example());
+            format!("a {} needs a return type: add `{}`", kind.attribute(), kind.example());
         return Err(syn::Error::new_spanned(&signature.ident, message));
     }
     Ok(())

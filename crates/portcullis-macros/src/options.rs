@@ -51,7 +51,9 @@ impl Options {
             }
             "auth" => {
                 if !self.checks.is_empty() {
-                    return Err(meta.error("the option is there twice: `auth = [a, b]` is a and b"));
+                    return Err(
+                        meta.error("duplicate option: write `auth = [a, b]` to require both")
+                    );
                 }
                 if meta.input.peek(Paren) {
                     return Err(meta.error("write `auth = check`, or `auth = [a, b]`"));
@@ -68,7 +70,7 @@ impl Options {
             }
             "deny" => {
                 if self.deny.is_some() {
-                    return Err(meta.error("the option is there twice"));
+                    return Err(meta.error("duplicate option"));
                 }
                 let value = meta.value()?;
                 if value.peek(LitStr) {
@@ -76,8 +78,7 @@ impl Options {
                 }
                 let deny: Ident = value.parse()?;
                 if deny != "hide" && deny != "challenge" {
-                    let message =
-                        "a denial is hidden or a challenge: `deny = hide` or `deny = challenge`";
+                    let message = "write `deny = hide` or `deny = challenge`";
                     return Err(syn::Error::new(deny.span(), message));
                 }
                 self.deny = Some(deny);
@@ -100,7 +101,7 @@ fn uri(input: ParseStream<'_>) -> Result<LitStr> {
     let uri: LitStr = input.parse().map_err(|error| {
         syn::Error::new(
             error.span(),
-            "a resource begins with its URI: #[resource(\"config://app\")]",
+            "the first option of a resource is its URI: #[resource(\"config://app\")]",
         )
     })?;
     if !input.is_empty() {
@@ -111,7 +112,7 @@ fn uri(input: ParseStream<'_>) -> Result<LitStr> {
 
 fn set(option: &mut Option<LitStr>, meta: &ParseNestedMeta<'_>) -> Result<()> {
     if option.is_some() {
-        return Err(meta.error("the option is there twice"));
+        return Err(meta.error("duplicate option"));
     }
     *option = Some(meta.value()?.parse()?);
     Ok(())
@@ -133,6 +134,6 @@ fn known_hint(hint: &Ident) -> Result<()> {
     }
     Err(syn::Error::new(
         hint.span(),
-        "unknown annotation: there are read_only, destructive, idempotent and open_world",
+        "unknown annotation: use read_only, destructive, idempotent or open_world",
     ))
 }

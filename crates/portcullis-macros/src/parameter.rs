@@ -32,7 +32,7 @@ impl Parameter {
             }
         };
         if let Type::Reference(reference) = &*argument.ty {
-            let message = "an argument is owned: take `String` rather than `&str`";
+            let message = "an argument must be owned: take `String` rather than `&str`";
             return Err(syn::Error::new_spanned(reference, message));
         }
         let name = name(&argument.pat)?;
@@ -94,7 +94,7 @@ impl Secret {
             )),
             (None, Some(reason)) => Err(syn::Error::new(
                 reason.span(),
-                "a reason is given for a secret: #[arg(secret, reason = \"…\")]",
+                "`reason` belongs to a secret: #[arg(secret, reason = \"…\")]",
             )),
         }
     }
@@ -155,7 +155,7 @@ fn widen(value: Expr) -> Expr {
 }
 
 /// The name that clients see. A leading underscore tells the compiler that the function does not
-/// use the argument, and clients nothing; some lose the whole server by it.
+/// use the argument. Clients do not need it, and some fail to load the server because of it.
 fn name(pattern: &Pat) -> Result<LitStr> {
     match pattern {
         Pat::Ident(pattern) => {

@@ -37,7 +37,7 @@ pub struct Argument {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no bound of a number",
+    message = "`{Self}` cannot bound a number",
     label = "not a number",
     note = "`ge`, `gt`, `le` and `lt` take a number: `#[arg(ge = 1)]`"
 )]
@@ -192,7 +192,7 @@ impl Argument {
         let types = types_of(schema);
         if is_f32 && self.constraints.iter().any(|constraint| constraint.applies_to == NUMBERS) {
             return Err(format!(
-                "argument `{}`: an f32 is rounded after its bounds were checked: take an f64",
+                "argument `{}`: use f64: an f32 is rounded after its bounds are checked",
                 self.name
             ));
         }
@@ -202,7 +202,7 @@ impl Argument {
                 || applies_to.iter().any(|t| types.iter().any(|own| own == t));
             if !fits {
                 return Err(format!(
-                    "argument `{}`: `{option}` constrains {}, and the argument is of type {}",
+                    "argument `{}`: `{option}` applies to {}, but the argument has type {}",
                     self.name,
                     applies_to.join(" or "),
                     types.join(" or ")
@@ -230,7 +230,7 @@ impl Argument {
                 && lowest > highest
             {
                 return Err(format!(
-                    "argument `{}`: nothing is at least {lowest} and at most {highest}",
+                    "argument `{}`: the minimum {lowest} is above the maximum {highest}",
                     self.name
                 ));
             }
@@ -271,7 +271,7 @@ mod tests {
             apply(&Argument::new("limit").min_length(1), json!({"type": "integer"})).unwrap_err();
         assert_eq!(
             error,
-            "argument `limit`: `min_length` constrains string, and the argument is of type integer"
+            "argument `limit`: `min_length` applies to string, but the argument has type integer"
         );
     }
 
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn bounds_that_nothing_meets_are_refused() {
         let error = apply(&Argument::new("n").ge(5).le(1), json!({"type": "integer"})).unwrap_err();
-        assert_eq!(error, "argument `n`: nothing is at least 5 and at most 1");
+        assert_eq!(error, "argument `n`: the minimum 5 is above the maximum 1");
         let text = Argument::new("s").min_length(3).max_length(2);
         assert!(apply(&text, json!({"type": "string"})).is_err());
     }

@@ -48,7 +48,7 @@ impl ArgumentSchema {
         let spread = parameters.spread.take();
         if spread.is_some() && !parameters.arguments.is_empty() {
             problems.push(
-                "`Args<T>` and an input schema take all arguments: there can be no other beside"
+                "`Args<T>` or an input schema covers all arguments: remove the other parameters"
                     .to_owned(),
             );
         }
@@ -88,10 +88,7 @@ impl ArgumentSchema {
         }
         let mut schema = Value::Object(root);
         if has_headers(&schema) {
-            problems.push(
-                "`x-mcp-header` is not served: nothing compares such a header with its argument"
-                    .to_owned(),
-            );
+            problems.push("`x-mcp-header` is not supported: remove it from the schema".to_owned());
         }
         close(&mut schema);
         schema.as_object_mut().into_iter().for_each(shown::write_root);
@@ -152,8 +149,7 @@ impl ArgumentSchema {
         };
         let defaults = Value::Object(defaults.clone());
         let refused = self.validator.iter_errors(&defaults).find(at_default);
-        refused
-            .map(|error| format!("the default is refused by its own rules: {}", describe(&error)))
+        refused.map(|error| format!("the default breaks its own constraints: {}", describe(&error)))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::violation::{MAX_PROBLEMS, describe, shown};
 
 /// What is said where it would take too much to say what is wrong.
 const UNEXPLAINED: &str =
-    "the arguments do not meet their schema, and are too large or too deep to say where";
+    "the arguments do not match the schema (too large or too deep to name the place)";
 
 /// Arguments as they arrive and as handlers get them.
 pub(crate) type Values = Map<String, Value>;
@@ -247,7 +247,7 @@ mod tests {
         let colour = compile::<String>(Argument::new("x").one_of(colours)).unwrap();
         assert_eq!(
             refusal(&colour, json!({"x": "hunter2"})),
-            r#"argument `x`: value is none of "a", "b", "c", "d", "e" (enum)"#
+            r#"argument `x`: value is not one of "a", "b", "c", "d", "e" (enum)"#
         );
         let many = compile::<u64>(Argument::new("x").one_of(1..=25)).unwrap();
         let refused = refusal(&many, json!({"x": 77}));

@@ -25,7 +25,7 @@ impl<A> ServerBuilder<A> {
     ///
     /// [`Error::Build`] lists everything that can never be right: components of the same
     /// name, a default that its own rules refuse, a state that is missing, a check that
-    /// requires nothing, a URL that is none.
+    /// requires nothing, a malformed URL, an unused rule.
     pub fn build(self) -> Result<Server, Error>
     where
         A: SaysWhoIsLetIn,
@@ -43,14 +43,14 @@ impl<A> ServerBuilder<A> {
         }
         if !portcullis_guard::json::reads_numbers() {
             problems.push(
-                "serde_json's feature `arbitrary_precision` is on, with which no number is read: \
-                 `cargo tree -e features -i serde_json` names the crate that turns it on"
+                "serde_json's feature `arbitrary_precision` breaks the reading of numbers: turn it off \
+                 (`cargo tree -e features -i serde_json` names the crate that turns it on)"
                     .to_owned(),
             );
         }
         problems.extend(problem_with_limits(&parts.limits));
         if parts.page_size == 0 {
-            problems.push("page_size(0): a page has at least one entry".to_owned());
+            problems.push("page_size(0): set at least 1".to_owned());
         }
         let public_url =
             parts.public_url.as_deref().and_then(|url| keep(public_url(url), &mut problems));
@@ -58,21 +58,24 @@ impl<A> ServerBuilder<A> {
             parts.origins.iter().filter_map(|url| keep(origin(url), &mut problems)).collect();
         for host in &parts.hosts {
             if portcullis_protocol::http::Authority::parse(host).is_none() {
-                problems.push(format!("allow_host({host:?}): it is `host` or `host:port`"));
+                problems.push(format!("allow_host({host:?}): write `host` or `host:port`"));
             }
         }
         problems.extend(parts.routes.iter().filter_map(|route| route.problem(&path)));
         let mut routes = HashSet::new();
         for route in &parts.routes {
             if !routes.insert((route.method, &route.path)) {
-                problems.push(format!("route {} {}: it is there twice", route.method, route.path));
+                problems.push(format!("route {} {}: duplicate route", route.method, route.path));
             }
         }
         problems.extend(problem_with_scopes(&parts.scopes_supported));
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(disclosure::holds_secret) {
-            problems.push("instructions: they look as if they held a secret".to_owned());
+            problems.push(
+                "instructions: the text looks like a secret, and every caller can read it"
+                    .to_owned(),
+            );
         }
         let catalogue = match Catalogue::compile(parts.components, &parts.states, &parts.everywhere)
         {
@@ -141,7 +144,7 @@ fn problems_everywhere(everywhere: &Everywhere) -> Vec<String> {
             let problem = match check.validate() {
                 Err(problem) => problem,
                 Ok(()) if check.reads_arguments() => {
-                    "it reads arguments, which lists and resources have none of".to_owned()
+                    "the check reads arguments, but lists and resources have none".to_owned()
                 }
                 Ok(()) => return None,
             };
@@ -150,7 +153,7 @@ fn problems_everywhere(everywhere: &Everywhere) -> Vec<String> {
         .collect()
 }
 
-/// What rules speak of that no component has.
+/// Rules that match no component.
 fn unmet_rules(
     catalogue: &Catalogue,
     everywhere: &Everywhere,
@@ -163,7 +166,7 @@ fn unmet_rules(
     let unmet: HashSet<String> =
         selectors.chain(tagged).flat_map(|selector| selector.unmet(components)).collect();
     let mut unmet: Vec<String> =
-        unmet.into_iter().map(|unmet| format!("a rule for nothing: {unmet}")).collect();
+        unmet.into_iter().map(|unmet| format!("{unmet} (unused rule)")).collect();
     unmet.sort_unstable();
     unmet
 }
@@ -188,7 +191,7 @@ fn unmet_scopes(
             })
     };
     let unmet = hierarchy.implied().filter(|scope| !requires(scope));
-    unmet.map(|scope| format!("a rule for nothing: nothing requires the scope {scope:?}")).collect()
+    unmet.map(|scope| format!("no component requires the scope {scope:?} (unused rule)")).collect()
 }
 
 fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
@@ -199,23 +202,23 @@ fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
 pub(crate) fn public_url(text: &str) -> Result<Url, String> {
     let wrong = |what: &str| Err(format!("public_url {text:?}: {what}"));
     let Ok(url) = Url::parse(text) else {
-        return wrong("it is no URL, such as https://mcp.example.com");
+        return wrong("not a URL: write one such as https://mcp.example.com");
     };
     let loopback = is_loopback(&url);
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        _ => return wrong("it has to be https: tokens travel over it"),
+        _ => return wrong("use https: clients send tokens to it"),
     }
     if !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()
         || url.fragment().is_some()
     {
-        return wrong("it has neither user, query nor fragment");
+        return wrong("remove the user, password, query or fragment");
     }
     if url.path() != "/" {
-        return wrong("it must not have a path: that of the endpoint is set apart, by path");
+        return wrong("remove the path: set the path of the endpoint with `path`");
     }
     Ok(url)
 }
@@ -237,36 +240,36 @@ fn origin(text: &str) -> Result<Origin, String> {
 fn problem_with_scopes(supported: &Scopes) -> Option<String> {
     if *supported != supported.offered() {
         return Some(
-            "scopes_supported: offline_access is asked for by clients themselves, of the \
-             authorization server: leave it out"
+            "scopes_supported: remove offline_access: clients request it from the authorization \
+             server themselves"
                 .to_owned(),
         );
     }
     let odd = supported.malformed()?;
-    Some(format!("scopes_supported: {odd:?} is none that a token can have (RFC 6749 §3.3)"))
+    Some(format!("scopes_supported: {odd:?} is not a valid scope (RFC 6749 §3.3)"))
 }
 
 fn problem_with_limits(limits: &Limits) -> Option<String> {
     if limits.header_bytes < 8 * 1024 {
-        return Some("limits: header_bytes is at least 8 KiB".to_owned());
+        return Some("limits: set header_bytes to at least 8 KiB".to_owned());
     }
     let Limits { connections, connections_per_address, concurrent_requests, .. } = *limits;
     let requests = [concurrent_requests, limits.requests_per_principal, limits.body_bytes];
     let numbers = [[connections, connections_per_address, limits.body_bytes], requests].concat();
     let budgets = [limits.waiting_body_bytes, limits.unread_bytes];
     let some = numbers.iter().chain(&budgets).all(|most| *most > 0);
-    (!some).then(|| "limits: connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes are at least 1".to_owned())
+    (!some).then(|| "limits: set connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes to at least 1".to_owned())
 }
 
 /// What is wrong with a path that is not plain.
 fn wrong_path(path: &str) -> String {
     match path.strip_prefix('/') {
-        None => format!("it has to begin with `/`: write \"/{path}\""),
+        None => format!("a path begins with `/`: write \"/{path}\""),
         Some(_) if path.contains(".well-known") => {
-            "`/.well-known/` belongs to the protocol".to_owned()
+            "the protocol uses `/.well-known/`: choose another path".to_owned()
         }
-        Some(_) => "between its slashes it has letters, digits and `-._~` only, and no empty \
-                    segment, `.` or `..`"
+        Some(_) => "use only letters, digits and `-._~` between slashes, and no empty segment, \
+                    `.` or `..`"
             .to_owned(),
     }
 }

@@ -20,8 +20,8 @@ use crate::visibility::{Rule, Selector};
 /// Lists are answered in pages of this many entries, unless said otherwise.
 const PAGE_SIZE: usize = 1_000;
 
-/// Describes a server. [`build`](Self::build) exists once it was said who is let in:
-/// [`auth`](Self::auth) or [`no_auth`](Self::no_auth).
+/// Describes a server. [`build`](Self::build) becomes available after [`auth`](Self::auth) or
+/// [`no_auth`](Self::no_auth).
 ///
 /// # Example
 ///
@@ -36,7 +36,7 @@ const PAGE_SIZE: usize = 1_000;
 ///
 /// ```compile_fail
 /// # use portcullis::prelude::*;
-/// let server = Server::builder("example").build(); // who is let in was not said
+/// let server = Server::builder("example").build(); // neither `auth` nor `no_auth`
 /// ```
 #[must_use = "a server is built by .build()"]
 pub struct ServerBuilder<A> {
@@ -44,11 +44,11 @@ pub struct ServerBuilder<A> {
     pub(crate) auth: A,
 }
 
-/// It was not said yet who is let in.
+/// Authentication is not decided yet: neither `auth` nor `no_auth` was called.
 #[derive(Clone, Copy, Debug)]
 pub struct Undecided(());
 
-/// It was said who is let in.
+/// Authentication is decided: `auth` or `no_auth` was called.
 #[derive(Clone, Debug)]
 pub struct Decided(Option<Arc<dyn TokenVerifier>>);
 
@@ -116,8 +116,8 @@ impl ServerBuilder<Undecided> {
         ServerBuilder { parts: self.parts, auth: Decided(Some(Arc::new(verifier))) }
     }
 
-    /// Lets everybody in. Over HTTP, components that require anything are then hidden, and
-    /// the server is reached over loopback only, under no other name, unless it says
+    /// Serves clients without authentication. Over HTTP, components that need it are then hidden,
+    /// and the server is reached over loopback only, under no other name, unless it says
     /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
     pub fn no_auth(self) -> ServerBuilder<Decided> {
         ServerBuilder { parts: self.parts, auth: Decided(None) }
@@ -147,9 +147,8 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Over stdio, hides every component that requires anything, as over HTTP without
-    /// authentication: for a process that others are let speak to, by a bridge or a model that
-    /// nobody watches.
+    /// Over stdio, hides every component that has a check, as over HTTP without authentication:
+    /// for a process that untrusted callers reach, through a bridge or an unattended model.
     ///
     /// What takes a `Caller` is hidden too, and so is what a check protects that is asked over
     /// stdio ([`Check::over_stdio`](crate::Check::over_stdio)): there is nobody to allow. Default:
@@ -166,8 +165,8 @@ impl<A> ServerBuilder<A> {
     }
 
     /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
-    /// sends, for instance. One beyond loopback says that others reach the server, as a
-    /// [`public_url`](Self::public_url) does.
+    /// sends, for instance. A host beyond loopback makes the server reachable for
+    /// others, as a [`public_url`](Self::public_url) does.
     pub fn allow_host(mut self, host: &str) -> Self {
         self.parts.hosts.push(host.to_owned());
         self
@@ -377,11 +376,11 @@ impl<A> ServerBuilder<A> {
     }
 }
 
-/// Whether it was said who is let in.
+/// Whether authentication is decided.
 #[diagnostic::on_unimplemented(
-    message = "it was not said who is let in",
-    label = "not decided",
-    note = "say `.auth(verifier)`, or `.no_auth()`, before `.build()`"
+    message = "`build` becomes available after `auth` or `no_auth`",
+    label = "authentication is not decided",
+    note = "call `.auth(verifier)` or `.no_auth()` before `.build()`"
 )]
 pub trait SaysWhoIsLetIn: sealed::Sealed {
     #[doc(hidden)]

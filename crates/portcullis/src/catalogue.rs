@@ -170,11 +170,14 @@ impl Entry {
             checks.iter().filter_map(|check| check.validate().err()).collect();
         problems.extend(disclosure::problems(&about, &parameters));
         if about.tags.iter().any(|tag| tag.trim().is_empty()) {
-            problems.push("a tag has a name".to_owned());
+            problems.push("a tag is empty: give it a name".to_owned());
         }
         for (id, name) in &parameters.states {
             if !states.contains(*id) {
-                problems.push(format!("it takes a State<{name}>: give the server one with .state(…); it was given {:?}", states.names()));
+                problems.push(format!(
+                    "State<{name}> is missing: add it with .state(…) (added so far: {:?})",
+                    states.names()
+                ));
             }
         }
         let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
@@ -194,9 +197,8 @@ impl Entry {
                     tracing::warn!(
                         tool = %key,
                         ?arguments,
-                        "some clients cannot call this tool, or lose the whole server by it: the \
-                         names of arguments are letters, digits and `_`, begin with a letter, and \
-                         are no words of Python's"
+                        "some clients cannot call this tool, or fail to load the server: name arguments \
+                         with letters, digits and `_`, begin with a letter, and avoid Python keywords"
                     );
                 }
                 None
@@ -223,7 +225,7 @@ impl Entry {
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let gates = Gates::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
         if kind != ComponentKind::Tool && gates.reads_arguments {
-            problems.push("a check that reads arguments is for tools alone".to_owned());
+            problems.push("only tools can have a check that reads arguments".to_owned());
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -303,7 +305,7 @@ fn problem_with_uri(uri: &str) -> Option<String> {
         return Some(format!("a URI is at most {MAX_URI_BYTES} bytes long"));
     }
     let spelled = ResourceUri::parse(uri).is_some();
-    (!spelled).then(|| "a `%` in a URI begins two hexadecimal digits, of UTF-8".to_owned())
+    (!spelled).then(|| "a `%` in a URI needs two hexadecimal digits that encode UTF-8".to_owned())
 }
 
 fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<String> {

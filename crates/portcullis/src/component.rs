@@ -182,7 +182,7 @@ pub enum Deny {
     Challenge,
 }
 
-/// A handler with its types put away. Which of them it is follows from the kind.
+/// A type-erased handler, one variant for each kind of component.
 pub(crate) enum Handler {
     Tool(Erased<ToolResult>),
     Resource(Erased<ResourceResult>),
@@ -238,8 +238,8 @@ impl fmt::Debug for Component {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a component",
-    note = "of a function that is marked with #[tool], #[resource(\"…\")] or #[prompt], the component is the struct of its name: `components![name]`, or `.component(name {{}})`",
-    note = "a function without such a mark is none"
+    note = "a function with #[tool], #[resource(\"…\")] or #[prompt] becomes a struct of the same name: write `components![name]`, or `.component(name {{}})`",
+    note = "a function without one of these attributes is not a component"
 )]
 pub trait Declare {
     /// Declares it.

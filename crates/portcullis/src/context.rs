@@ -15,7 +15,7 @@ use crate::visibility::{NotChanged, Rule, Scope, Selector, Visibility};
 
 /// What surrounds one call.
 ///
-/// A function that takes a `Context` parameter is given it; it is no argument, and clients
+/// A function that takes a `Context` parameter is given it; it is not an argument, and clients
 /// never see it.
 #[derive(Clone)]
 pub struct Context {
@@ -84,7 +84,7 @@ impl Context {
     /// with the token, after 30 minutes at most;
     /// [`for_at_most`](VisibilityChange::for_at_most) makes it shorter. Nobody else sees any of it. What the caller's
     /// checks deny stays denied: check who calls before you unlock anything all the same. Clients
-    /// whose lists change are told so. The last rule that matches a component rules.
+    /// whose lists change are told so. The last matching rule wins.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Context {
         let VisibilityChange { selector, rules, outcome, at_most, .. } = change;
         let scope = self.changing()?;
         if at_most.is_some_and(|time| time.as_secs() == 0) {
-            return Err(ToolError::internal("visibility changes for a second at least"));
+            return Err(ToolError::internal("a visibility change must last at least one second"));
         }
         let catalogue = &self.core.catalogue;
         let unmet = selector.unmet(|| catalogue.entries().map(|entry| entry.selected()));
@@ -159,7 +159,7 @@ impl Context {
         let added = self.core.shown.own().add(scope, &self.exchange, &rules, at_most).await;
         let added = added.map_err(|error| match error {
             NotChanged::Store(error) => error.reason().to_owned(),
-            NotChanged::TooMany => "too many rules of visibility".to_owned(),
+            NotChanged::TooMany => "too many visibility rules".to_owned(),
         });
         self.visibility_changed(scope, Some(&selected), added)
     }

@@ -48,7 +48,7 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// Whether lists show it, or which rule hides it: what may be used, and what is challenged.
-    /// That it exists is no secret, since the 403 names it; and of what is not listed no agent
+    /// That it exists is not a secret, since the 403 names it; and of what is not listed no agent
     /// would ever meet the challenge.
     fn listed(self) -> Result<(), RuleId> {
         match self {
@@ -145,8 +145,8 @@ pub(crate) async fn lists(entry: &Entry, asking: &Asking<'_>) -> Result<(), Rule
     decide(entry, asking, Purpose::List).await.listed()
 }
 
-/// As [`lists`] for all components of one kind, which asks the same again and again:
-/// components whose gates come to the same are decided about once.
+/// As [`lists`] for all components of one kind: one decision per equivalence class of checks
+/// is cached.
 pub(crate) struct ListDecision<'a> {
     asking: Asking<'a>,
     section: &'a Section,

@@ -3,8 +3,8 @@
 //! Refused when the server is built:
 //!
 //! 1. An argument that is named like a credential (`token`, `api_key`, `db_password`, …):
-//!    who calls is known from the transport, and what a tool needs to call others is the
-//!    server's own. One that is meant to be there is marked with
+//!    callers authenticate to the server, which keeps its own credentials for other services.
+//!    To accept one anyway, mark it with
 //!    `#[arg(secret, reason = "…")]`, or in a schema that is written out, with
 //!    `"x-secret-reason": "…"`.
 //! 2. A description, default or other text of a component that looks like a secret: a private
@@ -88,7 +88,10 @@ pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<String> {
         match &argument.secret {
             None if is_credential(&argument.name) => problems.push(asked(&argument.name)),
             Some(reason) if reason.trim().is_empty() => {
-                problems.push(format!("argument `{}`: say why it is needed", argument.name));
+                problems.push(format!(
+                    "argument `{}`: give a reason why the tool needs the secret",
+                    argument.name
+                ));
             }
             Some(_) | None => {}
         }
@@ -180,14 +183,14 @@ fn words(name: &str) -> Vec<String> {
 
 fn asked(name: &str) -> String {
     format!(
-        "argument `{name}` is named like a credential: callers prove who they are to the server, \
-         and what a tool needs elsewhere is the server's own; if it has to be there, say \
+        "argument `{name}` is named like a credential: callers authenticate to the server, \
+         which keeps its own credentials for other services; to accept it anyway, write \
          #[arg(secret, reason = \"…\")]"
     )
 }
 
 fn shown(what: &str) -> String {
-    format!("{what}: it looks as if it held a secret, and every caller can read it")
+    format!("{what}: the text looks like a secret, and every caller can read it")
 }
 
 #[cfg(test)]

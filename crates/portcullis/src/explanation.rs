@@ -117,7 +117,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match (self.allowed, self.listed) {
             (true, _) => "allowed",
-            (false, true) => "denied, and listed: its use is challenged",
+            (false, true) => "denied, but listed: a use gets a challenge",
             (false, false) => "denied",
         };
         writeln!(f, "{} {}: {verdict}", self.kind, self.component)?;

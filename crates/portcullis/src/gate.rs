@@ -51,8 +51,8 @@ pub(crate) enum Need {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates {
     pub(crate) gates: Vec<Gate>,
-    /// The same number for all components whose gates come to the same, where those are known
-    /// from the token's scopes alone.
+    /// The equivalence class of the gates: one number for all components with the same gates,
+    /// where the token's scopes alone decide.
     pub(crate) class: Option<usize>,
     /// Whether a check wants to see the arguments.
     pub(crate) reads_arguments: bool,
@@ -130,8 +130,8 @@ pub(crate) struct Rules {
 }
 
 /// What the gates of a class have in common: what a denial of theirs says, which decides whether
-/// lists show it, and each rule, with the scopes that it comes to. For components with other
-/// tags, the same rule may come to others.
+/// lists show it, and each rule, with the scopes that it needs. For components with other
+/// tags, the same rule may need other scopes.
 type Class = (Deny, Vec<(RuleId, Option<Scopes>)>);
 
 impl Default for Rules {

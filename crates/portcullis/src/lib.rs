@@ -33,7 +33,8 @@
 //! - [`require_scopes`], [`require_roles`], [`claim`] and [`Check`]: who may see and use a
 //!   component; [`AuthMiddleware`] and [`restrict_tag`] for many at once.
 //! - [`Visibility`] and [`Context::enable_components`]: what is shown at all.
-//! - [`Middleware`], [`RateLimit`], [`Timeout`], [`ResponseLimit`]: what stands around.
+//! - [`Middleware`], [`RateLimit`] (token buckets), [`Timeout`], [`ResponseLimit`]: what stands
+//!   around.
 //! - [`AuditSink`]: the trail that every operation leaves.
 //! - [`TestClient`]: a server's tests, without a network.
 //! - [`route`](mod@route): HTTP routes beside the protocol.
@@ -42,9 +43,12 @@
 //!
 //! # What a request goes through
 //!
-//! Timeouts and limits, Host and Origin, the bearer token, the envelope, **one decision**
-//! about the component, the arguments, and then your function. What is denied is absent:
-//! it is in no list, and using it answers exactly as for a name that does not exist.
+//! Timeouts and limits, Host and Origin against allow-lists (DNS rebinding, CSRF), the bearer
+//! token, the envelope, **one decision** about the component, the arguments, and then your
+//! function. The decision fails closed: an error, a panic or a timeout denies. What is denied is
+//! absent: it is in no list, and using it answers exactly as for a name that does not exist, and
+//! over HTTP as late ([`Limits::absence`], against the timing side channel). [`Workspace`] reads
+//! untrusted paths (against path traversal), and [`Fetch`] untrusted URLs (against SSRF).
 
 mod access_table;
 mod argument;

@@ -35,8 +35,8 @@ impl Listening {
         self.address
     }
 
-    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish, unless there is a
-    /// second Ctrl-C.
+    /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there
+    /// is a second Ctrl-C.
     ///
     /// Panics of the whole process are logged from here on, in place of the default hook.
     ///
@@ -52,7 +52,7 @@ impl Listening {
     }
 
     /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::Limits::drain_delay)
-    /// after that; then running requests are let finish.
+    /// after that, then waits for running requests to finish.
     pub async fn run_until(self, stop: impl Future<Output = ()>) {
         let Self { listener, app, stopping, drain_delay, .. } = self;
         let stop = async {

@@ -20,8 +20,7 @@ impl OutputSchema {
         shown::write_object(&mut schema);
         shown::write_root(&mut schema);
         let whole = Value::Object(schema.clone());
-        let validator =
-            compile(&whole).map_err(|problem| format!("what it answers with: {problem}"))?;
+        let validator = compile(&whole).map_err(|problem| format!("output schema: {problem}"))?;
         let effort = Effort::of(&whole);
         every_draft::write_object(&mut schema);
         Ok(Self { schema, validator, effort })

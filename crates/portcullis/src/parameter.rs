@@ -91,9 +91,9 @@ impl Parameter for Caller {
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
-        call.context
-            .caller()
-            .ok_or_else(|| ToolError::internal("a Caller was asked for without one"))
+        call.context.caller().ok_or_else(|| {
+            ToolError::internal("the function takes a Caller, but the request has no caller")
+        })
     }
 }
 
@@ -115,9 +115,9 @@ impl<T: Any + Send + Sync> Parameter for State<T> {
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
-        call.context
-            .state()
-            .ok_or_else(|| ToolError::internal("a State was asked for that is not there"))
+        call.context.state().ok_or_else(|| {
+            ToolError::internal("the function takes a State that the server does not have")
+        })
     }
 }
 
@@ -273,18 +273,18 @@ impl Parameters {
             Value::Object(schema) if schema.get("type") == Some(&Value::from("object")) => {
                 // It is validated as that, whatever it says.
                 if schema.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
-                    self.problems.push(format!("a schema is one of {DIALECT}"));
+                    self.problems.push(format!("a schema must use the dialect {DIALECT}"));
                 }
                 self.spread = Some(Spread { schema, written: true });
             }
-            _ => self.problems.push("an input schema has `\"type\": \"object\"`".to_owned()),
+            _ => self.problems.push("an input schema needs `\"type\": \"object\"`".to_owned()),
         }
     }
 
     fn given(&mut self, kind: &str, argument: &Argument) {
         if !argument.is_bare() {
             self.problems.push(format!(
-                "parameter `{}`: a `{kind}` is given by the server and takes no #[arg(…)]",
+                "parameter `{}`: the server provides the `{kind}`: remove #[arg(…)]",
                 argument.name
             ));
         }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// A URI in the two spellings in which those asked for and those served are compared.
+/// A URI in its two canonical forms, in which requested and served URIs are compared.
 ///
 /// A server that compared them as they are written would let `item://%31` past the checks of
 /// `item://1`, to a template whose function is given `1`.
@@ -13,7 +13,7 @@ pub(crate) struct ResourceUri<'a> {
 }
 
 impl<'a> ResourceUri<'a> {
-    /// Nothing for what is no URI: a `%` without two digits, or bytes that are no text.
+    /// Nothing for what is not a URI: a `%` without two digits, or bytes that are no text.
     pub(crate) fn parse(uri: &'a str) -> Option<Self> {
         if !uri.contains('%') {
             return Some(Self { normal: uri.into(), plain: uri.into() });

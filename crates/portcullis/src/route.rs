@@ -12,7 +12,7 @@
 //!    A server without authentication has no such route: 404.
 //! 2. Whether the caller is within the rate limit, its own or the server's: 429.
 //! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
-//!    nothing else is missing. The path of a route is no secret.
+//!    nothing else is missing. The path of a route is not a secret.
 //!
 //! Handlers are those of axum 0.8, which is to be among the dependencies of whoever reads a query
 //! or a body, or answers JSON. That of a route with a check can take an
@@ -134,7 +134,7 @@ impl Stopping {
     }
 }
 
-/// A route of which it was not said yet who may use it.
+/// A route without an access rule yet.
 #[must_use = "say who may use the route: .public(\"why\") or .require(check)"]
 pub struct UndecidedRoute {
     path: String,
@@ -177,9 +177,9 @@ pub struct Route {
 
 /// What [`route`](crate::ServerBuilder::route) takes: a [`Route`].
 #[diagnostic::on_unimplemented(
-    message = "it was not said who may use the route",
-    label = "`{Self}` is no route yet",
-    note = "end it with `.public(\"why\")` for everybody, or with `.require(check)`"
+    message = "the route has no access rule",
+    label = "`{Self}` is not a complete route",
+    note = "call `.public(\"why\")` to open it to everybody, or `.require(check)`"
 )]
 pub trait IntoRoute {
     /// The route.
@@ -222,8 +222,8 @@ impl Route {
     /// Gives the route a limit of its own: for each address where it is public, and else for
     /// each principal.
     ///
-    /// Without one a public route has none, since behind a proxy all strangers and probes have
-    /// one address; and another counts as requests to the protocol do, for its principal.
+    /// Without one a public route has none, since behind a proxy all clients and probes have one
+    /// address; and another counts as requests to the protocol do, for its principal.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.limit = Some(Arc::new(limit));
         self
@@ -257,7 +257,7 @@ impl Route {
         let Self { method, path, access, .. } = self;
         match access {
             Access::Required(_) if !authenticated => {
-                format!("route: {method} {path}, hidden: nobody can be authenticated")
+                format!("route: {method} {path}, hidden: the server has no authentication")
             }
             Access::Public(why) => {
                 let any_host = if self.any_host { ", for any Host" } else { "" };
@@ -277,26 +277,28 @@ impl Route {
         }
         let path = self.path.trim_end_matches('/');
         if path == endpoint || path.starts_with("/.well-known/") {
-            return named("the path belongs to the protocol");
+            return named("the protocol uses this path: choose another");
         }
         if self.any_host && self.check().is_some() {
-            return named("any_host() is for public routes: others are for the server's own names");
+            return named("any_host() works on public routes only");
         }
         if let Some(limit) = &self.limit {
             if limit.is_per_component() {
-                return named("it is no component: its limit is RateLimit::per_principal(…)");
+                return named("a route is not a component: use RateLimit::per_principal(…)");
             }
             if let Some(problem) = limit.problem() {
                 return named(&problem);
             }
         }
         match &self.access {
-            Access::Public(why) if why.trim().is_empty() => named("say why it is public"),
+            Access::Public(why) if why.trim().is_empty() => {
+                named(".public(\"\"): say why the route is public")
+            }
             Access::Required(check) if check.reads_arguments() => {
-                named("its check reads arguments, which a route has none of")
+                named("the check reads arguments, but a route has none")
             }
             Access::Required(check) if !check.tags().is_empty() => {
-                named("its check asks for a tag, which a route has none of")
+                named("the check asks for a tag, but a route has none")
             }
             Access::Required(check) => check.validate().err().and_then(|problem| named(&problem)),
             Access::Public(_) => None,
@@ -338,9 +340,9 @@ mod tests {
         assert_eq!(public.described(true), "public route: GET /health, for any Host (liveness)");
         assert_eq!(problem(&public), "");
         let protected = health().require(require_scopes(["admin"])).any_host();
-        assert!(problem(&protected).contains("any_host() is for public routes"));
+        assert!(problem(&protected).contains("any_host() works on public routes"));
         let endpoint = get("/mcp", async || "ok").public("x").any_host();
-        assert!(problem(&endpoint).contains("belongs to the protocol"));
+        assert!(problem(&endpoint).contains("the protocol uses this path"));
     }
 
     #[test]
@@ -349,6 +351,6 @@ mod tests {
         let with = |limit: RateLimit| problem(&health().public("liveness").rate_limit(limit));
         assert_eq!(with(RateLimit::per_principal(5, minute)), "");
         assert!(with(RateLimit::per_principal(0, minute)).contains("at least one request"));
-        assert!(with(RateLimit::per_component(5, minute)).contains("it is no component"));
+        assert!(with(RateLimit::per_component(5, minute)).contains("a route is not a component"));
     }
 }

@@ -40,8 +40,8 @@ impl Server {
         self.run_with(options).await
     }
 
-    /// Serves until SIGTERM or Ctrl-C; then running requests are let finish, unless there is a
-    /// second Ctrl-C.
+    /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there
+    /// is a second Ctrl-C.
     ///
     /// # Errors
     ///
@@ -132,15 +132,15 @@ impl Server {
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
                 return refused(format!(
-                    "{} must not be served beyond loopback, and {place} would: listen on 127.0.0.1 \
-                     without a public_url or allow_host, or use a real verifier",
+                    "{place} would accept {} from other machines: use a real verifier, or listen on \
+                     127.0.0.1 without a public_url or allow_host",
                     verifier.description()
                 ));
             }
             None if !self.unauthenticated_beyond_loopback => {
                 return refused(format!(
                     "{place} without authentication would serve everybody who can reach it: \
-                     say .auth(…), or listen on 127.0.0.1 without a public_url or \
+                     set .auth(…), or listen on 127.0.0.1 without a public_url or \
                      allow_host"
                 ));
             }
@@ -148,7 +148,7 @@ impl Server {
         }
         if public_url.is_none() && !address.ip().is_loopback() {
             return refused(format!(
-                "listening on {address} needs a public_url: it is what tokens, metadata and the Host check are bound to"
+                "listening on {address} needs a public_url: tokens, metadata and the Host check are bound to it"
             ));
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Server {
                 startup::warn(&self.without_authentication());
                 if public {
                     startup::warn(
-                        "the public_url says that others reach this server: it lets them in unproven",
+                        "public_url makes this server reachable for others: clients are not authenticated",
                     );
                 }
             }
@@ -179,8 +179,8 @@ impl Server {
         let required = self.verifier.as_deref().map(TokenVerifier::required_scopes);
         if required.is_some_and(|required| required != required.offered()) {
             startup::warn(
-                "the scope offline_access is required of every token, and never offered to clients: \
-                 it asks for a refresh token, and protects nothing",
+                "every token must have the scope offline_access, but clients are not told to request it: \
+                 remove it, since it stands for a refresh token and protects nothing",
             );
         }
         let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
@@ -188,8 +188,8 @@ impl Server {
         if !audiences.is_empty() && !audiences.iter().any(ours) {
             // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
             startup::warn(&format!(
-                "tokens have to be meant for {audiences:?}, and clients that read the metadata ask \
-                 for ones for {url:?}: make that an audience, or set public_url"
+                "the verifier accepts tokens for {audiences:?}, but the metadata tells clients to request \
+                 tokens for {url:?}: add that audience, or set public_url"
             ));
         }
         for route in &self.routes {
@@ -202,11 +202,11 @@ impl Server {
     fn without_authentication(&self) -> String {
         let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
         let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
-        format!("no authentication: components that require anything are hidden: {hidden:?}")
+        format!("no authentication: components that need authentication are hidden: {hidden:?}")
     }
 
     /// What clients can ask for: the scopes of the server as a whole, those that its author
-    /// names, and those of components that say what they lack, whose existence is no secret.
+    /// names, and those of components that say what they lack, whose existence is not a secret.
     fn scopes_supported(&self, required: &Scopes) -> Vec<String> {
         let shown = self.shown();
         let challenged = self.core.catalogue.entries().filter(|entry| {
@@ -275,9 +275,9 @@ impl Server {
 fn parse_address(text: &str) -> Result<SocketAddr, Error> {
     text.parse().map_err(|_| {
         let reason = if text.starts_with("localhost") {
-            "`localhost` is a name, and whoever answers for names decides where it leads: write 127.0.0.1"
+            "`localhost` is a name that may resolve to another address: write 127.0.0.1"
         } else {
-            "it is an IP address and a port, such as 127.0.0.1:8000"
+            "write an IP address and a port, such as 127.0.0.1:8000"
         };
         Error::Refused(format!("cannot listen on {text:?}: {reason}"))
     })

@@ -41,7 +41,7 @@ impl RunOptions {
             Some("http") => Some(Transport::Http),
             Some(other) => {
                 return Err(Error::Refused(format!(
-                    "PORTCULLIS_TRANSPORT={other:?}: it is `stdio` or `http`"
+                    "PORTCULLIS_TRANSPORT={other:?}: write `stdio` or `http`"
                 )));
             }
         };

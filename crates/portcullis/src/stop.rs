@@ -69,6 +69,6 @@ async fn listen(listening: oneshot::Sender<io::Result<()>>, stop: oneshot::Sende
 fn say(stop: oneshot::Sender<()>) {
     // The server may have ended by itself.
     let _ = stop.send(());
-    let log = || tracing::info!("stopping: running requests are let finish");
+    let log = || tracing::info!("stopping: waiting for running requests to finish");
     let _ = thread::Builder::new().name("stopping".to_owned()).spawn(log);
 }

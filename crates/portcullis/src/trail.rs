@@ -114,8 +114,8 @@ impl<'a> Trail<'a> {
                 component = entry.key,
                 took = ?self.started.elapsed(),
                 absence = ?self.core.limits.absence,
-                "a check took longer than Limits::absence, so that callers can tell by the time \
-                 that it hides something: raise the limit"
+                "a check took longer than Limits::absence: callers can detect hidden components by \
+                 timing (a side channel), so raise the limit"
             );
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Trail<'a> {
     /// It cannot be told whether the operation is allowed.
     pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
         let reference = Reference::new();
-        tracing::error!(rule, %reference, "an operation was refused, because something broke");
+        tracing::error!(rule, %reference, "operation refused: internal failure");
         self.verdict = Verdict::Failed;
         self.rule = Some(rule);
         self.outcome = Some("internal_error");
@@ -148,7 +148,7 @@ impl<'a> Trail<'a> {
     pub(crate) fn unknown(&mut self) -> Face {
         self.verdict = Verdict::Denied;
         self.rule = Some("unknown");
-        self.reason = Some(Cow::Borrowed("there is none of this name"));
+        self.reason = Some(Cow::Borrowed("no component has this name"));
         self.outcome = Some("not_found");
         self.absent = true;
         Face::Absent
@@ -169,7 +169,7 @@ impl<'a> Trail<'a> {
         face
     }
 
-    /// Nothing is in the way of what is no operation; what is one is decided about further.
+    /// Nothing is in the way of what is not an operation; what is one is decided about further.
     pub(crate) fn admitted(&mut self) {
         self.verdict = Verdict::Allowed;
     }

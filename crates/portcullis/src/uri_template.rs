@@ -59,7 +59,7 @@ impl UriTemplate {
                 ));
             }
             if variables.iter().any(|known| known == name) {
-                return Err(format!("URI template {text:?}: `{{{name}}}` is there twice"));
+                return Err(format!("URI template {text:?}: duplicate variable `{{{name}}}`"));
             }
             in_query |= before.contains('?');
             let segment = if in_query { "([^/?#&=]+)" } else { SEGMENT };

@@ -124,7 +124,7 @@ fn is_none_of<'v>(values: impl ExactSizeIterator<Item = &'v Value>) -> String {
     let more = values.len().saturating_sub(MAX_VALUES);
     let some: Vec<String> = values.take(MAX_VALUES).map(|value| json!(value).to_string()).collect();
     let more = if more > 0 { format!(" and {more} others") } else { String::new() };
-    format!("value is none of {}{more}", some.join(", "))
+    format!("value is not one of {}{more}", some.join(", "))
 }
 
 /// A format with its article.

@@ -16,7 +16,7 @@ use crate::visibility::{Scope, Unknown, View, Watch};
 impl Core {
     /// What changes of what `exchange` sees, from now on.
     ///
-    /// Whenever rules have changed that may concern it, all components are decided about anew,
+    /// Whenever rules have changed that may concern it, all components are decided again,
     /// and only a list that is not as it was before is told of. So nobody learns that something
     /// changed which they may not see.
     pub(crate) fn changes(

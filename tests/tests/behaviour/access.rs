@@ -181,7 +181,7 @@ fn without_authentication_what_requires_anything_is_hidden() {
     let [hidden, missing] = pair(&testbed, None, &profile, "get_profile", "get_profilx");
     assert_eq!(hidden, missing);
     assert!(
-        testbed.log().contains("components that require anything are hidden"),
+        testbed.log().contains("components that need authentication are hidden"),
         "{}",
         testbed.log()
     );

@@ -98,7 +98,7 @@ fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why()
     one(call("scopes"), 200, of_bob(hidden));
     let missing = json!({
         "operation": "tools/call", "kind": null, "component": null, "verdict": "denied",
-        "rule": "unknown", "reason": "there is none of this name", "outcome": "not_found",
+        "rule": "unknown", "reason": "no component has this name", "outcome": "not_found",
     });
     one(call("scopex"), 200, of_bob(missing));
     let prompts = json!({

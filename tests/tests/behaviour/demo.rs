@@ -245,18 +245,18 @@ fn the_audit_file_has_a_line_for_each_operation() {
 fn what_is_not_safe_does_not_start() {
     for (arguments, reason) in [
         (&["--listen", "localhost:0"][..], "write 127.0.0.1"),
-        (&["--listen", "0.0.0.0:0"], "must not be served beyond loopback"),
+        (&["--listen", "0.0.0.0:0"], "from other machines: use a real verifier"),
         (&["--listen", "0.0.0.0:0", "--auth", "none"], "without authentication"),
-        (&["--public-url", "https://mcp.example.com"], "must not be served beyond loopback"),
+        (&["--public-url", "https://mcp.example.com"], "from other machines: use a real verifier"),
         (&["--auth", "none", "--public-url", "https://mcp.example.com"], "without authentication"),
-        (&["--public-url", "http://mcp.example.com"], "it has to be https"),
-        (&["--public-url", "https://mcp.example.com/mcp"], "must not have a path"),
-        (&["--path", "mcp"], "begin with `/`"),
-        (&["--path", "/.well-known/x"], "belongs to the protocol"),
+        (&["--public-url", "http://mcp.example.com"], "use https"),
+        (&["--public-url", "https://mcp.example.com/mcp"], "remove the path"),
+        (&["--path", "mcp"], "begins with `/`"),
+        (&["--path", "/.well-known/x"], "the protocol uses"),
         (&["--path", "/a/../b"], "`.` or `..`"),
         (&["--env-file", "/nonexistent"], "cannot be read"),
         (&["--log", "==="], "--log"),
-        (&["--log", "loud"], "the levels are"),
+        (&["--log", "loud"], "write error, warn, info"),
         (&["--audit-file", "/nonexistent/audit.jsonl"], "--audit-file /nonexistent/audit.jsonl"),
     ] {
         let output = Command::new(demo()).args(arguments).stdin(Stdio::null()).output().unwrap();
@@ -284,7 +284,10 @@ fn variables_for_tokens_are_not_passed_over_in_silence() {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("JWT_ISSUER is set: say --auth jwt"), "{message}");
+    assert!(
+        message.contains("JWT_ISSUER is set, but --auth is not: write --auth jwt"),
+        "{message}"
+    );
     command.args(["--auth", "none", "--print-access"]);
     assert!(command.output().unwrap().status.success(), "who says otherwise is believed");
 }

@@ -111,11 +111,14 @@ fn trial_d10_a_message_says_what_to_write() {
     };
     let server = || Server::builder("test").no_auth();
     let path = refused(server().path("mcp"));
-    assert!(path.contains(r#"path "mcp": it has to begin with `/`: write "/mcp""#), "{path}");
+    assert!(path.contains(r#"path "mcp": a path begins with `/`: write "/mcp""#), "{path}");
     let path = refused(server().path("/a//b"));
     assert!(path.contains("no empty segment"), "{path}");
     let long = refused(server().middleware(Timeout::new(Duration::from_secs(61))));
-    assert!(long.contains("handlers are ended after 60s, so that 61s never passes"), "{long}");
+    assert!(
+        long.contains("the timeout 61s never fires: Limits::handler ends handlers after 60s"),
+        "{long}"
+    );
     assert!(server().middleware(Timeout::new(Duration::from_secs(60))).build().is_ok());
 }
 
@@ -250,7 +253,7 @@ async fn trial_d7_a_rule_by_arguments_is_asked_over_stdio_where_it_says_so() {
     let nested = any_of((by_arguments(require_scopes(["a"]), at_most_50).over_stdio(),));
     let tool = portcullis::Tool::new("nested").auth(nested).handler(async |_| "done");
     let refused = server().component(tool).build().map(drop).unwrap_err().to_string();
-    assert!(refused.contains("make that one a check of its own"), "{refused}");
+    assert!(refused.contains("make it a check of its own"), "{refused}");
 }
 
 #[test]

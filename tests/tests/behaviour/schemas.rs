@@ -258,7 +258,7 @@ fn trial_d4_a_refusal_says_what_would_have_been_taken() {
     let refused =
         refusal(&testbed, "nested", json!({"address": address, "size": "small", "colour": "x"}));
     assert!(
-        refused.contains(r#"`address/size`: value is none of "small", "large" (enum)"#),
+        refused.contains(r#"`address/size`: value is not one of "small", "large" (enum)"#),
         "{refused}"
     );
     assert!(refused.contains(r#""red", "green", "blue", "black", "white""#), "{refused}");

@@ -67,7 +67,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Adds a layer that is no check; gives the check of one that is.
+    /// Adds a layer that is not a check; gives the check of one that is.
     pub(crate) fn add(&mut self, layer: Layer) -> Option<Arc<dyn Check>> {
         match layer {
             Layer::Check(check) => return Some(check),
@@ -81,7 +81,7 @@ impl Layers {
         let (around, handler) = (self.around.iter(), limits.handler);
         let around = around.filter_map(move |middleware| {
             let never = middleware.time_limit().filter(|time| *time > handler).map(|time| {
-                format!("handlers are ended after {handler:?}, so that {time:?} never passes")
+                format!("the timeout {time:?} never fires: Limits::handler ends handlers after {handler:?}")
             });
             let problem = middleware.validate().err().or(never)?;
             Some(format!("middleware {middleware:?}: {problem}"))
@@ -132,7 +132,7 @@ impl Layers {
         };
         match Next::new(&self.around, end).run(request).await? {
             Response::List(listed) if listed.is_of(section) => Ok(listed),
-            _ => Err(ToolError::internal("middleware answered a list with something else")),
+            _ => Err(ToolError::internal("middleware answered a list request with something else")),
         }
     }
 

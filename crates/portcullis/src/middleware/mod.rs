@@ -1,6 +1,6 @@
 //! What stands around operations.
 //!
-//! The order is fixed, whatever the order in which it was said: audit (outermost, so that it
+//! The order is fixed, whatever the order of the calls: audit (outermost, so that it
 //! sees every refusal), rate limits, the decision, your [`Middleware`] in the order in which it
 //! was added, the arguments, the function. [`AuthMiddleware`] is no layer of its own: its check
 //! is a rule at the front of the one decision.
@@ -103,7 +103,7 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
 /// What a middleware or the end of the chain gives.
 pub(crate) type Handled<'a> = BoxFuture<'a, Result<Response<'a>, ToolError>>;
 
-/// A [`Middleware`] with its future put away.
+/// A type-erased [`Middleware`], with its future boxed.
 pub(crate) trait ErasedMiddleware: fmt::Debug + Send + Sync + 'static {
     fn handle<'a>(&'a self, request: Request<'a>, next: Next<'a>) -> Handled<'a>;
     fn validate(&self) -> Result<(), String>;

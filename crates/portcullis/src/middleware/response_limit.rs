@@ -50,7 +50,7 @@ impl Middleware for ResponseLimit {
         match fits {
             true => Ok(response),
             false => {
-                let cause = format!("an answer of more than {} bytes", self.bytes);
+                let cause = format!("the answer is larger than {} bytes", self.bytes);
                 let error = ToolError::new("The answer is too large: ask for less at once.");
                 Err(error.with_cause(cause))
             }
@@ -59,7 +59,7 @@ impl Middleware for ResponseLimit {
 
     fn validate(&self) -> Result<(), String> {
         match self.bytes {
-            0 => Err("no answer is that small".to_owned()),
+            0 => Err("the limit is zero: every answer would be refused".to_owned()),
             _ => Ok(()),
         }
     }

@@ -61,7 +61,7 @@ impl Middleware for Timeout {
 
     fn validate(&self) -> Result<(), String> {
         match self.time.is_zero() {
-            true => Err("nothing is ready in no time".to_owned()),
+            true => Err("the timeout is zero: every call would fail".to_owned()),
             false => Ok(()),
         }
     }

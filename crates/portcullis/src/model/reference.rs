@@ -206,7 +206,7 @@ impl<'w> Reference<'w> {
     }
 }
 
-/// What would be challenged is no secret.
+/// What would be challenged is not a secret.
 fn is_listed(denied: Option<&Use>) -> bool {
     matches!(denied, None | Some(Use::Challenged(_)))
 }

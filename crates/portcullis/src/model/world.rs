@@ -84,7 +84,7 @@ pub(super) enum Says {
     Needs(Name),
     /// Whether the claim `premium` is true; no where it is not there or something else.
     Premium,
-    /// Whether the claim `level` is as high; an error where it is no integer.
+    /// Whether the claim `level` is as high; an error where it is not an integer.
     Level(i64),
     /// What only the author knows: no.
     Denies,

@@ -27,22 +27,22 @@ pub(crate) use self::requester::Requester;
 ///    client may choose, such as `X-Forwarded-For`, is asked.
 /// 2. **Whether there is room.** Each caller has a bucket of [`burst`](Self::burst) requests,
 ///    which is full at first and fills evenly, at the given rate. A request takes one. If
-///    there is none the request is refused, takes nothing, and the caller is told when there
-///    will be one (the generic cell rate algorithm of ITU-T I.371).
+///    the bucket is empty, the request is refused, takes nothing, and the caller is told when
+///    to try again (a token bucket: the generic cell rate algorithm of ITU-T I.371).
 /// 3. **Whether the caller is new** while there are 65,536 buckets that are not full again.
 ///    A bucket that is full is as good as a new one, and goes first. If there is none, new
 ///    callers share one bucket until there is; the others keep theirs.
 ///
-/// Where it cannot be told, the answer is no.
+/// Where this cannot be decided, the request is refused (fail closed).
 ///
 /// # Deployment caveat
 ///
-/// What is refused before anything is asked is not counted: a wrong host, a token that does not
-/// verify, a message that is none: strangers use up nobody's share. Each leaves its audit record; to slow down who only knocks is
-/// for the proxy in front.
+/// Requests that are refused before the decision are not counted (a wrong host, an invalid
+/// token, a malformed message), so untrusted clients use up nobody's share. Each leaves its
+/// audit record: throttle unauthenticated clients in the reverse proxy.
 ///
 /// Behind a proxy all callers without a token have the proxy's address, and share one
-/// bucket. Each replica counts for itself, and a restart begins anew.
+/// bucket. Each replica counts for itself, and a restart resets all of them.
 ///
 /// # Example
 ///
@@ -160,13 +160,13 @@ impl fmt::Debug for RateLimit {
 }
 
 fn quota(requests: u32, period: Duration, burst: u32) -> Result<Quota, &'static str> {
-    let requests = NonZeroU32::new(requests).ok_or("it is at least one request")?;
-    let burst = NonZeroU32::new(burst).ok_or("the burst is at least one request")?;
+    let requests = NonZeroU32::new(requests).ok_or("allow at least one request")?;
+    let burst = NonZeroU32::new(burst).ok_or("the burst must be at least one request")?;
     let quota = Quota::with_period(period / requests.get())
-        .ok_or("the period is at least a nanosecond for each request")?;
+        .ok_or("the period is too short: allow at least one nanosecond per request")?;
     match quota.replenish_interval().checked_mul(burst.get()) {
         Some(whole) if whole <= LONGEST => Ok(quota.allow_burst(burst)),
-        _ => Err("an empty bucket is full again within a year"),
+        _ => Err("the period is too long: an empty bucket must refill within a year"),
     }
 }
 
@@ -352,7 +352,8 @@ mod tests {
             assert_eq!(limit.check(Requester::Local, None), Err(limit.period));
         }
         let problem = RateLimit::per_component(5, SECOND).burst(0).problem();
-        let text = "rate limit per_component(5, 1s).burst(0): the burst is at least one request";
+        let text =
+            "rate limit per_component(5, 1s).burst(0): the burst must be at least one request";
         assert_eq!(problem.as_deref(), Some(text));
         assert_eq!(RateLimit::per_principal(1, 365 * 24 * 3_600 * SECOND).problem(), None);
         assert_eq!(RateLimit::per_principal(1, SECOND).burst(0).burst(1).problem(), None);

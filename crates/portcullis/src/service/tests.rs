@@ -273,7 +273,7 @@ fn what_does_not_fit_together_does_not_build() {
         "requires nothing",
         "State<u8>",
         "the server needs a name",
-        "begin with `/`",
+        "begins with `/`",
     ] {
         assert!(text.contains(problem), "{problem}: {text}");
     }
@@ -330,9 +330,11 @@ fn what_asks_for_credentials_or_shows_them_does_not_build() {
     assert!(error.contains("named like a credential"), "{error}");
     let marked = argument.secret("it is stored for the caller's own account");
     assert_eq!(build(Tool::new("a").parameter::<String>(marked.clone())), "");
-    assert!(build(Tool::new("a").parameter::<String>(marked.secret(" "))).contains("say why"));
+    assert!(
+        build(Tool::new("a").parameter::<String>(marked.secret(" "))).contains("give a reason")
+    );
     let described = Tool::new("a").description("Connects to postgres://app:hunter2@db/app");
-    assert!(build(described).contains("it looks as if it held a secret"));
+    assert!(build(described).contains("the text looks like a secret"));
     let default = Argument::new("header").default("token=abcdefgh12345678");
     assert!(build(Tool::new("a").parameter::<String>(default)).contains("a secret"));
 }

@@ -9,7 +9,7 @@ use crate::service::Core;
 /// Shows and hides components of a server that runs, for everybody at once.
 ///
 /// [`Server::visibility`](crate::Server::visibility) gives one; it can be cloned and kept, in a
-/// route's handler for instance. The last rule that matches a component rules; those of a
+/// route's handler for instance. The last matching rule wins; those of a
 /// session or principal come after all of these. Clients whose lists change are told so, and no
 /// others.
 ///
@@ -71,12 +71,14 @@ impl Visibility {
 
     fn add(&self, rules: &[Rule]) -> Result<(), Error> {
         let change = |own: &mut Vec<Rule>| {
-            // A rule that is said again takes its place anew.
+            // A repeated rule moves to the end.
             own.retain(|rule| !rules.contains(rule));
             own.extend_from_slice(rules);
         };
         self.0.shown.change(&self.0.catalogue, change).map_err(|Unknown| {
-            Error::Refused("the rules of visibility are broken: restart the server".to_owned())
+            Error::Refused(
+                "the lock on the visibility rules is poisoned: restart the server".to_owned(),
+            )
         })
     }
 }

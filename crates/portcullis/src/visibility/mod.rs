@@ -1,5 +1,5 @@
 //! What is shown and what is hidden, beside what is allowed: rules of the server, and of a
-//! session or principal after them. The last rule that matches a component rules.
+//! session or principal after them. The last matching rule wins.
 //!
 //! Rules only ever hide what checks would allow; they let nobody in.
 
@@ -83,7 +83,7 @@ impl Shown {
 
     pub(crate) fn server(&self) -> Result<Arc<ServerRules>, Unknown> {
         let server = self.server.read().map_err(|_| {
-            tracing::error!("the rules of visibility are broken");
+            tracing::error!("the lock on the visibility rules is poisoned");
             Unknown
         })?;
         Ok(Arc::clone(&server))

@@ -16,7 +16,7 @@ const PRINCIPAL: Duration = Duration::from_secs(30 * 60);
 const SESSION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rules of one scope: more would be a leak in a handler.
 const MAX_RULES: usize = 64;
-/// How often a change is tried while others change the same record.
+/// How often a change is tried while other requests keep changing the same record.
 const ATTEMPTS: usize = 32;
 
 /// The rules of sessions and principals, in the store.
@@ -70,12 +70,12 @@ impl OwnRules {
         }
         let key = scope.key();
         let found = self.store.get(&key).await.map_err(|error| {
-            tracing::error!(reason = error.reason(), "the rules of visibility cannot be read");
+            tracing::error!(reason = error.reason(), "cannot read the visibility rules");
             Unknown
         })?;
         let Some(value) = found else { return Ok((Vec::new(), None)) };
         let record: Record = serde_json::from_slice(value.as_bytes()).map_err(|_| {
-            tracing::error!("the rules of visibility cannot be understood");
+            tracing::error!("the stored visibility rules are malformed");
             Unknown
         })?;
         let now = self.now()?;
@@ -110,7 +110,7 @@ impl OwnRules {
                 .and_then(|value| serde_json::from_slice(value.as_bytes()).ok())
                 .unwrap_or_default();
             record.written = now;
-            // A rule that is said again takes its place anew, at the end.
+            // A repeated rule moves to the end.
             record.rules.retain(|resting| resting.until > now && !rules.contains(&resting.rule));
             let added = rules.iter().map(|rule| Resting { rule: rule.clone(), until, latest });
             record.rules.extend(added);
@@ -126,7 +126,9 @@ impl OwnRules {
                 Swap::Conflict => {}
             }
         }
-        Err(NotChanged::Store(StoreError::unavailable("others change the same record")))
+        Err(NotChanged::Store(StoreError::unavailable(
+            "other requests keep changing the same record",
+        )))
     }
 
     /// Forgets the rules of `scope`.
@@ -144,7 +146,7 @@ impl OwnRules {
             Ok(Err(error)) => {
                 tracing::warn!(
                     reason = error.reason(),
-                    "the rules of a session were not forgotten"
+                    "cannot remove the visibility rules of a session"
                 );
                 return;
             }
@@ -155,7 +157,7 @@ impl OwnRules {
             runtime.spawn(async move {
                 if let Err(error) = store.take(&key).await {
                     let reason = error.reason();
-                    tracing::warn!(reason, "the rules of a session were not forgotten");
+                    tracing::warn!(reason, "cannot remove the visibility rules of a session");
                 }
             });
         }
@@ -199,7 +201,7 @@ impl OwnRules {
         };
         // They hold for some hours more, and the next request tries again.
         if let Err(error) = refreshed {
-            tracing::warn!(reason = error.reason(), "the rules of visibility were not renewed");
+            tracing::warn!(reason = error.reason(), "cannot renew the visibility rules");
         }
     }
 }

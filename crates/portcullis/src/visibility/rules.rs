@@ -4,7 +4,7 @@ use super::selector::{Selected, Selector};
 use crate::catalogue::Catalogue;
 use crate::component::ComponentKind;
 
-/// Shows or hides components. Of several, the last that matches a component rules.
+/// Shows or hides components. The last matching rule wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) shows: bool,
@@ -35,7 +35,7 @@ pub(crate) fn last_word<'a>(
     rules.rev().find(|rule| rule.selector.matches(component)).map(|rule| rule.shows)
 }
 
-/// The server's own rules, and what they come to for each component.
+/// The server's own rules, and their result for each component.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerRules {
     pub(crate) rules: Vec<Rule>,

@@ -176,7 +176,7 @@ impl Criterion {
             Self::Names(own) => (own, |name| format!("no component is called {name:?}")),
             Self::Keys(own) => (own, |key| {
                 format!(
-                    "no component has the key {key:?}: it is a kind and a name, such as `tool:add`"
+                    "no component has the key {key:?}: write a kind and a name, such as `tool:add`"
                 )
             }),
             Self::Kinds(own) if own.is_empty() => return vec![NOTHING.to_owned()],
