@@ -7,16 +7,16 @@ use clap::{Args, Parser, ValueEnum};
 
 /// A protected MCP server.
 ///
-/// The flags --transport, --listen and --public-url can also be given as the variables
-/// PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN and PORTCULLIS_PUBLIC_URL; a flag wins.
+/// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN and PORTCULLIS_PUBLIC_URL set
+/// --transport, --listen and --public-url too; a flag wins over its variable.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
-    /// What carries the messages [default: http]
+    /// The transport of the protocol [default: http]
     #[arg(long, value_enum)]
     pub transport: Option<TransportOption>,
 
-    /// The IP address and port to listen on; port 0 lets the system choose
+    /// The IP address and port to listen on; port 0 picks a free port
     /// [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
@@ -26,58 +26,58 @@ pub struct Options {
     pub path: String,
 
     /// The origin under which clients reach the server, such as `https://mcp.example.com`
-    /// [default: the address that is listened on]
+    /// [default: the --listen address]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Who is let in over HTTP [default: static]
+    /// How clients authenticate over HTTP [default: static]
     #[arg(long, value_enum)]
     pub auth: Option<AuthOption>,
 
-    /// Whose tokens are accepted.
+    /// Which tokens are accepted.
     #[command(flatten)]
     pub jwt: JwtOptions,
 
-    /// A file of NAME=value lines for variables that are not set
+    /// Read variables that are not set from this file of NAME=value lines
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
 
-    /// Where the database and the workspace are kept [default: a temporary folder]
+    /// The folder for the database and the workspace [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
 
-    /// What is logged to standard error: error, warn, info, debug, or a filter such as
+    /// Log to standard error at this level (error, warn, info, debug) or filter, such as
     /// `info,portcullis=debug`
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     pub log: String,
 
-    /// A file that each operation is recorded in, as one line of JSON
+    /// Append an audit record of each operation to this file, as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub audit_file: Option<PathBuf>,
 
-    /// What happens while the audit file cannot be written
+    /// What to do while the audit file cannot be written
     #[arg(long, value_enum, default_value_t = AuditFailureOption::Continue, requires = "audit_file")]
     pub audit_failure: AuditFailureOption,
 
-    /// How many requests each caller may make per minute [default: any number]
+    /// Limit the requests of each caller per minute [default: no limit]
     #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit: Option<u32>,
 
-    /// How many seconds the server goes on once it is told to stop, with /readyz saying no
+    /// Keep serving for this many seconds after a stop signal, while /readyz answers 503
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub drain_delay: u64,
 
-    /// Print who may see and use what, as a table or as JSON, and exit
+    /// Print who may see and use which component, as a table or as JSON, and exit
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub print_access: Option<AccessFormat>,
 }
 
-/// What happens while the audit file cannot be written.
+/// What to do while the audit file cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuditFailureOption {
-    /// Requests are served; that records are lost is said in the log
+    /// Keep serving, and log that records are lost
     Continue,
-    /// Nothing is served that would not be recorded
+    /// Refuse requests until the file can be written
     Stop,
 }
 
@@ -90,7 +90,7 @@ pub enum AccessFormat {
     Json,
 }
 
-/// What carries the messages.
+/// The transport of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TransportOption {
     /// Standard input and output, for a client that starts the server itself
@@ -99,63 +99,63 @@ pub enum TransportOption {
     Http,
 }
 
-/// Who is let in.
+/// How clients authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuthOption {
-    /// JSON Web Tokens, as the flags below or their variables describe them; a shared secret
-    /// is given as JWT_HMAC_SECRET, and scopes that every request needs as JWT_REQUIRED_SCOPES
+    /// JSON Web Tokens, configured by the flags below or their variables; JWT_HMAC_SECRET
+    /// sets a shared secret, and JWT_REQUIRED_SCOPES the scopes that every request needs
     Jwt,
     /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
     /// dev-token-bob (read)
     Static,
-    /// Everybody; components that require anything are hidden
+    /// No authentication; components that need it are hidden
     None,
 }
 
-/// Whose tokens are accepted, with `--auth jwt`. Each flag wins over a variable: JWT_ISSUER,
-/// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS and so on. A shared secret is given as
-/// JWT_HMAC_SECRET alone, since everybody can read command lines, and the scopes that every
-/// request needs as JWT_REQUIRED_SCOPES.
+/// Which tokens are accepted, with `--auth jwt`. Each flag wins over its variable: JWT_ISSUER,
+/// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS and so on. Only the variable
+/// JWT_HMAC_SECRET sets a shared secret, since everybody can read command lines, and only
+/// JWT_REQUIRED_SCOPES the scopes that every request needs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JwtOptions {
-    /// Who issues the tokens (JWT_ISSUER)
+    /// The issuer of the tokens, their `iss` (JWT_ISSUER)
     #[arg(long, help_heading = "Tokens", value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub issuer: Option<String>,
 
-    /// What the tokens must be meant for (JWT_AUDIENCE, several with commas between); given
-    /// several times, one of them
+    /// The audience of the tokens, their `aud`; repeat the flag to accept several (JWT_AUDIENCE,
+    /// separated by commas)
     #[arg(long, help_heading = "Tokens", value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub audience: Vec<String>,
 
-    /// Where the issuer publishes its keys (JWT_JWKS_URI)
+    /// The URL of the issuer's JWK set (JWT_JWKS_URI)
     #[arg(long, help_heading = "Tokens", value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
     pub jwks: Option<String>,
 
-    /// A file with the issuer's public key, in PEM (JWT_PUBLIC_KEY is the text itself)
+    /// A PEM file with the issuer's public key (JWT_PUBLIC_KEY holds the PEM text itself)
     #[arg(long, help_heading = "Tokens", value_name = "FILE")]
     pub public_key: Option<PathBuf>,
 
-    /// Which algorithms are accepted, such as RS256,ES256 (JWT_ALGORITHMS)
-    /// [default: those that the keys are made for]
+    /// The accepted algorithms, such as RS256,ES256 (JWT_ALGORITHMS)
+    /// [default: the algorithms that fit the keys]
     #[arg(long, help_heading = "Tokens", value_name = "NAMES", value_parser = NonEmptyStringValueParser::new())]
     pub algorithms: Option<String>,
 
-    /// Accept tokens of the type at+jwt alone, so that no ID token can pass
+    /// Accept only tokens of the type at+jwt, so that no ID token can pass
     /// (JWT_ACCESS_TOKENS_ONLY=true)
     #[arg(long, help_heading = "Tokens")]
     pub access_tokens_only: bool,
 
-    /// The longest time from `iat` to `exp` that is accepted (JWT_MAX_TOKEN_LIFETIME)
-    /// [default: any]
+    /// The longest accepted time from `iat` to `exp` (JWT_MAX_TOKEN_LIFETIME)
+    /// [default: no limit]
     #[arg(long, help_heading = "Tokens", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_token_lifetime: Option<u64>,
 
-    /// The claim that scopes are in, in place of `scope` and `scp`; given several times, all of
-    /// them (JWT_SCOPE_CLAIM)
+    /// The claim that holds the scopes, instead of `scope` and `scp`; repeat the flag to read
+    /// several claims (JWT_SCOPE_CLAIM)
     #[arg(long, help_heading = "Tokens", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub scope_claim: Vec<String>,
 
-    /// Let the keys come from this machine, in plain http too
+    /// Allow a JWK set on this machine (loopback), over plain http too
     #[arg(long, help_heading = "Tokens")]
     pub allow_loopback_idp: bool,
 }

@@ -27,7 +27,7 @@ async fn reset(database: Database) -> (StatusCode, Json<Value>) {
     match database.query(database::fill).await {
         Ok(()) => (StatusCode::OK, Json(json!({"status": "reset complete"}))),
         Err(error) => {
-            tracing::error!(?error, "the database was not reset");
+            tracing::error!(?error, "cannot reset the database");
             (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "Internal error"})))
         }
     }

@@ -19,17 +19,17 @@ use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, Tran
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Logs to standard error, where nothing of the protocol is, and stops nothing if nobody reads it.
-/// Of what h2 says about its peers errors alone are logged, unless the filter names it.
+/// Of h2 only errors are logged, unless the filter names it.
 ///
 /// # Errors
 ///
-/// When `--log` is no filter.
+/// When `--log` is not a filter.
 pub fn start_log(options: &Options) -> Result<(), Error> {
     let refused = |reason: &str| Error::Refused(format!("--log {:?}: {reason}", options.log));
     // A bare word would be taken for a module's name, and silence everything else.
     let word = options.log.bytes().all(|b| b.is_ascii_alphabetic());
     if word && options.log.parse::<LevelFilter>().is_err() {
-        return Err(refused("the levels are error, warn, info, debug, trace and off"));
+        return Err(refused("write error, warn, info, debug, trace or off"));
     }
     let filter = format!("h2=error,{}", options.log);
     let filter = EnvFilter::try_new(filter).map_err(|error| refused(&error.to_string()))?;
@@ -178,7 +178,8 @@ fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
     let variables = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET", "JWT_ISSUER"];
     match variables.into_iter().find(|name| environment.variable(name).is_some()) {
         Some(name) => Err(Error::Refused(format!(
-            "{name} is set: say --auth jwt, or for what it is to be instead, --auth static or none"
+            "{name} is set, but --auth is not: write --auth jwt to use it, or --auth static or none to \
+             ignore it"
         ))),
         None => Ok(()),
     }

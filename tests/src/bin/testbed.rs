@@ -9,27 +9,27 @@ use portcullis_demo::state::StateDir;
 use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
 use portcullis_tests::{conformance, everything, noisy, testbed};
 
-/// The server that outsiders test: the demo's flags, and what is served.
+/// The server that the test suites of others use: the demo's flags, and the components to serve.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct TestbedOptions {
     #[command(flatten)]
     options: Options,
 
-    /// The components that are served
+    /// The components to serve
     #[arg(long, value_enum, default_value_t = Fixtures::Testbed)]
     fixtures: Fixtures,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Fixtures {
-    /// Those that show how the framework guards them
+    /// Components that show how the framework guards them
     Testbed,
-    /// Those that the official conformance suite looks for
+    /// Components that the official conformance suite expects
     Conformance,
-    /// One for each form of parameter and result
+    /// One component for each form of parameter and result
     Everything,
-    /// One that prints
+    /// A component that prints to standard output
     Noisy,
 }
 
