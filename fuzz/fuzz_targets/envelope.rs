@@ -84,7 +84,7 @@ fn has_reserved_member(raw: &RawValue, depth: usize) -> bool {
     })
 }
 
-/// The members of an object, also where one is there twice.
+/// The members of an object, duplicates included.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -166,7 +166,7 @@ fn answered(bytes: &[u8]) {
     assert!(whole.get("result").is_some() || whole.get("error").is_some());
 }
 
-/// What is refused is no message, and its id is echoed only where it is one.
+/// What is refused is not a message, and its id is echoed only where it is one.
 fn refused(bytes: &[u8], malformed: &Malformed) {
     if let Some(RequestId::String(id)) = &malformed.id {
         assert!(id.len() <= MAX_ID_BYTES);

@@ -15,7 +15,7 @@ const FOR_EACH_BYTE: usize = 256;
 /// What it may take beyond that: messages, caches and lists that have room to grow.
 const FOR_ITSELF: usize = 64 * 1024;
 
-/// Does `work`, which reads `length` bytes that a stranger chose.
+/// Does `work`, which reads `length` untrusted bytes.
 ///
 /// # Panics
 ///

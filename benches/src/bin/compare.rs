@@ -116,7 +116,7 @@ impl Bench<'_> {
     }
 
     /// The servers take turns, so that what else the machine does hits all of them, and are
-    /// started anew now and then, because some of it depends on where memory happens to lie.
+    /// restarted now and then, because some of it depends on where memory happens to lie.
     async fn samples(
         &self,
         scenario: Scenario,

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Several on one component must all allow. No claim is converted: `"true"` is not `true`, and a
-//! level that is no number is none. For claims alone there are `claim("premium").equals(true)` and
-//! `claim("level").at_least(5)`; `any_of`, `all_of` and `not` join checks of any kind.
+//! level that is not a number counts as missing. For claims alone there are
+//! `claim("premium").equals(true)` and `claim("level").at_least(5)`; `any_of`, `all_of` and
+//! `not` join checks of any kind.
 
 use portcullis::prelude::*;
 use portcullis::{AuthContext, AuthorizationError, CheckError};

@@ -6,8 +6,8 @@
 //! curl -X POST -H 'Authorization: Bearer dev-token-alice' http://127.0.0.1:8000/admin/reset
 //! ```
 //!
-//! A route is public, for a reason that is said, or it requires what a check says: one of
-//! which neither was said does not compile.
+//! A route is public, with a stated reason, or it has a check: a route with neither does not
+//! compile.
 
 use portcullis::prelude::*;
 use serde_json::{Value, json};
