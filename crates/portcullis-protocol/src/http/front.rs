@@ -16,7 +16,8 @@ use super::refusal::{Refusal, Rule};
 /// 2. The authority is on the allow-list of the server's own (against DNS rebinding), but for
 ///    public routes that take any: otherwise 421.
 /// 3. There is no `Origin`, or one on the allow-list (against CSRF): otherwise 403 (MCP
-///    Streamable HTTP §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is refused too.
+///    Streamable HTTP §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is
+///    refused too.
 ///
 /// Nothing is compared by prefix, suffix or pattern: both are taken apart and compared
 /// whole. Together they refuse DNS rebinding and requests that a foreign page makes.
