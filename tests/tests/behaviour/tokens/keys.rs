@@ -163,10 +163,13 @@ fn j04_what_is_missing_or_unsafe_stops_the_start_and_is_named_at_once() {
     for (secret, problem) in [
         ("hunter2", "shorter than the hash"),
         ("12345678", "shorter than the hash"),
-        ("-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END", "is a PEM"),
+        (
+            "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END",
+            "is PEM text",
+        ),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4wCi0vHVQ8vCKxRtYv0PnGd2Ff a@b", "is an SSH key"),
         ("https://vault.example.com/v1/secret/jwt", "is a URL"),
-        ("${JWT_HMAC_SECRET_OF_THIS_DEPLOYMENT}", "is a variable"),
+        ("${JWT_HMAC_SECRET_OF_THIS_DEPLOYMENT}", "is an unexpanded variable"),
     ] {
         let message = refused(&names, &[("JWT_HMAC_SECRET", secret)]);
         assert!(message.contains(problem), "{message}");

@@ -69,7 +69,7 @@ fn trial_a3_offline_access_is_offered_nowhere() {
     assert!(challenge.contains(r#"scope="read""#), "{challenge}");
     assert_eq!(served.rpc(Some("alice"), "tools/list", json!({})).status, 200);
     let named = self::server().auth(tokens(&[])).scopes_supported(["offline_access"]).build();
-    assert!(named.unwrap_err().to_string().contains("leave it out"));
+    assert!(named.unwrap_err().to_string().contains("remove offline_access"));
     let odd = self::server().auth(tokens(&[])).scopes_supported(["a b"]).build();
     assert!(odd.unwrap_err().to_string().contains("is not a valid scope"));
 }
