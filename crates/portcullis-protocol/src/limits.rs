@@ -71,6 +71,7 @@ pub struct Limits {
     /// else gets a 503; then it is closed.
     pub connections: usize,
     /// Connections from one address at once, for IPv6 from one /64: 768, three quarters of all.
+    /// Those from this machine are not counted: its address may be a proxy's.
     /// The same part of what waits and is unread is for one address: see above. Where clients
     /// come through a proxy on another machine, all have its address: set it to
     /// [`connections`](Self::connections).
