@@ -43,13 +43,21 @@ const DOORS: [(&str, &str); 10] = [
     ("jsonschema", "portcullis"),
 ];
 
-fn packages() -> Vec<(String, Vec<String>)> {
+/// What nobody but this workspace depends on.
+const UNPUBLISHED: [&str; 3] = ["benches", "portcullis-demo", "portcullis-tests"];
+
+fn manifests() -> Vec<Value> {
     let metadata = run(Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .current_dir(root()))
     .unwrap();
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
-    let packages = metadata["packages"].as_array().unwrap().iter().map(|package| {
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+fn packages() -> Vec<(String, Vec<String>)> {
+    let manifests = manifests();
+    let packages = manifests.iter().map(|package| {
         let dependencies =
             package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());
         let names = dependencies.map(|d| d["name"].as_str().unwrap().to_owned()).collect();
@@ -115,4 +123,72 @@ fn files_are_read_in_one_sitting() {
             file.display()
         );
     }
+}
+
+#[test]
+fn published_crates_say_what_they_are() {
+    let (published, kept): (Vec<_>, Vec<_>) =
+        manifests().into_iter().partition(|package| package["publish"].is_null());
+    let mut kept: Vec<_> = kept.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, UNPUBLISHED);
+    for package in &published {
+        let name = package["name"].as_str().unwrap();
+        for field in ["description", "license", "readme", "rust_version"] {
+            assert!(package[field].is_string(), "{name} has no {field}");
+        }
+        let count = |field: &str| package[field].as_array().unwrap().len();
+        assert!((1..=5).contains(&count("keywords")), "{name} has {} keywords", count("keywords"));
+        assert!((1..=5).contains(&count("categories")), "{name} has no categories, or too many");
+        // Crates of one release use each other's hidden items.
+        let exactly = format!("={}", package["version"].as_str().unwrap());
+        for own in
+            package["dependencies"].as_array().unwrap().iter().filter(|d| !d["path"].is_null())
+        {
+            assert_eq!(own["req"], *exactly, "{name} on {}", own["name"]);
+        }
+    }
+}
+
+/// Where a text says which Rust is needed.
+fn rust_after<'a>(text: &'a str, words: &str) -> &'a str {
+    let (_, number) = text.split_once(words).unwrap_or_else(|| panic!("nothing says {words:?}"));
+    let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap();
+    number[..end].trim_end_matches('.')
+}
+
+#[test]
+fn one_rust_is_promised_and_tested() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let (readme, test, toolchain) = (read("README.md"), read("test"), read("rust-toolchain.toml"));
+    let rust = rust_after(&readme, "needs Rust ");
+    assert_eq!(rust_after(&test, "(Rust "), rust, "./test");
+    assert_eq!(rust_after(&toolchain, "channel = \"").rsplit_once('.').unwrap().0, rust);
+    for package in manifests() {
+        assert_eq!(package["rust_version"], *rust, "{}", package["name"]);
+    }
+}
+
+#[test]
+fn what_a_crate_includes_is_in_its_folder() {
+    let mut included = 0;
+    for package in manifests().iter().filter(|package| package["publish"].is_null()) {
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+        let mut files = Vec::new();
+        sources(&folder.join("src"), &mut files);
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for part in ["include!(", "include_str!(", "include_bytes!("]
+                .iter()
+                .flat_map(|call| text.split(call).skip(1))
+            {
+                let path = part.trim_start().strip_prefix('"').unwrap().split('"').next().unwrap();
+                let ups = Path::new(path).iter().filter(|step| *step == "..").count();
+                let depth = file.strip_prefix(folder).unwrap().iter().count() - 1;
+                assert!(ups <= depth, "{} includes {path}", file.display());
+                included += 1;
+            }
+        }
+    }
+    assert!(included > 0, "nothing was found");
 }
