@@ -289,10 +289,7 @@ fn section_16_required_scopes_are_for_everything() {
 
     let beyond = Command::new(program).env("PORTCULLIS_LISTEN", "0.0.0.0:0").output().unwrap();
     let message = String::from_utf8(beyond.stderr).unwrap();
-    assert!(
-        !beyond.status.success() && message.contains("from other machines"),
-        "{message}"
-    );
+    assert!(!beyond.status.success() && message.contains("from other machines"), "{message}");
 }
 
 #[test]
