@@ -53,7 +53,7 @@ pub(super) fn protocol(limits: &Limits) -> Builder<Streams> {
     builder
 }
 
-/// Serves one connection until it ends, or the server stops. What runs is let finish.
+/// Serves one connection until it ends, or the server stops and what runs has finished.
 ///
 /// A connection on which nothing goes on is closed: one that is idle, whose client is slow to
 /// send the head of a request, answers pings for ever, or never makes room for the answers
