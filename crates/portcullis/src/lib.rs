@@ -50,58 +50,18 @@
 //! over HTTP as late ([`Limits::absence`], against the timing side channel). [`Workspace`] reads
 //! untrusted paths (against path traversal), and [`Fetch`] untrusted URLs (against SSRF).
 
-mod access_table;
-mod argument;
-mod argument_schema;
-mod arguments;
-mod build;
-mod builder;
-mod caller;
+mod access;
 mod catalogue;
 mod component;
-mod content;
-mod context;
-
-mod decision;
-mod disclosure;
-mod effort;
 mod error;
-mod every_draft;
-mod explanation;
-mod gate;
-mod listening;
-mod listing;
 mod middleware;
+mod operation;
 #[cfg(test)]
-mod model;
-mod output_schema;
-mod parameter;
-mod prompt;
-mod rate_limit;
-mod reading;
-mod resource;
-mod resource_uri;
+mod reference;
 pub mod route;
-mod route_guard;
-mod run;
-mod run_options;
-mod schema;
 mod server;
-mod service;
-mod shown;
-mod startup;
-mod stop;
-mod test_client;
-mod test_route;
-mod tool;
-mod tool_error;
-mod trail;
-mod unfit;
-mod uri_template;
-mod using;
-mod violation;
+mod testing;
 mod visibility;
-mod watching;
 
 pub use portcullis_auth::audit;
 pub use portcullis_auth::danger;
@@ -170,31 +130,32 @@ pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Tran
 pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
 pub use url::Url;
 
-pub use self::access_table::{AccessRow, AccessTable};
-pub use self::argument::{Argument, Bound};
-pub use self::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
-pub use self::caller::Caller;
+pub use self::access::explain::{Explained, Explanation};
+pub use self::access::table::{AccessRow, AccessTable};
+pub use self::component::argument::{Argument, Bound};
+pub use self::component::caller::Caller;
+pub use self::component::content::Content;
+pub use self::component::context::{Context, MaybeCaller, State, VisibilityChange};
+pub use self::component::parameter::{Args, Call, Parameter, Parameters};
+pub use self::component::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
+pub use self::component::resource::{IntoResourceResult, Resource, ResourceResult};
+pub use self::component::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
+pub use self::component::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
+pub use self::component::tool_error::{InsufficientScope, ToolError};
 pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
-pub use self::content::Content;
-pub use self::context::{Context, MaybeCaller, State, VisibilityChange};
 pub use self::error::Error;
-pub use self::explanation::{Explained, Explanation};
-pub use self::listening::Listening;
+pub use self::middleware::rate_limit::RateLimit;
 pub use self::middleware::{
     AuthMiddleware, IntoMiddleware, Listed, Middleware, Next, Operation, Request, Response,
     ResponseLimit, Timeout,
 };
-pub use self::parameter::{Args, Call, Parameter, Parameters};
-pub use self::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
-pub use self::rate_limit::RateLimit;
-pub use self::resource::{IntoResourceResult, Resource, ResourceResult};
-pub use self::run_options::RunOptions;
 pub use self::server::Server;
-pub use self::test_client::{TestAnswer, TestClient};
-pub use self::test_route::TestResponse;
-pub use self::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
-pub use self::tool_error::{InsufficientScope, ToolError};
-pub use self::visibility::{IntoNames, Selector, Visibility, everything, keys, kinds, names, tags};
+pub use self::server::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
+pub use self::server::listening::Listening;
+pub use self::server::run_options::RunOptions;
+pub use self::testing::client::{TestAnswer, TestClient};
+pub use self::testing::route::TestResponse;
+pub use self::visibility::Visibility;
 
 /// What nearly every server needs.
 pub mod prelude {

@@ -8,14 +8,14 @@ use super::{
     AuthMiddleware, ErasedMiddleware, Handled, Listed, Middleware, Next, Operation, Request,
     Response,
 };
+use crate::access::decision::Asking;
 use crate::catalogue::{Entry, Section};
 use crate::component::ComponentKind;
-use crate::context::Context;
-use crate::decision::Asking;
-use crate::rate_limit::{RateLimit, Requester};
-use crate::service::Core;
-use crate::tool_error::ToolError;
-use crate::visibility::Selector;
+use crate::component::context::Context;
+use crate::component::selector::Selector;
+use crate::component::tool_error::ToolError;
+use crate::middleware::rate_limit::{RateLimit, Requester};
+use crate::operation::Core;
 
 /// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
 #[diagnostic::on_unimplemented(

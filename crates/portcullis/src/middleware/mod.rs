@@ -7,7 +7,8 @@
 
 mod auth;
 mod layers;
-mod operation;
+pub(crate) mod rate_limit;
+mod request;
 mod response_limit;
 mod timeout;
 
@@ -20,11 +21,11 @@ use futures_util::future::BoxFuture;
 pub use self::auth::AuthMiddleware;
 pub use self::layers::IntoMiddleware;
 pub(crate) use self::layers::Layers;
-pub use self::operation::{Listed, Operation, Request, Response};
+pub use self::request::{Listed, Operation, Request, Response};
 pub use self::response_limit::ResponseLimit;
 pub use self::timeout::Timeout;
-use crate::tool_error::ToolError;
-use crate::visibility::Selector;
+use crate::component::selector::Selector;
+use crate::component::tool_error::ToolError;
 
 /// Something around every operation that was allowed.
 ///

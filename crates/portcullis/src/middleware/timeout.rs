@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::{Middleware, Next, Request, Response};
-use crate::tool_error::ToolError;
-use crate::visibility::{Selected, Selector, everything};
+use crate::component::selector::{Selected, Selector, everything};
+use crate::component::tool_error::ToolError;
 
 /// Lets components run for so long, and no longer: then their handlers are dropped, and the
 /// caller is told.

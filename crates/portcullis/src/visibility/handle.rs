@@ -1,10 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Unknown;
 use super::rules::Rule;
-use super::{Selector, Unknown};
+use crate::component::selector::Selector;
 use crate::error::Error;
-use crate::service::Core;
+use crate::operation::Core;
 
 /// Shows and hides components of a server that runs, for everybody at once.
 ///

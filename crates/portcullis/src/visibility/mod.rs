@@ -5,10 +5,9 @@
 
 mod changes;
 mod handle;
-mod own_rules;
 mod rules;
 mod scope;
-mod selector;
+mod scoped_rules;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -19,11 +18,9 @@ use portcullis_store::Store;
 
 pub(crate) use self::changes::{Changes, View, Watch};
 pub use self::handle::Visibility;
-pub(crate) use self::own_rules::{NotChanged, OwnRules};
 pub(crate) use self::rules::{Rule, ServerRules, last_word};
 pub(crate) use self::scope::Scope;
-pub(crate) use self::selector::Selected;
-pub use self::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
+pub(crate) use self::scoped_rules::{NotChanged, OwnRules};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
 

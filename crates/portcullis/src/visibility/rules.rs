@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::selector::{Selected, Selector};
 use crate::catalogue::Catalogue;
 use crate::component::ComponentKind;
+use crate::component::selector::{Selected, Selector};
 
 /// Shows or hides components. The last matching rule wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

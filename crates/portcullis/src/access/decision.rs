@@ -1,0 +1,281 @@
+use std::any::Any;
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt;
+use portcullis_auth::{
+    AuthContext, AuthorizationError, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall,
+    States,
+};
+use portcullis_protocol::Exchange;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::catalogue::compiled_checks::{Gate, Need, RuleId};
+use crate::catalogue::{Catalogue, Entry, Section};
+use crate::component::{ComponentKind, Deny};
+use crate::visibility::Seen;
+
+/// Who asks, and how long there is for all answers together.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) states: &'a States,
+    pub(crate) seen: &'a Seen,
+    pub(crate) deadline: Instant,
+    /// Whether it is the local user, and the server trusts them.
+    pub(crate) trusted: bool,
+}
+
+/// For what it is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// A list, or a notification about one.
+    List,
+    /// A use, whose arguments were not looked at.
+    Use,
+    /// A use whose arguments were validated: asks the checks that read them, again.
+    Call(&'a Map<String, Value>),
+}
+
+/// Yes, or no: which rule said so, why, and what the caller may know of it.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Allowed,
+    Denied(Denied),
+}
+
+impl Verdict {
+    /// Whether lists show it, or which rule hides it: what may be used, and what is challenged.
+    /// That it exists is not a secret, since the 403 names it; and of what is not listed no agent
+    /// would ever meet the challenge.
+    fn listed(self) -> Result<(), RuleId> {
+        match self {
+            Self::Allowed | Self::Denied(Denied { face: Face::Challenge(_), .. }) => Ok(()),
+            Self::Denied(Denied { rule, face: Face::Absent | Face::Spoken(_), .. }) => Err(rule),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) rule: RuleId,
+    pub(crate) reason: Cow<'static, str>,
+    pub(crate) face: Face,
+}
+
+/// What of a denial may leave the server.
+#[derive(Debug)]
+pub(crate) enum Face {
+    /// Nothing: it is not there.
+    Absent,
+    /// The scopes that are missing.
+    Challenge(Scopes),
+    /// What the check's author chose to say.
+    Spoken(AuthorizationError),
+}
+
+/// The one decision: may this exchange see and use this component?
+///
+/// Lists, uses, cursors and notifications about every kind of component ask it, and nothing
+/// else does. In this order:
+///
+/// 1. A component that is disabled is not there, on every transport.
+/// 2. Over stdio: yes, unless a check denies that says it is asked there too. There is no token;
+///    the peer is the user who started the process. A server that says
+///    `hide_protected_over_stdio` goes on instead, and finds no principal.
+/// 3. The server-wide checks allow, and then the component's own, of which a function that asks
+///    for a `Caller` is the first. Without a principal, all of them deny; one that panics, or has
+///    not answered at the deadline, denies.
+///
+/// The first check that does not allow ends it; but where a denial is to be a challenge, all
+/// scopes that are missing are collected, up to the first check that denies for another reason.
+/// What is challenged is listed, so for a list the first missing scope is enough.
+pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Verdict {
+    if !asking.seen.shows(entry) {
+        return Verdict::Denied(Denied {
+            rule: RuleId::VISIBILITY,
+            reason: Cow::Borrowed("it is disabled"),
+            face: Face::Absent,
+        });
+    }
+    let context = context_of(entry, asking, purpose);
+    if asking.trusted {
+        return decide_locally(entry, context.for_local_user(), asking.deadline).await;
+    }
+    let collects = entry.deny == Deny::Challenge;
+    let (mut shortfall, mut first) = (Shortfall::default(), None);
+    for gate in &entry.gates.gates {
+        let Decision::Deny(denial) = ask(gate, context, purpose, asking.deadline).await else {
+            continue;
+        };
+        if !collects {
+            return denied(gate.rule, &denial, context);
+        }
+        match shortfall.add(denial) {
+            Ok(()) if context.is_listing() => {
+                first = Some(gate.rule);
+                break;
+            }
+            Ok(()) => _ = first.get_or_insert(gate.rule),
+            Err(other) if first.is_none() => return denied(gate.rule, &other, context),
+            Err(_) => break,
+        }
+    }
+    match shortfall.into_scopes() {
+        None => Verdict::Allowed,
+        Some(required) => challenged(first.unwrap_or(RuleId::VISIBILITY), &required, context),
+    }
+}
+
+/// Asks the checks that are asked over stdio too.
+async fn decide_locally(entry: &Entry, context: AuthContext<'_>, deadline: Instant) -> Verdict {
+    for gate in &entry.gates.gates {
+        let Need::Local(check) = &gate.need else { continue };
+        if let Decision::Deny(denial) = answer(&**check, context, deadline).await {
+            return denied(gate.rule, &denial, context);
+        }
+    }
+    Verdict::Allowed
+}
+
+/// Whether lists show a component to this exchange, or which rule hides it.
+pub(crate) async fn lists(entry: &Entry, asking: &Asking<'_>) -> Result<(), RuleId> {
+    decide(entry, asking, Purpose::List).await.listed()
+}
+
+/// As [`lists`] for all components of one kind: one decision per equivalence class of checks
+/// is cached.
+pub(crate) struct ListDecision<'a> {
+    asking: Asking<'a>,
+    section: &'a Section,
+    /// What the server's rules show, where nobody else's have a say.
+    shown: Option<&'a [bool]>,
+    /// What was decided about each class.
+    classes: Vec<Option<Result<(), RuleId>>>,
+}
+
+impl<'a> ListDecision<'a> {
+    pub(crate) fn new(asking: Asking<'a>, catalogue: &'a Catalogue, kind: ComponentKind) -> Self {
+        let classes = vec![None; catalogue.rules.classes()];
+        let shown = asking.seen.by_server(kind);
+        Self { asking, section: catalogue.section(kind), shown, classes }
+    }
+
+    /// Whether the list shows the entry at `position`, and each after it, or which rule hides
+    /// it: up to the first of which that is not known without asking. Most are known, and for a
+    /// list of thousands none of their entries is looked at.
+    pub(crate) fn known(&self, position: usize) -> impl Iterator<Item = Result<(), RuleId>> {
+        let classes = self.section.classes.get(position..).unwrap_or_default();
+        (position..).zip(classes).map_while(|(position, class)| {
+            let shown = match self.shown {
+                Some(shown) => shown.get(position).copied(),
+                None => Some(self.asking.seen.shows(self.section.entries.get(position)?)),
+            };
+            match shown {
+                Some(true) => *self.classes.get((*class)?)?,
+                Some(false) | None => Some(Err(RuleId::VISIBILITY)),
+            }
+        })
+    }
+
+    /// Whether the list shows the entry at `position`, or which rule hides it.
+    pub(crate) async fn shows(&mut self, position: usize) -> Result<(), RuleId> {
+        if let Some(known) = self.known(position).next() {
+            return known;
+        }
+        let Some(entry) = self.section.entries.get(position) else {
+            return Err(RuleId::VISIBILITY);
+        };
+        let shows = lists(entry, &self.asking).await;
+        if let Some(known) = entry.gates.class.and_then(|class| self.classes.get_mut(class)) {
+            *known = Some(shows);
+        }
+        shows
+    }
+}
+
+fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -> AuthContext<'a> {
+    let principal = asking.exchange.principal.as_deref();
+    let context = AuthContext::new(principal, asking.hierarchy, entry.target());
+    let context = context.with_states(asking.states);
+    match purpose {
+        Purpose::List => context.for_list(),
+        Purpose::Use => context,
+        Purpose::Call(arguments) => context.with_arguments(arguments),
+    }
+}
+
+/// Asks one gate. Whatever it needs, it needs somebody: where nobody is authenticated, a check
+/// that would let anybody through denies as all others do.
+pub(crate) async fn ask(
+    gate: &Gate,
+    context: AuthContext<'_>,
+    purpose: Purpose<'_>,
+    deadline: Instant,
+) -> Decision {
+    let Some(granted) = context.granted() else { return Decision::failed("no principal") };
+    match (&gate.need, purpose) {
+        (Need::Answer(check) | Need::Local(check), Purpose::Call(_))
+            if !check.reads_arguments() =>
+        {
+            Decision::Allow
+        }
+        (Need::Answer(check) | Need::Local(check), _) => answer(&**check, context, deadline).await,
+        // Asked before the arguments were read.
+        (Need::Scopes(_), Purpose::Call(_)) | (Need::Caller, _) => Decision::Allow,
+        (Need::Scopes(scopes), _) if granted.has_all(scopes) => Decision::Allow,
+        (Need::Scopes(scopes), _) => Decision::lacking(scopes.clone()),
+    }
+}
+
+/// What a check answers, within its time. A panic is a no.
+pub(crate) async fn answer(
+    check: &dyn Check,
+    context: AuthContext<'_>,
+    deadline: Instant,
+) -> Decision {
+    // Most checks answer at once: a list of thousands sets no timer for them.
+    let asked = catch_unwind(AssertUnwindSafe(|| check.check(context).now()));
+    let answered = match asked {
+        Ok(Ok(decision)) => Ok(decision),
+        Ok(Err(pending)) => {
+            let answer = AssertUnwindSafe(pending).catch_unwind();
+            match tokio::time::timeout_at(deadline, answer).await {
+                Ok(answered) => answered,
+                Err(_) => return Decision::failed("the check took too long"),
+            }
+        }
+        Err(panic) => Err(panic),
+    };
+    answered.unwrap_or_else(|panic| {
+        Decision::failed(format!("the check panicked: {}", panic_text(&*panic)))
+    })
+}
+
+fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Verdict {
+    // A list counts, and tells no reasons: it writes none for each component that it hides.
+    let reason = match context.is_listing() {
+        true => Cow::Borrowed(""),
+        false => Cow::Owned(denial.reason_given(context.granted()).into_owned()),
+    };
+    let face = match denial.spoken() {
+        Some(error) if !context.is_listing() => Face::Spoken(error.clone()),
+        Some(_) | None => Face::Absent,
+    };
+    Verdict::Denied(Denied { rule, reason, face })
+}
+
+fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Verdict {
+    let missing = context.granted().map(|granted| granted.lacking(required));
+    let missing = missing.unwrap_or_else(|| required.clone());
+    let reason = Cow::Owned(format!("missing scopes: {missing}"));
+    Verdict::Denied(Denied { rule, reason, face: Face::Challenge(missing) })
+}
+
+/// What a panic said, for the log.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}

@@ -1,0 +1,133 @@
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis_auth::{AuthContext, Decision, Principal};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::access::decision::{Purpose, ask};
+use crate::catalogue::Entry;
+use crate::component::Deny;
+use crate::component::selector::{Selected, Selector, keys, names};
+use crate::error::Error;
+use crate::operation::Core;
+
+/// Why somebody may, or may not, see and use a component over HTTP: rule by rule, for operators
+/// and tests. Never show it to callers.
+///
+/// [`Server::explain`](crate::Server::explain) gives one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// `tool`, `resource`, `template` or `prompt`.
+    pub kind: String,
+    /// The name, the URI or the URI template.
+    pub component: String,
+    /// Whether all rules allow.
+    pub allowed: bool,
+    /// Whether lists show it: where it is allowed, and where its use would be challenged with
+    /// the scopes that are missing.
+    pub listed: bool,
+    /// All rules, in the order in which they are asked, the ones after a denial included.
+    pub rules: Vec<Explained>,
+}
+
+/// What one rule says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// The rule, as the access table and audit records name it.
+    pub rule: String,
+    /// Whether it allows.
+    pub allows: bool,
+    /// Why it does not, or what else there is to know.
+    pub reason: Option<String>,
+}
+
+impl Core {
+    pub(crate) async fn explain(
+        self: &Arc<Self>,
+        principal: Option<&Principal>,
+        component: &str,
+    ) -> Result<Explanation, Error> {
+        let entry = self.named(component)?;
+        let shown = self.shown.server().ok();
+        let shown = shown.and_then(|rules| rules.shown(entry.kind).get(entry.index).copied());
+        let mut rules = vec![Explained {
+            rule: "visibility".to_owned(),
+            allows: shown == Some(true),
+            reason: (shown != Some(true)).then(|| "it is disabled".to_owned()),
+        }];
+        let context = AuthContext::new(principal, &self.hierarchy, entry.target());
+        let context = context.with_states(&self.states);
+        let deadline = Instant::now() + self.limits.decision;
+        // Of the first that denies, whether it is challenged.
+        let mut challenged = None;
+        for gate in &entry.gates.gates {
+            let decision = ask(gate, context, Purpose::Use, deadline).await;
+            let (allows, reason) = match &decision {
+                Decision::Allow if gate.reads_arguments() => {
+                    (true, Some("asked again with the arguments of each call".to_owned()))
+                }
+                Decision::Allow => (true, None),
+                Decision::Deny(denial) => {
+                    let lacks_scopes = denial.required_scopes().is_some();
+                    challenged.get_or_insert(lacks_scopes && entry.deny == Deny::Challenge);
+                    (false, Some(denial.reason_given(context.granted()).into_owned()))
+                }
+            };
+            let rule = self.catalogue.rules.text(gate.rule).to_owned();
+            rules.push(Explained { rule, allows, reason });
+        }
+        Ok(Explanation {
+            kind: entry.kind.to_string(),
+            component: entry.key.clone(),
+            allowed: rules.iter().all(|rule| rule.allows),
+            listed: shown == Some(true) && challenged.unwrap_or(true),
+            rules,
+        })
+    }
+
+    /// The one component that is meant by a key or a name.
+    fn named(&self, component: &str) -> Result<&Entry, Error> {
+        let matching = |selector: &Selector| -> Vec<&Entry> {
+            let meant = |entry: &&Entry| selector.matches(entry.selected());
+            self.catalogue.entries().filter(meant).collect()
+        };
+        let refused =
+            |reason: String| Err(Error::Refused(format!("explain({component:?}): {reason}")));
+        if let [entry] = matching(&keys([component])).as_slice() {
+            return Ok(entry);
+        }
+        match matching(&names([component])).as_slice() {
+            [entry] => Ok(entry),
+            [] => refused("no component has this name or key".to_owned()),
+            several => {
+                let keys = several.iter().map(|entry| {
+                    let Selected { kind, name, .. } = entry.selected();
+                    format!("{kind}:{name}")
+                });
+                refused(format!("say which: {}", keys.collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match (self.allowed, self.listed) {
+            (true, _) => "allowed",
+            (false, true) => "denied, but listed: a use gets a challenge",
+            (false, false) => "denied",
+        };
+        writeln!(f, "{} {}: {verdict}", self.kind, self.component)?;
+        for Explained { rule, allows, reason } in &self.rules {
+            let answer = if *allows { "yes" } else { "no" };
+            match reason {
+                Some(reason) => writeln!(f, "  {answer:3}  {rule}: {reason}")?,
+                None => writeln!(f, "  {answer:3}  {rule}")?,
+            }
+        }
+        Ok(())
+    }
+}

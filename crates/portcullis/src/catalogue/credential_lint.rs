@@ -1,0 +1,267 @@
+//! What must not be asked for, and not be shown: credentials.
+//!
+//! Refused when the server is built:
+//!
+//! 1. An argument that is named like a credential (`token`, `api_key`, `db_password`, …):
+//!    callers authenticate to the server, which keeps its own credentials for other services.
+//!    To accept one anyway, mark it with
+//!    `#[arg(secret, reason = "…")]`, or in a schema that is written out, with
+//!    `"x-secret-reason": "…"`.
+//! 2. A description, default or other text of a component that looks like a secret: a private
+//!    key, a token of a known service, a URL with a password.
+//!
+//! **Deployment caveat.** It knows names and forms, not secrets: `pin` and a random string pass.
+
+use std::sync::LazyLock;
+
+use regex::RegexSet;
+use serde_json::{Map, Value};
+
+use crate::component::About;
+use crate::component::parameter::Parameters;
+
+/// Last words of names that are those of credentials.
+const CREDENTIALS: [&str; 22] = [
+    "token",
+    "jwt",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "credential",
+    "credentials",
+    "authorization",
+    "bearer",
+    "cookie",
+    "clientsecret",
+    "accesstoken",
+    "authtoken",
+    "otp",
+];
+
+/// Names whose last words only look like those.
+const HARMLESS: [&str; 7] = [
+    "pagetoken",
+    "nextpagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "progresstoken",
+    "synctoken",
+    "skiptoken",
+];
+
+/// The forms of secrets of well-known services, and of some that need no service.
+static SECRETS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
+    RegexSet::new([
+        r"-----BEGIN [A-Z ]*PRIVATE KEY",
+        r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+        r"\bAIza[0-9A-Za-z_-]{35}",
+        r"\bgh[pousr]_[0-9A-Za-z]{30,}",
+        r"\bgithub_pat_[0-9A-Za-z_]{30,}",
+        r"\bglpat-[0-9A-Za-z_-]{20,}",
+        r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
+        r"\b[sr]k_live_[0-9A-Za-z]{16,}",
+        r"\bsk-[0-9A-Za-z_-]{20,}",
+        r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.",
+        r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:[^\s/@{}<>$]+@",
+        r"\b(?i-u:password|passwd|secret|api[_-]?key|token)\s*[=:]\s*[^\s,;<>{}$]{8,}",
+    ])
+    .ok()
+});
+
+/// What is wrong with what a component asks for and shows.
+pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<String> {
+    let mut problems = Vec::new();
+    let texts = [("title", &about.title), ("description", &about.description)];
+    for (what, text) in texts {
+        problems.extend(text.as_deref().filter(|text| holds_secret(text)).map(|_| shown(what)));
+    }
+    for declared in &parameters.arguments {
+        let argument = &declared.argument;
+        match &argument.secret {
+            None if is_credential(&argument.name) => problems.push(asked(&argument.name)),
+            Some(reason) if reason.trim().is_empty() => {
+                problems.push(format!(
+                    "argument `{}`: give a reason why the tool needs the secret",
+                    argument.name
+                ));
+            }
+            Some(_) | None => {}
+        }
+        let described = argument.description.iter().map(|text| Value::String(text.clone()));
+        let constrained = argument.constraints.iter().map(|constraint| constraint.value.clone());
+        let values: Vec<Value> =
+            described.chain(constrained).chain(argument.default.clone()).collect();
+        if any_secret(&Value::Array(values)) {
+            problems.push(shown(&format!("argument `{}`", argument.name)));
+        }
+        // A struct has members of its own.
+        problems.extend(in_schema(&declared.schema));
+    }
+    let spread = parameters.spread.as_ref().map(|spread| in_schema(&spread.schema));
+    problems.extend(spread.unwrap_or_default());
+    problems
+}
+
+/// Whether a text looks as if it held a secret.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    // Patterns that do not compile find a secret everywhere: the tests would not pass.
+    SECRETS.as_ref().is_none_or(|secrets| secrets.is_match(text))
+}
+
+fn in_schema(schema: &Map<String, Value>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+    {
+        let reason = member.get("x-secret-reason").and_then(Value::as_str).unwrap_or_default();
+        if is_credential(name) && reason.trim().is_empty() {
+            problems.push(asked(name));
+        }
+        if any_secret(member) {
+            problems.push(shown(&format!("argument `{name}`")));
+        }
+    }
+    for (keyword, part) in schema.iter().filter(|(keyword, _)| *keyword != "default") {
+        let parts: Vec<&Value> = match part {
+            Value::Object(members) if matches!(keyword.as_str(), "properties" | "$defs") => {
+                members.values().collect()
+            }
+            Value::Array(parts) => parts.iter().collect(),
+            other => vec![other],
+        };
+        problems.extend(parts.into_iter().filter_map(Value::as_object).flat_map(in_schema));
+    }
+    problems
+}
+
+fn any_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => holds_secret(text),
+        Value::Array(items) => items.iter().any(any_secret),
+        Value::Object(members) => members.values().any(any_secret),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Whether a name ends in the words of a credential, however it is spelt.
+fn is_credential(name: &str) -> bool {
+    let words = words(name);
+    let ends = (1..=words.len().min(3)).map(|count| {
+        words.iter().skip(words.len() - count).map(String::as_str).collect::<String>()
+    });
+    let ends: Vec<String> = ends.collect();
+    let among = |list: &[&str]| ends.iter().any(|end| list.contains(&end.as_str()));
+    among(&CREDENTIALS) && !among(&HARMLESS) || ends.iter().any(|end| end == "apikeys")
+}
+
+/// `dbPassword`, `db_password` and `DB-PASSWORD` are `db` and `password`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = '_';
+    for letter in name.chars() {
+        let begins = letter.is_uppercase() && before.is_lowercase();
+        if begins || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn asked(name: &str) -> String {
+    format!(
+        "argument `{name}` is named like a credential: callers authenticate to the server, \
+         which keeps its own credentials for other services; to accept it anyway, write \
+         #[arg(secret, reason = \"…\")]"
+    )
+}
+
+fn shown(what: &str) -> String {
+    format!("{what}: the text looks like a secret, and every caller can read it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_credentials_are_known_however_they_are_spelt() {
+        for name in [
+            "token",
+            "access_token",
+            "accessToken",
+            "ACCESS-TOKEN",
+            "password",
+            "db_password",
+            "dbPassword",
+            "api_key",
+            "apiKey",
+            "apikey",
+            "openai_api_key",
+            "client_secret",
+            "private_key",
+            "credentials",
+            "authorization",
+            "session_cookie",
+            "aws_secret_access_key",
+        ] {
+            assert!(is_credential(name), "{name}");
+        }
+        for name in [
+            "page_token",
+            "nextPageToken",
+            "max_tokens",
+            "token_count",
+            "password_length",
+            "key",
+            "keyword",
+            "monkey",
+            "secretary",
+            "tokenize",
+            "primary_key",
+            "author",
+            "user_id",
+        ] {
+            assert!(!is_credential(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn texts_that_look_like_secrets_are_known_by_their_form() {
+        let key = format!("ghp_{}", "a1B2".repeat(9));
+        for text in [
+            "-----BEGIN RSA PRIVATE KEY-----",
+            "Use AKIAIOSFODNN7EXAMPLE for it",
+            &key,
+            "postgres://app:hunter2@db/app",
+            "password: hunter2hunter2",
+            "api_key=abcdef123456",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+        ] {
+            assert!(holds_secret(text), "{text}");
+        }
+        for text in [
+            "The password is never shown.",
+            "postgres://db/app",
+            "postgres://{user}:{password}@db",
+            "Give a token: see the manual.",
+            "https://example.com/a:b@c",
+            "sk-short",
+        ] {
+            assert!(!holds_secret(text), "{text}");
+        }
+    }
+}

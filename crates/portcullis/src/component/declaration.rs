@@ -1,0 +1,294 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use portcullis_auth::{Check, IntoCheck};
+use serde::{Deserialize, Serialize};
+
+use crate::component::argument::Argument;
+use crate::component::parameter::{Call, Parameter, Parameters};
+use crate::component::prompt::PromptResult;
+use crate::component::resource::ResourceResult;
+use crate::component::tool::ToolResult;
+use crate::component::tool_error::ToolError;
+
+/// A declared tool, resource, resource template or prompt, ready to be served.
+pub struct Component {
+    pub(crate) kind: ComponentKind,
+    /// The name of a tool or prompt; the URI or template of a resource.
+    pub(crate) key: String,
+    pub(crate) about: About,
+    pub(crate) checks: Vec<Arc<dyn Check>>,
+    pub(crate) deny: Option<Deny>,
+    pub(crate) parameters: Parameters,
+    pub(crate) handler: Handler,
+}
+
+/// What the four kinds of components have in common to say about themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) annotations: crate::component::tool::Annotations,
+    pub(crate) output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A component before its handler is known: what the three builders have in common.
+#[derive(Debug)]
+pub(crate) struct Declaration {
+    key: String,
+    pub(crate) about: About,
+    checks: Vec<Arc<dyn Check>>,
+    deny: Option<Deny>,
+    parameters: Parameters,
+}
+
+impl Declaration {
+    pub(crate) fn new(key: String) -> Self {
+        let (about, parameters) = (About::default(), Parameters::new());
+        Self { key, about, checks: Vec::new(), deny: None, parameters }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn check<M>(&mut self, check: impl IntoCheck<M>) {
+        self.checks.push(check.into_check());
+    }
+
+    pub(crate) fn deny(&mut self, deny: Deny) {
+        self.deny = Some(deny);
+    }
+
+    pub(crate) fn parameter<P: Parameter>(&mut self, argument: Argument) {
+        P::declare(&mut self.parameters, argument);
+    }
+
+    pub(crate) fn input_schema(&mut self, schema: serde_json::Value) {
+        self.parameters.written(schema);
+    }
+
+    pub(crate) fn answered_by(self, kind: ComponentKind, handler: Handler) -> Component {
+        let Self { key, about, checks, deny, parameters } = self;
+        Component { kind, key, about, checks, deny, parameters, handler }
+    }
+}
+
+/// The options that every builder has. Each wraps a [`Declaration`].
+macro_rules! common_options {
+    ($builder:ident) => {
+        impl $builder {
+            /// Says what it is for: models and people read it.
+            pub fn description(mut self, text: impl Into<String>) -> Self {
+                self.0.about.description = Some(text.into());
+                self
+            }
+
+            /// A name for people.
+            pub fn title(mut self, title: impl Into<String>) -> Self {
+                self.0.about.title = Some(title.into());
+                self
+            }
+
+            /// Adds a tag. Tags group components for the operator; clients do not see them.
+            pub fn tag(mut self, tag: impl Into<String>) -> Self {
+                self.0.about.tags.push(tag.into());
+                self
+            }
+
+            /// Adds a check. All checks of a component have to allow.
+            pub fn auth<M>(mut self, check: impl $crate::IntoCheck<M>) -> Self {
+                self.0.check(check);
+                self
+            }
+
+            /// Says what a caller is told who may not use it. Default: what the server says for
+            /// its tags, or for all.
+            pub fn deny(mut self, deny: $crate::Deny) -> Self {
+                self.0.deny(deny);
+                self
+            }
+
+            /// Adds a parameter: an argument, or something that the server gives, of which
+            /// only the name of `argument` counts.
+            pub fn parameter<P: $crate::Parameter>(mut self, argument: $crate::Argument) -> Self {
+                self.0.parameter::<P>(argument);
+                self
+            }
+        }
+    };
+}
+pub(crate) use common_options;
+
+/// The kinds of components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentKind {
+    /// A tool.
+    Tool,
+    /// A resource.
+    Resource,
+    /// A resource template.
+    #[serde(rename = "template")]
+    ResourceTemplate,
+    /// A prompt.
+    Prompt,
+}
+
+impl ComponentKind {
+    /// All kinds, in the order of the access table.
+    pub const ALL: [Self; 4] = [Self::Tool, Self::Resource, Self::ResourceTemplate, Self::Prompt];
+
+    /// `tool`, `resource`, `template` or `prompt`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::ResourceTemplate => "template",
+            Self::Prompt => "prompt",
+        }
+    }
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a caller is told who may not use a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deny {
+    /// That it does not exist.
+    #[default]
+    Hide,
+    /// Which scopes are missing (HTTP 403 with `insufficient_scope`), so that the client can ask
+    /// for more; where anything else than scopes is missing, that it does not exist.
+    ///
+    /// It is listed for whom it is challenged, with its description and its arguments: what is
+    /// in no list no agent ever tries.
+    ///
+    /// **Deployment caveat.** In the versions with sessions an HTTP 403 ends the whole session in
+    /// hosts that hold one on the MCP SDK for Python before 2.0: with CrewAI, AutoGen and
+    /// Semantic Kernel no later call is answered, with smolagents, crewai-tools and mcpadapt the
+    /// call itself never returns, and mcp-proxy (PyPI) ends. Hosts on 2026-07-28, on the SDK
+    /// for Python since 2.0 and on JavaScript go on.
+    Challenge,
+}
+
+/// A type-erased handler, one variant for each kind of component.
+pub(crate) enum Handler {
+    Tool(Erased<ToolResult>),
+    Resource(Erased<ResourceResult>),
+    Prompt(Erased<PromptResult>),
+}
+
+pub(crate) type Erased<R> =
+    Box<dyn Fn(Call) -> BoxFuture<'static, Result<R, ToolError>> + Send + Sync>;
+
+/// Puts the types of a handler away.
+pub(crate) fn erase<F, Fut, R>(
+    handler: F,
+    convert: fn(Fut::Output) -> Result<R, ToolError>,
+) -> Erased<R>
+where
+    F: Fn(Call) -> Fut + Send + Sync + 'static,
+    Fut: Future + Send + 'static,
+    R: 'static,
+    Fut::Output: 'static,
+{
+    Box::new(move |call| {
+        let answer = handler(call);
+        Box::pin(async move { convert(answer.await) })
+    })
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Component({} {})", self.kind, self.key)
+    }
+}
+
+/// Something that declares a component: what the attributes make of a function's name, and
+/// a [`Component`] itself. The function is none, only the struct of its name is.
+///
+/// ```
+/// # use portcullis::prelude::*;
+/// #[tool]
+/// async fn ping() -> &'static str {
+///     "pong"
+/// }
+///
+/// let builder = Server::builder("example").no_auth().component(ping {});
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use portcullis::prelude::*;
+/// # #[tool]
+/// # async fn ping() -> &'static str {
+/// #     "pong"
+/// # }
+/// let builder = Server::builder("example").no_auth().component(ping);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a component",
+    note = "a function with #[tool], #[resource(\"…\")] or #[prompt] becomes a struct of the same name: write `components![name]`, or `.component(name {{}})`",
+    note = "a function without one of these attributes is not a component"
+)]
+pub trait Declare {
+    /// Declares it.
+    fn declare(self) -> Component;
+}
+
+impl Declare for Component {
+    fn declare(self) -> Component {
+        self
+    }
+}
+
+/// Components in the order in which lists show them.
+///
+/// The same ones can be served by several entry points: with authentication over HTTP, and
+/// without over stdio.
+#[derive(Debug, Default)]
+pub struct Components(pub(crate) Vec<Component>);
+
+impl Components {
+    /// No components yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, component: impl Declare) -> Self {
+        self.0.push(component.declare());
+        self
+    }
+
+    /// Adds those of `other`, after its own.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

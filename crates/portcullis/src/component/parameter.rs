@@ -1,0 +1,310 @@
+use std::any::{Any, TypeId};
+
+use crate::component::caller::Caller;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::catalogue::violation::shown;
+use crate::component::argument::Argument;
+use crate::component::context::{Context, MaybeCaller, State};
+use crate::component::reading;
+use crate::component::tool_error::ToolError;
+use crate::component::unfit::Unfit;
+
+/// What the function of a component may take.
+///
+/// Anything that implements `serde::Deserialize` and `schemars::JsonSchema` is an argument:
+/// clients see it in the schema and send it. [`Context`], [`Caller`], [`MaybeCaller`] and
+/// [`State`] are given by the server and are invisible outside. [`Args`] takes all
+/// arguments as one struct.
+///
+/// A `serde_json::Value` is an argument that takes any JSON. Its schema is `{}`, of which strict
+/// clients warn and by which models learn nothing, so a type of one's own is better.
+///
+/// An argument whose type accepts `null`, as `Option<T>` does, may be left out, and so may one
+/// with a default; `null` for it is another way to leave it out. Of an `Option<Option<T>>`,
+/// `null` is `Some(None)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a tool, resource or prompt",
+    label = "neither an argument nor something that the server gives",
+    note = "for an argument, derive `serde::Deserialize` and `schemars::JsonSchema` for it",
+    note = "for something of your own, add it with `.state(…)` and take a `State<T>`"
+)]
+pub trait Parameter: Sized + Send {
+    /// Says what the parameter needs; called once, when the component is declared.
+    fn declare(parameters: &mut Parameters, argument: Argument);
+
+    /// Takes the parameter out of a call whose arguments were validated.
+    ///
+    /// # Errors
+    ///
+    /// When a value that meets the schema does not fit the type after all, as an integer
+    /// beyond its range: the error names the argument, never the value.
+    fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError>;
+}
+
+impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.argument::<T>(argument);
+    }
+
+    fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
+        let read = match call.arguments.remove(name) {
+            Some(value) => reading::read(value),
+            None => reading::absent(),
+        };
+        read.map_err(|unfit| refused(Some(name), &unfit))
+    }
+}
+
+/// Says which argument does not fit its type, and what would. serde's own message repeats the
+/// value.
+fn refused(argument: Option<&str>, unfit: &Unfit) -> ToolError {
+    let within = unfit.path();
+    let path: Vec<&str> =
+        argument.into_iter().chain([within.as_str()]).filter(|part| !part.is_empty()).collect();
+    let named = match path.is_empty() {
+        true => "an argument".to_owned(),
+        false => format!("argument `{}`", shown(&path.join("/"))),
+    };
+    ToolError::refused_argument(format!("{named}: {unfit} (type)"))
+}
+
+impl Parameter for Context {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Context", &argument);
+        parameters.sees_caller = true;
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        Ok(call.context.clone())
+    }
+}
+
+impl Parameter for Caller {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Caller", &argument);
+        parameters.needs_caller = true;
+        parameters.sees_caller = true;
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        call.context.caller().ok_or_else(|| {
+            ToolError::internal("the function takes a Caller, but the request has no caller")
+        })
+    }
+}
+
+impl Parameter for MaybeCaller {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("MaybeCaller", &argument);
+        parameters.sees_caller = true;
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        Ok(call.context.maybe_caller())
+    }
+}
+
+impl<T: Any + Send + Sync> Parameter for State<T> {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("State", &argument);
+        parameters.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        call.context.state().ok_or_else(|| {
+            ToolError::internal("the function takes a State that the server does not have")
+        })
+    }
+}
+
+/// All arguments as one struct: its fields are the arguments.
+///
+/// `null` for a field that may be left out leaves it out. Where it is a value of its own (to
+/// clear what is stored, say), the field says so:
+/// `#[schemars(extend("x-null-is-a-value" = true))]`.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Search {
+///     /// What to look for
+///     query: String,
+///     #[serde(default)]
+///     exact: bool,
+/// }
+///
+/// #[tool]
+/// async fn search(Args(search): Args<Search>) -> String {
+///     format!("{} ({})", search.query, search.exact)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Args<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("Args", &argument);
+        parameters.spread::<T>();
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        let arguments = std::mem::take(&mut call.arguments);
+        reading::read_all(arguments).map(Self).map_err(|unfit| refused(None, &unfit))
+    }
+}
+
+/// One call of a component: its validated arguments, and what surrounds it.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) arguments: Map<String, Value>,
+    pub(crate) context: Context,
+}
+
+impl Call {
+    /// Takes the parameter `name` out of the call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parameter::extract`].
+    pub fn take<P: Parameter>(&mut self, name: &str) -> Result<P, ToolError> {
+        P::extract(self, name)
+    }
+
+    /// What surrounds the call.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+/// What the parameters of a component need, collected while it is declared.
+#[derive(Debug)]
+pub struct Parameters {
+    generator: SchemaGenerator,
+    pub(crate) arguments: Vec<Declared>,
+    pub(crate) spread: Option<Spread>,
+    pub(crate) needs_caller: bool,
+    /// Whether the function can find out what its caller was granted.
+    pub(crate) sees_caller: bool,
+    pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// An argument with the schema of its type.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) argument: Argument,
+    pub(crate) schema: Map<String, Value>,
+    pub(crate) absence: Absence,
+}
+
+/// Whether an argument may be left out, apart from a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    Refused,
+    /// It may, and null says the same.
+    Allowed,
+    /// It may, and null is a value of its own.
+    AllowedAsNullIs,
+}
+
+/// A schema that takes all arguments.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    pub(crate) schema: Map<String, Value>,
+    /// Whether it was written out, rather than made from a type.
+    pub(crate) written: bool,
+}
+
+impl Parameters {
+    pub(crate) fn new() -> Self {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+        Self {
+            generator: settings.into_generator(),
+            arguments: Vec::new(),
+            spread: None,
+            needs_caller: false,
+            sees_caller: false,
+            states: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    pub(crate) fn definitions(&mut self) -> Map<String, Value> {
+        self.generator.take_definitions(true)
+    }
+
+    fn argument<T: DeserializeOwned + JsonSchema>(&mut self, argument: Argument) {
+        let schema = as_object(self.generator.subschema_for::<T>());
+        // What the schema library calls an `Option`.
+        const OPTION: &str = "Nullable_";
+        let name = T::schema_name();
+        let inner = name.strip_prefix(OPTION);
+        let optional = (inner.is_some() || accepts_null(&schema)) && reading::absent::<T>().is_ok();
+        let absence = match inner {
+            _ if !optional => Absence::Refused,
+            Some(inner) if inner.starts_with(OPTION) => Absence::AllowedAsNullIs,
+            _ => Absence::Allowed,
+        };
+        self.arguments.push(Declared { argument, schema, absence });
+    }
+
+    fn spread<T: JsonSchema>(&mut self) {
+        let schema = as_object(self.generator.subschema_for::<T>());
+        if schema.get("type") != Some(&Value::from("object")) {
+            self.problems.push("`Args<T>` needs a struct with named fields".to_owned());
+        }
+        self.spread = Some(Spread { schema, written: false });
+    }
+
+    /// Takes all arguments by a schema that is written out.
+    pub(crate) fn written(&mut self, schema: Value) {
+        const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+        match schema {
+            Value::Object(schema) if schema.get("type") == Some(&Value::from("object")) => {
+                // It is validated as that, whatever it says.
+                if schema.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
+                    self.problems.push(format!("a schema must use the dialect {DIALECT}"));
+                }
+                self.spread = Some(Spread { schema, written: true });
+            }
+            _ => self.problems.push("an input schema needs `\"type\": \"object\"`".to_owned()),
+        }
+    }
+
+    fn given(&mut self, kind: &str, argument: &Argument) {
+        if !argument.is_bare() {
+            self.problems.push(format!(
+                "parameter `{}`: the server provides the `{kind}`: remove #[arg(…)]",
+                argument.name
+            ));
+        }
+    }
+}
+
+fn as_object(schema: schemars::Schema) -> Map<String, Value> {
+    match schema.to_value() {
+        Value::Object(schema) => schema,
+        // `true`, the schema of anything: an object without keywords says the same.
+        _ => Map::new(),
+    }
+}
+
+fn accepts_null(schema: &Map<String, Value>) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    schema.get("type").is_some_and(|kind| {
+        is_null(kind) || kind.as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+    }) || ["anyOf", "oneOf"].into_iter().any(|keyword| {
+        let branches = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
+        branches.into_iter().any(|branch| branch.as_object().is_some_and(accepts_null))
+    })
+}

@@ -1,0 +1,144 @@
+use std::future::Future;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::component::parameter::Call;
+use crate::component::tool::Json;
+use crate::component::tool_error::ToolError;
+use crate::component::uri_template::UriTemplate;
+use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
+
+/// A resource or a resource template, declared without a macro.
+///
+/// A URI with variables, such as `note://{owner}/{id}`, is a template: each variable is an
+/// argument of the same name. `#[resource("…")]` writes exactly this.
+///
+/// The resource of a URI answers for it, whatever templates there are around it. Without one,
+/// of several templates that match the first answers, and all of them have to allow: what is
+/// protected by one is not read through another. How a URI is encoded makes no difference:
+/// `item://%31` is `item://1`.
+///
+/// # Deployment caveat
+///
+/// Where a template answers for all URIs of a shape but one, that one is a gap, which tells that
+/// there is something stricter: give the template the same check, or that resource another
+/// shape.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Argument, Call, Resource, ToolError, require_scopes};
+///
+/// let item = Resource::new("item://{id}")
+///     .name("item")
+///     .auth(require_scopes(["read"]))
+///     .parameter::<u32>(Argument::new("id"))
+///     .handler(|mut call: Call| async move {
+///         let id: u32 = call.take("id")?;
+///         if id == 0 { Err(ToolError::not_found()) } else { Ok(format!("item {id}")) }
+///     });
+/// ```
+#[derive(Debug)]
+#[must_use = "a resource is declared by its handler"]
+pub struct Resource(Declaration);
+
+common_options!(Resource);
+
+impl Resource {
+    /// A resource at `uri`, or a template if that has variables.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self(Declaration::new(uri.into()))
+    }
+
+    /// The name that lists show. Default: the URI.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.about.name = Some(name.into());
+        self
+    }
+
+    /// The media type of the content. Default: `text/plain`, `application/json` or
+    /// `application/octet-stream`, by what the handler returns.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.0.about.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Declares the resource: `handler` reads it.
+    pub fn handler<F, Fut>(self, handler: F) -> Component
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoResourceResult + 'static> + Send + 'static,
+    {
+        let template = UriTemplate::is_template(self.0.key());
+        let kind = if template { ComponentKind::ResourceTemplate } else { ComponentKind::Resource };
+        let handler = Handler::Resource(erase(handler, IntoResourceResult::into_resource_result));
+        self.0.answered_by(kind, handler)
+    }
+}
+
+/// The content of a resource.
+#[derive(Clone, Debug)]
+pub struct ResourceResult {
+    pub(crate) body: Body,
+    pub(crate) mime_type: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Text(String),
+    /// In base64.
+    Blob(String),
+}
+
+/// What a resource's function may return.
+#[diagnostic::on_unimplemented(
+    message = "a resource cannot return `{Self}`",
+    label = "not the content of a resource",
+    note = "return `String`, `Json<T>` or `Vec<u8>`, or `Result<_, ToolError>` of one of them"
+)]
+pub trait IntoResourceResult {
+    /// The content, or what went wrong.
+    ///
+    /// # Errors
+    ///
+    /// The function's own, and a value that cannot be written as JSON.
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError>;
+}
+
+impl IntoResourceResult for String {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult { body: Body::Text(self), mime_type: "text/plain" })
+    }
+}
+
+impl IntoResourceResult for &'static str {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        self.to_owned().into_resource_result()
+    }
+}
+
+impl IntoResourceResult for Vec<u8> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult {
+            body: Body::Blob(STANDARD.encode(self)),
+            mime_type: "application/octet-stream",
+        })
+    }
+}
+
+impl<T: Serialize> IntoResourceResult for Json<T> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(ResourceResult {
+            body: Body::Text(serde_json::to_string(&self.0)?),
+            mime_type: "application/json",
+        })
+    }
+}
+
+impl<T: IntoResourceResult> IntoResourceResult for Result<T, ToolError> {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        self?.into_resource_result()
+    }
+}

@@ -1,0 +1,276 @@
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use portcullis_auth::{IntoScopes, Scopes};
+use portcullis_guard::Reference;
+
+use crate::access::decision::Denied;
+
+/// An error with two faces: what the caller is told, and what went wrong.
+///
+/// [`ToolError::new`] speaks to the caller. Everything else is internal: `?` on any
+/// `std::error::Error` makes one whose text stays inside; the caller gets `Internal error
+/// (reference …)`, and the log has the cause under the same reference. Boxed errors and those
+/// of anyhow are no `std::error::Error`: write `.map_err(ToolError::internal)?` for them.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::ToolError;
+///
+/// fn parse(text: &str) -> Result<u32, ToolError> {
+///     if text.is_empty() {
+///         return Err(ToolError::new("Give me a number.")); // the caller reads this
+///     }
+///     Ok(text.parse::<u32>()?) // the caller never reads why this failed
+/// }
+///
+/// assert_eq!(parse("").unwrap_err().public(), Some("Give me a number."));
+/// assert_eq!(parse("hunter2").unwrap_err().public(), None);
+/// ```
+#[derive(Debug)]
+pub struct ToolError {
+    face: Face,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug)]
+enum Face {
+    Public(Cow<'static, str>),
+    RefusedArgument(String),
+    NotFound,
+    Internal,
+    /// It took longer than it may.
+    TooLong,
+    /// A scope turned out to be missing while the handler ran.
+    InsufficientScope(Scopes),
+    /// A check that reads arguments said no.
+    Denied(Denied),
+    /// Over the rate limit of the component.
+    Limited(Duration),
+}
+
+impl ToolError {
+    /// An error that the caller is told as it is.
+    pub fn new(public: impl Into<Cow<'static, str>>) -> Self {
+        Self { face: Face::Public(public.into()), cause: None }
+    }
+
+    /// An error whose `cause` is for the log only; for boxed errors and those of anyhow,
+    /// which `?` does not take.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { face: Face::Internal, cause: Some(cause.into()) }
+    }
+
+    /// What was asked for does not exist. From a resource it answers as an unknown URI does.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self { face: Face::NotFound, cause: None }
+    }
+
+    /// Adds what went wrong, for the log.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// What the caller is told, unless the error is internal.
+    #[must_use]
+    pub fn public(&self) -> Option<&str> {
+        match &self.face {
+            Face::Public(text) => Some(text),
+            Face::RefusedArgument(text) => Some(text),
+            Face::NotFound => Some("Not found"),
+            Face::TooLong => Some(TOO_LONG),
+            Face::InsufficientScope(_) => Some(INSUFFICIENT_SCOPE),
+            Face::Internal | Face::Denied(_) | Face::Limited(_) => None,
+        }
+    }
+
+    /// The time is over.
+    pub(crate) fn too_long(limit: Duration) -> Self {
+        let cause = Crashed(format!("it ran longer than {limit:?}"));
+        Self { face: Face::TooLong, cause: Some(cause.into()) }
+    }
+
+    pub(crate) fn denied(denied: Denied) -> Self {
+        Self { face: Face::Denied(denied), cause: None }
+    }
+
+    pub(crate) fn limited(retry_after: Duration) -> Self {
+        Self { face: Face::Limited(retry_after), cause: None }
+    }
+
+    pub(crate) fn refused_argument(message: impl Into<String>) -> Self {
+        Self { face: Face::RefusedArgument(message.into()), cause: None }
+    }
+
+    /// Says to the log what it must know, and gives what the caller may know.
+    ///
+    /// This is the one place where an error of a handler crosses the border.
+    pub(crate) fn reveal(self, component: &str, show_internal: bool) -> Revealed {
+        let cause = self.cause.as_deref().map(chain);
+        let face = match self.face {
+            Face::Public(text) => Shown::Message(text, "tool_error"),
+            Face::TooLong => Shown::Message(TOO_LONG.into(), "timeout"),
+            Face::RefusedArgument(text) => {
+                tracing::debug!(component, reason = text, "arguments refused");
+                return Revealed::RefusedArgument(text);
+            }
+            Face::NotFound => return Revealed::NotFound,
+            Face::InsufficientScope(scopes) => return Revealed::InsufficientScope(scopes),
+            Face::Denied(denied) => return Revealed::Denied(denied),
+            Face::Limited(retry_after) => return Revealed::Limited(retry_after),
+            Face::Internal => Shown::Internal,
+        };
+        match (face, cause) {
+            (Shown::Message(text, outcome), cause) => {
+                let reference = cause.map(|cause| {
+                    let reference = Reference::new();
+                    tracing::warn!(component, %reference, cause, "a handler reported an error");
+                    reference
+                });
+                Revealed::Message { text, outcome, reference }
+            }
+            (Shown::Internal, cause) => {
+                let reference = Reference::new();
+                let cause = cause.unwrap_or_default();
+                tracing::error!(component, %reference, cause, "a handler failed");
+                let text = if show_internal {
+                    format!("Internal error (reference {reference}): {cause}")
+                } else {
+                    format!("Internal error (reference {reference})")
+                };
+                let (text, outcome) = (text.into(), "internal_error");
+                Revealed::Message { text, outcome, reference: Some(reference) }
+            }
+        }
+    }
+}
+
+/// A face that has a text.
+enum Shown {
+    Message(Cow<'static, str>, &'static str),
+    Internal,
+}
+
+/// Scopes turned out to be missing while a handler ran: over HTTP the caller gets a 403 with
+/// `insufficient_scope` that names them (MCP authorization §Scope Challenge Handling).
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::InsufficientScope;
+///
+/// /// Archive a note; those of others need more.
+/// #[tool(auth = require_scopes(["write"]))]
+/// async fn archive(owner: String, caller: Caller) -> Result<String, ToolError> {
+///     if caller.subject() != Some(&*owner) && !caller.has_scope("admin") {
+///         return Err(InsufficientScope::new(["admin"]).into());
+///     }
+///     Ok("Archived.".to_owned())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsufficientScope(Scopes);
+
+impl InsufficientScope {
+    /// What is missing: all of it at once, so that a client asks once.
+    pub fn new(scopes: impl IntoScopes) -> Self {
+        Self(scopes.into_scopes())
+    }
+}
+
+impl From<InsufficientScope> for ToolError {
+    fn from(error: InsufficientScope) -> Self {
+        Self { face: Face::InsufficientScope(error.0), cause: None }
+    }
+}
+
+const TOO_LONG: &str = "It took too long, and was stopped.";
+const INSUFFICIENT_SCOPE: &str = "The access token lacks a scope that this needs.";
+
+/// The longest cause that is logged, in characters.
+const MAX_CAUSE_CHARS: usize = 2_048;
+
+/// What of an error may leave the server.
+pub(crate) enum Revealed {
+    Message { text: Cow<'static, str>, outcome: &'static str, reference: Option<Reference> },
+    RefusedArgument(String),
+    NotFound,
+    InsufficientScope(Scopes),
+    Denied(Denied),
+    Limited(Duration),
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for ToolError {
+    fn from(cause: E) -> Self {
+        Self::internal(cause)
+    }
+}
+
+fn chain(error: &(dyn StdError + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.chars().take(MAX_CAUSE_CHARS).collect()
+}
+
+/// A handler that panicked, or ran too long: reported like any other failure.
+#[derive(Debug)]
+pub(crate) struct Crashed(pub(crate) String);
+
+impl fmt::Display for Crashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Crashed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: ToolError, show_internal: bool) -> String {
+        match error.reveal("t", show_internal) {
+            Revealed::Message { text, .. } => text.into_owned(),
+            _ => panic!("no message"),
+        }
+    }
+
+    #[test]
+    fn e01_the_cause_stays_inside() {
+        let error = || ToolError::internal("postgres://u:hunter2@h refused");
+        assert!(!text(error(), false).contains("hunter2"));
+        assert!(text(error(), false).starts_with("Internal error (reference "));
+        assert!(text(error(), true).contains("hunter2"));
+        let public = ToolError::new("Try again later.").with_cause("hunter2");
+        assert_eq!(text(public, false), "Try again later.");
+    }
+
+    #[test]
+    fn the_log_gets_the_whole_chain() {
+        #[derive(Debug)]
+        struct Outer(std::io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("outer")
+            }
+        }
+        impl StdError for Outer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
+    }
+}

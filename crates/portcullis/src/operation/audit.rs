@@ -1,0 +1,357 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
+use portcullis_guard::{OperationId, Reference};
+use portcullis_protocol::{Exchange, Refused, RpcError, Transport};
+use tokio::time::Instant;
+use tracing::{Span, field};
+
+use crate::access::decision::{Denied, Face};
+use crate::catalogue::Entry;
+use crate::catalogue::compiled_checks::RuleId;
+use crate::component::tool_error::{Revealed, ToolError};
+use crate::middleware::rate_limit;
+use crate::operation::Core;
+
+/// What is noted of one operation on its way, and becomes its one audit record at the end.
+///
+/// It knows components by their own keys alone: the name that a caller sends may be anything,
+/// and a URI holds arguments.
+pub(crate) struct Trail<'a> {
+    core: &'a Core,
+    exchange: Arc<Exchange>,
+    operation: &'static str,
+    id: OperationId,
+    time: SystemTime,
+    started: Instant,
+    entry: Option<&'a Entry>,
+    verdict: Verdict,
+    rule: Option<&'a str>,
+    reason: Option<Cow<'static, str>>,
+    shown: Option<usize>,
+    hidden: Vec<usize>,
+    outcome: Option<&'static str>,
+    reference: Option<Reference>,
+    absent: bool,
+    ended: bool,
+    span: Span,
+}
+
+/// What a caller is told of an error.
+pub(crate) enum Told {
+    /// A text.
+    Message(Cow<'static, str>),
+    /// Which arguments were refused.
+    Refused(String),
+    /// What was asked for does not exist.
+    NotFound,
+    /// What a denial may say.
+    Denied(Face),
+    /// An error of the protocol.
+    Error(RpcError),
+}
+
+impl<'a> Trail<'a> {
+    pub(crate) fn begin(core: &'a Core, exchange: &Arc<Exchange>, operation: &'static str) -> Self {
+        Self {
+            core,
+            exchange: Arc::clone(exchange),
+            operation,
+            id: OperationId::new(),
+            time: core.clock.now(),
+            started: Instant::now(),
+            entry: None,
+            verdict: Verdict::Failed,
+            rule: None,
+            reason: None,
+            shown: None,
+            hidden: Vec::new(),
+            outcome: None,
+            reference: None,
+            absent: false,
+            ended: false,
+            span: Span::none(),
+        }
+    }
+
+    /// Begins the span of the operation, in which everything is logged on its way, by its handler
+    /// too: what joins that to the audit record is the id.
+    pub(crate) fn begin_span(&mut self) -> Span {
+        self.span = tracing::info_span!(
+            "operation",
+            id = %self.id,
+            operation = self.operation,
+            component = field::Empty,
+            subject = subject(&self.exchange).as_deref(),
+        );
+        self.span.clone()
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn exchange(&self) -> Arc<Exchange> {
+        Arc::clone(&self.exchange)
+    }
+
+    /// When a caller who is told that something is not there may be told, whatever was asked on
+    /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
+    pub(crate) fn absent_until(&self) -> Option<Instant> {
+        let told = self.absent && !self.core.trusts(&self.exchange);
+        told.then(|| self.started + self.core.limits.absence)
+    }
+
+    /// Warns, once for each component, when the check that hides it took longer than the time at
+    /// which callers are told that something is not there: a side channel.
+    pub(crate) fn warn_if_late(&self, until: Instant) {
+        let Some(entry) = self.entry.filter(|_| self.absent) else { return };
+        if Instant::now() > until && !entry.was_late.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                component = entry.key,
+                took = ?self.started.elapsed(),
+                absence = ?self.core.limits.absence,
+                "a check took longer than Limits::absence: callers can detect hidden components by \
+                 timing (a side channel), so raise the limit"
+            );
+        }
+    }
+
+    /// Whether the operation may run at all, where it may not without being recorded.
+    pub(crate) fn check_audit(&mut self) -> Result<(), RpcError> {
+        self.core.audit.ready().map_err(|_| self.failed("audit"))
+    }
+
+    /// The operation is over a limit of its caller's.
+    pub(crate) fn limited(&mut self, rule: &'static str, retry_after: Duration) -> RpcError {
+        self.verdict = Verdict::Limited;
+        self.rule = Some(rule);
+        self.outcome = Some("limited");
+        RpcError::RateLimited { retry_after }
+    }
+
+    /// It cannot be told whether the operation is allowed.
+    pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
+        let reference = Reference::new();
+        tracing::error!(rule, %reference, "operation refused: internal failure");
+        self.verdict = Verdict::Failed;
+        self.rule = Some(rule);
+        self.outcome = Some("internal_error");
+        self.reference = Some(reference);
+        RpcError::Internal(format!("Internal error (reference {reference})").into())
+    }
+
+    /// There is nothing of the name that the caller gave.
+    pub(crate) fn unknown(&mut self) -> Face {
+        self.verdict = Verdict::Denied;
+        self.rule = Some("unknown");
+        self.reason = Some(Cow::Borrowed("no component has this name"));
+        self.outcome = Some("not_found");
+        self.absent = true;
+        Face::Absent
+    }
+
+    /// The component is not there for the caller.
+    pub(crate) fn denied(&mut self, entry: &'a Entry, denied: Denied) -> Face {
+        let Denied { rule, reason, face } = denied;
+        self.concerns(entry);
+        self.rule = Some(self.core.catalogue.rules.text(rule));
+        self.reason = Some(reason);
+        self.absent = matches!(face, Face::Absent);
+        (self.verdict, self.outcome) = match &face {
+            Face::Absent => (Verdict::Denied, Some("not_found")),
+            Face::Spoken(_) => (Verdict::Denied, Some("denied")),
+            Face::Challenge(_) => (Verdict::Challenged, Some("insufficient_scope")),
+        };
+        face
+    }
+
+    /// Nothing is in the way of what is not an operation; what is one is decided about further.
+    pub(crate) fn admitted(&mut self) {
+        self.verdict = Verdict::Allowed;
+    }
+
+    /// The number of the operation.
+    pub(crate) fn id(&self) -> OperationId {
+        self.id
+    }
+
+    /// The component is there for the caller.
+    pub(crate) fn allowed(&mut self, entry: &'a Entry) {
+        self.concerns(entry);
+        self.verdict = Verdict::Allowed;
+    }
+
+    fn concerns(&mut self, entry: &'a Entry) {
+        self.entry = Some(entry);
+        self.span.record("component", entry.key.as_str());
+    }
+
+    /// A rule hides a component of a list.
+    pub(crate) fn hidden(&mut self, rule: RuleId) {
+        if self.hidden.is_empty() {
+            self.hidden = vec![0; self.core.catalogue.rules.texts().len()];
+        }
+        if let Some(count) = self.hidden.get_mut(rule.index()) {
+            *count += 1;
+        }
+    }
+
+    /// A list shows so many components.
+    pub(crate) fn listed(&mut self, shown: usize) {
+        self.verdict = Verdict::Allowed;
+        self.shown = Some(shown);
+    }
+
+    /// A cursor names nothing that its caller was shown.
+    pub(crate) fn no_such_cursor(&mut self) -> RpcError {
+        self.verdict = Verdict::Denied;
+        self.rule = Some("cursor");
+        self.outcome = Some("invalid_arguments");
+        self.absent = true;
+        RpcError::InvalidArguments("Invalid cursor".to_owned())
+    }
+
+    /// Says to the log what it must know of an error, notes what came of it, and gives what
+    /// the caller may know.
+    pub(crate) fn reveal(&mut self, error: ToolError) -> Told {
+        let component = self.entry.map_or("", |entry| entry.key.as_str());
+        let revealed = error.reveal(component, self.core.show_internal_errors);
+        let (outcome, told) = match revealed {
+            Revealed::Message { text, outcome, reference } => {
+                self.reference = reference;
+                (outcome, Told::Message(text))
+            }
+            Revealed::RefusedArgument(text) => ("invalid_arguments", Told::Refused(text)),
+            Revealed::NotFound => {
+                self.absent = true;
+                ("not_found", Told::NotFound)
+            }
+            Revealed::InsufficientScope(scopes) => {
+                self.verdict = Verdict::Challenged;
+                self.rule = Some("the handler");
+                ("insufficient_scope", Told::Error(RpcError::InsufficientScope(scopes)))
+            }
+            Revealed::Denied(denied) => {
+                let Some(entry) = self.entry else { return Told::Denied(Face::Absent) };
+                return Told::Denied(self.denied(entry, denied));
+            }
+            Revealed::Limited(retry_after) => {
+                return Told::Error(self.limited(rate_limit::PER_COMPONENT, retry_after));
+            }
+        };
+        self.outcome = Some(outcome);
+        told
+    }
+
+    /// Writes the record. Where it cannot be written and has to be, nothing is answered.
+    pub(crate) fn end<T>(mut self, result: Result<T, RpcError>) -> Result<T, RpcError> {
+        let (outcome, status) = match &result {
+            Ok(_) => ("ok", None),
+            Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
+            Err(RpcError::RateLimited { .. }) => ("limited", self.status_when_limited()),
+            Err(_) => ("error", None),
+        };
+        match self.write(outcome, status) {
+            Ok(()) => result,
+            Err(_) => Err(self.failed("audit")),
+        }
+    }
+
+    /// In a session a rate limit is an answer like any other, but to what is no request.
+    fn status_when_limited(&self) -> Option<u16> {
+        let Exchange { transport, version, .. } = &*self.exchange;
+        let is_answer = !version.is_stateless() && self.operation != "stream";
+        (*transport == Transport::Http && !is_answer).then_some(429)
+    }
+
+    fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
+        self.ended = true;
+        let rules = self.core.catalogue.rules.texts();
+        let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
+        let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
+        let mut record = record(&self.exchange, self.id, self.time, self.operation);
+        record.kind = self.entry.map(|entry| entry.kind.as_str());
+        record.component = self.entry.map(|entry| entry.key.as_str());
+        record.verdict = self.verdict;
+        record.rule = self.rule;
+        record.reason = self.reason.as_deref().map(LogText::from);
+        record.shown = self.shown;
+        record.hidden = &hidden;
+        record.outcome = self.outcome.unwrap_or(outcome);
+        record.status = status;
+        record.reference = self.reference;
+        record.duration = self.started.elapsed();
+        self.core.audit.record(&record)
+    }
+}
+
+impl Core {
+    /// Records a request that was refused before it became an operation. There is nothing left
+    /// to stop where that cannot be done.
+    pub(crate) fn refused(&self, refused: &Refused<'_>) {
+        let operation = if refused.http_method.is_some() { "request" } else { "connection" };
+        let (id, now) = (OperationId::new(), self.clock.now());
+        let mut record = AuditRecord::new(id, now, "http", operation);
+        if let Some(principal) = refused.principal {
+            record = record.with_principal(principal);
+        }
+        record.remote = refused.remote.map(|address| address.ip());
+        record.verdict = match (refused.rule, refused.status) {
+            ("bearer", 401 | 403) => Verdict::Challenged,
+            // Nobody could tell who calls, or something broke.
+            ("bearer", 503) | (_, 500) => Verdict::Failed,
+            (_, 429 | 503) | ("limits" | "session", 200) => Verdict::Limited,
+            _ => Verdict::Refused,
+        };
+        record.rule = Some(refused.rule);
+        record.reason = Some(LogText::from(refused.reason));
+        record.outcome = "refused";
+        record.status = Some(refused.status);
+        // The sink's failure is counted and logged.
+        let _ = self.audit.record(&record);
+    }
+}
+
+/// Whom the token speaks for, fit for a log.
+fn subject(exchange: &Exchange) -> Option<Cow<'_, str>> {
+    exchange.principal.as_deref().map(|principal| LogText::from(principal.subject()).into())
+}
+
+/// A record of who did something, and how they came in.
+pub(crate) fn record<'r>(
+    exchange: &'r Exchange,
+    id: OperationId,
+    time: SystemTime,
+    operation: &'static str,
+) -> AuditRecord<'r> {
+    let transport = match exchange.transport {
+        Transport::Stdio => "stdio",
+        Transport::Http => "http",
+    };
+    let mut record = AuditRecord::new(id, time, transport, operation);
+    if let Some(principal) = &exchange.principal {
+        record = record.with_principal(principal);
+    }
+    if let Some(client) = &exchange.client {
+        record.client_name = Some(LogText::from(client.name.as_str()));
+        record.client_version = Some(LogText::from(client.version.as_str()));
+    }
+    record.protocol = Some(exchange.version.as_str());
+    record.remote = exchange.remote.map(|address| address.ip());
+    record
+}
+
+/// An operation that is dropped on its way leaves a record, too.
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.outcome = None;
+            // There is nobody left who could be told that it was not written.
+            let _ = self.write("cancelled", None);
+        }
+    }
+}

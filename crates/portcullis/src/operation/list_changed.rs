@@ -1,0 +1,111 @@
+//! What changes of what somebody sees, for those who listen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, Stream};
+use portcullis_protocol::{Changed, Exchange};
+use tokio::time::Instant;
+
+use crate::access::decision::ListDecision;
+use crate::component::ComponentKind;
+use crate::operation::Core;
+use crate::visibility::{Scope, Unknown, View, Watch};
+
+impl Core {
+    /// What changes of what `exchange` sees, from now on.
+    ///
+    /// Whenever rules have changed that may concern it, all components are decided again,
+    /// and only a list that is not as it was before is told of. So nobody learns that something
+    /// changed which they may not see.
+    pub(crate) fn changes(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+    ) -> impl Stream<Item = Changed> + Send + use<> {
+        // Watched before it is looked at, so that nothing falls between the two.
+        let watch = self.shown.changes.watch(Scope::of(exchange));
+        let mut first = Arc::clone(self).view(exchange.clone());
+        // Looked at now, before anybody is told that they are listened to; only a check that has
+        // to wait is waited for later.
+        let seen = match (&mut first).now_or_never() {
+            Some(view) => Seen::Looked(view.ok()),
+            None => Seen::Looking(first),
+        };
+        let listener = Listener { core: Arc::clone(self), exchange: exchange.clone(), watch, seen };
+        stream::unfold(listener, Listener::next)
+    }
+
+    /// What `exchange` sees of every list.
+    fn view(self: Arc<Self>, exchange: Exchange) -> BoxFuture<'static, Result<Look, Unknown>> {
+        async move {
+            let seen = self.shown.seen(&exchange).await?;
+            let asking = self.asking(&exchange, &seen, Instant::now());
+            let mut view = View::default();
+            for kind in ComponentKind::ALL {
+                let mut decision = ListDecision::new(asking, &self.catalogue, kind);
+                for position in 0..self.catalogue.section(kind).entries.len() {
+                    if decision.shows(position).await.is_ok() {
+                        view.note(kind, position);
+                    }
+                }
+            }
+            Ok(Look { view, ends: seen.ends })
+        }
+        .boxed()
+    }
+}
+
+struct Listener {
+    core: Arc<Core>,
+    exchange: Exchange,
+    watch: Watch,
+    seen: Seen,
+}
+
+/// What is seen, and how long it is until a rule ends by itself.
+struct Look {
+    view: View,
+    ends: Option<Duration>,
+}
+
+enum Seen {
+    Looking(BoxFuture<'static, Result<Look, Unknown>>),
+    /// None where it could not be told.
+    Looked(Option<Look>),
+}
+
+impl Listener {
+    async fn next(mut self) -> Option<(Changed, Self)> {
+        let mut before = match std::mem::replace(&mut self.seen, Seen::Looked(None)) {
+            Seen::Looking(look) => look.await.ok(),
+            Seen::Looked(look) => look,
+        };
+        loop {
+            wait(&self.watch, before.as_ref()).await;
+            let now = Arc::clone(&self.core).view(self.exchange.clone()).await.ok();
+            let changed = match (&before, &now) {
+                (Some(before), Some(now)) => now.view.since(&before.view),
+                // Where it cannot be told what was seen or is, there is nothing to tell.
+                _ => Changed::default(),
+            };
+            // What was seen before a look that failed is still what the client knows.
+            before = now.or(before);
+            if changed != Changed::default() {
+                self.seen = Seen::Looked(before);
+                return Some((changed, self));
+            }
+        }
+    }
+}
+
+/// Waits until rules change, or one ends by itself; or for a while, where it could not be told
+/// what is seen.
+async fn wait(watch: &Watch, before: Option<&Look>) {
+    match before.map_or(Some(AGAIN), |look| look.ends) {
+        Some(time) => _ = tokio::time::timeout(time, watch.changed()).await,
+        None => watch.changed().await,
+    }
+}
+
+const AGAIN: Duration = Duration::from_secs(5);

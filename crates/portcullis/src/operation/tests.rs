@@ -1,0 +1,340 @@
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_auth::{
+    Answer, AuthContext, Check, Decision, Principal, Scopes, all_of, require_scopes, restrict_tag,
+};
+use portcullis_protocol::model::CallToolResult;
+use portcullis_protocol::{Arguments, ProtocolVersion};
+
+use super::*;
+use crate::component::Components;
+use crate::component::argument::Argument;
+use crate::component::caller::Caller;
+use crate::component::parameter::Call;
+use crate::component::resource::Resource;
+use crate::component::tool::Tool;
+use crate::component::tool_error::ToolError;
+use crate::server::Server;
+
+fn core(components: Components, page_size: usize) -> Served {
+    let server = Server::builder("test").no_auth().components(components).page_size(page_size);
+    server
+        .limits(|limits| {
+            limits.handler = Duration::from_millis(50);
+            limits.decision = Duration::from_millis(50);
+        })
+        .build()
+        .map(|server| Served(server.core))
+        .unwrap()
+}
+
+fn over_http(scopes: Option<&[&str]>) -> Exchange {
+    let principal = scopes.map(|scopes| {
+        let scopes: Scopes = scopes.iter().copied().collect();
+        Arc::new(Principal::new("alice").with_scopes(scopes))
+    });
+    let version = ProtocolVersion::V2026_07_28;
+    let (client, remote, session) = (None, None, None);
+    Exchange { transport: Transport::Http, version, principal, client, remote, session }
+}
+
+fn over_stdio() -> Exchange {
+    Exchange { transport: Transport::Stdio, ..over_http(None) }
+}
+
+fn plain(name: &str) -> crate::Component {
+    Tool::new(name).handler(|_call| async { "done" })
+}
+
+async fn tools(core: &Served, exchange: Exchange) -> Vec<String> {
+    let (mut names, mut cursor) = (Vec::new(), None);
+    loop {
+        let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
+        let Ok(Outcome::Tools(page)) = core.serve(operation, exchange.clone()).await else {
+            panic!("no page")
+        };
+        names.extend(page.entries(exchange.version).map(|entry| {
+            let json: serde_json::Value = serde_json::from_str(entry).unwrap();
+            json["name"].as_str().unwrap().to_owned()
+        }));
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return names,
+        }
+    }
+}
+
+async fn call(core: &Served, name: &str, exchange: Exchange) -> Result<CallToolResult, RpcError> {
+    let operation = Operation::CallTool { name: name.into(), arguments: Arguments::none() };
+    core.serve(operation, exchange).await.map(|outcome| match outcome {
+        Outcome::ToolCalled(result) => result,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[tokio::test]
+async fn a_tool_that_takes_a_caller_does_not_exist_without_one_over_http() {
+    let whoami = Tool::new("whoami").parameter::<Caller>(Argument::new("caller")).handler(
+        |mut call: Call| async move {
+            let caller: Caller = call.take("caller")?;
+            Ok::<_, ToolError>(caller.authenticated().to_string())
+        },
+    );
+    let core = core(Components::new().with(whoami), 10);
+    assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
+    assert!(call(&core, "whoami", over_http(None)).await.is_err());
+    assert!(call(&core, "whoami", over_http(Some(&[]))).await.is_ok());
+    assert!(call(&core, "whoami", over_stdio()).await.is_ok());
+}
+
+#[tokio::test]
+async fn pages_hold_what_is_visible_and_nothing_marks_what_is_not() {
+    let hidden = |name: &str| {
+        Tool::new(name).auth(require_scopes(["admin"])).handler(|_call| async { "done" })
+    };
+    let components =
+        Components::new().with(plain("a")).with(hidden("b")).with(plain("c")).with(hidden("d"));
+    let core = core(components, 1);
+    assert_eq!(tools(&core, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
+    assert_eq!(tools(&core, over_http(None)).await, ["a", "c"]);
+    let cursor = Some(URL_SAFE_NO_PAD.encode("a").into());
+    let page = core.serve(Operation::ListTools { cursor }, over_http(None)).await;
+    let Ok(Outcome::Tools(page)) = page else { panic!("no page") };
+    assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
+}
+
+#[tokio::test]
+async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
+    let hidden =
+        Tool::new("hidden").auth(require_scopes(["admin"])).handler(|_call| async { "done" });
+    let components = Components::new().with(plain("a")).with(hidden);
+    let absence = Duration::from_millis(200);
+    let server = Server::builder("test").no_auth().components(components);
+    let server = server.limits(|limits| limits.absence = absence).build().unwrap();
+    let core = Served(server.core);
+    let took = async |operation: Operation<'_>, exchange: Exchange| {
+        let asked = Instant::now();
+        let answered = core.serve(operation, exchange).await.is_ok();
+        (answered, asked.elapsed())
+    };
+    let tool = |name: &'static str| Operation::CallTool {
+        name: name.into(),
+        arguments: Arguments::none(),
+    };
+    let after = |name: &str| {
+        let cursor = Some(URL_SAFE_NO_PAD.encode(name).into());
+        Operation::ListTools { cursor }
+    };
+    let read = Operation::ReadResource { uri: "data://none".into() };
+    for operation in [tool("hidden"), tool("missing"), after("hidden"), after("missing"), read] {
+        let (answered, time) = took(operation, over_http(None)).await;
+        assert!(!answered && time >= absence, "after {time:?}");
+    }
+    let (answered, time) = took(tool("a"), over_http(None)).await;
+    assert!(answered && time < absence, "what is there, after {time:?}");
+    let (answered, time) = took(tool("missing"), over_stdio()).await;
+    assert!(!answered && time < absence, "over stdio, after {time:?}");
+}
+
+#[derive(Debug)]
+enum Odd {
+    Pending(bool),
+    Panics,
+    PanicsLater,
+    NeverEnds,
+}
+
+impl Check for Odd {
+    fn check<'a>(&'a self, _: AuthContext<'a>) -> Answer<'a, Decision> {
+        match self {
+            Self::Pending(allow) => Answer::pending(async move {
+                tokio::task::yield_now().await;
+                if *allow { Decision::Allow } else { Decision::deny("no") }
+            }),
+            Self::Panics => panic!("secret-check-detail"),
+            Self::NeverEnds => Answer::pending(std::future::pending()),
+            Self::PanicsLater => Answer::pending(async { panic!("secret-check-detail") }),
+        }
+    }
+
+    fn requirement(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[tokio::test]
+async fn a07_h14_checks_are_waited_for_and_a_panic_is_a_denial() {
+    let with = |check: Odd| {
+        let name = format!("{check:?}").replace(['(', ')'], "_");
+        Tool::new(name).auth(check).handler(|_call| async { "done" })
+    };
+    let components = Components::new()
+        .with(with(Odd::Pending(true)))
+        .with(with(Odd::Pending(false)))
+        .with(with(Odd::Panics))
+        .with(with(Odd::PanicsLater))
+        .with(with(Odd::NeverEnds));
+    let core = core(components, 10);
+    assert_eq!(tools(&core, over_http(Some(&[]))).await, ["Pending_true_"]);
+    let denied = call(&core, "Panics", over_http(Some(&[]))).await.unwrap_err();
+    assert!(!denied.to_string().contains("secret-check-detail"));
+    assert_eq!(tools(&core, over_stdio()).await.len(), 5, "checks are skipped over stdio");
+}
+
+#[tokio::test]
+async fn one_check_that_comes_to_different_scopes_is_decided_for_each() {
+    let check = || all_of((require_scopes("read"), restrict_tag("vault", "admin")));
+    let open = Tool::new("open").auth(check()).handler(|_call| async { "done" });
+    let vault = Tool::new("vault").tag("vault").auth(check()).handler(|_call| async { "done" });
+    let core = core(Components::new().with(open).with(vault), 10);
+    assert_eq!(tools(&core, over_http(Some(&["read"]))).await, ["open"]);
+    assert_eq!(tools(&core, over_http(Some(&["read", "admin"]))).await, ["open", "vault"]);
+}
+
+#[tokio::test]
+async fn a07_without_authentication_a_check_that_allows_everybody_hides_too() {
+    let open = Tool::new("open").auth(|_: &AuthContext<'_>| true);
+    let core = core(Components::new().with(open.handler(|_call| async { "done" })), 10);
+    assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
+    assert!(call(&core, "open", over_http(None)).await.is_err());
+    assert!(call(&core, "open", over_http(Some(&[]))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_stopped_and_says_so() {
+    let slow = Tool::new("slow").handler(|_call| std::future::pending::<String>());
+    let core = core(Components::new().with(slow), 10);
+    let result = call(&core, "slow", over_http(None)).await.unwrap();
+    assert_eq!(result.is_error, Some(true));
+    let json = serde_json::to_value(&result.content).unwrap();
+    assert_eq!(json[0]["text"], "It took too long, and was stopped.");
+}
+
+#[tokio::test]
+async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
+    let read = |text: &'static str| move |_call: Call| async move { text };
+    let hidden = Resource::new("item://1").auth(require_scopes(["admin"])).handler(read("one"));
+    let template =
+        Resource::new("item://{id}").parameter::<String>(Argument::new("id")).handler(read("any"));
+    let note = |uri: &str| Resource::new(uri.to_owned()).parameter::<String>(Argument::new("id"));
+    let notes = note("note://{owner}/{id}")
+        .parameter::<String>(Argument::new("owner"))
+        .handler(read("note"));
+    let of_admin = note("note://ad:min/{id}").auth(require_scopes(["admin"])).handler(read("note"));
+    let components = Components::new().with(hidden).with(template).with(notes).with(of_admin);
+    let core = core(components, 10);
+    let text = async |uri: &str, exchange: Exchange| {
+        let operation = Operation::ReadResource { uri: uri.to_owned().into() };
+        match core.serve(operation, exchange).await {
+            Ok(Outcome::ResourceRead(result)) => {
+                let json = serde_json::to_value(&result.contents).unwrap();
+                json[0]["text"].as_str().unwrap().to_owned()
+            }
+            Err(RpcError::ResourceNotFound { .. }) => "nothing".to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for uri in ["item://1", "item://%31"] {
+        assert_eq!(text(uri, over_http(None)).await, "nothing", "{uri}");
+        assert_eq!(text(uri, over_http(Some(&["admin"]))).await, "one", "{uri}");
+    }
+    assert_eq!(text("item://%32", over_http(None)).await, "any");
+    // Of the templates, the public one alone matches it as it is written.
+    for uri in ["note://ad:min/5", "note://%61d:min/5", "note://ad%3Amin/5"] {
+        assert_eq!(text(uri, over_http(None)).await, "nothing", "{uri}");
+        assert_eq!(text(uri, over_http(Some(&["admin"]))).await, "note", "{uri}");
+    }
+    assert_eq!(text("note://ada/5", over_http(None)).await, "note");
+}
+
+#[test]
+fn what_does_not_fit_together_does_not_build() {
+    let template = Resource::new("item://{id}").handler(|_call| async { "x" });
+    let components = Components::new()
+        .with(plain("a"))
+        .with(plain("a"))
+        .with(plain("not a name"))
+        .with(template)
+        .with(Tool::new("empty").auth(require_scopes(Vec::<&str>::new())).handler(|_call| async {}))
+        .with(
+            Tool::new("state")
+                .parameter::<crate::State<u8>>(Argument::new("s"))
+                .handler(|_call| async {}),
+        );
+    let error =
+        Server::builder(" ").no_auth().components(components).path("x").build().unwrap_err();
+    let text = error.to_string();
+    for problem in [
+        "two components have this name",
+        "a name is 1 to 128",
+        "`{id}` needs a parameter",
+        "requires nothing",
+        "State<u8>",
+        "the server needs a name",
+        "begins with `/`",
+    ] {
+        assert!(text.contains(problem), "{problem}: {text}");
+    }
+}
+
+fn built(change: impl FnOnce(Builder) -> Builder) -> String {
+    let tagged = Tool::new("a").tag("ops").auth(require_scopes(["write"]));
+    let components = Components::new().with(tagged.handler(|_call| async { "done" }));
+    let server = Server::builder("test").no_auth().components(components);
+    change(server).build().map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+}
+
+type Builder = crate::ServerBuilder<crate::Decided>;
+type Change = fn(Builder) -> Builder;
+
+#[test]
+fn rules_for_what_no_component_has_do_not_build() {
+    use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
+
+    let refused: [(&str, Change); 8] = [
+        ("tag \"opps\"", |server| server.disable(tags(["opps"]))),
+        ("called \"b\"", |server| server.only(names(["a", "b"]))),
+        ("key \"a\"", |server| server.enable(keys(["a"]))),
+        ("selects nothing", |server| server.disable(tags(Vec::<String>::new()))),
+        ("tag \"opps\"", |server| server.deny_tagged("opps", Deny::Challenge)),
+        ("tag \"opps\"", |server| {
+            server.middleware(AuthMiddleware::new(restrict_tag("opps", ["admin"])))
+        }),
+        ("scope \"wriet\"", |server| server.scope_implies("admin", ["wriet"])),
+        ("requires nothing", |server| {
+            server.middleware(AuthMiddleware::new(require_scopes(Vec::<&str>::new())))
+        }),
+    ];
+    for (problem, change) in refused {
+        let error = built(change);
+        assert!(error.contains(problem), "{problem}: {error}");
+    }
+    let fine = built(|server| {
+        let server = server.disable(tags(["ops"])).scope_implies("admin", ["write"]);
+        server.middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
+    });
+    assert_eq!(fine, "");
+}
+
+#[test]
+fn what_asks_for_credentials_or_shows_them_does_not_build() {
+    let build = |tool: Tool| {
+        let components = Components::new().with(tool.handler(|_call| async { "done" }));
+        let server = Server::builder("test").no_auth().components(components).build();
+        server.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    };
+    let argument = Argument::new("api_key");
+    let error = build(Tool::new("a").parameter::<String>(argument.clone()));
+    assert!(error.contains("named like a credential"), "{error}");
+    let marked = argument.secret("it is stored for the caller's own account");
+    assert_eq!(build(Tool::new("a").parameter::<String>(marked.clone())), "");
+    assert!(
+        build(Tool::new("a").parameter::<String>(marked.secret(" "))).contains("give a reason")
+    );
+    let described = Tool::new("a").description("Connects to postgres://app:hunter2@db/app");
+    assert!(build(described).contains("the text looks like a secret"));
+    let default = Argument::new("header").default("token=abcdefgh12345678");
+    assert!(build(Tool::new("a").parameter::<String>(default)).contains("a secret"));
+}

@@ -1,0 +1,358 @@
+//! HTTP routes beside the protocol.
+//!
+//! Adding one means saying who may use it: everybody, and why
+//! ([`public`](UndecidedRoute::public)), or whom a check lets in
+//! ([`require`](UndecidedRoute::require)). Each is behind the same Host and Origin checks and
+//! limits as everything else, but for [`any_host`](Route::any_host) and
+//! [`rate_limit`](Route::rate_limit).
+//!
+//! What a route with a check decides, in this order:
+//!
+//! 1. Who is calling: the same bearer token as for the protocol, or 401 with the same challenge.
+//!    A server without authentication has no such route: 404.
+//! 2. Whether the caller is within the rate limit, its own or the server's: 429.
+//! 3. Whether the check allows: 403, with `insufficient_scope` and the missing scopes where
+//!    nothing else is missing. The path of a route is not a secret.
+//!
+//! Handlers are those of axum 0.8, which is to be among the dependencies of whoever reads a query
+//! or a body, or answers JSON. That of a route with a check can take an
+//! [`Extension<Caller>`](Extension); a bare `Caller`, as tools take it, is refused by the compiler.
+//! Each request to a route, a public one too, is in the audit trail.
+//!
+//! [`ready`] is a route for probes: it says no as soon as the server is to stop, which
+//! [`Limits::drain_delay`](crate::Limits::drain_delay) gives them time to learn.
+//!
+//! **Deployment caveat.** A public route is for everybody who reaches the server: what its
+//! handler does not check, nobody does.
+//!
+//! ```
+//! use portcullis::prelude::*;
+//! use portcullis::route::Extension;
+//!
+//! async fn health() -> &'static str {
+//!     "ok"
+//! }
+//!
+//! async fn reset(Extension(caller): Extension<Caller>) -> String {
+//!     format!("reset by {}", caller.subject().unwrap_or_default())
+//! }
+//!
+//! # let tokens = danger::StaticTokenVerifier::new();
+//! let builder = Server::builder("example")
+//!     .auth(tokens)
+//!     .route(get("/health", health).public("liveness, reveals nothing"))
+//!     .route(post("/admin/reset", reset).require(require_scopes(["admin"])));
+//! ```
+//!
+//! One whose access was not decided cannot be added:
+//!
+//! ```compile_fail,E0277
+//! # use portcullis::prelude::*;
+//! # async fn health() -> &'static str { "ok" }
+//! let builder = Server::builder("example").no_auth().route(get("/health", health));
+//! ```
+
+pub(crate) mod guard;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use axum::Extension;
+use axum::handler::Handler;
+use axum::http::{Method, StatusCode};
+use axum::routing::MethodRouter;
+use portcullis_auth::{Check, IntoCheck};
+use portcullis_protocol::http::Front;
+
+use crate::middleware::rate_limit::RateLimit;
+
+/// A route for `GET` (and `HEAD`) requests at `path`.
+pub fn get<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("GET", path, axum::routing::get(handler))
+}
+
+/// A route for `POST` requests at `path`.
+pub fn post<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("POST", path, axum::routing::post(handler))
+}
+
+/// A route for `PUT` requests at `path`.
+pub fn put<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("PUT", path, axum::routing::put(handler))
+}
+
+/// A route for `PATCH` requests at `path`.
+pub fn patch<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("PATCH", path, axum::routing::patch(handler))
+}
+
+/// A route for `DELETE` requests at `path`.
+pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+    UndecidedRoute::new("DELETE", path, axum::routing::delete(handler))
+}
+
+/// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
+/// serves, 503 once it is to stop.
+///
+/// It answers to [any host](Route::any_host): probes call a server by its address.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::route::ready;
+/// use std::time::Duration;
+///
+/// # #[tool] async fn ping() -> &'static str { "pong" }
+/// # fn main() -> Result<(), portcullis::Error> {
+/// Server::builder("example")
+///     .no_auth()
+///     .components(components![ping])
+///     .route(ready("/readyz"))
+///     .limits(|limits| limits.drain_delay = Duration::from_secs(15))
+///     .build()?;
+/// # Ok(()) }
+/// ```
+pub fn ready(path: &str) -> Route {
+    get(path, async |Extension(Stopping(stopping)): Extension<Stopping>| {
+        match stopping.load(Ordering::Relaxed) {
+            false => (StatusCode::OK, "ready"),
+            true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        }
+    })
+    .public("readiness, reveals nothing else")
+    .any_host()
+}
+
+/// Whether the server is to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// From here on [`ready`] says no.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A route without an access rule yet.
+#[must_use = "say who may use the route: .public(\"why\") or .require(check)"]
+pub struct UndecidedRoute {
+    path: String,
+    method: &'static str,
+    router: MethodRouter,
+}
+
+impl UndecidedRoute {
+    fn new(method: &'static str, path: &str, router: MethodRouter) -> Self {
+        Self { path: path.to_owned(), method, router }
+    }
+
+    /// Everybody may use the route; `why` is said at start.
+    pub fn public(self, why: &str) -> Route {
+        self.decided(Access::Public(why.to_owned()))
+    }
+
+    /// Those may use the route who have a good token and whom `check` lets in.
+    pub fn require<M>(self, check: impl IntoCheck<M>) -> Route {
+        self.decided(Access::Required(check.into_check()))
+    }
+
+    fn decided(self, access: Access) -> Route {
+        let Self { path, method, router } = self;
+        Route { path, method, router, access, any_host: false, limit: None }
+    }
+}
+
+/// A route and who may use it.
+#[derive(Clone)]
+#[must_use = "add the route with .route(…)"]
+pub struct Route {
+    pub(crate) path: String,
+    pub(crate) method: &'static str,
+    pub(crate) router: MethodRouter,
+    pub(crate) access: Access,
+    any_host: bool,
+    limit: Option<Arc<RateLimit>>,
+}
+
+/// What [`route`](crate::ServerBuilder::route) takes: a [`Route`].
+#[diagnostic::on_unimplemented(
+    message = "the route has no access rule",
+    label = "`{Self}` is not a complete route",
+    note = "call `.public(\"why\")` to open it to everybody, or `.require(check)`"
+)]
+pub trait IntoRoute {
+    /// The route.
+    fn into_route(self) -> Route;
+}
+
+impl IntoRoute for Route {
+    fn into_route(self) -> Route {
+        self
+    }
+}
+
+/// Who may use a route.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    /// Everybody, and why.
+    Public(String),
+    /// Whom the check lets in.
+    Required(Arc<dyn Check>),
+}
+
+impl Route {
+    /// Answers under any name: probes of Kubernetes and of load balancers ask a pod by its
+    /// address. For public routes alone; others do not build.
+    ///
+    /// **Deployment caveat.** DNS rebinding lets any page read what the route says, as if it were
+    /// its own: it is for what anybody may know.
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # let tokens = danger::StaticTokenVerifier::new();
+    /// let health = get("/health", async || "ok").public("liveness, reveals nothing").any_host();
+    /// let builder = Server::builder("example").auth(tokens).route(health);
+    /// ```
+    pub fn any_host(mut self) -> Self {
+        self.any_host = true;
+        self
+    }
+
+    /// Gives the route a limit of its own: for each address where it is public, and else for
+    /// each principal.
+    ///
+    /// Without one a public route has none, since behind a proxy all clients and probes have one
+    /// address; and another counts as requests to the protocol do, for its principal.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.limit = Some(Arc::new(limit));
+        self
+    }
+
+    /// What is counted for this route alone.
+    pub(crate) fn limit(&self) -> Option<Arc<RateLimit>> {
+        self.limit.clone()
+    }
+
+    /// Lets it through the front under any name, if it is for that.
+    pub(crate) fn through(&self, front: Front) -> Front {
+        match (&self.access, Method::from_bytes(self.method.as_bytes())) {
+            (Access::Public(_), Ok(method)) if self.any_host => {
+                front.any_host(method, self.path.clone())
+            }
+            _ => front,
+        }
+    }
+
+    /// The check that stands before it, if it is not public.
+    pub(crate) fn check(&self) -> Option<Arc<dyn Check>> {
+        match &self.access {
+            Access::Public(_) => None,
+            Access::Required(check) => Some(Arc::clone(check)),
+        }
+    }
+
+    /// What the operator is told of it at start.
+    pub(crate) fn described(&self, authenticated: bool) -> String {
+        let Self { method, path, access, .. } = self;
+        match access {
+            Access::Required(_) if !authenticated => {
+                format!("route: {method} {path}, hidden: the server has no authentication")
+            }
+            Access::Public(why) => {
+                let any_host = if self.any_host { ", for any Host" } else { "" };
+                format!("public route: {method} {path}{any_host} ({why})")
+            }
+            Access::Required(check) => {
+                format!("route: {method} {path}, needs {}", check.requirement())
+            }
+        }
+    }
+
+    /// What is wrong with the route, if anything.
+    pub(crate) fn problem(&self, endpoint: &str) -> Option<String> {
+        let named = |problem: &str| Some(format!("route {} {}: {problem}", self.method, self.path));
+        if !self.path.starts_with('/') || self.path.contains(['{', '}', '*', '?', '#', ':']) {
+            return named("a path is plain text that begins with `/`");
+        }
+        let path = self.path.trim_end_matches('/');
+        if path == endpoint || path.starts_with("/.well-known/") {
+            return named("the protocol uses this path: choose another");
+        }
+        if self.any_host && self.check().is_some() {
+            return named("any_host() works on public routes only");
+        }
+        if let Some(limit) = &self.limit {
+            if limit.is_per_component() {
+                return named("a route is not a component: use RateLimit::per_principal(…)");
+            }
+            if let Some(problem) = limit.problem() {
+                return named(&problem);
+            }
+        }
+        match &self.access {
+            Access::Public(why) if why.trim().is_empty() => {
+                named(".public(\"\"): say why the route is public")
+            }
+            Access::Required(check) if check.reads_arguments() => {
+                named("the check reads arguments, but a route has none")
+            }
+            Access::Required(check) if !check.tags().is_empty() => {
+                named("the check asks for a tag, but a route has none")
+            }
+            Access::Required(check) => check.validate().err().and_then(|problem| named(&problem)),
+            Access::Public(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for UndecidedRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UndecidedRoute({} {})", self.method, self.path)
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Route({})", self.described(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_auth::require_scopes;
+
+    use super::*;
+
+    fn problem(route: &Route) -> String {
+        route.problem("/mcp").unwrap_or_default()
+    }
+
+    fn health() -> UndecidedRoute {
+        get("/health", async || "ok")
+    }
+
+    #[test]
+    fn trial_b7_only_what_is_public_is_for_any_host() {
+        let public = health().public("liveness").any_host();
+        assert_eq!(public.described(true), "public route: GET /health, for any Host (liveness)");
+        assert_eq!(problem(&public), "");
+        let protected = health().require(require_scopes(["admin"])).any_host();
+        assert!(problem(&protected).contains("any_host() works on public routes"));
+        let endpoint = get("/mcp", async || "ok").public("x").any_host();
+        assert!(problem(&endpoint).contains("the protocol uses this path"));
+    }
+
+    #[test]
+    fn trial_d2_a_limit_of_a_route_makes_sense() {
+        let minute = Duration::from_secs(60);
+        let with = |limit: RateLimit| problem(&health().public("liveness").rate_limit(limit));
+        assert_eq!(with(RateLimit::per_principal(5, minute)), "");
+        assert!(with(RateLimit::per_principal(0, minute)).contains("at least one request"));
+        assert!(with(RateLimit::per_component(5, minute)).contains("a route is not a component"));
+    }
+}

@@ -1,0 +1,406 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis_auth::{
+    AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, Scopes, States, TokenVerifier,
+};
+use portcullis_guard::{Clock, SystemClock};
+use portcullis_protocol::Limits;
+use portcullis_store::Store;
+
+use crate::catalogue::Everywhere;
+use crate::component::selector::Selector;
+use crate::component::{Component, Components, Declare, Deny};
+use crate::middleware::{IntoMiddleware, Layers};
+use crate::route::{IntoRoute, Route};
+#[cfg(doc)]
+use crate::server::Server;
+use crate::visibility::Rule;
+
+/// Lists are answered in pages of this many entries, unless said otherwise.
+const PAGE_SIZE: usize = 1_000;
+
+/// Describes a server. [`build`](Self::build) becomes available after [`auth`](Self::auth) or
+/// [`no_auth`](Self::no_auth).
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// # #[tool] async fn ping() -> &'static str { "pong" }
+/// let tokens = danger::StaticTokenVerifier::new().token("dev-token", danger::user("dev"));
+/// let server = Server::builder("example").auth(tokens).components(components![ping]).build()?;
+/// # Ok::<(), portcullis::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # use portcullis::prelude::*;
+/// let server = Server::builder("example").build(); // neither `auth` nor `no_auth`
+/// ```
+#[must_use = "a server is built by .build()"]
+pub struct ServerBuilder<A> {
+    pub(crate) parts: Parts,
+    pub(crate) auth: A,
+}
+
+/// Authentication is not decided yet: neither `auth` nor `no_auth` was called.
+#[derive(Clone, Copy, Debug)]
+pub struct Undecided(());
+
+/// Authentication is decided: `auth` or `no_auth` was called.
+#[derive(Clone, Debug)]
+pub struct Decided(Option<Arc<dyn TokenVerifier>>);
+
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) instructions: Option<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) path: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) components: Vec<Component>,
+    pub(crate) everywhere: Everywhere,
+    pub(crate) layers: Layers,
+    pub(crate) rules: Vec<(Selector, Vec<Rule>)>,
+    pub(crate) hierarchy: ScopeHierarchy,
+    pub(crate) scopes_supported: Scopes,
+    pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
+    pub(crate) audit_failure: AuditFailure,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) states: States,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) limits: Limits,
+    pub(crate) page_size: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) show_internal_errors: bool,
+    /// Whether the local user may use what requires anything.
+    pub(crate) trusts_stdio: bool,
+    pub(crate) unauthenticated_beyond_loopback: bool,
+}
+
+impl ServerBuilder<Undecided> {
+    pub(crate) fn new(name: &str) -> Self {
+        let parts = Parts {
+            name: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instructions: None,
+            public_url: None,
+            path: "/mcp".to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            components: Vec::new(),
+            everywhere: Everywhere::default(),
+            layers: Layers::default(),
+            rules: Vec::new(),
+            hierarchy: ScopeHierarchy::default(),
+            scopes_supported: Scopes::default(),
+            sinks: Vec::new(),
+            audit_failure: AuditFailure::Continue,
+            store: None,
+            states: States::default(),
+            routes: Vec::new(),
+            limits: Limits::default(),
+            page_size: PAGE_SIZE,
+            clock: Arc::new(SystemClock),
+            show_internal_errors: false,
+            trusts_stdio: true,
+            unauthenticated_beyond_loopback: false,
+        };
+        Self { parts, auth: Undecided(()) }
+    }
+
+    /// Over HTTP, lets in whoever has a token that `verifier` accepts.
+    pub fn auth(self, verifier: impl TokenVerifier) -> ServerBuilder<Decided> {
+        ServerBuilder { parts: self.parts, auth: Decided(Some(Arc::new(verifier))) }
+    }
+
+    /// Serves clients without authentication. Over HTTP, components that need it are then hidden,
+    /// and the server is reached over loopback only, under no other name, unless it says
+    /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
+    pub fn no_auth(self) -> ServerBuilder<Decided> {
+        ServerBuilder { parts: self.parts, auth: Decided(None) }
+    }
+}
+
+impl<A> ServerBuilder<A> {
+    /// The server's own version, as clients see it. Default: that of Portcullis.
+    pub fn version(mut self, version: &str) -> Self {
+        self.parts.version = version.to_owned();
+        self
+    }
+
+    /// Says how to use the server, to the model. Everybody sees it.
+    pub fn instructions(mut self, text: &str) -> Self {
+        self.parts.instructions = Some(text.to_owned());
+        self
+    }
+
+    /// The origin under which clients reach the server, such as `https://mcp.example.com`.
+    ///
+    /// It is the one source of the resource identifier, the metadata's URL and the accepted
+    /// Host and Origin. Default: the bound address, which is right on loopback only. It has
+    /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.parts.public_url = Some(url.to_owned());
+        self
+    }
+
+    /// Over stdio, hides every component that has a check, as over HTTP without authentication:
+    /// for a process that untrusted callers reach, through a bridge or an unattended model.
+    ///
+    /// What takes a `Caller` is hidden too, and so is what a check protects that is asked over
+    /// stdio ([`Check::over_stdio`](crate::Check::over_stdio)): there is nobody to allow. Default:
+    /// the local user, who started the process, may use everything.
+    pub fn hide_protected_over_stdio(mut self) -> Self {
+        self.parts.trusts_stdio = false;
+        self
+    }
+
+    /// The path of the MCP endpoint. Default: `/mcp`.
+    pub fn path(mut self, path: &str) -> Self {
+        self.parts.path = path.to_owned();
+        self
+    }
+
+    /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
+    /// sends, for instance. A host beyond loopback makes the server reachable for
+    /// others, as a [`public_url`](Self::public_url) does.
+    pub fn allow_host(mut self, host: &str) -> Self {
+        self.parts.hosts.push(host.to_owned());
+        self
+    }
+
+    /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
+    /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
+    /// compared as it is written.
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.parts.origins.push(origin.to_owned());
+        self
+    }
+
+    /// Adds components.
+    pub fn components(mut self, components: Components) -> Self {
+        self.parts.components.extend(components.0);
+        self
+    }
+
+    /// Adds one component.
+    pub fn component(mut self, component: impl Declare) -> Self {
+        self.parts.components.push(component.declare());
+        self
+    }
+
+    /// Adds something around every operation: an [`AuthMiddleware`](crate::AuthMiddleware), a
+    /// [`RateLimit`](crate::RateLimit), or a [`Middleware`](crate::Middleware). Each kind has its
+    /// fixed place, whatever the order; those of one kind are asked in the order in which they
+    /// were added.
+    pub fn middleware(mut self, middleware: impl IntoMiddleware) -> Self {
+        self.parts.everywhere.checks.extend(self.parts.layers.add(middleware.into_layer()));
+        self
+    }
+
+    /// Hides what `selector` selects, until a rule after this one shows it: in a handler, for a
+    /// session or principal ([`Context::enable_components`](crate::Context::enable_components)),
+    /// or for everybody ([`Server::visibility`]).
+    pub fn disable(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::disable(selector)));
+        self
+    }
+
+    /// Shows what `selector` selects, though a rule before this one hides it.
+    pub fn enable(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::enable(selector)));
+        self
+    }
+
+    /// Hides everything, of the kinds that `selector` names if it does, but what it selects.
+    pub fn only(mut self, selector: Selector) -> Self {
+        self.parts.rules.push((selector.clone(), Rule::only(selector)));
+        self
+    }
+
+    /// What callers are told who may not use a component that says nothing of its own. Default:
+    /// [`Deny::Hide`].
+    pub fn deny(mut self, deny: Deny) -> Self {
+        self.parts.everywhere.deny = deny;
+        self
+    }
+
+    /// As [`deny`](Self::deny), for the components with `tag`. Of several tags, one that hides
+    /// rules.
+    pub fn deny_tagged(mut self, tag: &str, deny: Deny) -> Self {
+        self.parts.everywhere.deny_tagged.push((tag.to_owned(), deny));
+        self
+    }
+
+    /// Lets `scope` stand for the scopes `implied`, and what those imply (MCP authorization
+    /// §Scope Challenge Handling).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool(auth = require_scopes(["write"]))] async fn save() -> &'static str { "saved" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("notes")
+    ///     .auth(tokens)
+    ///     .components(components![save]) // requires `write`
+    ///     .scope_implies("admin", ["write"]) // so `admin` will do
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn scope_implies(mut self, scope: &str, implied: impl IntoScopes) -> Self {
+        self.parts.hierarchy = self.parts.hierarchy.implies(scope, implied);
+        self
+    }
+
+    /// Names scopes that clients may ask for, in the protected-resource metadata (RFC 9728 §2).
+    ///
+    /// The metadata has the scopes that every request needs, and those of components that are
+    /// not hidden from whoever lacks them (`deny = challenge`). A client that follows it never
+    /// learns of the others unless they are named here; what they are for stays hidden.
+    /// Challenges name what the operation needs, and nothing more. `offline_access` is refused:
+    /// clients ask for it by themselves.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool(auth = require_scopes(["refund"]))] async fn refund() -> &'static str { "done" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("support")
+    ///     .auth(tokens)
+    ///     .components(components![refund])
+    ///     .scopes_supported(["read", "refund"])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn scopes_supported(mut self, scopes: impl IntoScopes) -> Self {
+        self.parts.scopes_supported = self.parts.scopes_supported.union(&scopes.into_scopes());
+        self
+    }
+
+    /// Adds a sink for audit records; see [`AuditSink`]. Every record goes to the log as well.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use portcullis::prelude::*;
+    /// use portcullis::{AuditFailure, JsonLines};
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Server::builder("example")
+    ///     .no_auth()
+    ///     .components(components![ping])
+    ///     .audit(JsonLines::open("/var/log/example/audit.jsonl")?)
+    ///     .audit_failure(AuditFailure::Stop) // serve nothing that would not be recorded
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn audit(mut self, sink: impl AuditSink) -> Self {
+        self.parts.sinks.push(Arc::new(sink));
+        self
+    }
+
+    /// What happens while an audit sink fails. Default: [`AuditFailure::Continue`].
+    pub fn audit_failure(mut self, failure: AuditFailure) -> Self {
+        self.parts.audit_failure = failure;
+        self
+    }
+
+    /// Where what must be seen by the next request rests. Default: memory.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.parts.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Gives functions that take a [`State<T>`](crate::State) this one.
+    pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
+        self.parts.states.insert(state);
+        self
+    }
+
+    /// Adds a route beside the protocol.
+    pub fn route(mut self, route: impl IntoRoute) -> Self {
+        self.parts.routes.push(route.into_route());
+        self
+    }
+
+    /// Changes what may be taken of the server: [`Limits`], whose fields are each described there.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # let tokens = danger::StaticTokenVerifier::new();
+    /// let builder = Server::builder("support").auth(tokens).limits(|limits| {
+    ///     limits.handler = Duration::from_secs(10);
+    ///     limits.requests_per_principal = 64;
+    /// });
+    /// ```
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.parts.limits);
+        self
+    }
+
+    /// How many entries one page of a list has. Default: 1,000.
+    pub fn page_size(mut self, entries: usize) -> Self {
+        self.parts.page_size = entries;
+        self
+    }
+
+    /// The clock that token expiry is judged by. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.parts.clock = Arc::new(clock);
+        self
+    }
+
+    /// Shows callers what went wrong inside: text that may hold secrets. For development.
+    pub fn dangerously_show_internal_errors(mut self) -> Self {
+        self.parts.show_internal_errors = true;
+        self
+    }
+
+    /// Lets a server without authentication listen beyond loopback, or have a `public_url` or
+    /// an `allow_host` there: whoever reaches it may use all that requires nothing.
+    pub fn dangerously_serve_unauthenticated(mut self) -> Self {
+        self.parts.unauthenticated_beyond_loopback = true;
+        self
+    }
+}
+
+/// Whether authentication is decided.
+#[diagnostic::on_unimplemented(
+    message = "`build` becomes available after `auth` or `no_auth`",
+    label = "authentication is not decided",
+    note = "call `.auth(verifier)` or `.no_auth()` before `.build()`"
+)]
+pub trait SaysWhoIsLetIn: sealed::Sealed {
+    #[doc(hidden)]
+    fn verifier(self) -> Option<Arc<dyn TokenVerifier>>;
+}
+
+impl SaysWhoIsLetIn for Decided {
+    fn verifier(self) -> Option<Arc<dyn TokenVerifier>> {
+        self.0
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Decided {}
+}
+
+impl<A> fmt::Debug for ServerBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("name", &self.parts.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_protocol::http::{App, Listener};
+
+use crate::error::Error;
+use crate::operation::Served;
+use crate::route::Stopping;
+use crate::server::startup;
+use crate::server::stop::stop_signal;
+
+/// A server that has bound its address and serves once it is told to.
+pub struct Listening {
+    pub(crate) listener: Listener,
+    pub(crate) app: Arc<App<Served>>,
+    pub(crate) stopping: Stopping,
+    pub(crate) drain_delay: Duration,
+    pub(crate) url: String,
+    pub(crate) address: SocketAddr,
+}
+
+impl Listening {
+    /// The URL of the MCP endpoint, as clients are to call it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address that is bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there
+    /// is a second Ctrl-C.
+    ///
+    /// Panics of the whole process are logged from here on, in place of the default hook.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be received.
+    pub async fn run(self) -> Result<(), Error> {
+        startup::log_panics();
+        let stop = stop_signal().await?;
+        self.run_until(stop).await;
+        startup::drain_log();
+        Ok(())
+    }
+
+    /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::Limits::drain_delay)
+    /// after that, then waits for running requests to finish.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) {
+        let Self { listener, app, stopping, drain_delay, .. } = self;
+        let stop = async {
+            stop.await;
+            stopping.begin();
+            if !drain_delay.is_zero() {
+                tokio::time::sleep(drain_delay).await;
+            }
+        };
+        listener.serve(app, stop).await;
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening")
+            .field("url", &self.url)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,322 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use futures_util::stream::Stream;
+use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
+use portcullis_auth::{Claims, Granted, IntoScopes, Principal, Scopes};
+use portcullis_protocol::{
+    Changed, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport, in_process,
+};
+use serde_json::{Value, json};
+
+use crate::operation::{Core, Served};
+use crate::route::Route;
+use crate::server::Server;
+
+/// Asks a server without a network or a token: for tests.
+///
+/// What it asks takes the same way as a request of a client, from the moment at which it is known
+/// who calls: rate limits, the decision, middleware, arguments, the function, masking and audit.
+/// It speaks 2026-07-28 over HTTP as somebody who is not authenticated, unless told otherwise.
+/// Each of its methods gives a client of its own, so that one can be made from another.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::TestClient;
+/// use serde_json::json;
+///
+/// /// Delete a user.
+/// #[tool(auth = require_scopes(["admin"]))]
+/// async fn delete_user(user_id: String) -> String {
+///     format!("Deleted user {user_id}")
+/// }
+///
+/// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {
+/// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+/// let server = Server::builder("users").auth(tokens).components(components![delete_user]).build()?;
+/// let bob = TestClient::new(&server).as_user("bob").scopes(["read"]);
+/// assert!(bob.call("delete_user", json!({"user_id": "u1"})).await.is_not_found());
+/// assert_eq!(bob.tools().await, Vec::<String>::new());
+///
+/// let alice = bob.as_user("alice").scopes(["admin"]);
+/// let answer = alice.call("delete_user", json!({"user_id": "u1"})).await;
+/// assert_eq!(answer.text(), Some("Deleted user u1"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TestClient {
+    pub(crate) core: Arc<Core>,
+    /// None for a server without authentication.
+    pub(crate) required: Option<Scopes>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) path: String,
+    pub(crate) routes: Arc<[Route]>,
+    transport: Transport,
+    version: ProtocolVersion,
+    session: Option<SessionKey>,
+}
+
+impl TestClient {
+    /// A client of `server` that is not authenticated.
+    #[must_use]
+    pub fn new(server: &Server) -> Self {
+        Self {
+            core: Arc::clone(&server.core),
+            required: server.verifier.as_ref().map(|verifier| verifier.required_scopes()),
+            principal: None,
+            path: server.path.clone(),
+            routes: server.routes.clone().into(),
+            transport: Transport::Http,
+            version: ProtocolVersion::V2026_07_28,
+            session: None,
+        }
+    }
+
+    /// As the holder of a good token for `subject`, with no scopes and no claims.
+    #[must_use]
+    pub fn as_user(&self, subject: &str) -> Self {
+        Self { principal: Some(Principal::new(subject)), ..self.clone() }
+    }
+
+    /// As nobody.
+    #[must_use]
+    pub fn anonymous(&self) -> Self {
+        Self { principal: None, ..self.clone() }
+    }
+
+    /// Over stdio, as the local user.
+    #[must_use]
+    pub fn local(&self) -> Self {
+        let (transport, session) = (Transport::Stdio, Some(SessionKey::LOCAL));
+        Self { principal: None, transport, session, ..self.clone() }
+    }
+
+    /// With these scopes, in place of others.
+    #[must_use]
+    pub fn scopes(&self, scopes: impl IntoScopes) -> Self {
+        self.with(|principal| principal.with_scopes(scopes.into_scopes()))
+    }
+
+    /// With one more claim.
+    #[must_use]
+    pub fn claim(&self, name: &str, value: impl Into<Value>) -> Self {
+        self.with(|principal| {
+            let mut claims: Claims = principal.claims().clone();
+            claims.insert(name.to_owned(), value.into());
+            principal.with_claims(claims)
+        })
+    }
+
+    /// With these claims, in place of others.
+    #[must_use]
+    pub fn claims(&self, claims: Claims) -> Self {
+        self.with(|principal| principal.with_claims(claims))
+    }
+
+    /// With a token that was issued by `issuer`.
+    #[must_use]
+    pub fn issuer(&self, issuer: &str) -> Self {
+        self.with(|principal| principal.with_issuer(issuer))
+    }
+
+    /// With a token that was issued to the OAuth client `client_id`.
+    #[must_use]
+    pub fn client_id(&self, client_id: &str) -> Self {
+        self.with(|principal| principal.with_client_id(client_id))
+    }
+
+    /// With a token that ends at `end`.
+    #[must_use]
+    pub fn expires_at(&self, end: SystemTime) -> Self {
+        self.with(|principal| principal.with_expiry(end))
+    }
+
+    /// In a new session of 2025-11-25.
+    #[must_use]
+    pub fn in_session(&self) -> Self {
+        static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let session = Some(SessionKey::of(&format!("test session {number}")));
+        Self { version: ProtocolVersion::V2025_11_25, session, ..self.clone() }
+    }
+
+    /// Calls a tool.
+    pub async fn call(&self, tool: &str, arguments: Value) -> TestAnswer {
+        self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// Reads a resource.
+    pub async fn read(&self, uri: &str) -> TestAnswer {
+        self.ask("resources/read", json!({"uri": uri})).await
+    }
+
+    /// Asks for a prompt. Its arguments are strings.
+    pub async fn prompt(&self, name: &str, arguments: Value) -> TestAnswer {
+        self.ask("prompts/get", json!({"name": name, "arguments": arguments})).await
+    }
+
+    /// The names of the tools that are listed, over all pages.
+    pub async fn tools(&self) -> Vec<String> {
+        self.list("tools/list", "tools", "name").await
+    }
+
+    /// The URIs of the resources that are listed.
+    pub async fn resources(&self) -> Vec<String> {
+        self.list("resources/list", "resources", "uri").await
+    }
+
+    /// The URI templates that are listed.
+    pub async fn templates(&self) -> Vec<String> {
+        self.list("resources/templates/list", "resourceTemplates", "uriTemplate").await
+    }
+
+    /// The names of the prompts that are listed.
+    pub async fn prompts(&self) -> Vec<String> {
+        self.list("prompts/list", "prompts", "name").await
+    }
+
+    /// What changes of these lists from now on: what `list_changed` notifications tell.
+    pub fn changes(&self) -> impl Stream<Item = Changed> + Send + use<> {
+        self.core.changes(&self.exchange())
+    }
+
+    /// Sends any request.
+    pub async fn ask(&self, method: &str, params: Value) -> TestAnswer {
+        if let Some(refused) = self.refused() {
+            return refused;
+        }
+        let served = Served(Arc::clone(&self.core));
+        let (status, json) = in_process::answer(&served, self.exchange(), method, &params).await;
+        TestAnswer { status: status.as_u16(), json }
+    }
+
+    /// What a server with authentication answers before it looks at a message.
+    fn refused(&self) -> Option<TestAnswer> {
+        let required = self.required.as_ref().filter(|_| self.transport == Transport::Http)?;
+        let (status, message) = match &self.principal {
+            None => (401, INVALID_TOKEN),
+            Some(principal) => {
+                let granted = Granted::new(principal.scopes(), &self.core.hierarchy);
+                if granted.has_all(required) {
+                    return None;
+                }
+                (403, INSUFFICIENT_SCOPE)
+            }
+        };
+        let json =
+            json!({"jsonrpc": "2.0", "id": null, "error": {"code": status, "message": message}});
+        Some(TestAnswer { status, json })
+    }
+
+    async fn list(&self, method: &str, member: &str, key: &str) -> Vec<String> {
+        let (mut names, mut params) = (Vec::new(), json!({}));
+        loop {
+            let answer = self.ask(method, params).await;
+            let entries = answer.json.pointer(&format!("/result/{member}"));
+            let entries = entries.and_then(Value::as_array).into_iter().flatten();
+            let own = entries.filter_map(|entry| entry.get(key)?.as_str().map(str::to_owned));
+            names.extend(own);
+            match answer.json.pointer("/result/nextCursor") {
+                Some(cursor) => params = json!({"cursor": cursor}),
+                None => return names,
+            }
+        }
+    }
+
+    fn with(&self, change: impl FnOnce(Principal) -> Principal) -> Self {
+        let principal = self.principal.clone().unwrap_or_else(|| Principal::new("test"));
+        Self { principal: Some(change(principal)), ..self.clone() }
+    }
+
+    fn exchange(&self) -> Exchange {
+        Exchange {
+            transport: self.transport,
+            version: self.version,
+            principal: self.principal.clone().map(Arc::new),
+            client: Some(ClientInfo { name: "TestClient".to_owned(), version: "1".to_owned() }),
+            remote: None,
+            session: self.session,
+        }
+    }
+}
+
+impl fmt::Debug for TestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestClient")
+            .field("principal", &self.principal.as_ref().map(Principal::subject))
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`TestClient`] was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestAnswer {
+    status: u16,
+    json: Value,
+}
+
+impl TestAnswer {
+    /// The HTTP status: 200 but for what HTTP clients act upon, such as 403.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The whole JSON-RPC message.
+    #[must_use]
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The first text of a tool's answer, of a resource or of a prompt.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        const TEXTS: [&str; 3] = [
+            "/result/content/0/text",
+            "/result/contents/0/text",
+            "/result/messages/0/content/text",
+        ];
+        TEXTS.into_iter().find_map(|text| self.json.pointer(text)?.as_str())
+    }
+
+    /// The structured answer of a tool.
+    #[must_use]
+    pub fn structured(&self) -> Option<&Value> {
+        self.json.pointer("/result/structuredContent")
+    }
+
+    /// Whether it is an error: of the protocol, or of the tool.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.json.get("error").is_some()
+            || self.json.pointer("/result/isError") == Some(&Value::Bool(true))
+    }
+
+    /// The code of a JSON-RPC error.
+    #[must_use]
+    pub fn error_code(&self) -> Option<i64> {
+        self.json.pointer("/error/code")?.as_i64()
+    }
+
+    /// The message of a JSON-RPC error, or the text of a tool's.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        let protocol = self.json.pointer("/error/message").and_then(Value::as_str);
+        protocol.or_else(|| self.text().filter(|_| self.is_error()))
+    }
+
+    /// Whether it is the answer for what does not exist, or is hidden from the caller.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let unknown = self.error().is_some_and(|message| {
+            message.starts_with("Unknown ") || message.starts_with("Resource not found")
+        });
+        unknown && matches!(self.error_code(), Some(-32602 | -32002))
+    }
+}

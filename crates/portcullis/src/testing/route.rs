@@ -1,0 +1,163 @@
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use portcullis_auth::{
+    Answer, Authenticator, BearerToken, Principal, ProtectedResourceMetadata, Scopes,
+    TokenVerifier, VerifyError,
+};
+use portcullis_protocol::http::{App, AppConfig, Front, Origins, Peer};
+use serde_json::Value;
+
+use crate::operation::Served;
+use crate::route::guard::guarded;
+use crate::testing::client::TestClient;
+
+impl TestClient {
+    /// Asks a [custom route](mod@crate::route) with `GET`. See [`send`](Self::send).
+    pub async fn get(&self, path: &str) -> TestResponse {
+        match Request::get(path).body(Vec::new()) {
+            Ok(request) => self.send(request).await,
+            Err(_) => TestResponse::empty(StatusCode::BAD_REQUEST),
+        }
+    }
+
+    /// Sends a request of HTTP to a [custom route](mod@crate::route), as this client's user:
+    /// through the guards for Host, size and time, the bearer token, rate limits, the route's
+    /// check, and audit. `Host` is `localhost` unless the request has one; a user's token need not
+    /// be given. What answers with an endless stream is waited for as long.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use axum::http::Request;
+    /// use portcullis::prelude::*;
+    /// use portcullis::TestClient;
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// let server = Server::builder("example")
+    ///     .auth(tokens)
+    ///     .route(get("/health", async || "ok").public("liveness, reveals nothing"))
+    ///     .route(post("/admin/reset", async || "done").require(require_scopes(["admin"])))
+    ///     .build()?;
+    /// let anybody = TestClient::new(&server);
+    /// assert_eq!(anybody.get("/health").await.text(), Some("ok"));
+    ///
+    /// let reset = || Request::post("/admin/reset").body(Vec::new()).unwrap();
+    /// assert_eq!(anybody.send(reset()).await.status(), 401);
+    /// assert_eq!(anybody.as_user("bob").send(reset()).await.status(), 403);
+    /// let alice = anybody.as_user("alice").scopes(["admin"]);
+    /// assert_eq!(alice.send(reset()).await.text(), Some("done"));
+    /// # Ok(()) }
+    /// ```
+    pub async fn send(&self, request: Request<Vec<u8>>) -> TestResponse {
+        let mut request = request.map(Body::from);
+        let headers = request.headers_mut();
+        headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+        if self.principal.is_some() {
+            headers.entry(AUTHORIZATION).or_insert(HeaderValue::from_static("Bearer test"));
+        }
+        let Ok(app) = self.app() else {
+            return TestResponse::empty(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let (head, body) = app.answer(request, &Peer::default()).await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.ok();
+        TestResponse { status: head.status, headers: head.headers, body }
+    }
+
+    /// The server over HTTP, for whom any token is one of this client's user.
+    fn app(&self) -> Result<App<Served>, serde_json::Error> {
+        let core = &self.core;
+        let authenticator = self.required.clone().map(|required| {
+            let user = User { principal: self.principal.clone().map(Arc::new), required };
+            let path = ProtectedResourceMetadata::well_known_path(&self.path);
+            let (url, clock) = (format!("http://localhost{path}"), Arc::clone(&core.clock));
+            let authenticator = Authenticator::new(Arc::new(user), url, clock);
+            Arc::new(authenticator.with_hierarchy(Arc::clone(&core.hierarchy)))
+        });
+        let routes = self.routes.iter().fold(Router::new(), |router, route| {
+            let guarded = guarded(route.clone(), core, authenticator.as_ref());
+            router.route(&route.path, guarded)
+        });
+        let front = Front::new(Vec::new(), Origins::default(), true);
+        let config = AppConfig {
+            path: self.path.clone(),
+            front: self.routes.iter().fold(front, |front, route| route.through(front)),
+            authenticator,
+            metadata: None,
+            limits: core.limits.clone(),
+            clock: Arc::clone(&core.clock),
+            routes,
+        };
+        App::new(Arc::new(Served(Arc::clone(core))), config)
+    }
+}
+
+/// Takes every token for one of the same user's.
+#[derive(Debug)]
+struct User {
+    principal: Option<Arc<Principal>>,
+    required: Scopes,
+}
+
+impl TokenVerifier for User {
+    fn verify<'a>(&'a self, _: &'a BearerToken) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        let principal = self.principal.clone();
+        Answer::ready(principal.ok_or_else(|| VerifyError::invalid("the test client is nobody")))
+    }
+
+    fn required_scopes(&self) -> Scopes {
+        self.required.clone()
+    }
+}
+
+/// What a route answered a [`TestClient`].
+#[derive(Clone)]
+pub struct TestResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+}
+
+impl TestResponse {
+    fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: None }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The first value of the header `name`, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, if it is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        str::from_utf8(self.body.as_deref()?).ok()
+    }
+
+    /// The body, if it is JSON.
+    #[must_use]
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+}
+
+impl fmt::Debug for TestResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestResponse")
+            .field("status", &self.status())
+            .field("text", &self.text())
+            .finish_non_exhaustive()
+    }
+}
