@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::params::Params;
-use crate::{Operation, envelope};
+use crate::Operation;
+use crate::message::envelope;
+use crate::message::params::Params;
 
 /// The messages of a batch.
 #[must_use]

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use futures_util::future::{AbortHandle, AbortRegistration};
 
 use crate::RpcError;
-use crate::envelope::RequestId;
-use crate::params::Params;
+use crate::message::envelope::RequestId;
+use crate::message::params::Params;
 
 /// The requests of one client that are running, by their ids.
 ///

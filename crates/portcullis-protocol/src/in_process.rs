@@ -4,10 +4,11 @@ use ::http::StatusCode;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use crate::envelope::RequestId;
-use crate::params::Params;
+use crate::answer::response;
+use crate::message::envelope::RequestId;
+use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, Service, Transport, response};
+use crate::{Exchange, Operation, Service, Transport};
 
 /// Runs one operation as a transport does that has received it in `exchange`, and gives the
 /// HTTP status and the JSON-RPC message of the answer, in the shape of the version.
@@ -98,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::ProtocolVersion;
-    use crate::fake::Fake;
+    use crate::test_support::Fake;
 
     async fn asked(exchange: Exchange, method: &str, params: Value) -> (u16, Value) {
         let (status, answer) = answer(&*Fake::new(), exchange, method, &params).await;

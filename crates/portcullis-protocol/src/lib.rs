@@ -1,6 +1,6 @@
 //! Bytes to MCP requests and back.
 //!
-//! The layer reads a message ([`envelope`]), finds its protocol version and what it asks
+//! The layer reads a message ([`message`]), finds its protocol version and what it asks
 //! for ([`Operation`]), hands that to a [`Service`], and writes the [`Outcome`] in the
 //! shape of that version. Two transports carry the messages: [`stdio`] and [`http`]. Messages are
 //! untrusted; over HTTP, Host and Origin are checked against an allow-list first (DNS rebinding,
@@ -9,48 +9,36 @@
 //! The model types are those of the official SDK, re-exported in [`model`]; this crate is
 //! the only one that names it.
 
-pub mod descriptor;
-pub mod envelope;
-mod error;
-#[cfg(test)]
-mod fake;
+mod answer;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
-mod identity;
 mod in_flight;
 pub mod in_process;
-mod initialize;
 mod limits;
-mod listing;
-mod meta;
+pub mod message;
 pub mod model;
-mod object;
-mod operation;
-mod outcome;
-pub mod params;
-mod refused;
-mod response;
+mod rejection_record;
 mod service;
 mod session_key;
 pub mod stdio;
-mod subscription;
-mod version;
-mod within;
+#[cfg(test)]
+mod test_support;
+mod timeout;
 
-pub use descriptor::Descriptor;
-pub use error::RpcError;
-pub use identity::Identity;
+pub use answer::descriptor::Descriptor;
+pub use answer::identity::Identity;
+pub use answer::list_json::{Listing, Page};
+pub use answer::notification::Changed;
+pub use answer::outcome::Outcome;
 pub use limits::Limits;
-pub use listing::{Listing, Page};
-pub use meta::ClientInfo;
-pub use object::{Arguments, read_value};
-pub use operation::{MAX_URI_BYTES, Operation};
-pub use outcome::Outcome;
-pub use refused::Refused;
+pub use message::json_object::{Arguments, read_value};
+pub use message::meta::ClientInfo;
+pub use message::operation::{MAX_URI_BYTES, Operation};
+pub use message::rpc_error::RpcError;
+pub use message::version::ProtocolVersion;
+pub use rejection_record::Refused;
 pub use service::{Exchange, Service, Transport};
 pub use session_key::SessionKey;
-pub use subscription::Changed;
-pub use version::ProtocolVersion;
-pub use within::within;
+pub use timeout::within;

@@ -15,19 +15,19 @@ use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use super::body::{Counted, RequestBody, RouteBody};
-use super::budget::{Budget, Whose};
-use super::caller::Asked;
-use super::cors;
-use super::endpoint::Endpoint;
-use super::front::Front;
-use super::media;
-use super::metadata::Metadata;
-use super::peer::Peer;
-use super::places::Places;
-use super::refusal::{self, Refusal};
-use super::route::RouteVisitor;
-use super::session::Sessions;
+use crate::http::budget::places::Places;
+use crate::http::budget::{Budget, Whose};
+use crate::http::connection::peer::Peer;
+use crate::http::endpoint::Endpoint;
+use crate::http::guard::body::{Counted, RequestBody, RouteBody};
+use crate::http::guard::cors;
+use crate::http::guard::host_origin::Front;
+use crate::http::guard::media_type;
+use crate::http::rejection::{self, Refusal};
+use crate::http::request::Asked;
+use crate::http::route::RouteVisitor;
+use crate::http::session::Sessions;
+use crate::http::well_known::Metadata;
 
 use crate::{Limits, Service};
 
@@ -72,7 +72,7 @@ impl<S: Service> App<S> {
         let AppConfig { path, front, authenticator, metadata, limits, clock, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let routing = Semaphore::new(limits.concurrent_requests);
-        let routes = routes.fallback(async || refusal::outside(StatusCode::NOT_FOUND, None));
+        let routes = routes.fallback(async || rejection::outside(StatusCode::NOT_FOUND, None));
         let on_end = {
             let service = Arc::clone(&service);
             move |session| service.session_ended(session)
@@ -143,7 +143,7 @@ impl<S: Service> App<S> {
         peer: &Peer,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.method(), request.uri(), request.headers())?;
-        media::check_framing(request.headers())?;
+        media_type::check_framing(request.headers())?;
         if peer.probes_only && asked.path.is_some() {
             return Err(Refusal::too_many_connections());
         }
@@ -210,11 +210,11 @@ impl<S: Service> App<S> {
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route panicked");
-                refusal::outside(StatusCode::INTERNAL_SERVER_ERROR, Some("Internal error"))
+                rejection::outside(StatusCode::INTERNAL_SERVER_ERROR, Some("Internal error"))
             }
             Err(_) => {
                 tracing::error!(path = %path.escape_debug(), "the handler of a route took too long");
-                refusal::outside(StatusCode::GATEWAY_TIMEOUT, Some("The handler took too long"))
+                rejection::outside(StatusCode::GATEWAY_TIMEOUT, Some("The handler took too long"))
             }
         })
     }
@@ -234,9 +234,9 @@ mod tests {
     use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
     use portcullis_guard::SystemClock;
 
-    use super::super::budget::Of;
-    use super::super::edge::Names;
     use super::*;
+    use crate::http::budget::Of;
+    use crate::http::test_server::Names;
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
     #[derive(Debug)]

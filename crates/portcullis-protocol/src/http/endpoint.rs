@@ -9,15 +9,16 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
-use super::body::RequestBody;
-use super::budget::{Budget, Of, Party, Whose};
-use super::caller::{Asked, Caller};
-use super::peer::{Peer, Standing};
-use super::places::Places;
-use super::refusal::Refusal;
-use super::session::{self, Sessions};
-use super::{body, headers, media, stateless};
-use crate::envelope::{self, Malformed, Message};
+use crate::http::budget::places::Places;
+use crate::http::budget::{Budget, Of, Party, Whose};
+use crate::http::connection::peer::{Peer, Standing};
+use crate::http::guard::body::RequestBody;
+use crate::http::guard::{body, media_type};
+use crate::http::rejection::Refusal;
+use crate::http::request::{Asked, Caller};
+use crate::http::session::{self, Sessions};
+use crate::http::{mcp_headers, stateless};
+use crate::message::envelope::{self, Malformed, Message};
 use crate::{Limits, Service};
 
 /// The MCP endpoint.
@@ -76,15 +77,15 @@ impl<S: Service> Endpoint<S> {
     ) -> Result<Response, Refusal> {
         let place = self.places.enter()?;
         let headers = caller.headers;
-        let stateless = headers::name_stateless(headers);
+        let stateless = mcp_headers::name_stateless(headers);
         match *method {
             Method::POST => {}
             Method::GET if !stateless => return session::open_stream(&self.service, caller),
             Method::DELETE if !stateless => return session::end(&*self.service, caller),
             _ => return Err(Refusal::method_not_allowed(stateless)),
         }
-        media::check_content(headers)?;
-        media::check_accept(headers)?;
+        media_type::check_content(headers)?;
+        media_type::check_accept(headers)?;
         let Limits { body_bytes, body_read, .. } = self.limits;
         let whole = body::Whole::new(&self.budget, caller.whose.clone());
         let mut read = pin!(whole.read(headers, body, body_bytes, body_read));

@@ -5,35 +5,22 @@
 //! has one file here and one reason to refuse.
 
 mod app;
-mod arriving;
-mod body;
 mod budget;
-mod caller;
 mod connection;
-mod cors;
-#[cfg(test)]
-mod edge;
 mod endpoint;
-mod events;
-mod front;
-mod headers;
-mod listener;
-mod media;
-mod metadata;
-mod origins;
-mod patience;
-mod peer;
-mod places;
-mod refusal;
+mod guard;
+mod mcp_headers;
+mod rejection;
+mod request;
 mod route;
 mod session;
+mod sse;
 mod stateless;
-mod unread;
+#[cfg(test)]
+mod test_server;
+mod well_known;
 
 pub use app::{App, AppConfig};
-pub use body::RequestBody;
-pub use front::{Authority, Front};
-pub use listener::Listener;
-pub use origins::{Origin, Origins};
-pub use peer::Peer;
+pub use connection::{Listener, Peer};
+pub use guard::{Authority, Front, Origin, Origins, RequestBody};
 pub use route::{RouteRefusal, authenticate};

@@ -9,12 +9,13 @@ use http::request::Parts;
 use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
-use super::budget::{Budget, Party};
-use super::endpoint::{self, Visitor};
-use super::peer::Standing;
-use super::refusal::{error_name, json};
-use crate::error::whole_seconds;
-use crate::{Limits, RpcError, response};
+use crate::answer::response;
+use crate::http::budget::{Budget, Party};
+use crate::http::connection::peer::Standing;
+use crate::http::endpoint::{self, Visitor};
+use crate::http::rejection::{error_name, json};
+use crate::message::rpc_error::whole_seconds;
+use crate::{Limits, RpcError};
 
 /// Why a request to a custom route that is not public is refused.
 ///

@@ -3,16 +3,18 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use super::caller::Caller;
-use super::events::{self, Events};
-use super::refusal::{self, Refusal};
-use super::{headers, media};
-use crate::envelope::Message;
-use crate::meta;
-use crate::params::Params;
+use crate::answer::notification::Subscription;
+use crate::answer::response;
+use crate::http::guard::media_type;
+use crate::http::mcp_headers;
+use crate::http::rejection::{self, Refusal};
+use crate::http::request::Caller;
+use crate::http::sse::{self, Events};
+use crate::message::envelope::Message;
+use crate::message::meta;
+use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::subscription::Subscription;
-use crate::{Changed, Operation, ProtocolVersion, RpcError, Service, response};
+use crate::{Changed, Operation, ProtocolVersion, RpcError, Service};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
@@ -25,7 +27,7 @@ pub(super) async fn receive<S: Service>(
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, .. } if method.starts_with("notifications/") => {
-            return Ok(refusal::accepted());
+            return Ok(rejection::accepted());
         }
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response => return invalid("this endpoint takes no responses"),
@@ -35,7 +37,7 @@ pub(super) async fn receive<S: Service>(
         Err(error) => return refused(Some(&id), error),
     };
     let refuse = |error: &RpcError| {
-        refusal::answered(caller, &id, request.version, service.identity(), &Err(error.clone()))
+        rejection::answered(caller, &id, request.version, service.identity(), &Err(error.clone()))
     };
     Ok(match request.asked {
         Asked::Discover => {
@@ -45,10 +47,10 @@ pub(super) async fn receive<S: Service>(
             }
             let supported = &ProtocolVersion::OVER_HTTP;
             let answer = response::discovered(&id, supported, service.identity());
-            refusal::json(StatusCode::OK, answer)
+            rejection::json(StatusCode::OK, answer)
         }
         Asked::Changes(wanted) => {
-            media::check_accept_stream(caller.headers)?;
+            media_type::check_accept_stream(caller.headers)?;
             let place = caller.sessions.subscribe(caller.owner())?;
             let exchange = caller.exchange(request.version, request.client, None);
             if let Err(error) = service.admit(Subscription::METHOD, &exchange) {
@@ -57,7 +59,7 @@ pub(super) async fn receive<S: Service>(
             place.begin()?;
             let subscription = Subscription::new(id, wanted);
             let events = Events::of_subscription(service, caller, &exchange, place, subscription);
-            events::response(events.into_stream())
+            sse::response(events.into_stream())
         }
         Asked::Operation(operation) => {
             let version = request.version;
@@ -65,7 +67,7 @@ pub(super) async fn receive<S: Service>(
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Refusal::busy().under(Some(id.clone())))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
-            let answer = refusal::answered(caller, &id, version, service.identity(), &outcome);
+            let answer = rejection::answered(caller, &id, version, service.identity(), &outcome);
             place.leave_to(&caller.whose, answer)
         }
     })
@@ -86,21 +88,21 @@ enum Asked<'a> {
 
 impl<'a> Incoming<'a> {
     fn read(headers: &HeaderMap, method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
-        let named = headers::version(headers)?;
+        let named = mcp_headers::version(headers)?;
         let Some(meta) = params.meta()? else {
             return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
         };
         if let Some(version) = meta.version() {
-            headers::check_version(named, version)?;
+            mcp_headers::check_version(named, version)?;
         }
         let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
-        headers::check_method(headers, method)?;
+        mcp_headers::check_method(headers, method)?;
         let asked = match method {
             "server/discover" => Asked::Discover,
             Subscription::METHOD => Asked::Changes(Subscription::wanted(params)?),
             _ => {
                 let operation = Operation::read(method, params)?;
-                headers::check_name(headers, operation.name())?;
+                mcp_headers::check_name(headers, operation.name())?;
                 Asked::Operation(operation)
             }
         };

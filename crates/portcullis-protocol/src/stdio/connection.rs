@@ -6,17 +6,18 @@ use futures_util::stream::{self, BoxStream};
 use serde_json::value::RawValue;
 use tokio::task::{JoinError, JoinSet};
 
-use super::listens::Listens;
-use crate::envelope::{self, Malformed, Message, RequestId};
+use super::subscriptions::Listens;
+use crate::answer::notification::Subscription;
+use crate::answer::response;
 use crate::in_flight::{self, InFlight};
-use crate::initialize::Initialize;
-use crate::meta;
-use crate::params::Params;
+use crate::message::envelope::{self, Malformed, Message, RequestId};
+use crate::message::initialize::Initialize;
+use crate::message::meta;
+use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::subscription::Subscription;
 use crate::{
     Changed, ClientInfo, Exchange, Limits, Operation, ProtocolVersion, RpcError, Service,
-    SessionKey, Transport, response,
+    SessionKey, Transport,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.

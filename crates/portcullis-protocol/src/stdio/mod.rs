@@ -7,7 +7,7 @@
 
 mod connection;
 mod lines;
-mod listens;
+mod subscriptions;
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,8 @@ use futures_util::FutureExt;
 
 use self::connection::Connection;
 use self::lines::{Line, Lines, Output};
-use crate::{Limits, RpcError, Service, response};
+use crate::answer::response;
+use crate::{Limits, RpcError, Service};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
 /// then running requests have [`Limits::drain`] to finish.

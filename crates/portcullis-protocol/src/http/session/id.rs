@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_guard::random;
 
-use super::super::refusal::{Refusal, Rule};
 use crate::SessionKey;
+use crate::http::rejection::{Refusal, Rule};
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
 const BYTES: usize = 24;

@@ -15,8 +15,8 @@
 //!
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
-mod exchange;
 mod id;
+mod post;
 mod sessions;
 mod stream;
 mod streams;
@@ -25,22 +25,22 @@ mod table;
 use axum::response::Response;
 use http::StatusCode;
 
-pub(super) use self::exchange::{receive, receive_batch};
 use self::id::SessionId;
+pub(super) use self::post::{receive, receive_batch};
 use self::sessions::Own;
 pub(super) use self::sessions::{Sessions, Streaming};
 pub(super) use self::stream::open_stream;
-use super::caller::Caller;
-use super::headers;
-use super::refusal::Refusal;
 use crate::Service;
+use crate::http::mcp_headers;
+use crate::http::rejection::Refusal;
+use crate::http::request::Caller;
 
 impl Caller<'_> {
     /// The session that the request names, once it was found to be the caller's own.
     fn session(&self) -> Result<Own, Refusal> {
         let id = SessionId::read(self.headers)?;
         let session = self.sessions.find(id, self.owner())?;
-        headers::check_session(self.headers, session.version)?;
+        mcp_headers::check_session(self.headers, session.version)?;
         Ok(session)
     }
 }

@@ -7,14 +7,14 @@ use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
 
-use super::super::refusal::{Refusal, Rule};
 use super::SessionId;
 use super::streams::StreamId;
 use super::table::{Session, Table};
-use crate::envelope::RequestId;
+use crate::http::rejection::{Refusal, Rule};
 use crate::in_flight;
-use crate::initialize::Initialize;
-use crate::params::Params;
+use crate::message::envelope::RequestId;
+use crate::message::initialize::Initialize;
+use crate::message::params::Params;
 use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use axum::response::Response;
 
-use super::super::caller::Caller;
-use super::super::events::{self, Events};
-use super::super::media;
-use super::super::refusal::Refusal;
 use crate::Service;
+use crate::http::guard::media_type;
+use crate::http::rejection::Refusal;
+use crate::http::request::Caller;
+use crate::http::sse::{self, Events};
 
 /// Opens the stream of the session that a GET names (MCP Streamable HTTP §Listening for
 /// Messages from the Server).
@@ -19,7 +19,7 @@ pub(in crate::http) fn open_stream<S: Service>(
     service: &Arc<S>,
     caller: &Caller<'_>,
 ) -> Result<Response, Refusal> {
-    media::check_accept_stream(caller.headers)?;
+    media_type::check_accept_stream(caller.headers)?;
     let session = caller.session()?;
     let place = caller.sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
@@ -29,5 +29,5 @@ pub(in crate::http) fn open_stream<S: Service>(
     }
     place.begin()?;
     let events = Events::of_session(service, caller, &exchange, place);
-    Ok(events::response(events.into_stream()))
+    Ok(sse::response(events.into_stream()))
 }

@@ -4,9 +4,9 @@ use futures_util::future::{AbortHandle, AbortRegistration};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 
-use super::super::refusal::Refusal;
 use super::SessionId;
 use crate::Limits;
+use crate::http::rejection::Refusal;
 
 /// The places of all streams, each until its stream is dropped.
 ///

@@ -6,7 +6,7 @@ use portcullis_auth::PrincipalId;
 use super::SessionId;
 use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
-use crate::initialize::Initialize;
+use crate::message::initialize::Initialize;
 use crate::{ClientInfo, ProtocolVersion, SessionKey};
 
 /// The sessions themselves, with what is counted and queued of them.

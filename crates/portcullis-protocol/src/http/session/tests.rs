@@ -8,10 +8,10 @@ use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::super::edge::{Edge, call};
 use super::{SessionId, Sessions};
-use crate::fake::REMOTE;
-use crate::initialize::Initialize;
+use crate::http::test_server::{Edge, call};
+use crate::message::initialize::Initialize;
+use crate::test_support::REMOTE;
 use crate::{Limits, ProtocolVersion, SessionKey};
 
 /// Whether a stream ends by itself within a minute.

@@ -1,0 +1,8 @@
+//! What a client is told: outcomes, lists and notifications, written as the JSON of its version.
+
+pub(crate) mod descriptor;
+pub(crate) mod identity;
+pub(crate) mod list_json;
+pub(crate) mod notification;
+pub(crate) mod outcome;
+pub(crate) mod response;

@@ -1,0 +1,189 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::response::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use crate::http::budget::{Budget, Held, Of, Whose};
+use crate::http::rejection::Refusal;
+use crate::{Limits, RpcError};
+
+/// Places of requests: so many for all, of which one principal's may run in so many at once.
+///
+/// Who has more to run than that waits for its own, and holds none of the others' places
+/// meanwhile.
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    pub(crate) budget: Arc<Budget>,
+    longest: Duration,
+    /// When it was last said that somebody waits.
+    told: Mutex<Option<Instant>>,
+}
+
+/// How often it is said at most.
+const TELLING: Duration = Duration::from_secs(60);
+
+impl Places {
+    pub(crate) fn new(limits: &Limits, budget: &Arc<Budget>) -> Self {
+        let all = Arc::new(Semaphore::new(limits.concurrent_requests));
+        let budget = Arc::clone(budget);
+        Self { all, budget, longest: limits.handler, told: Mutex::default() }
+    }
+
+    /// A place for a request until it has been read.
+    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.all.try_acquire().map_err(|_| Refusal::busy())
+    }
+
+    /// A place for an operation that runs, once those of `whose` leave one.
+    pub(crate) async fn run(&self, whose: &Whose) -> Result<Place, RpcError> {
+        let own = match whose.runs() {
+            Some(own) => Some(self.own(own, whose).await?),
+            None => None,
+        };
+        let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| RpcError::Busy)?;
+        Ok(Place { _own: own, all })
+    }
+
+    async fn own(
+        &self,
+        own: &Arc<Semaphore>,
+        whose: &Whose,
+    ) -> Result<OwnedSemaphorePermit, RpcError> {
+        if let Ok(permit) = Arc::clone(own).try_acquire_owned() {
+            return Ok(permit);
+        }
+        self.tell();
+        let _queued = self.budget.take(Of::Queued, whose.clone(), 1).ok_or(RpcError::Busy)?;
+        let permit = tokio::time::timeout(self.longest, Arc::clone(own).acquire_owned()).await;
+        permit.map_err(|_| RpcError::Busy)?.map_err(|_| RpcError::Busy)
+    }
+
+    /// Says, once in a while, what makes calls slow.
+    fn tell(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELLING) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "requests wait for others of the same principal: more come at once than \
+                 Limits::requests_per_principal"
+            );
+        }
+    }
+}
+
+/// The place of an operation, until this is dropped.
+pub(crate) struct Place {
+    _own: Option<OwnedSemaphorePermit>,
+    all: OwnedSemaphorePermit,
+}
+
+/// What the answer to an operation keeps until there is room for it.
+#[derive(Clone)]
+pub(crate) struct Waits {
+    pub(crate) whose: Whose,
+    keeps: Arc<Keeps>,
+}
+
+enum Keeps {
+    Own { _place: Option<OwnedSemaphorePermit> },
+    Gathered(Vec<Held>),
+}
+
+impl Waits {
+    /// Leaves what the answers of a batch have taken to their `response`.
+    pub(crate) fn of_batch(whose: &Whose, gathered: Vec<Held>, response: &mut Response) {
+        let keeps = Arc::new(Keeps::Gathered(gathered));
+        response.extensions_mut().insert(Self { whose: whose.clone(), keeps });
+    }
+
+    /// Whether what it keeps is as large as the answer.
+    pub(crate) fn is_gathered(&self) -> bool {
+        matches!(&*self.keeps, Keeps::Gathered(held) if !held.is_empty())
+    }
+}
+
+impl Place {
+    /// Leaves its own place to `response` until there is room for that, and gives up the other.
+    pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
+        let Self { _own, all } = self;
+        drop(all);
+        let keeps = Arc::new(Keeps::Own { _place: _own });
+        response.extensions_mut().insert(Waits { whose: whose.clone(), keeps });
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_auth::Principal;
+
+    use super::*;
+    use crate::http::budget::Budget;
+
+    fn limits() -> Limits {
+        let handler = Duration::from_secs(60);
+        let (concurrent_requests, requests_per_principal) = (4, 2);
+        Limits { handler, concurrent_requests, requests_per_principal, ..Limits::default() }
+    }
+
+    fn of(budget: &Arc<Budget>, name: &str) -> Whose {
+        Whose { address: None, principal: Some(budget.principal(&Principal::new(name))) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trial_a5_a_principal_with_much_to_run_waits_for_itself_and_nobody_for_it() {
+        let (limits, budget) = (limits(), Budget::new(&limits()));
+        let places = Places::new(&limits, &budget);
+        let (alice, bob) = (of(&budget, "alice"), of(&budget, "bob"));
+        let mut first = Vec::new();
+        for _ in 0..2 {
+            first.push(places.run(&alice).await.unwrap());
+        }
+        let mut third = Box::pin(places.run(&alice));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        let read = places.enter().expect("who waits holds no place of all");
+        let bobs = places.run(&bob).await.expect("nor of others");
+        drop(read);
+        drop((first.pop(), bobs));
+        let third = third.await.expect("its turn has come");
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(places.run(&alice).await, Err(RpcError::Busy)));
+        assert_eq!(begun.elapsed(), limits.handler, "it does not wait for ever");
+        drop((first, third));
+        assert!(places.run(&alice).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn trial_a5_an_answer_keeps_the_place_of_its_principal_until_there_is_room_for_it() {
+        let (limits, budget) = (limits(), Budget::new(&limits()));
+        let (places, alice) = (Places::new(&limits, &budget), of(&budget, "alice"));
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let place = places.run(&alice).await.unwrap();
+            answers.push(place.leave_to(&alice, Response::default()));
+        }
+        assert!(futures_util::poll!(Box::pin(places.run(&alice))).is_pending());
+        let all: Vec<_> = (0..4).map(|_| places.enter()).collect();
+        assert!(all.iter().all(Result::is_ok), "it holds none that others want");
+        drop((all, answers));
+        assert!(places.run(&alice).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_limited_too() {
+        let (limits, budget) = (limits(), Budget::new(&limits()));
+        let (places, alice) = (Places::new(&limits, &budget), of(&budget, "alice"));
+        let _held = (places.run(&alice).await.unwrap(), places.run(&alice).await.unwrap());
+        let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(places.run(&alice))).collect();
+        let mut refused = 0;
+        for run in &mut waiting {
+            refused += usize::from(futures_util::poll!(run).is_ready());
+        }
+        assert_eq!(refused, 3, "two of one principal may wait");
+        let bob = of(&budget, "bob");
+        let _held = (places.run(&bob).await.unwrap(), places.run(&bob).await.unwrap());
+        assert!(futures_util::poll!(Box::pin(places.run(&bob))).is_pending());
+    }
+}

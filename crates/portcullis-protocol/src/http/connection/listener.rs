@@ -1,0 +1,278 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::http::app::App;
+use crate::http::connection::peer::Peer;
+use crate::http::connection::serve;
+use crate::{Limits, Service};
+
+/// Connections over the limit over which custom routes are served: probes, say, which would
+/// otherwise find a server dead that strangers hold on to. Further ones are just closed.
+const KEPT_FOR_PROBES: usize = 64;
+/// How long such a connection has for the head of its one request, and altogether.
+const PROBE_HEAD: Duration = Duration::from_secs(1);
+const PROBE: Duration = Duration::from_secs(5);
+
+/// The one socket that the server listens on, with its limits.
+///
+/// A connection has [`Limits::header_read`] to send the head of a request, and is closed soon
+/// after that, however little has arrived.
+pub struct Listener {
+    socket: TcpListener,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound.
+    #[expect(clippy::disallowed_methods, reason = "this is the door for connections that come in")]
+    pub async fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await?, limits })
+    }
+
+    /// The address that is bound: with port 0, the one that the system chose.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot tell.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves `app` until `stop` is ready, then drains: no further connection is accepted,
+    /// idle ones are closed, streams of sessions end, running requests have [`Limits::drain`] to finish.
+    pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
+        let Self { socket, limits } = self;
+        let http = serve::protocol(&limits);
+        let connections = Arc::new(Semaphore::new(limits.connections));
+        let probes = Arc::new(Semaphore::new(KEPT_FOR_PROBES));
+        let header_read = limits.header_read.min(PROBE_HEAD);
+        let probe_limits = Limits { header_read, ..limits.clone() };
+        let (stopping, stopped) = watch::channel(());
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let (stream, remote) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: accepting again at once would spin.
+                    tracing::error!(%error, "no connection could be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            if let Err(error) = prepare(&stream, &limits) {
+                tracing::debug!(%error, "a connection was lost before it was served");
+                continue;
+            }
+            let (http, app, stopped) = (http.clone(), Arc::clone(&app), stopped.clone());
+            let permit = Arc::clone(&connections).try_acquire_owned().ok();
+            let place = permit.and_then(|permit| Some((permit, app.budget().enter(remote)?)));
+            let Some((permit, (address, counted))) = place else {
+                if let Ok(permit) = Arc::clone(&probes).try_acquire_owned() {
+                    let accepted = (stream, Peer::for_probes(remote));
+                    let served = serve::serve(http, accepted, app, probe_limits.clone(), stopped);
+                    tokio::spawn(async move {
+                        if tokio::time::timeout(PROBE, served).await.is_err() {
+                            tracing::debug!("a connection over the limit took too long");
+                        }
+                        drop(permit);
+                    });
+                }
+                continue;
+            };
+            let accepted = (stream, Peer::of(remote, address));
+            let served = serve::serve(http, accepted, app, limits.clone(), stopped);
+            tokio::spawn(async move {
+                served.await;
+                drop((permit, counted));
+            });
+        }
+        drop((socket, stopping));
+        app.stop();
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(limits.drain, connections.acquire_many(all)).await.is_err() {
+            tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.socket.local_addr()).finish()
+    }
+}
+
+/// Lets small answers go out at once, and makes the system notice a client that is gone without
+/// a word: with nothing to send it asks whether it is there, and what is sent has to be
+/// acknowledged within [`Limits::write`].
+fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    // Without it small answers wait for the client's acknowledgement.
+    stream.set_nodelay(true)?;
+    let second = Duration::from_secs(1);
+    let (quiet, again) = ((limits.write / 2).max(second), (limits.write / 6).max(second));
+    let keepalive = TcpKeepalive::new().with_time(quiet).with_interval(again).with_retries(3);
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limits.write))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::http::test_server::Edge;
+
+    /// A server at `address` with `limits`, which has one tool and no tokens.
+    async fn served(address: &str, limits: Limits) -> (Edge, SocketAddr, JoinHandle<()>) {
+        let edge = Edge::with(false, |own| *own = limits.clone());
+        let listener = Listener::bind(address.parse().unwrap(), limits).await.unwrap();
+        let address = listener.local_address().unwrap();
+        let served = tokio::spawn(listener.serve(Arc::clone(&edge.app), std::future::pending()));
+        (edge, address, served)
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn a_connection_too_many_is_told_and_noted() {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let (edge, address, served) = served("127.0.0.1:0", limits).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let ask = async |path: &str| {
+            let mut second = TcpStream::connect(address).await.unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            second.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            second.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.contains("connection: close"), "{answer}");
+            answer
+        };
+        let answer = ask("/mcp").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: 1"), "{answer}");
+        assert_eq!(edge.service.refusals(), ["limits 503 -: Too many connections"]);
+        let answer = ask("/nothing").await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "custom routes are served: {answer}");
+        drop(first);
+        served.abort();
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn trial_a11_the_system_is_asked_to_notice_who_is_gone() {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = socket.accept().await.unwrap();
+        let limits = Limits::default();
+        prepare(&stream, &limits).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let [time, interval] = [socket.tcp_keepalive_time(), socket.tcp_keepalive_interval()];
+        let asked = time.unwrap() + interval.unwrap() * socket.tcp_keepalive_retries().unwrap();
+        assert!(asked <= limits.write, "{asked:?}");
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.write));
+    }
+
+    /// What `ip` says against it, if anything.
+    #[expect(clippy::disallowed_methods, reason = "the test makes a network")]
+    fn ip_says(arguments: &str) -> Option<String> {
+        let ran = std::process::Command::new("ip").args(arguments.split(' ')).output().unwrap();
+        (!ran.status.success()).then(|| String::from_utf8_lossy(&ran.stderr).into_owned())
+    }
+
+    fn ip(arguments: &str) {
+        assert_eq!(ip_says(arguments), None, "ip {arguments}");
+    }
+
+    /// A network namespace, the link to it, and who is in it.
+    struct Namespace {
+        name: String,
+        link: String,
+        client: Option<std::process::Child>,
+    }
+
+    impl Drop for Namespace {
+        fn drop(&mut self) {
+            if let Some(client) = &mut self.client {
+                client.kill().unwrap();
+                client.wait().unwrap();
+            }
+            ip(&format!("link del {}", self.link));
+            ip(&format!("netns del {}", self.name));
+        }
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the client is a process in that network")]
+    async fn trial_a11_a_client_that_vanishes_is_noticed() {
+        let id = std::process::id();
+        let (here, there) = (format!("pa{id}"), format!("pb{id}"));
+        let name = format!("portcullis{id}");
+        if let Some(refused) = ip_says(&format!("netns add {name}")) {
+            assert!(refused.contains("not permitted") || refused.contains("denied"), "{refused}");
+            // Not captured, as what is printed would be.
+            let skipped = format!("\nSKIPPED: trial_a11_a_client_that_vanishes: {refused}\n");
+            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+            return;
+        }
+        let mut namespace = Namespace { name, link: here.clone(), client: None };
+        ip(&format!("link add {here} type veth peer name {there} netns {}", namespace.name));
+        ip(&format!("addr add 10.213.77.1/30 dev {here}"));
+        ip(&format!("link set {here} up"));
+        ip(&format!("-n {} addr add 10.213.77.2/30 dev {there}", namespace.name));
+        ip(&format!("-n {} link set {there} up", namespace.name));
+
+        let write = Duration::from_secs(3);
+        let limits = Limits { write, connections: 4, ..Limits::default() };
+        let (edge, address, served) = served("10.213.77.1:0", limits).await;
+        let session = edge.begin("").await;
+        let script = format!(
+            "exec 3<>/dev/tcp/{}/{}; printf 'GET /mcp HTTP/1.1\\r\\nHost: localhost\\r\\n\
+             Accept: text/event-stream\\r\\nMCP-Session-Id: {session}\\r\\n\\r\\n' >&3; exec cat <&3",
+            address.ip(),
+            address.port()
+        );
+        let client = std::process::Command::new("ip")
+            .args(["netns", "exec", &namespace.name, "bash", "-c", &script])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        namespace.client = Some(client.unwrap());
+        let until = async |open: usize| {
+            let begun = tokio::time::Instant::now();
+            while edge.app.sessions().open_streams() != open {
+                assert!(begun.elapsed() < 4 * write, "{open} streams were not seen");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            begun.elapsed()
+        };
+        until(1).await;
+        ip(&format!("-n {} link set {there} down", namespace.name));
+        let noticed = until(0).await;
+        assert!(noticed < 2 * write, "{noticed:?}");
+        let answer = edge.send("GET", "", Some(&session), &serde_json::Value::Null).await;
+        assert_eq!(answer.status(), 200, "another stream of the session takes its place");
+        assert_eq!(edge.app.sessions().open_streams(), 1);
+        served.abort();
+    }
+}

@@ -1,0 +1,11 @@
+//! One TCP connection: who may have one, how long it may stay, and what its client leaves unread.
+
+mod arriving;
+mod http2_write_timeout;
+mod listener;
+pub(crate) mod peer;
+mod serve;
+mod timeout_stream;
+
+pub use listener::Listener;
+pub use peer::Peer;

@@ -1,0 +1,264 @@
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::HttpBody;
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
+
+use crate::http::budget::{Budget, Held, Of, Whose};
+use crate::http::rejection::{Refusal, Rule};
+use crate::within;
+
+/// The body of a request, as it comes from the client.
+pub trait RequestBody:
+    HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+}
+
+/// So much of a body is free: as much as all requests at once may have.
+const FREE_BYTES: usize = 64 * 1024;
+
+/// A body, and its part of the budget for as long as it is needed.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    account: Account,
+}
+
+impl Whole {
+    /// One of `whose` that has not been read yet.
+    pub(crate) fn new(budget: &Arc<Budget>, whose: Whose) -> Self {
+        Self { bytes: Bytes::new(), account: Account::new(budget, whose) }
+    }
+
+    /// Reads a body of at most `limit` bytes within `time`: 413 or 408 otherwise, and 503 when
+    /// there are too many large ones. None is an empty one.
+    ///
+    /// A declared length over the limit is refused before a byte is read; an undeclared one is
+    /// counted while it arrives.
+    pub(crate) async fn read<B: RequestBody>(
+        mut self,
+        headers: &HeaderMap,
+        body: Option<B>,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Self, Refusal> {
+        let declared = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|declared| declared > limit as u64) {
+            return Err(Refusal::too_large());
+        }
+        let Some(body) = body else { return Ok(self) };
+        let gathered = within(time, gather(body, limit, &mut self.account)).await;
+        self.bytes = gathered.unwrap_or_else(|_| {
+            let message = "The body took too long";
+            Err(Refusal::new(Rule::Body, StatusCode::REQUEST_TIMEOUT, message))
+        })?;
+        Ok(self)
+    }
+}
+
+/// What a body takes of the budget.
+#[derive(Debug)]
+struct Account {
+    budget: Arc<Budget>,
+    whose: Whose,
+    bytes: usize,
+    held: Option<Held>,
+}
+
+impl Account {
+    fn new(budget: &Arc<Budget>, whose: Whose) -> Self {
+        Self { budget: Arc::clone(budget), whose, bytes: 0, held: None }
+    }
+
+    /// Takes all of a body of which so many bytes `more` have come, once it is a large one.
+    fn add(&mut self, more: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(more);
+        if self.bytes <= FREE_BYTES {
+            return true;
+        }
+        if let Some(held) = &mut self.held {
+            return held.more(more);
+        }
+        self.held = self.budget.take(Of::Bodies, self.whose.clone(), self.bytes);
+        self.held.is_some()
+    }
+}
+
+/// Most bodies come in one piece, which is not copied.
+async fn gather<B: RequestBody>(
+    mut body: B,
+    limit: usize,
+    account: &mut Account,
+) -> Result<Bytes, Refusal> {
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let message = "The body could not be read";
+            Refusal::new(Rule::Body, StatusCode::BAD_REQUEST, message)
+        })?;
+        // Trailers say nothing here.
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(all.len()) + data.len() > limit {
+            return Err(Refusal::too_large());
+        }
+        if !account.add(data.len()) {
+            return Err(Refusal::busy());
+        }
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The body of a request to a custom route, which takes its part of the budget while it is read.
+pub(crate) struct Counted<B> {
+    body: B,
+    counts: Arc<RouteBody>,
+}
+
+/// What the body of a request to a custom route takes, for as long as the request runs.
+#[derive(Debug)]
+pub(crate) struct RouteBody {
+    account: Mutex<Account>,
+    exceeded: AtomicBool,
+}
+
+impl RouteBody {
+    pub(crate) fn new(budget: &Arc<Budget>, whose: Whose) -> Arc<Self> {
+        let account = Mutex::new(Account::new(budget, whose));
+        Arc::new(Self { account, exceeded: AtomicBool::new(false) })
+    }
+
+    /// Whether there was no room for it.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, more: usize) -> bool {
+        let added = self.account.lock().unwrap_or_else(PoisonError::into_inner).add(more);
+        if !added {
+            self.exceeded.store(true, Ordering::Relaxed);
+        }
+        added
+    }
+}
+
+impl<B> Counted<B> {
+    pub(crate) fn new(body: B, counts: &Arc<RouteBody>) -> Self {
+        Self { body, counts: Arc::clone(counts) }
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> HttpBody for Counted<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match self.counts.add(bytes) {
+                    true => Some(Ok(frame)),
+                    false => Some(Err("too many large bodies at once".into())),
+                }
+            }
+            other => other.map(|frame| frame.map_err(Into::into)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+    use crate::Limits;
+
+    async fn read(parts: &[&'static str]) -> Result<Bytes, u16> {
+        let parts = stream::iter(parts.to_vec()).map(Ok::<_, std::io::Error>);
+        let body = Some(Body::from_stream(parts));
+        read_within(&Budget::new(&Limits::default()), body, 4).await
+    }
+
+    async fn read_within(
+        budget: &Arc<Budget>,
+        body: Option<Body>,
+        limit: usize,
+    ) -> Result<Bytes, u16> {
+        let whole = Whole::new(budget, Whose::default());
+        let read = whole.read(&HeaderMap::new(), body, limit, Duration::from_secs(1)).await;
+        let status = |refusal: Refusal| refusal.into_response().status().as_u16();
+        read.map(|whole| whole.bytes).map_err(status)
+    }
+
+    #[tokio::test]
+    async fn trial_a12_large_bodies_are_counted_while_they_are_held_and_small_ones_are_free() {
+        let most = 3 * FREE_BYTES;
+        let budget = Budget::new(&Limits { waiting_body_bytes: most, ..Limits::default() });
+        let body = |bytes: usize| {
+            let parts = (0..bytes / 1024).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));
+            Some(Body::from_stream(stream::iter(parts)))
+        };
+        let held = Whole::new(&budget, Whose::default())
+            .read(&HeaderMap::new(), body(2 * FREE_BYTES), usize::MAX, Duration::from_secs(1))
+            .await
+            .unwrap();
+        assert_eq!(read_within(&budget, body(2 * FREE_BYTES), usize::MAX).await, Err(503));
+        assert!(read_within(&budget, body(FREE_BYTES), usize::MAX).await.is_ok(), "small");
+        let counts = RouteBody::new(&budget, Whose::default());
+        let route = |bytes| Counted::new(body(bytes).unwrap(), &counts).collect();
+        assert!(route(FREE_BYTES).await.is_ok() && !counts.is_exceeded());
+        assert!(route(2 * FREE_BYTES).await.is_err() && counts.is_exceeded());
+        drop((held, counts));
+        let bytes = read_within(&budget, body(most), usize::MAX).await.map(|bytes| bytes.len());
+        assert_eq!(bytes, Ok(most));
+        assert_eq!(read_within(&budget, body(most + 1024), usize::MAX).await, Err(503));
+    }
+
+    #[tokio::test]
+    async fn n19_a_body_is_the_sum_of_its_parts_and_that_is_limited() {
+        for parts in [&["abcd"][..], &["ab", "cd"], &["", "a", "", "bc", "d", ""]] {
+            assert_eq!(read(parts).await.unwrap(), "abcd", "{parts:?}");
+        }
+        for parts in [&["abcde"][..], &["abcd", "e"], &["ab", "cd", "e"], &["", "ab", "cde"]] {
+            assert_eq!(read(parts).await, Err(413), "{parts:?}");
+        }
+        assert_eq!(read(&[]).await.unwrap(), "");
+        let none = read_within(&Budget::new(&Limits::default()), None, 4).await;
+        assert_eq!(none, Ok(Bytes::new()));
+    }
+}

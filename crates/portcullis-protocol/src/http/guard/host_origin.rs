@@ -1,0 +1,370 @@
+use http::header::{HOST, ORIGIN};
+use http::uri::Uri;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use portcullis_auth::audit::LogText;
+use url::Url;
+
+use crate::http::guard::origins::Origins;
+use crate::http::rejection::{Refusal, Rule};
+
+/// The first look at a request: is it meant for this server, and may its page ask?
+///
+/// What it decides, in this order:
+///
+/// 1. There is exactly one authority, as `Host`, `:authority` or absolute-form target, and
+///    where there are two they are equal; otherwise 400 (RFC 9112 §3.2).
+/// 2. The authority is on the allow-list of the server's own (against DNS rebinding), but for
+///    public routes that take any: otherwise 421.
+/// 3. There is no `Origin`, or one on the allow-list (against CSRF): otherwise 403 (MCP
+///    Streamable HTTP §Security). A `Sec-Fetch-Site: cross-site` without an allowed origin is
+///    refused too.
+///
+/// Nothing is compared by prefix, suffix or pattern: both are taken apart and compared
+/// whole. Together they refuse DNS rebinding and requests that a foreign page makes.
+///
+/// **Deployment caveat.** Behind a proxy that sends its own name as `Host`, allow that name
+/// too (`allow_host`), or let the proxy pass the public one on.
+#[derive(Clone, Debug)]
+pub struct Front {
+    authorities: Vec<Authority>,
+    loopback: bool,
+    origins: Origins,
+    /// Methods and paths of what is answered under any name.
+    any_host: Vec<(Method, String)>,
+}
+
+impl Front {
+    /// A front that takes requests for `authorities` and from `origins`.
+    ///
+    /// With `loopback` it also takes those for `localhost`, `127.0.0.1` and `[::1]` at any
+    /// port.
+    #[must_use]
+    pub fn new(authorities: Vec<Authority>, origins: Origins, loopback: bool) -> Self {
+        Self { authorities, loopback, origins, any_host: Vec::new() }
+    }
+
+    /// Takes requests of `method` for exactly `path` under any name: probes ask by address.
+    /// There is nothing in them that DNS rebinding could reach, if everybody may read it.
+    #[must_use]
+    pub fn any_host(mut self, method: Method, path: String) -> Self {
+        self.any_host.push((method, path));
+        self
+    }
+
+    /// The first decision: is the request meant for this server?
+    pub(crate) fn check_host(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Refusal> {
+        let malformed = |reason| {
+            let message = "One Host header is needed";
+            Refusal::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
+        };
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (_, Some(_)) => return Err(malformed("more than one Host")),
+            (host, None) => host.map(|host| host.to_str()).transpose(),
+        };
+        let host = host.map_err(|_| malformed("the Host is not visible ASCII"))?;
+        let target = uri.authority().map(http::uri::Authority::as_str);
+        let authority = match (host, target) {
+            (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
+                return Err(malformed("the Host is not the authority of the target"));
+            }
+            (Some(authority), _) | (None, Some(authority)) => authority,
+            (None, None) => return Err(malformed("no Host")),
+        };
+        let (host, port) = host_and_port(authority)
+            .ok_or_else(|| malformed("the Host is not a valid authority"))?;
+        let own = self.authorities.iter().any(|own| own.is(host, port));
+        if own || (self.loopback && is_loopback_host(host)) || self.takes_any(method, uri) {
+            return Ok(());
+        }
+        tracing::info!(
+            // A name has 253 characters at most; what has more is not one that anybody forgot.
+            host = %LogText::from(host),
+            "request refused: 421, a foreign Host; if it names this server, set public_url or allow_host"
+        );
+        let message = "This server does not answer for that Host";
+        let refusal = Refusal::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
+        Err(refusal.because("a foreign Host"))
+    }
+
+    fn takes_any(&self, method: &Method, uri: &Uri) -> bool {
+        // As the router does, a GET serves HEAD.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.any_host.iter().any(|(own, path)| own == method && path == uri.path())
+    }
+
+    /// The second decision: may the page that sent the request do so? Gives the allowed
+    /// origin, for the CORS headers of the answer.
+    pub(crate) fn check_origin<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Result<Option<&'a HeaderValue>, Refusal> {
+        let foreign = |reason| {
+            let message = "This Origin may not use the server";
+            Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
+        };
+        let mut origins = headers.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (None, _) if is_cross_site(headers) => {
+                Err(foreign("a cross-site request without an Origin"))
+            }
+            (None, _) => Ok(None),
+            (Some(origin), None) if self.allows(origin) => Ok(Some(origin)),
+            (Some(_), _) => {
+                tracing::info!(
+                    "request refused: 403, a foreign Origin; to allow it, set allow_origin"
+                );
+                Err(foreign("a foreign Origin"))
+            }
+        }
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| self.origins.contains(origin))
+    }
+}
+
+/// A host and a port, as in a `Host` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Authority {
+    /// Reads `host` or `host:port`. Nothing is normalised but the letter case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = host_and_port(text)?;
+        Some(Self { host: host.to_ascii_lowercase(), port })
+    }
+
+    /// The authorities under which `url` is reached: its default port may be left out.
+    #[must_use]
+    pub fn of(url: &Url) -> Vec<Self> {
+        let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return Vec::new() };
+        let port = url.port_or_known_default();
+        let mut authorities = vec![Self { host: host.clone(), port }];
+        if url.port().is_none() {
+            authorities.push(Self { host, port: None });
+        }
+        authorities
+    }
+
+    /// Whether it names this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback_host(&self.host)
+    }
+
+    fn is(&self, host: &str, port: Option<u16>) -> bool {
+        self.port == port && self.host.eq_ignore_ascii_case(host)
+    }
+}
+
+/// The parts of `host` or `host:port`, if it is well-formed.
+fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = match port {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    let name = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').filter(|l| l.contains(':'))?,
+        None => host,
+    };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+    let well_formed = !name.is_empty() && name.bytes().all(allowed);
+    (well_formed && (host.starts_with('[') || !name.contains(':'))).then_some((host, port))
+}
+
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.eq_ignore_ascii_case(own))
+}
+
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+    headers.get_all(&SITE).iter().any(|site| site == "cross-site")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::guard::origins::Origin;
+
+    fn front() -> Front {
+        let url = Url::parse("https://mcp.example.com/mcp").unwrap();
+        let mut origins = Origins::default();
+        origins.allow(&url);
+        origins.allow_loopback();
+        Front::new(Authority::of(&url), origins, true)
+    }
+
+    fn host(front: &Front, target: &str, hosts: &[&[u8]]) -> u16 {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
+        }
+        let decision = front.check_host(&Method::POST, &target.parse().unwrap(), &headers);
+        decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
+    }
+
+    fn origin(front: &Front, origins: &[&str]) -> u16 {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(ORIGIN, origin.parse().unwrap());
+        }
+        let decision = front.check_origin(&headers).map(drop);
+        decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn n01_own_names_pass_and_foreign_ones_do_not() {
+        for own in [
+            "mcp.example.com",
+            "mcp.example.com:443",
+            "MCP.EXAMPLE.COM",
+            "localhost",
+            "localhost:8000",
+            "LOCALHOST:8000",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "[::1]",
+        ] {
+            assert_eq!(host(&front(), "/mcp", &[own.as_bytes()]), 200, "{own}");
+        }
+        for foreign in [
+            "evil.example:8000",
+            "mcp.example.com.evil.com",
+            "evil-mcp.example.com",
+            "mcp.example.com:8443",
+            "localhost.evil.com",
+            "localhost.",
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "127.0.0.2",
+            "0.0.0.0",
+            "[::ffff:127.0.0.1]",
+            "mcp.example.com.",
+        ] {
+            assert_eq!(host(&front(), "/mcp", &[foreign.as_bytes()]), 421, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn n02_a_malformed_host_is_a_bad_request() {
+        for malformed in [
+            "",
+            "localhost:abc",
+            "localhost:",
+            "localhost:8000.evil.com",
+            "127.0.0.1:8000@evil",
+            "a@localhost",
+            "localhost:99999",
+            "localhost/x",
+            "[::1",
+            "::1",
+            "[]",
+            "localhost\t",
+            "local host",
+            "http://localhost",
+            "localhost:8000:1",
+            "[::1]x",
+            "[::1]:",
+            "localhost,evil",
+        ] {
+            assert_eq!(host(&front(), "/mcp", &[malformed.as_bytes()]), 400, "{malformed:?}");
+        }
+        assert_eq!(host(&front(), "/mcp", &[b"localhost\xff"]), 400);
+        assert_eq!(host(&front(), "/mcp", &[b"localhost", b"localhost"]), 400);
+        assert_eq!(host(&front(), "/mcp", &[]), 400);
+    }
+
+    #[test]
+    fn rfc9112_3_2_target_and_host_must_agree() {
+        assert_eq!(host(&front(), "http://localhost:8000/mcp", &[b"localhost:8000"]), 200);
+        assert_eq!(host(&front(), "http://localhost:8000/mcp", &[]), 200);
+        assert_eq!(host(&front(), "http://evil.example/mcp", &[b"localhost:8000"]), 400);
+        assert_eq!(host(&front(), "http://evil.example/mcp", &[]), 421);
+    }
+
+    #[test]
+    fn loopback_names_are_for_loopback_servers_only() {
+        let url = Url::parse("https://mcp.example.com").unwrap();
+        let public = Front::new(Authority::of(&url), Origins::default(), false);
+        assert_eq!(host(&public, "/mcp", &[b"localhost"]), 421);
+        assert_eq!(origin(&public, &["http://localhost:6274"]), 403);
+    }
+
+    #[test]
+    fn origins_are_compared_whole() {
+        for own in [
+            "https://mcp.example.com",
+            "http://localhost:6274",
+            "http://127.0.0.1",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(origin(&front(), &[own]), 200, "{own}");
+        }
+        for foreign in [
+            "null",
+            "http://evil.example:8000",
+            "https://mcp.example.com.evil.com",
+            "http://mcp.example.com",
+            "https://mcp.example.com:8443",
+            "https://mcp.example.com/",
+            "HTTPS://MCP.EXAMPLE.COM",
+            "https://user@mcp.example.com",
+            "http://localhost.evil.com",
+            "http://127.1",
+            "https://localhost",
+            "",
+            "x",
+        ] {
+            assert_eq!(origin(&front(), &[foreign]), 403, "{foreign:?}");
+        }
+        assert_eq!(origin(&front(), &["https://mcp.example.com", "https://mcp.example.com"]), 403);
+        assert_eq!(origin(&front(), &[]), 200);
+    }
+
+    #[test]
+    fn trial_b12_origins_of_other_schemes_are_compared_byte_for_byte() {
+        let id = "chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai";
+        let own = [id, "moz-extension://c5e1c0d4-1f0e-4d3c-9c3b-0a1b2c3d4e5f", "app://obsidian.md"];
+        let further = ["vscode-webview://1q2w3e", "tauri://localhost", "capacitor://localhost:80"];
+        let mut origins = Origins::default();
+        for text in own.iter().chain(&further) {
+            origins.allow_origin(Origin::parse(text).unwrap());
+        }
+        let front = Front::new(Vec::new(), origins, false);
+        for text in own.iter().chain(&further) {
+            assert_eq!(origin(&front, &[text]), 200, "{text}");
+            assert_eq!(origin(&front, &[&format!("{text}x")]), 403, "{text}x");
+            assert_eq!(origin(&front, &[&format!("{text}/")]), 403, "{text}/");
+            assert_eq!(origin(&front, &[&text.to_uppercase()]), 403, "{text}");
+        }
+        for foreign in ["null", "chrome-extension://", "chrome-extension:", "app://", "x://y"] {
+            assert_eq!(origin(&front, &[foreign]), 403, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn n05_a_cross_site_request_without_an_origin_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        assert!(front().check_origin(&headers).is_err());
+        headers.insert(ORIGIN, HeaderValue::from_static("https://mcp.example.com"));
+        assert!(front().check_origin(&headers).is_ok());
+    }
+}

@@ -1,0 +1,217 @@
+//! Media types, parsed rather than compared by prefix (RFC 9110 §8.3, §12.5.1).
+
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode};
+
+use crate::http::rejection::{Refusal, Rule};
+
+const JSON: &str = "application/json";
+/// What clients of MCP send (Streamable HTTP §Sending Messages): it names both types that are
+/// ever asked about.
+const USUAL_ACCEPT: &str = "application/json, text/event-stream";
+
+/// A body is `application/json`, in UTF-8, not compressed: 415 for any other.
+///
+/// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
+/// another type, so they never get further than this.
+pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refused = |message| Refusal::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    let not_json = || refused("The body must be application/json");
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
+    if value != JSON && !value.to_str().is_ok_and(is_json) {
+        return Err(not_json());
+    }
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(refused("The body must not be compressed"));
+    }
+    Ok(())
+}
+
+/// A body is framed by its length, or in chunks and that once: 400 for chunks of chunks, and 501
+/// for any further coding, which would be ignored (RFC 9112 §6.1). Several fields are one list.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut fields = headers.get_all(TRANSFER_ENCODING).iter().peekable();
+    if fields.peek().is_none() {
+        return Ok(());
+    }
+    let refused = |status, message| Err(Refusal::new(Rule::Body, status, message));
+    let codings: Vec<&[u8]> = fields
+        .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    match codings.iter().all(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
+        true if codings.len() == 1 => Ok(()),
+        true => refused(StatusCode::BAD_REQUEST, "Transfer-Encoding must be chunked, once"),
+        false => {
+            refused(StatusCode::NOT_IMPLEMENTED, "The only supported transfer coding is chunked")
+        }
+    }
+}
+
+/// The client takes `application/json`: 406 if it says that it does not.
+pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
+    match accepts(headers, &[JSON, "application/*", "*/*"]) {
+        true => Ok(()),
+        false => Err(not_acceptable("Accept must allow application/json")),
+    }
+}
+
+/// The client takes `text/event-stream`: 406 if it says that it does not.
+pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Refusal> {
+    match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
+        true => Ok(()),
+        false => Err(not_acceptable("Accept must allow text/event-stream")),
+    }
+}
+
+fn not_acceptable(message: &'static str) -> Refusal {
+    Refusal::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
+}
+
+/// Empty parameters are none (RFC 9110 §5.6.6).
+fn is_json(value: &str) -> bool {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case(JSON) && parts.all(|part| part.is_empty() || is_utf8_charset(part))
+}
+
+fn is_utf8_charset(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, value)| {
+        name.eq_ignore_ascii_case("charset")
+            && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    })
+}
+
+/// Whether the client takes one of these `ranges`; one that says nothing takes everything.
+fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    values.peek().is_none()
+        || values.any(|value| {
+            value == USUAL_ACCEPT || value.to_str().is_ok_and(|value| names_one_of(value, ranges))
+        })
+}
+
+fn names_one_of(value: &str, ranges: &[&str]) -> bool {
+    value.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let refused = parts.any(|p| {
+            p.split_once('=').is_some_and(|(name, q)| {
+                name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
+            })
+        });
+        ranges.iter().any(|own| essence.eq_ignore_ascii_case(own)) && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trial_a12_a_body_is_in_chunks_once_however_that_is_written() {
+        let framing = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(TRANSFER_ENCODING, field.parse().unwrap());
+            }
+            let refusal = check_framing(&headers).err();
+            refusal.map(|refusal| refusal.into_response().status().as_u16())
+        };
+        for good in [&[][..], &["chunked"], &["Chunked"], &[" CHUNKED\t"]] {
+            assert_eq!(framing(good), None, "{good:?}");
+        }
+        for twice in [&["chunked", "chunked"][..], &["chunked, Chunked"]] {
+            assert_eq!(framing(twice), Some(400), "{twice:?}");
+        }
+        for other in [
+            &["gzip, chunked"][..],
+            &["gzip", "chunked"],
+            &["identity"],
+            &["chunked,"],
+            &["chunked;q=1"],
+            &[""],
+            &["xchunked"],
+        ] {
+            assert_eq!(framing(other), Some(501), "{other:?}");
+        }
+    }
+
+    fn content(types: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in types {
+            headers.append(CONTENT_TYPE, value.parse().unwrap());
+        }
+        check_content(&headers).is_ok()
+    }
+
+    fn accept(value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, value.parse().unwrap());
+        check_accept(&headers).is_ok()
+    }
+
+    #[test]
+    fn n04_only_application_json_is_a_body() {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
+            assert!(content(&[json]), "{json}");
+        }
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/jsonp",
+            "application/json-patch+json",
+            "application/json;x=text/plain",
+            "application/json; charset=utf-16",
+            "application/json, text/plain",
+            "json",
+            "",
+        ] {
+            assert!(!content(&[other]), "{other}");
+        }
+        assert!(!content(&[]));
+        assert!(!content(&["application/json", "text/plain"]));
+    }
+
+    #[test]
+    fn n19_compressed_bodies_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert!(check_content(&headers).is_err());
+    }
+
+    #[test]
+    fn rfc9110_12_5_1_accept_is_read_as_http_says() {
+        for yes in [
+            "application/json, text/event-stream",
+            "*/*",
+            "application/*;q=0.5",
+            "text/html, */*;q=0.1",
+        ] {
+            assert!(accept(yes), "{yes}");
+        }
+        for no in ["text/html", "application/json;q=0", "text/event-stream", ""] {
+            assert!(!accept(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_for_those_who_take_one() {
+        let stream = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, value.parse().unwrap());
+            check_accept_stream(&headers).is_ok()
+        };
+        assert!(stream("text/event-stream") && stream("text/*") && stream("application/json, */*"));
+        assert!(!stream("application/json") && !stream("text/event-stream;q=0"));
+        assert!(check_accept_stream(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,12 @@
+//! What is checked of every request before anybody reads it: Host and Origin, media types, the
+//! size and time of the body.
+
+pub(crate) mod body;
+pub(crate) mod cors;
+pub(crate) mod host_origin;
+pub(crate) mod media_type;
+pub(crate) mod origins;
+
+pub use body::RequestBody;
+pub use host_origin::{Authority, Front};
+pub use origins::{Origin, Origins};

@@ -1,0 +1,152 @@
+//! The headers that repeat parts of the body (MCP Streamable HTTP §Request Metadata).
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use crate::http::rejection::{Refusal, Rule};
+use crate::{ProtocolVersion, RpcError};
+
+static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// The version that the header names.
+///
+/// # Errors
+///
+/// -32020 when it is missing or repeated, -32022 when it names one that is not served here.
+pub(super) fn version(headers: &HeaderMap) -> Result<ProtocolVersion, RpcError> {
+    let supported = &ProtocolVersion::OVER_HTTP;
+    let name = single(headers, &VERSION)?;
+    ProtocolVersion::parse(name)
+        .filter(|version| supported.contains(version))
+        .ok_or_else(|| RpcError::unsupported_version(name, supported))
+}
+
+/// Whether the header names a stateless version, as every request of one has to.
+pub(super) fn name_stateless(headers: &HeaderMap) -> bool {
+    let mut names = headers.get_all(&VERSION).iter().filter_map(|value| value.to_str().ok());
+    names.any(|name| ProtocolVersion::parse(name).is_some_and(ProtocolVersion::is_stateless))
+}
+
+/// In a session the header names its version, or is not there: 400 otherwise.
+pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Result<(), Refusal> {
+    match headers.get_all(&VERSION).iter().all(|name| name == version.as_str()) {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            Rule::Session,
+            StatusCode::BAD_REQUEST,
+            "MCP-Protocol-Version differs from the session's version",
+        )),
+    }
+}
+
+/// `initialize` may name a version that is served here, or none.
+pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
+    match headers.contains_key(&VERSION) {
+        true => version(headers).map(drop),
+        false => Ok(()),
+    }
+}
+
+/// The version of the header must be that of the body.
+pub(super) fn check_version(header: ProtocolVersion, body: &str) -> Result<(), RpcError> {
+    same(&VERSION, header.as_str(), body)
+}
+
+/// `Mcp-Method` must be the method of the body.
+pub(super) fn check_method(headers: &HeaderMap, body: &str) -> Result<(), RpcError> {
+    same(&METHOD, single(headers, &METHOD)?, body)
+}
+
+/// `Mcp-Name` must be the name or URI of the body, for the methods that have one.
+pub(super) fn check_name(headers: &HeaderMap, body: Option<&str>) -> Result<(), RpcError> {
+    let Some(body) = body else { return Ok(()) };
+    let header = single(headers, &NAME)?;
+    same(&NAME, &decode(header)?, body)
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<&'a str, RpcError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value
+            .to_str()
+            .map_err(|_| RpcError::HeaderMismatch(format!("{name} has invalid characters").into())),
+        (None, _) => Err(RpcError::HeaderMismatch(
+            format!("`{name}` is missing: it must repeat the value in the body").into(),
+        )),
+        (Some(_), Some(_)) => Err(RpcError::HeaderMismatch(format!("{name} is repeated").into())),
+    }
+}
+
+fn same(name: &HeaderName, header: &str, body: &str) -> Result<(), RpcError> {
+    if header == body {
+        return Ok(());
+    }
+    Err(RpcError::HeaderMismatch(format!("{name} differs from the body").into()))
+}
+
+/// Undoes `=?base64?…?=` (§Value Encoding); any other value is meant as it is.
+fn decode(value: &str) -> Result<Cow<'_, str>, RpcError> {
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="))
+    else {
+        return Ok(Cow::Borrowed(value));
+    };
+    let bytes = STANDARD.decode(encoded).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .map(Cow::Owned)
+        .ok_or_else(|| RpcError::HeaderMismatch(format!("{NAME} is not well-formed base64").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(header: &str, body: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(&NAME, header.parse().unwrap());
+        check_name(&headers, Some(body)).is_ok()
+    }
+
+    #[test]
+    fn names_are_compared_after_decoding() {
+        assert!(name("echo", "echo"));
+        assert!(name("=?base64?SGVsbG8sIOS4lueVjA==?=", "Hello, 世界"));
+        assert!(name("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=", "=?base64?literal?="));
+        for (header, body) in [
+            ("harmless", "delete_user"),
+            ("Echo", "echo"),
+            ("=?base64?bad padding?=", "x"),
+            ("=?base64?/w==?=", "\u{ff}"),
+            ("=?BASE64?ZWNobw==?=", "echo"),
+        ] {
+            assert!(!name(header, body), "{header}");
+        }
+    }
+
+    #[test]
+    fn n22_missing_and_repeated_headers_are_mismatches() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
+        headers.append(&METHOD, "tools/list".parse().unwrap());
+        assert!(check_method(&headers, "tools/list").is_ok());
+        headers.append(&METHOD, "tools/list".parse().unwrap());
+        assert_eq!(check_method(&headers, "tools/list").unwrap_err().code(), -32020);
+    }
+
+    #[test]
+    fn versions_that_are_not_served_are_told_what_is() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(version(&headers).unwrap_err().code(), -32020);
+        for unserved in ["2099-01-01", "2024-11-05"] {
+            headers.insert(&VERSION, unserved.parse().unwrap());
+            assert_eq!(version(&headers).unwrap_err().code(), -32022);
+        }
+        headers.insert(&VERSION, "2026-07-28".parse().unwrap());
+        assert_eq!(version(&headers), Ok(ProtocolVersion::V2026_07_28));
+    }
+}

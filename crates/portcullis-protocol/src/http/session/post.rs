@@ -1,0 +1,286 @@
+use axum::response::Response;
+use futures_util::future::{AbortRegistration, Abortable, join_all};
+use http::StatusCode;
+use serde_json::value::RawValue;
+
+use super::sessions::Running;
+use super::{Own, SessionId};
+use crate::answer::response;
+use crate::http::budget::Held;
+use crate::http::budget::places::{Place, Waits};
+use crate::http::mcp_headers;
+use crate::http::rejection::{self, Refusal, Rule};
+use crate::http::request::Caller;
+use crate::message::envelope::{self, Malformed, Message, RequestId};
+use crate::message::initialize::Initialize;
+use crate::message::params::Params;
+use crate::service::serve_caught;
+use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service};
+
+/// Answers one message of a version with sessions.
+pub(in crate::http) async fn receive<S: Service>(
+    service: &S,
+    caller: &Caller<'_>,
+    message: Message<'_>,
+) -> Result<Response, Refusal> {
+    if let Message::Request { id, method, params } = &message
+        && method == "initialize"
+    {
+        return initialize(service, caller, id, params);
+    }
+    let exchanges = Exchanges::new(service, caller)?;
+    match exchanges.take(message) {
+        Reply::Nothing => Ok(rejection::accepted()),
+        Reply::Answered(answer) => Ok(rejection::json(StatusCode::OK, answer)),
+        Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
+        Reply::Started(started) => match exchanges.run(started).await {
+            Ran::Done(id, place, outcome) => {
+                let version = exchanges.session.version;
+                let identity = service.identity();
+                let answer = rejection::answered(caller, &id, version, identity, &outcome);
+                Ok(place.leave_to(&caller.whose, answer))
+            }
+            Ran::Refused(id, error) => Err(exchanges.refused(Some(&id), &error)),
+            Ran::Dropped => Ok(exchanges.dropped()),
+        },
+        Reply::Ended => Err(Refusal::no_session(Refusal::ENDED)),
+    }
+}
+
+/// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
+pub(in crate::http) async fn receive_batch<S: Service>(
+    service: &S,
+    caller: &Caller<'_>,
+    body: &[u8],
+) -> Result<Response, Refusal> {
+    let exchanges = Exchanges::new(service, caller)?;
+    if !exchanges.session.version.has_batches() {
+        let error = RpcError::invalid_request("only version 2025-03-26 has batches");
+        return Err(exchanges.refused(None, &error));
+    }
+    let batch = match envelope::batch(body) {
+        Ok(batch) => batch,
+        Err(error) => return Err(exchanges.refused(None, &error)),
+    };
+    // All of them begin before the first one runs: so equal ids meet.
+    let replies: Vec<_> =
+        batch.into_iter().map(|message| exchanges.take_of_batch(message)).collect();
+    let (mut dropped, mut answers, mut gathered) = (false, Vec::new(), Vec::new());
+    for answer in join_all(replies.into_iter().map(|reply| exchanges.finish(reply))).await {
+        match answer {
+            Ok(Some((answer, held))) => {
+                answers.push(answer);
+                gathered.extend(held);
+            }
+            Ok(None) => {}
+            Err(Dropped) => dropped = true,
+        }
+    }
+    match response::batch(&answers) {
+        Some(answers) => {
+            let mut response = rejection::json(StatusCode::OK, answers);
+            Waits::of_batch(&caller.whose, gathered, &mut response);
+            Ok(response)
+        }
+        None if dropped => Ok(exchanges.dropped()),
+        None => Ok(rejection::accepted()),
+    }
+}
+
+/// Makes a session. One that the client names is not looked at: ids are given, not taken.
+fn initialize<S: Service>(
+    service: &S,
+    caller: &Caller<'_>,
+    request: &RequestId,
+    params: &Params<'_>,
+) -> Result<Response, Refusal> {
+    let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
+    let agreed = match mcp_headers::check_initialize(caller.headers).and(agreed) {
+        Ok(agreed) => agreed,
+        Err(error) => {
+            return Err(Refusal::message(error.status(), Some(request), None, &error));
+        }
+    };
+    let (version, identity) = (agreed.version, service.identity());
+    let exchange = caller.exchange(version, agreed.client.clone(), None);
+    let (id, header) = SessionId::mint()?;
+    // It has its place before the service is asked, which notes that it begins.
+    let begun = caller.sessions.begin(id, caller.owner(), agreed);
+    let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
+    if let Err(error) = service.admit("initialize", &exchange) {
+        caller.sessions.end(&session)?;
+        return Ok(rejection::answered(caller, request, version, identity, &Err(error)));
+    }
+    caller.sessions.settle(&session, caller.owner())?;
+    let answer = response::initialized(request, version, identity);
+    let mut response = rejection::json(StatusCode::OK, answer);
+    response.headers_mut().insert(SessionId::HEADER, header);
+    Ok(response)
+}
+
+/// The exchanges of one POST, in the session that it names.
+struct Exchanges<'a, S> {
+    service: &'a S,
+    caller: &'a Caller<'a>,
+    session: Own,
+}
+
+/// What a message leads to.
+enum Reply<'a> {
+    Nothing,
+    Answered(Vec<u8>),
+    Refused(Option<RequestId>, RpcError),
+    Started(Started<'a>),
+    /// The session ended before it could start.
+    Ended,
+}
+
+/// A request that has its place among those that run.
+struct Started<'a> {
+    id: RequestId,
+    operation: Operation<'a>,
+    registration: AbortRegistration,
+    running: Running<'a>,
+}
+
+/// What became of a request that had its place.
+enum Ran {
+    Done(RequestId, Place, Result<Outcome, RpcError>),
+    /// The principal's others left it no place to run in.
+    Refused(RequestId, RpcError),
+    /// It was dropped before it had an answer.
+    Dropped,
+}
+
+/// A request was dropped before it had an answer.
+struct Dropped;
+
+impl<'a, S: Service> Exchanges<'a, S> {
+    fn new(service: &'a S, caller: &'a Caller<'a>) -> Result<Self, Refusal> {
+        let session = caller.session()?;
+        Ok(Self { service, caller, session })
+    }
+
+    fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
+        match message {
+            Message::Request { id, method, params } => match self.start(&id, &method, &params) {
+                Ok(reply) => reply,
+                Err(error) => Reply::Refused(Some(id), error),
+            },
+            Message::Notification { method, params } if method.starts_with("notifications/") => {
+                if method == "notifications/cancelled" {
+                    self.caller.sessions.cancel(&self.session, &params);
+                }
+                Reply::Nothing
+            }
+            Message::Notification { .. } => {
+                Reply::Refused(None, RpcError::invalid_request("a request needs an id"))
+            }
+            Message::Response => Reply::Nothing,
+        }
+    }
+
+    fn take_of_batch<'m>(&'m self, message: &'m RawValue) -> Reply<'m> {
+        let message = match Message::parse(message.get().as_bytes()) {
+            Ok(message) => message,
+            Err(Malformed { id, error }) => return Reply::Refused(id, error),
+        };
+        let apart = match &message {
+            Message::Request { method, .. } if method == "initialize" => Some("`initialize`"),
+            message if message.names_version() => Some("a message with its version in `_meta`"),
+            _ => None,
+        };
+        match (apart, message) {
+            (Some(what), Message::Request { id, .. }) => {
+                let error = RpcError::invalid_request(format!("{what} cannot be in a batch"));
+                Reply::Refused(Some(id), error)
+            }
+            (_, message) => self.take(message),
+        }
+    }
+
+    fn start<'m>(
+        &'m self,
+        id: &RequestId,
+        method: &str,
+        params: &Params<'m>,
+    ) -> Result<Reply<'m>, RpcError> {
+        // What cannot be read might have named a version.
+        params.meta()?;
+        if method == "ping" {
+            return Ok(Reply::Answered(response::empty(id)));
+        }
+        let operation = Operation::read(method, params)?;
+        let started = self.caller.sessions.run(&self.session, id)?;
+        Ok(started.map_or(Reply::Ended, |(registration, running)| {
+            Reply::Started(Started { id: id.clone(), operation, registration, running })
+        }))
+    }
+
+    /// Runs a request to its outcome.
+    async fn run(&self, started: Started<'_>) -> Ran {
+        let Started { id, operation, registration, running } = started;
+        let Own { key, version, client, .. } = &self.session;
+        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+        let ran = async {
+            let place = self.caller.places.run(&self.caller.whose).await?;
+            let outcome = serve_caught(self.service, operation, exchange).await;
+            Ok::<_, RpcError>((place, outcome))
+        };
+        let ran = Abortable::new(ran, registration).await;
+        drop(running);
+        match ran {
+            Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
+            Ok(Err(busy)) => Ran::Refused(id, busy),
+            Err(_) => Ran::Dropped,
+        }
+    }
+
+    /// What a message of a batch is answered with, if it is, and what that takes until all of them
+    /// are.
+    async fn finish(&self, reply: Reply<'_>) -> Result<Option<(Vec<u8>, Option<Held>)>, Dropped> {
+        let small = |answer| Ok(Some((answer, None)));
+        match reply {
+            Reply::Nothing => Ok(None),
+            Reply::Answered(answer) => small(answer),
+            Reply::Refused(id, error) => small(self.refused_of_batch(id.as_ref(), &error)),
+            Reply::Started(started) => match self.run(started).await {
+                // Its place is for the next one of the batch.
+                Ran::Done(id, _place, outcome) => {
+                    let (version, identity) = (self.session.version, self.service.identity());
+                    let answer = response::outcome(&id, version, identity, &outcome);
+                    let Caller { places, whose, .. } = self.caller;
+                    match places.budget.gather(whose, answer.len()) {
+                        Some(held) => Ok(Some((answer, Some(held)))),
+                        None => small(self.refused_of_batch(Some(&id), &RpcError::Busy)),
+                    }
+                }
+                Ran::Refused(id, error) => small(self.refused_of_batch(Some(&id), &error)),
+                Ran::Dropped => Err(Dropped),
+            },
+            Reply::Ended => Err(Dropped),
+        }
+    }
+
+    fn refused_of_batch(&self, id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
+        let (reason, caller) = (error.to_string(), self.caller);
+        let principal = caller.principal.as_deref();
+        let refused = caller.asked.refused(Rule::Envelope, &reason, StatusCode::OK, principal);
+        self.service.refused(&refused);
+        response::error(id, Some(self.session.version), error)
+    }
+
+    /// What is left to say where a request was dropped: nothing, if it was cancelled, or
+    /// that the session has ended.
+    fn dropped(&self) -> Response {
+        match self.caller.sessions.has(&self.session) {
+            Ok(true) => rejection::accepted(),
+            Ok(false) => Refusal::no_session(Refusal::ENDED).into_response(),
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Refusal {
+        Refusal::message(error.status_in_session(), id, Some(self.session.version), error)
+    }
+}

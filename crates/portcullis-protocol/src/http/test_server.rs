@@ -1,0 +1,171 @@
+//! A server without a socket, for tests: what answers, whom it lets in, and what time it is.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{AUTHORIZATION, HOST};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifier, VerifyError};
+use portcullis_guard::ManualClock;
+use serde_json::{Value, json};
+
+use crate::Limits;
+use crate::http::{App, AppConfig, Front, Origins, Peer};
+use crate::test_support::{Fake, REMOTE};
+
+/// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
+#[derive(Debug)]
+pub(super) struct Names;
+
+impl TokenVerifier for Names {
+    fn verify<'a>(
+        &'a self,
+        token: &'a BearerToken,
+    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        let (name, end) = token.expose().split_once('.').unwrap_or((token.expose(), ""));
+        let principal = match name.split_once('/') {
+            Some((name, client)) => Principal::new(name).with_client_id(client),
+            None => Principal::new(name),
+        };
+        Answer::ready(Ok(Arc::new(match end.parse() {
+            Ok(end) => principal.with_expiry(UNIX_EPOCH + Duration::from_secs(end)),
+            Err(_) => principal,
+        })))
+    }
+}
+
+pub(super) const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
+
+/// A server, what moves its time, and requests to it.
+pub(super) struct Edge {
+    pub(super) app: Arc<App<Fake>>,
+    pub(super) service: Arc<Fake>,
+    clock: Arc<ManualClock>,
+    authenticates: bool,
+}
+
+impl Edge {
+    pub(super) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits {
+            sessions: 5,
+            sessions_per_principal: 2,
+            streams_per_principal: 1,
+            connections: 4,
+            ..Limits::default()
+        };
+        change(&mut limits);
+        let clock = Arc::new(ManualClock::at(1_000));
+        let authenticator = authenticates.then(|| {
+            Authenticator::new(Arc::new(Names), METADATA.to_owned(), clock.clone()).into()
+        });
+        let config = AppConfig {
+            path: "/mcp".to_owned(),
+            front: Front::new(Vec::new(), Origins::default(), true),
+            authenticator,
+            metadata: None,
+            limits,
+            clock: clock.clone(),
+            routes: Router::new(),
+        };
+        let service = Fake::new();
+        let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());
+        Self { app, service, clock, authenticates }
+    }
+
+    pub(super) fn new() -> Self {
+        Self::with(true, |_| {})
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        token: &str,
+        id: Option<&str>,
+        body: &Value,
+    ) -> Response {
+        let mut request = self.request(method, token);
+        if let Some(id) = id {
+            request = request.header("mcp-session-id", id);
+        }
+        self.answer(request, body).await
+    }
+
+    /// Sends a request of the stateless version, with the headers that it needs.
+    pub(super) async fn ask(&self, token: &str, method: &str, mut params: Value) -> Response {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let mut request = self.request("POST", token).header("mcp-method", method);
+        request = request.header("mcp-protocol-version", "2026-07-28");
+        if let Some(name) = params["name"].as_str() {
+            request = request.header("mcp-name", name);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        self.answer(request, &body).await
+    }
+
+    pub(super) fn request(&self, method: &str, token: &str) -> http::request::Builder {
+        let request = Request::builder().method(method).uri("/mcp").header(HOST, "localhost");
+        let request = request.header("content-type", "application/json");
+        match self.authenticates {
+            true => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            false => request,
+        }
+    }
+
+    pub(super) async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
+        self.app
+            .answer(request.body(Body::from(body.to_string())).unwrap(), &Peer::new(REMOTE))
+            .await
+    }
+
+    pub(super) async fn initialize(&self, token: &str) -> Response {
+        self.initialize_in("2025-11-25", token).await
+    }
+
+    async fn initialize_in(&self, version: &str, token: &str) -> Response {
+        let params = json!({"protocolVersion": version, "capabilities": {}});
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        self.send("POST", token, None, &body).await
+    }
+
+    pub(super) async fn begin(&self, token: &str) -> String {
+        self.begin_in("2025-11-25", token).await
+    }
+
+    pub(super) async fn begin_in(&self, version: &str, token: &str) -> String {
+        let response = self.initialize_in(version, token).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.headers()["mcp-session-id"].to_str().unwrap().to_owned()
+    }
+
+    pub(super) async fn ping(&self, token: &str, id: &str) -> StatusCode {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        self.send("POST", token, Some(id), &ping).await.status()
+    }
+
+    pub(super) async fn stream(&self, token: &str, id: &str) -> Response {
+        self.send("GET", token, Some(id), &Value::Null).await
+    }
+
+    pub(super) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// A call of a tool that takes ten seconds.
+pub(super) fn call() -> Value {
+    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait"}})
+}
+
+/// The status and the body of an answer.
+pub(super) async fn read(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
+}

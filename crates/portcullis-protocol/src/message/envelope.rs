@@ -1,0 +1,403 @@
+//! The JSON-RPC 2.0 envelope: read once, without reading what it carries.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use portcullis_guard::json;
+use serde::Serialize;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::RpcError;
+use crate::message::json_object::{self, NotRead, Object};
+use crate::message::params::{Members, Params};
+
+/// The longest id that is accepted, in bytes: it is echoed in every answer.
+const MAX_ID_BYTES: usize = 256;
+/// Below it, 2^53, each whole number is one floating-point number of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Messages of one batch.
+const MAX_BATCH: usize = 64;
+
+/// The id of a request: an integer or a string, never null (MCP basic §Requests).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum RequestId {
+    /// An integer.
+    Number(i64),
+    /// A string.
+    String(Box<str>),
+}
+
+/// One message from a client.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// Wants an answer.
+    Request {
+        /// Names the answer.
+        id: RequestId,
+        /// What is asked.
+        method: Cow<'a, str>,
+        /// With what.
+        params: Params<'a>,
+    },
+    /// Wants none.
+    Notification {
+        /// What is told.
+        method: Cow<'a, str>,
+        /// With what.
+        params: Params<'a>,
+    },
+    /// Answers a request of the server.
+    Response,
+}
+
+/// A malformed message, with the id that it can be answered under, if one was read.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The id, unless it could not be read or belongs to a response.
+    pub id: Option<RequestId>,
+    /// What is wrong.
+    pub error: RpcError,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message.
+    ///
+    /// # Errors
+    ///
+    /// -32700 for what is not JSON; -32600 for what is not one message: a batch, a wrong
+    /// `jsonrpc`, a null or fractional id, a repeated member.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
+        let (envelope, params) = match Envelope::read(bytes) {
+            Ok(read) => read,
+            Err(NotRead::Syntax) => return Err(Malformed { id: None, error: RpcError::Parse }),
+            Err(NotRead::Other) => {
+                return Err(malformed(None, "not a JSON-RPC message"));
+            }
+        };
+        let Envelope { jsonrpc, id, method, params: (), result, error } = envelope;
+        let text = |member: Option<&'a RawValue>| member.and_then(json_object::text);
+        let is_response = result.is_some() || error.is_some();
+        if text(jsonrpc).as_deref() != Some("2.0") {
+            let id = id.filter(|_| !is_response);
+            return Err(malformed(id, "`jsonrpc` must be \"2.0\""));
+        }
+        if is_response {
+            let whole = id.is_some() && method.is_none() && result.is_some() != error.is_some();
+            let broken = || malformed(None, "a response has an id, and a result or an error");
+            return whole.then_some(Self::Response).ok_or_else(broken);
+        }
+        let Some(method) = text(method) else {
+            return Err(malformed(id, "a message needs a `method`"));
+        };
+        Ok(match id {
+            Some(id) => Self::Request { id, method, params },
+            None => Self::Notification { method, params },
+        })
+    }
+
+    /// Whether it names its own version, so that it is of the stateless era.
+    pub(crate) fn names_version(&self) -> bool {
+        match self {
+            Self::Request { params, .. } | Self::Notification { params, .. } => {
+                params.names_version()
+            }
+            Self::Response => false,
+        }
+    }
+}
+
+/// Whether this is a batch, if it is anything.
+pub(crate) fn is_batch(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"[")
+}
+
+/// The messages of a batch: at most 64, and no more are looked at.
+///
+/// # Errors
+///
+/// -32700 for what is not JSON, -32600 for none or too many.
+pub(crate) fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, RpcError> {
+    struct BatchVisitor;
+
+    impl<'de> Visitor<'de> for BatchVisitor {
+        type Value = Vec<&'de RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a batch")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Self::Value, A::Error> {
+            let mut batch = Vec::new();
+            while let Some(message) = messages.next_element()? {
+                if batch.len() == MAX_BATCH {
+                    return Err(de::Error::custom("too many"));
+                }
+                batch.push(message);
+            }
+            Ok(batch)
+        }
+    }
+
+    let number = || RpcError::invalid_request("a batch holds 1 to 64 messages");
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let batch = deserializer.deserialize_seq(BatchVisitor).and_then(|batch| {
+        deserializer.end()?;
+        Ok(batch)
+    });
+    match batch {
+        Ok(batch) if batch.is_empty() => Err(number()),
+        Ok(batch) => Ok(batch),
+        Err(error) if error.is_data() => Err(number()),
+        Err(_) => Err(RpcError::Parse),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Envelope<'a, P> {
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<RequestId>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+    params: P,
+    result: Option<IgnoredAny>,
+    error: Option<IgnoredAny>,
+}
+
+impl<'a> Envelope<'a, ()> {
+    /// Reads a message with its parameters. Those that cannot be read are what is wrong with
+    /// the method's request, not with the message, so that one is read again without them:
+    /// for a lone surrogate and a number out of range, too, which serde_json takes for no JSON.
+    fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
+        // Found to be UTF-8 once, its parts are not looked at again for that.
+        let text = str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?;
+        match json_object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(text) {
+            Ok(envelope) if !json::has_reserved_member(text) => {
+                Ok(envelope.split(|params| match params {
+                    Some(Object(members)) => Params::Members(members),
+                    None => Params::None,
+                }))
+            }
+            Ok(_) | Err(NotRead::Syntax | NotRead::Other) => {
+                let envelope: Envelope<'a, Option<IgnoredAny>> = json_object::read(text)?;
+                Ok(envelope.split(|params| params.map_or(Params::None, |_| Params::Malformed)))
+            }
+        }
+    }
+}
+
+impl<'a, P> Envelope<'a, P> {
+    fn split(self, found: impl FnOnce(P) -> Params<'a>) -> (Envelope<'a, ()>, Params<'a>) {
+        let Self { jsonrpc, id, method, params, result, error } = self;
+        (Envelope { jsonrpc, id, method, params: (), result, error }, found(params))
+    }
+}
+
+/// An id that is there must be one: `null` is not the same as none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RequestId>, D::Error> {
+    RequestId::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        impl Visitor<'_> for IdVisitor {
+            type Value = RequestId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer or a short string")
+            }
+
+            fn visit_i64<E: de::Error>(self, id: i64) -> Result<RequestId, E> {
+                Ok(RequestId::Number(id))
+            }
+
+            fn visit_u64<E: de::Error>(self, id: u64) -> Result<RequestId, E> {
+                i64::try_from(id).map(RequestId::Number).map_err(|_| E::custom("id out of range"))
+            }
+
+            /// `1.0` and `-0` are integers (JSON Schema 2020-12 Validation §6.1.1), as far as
+            /// each has one spelling only.
+            fn visit_f64<E: de::Error>(self, id: f64) -> Result<RequestId, E> {
+                if id.fract() != 0.0 || id.abs() >= EXACT {
+                    return Err(E::custom("no integer"));
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "a whole number in range")]
+                Ok(RequestId::Number(id as i64))
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<RequestId, E> {
+                if id.len() > MAX_ID_BYTES {
+                    return Err(E::custom("id too long"));
+                }
+                Ok(RequestId::String(id.into()))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(json: &str) -> i32 {
+        Message::parse(json.as_bytes())
+            .map(|_| 0)
+            .unwrap_or_else(|malformed| malformed.error.code())
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_matter() {
+        let json = r#"{"params":{"name":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
+        let Message::Request { id, method, params } = Message::parse(json.as_bytes()).unwrap()
+        else {
+            panic!("not a request")
+        };
+        assert_eq!(id, RequestId::String("x".into()));
+        let name = params.members().unwrap().name.unwrap().get();
+        assert_eq!((&*method, name), ("tools/call", "1"));
+    }
+
+    #[test]
+    fn without_an_id_it_is_a_notification() {
+        let json = br#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#;
+        assert!(matches!(Message::parse(json), Ok(Message::Notification { .. })));
+    }
+
+    #[test]
+    fn what_answers_a_request_of_the_server_is_a_response() {
+        for json in [
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":"a","error":{"code":1,"message":"no"}}"#,
+        ] {
+            assert!(matches!(Message::parse(json.as_bytes()), Ok(Message::Response)), "{json}");
+        }
+    }
+
+    #[test]
+    fn n20_a_batch_is_read_as_far_as_it_may_go() {
+        let numbers = |n: usize| format!("[{}]", vec!["1"; n].join(","));
+        assert_eq!(batch(numbers(64).as_bytes()).unwrap().len(), 64);
+        for (json, code) in [
+            ("[]", -32600),
+            ("[1", -32700),
+            ("[1]]", -32700),
+            (&numbers(65), -32600),
+            (&numbers(1_000_000), -32600),
+        ] {
+            assert_eq!(batch(json.as_bytes()).unwrap_err().code(), code);
+        }
+    }
+
+    #[test]
+    fn json_rpc_4_what_is_not_json_is_a_parse_error() {
+        for json in ["", "{", "nonsense", "{\"jsonrpc\":\"2.0\",}", "\u{0}"] {
+            assert_eq!(code(json), -32700, "{json:?}");
+        }
+    }
+
+    #[test]
+    fn json_rpc_4_what_is_no_message_is_an_invalid_request() {
+        for json in [
+            "[]",
+            "1",
+            "\"x\"",
+            "null",
+            "{}",
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+            r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            r#"["2.0",1,"ping",{}]"#,
+        ] {
+            assert_eq!(code(json), -32600, "{json}");
+        }
+        let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(257));
+        assert_eq!(code(&long), -32600);
+    }
+
+    #[test]
+    fn what_is_wrong_is_answered_under_the_id_where_that_can_be_read() {
+        let id = |json: &str| Message::parse(json.as_bytes()).unwrap_err().id;
+        assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#), Some(RequestId::Number(5)));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"method":5}"#), Some(RequestId::Number(5)));
+        assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"result":{}}"#), None, "that id is not theirs");
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), None);
+    }
+
+    #[test]
+    fn repeated_members_are_refused() {
+        for json in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{}}"#,
+        ] {
+            assert_eq!(code(json), -32600, "{json}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_read_are_refused_under_the_id_of_their_request() {
+        for params in [
+            "5",
+            "[]",
+            r#""x""#,
+            r#"["x"]"#,
+            "1e999",
+            r#""\ud800""#,
+            r#"{"\ud800":1}"#,
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":"a","n\u0061me":"b"}"#,
+            r#"{"_meta":"x"}"#,
+            r#"{"_meta":[]}"#,
+            r#"{"_meta":1e999}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"\ud800"}}"#,
+            r#"{"_meta":{"x":[{"$serde_json::private::RawValue":"{}"}]}}"#,
+            r#"{"name":"a","arguments":{"x":{"\u0024serde_json::private::Number":"1"}}}"#,
+        ] {
+            for json in [
+                format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#),
+                format!(r#"{{"params":{params},"method":"tools/call","id":7,"jsonrpc":"2.0"}}"#),
+            ] {
+                let Ok(Message::Request { id, params, .. }) = Message::parse(json.as_bytes())
+                else {
+                    panic!("no request: {json}")
+                };
+                assert_eq!(id, RequestId::Number(7));
+                assert_eq!(params.meta().unwrap_err().code(), -32602, "{json}");
+                assert_eq!(params.members().unwrap_err().code(), -32602, "{json}");
+            }
+        }
+        for params in ["null", "{}", r#"{"_meta":null}"#, r#"{"x":1e999}"#] {
+            let json = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{params}}}"#);
+            let message = Message::parse(json.as_bytes());
+            let Ok(Message::Request { params, .. }) = message else { panic!("no request") };
+            assert!(params.meta().unwrap().is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn n20_deep_nesting_is_skipped_without_recursion() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert_eq!(code(&deep), 0);
+    }
+}

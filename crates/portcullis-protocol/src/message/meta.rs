@@ -1,0 +1,75 @@
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::message::json_object;
+use crate::{ProtocolVersion, RpcError};
+
+/// The client's own name and version. Self-reported: for display and logs only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The name of the client software.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What a request of the stateless version says of itself in `_meta`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RequestMeta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    version: Option<Text<'a>>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientInfo")]
+    client: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<&'a RawValue>,
+}
+
+/// A string that is borrowed where it has no escapes: serde borrows no `Option<Cow<str>>`.
+#[derive(Clone, Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl RequestMeta<'_> {
+    /// The version that the request names, if it names one.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_ref().map(|Text(version)| &**version)
+    }
+
+    /// Whether the request is of the stateless era: whether it names its own version.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The version and the client, once all that must be there is there.
+    ///
+    /// # Errors
+    ///
+    /// -32022 for a version that is not in `supported`, -32602 for missing members.
+    pub(crate) fn accept(
+        &self,
+        supported: &'static [ProtocolVersion],
+    ) -> Result<(ProtocolVersion, Option<ClientInfo>), RpcError> {
+        let Some(name) = self.version() else {
+            return Err(missing("io.modelcontextprotocol/protocolVersion"));
+        };
+        let Some(version) = ProtocolVersion::parse(name)
+            .filter(|version| version.is_stateless() && supported.contains(version))
+        else {
+            return Err(RpcError::unsupported_version(name, supported));
+        };
+        if !self.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
+            return Err(missing("io.modelcontextprotocol/clientCapabilities"));
+        }
+        let malformed = || RpcError::invalid_params("malformed `clientInfo`");
+        let client = self.client.map(|raw| json_object::read_raw(raw).ok_or_else(malformed));
+        Ok((version, client.transpose()?))
+    }
+}
+
+pub(crate) fn missing(member: &str) -> RpcError {
+    RpcError::invalid_params(format!(
+        "`params._meta` needs `{member}` (a request of 2026-07-28 names its version, \"2026-07-28\", \
+         and its capabilities, {{}}; with an older version, `initialize` comes first)"
+    ))
+}

@@ -1,0 +1,11 @@
+//! What a client sends: one JSON-RPC message, its version, and what it asks for; and the error
+//! that it is told. Knows no transport and no service.
+
+pub mod envelope;
+pub(crate) mod initialize;
+pub(crate) mod json_object;
+pub(crate) mod meta;
+pub(crate) mod operation;
+pub mod params;
+pub(crate) mod rpc_error;
+pub(crate) mod version;

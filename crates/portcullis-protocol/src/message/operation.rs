@@ -1,0 +1,178 @@
+use std::borrow::Cow;
+
+use crate::RpcError;
+use crate::message::json_object::Arguments;
+use crate::message::params::{Members, Params, text};
+
+/// The longest URI of a resource, in bytes.
+pub const MAX_URI_BYTES: usize = 8_192;
+
+/// What a request asks of a server, with its parameters read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Operation<'a> {
+    /// `tools/list`
+    ListTools {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `tools/call`
+    CallTool {
+        /// The tool.
+        name: Cow<'a, str>,
+        /// Its arguments.
+        arguments: Arguments<'a>,
+    },
+    /// `resources/list`
+    ListResources {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `resources/templates/list`
+    ListResourceTemplates {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `resources/read`
+    ReadResource {
+        /// The resource.
+        uri: Cow<'a, str>,
+    },
+    /// `prompts/list`
+    ListPrompts {
+        /// Where the page begins.
+        cursor: Option<Cow<'a, str>>,
+    },
+    /// `prompts/get`
+    GetPrompt {
+        /// The prompt.
+        name: Cow<'a, str>,
+        /// Its arguments.
+        arguments: Arguments<'a>,
+    },
+}
+
+impl<'a> Operation<'a> {
+    /// Reads the parameters of `method`.
+    ///
+    /// # Errors
+    ///
+    /// -32601 for any other method, -32602 for parameters that are not its.
+    pub(crate) fn read(method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
+        Ok(match method {
+            "tools/list" => Self::ListTools { cursor: cursor(params)? },
+            "tools/call" => {
+                let members = params.members()?;
+                Self::CallTool { name: text(members.name)?, arguments: arguments(members)? }
+            }
+            "resources/list" => Self::ListResources { cursor: cursor(params)? },
+            "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
+            "resources/read" => Self::ReadResource { uri: uri(params)? },
+            "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
+            "prompts/get" => {
+                let members = params.members()?;
+                Self::GetPrompt { name: text(members.name)?, arguments: arguments(members)? }
+            }
+            _ => return Err(RpcError::MethodNotFound),
+        })
+    }
+
+    /// The same operation, apart from the message that it was read from.
+    pub(crate) fn into_owned(self) -> Operation<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::ListTools { cursor } => Operation::ListTools { cursor: cursor.map(owned) },
+            Self::CallTool { name, arguments } => {
+                Operation::CallTool { name: owned(name), arguments: arguments.into_owned() }
+            }
+            Self::ListResources { cursor } => {
+                Operation::ListResources { cursor: cursor.map(owned) }
+            }
+            Self::ListResourceTemplates { cursor } => {
+                Operation::ListResourceTemplates { cursor: cursor.map(owned) }
+            }
+            Self::ReadResource { uri } => Operation::ReadResource { uri: owned(uri) },
+            Self::ListPrompts { cursor } => Operation::ListPrompts { cursor: cursor.map(owned) },
+            Self::GetPrompt { name, arguments } => {
+                Operation::GetPrompt { name: owned(name), arguments: arguments.into_owned() }
+            }
+        }
+    }
+
+    /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
+            Self::ReadResource { uri } => Some(uri),
+            Self::ListTools { .. }
+            | Self::ListResources { .. }
+            | Self::ListResourceTemplates { .. }
+            | Self::ListPrompts { .. } => None,
+        }
+    }
+}
+
+/// The URI of a resource. It is taken apart before anybody is asked who may read it, which
+/// takes time that the sender chooses.
+fn uri<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, RpcError> {
+    let uri = text(params.members()?.uri)?;
+    if uri.len() > MAX_URI_BYTES {
+        return Err(RpcError::invalid_params("`uri` is longer than 8,192 bytes"));
+    }
+    Ok(uri)
+}
+
+/// Arguments are an object, whatever is called with them.
+fn arguments<'a>(members: &Members<'a>) -> Result<Arguments<'a>, RpcError> {
+    match members.arguments {
+        Some(raw) if !raw.get().starts_with('{') => {
+            Err(RpcError::invalid_params("`arguments` must be an object"))
+        }
+        raw => Ok(Arguments::new(raw)),
+    }
+}
+
+fn cursor<'a>(params: &Params<'a>) -> Result<Option<Cow<'a, str>>, RpcError> {
+    match params {
+        Params::None => Ok(None),
+        params => params.members()?.cursor.map(|cursor| text(Some(cursor))).transpose(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'a>(method: &str, params: &'a str) -> Result<Operation<'a>, RpcError> {
+        Operation::read(method, &Params::read(Some(serde_json::from_str(params).unwrap())))
+    }
+
+    #[test]
+    fn a_malformed_known_method_is_not_an_unknown_one() {
+        for (method, params) in [
+            ("tools/call", "{}"),
+            ("tools/call", r#"{"name":5}"#),
+            ("tools/call", r#"{"name":"a","arguments":[]}"#),
+            ("tools/call", r#"{"name":"a","name":"b"}"#),
+            ("tools/list", r#"{"cursor":5}"#),
+            ("resources/read", r#"{"uri":null}"#),
+            ("prompts/get", "[]"),
+            ("resources/read", r#"["x://y"]"#),
+        ] {
+            assert_eq!(read(method, params).unwrap_err().code(), -32602, "{method} {params}");
+        }
+        assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
+        assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn trial_a12_a_uri_has_a_length() {
+        for (unit, count, code) in
+            [("%2F", 2_720, 0), ("%2F", 2_740, -32602), ("%2F", 1_300_000, -32602)]
+        {
+            let params = format!(r#"{{"uri":"x://{}"}}"#, unit.repeat(count));
+            let refused = read("resources/read", &params).map_or_else(|error| error.code(), |_| 0);
+            assert_eq!(refused, code, "{count}");
+        }
+    }
+}

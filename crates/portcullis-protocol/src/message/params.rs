@@ -1,0 +1,143 @@
+//! The `params` of a message, found and not looked at.
+
+use std::borrow::Cow;
+
+use portcullis_guard::json;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::RpcError;
+use crate::message::json_object::{self, Object};
+use crate::message::meta::RequestMeta;
+
+/// The `params` of a message: what the methods read of them, found in the one pass over the
+/// message and not looked at.
+///
+/// A member that no method reads may be anything. One that any method reads may not be there
+/// twice, for whichever method.
+#[derive(Clone, Debug)]
+pub enum Params<'a> {
+    /// There are none.
+    None,
+    /// An object.
+    Members(Members<'a>),
+    /// No object, one with a member twice, one whose `_meta` is none, or one with a member, at
+    /// any depth, whose name the reader keeps for itself.
+    Malformed,
+}
+
+/// The members that some method reads, each of them whatever its sender made of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Members<'a> {
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<Object<RequestMeta<'a>>>,
+    #[serde(borrow)]
+    pub(crate) name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) uri: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) cursor: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) notifications: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) protocol_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) client_info: Option<&'a RawValue>,
+}
+
+impl<'a> Params<'a> {
+    /// Reads what has been found to be JSON.
+    pub(crate) fn read(raw: Option<&'a RawValue>) -> Self {
+        let Some(raw) = raw else { return Self::None };
+        match json_object::read_raw(raw) {
+            Some(members) if !json::has_reserved_member(raw.get()) => Self::Members(members),
+            Some(_) | None => Self::Malformed,
+        }
+    }
+
+    /// What the request says of itself, if it says anything.
+    ///
+    /// # Errors
+    ///
+    /// -32602 where that cannot be read.
+    pub(crate) fn meta(&self) -> Result<Option<&RequestMeta<'a>>, RpcError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Members(members) => Ok(members.meta.as_ref().map(|Object(meta)| meta)),
+            Self::Malformed => {
+                Err(RpcError::invalid_params("malformed `params` or `params._meta`"))
+            }
+        }
+    }
+
+    /// Whether a message names its own version, so that it is of the stateless era. What
+    /// cannot be read names none.
+    pub(crate) fn names_version(&self) -> bool {
+        self.meta().is_ok_and(|meta| meta.is_some_and(RequestMeta::is_stateless))
+    }
+
+    /// The members, for a method that needs some.
+    ///
+    /// # Errors
+    ///
+    /// -32602 where there are none.
+    pub(crate) fn members(&self) -> Result<&Members<'a>, RpcError> {
+        match self {
+            Self::None => Err(RpcError::invalid_params("the method needs `params`")),
+            Self::Members(members) => Ok(members),
+            Self::Malformed => Err(not_of_the_method()),
+        }
+    }
+}
+
+/// What is wrong with parameters is not repeated: it may hold a secret.
+pub(crate) fn not_of_the_method() -> RpcError {
+    RpcError::invalid_params("`params` do not match the method")
+}
+
+/// A member that has to be a string.
+pub(crate) fn text<'a>(member: Option<&'a RawValue>) -> Result<Cow<'a, str>, RpcError> {
+    member.and_then(json_object::text).ok_or_else(not_of_the_method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Params<'_> {
+        Params::read(Some(serde_json::from_str(json).unwrap()))
+    }
+
+    #[test]
+    fn members_are_found_whatever_they_are() {
+        let params = read(r#"{"x":1,"name":5,"\u0075ri":"a://b","arguments":{"name":1},"x":2}"#);
+        let members = params.members().unwrap();
+        assert_eq!(members.name.unwrap().get(), "5");
+        assert_eq!(text(members.uri).unwrap(), "a://b");
+        assert_eq!(members.arguments.unwrap().get(), r#"{"name":1}"#);
+        assert!(members.cursor.is_none() && params.meta().unwrap().is_none());
+        assert_eq!(text(members.name).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn what_is_no_object_or_repeats_a_member_is_refused_for_every_method() {
+        for json in [
+            "[]",
+            "5",
+            r#"["x"]"#,
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"cursor":"a","\u0063ursor":"b"}"#,
+            r#"{"_meta":[]}"#,
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":1}}"#,
+        ] {
+            let params = read(json);
+            assert!(matches!(params, Params::Malformed), "{json}");
+            assert!(params.meta().is_err() && params.members().is_err() && !params.names_version());
+        }
+    }
+}
