@@ -3,42 +3,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ItemFn, Result, ReturnType};
 
+use crate::kind::Kind;
 use crate::options::Options;
 use crate::parameter::{Parameter, doc_comment};
-
-/// Which attribute it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Tool,
-    Resource,
-    Prompt,
-}
-
-impl Kind {
-    pub(crate) fn attribute(self) -> &'static str {
-        match self {
-            Self::Tool => "tool",
-            Self::Resource => "resource",
-            Self::Prompt => "prompt",
-        }
-    }
-
-    pub(crate) fn options(self) -> &'static str {
-        match self {
-            Self::Tool => "name, title, description, tags(…), auth, deny and annotations(…)",
-            Self::Resource => "name, title, description, mime_type, tags(…), auth and deny",
-            Self::Prompt => "name, title, description, tags(…), auth and deny",
-        }
-    }
-
-    fn example(self) -> &'static str {
-        match self {
-            Self::Tool => "-> Result<String, ToolError>",
-            Self::Resource => "-> Result<Json<Config>, ToolError>",
-            Self::Prompt => "-> String",
-        }
-    }
-}
 
 /// The function, as it was, and the struct that declares it.
 pub(crate) fn component(kind: Kind, options: TokenStream, function: TokenStream) -> TokenStream {

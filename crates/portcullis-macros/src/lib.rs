@@ -5,12 +5,13 @@
 //! struct is what `components![…]` takes.
 
 mod expand;
+mod kind;
 mod options;
 mod parameter;
 
 use proc_macro::TokenStream;
 
-use crate::expand::Kind;
+use crate::kind::Kind;
 
 /// Makes an async function a tool.
 ///

@@ -5,7 +5,7 @@ use syn::punctuated::Punctuated;
 use syn::token::Paren;
 use syn::{Expr, Ident, LitStr, Result, Token, parenthesized};
 
-use crate::expand::Kind;
+use crate::kind::Kind;
 
 /// What stands in the parentheses of an attribute.
 #[derive(Default)]

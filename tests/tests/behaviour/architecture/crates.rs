@@ -1,6 +1,5 @@
-//! The house of ARCHITECTURE.md, enforced: which way imports point, and how long files are.
+//! Which crate may use which, and what each says of itself.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portcullis_tests::driver::{root, run};
@@ -46,7 +45,7 @@ const DOORS: [(&str, &str); 10] = [
 /// What nobody but this workspace depends on.
 const UNPUBLISHED: [&str; 3] = ["benches", "portcullis-demo", "portcullis-tests"];
 
-fn manifests() -> Vec<Value> {
+pub(super) fn manifests() -> Vec<Value> {
     let metadata = run(Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .current_dir(root()))
@@ -93,38 +92,6 @@ fn each_door_has_one_owner() {
     }
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn files_are_read_in_one_sitting() {
-    let mut files = Vec::new();
-    sources(&root().join("crates"), &mut files);
-    sources(&root().join("demo"), &mut files);
-    sources(&root().join("benches/src"), &mut files);
-    sources(&root().join("benches/peers/src"), &mut files);
-    assert!(files.len() > 40, "no files were found");
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
-        let lines = code.lines().filter(is_code).count();
-        assert!(
-            lines <= 400,
-            "{} has {lines} lines of code: it wants to be two files",
-            file.display()
-        );
-    }
-}
-
 #[test]
 fn published_crates_say_what_they_are() {
     let (published, kept): (Vec<_>, Vec<_>) =
@@ -167,28 +134,4 @@ fn one_rust_is_promised_and_tested() {
     for package in manifests() {
         assert_eq!(package["rust_version"], *rust, "{}", package["name"]);
     }
-}
-
-#[test]
-fn what_a_crate_includes_is_in_its_folder() {
-    let mut included = 0;
-    for package in manifests().iter().filter(|package| package["publish"].is_null()) {
-        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
-        let mut files = Vec::new();
-        sources(&folder.join("src"), &mut files);
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            for part in ["include!(", "include_str!(", "include_bytes!("]
-                .iter()
-                .flat_map(|call| text.split(call).skip(1))
-            {
-                let path = part.trim_start().strip_prefix('"').unwrap().split('"').next().unwrap();
-                let ups = Path::new(path).iter().filter(|step| *step == "..").count();
-                let depth = file.strip_prefix(folder).unwrap().iter().count() - 1;
-                assert!(ups <= depth, "{} includes {path}", file.display());
-                included += 1;
-            }
-        }
-    }
-    assert!(included > 0, "nothing was found");
 }

@@ -1,0 +1,34 @@
+/// Which attribute it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tool,
+    Resource,
+    Prompt,
+}
+
+impl Kind {
+    pub(crate) fn attribute(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    pub(crate) fn options(self) -> &'static str {
+        match self {
+            Self::Tool => "name, title, description, tags(…), auth, deny and annotations(…)",
+            Self::Resource => "name, title, description, mime_type, tags(…), auth and deny",
+            Self::Prompt => "name, title, description, tags(…), auth and deny",
+        }
+    }
+
+    /// What a function may return, for a message.
+    pub(crate) fn example(self) -> &'static str {
+        match self {
+            Self::Tool => "-> Result<String, ToolError>",
+            Self::Resource => "-> Result<Json<Config>, ToolError>",
+            Self::Prompt => "-> String",
+        }
+    }
+}
