@@ -7,17 +7,23 @@ use portcullis_tests::driver::root;
 use super::reader::{Crate, Rooms};
 
 /// What has rooms: a crate, or a folder in one.
-const HOUSES: [(&str, &[&str]); 5] = [
+const HOUSES: [(&str, &[&str]); 7] = [
     ("portcullis-guard", &[]),
     ("portcullis-store", &[]),
     ("portcullis-auth", &[]),
     ("portcullis-macros", &[]),
+    ("portcullis-protocol", &[]),
+    ("portcullis-protocol", &["http"]),
     ("portcullis", &[]),
 ];
 
 /// The arrows up that are left. Nothing is added here: turn the arrow round.
-const KNOWN_UP: [(&str, &[&str]); 2] = [
+const KNOWN_UP: [(&str, &[&str]); 3] = [
     ("portcullis-store", &["error -> value"]),
+    (
+        "portcullis-protocol::http",
+        &["connection -> app", "rejection -> request", "request -> session", "sse -> session"],
+    ),
     (
         "portcullis",
         &[
