@@ -5,7 +5,7 @@
 //! ([`digest`], [`signature`]), files with untrusted paths, against path traversal
 //! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), standard error and output
 //! ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
-//! untrusted JSON ([`json`]) and values that must not be seen ([`Secret`]).
+//! untrusted JSON ([`json`]) and text ([`text`]), and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
 //! may have to wait for something outside gives one.
 
@@ -16,6 +16,7 @@ pub mod append;
 pub mod clock;
 pub mod digest;
 pub mod environment;
+mod error_chain;
 pub mod fetch;
 pub mod json;
 pub mod log;
@@ -23,6 +24,7 @@ pub mod random;
 mod secret;
 pub mod signature;
 pub mod stdout;
+pub mod text;
 pub mod workspace;
 
 pub use alarm::Alarm;
@@ -30,6 +32,7 @@ pub use answer::Answer;
 pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
+pub use error_chain::ErrorChain;
 pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
 pub use log::{LogWriter, stderr};
 pub use random::{OperationId, Reference};

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+
+use portcullis_guard::ErrorChain;
 
 use crate::{Granted, Scopes};
 
@@ -196,7 +197,7 @@ impl From<CheckError> for Decision {
         match error.0 {
             Failure::Spoken(error) => error.into(),
             Failure::Internal(cause) => {
-                Self::failed(format!("the check failed: {}", Chain(&*cause)))
+                Self::failed(format!("the check failed: {}", ErrorChain::new(&*cause)))
             }
         }
     }
@@ -208,21 +209,6 @@ impl<T: Into<Decision>, E: Into<CheckError>> From<Result<T, E>> for Decision {
             Ok(decision) => decision.into(),
             Err(error) => error.into().into(),
         }
-    }
-}
-
-/// An error with its sources, cut to what is worth logging.
-struct Chain<'a>(&'a (dyn StdError + Send + Sync));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
     }
 }
 

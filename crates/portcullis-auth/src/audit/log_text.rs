@@ -1,6 +1,7 @@
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 
+use portcullis_guard::text::{self, Escaped};
 use serde::{Serialize, Serializer};
 
 /// The most characters of one text that are written.
@@ -36,16 +37,8 @@ impl<'a> LogText<'a> {
         (self.0.len() <= MAX_CHARS).then_some(self.0)
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, quoted: bool) -> fmt::Result {
-        let mut chars = self.0.chars();
-        for character in chars.by_ref().take(MAX_CHARS) {
-            match character {
-                '"' | '\\' if quoted => write!(f, "\\{character}")?,
-                _ if deceives(character) => write!(f, "{}", character.escape_unicode())?,
-                _ => f.write_char(character)?,
-            }
-        }
-        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+    fn escaped(self) -> Escaped<'a> {
+        text::escaped(self.0, MAX_CHARS)
     }
 }
 
@@ -71,7 +64,7 @@ impl fmt::Display for LogText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.if_plain() {
             Some(plain) => f.write_str(plain),
-            None => self.write(f, false),
+            None => self.escaped().fmt(f),
         }
     }
 }
@@ -80,9 +73,7 @@ impl fmt::Display for LogText<'_> {
 /// that its author chose.
 impl fmt::Debug for LogText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        self.write(f, true)?;
-        f.write_char('"')
+        fmt::Debug::fmt(&self.escaped(), f)
     }
 }
 
@@ -93,21 +84,4 @@ impl Serialize for LogText<'_> {
             None => serializer.collect_str(self),
         }
     }
-}
-
-/// Whether a reader of the log would take the text for something else because of it.
-fn deceives(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::signature::PublicKey;
+use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, Secret, SystemClock};
 use url::Url;
 
@@ -11,7 +12,6 @@ use super::cache::TokenCache;
 use super::claims::Expected;
 use super::key::Key;
 use super::key_set::KeySet;
-use super::quote::quoted;
 use super::refused::RefusedTokens;
 use super::remote::{self, RemoteKeys};
 use super::secret;

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use portcullis_guard::text::{quoted, quoted_list};
 use serde_json::Value;
 
-use super::quote::{quoted, quoted_list};
 use crate::access::find;
 use crate::scopes::is_scope_token;
 use crate::{Claims, Principal, Scopes, is_same_resource};

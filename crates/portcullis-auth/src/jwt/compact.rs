@@ -3,10 +3,10 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::json::{self, Bounds};
+use portcullis_guard::text::quoted;
 use serde_json::{Map, Value};
 
 use super::Algorithm;
-use super::quote::quoted;
 use crate::{Claims, MAX_TOKEN_BYTES};
 
 /// The longest key id that is looked for, in bytes.

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
+use portcullis_guard::text::quoted;
 use portcullis_guard::{Environment, Secret};
 
 use super::Algorithm;
 use super::builder::{JwtVerifierBuilder, Source};
-use super::quote::quoted;
 use crate::Scopes;
 
 const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];

@@ -2,12 +2,12 @@ use std::fmt;
 
 use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::signature::BadSignature;
+use portcullis_guard::text::quoted;
 use serde_json::{Map, Value};
 
 use super::Algorithm;
 use super::compact::CompactJws;
 use super::key::Key;
-use super::quote::quoted;
 
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 100;

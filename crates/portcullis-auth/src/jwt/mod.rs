@@ -11,7 +11,6 @@ mod freshness;
 pub mod fuzzing;
 mod key;
 mod key_set;
-mod quote;
 mod refused;
 mod remote;
 mod secret;
@@ -21,6 +20,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, Environment, Secret};
 use url::Url;
 
@@ -30,7 +30,6 @@ use self::cache::{TokenCache, TokenDigest};
 use self::claims::{Expected, Unexpected};
 use self::compact::CompactJws;
 use self::key_set::{KeySet, Unverified};
-use self::quote::quoted;
 use self::refused::{Known, RefusedTokens};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
 use crate::{Answer, BearerToken, Principal, Scopes, TokenVerifier, VerifyError};

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
+use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, Fetch, digest};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -10,7 +11,6 @@ use url::Url;
 use super::Algorithm;
 use super::freshness;
 use super::key_set::{KeySet, Unverified};
-use super::quote::quoted;
 
 /// How many fetches for unknown key ids may follow each other at once. More than one, so
 /// that an untrusted, made-up id does not use up the fetch that a rotation needs.

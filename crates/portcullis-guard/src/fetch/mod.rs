@@ -14,11 +14,10 @@ use self::destination::Destinations;
 pub use self::destination::Refusal;
 use self::resolver::Pinned;
 pub use self::resolver::{Lookup, SystemLookup};
+use crate::ErrorChain;
 
 /// The largest body that is read, in bytes: 64 KiB, far more than any key set or metadata.
 const MAX_BODY: usize = 64 * 1024;
-/// How deep the causes of a failure are shown.
-const MAX_CAUSES: usize = 8;
 /// How long an exchange may take, redirects and body included.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -237,13 +236,9 @@ impl FetchError {
 
     fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let mut source: Option<&(dyn std::error::Error + 'static)> =
-            std::error::Error::source(&error);
-        while let Some(cause) = source {
-            if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-                return Self::Refused(*refusal);
-            }
-            source = cause.source();
+        let refusal = ErrorChain::new(&error).causes().find_map(|cause| cause.downcast_ref());
+        if let Some(refusal) = refusal {
+            return Self::Refused(*refusal);
         }
         if error.is_timeout() { Self::TimedOut } else { Self::Failed(error.into()) }
     }
@@ -255,14 +250,9 @@ impl fmt::Display for FetchError {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::TimedOut => f.write_str("the request timed out"),
             Self::TooLarge => f.write_str("the body is too large"),
+            // What it is made of says why: a refused connection, a certificate, a name.
             Self::Failed(cause) => {
-                write!(f, "the exchange failed: {cause}")?;
-                // What it is made of says why: a refused connection, a certificate, a name.
-                let causes = std::iter::successors(cause.source(), |cause| cause.source());
-                for cause in causes.take(MAX_CAUSES) {
-                    write!(f, ": {cause}")?;
-                }
-                Ok(())
+                write!(f, "the exchange failed: {}", ErrorChain::new(&**cause))
             }
         }
     }

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(refusal(&schema, json!({})), "argument `text` is missing (required)");
         assert!(refusal(&schema, json!({"text": null})).contains("(type)"));
         let unknown = refusal(&schema, json!({"text": "a", "x\n": "hunter2"}));
-        assert_eq!(unknown, "unknown argument `x\\n` (additionalProperties)");
+        assert_eq!(unknown, "unknown argument `x\\u{a}` (additionalProperties)");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
+use portcullis_guard::text;
 use serde_json::{Value, json};
 
 use crate::component::unfit::MAX_VALUES;
@@ -135,5 +136,5 @@ fn a(format: &str) -> String {
 
 /// A name that a caller may have chosen, cut and without control characters.
 pub(crate) fn shown(name: &str) -> String {
-    name.chars().take(MAX_NAME_CHARS).flat_map(char::escape_debug).collect()
+    text::escaped(name, MAX_NAME_CHARS).to_string()
 }

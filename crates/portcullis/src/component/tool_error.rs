@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use portcullis_auth::{IntoScopes, Scopes};
-use portcullis_guard::Reference;
+use portcullis_guard::{ErrorChain, Reference, text};
 
 use crate::access::decision::Denied;
 
@@ -213,15 +213,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for ToolError {
     }
 }
 
-fn chain(error: &(dyn StdError + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text.chars().take(MAX_CAUSE_CHARS).collect()
+fn chain(error: &(dyn StdError + Send + Sync + 'static)) -> String {
+    text::cut(&ErrorChain::new(error).to_string(), MAX_CAUSE_CHARS).into_owned()
 }
 
 /// A handler that panicked, or ran too long: reported like any other failure.

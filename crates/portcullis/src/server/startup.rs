@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
+use portcullis_guard::text;
+
 use crate::access::decision::panic_text;
 
 /// The longest text of a panic that is logged, in characters.
@@ -53,10 +55,10 @@ pub(crate) fn warn_without_log() {
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic_text(panic.payload());
-        let text: String = text.chars().take(MAX_LOGGED_CHARS).collect();
+        let text = text::cut(text, MAX_LOGGED_CHARS);
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if tracing::dispatcher::has_been_set() {
-            tracing::error!(place, text, "a panic");
+            tracing::error!(place, text = &*text, "a panic");
         } else {
             to_stderr(format_args!("a panic at {place}: {text:?}"));
         }

@@ -1,0 +1,178 @@
+//! Untrusted text, cut and escaped: for log lines (log injection, CWE-117) and for answers.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// The longest part of a text that [`quoted`] keeps, in bytes as they are written: an escaped
+/// character takes up to ten.
+const MAX_QUOTED_BYTES: usize = 80;
+/// The most entries of a list that [`quoted_list`] keeps.
+const MAX_ENTRIES: usize = 8;
+
+/// The first `most` characters of a text, with `…` for the rest. Nothing is escaped.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::text::cut;
+///
+/// assert_eq!(cut("Zürich", 6), "Zürich");
+/// assert_eq!(cut("Zürich", 2), "Zü…");
+/// ```
+#[must_use]
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
+/// The first `most` characters of a text, escaped, with `…` for the rest.
+///
+/// Characters that end lines, control terminals, hide themselves or reorder others (control
+/// characters, U+2028 and U+2029, those of bidirectional text and of no width) are written as
+/// `\u{…}`. With `{:?}` the text is in quotation marks, and those within it are escaped too.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::text::escaped;
+///
+/// assert_eq!(escaped("O'Brien", 80).to_string(), "O'Brien");
+/// assert_eq!(escaped("x\n[INFO] admin", 80).to_string(), "x\\u{a}[INFO] admin");
+/// assert_eq!(format!("{:?}", escaped("a\" b", 2)), r#""a\"…""#);
+/// ```
+#[must_use]
+pub fn escaped(text: &str, most: usize) -> Escaped<'_> {
+    Escaped { text, most }
+}
+
+/// What [`escaped`] gives.
+#[derive(Clone, Copy)]
+pub struct Escaped<'a> {
+    text: &'a str,
+    most: usize,
+}
+
+impl Escaped<'_> {
+    fn write(&self, f: &mut fmt::Formatter<'_>, in_quotes: bool) -> fmt::Result {
+        let mut characters = self.text.chars();
+        for character in characters.by_ref().take(self.most) {
+            write_escaped(f, character, in_quotes)?;
+        }
+        if characters.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, false)
+    }
+}
+
+/// In quotation marks, with those within it escaped: one would end the text, and begin a field
+/// that its author chose.
+impl fmt::Debug for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        self.write(f, true)?;
+        f.write_char('"')
+    }
+}
+
+/// A text for the middle of a log line: in quotation marks, escaped, and cut to 80 bytes.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::text::quoted;
+///
+/// assert_eq!(quoted("a\nb"), r#""a\u{a}b""#);
+/// assert!(quoted(&"x".repeat(16_000)).len() < 100);
+/// ```
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        let end = quoted.len();
+        // A string takes whatever is written.
+        let _ = write_escaped(&mut quoted, character, true);
+        if quoted.len() > MAX_QUOTED_BYTES {
+            quoted.truncate(end);
+            quoted.push('…');
+            break;
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A list for the middle of a log line: the first eight entries, each [`quoted`].
+#[must_use]
+pub fn quoted_list(texts: &[&str]) -> String {
+    let first: Vec<String> = texts.iter().take(MAX_ENTRIES).map(|text| quoted(text)).collect();
+    match texts.len().saturating_sub(MAX_ENTRIES) {
+        0 if first.is_empty() => "an empty list".to_owned(),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+fn write_escaped(to: &mut impl Write, character: char, in_quotes: bool) -> fmt::Result {
+    match character {
+        '"' | '\\' if in_quotes => write!(to, "\\{character}"),
+        _ if deceives(character) => write!(to, "{}", character.escape_unicode()),
+        _ => to.write_char(character),
+    }
+}
+
+/// Whether a reader of the log would take the text for something else because of it.
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j08_what_is_logged_is_escaped_and_cut() {
+        assert_eq!(quoted("a\nb\u{1b}[31m"), r#""a\u{a}b\u{1b}[31m""#);
+        assert_eq!(quoted(r#"a" \b"#), r#""a\" \\b""#);
+        for character in ["x", "\n", "ä", "\u{1b}", "\u{e007f}", "\u{10ffff}"] {
+            assert!(quoted(&character.repeat(16_000)).len() < 100, "{character:?}");
+        }
+        assert_eq!(quoted_list(&[]), "an empty list");
+        assert_eq!(quoted_list(&["a\n", "b"]), r#""a\u{a}", "b""#);
+        assert!(quoted_list(&["a"; 10]).ends_with(r#""a" and 2 more"#));
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöü", 2), "äö…");
+        assert_eq!(cut("äöü", 0), "…");
+        assert_eq!(escaped("äöü", 3).to_string(), "äöü");
+        assert_eq!(escaped("\n\n\n", 2).to_string(), r"\u{a}\u{a}…");
+    }
+
+    #[test]
+    fn what_hides_or_reorders_text_is_escaped() {
+        for deceiving in ["\u{202e}", "\u{200b}", "\u{2028}", "\u{ad}", "\u{e0041}", "\u{7f}"] {
+            let written = escaped(deceiving, 8).to_string();
+            assert!(written.starts_with(r"\u{"), "{deceiving:?}: {written}");
+        }
+    }
+}
