@@ -209,7 +209,7 @@ mod tests {
     use portcullis_guard::ManualClock;
 
     use super::*;
-    use crate::{Answer, VerifyError};
+    use crate::{MaybeFuture, VerifyError};
 
     const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
 
@@ -220,8 +220,8 @@ mod tests {
         fn verify<'a>(
             &'a self,
             _: &'a BearerToken,
-        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
-            Answer::ready(self.0.clone().map(Arc::new))
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
+            MaybeFuture::ready(self.0.clone().map(Arc::new))
         }
 
         fn required_scopes(&self) -> Scopes {
@@ -310,11 +310,11 @@ mod tests {
         fn verify<'a>(
             &'a self,
             token: &'a BearerToken,
-        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let principal = Principal::new(token.expose());
             let end = UNIX_EPOCH + Duration::from_secs(2_000);
-            Answer::ready(Ok(Arc::new(principal.with_expiry(end))))
+            MaybeFuture::ready(Ok(Arc::new(principal.with_expiry(end))))
         }
 
         fn generation(&self) -> Option<u64> {
@@ -401,8 +401,8 @@ mod tests {
         fn verify<'a>(
             &'a self,
             token: &'a BearerToken,
-        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
-            Answer::ready(Ok(Arc::new(Principal::new(token.expose()))))
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
+            MaybeFuture::ready(Ok(Arc::new(Principal::new(token.expose()))))
         }
 
         fn takes_opaque_tokens(&self) -> bool {

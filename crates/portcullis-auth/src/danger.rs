@@ -8,7 +8,7 @@ use portcullis_guard::digest;
 use serde_json::Value;
 
 use crate::{
-    Answer, BearerToken, Claims, IntoScopes, Principal, Scopes, TokenVerifier, VerifyError,
+    BearerToken, Claims, IntoScopes, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError,
 };
 
 /// Accepts a fixed list of tokens, for development and tests.
@@ -61,9 +61,9 @@ impl TokenVerifier for StaticTokenVerifier {
     fn verify<'a>(
         &'a self,
         token: &'a BearerToken,
-    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+    ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         let found = self.principals.get(&digest::sha256(token.expose().as_bytes()));
-        Answer::ready(
+        MaybeFuture::ready(
             found.cloned().ok_or_else(|| VerifyError::invalid("not a listed static token")),
         )
     }

@@ -38,7 +38,7 @@ pub use jwt::fuzzing;
 pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
 pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
-pub use portcullis_guard::Answer;
+pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId};
 pub use resource::is_same_resource;
 pub use scopes::{IntoScopes, Scopes};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Answer, BearerToken, Principal, Scopes};
+use crate::{BearerToken, MaybeFuture, Principal, Scopes};
 
 /// Decides whether a bearer token is good, and whom it speaks for.
 ///
@@ -14,14 +14,14 @@ use crate::{Answer, BearerToken, Principal, Scopes};
 /// ```
 /// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Secret; }
 /// use std::sync::Arc;
-/// use portcullis::{Answer, BearerToken, Principal, Secret, TokenVerifier, VerifyError};
+/// use portcullis::{MaybeFuture, BearerToken, Principal, Secret, TokenVerifier, VerifyError};
 ///
 /// #[derive(Debug)]
 /// struct OneKey(Secret<String>);
 ///
 /// impl TokenVerifier for OneKey {
-///     fn verify<'a>(&'a self, token: &'a BearerToken) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
-///         Answer::ready(match self.0.matches(token.expose()) {
+///     fn verify<'a>(&'a self, token: &'a BearerToken) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
+///         MaybeFuture::ready(match self.0.matches(token.expose()) {
 ///             true => Ok(Arc::new(Principal::new("service"))),
 ///             false => Err(VerifyError::invalid("not the key")),
 ///         })
@@ -38,7 +38,7 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     fn verify<'a>(
         &'a self,
         token: &'a BearerToken,
-    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>>;
+    ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>>;
 
     /// Whether tokens can be verified at all, such as with the keys of an issuer that have to be
     /// fetched. A server asks once when it begins to listen, in the background, so that a wrong
@@ -47,8 +47,8 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Why they cannot be verified at the moment; the verifier has logged it. Default: they can.
-    fn ready(&self) -> Answer<'_, Result<(), VerifyError>> {
-        Answer::ready(Ok(()))
+    fn ready(&self) -> MaybeFuture<'_, Result<(), VerifyError>> {
+        MaybeFuture::ready(Ok(()))
     }
 
     /// What start-up should warn about, a sentence each. Default: nothing.

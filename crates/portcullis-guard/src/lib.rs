@@ -6,12 +6,11 @@
 //! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), standard error and output
 //! ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
 //! untrusted JSON ([`json`]) and text ([`text`]), and values that must not be seen ([`Secret`]).
-//! `clippy.toml` refuses every other way to them. [`Answer`] is here because every crate that
+//! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
 
 pub mod address;
 mod alarm;
-mod answer;
 pub mod append;
 pub mod clock;
 pub mod digest;
@@ -20,6 +19,7 @@ mod error_chain;
 pub mod fetch;
 pub mod json;
 pub mod log;
+mod maybe_future;
 pub mod random;
 mod secret;
 pub mod signature;
@@ -28,13 +28,13 @@ pub mod text;
 pub mod workspace;
 
 pub use alarm::Alarm;
-pub use answer::Answer;
 pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError};
 pub use error_chain::ErrorChain;
 pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
 pub use log::{LogWriter, stderr};
+pub use maybe_future::MaybeFuture;
 pub use random::{OperationId, Reference};
 pub use secret::Secret;
 pub use workspace::{Workspace, WorkspaceError};

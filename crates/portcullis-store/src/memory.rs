@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
-use portcullis_guard::{Answer, Clock};
+use portcullis_guard::{Clock, MaybeFuture};
 
 use crate::{Key, Store, StoreError, Swap, Value};
 
@@ -54,8 +54,8 @@ impl Store for MemoryStore {
         key: &'a Key,
         value: Value,
         expires_at: SystemTime,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::ready(
+    ) -> MaybeFuture<'a, Result<(), StoreError>> {
+        MaybeFuture::ready(
             self.change(key, |records, now| {
                 records.put(key, value, expires_at, now, self.capacity)
             }),
@@ -67,15 +67,15 @@ impl Store for MemoryStore {
         self.records.read().is_ok_and(|records| records.by_key.is_empty())
     }
 
-    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>> {
-        Answer::ready(match self.records.read() {
+    fn get<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>> {
+        MaybeFuture::ready(match self.records.read() {
             Ok(records) => Ok(records.live(key, self.clock.now()).cloned()),
             Err(_) => Err(poisoned()),
         })
     }
 
-    fn take<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>> {
-        Answer::ready(self.change(key, |records, _| Ok(records.remove(key.digest()))))
+    fn take<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>> {
+        MaybeFuture::ready(self.change(key, |records, _| Ok(records.remove(key.digest()))))
     }
 
     fn compare_and_swap<'a>(
@@ -84,8 +84,8 @@ impl Store for MemoryStore {
         expected: Option<&'a Value>,
         new: Option<Value>,
         expires_at: SystemTime,
-    ) -> Answer<'a, Result<Swap, StoreError>> {
-        Answer::ready(self.change(key, |records, now| {
+    ) -> MaybeFuture<'a, Result<Swap, StoreError>> {
+        MaybeFuture::ready(self.change(key, |records, now| {
             if records.live(key, now) != expected {
                 return Ok(Swap::Conflict);
             }

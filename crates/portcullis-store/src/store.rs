@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use portcullis_guard::Answer;
+use portcullis_guard::MaybeFuture;
 
 use crate::{Key, StoreError, Value};
 
@@ -46,7 +46,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         key: &'a Key,
         value: Value,
         expires_at: SystemTime,
-    ) -> Answer<'a, Result<(), StoreError>>;
+    ) -> MaybeFuture<'a, Result<(), StoreError>>;
 
     /// Whether it is known, without asking anybody, that no record is there. Default: it is
     /// not known.
@@ -59,7 +59,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::unavailable`] when the store cannot be asked.
-    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>>;
+    fn get<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>>;
 
     /// Removes the value that is there and gives it to one caller: of any number who ask at
     /// once, to exactly one.
@@ -67,7 +67,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::unavailable`] when the store cannot be asked. The value may be gone.
-    fn take<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Value>, StoreError>>;
+    fn take<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>>;
 
     /// Replaces the value that is there, if it is `expected`, with `new`, until
     /// `expires_at`. `None` stands for absence on either side: expected, there must be no
@@ -83,7 +83,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         expected: Option<&'a Value>,
         new: Option<Value>,
         expires_at: SystemTime,
-    ) -> Answer<'a, Result<Swap, StoreError>>;
+    ) -> MaybeFuture<'a, Result<Swap, StoreError>>;
 }
 
 /// What became of a [`compare_and_swap`](Store::compare_and_swap).

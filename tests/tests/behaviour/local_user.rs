@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use portcullis::prelude::*;
-use portcullis::{Answer, Argument, Call, Check, Decided, ServerBuilder, TestClient, Tool};
+use portcullis::{Argument, Call, Check, Decided, MaybeFuture, ServerBuilder, TestClient, Tool};
 use serde_json::json;
 
 /// Allows everybody, over stdio too.
@@ -11,8 +11,8 @@ use serde_json::json;
 struct Anybody;
 
 impl Check for Anybody {
-    fn check<'a>(&'a self, _: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::ready(Decision::Allow)
+    fn check<'a>(&'a self, _: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::ready(Decision::Allow)
     }
 
     fn requirement(&self) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{AuthContext, Check, Decision, IntoCheck};
-use crate::Answer;
+use crate::MaybeFuture;
 
 /// Decides about a call by its validated arguments, for tools alone.
 ///
@@ -87,9 +87,9 @@ where
     F: for<'a> Fn(&'a AuthContext<'a>, &'a Map<String, Value>) -> R + Send + Sync + 'static,
     R: Into<Decision> + 'static,
 {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         let listed = match context.is_local() && self.over_stdio {
-            true => Answer::ready(Decision::Allow),
+            true => MaybeFuture::ready(Decision::Allow),
             false => self.in_lists.check(context),
         };
         let Some(arguments) = context.arguments() else { return listed };
@@ -99,8 +99,8 @@ where
             denied @ Decision::Deny(_) => denied,
         };
         match listed.now() {
-            Ok(listed) => Answer::ready(both(listed)),
-            Err(pending) => Answer::pending(async move { both(pending.await) }),
+            Ok(listed) => MaybeFuture::ready(both(listed)),
+            Err(pending) => MaybeFuture::pending(async move { both(pending.await) }),
         }
     }
 

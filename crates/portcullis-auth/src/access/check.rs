@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{AuthContext, Decision, Target};
-use crate::{Answer, Scopes};
+use crate::{MaybeFuture, Scopes};
 
 /// One condition for seeing and using a component.
 ///
@@ -37,15 +37,15 @@ use crate::{Answer, Scopes};
 ///
 /// ```
 /// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Answer, AuthContext, Check, Decision};
+/// use portcullis::{MaybeFuture, AuthContext, Check, Decision};
 ///
 /// #[derive(Debug)]
 /// struct Level(u64);
 ///
 /// impl Check for Level {
-///     fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+///     fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
 ///         let level = context.claim::<u64>("level");
-///         Answer::ready(level.map(|level| level >= self.0).into())
+///         MaybeFuture::ready(level.map(|level| level >= self.0).into())
 ///     }
 ///
 ///     fn requirement(&self) -> String {
@@ -55,7 +55,7 @@ use crate::{Answer, Scopes};
 /// ```
 pub trait Check: fmt::Debug + Send + Sync + 'static {
     /// Decides.
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision>;
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision>;
 
     /// What is required, in a few words for the access table.
     fn requirement(&self) -> String;

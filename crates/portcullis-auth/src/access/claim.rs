@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{AuthContext, Check, Decision};
-use crate::{Answer, Claims, Principal};
+use crate::{Claims, MaybeFuture, Principal};
 
 /// Begins a check of the claim at `path`.
 ///
@@ -103,8 +103,8 @@ impl ClaimCheck {
 }
 
 impl Check for ClaimCheck {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::ready(match context.principal() {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::ready(match context.principal() {
             Some(principal) => self.decide(principal),
             None => Decision::failed("no principal"),
         })

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{AuthContext, Check, Decision, Denial, IntoCheck, IntoChecks, Reduced, Target};
-use crate::{Answer, Scopes};
+use crate::{MaybeFuture, Scopes};
 
 /// Allows if every one of its checks does, asked in their order.
 ///
@@ -85,17 +85,17 @@ fn ask<'a, S: Send + 'a>(
     mut state: S,
     next: fn(&mut S, Decision) -> Option<Decision>,
     end: fn(S, AuthContext<'a>) -> Decision,
-) -> Answer<'a, Decision> {
+) -> MaybeFuture<'a, Decision> {
     for (index, check) in checks.iter().enumerate() {
         match check.check(context).now() {
             Ok(decision) => {
                 if let Some(decided) = next(&mut state, decision) {
-                    return Answer::ready(decided);
+                    return MaybeFuture::ready(decided);
                 }
             }
             Err(pending) => {
                 let rest = checks.get(index + 1..).unwrap_or_default();
-                return Answer::pending(async move {
+                return MaybeFuture::pending(async move {
                     if let Some(decided) = next(&mut state, pending.await) {
                         return decided;
                     }
@@ -109,7 +109,7 @@ fn ask<'a, S: Send + 'a>(
             }
         }
     }
-    Answer::ready(end(state, context))
+    MaybeFuture::ready(end(state, context))
 }
 
 /// Denials for scopes alone, joined.
@@ -139,9 +139,9 @@ impl Shortfall {
 }
 
 impl Check for AllOf {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         if self.0.is_empty() {
-            return Answer::ready(Decision::failed("all_of([]) without checks"));
+            return MaybeFuture::ready(Decision::failed("all_of([]) without checks"));
         }
         ask(
             &self.0,
@@ -202,7 +202,7 @@ struct Alternatives {
 }
 
 impl Check for AnyOf {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         ask(
             &self.0,
             context,
@@ -254,13 +254,13 @@ impl Check for AnyOf {
 }
 
 impl Check for Not {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         if context.principal().is_none() {
-            return Answer::ready(Decision::failed("no principal"));
+            return MaybeFuture::ready(Decision::failed("no principal"));
         }
         match self.0.check(context).now() {
-            Ok(decision) => Answer::ready(opposite(decision)),
-            Err(pending) => Answer::pending(async move { opposite(pending.await) }),
+            Ok(decision) => MaybeFuture::ready(opposite(decision)),
+            Err(pending) => MaybeFuture::pending(async move { opposite(pending.await) }),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{AuthContext, Check, Decision, IntoCheck, Reduced, Target};
-use crate::Answer;
+use crate::MaybeFuture;
 
 /// Says in words what `check` requires, for the access table and the audit trail: of a function
 /// they know the name alone, and of what a factory made not with what.
@@ -33,7 +33,7 @@ pub struct Described {
 }
 
 impl Check for Described {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         self.check.check(context)
     }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{AuthContext, Check, Decision, IntoCheck};
-use crate::Answer;
+use crate::MaybeFuture;
 
 /// A check that is a function.
 pub struct FunctionCheck<F, M> {
@@ -43,10 +43,10 @@ where
 /// An async function of a context that it may borrow from.
 pub trait AsyncFunction<'a> {
     /// What it returns before it is awaited.
-    type Answer: Future<Output: Into<Decision>> + Send + 'a;
+    type MaybeFuture: Future<Output: Into<Decision>> + Send + 'a;
 
     /// Begins it.
-    fn begin(&self, context: &'a AuthContext<'a>) -> Self::Answer;
+    fn begin(&self, context: &'a AuthContext<'a>) -> Self::MaybeFuture;
 }
 
 impl<'a, F, A> AsyncFunction<'a> for F
@@ -54,7 +54,7 @@ where
     F: Fn(&'a AuthContext<'a>) -> A,
     A: Future<Output: Into<Decision>> + Send + 'a,
 {
-    type Answer = A;
+    type MaybeFuture = A;
 
     fn begin(&self, context: &'a AuthContext<'a>) -> A {
         self(context)
@@ -66,8 +66,8 @@ where
     F: for<'a> Fn(&'a AuthContext<'a>) -> R + Send + std::marker::Sync + 'static,
     R: Into<Decision> + 'static,
 {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::ready((self.function)(&context).into())
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::ready((self.function)(&context).into())
     }
 
     fn requirement(&self) -> String {
@@ -79,8 +79,8 @@ impl<F> Check for FunctionCheck<F, Async>
 where
     F: for<'a> AsyncFunction<'a> + Send + std::marker::Sync + 'static,
 {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::pending(async move { self.function.begin(&context).await.into() })
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::pending(async move { self.function.begin(&context).await.into() })
     }
 
     fn requirement(&self) -> String {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::claim::{IntoClaimPath, find};
 use super::{AuthContext, Check, Decision};
-use crate::{Answer, Claims};
+use crate::{Claims, MaybeFuture};
 
 /// Requires every one of `roles`, which `extractor` finds in the claims.
 ///
@@ -96,21 +96,21 @@ impl RoleExtractor {
 }
 
 impl Check for RequireRoles {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         let Some(principal) = context.principal() else {
-            return Answer::ready(Decision::failed("no principal"));
+            return MaybeFuture::ready(Decision::failed("no principal"));
         };
         if self.roles.is_empty() {
-            return Answer::ready(Decision::failed("a role check without roles"));
+            return MaybeFuture::ready(Decision::failed("a role check without roles"));
         }
         for role in &self.roles {
             match self.extractor.has(principal.claims(), role) {
                 Some(true) => {}
-                Some(false) => return Answer::ready(Decision::deny("a role is missing")),
-                None => return Answer::ready(Decision::failed("no roles in the token")),
+                Some(false) => return MaybeFuture::ready(Decision::deny("a role is missing")),
+                None => return MaybeFuture::ready(Decision::failed("no roles in the token")),
             }
         }
-        Answer::ready(Decision::Allow)
+        MaybeFuture::ready(Decision::Allow)
     }
 
     fn requirement(&self) -> String {

@@ -1,6 +1,6 @@
 use super::{AuthContext, Check, Decision, Reduced, Target};
 use crate::scopes::is_scope_token;
-use crate::{Answer, IntoScopes, Scopes};
+use crate::{IntoScopes, MaybeFuture, Scopes};
 
 /// Requires every one of `scopes`.
 ///
@@ -47,8 +47,8 @@ impl RequireScopes {
 }
 
 impl Check for RequireScopes {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::ready(self.decide(context))
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::ready(self.decide(context))
     }
 
     fn requirement(&self) -> String {

@@ -1,5 +1,5 @@
 use super::{AuthContext, Check, Decision, Reduced, RequireScopes, Target, require_scopes};
-use crate::{Answer, IntoScopes};
+use crate::{IntoScopes, MaybeFuture};
 
 /// Requires `scopes` of whoever sees or uses a component that is tagged `tag`; every other
 /// component is let through.
@@ -29,8 +29,8 @@ pub struct RestrictTag {
 }
 
 impl Check for RestrictTag {
-    fn check<'a>(&'a self, context: AuthContext<'a>) -> Answer<'a, Decision> {
-        Answer::ready(match context.has_tag(&self.tag) {
+    fn check<'a>(&'a self, context: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+        MaybeFuture::ready(match context.has_tag(&self.tag) {
             true => self.scopes.decide(context),
             false => Decision::Allow,
         })

@@ -32,7 +32,7 @@ use self::compact::CompactJws;
 use self::key_set::{KeySet, Unverified};
 use self::refused::{Known, RefusedTokens};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
-use crate::{Answer, BearerToken, Principal, Scopes, TokenVerifier, VerifyError};
+use crate::{BearerToken, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError};
 
 /// Verifies access tokens that are signed JWTs.
 ///
@@ -257,7 +257,7 @@ impl TokenVerifier for JwtVerifier {
     fn verify<'a>(
         &'a self,
         token: &'a BearerToken,
-    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+    ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         let snapshot = match &self.keys {
             Keys::Fixed(_) => None,
             Keys::Remote(remote) => remote.snapshot(),
@@ -269,28 +269,28 @@ impl TokenVerifier for JwtVerifier {
         let known_ones = self.cache.is_some() || !self.refused.is_empty();
         let digest = known_ones.then(|| TokenDigest::of(token.expose()));
         if let Some(principal) = generation.and_then(|of| self.cached(digest, of)) {
-            return Answer::ready(Ok(principal));
+            return MaybeFuture::ready(Ok(principal));
         }
         let known = digest.zip(generation);
         let known = known.and_then(|(digest, of)| self.refused.find(digest, of, self.clock.now()));
         if let Some(Known::Refused(error)) = known {
-            return Answer::ready(Err(error));
+            return MaybeFuture::ready(Err(error));
         }
         let jws = match CompactJws::parse(token.expose()) {
             Ok(jws) => jws,
-            Err(error) => return Answer::ready(Err(VerifyError::invalid(error.to_string()))),
+            Err(error) => return MaybeFuture::ready(Err(VerifyError::invalid(error.to_string()))),
         };
         if !self.algorithms.contains(&jws.header.algorithm) {
             let algorithm = jws.header.algorithm;
             let reason = format!("the algorithm {algorithm} is not configured");
-            return Answer::ready(Err(VerifyError::invalid(reason)));
+            return MaybeFuture::ready(Err(VerifyError::invalid(reason)));
         }
         let asked = Asked { token, digest };
         let (keys, generation) = match (&self.keys, &snapshot) {
             (Keys::Fixed(keys), _) => (keys, FIXED),
             (Keys::Remote(_), Some(snapshot)) => (&*snapshot.keys, snapshot.generation),
             (Keys::Remote(remote), None) => {
-                return Answer::pending(self.verify_later(remote, None, jws, asked));
+                return MaybeFuture::pending(self.verify_later(remote, None, jws, asked));
             }
         };
         let verified = match known {
@@ -298,21 +298,23 @@ impl TokenVerifier for JwtVerifier {
             Some(Known::Refused(_)) | None => keys.verify(&jws),
         };
         match (verified, &self.keys) {
-            (Ok(()), _) => Answer::ready(self.accept(&jws, asked, generation)),
+            (Ok(()), _) => MaybeFuture::ready(self.accept(&jws, asked, generation)),
             (Err(Unverified::UnknownKey), Keys::Remote(remote)) => {
                 // Whoever sends it again while newer keys are fetched gets no second try.
                 self.refused.keep(asked.digest(), generation, self.clock.now(), Known::UnknownKey);
-                Answer::pending(self.verify_later(remote, snapshot, jws, asked))
+                MaybeFuture::pending(self.verify_later(remote, snapshot, jws, asked))
             }
-            (Err(error), _) => Answer::ready(Err(self.unverified(error, &jws, asked, generation))),
+            (Err(error), _) => {
+                MaybeFuture::ready(Err(self.unverified(error, &jws, asked, generation)))
+            }
         }
     }
 
-    fn ready(&self) -> Answer<'_, Result<(), VerifyError>> {
+    fn ready(&self) -> MaybeFuture<'_, Result<(), VerifyError>> {
         match &self.keys {
-            Keys::Fixed(_) => Answer::ready(Ok(())),
+            Keys::Fixed(_) => MaybeFuture::ready(Ok(())),
             Keys::Remote(remote) => {
-                Answer::pending(async { remote.first().await.map(drop).map_err(unavailable) })
+                MaybeFuture::pending(async { remote.first().await.map(drop).map_err(unavailable) })
             }
         }
     }

@@ -231,7 +231,7 @@ mod tests {
     use std::time::Duration;
 
     use http::header::{AUTHORIZATION, HOST};
-    use portcullis_auth::{Answer, BearerToken, Principal, TokenVerifier, VerifyError};
+    use portcullis_auth::{BearerToken, MaybeFuture, Principal, TokenVerifier, VerifyError};
     use portcullis_guard::SystemClock;
 
     use super::*;
@@ -250,11 +250,11 @@ mod tests {
         fn verify<'a>(
             &'a self,
             _: &'a BearerToken,
-        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
             match self {
                 Self::Panics => panic!("broken"),
-                Self::PanicsLater => Answer::pending(async { panic!("broken later") }),
-                Self::NeverEnds => Answer::pending(std::future::pending()),
+                Self::PanicsLater => MaybeFuture::pending(async { panic!("broken later") }),
+                Self::NeverEnds => MaybeFuture::pending(std::future::pending()),
             }
         }
     }
@@ -352,11 +352,11 @@ mod tests {
         fn verify<'a>(
             &'a self,
             token: &'a BearerToken,
-        ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
             match token.expose() {
-                "known" => Answer::ready(Ok(Arc::new(Principal::new("alice")))),
-                "bad" => Answer::ready(Err(VerifyError::invalid("not known"))),
-                _ => Answer::pending(std::future::pending()),
+                "known" => MaybeFuture::ready(Ok(Arc::new(Principal::new("alice")))),
+                "bad" => MaybeFuture::ready(Err(VerifyError::invalid("not known"))),
+                _ => MaybeFuture::pending(std::future::pending()),
             }
         }
     }

@@ -9,7 +9,9 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use portcullis_auth::{Answer, Authenticator, BearerToken, Principal, TokenVerifier, VerifyError};
+use portcullis_auth::{
+    Authenticator, BearerToken, MaybeFuture, Principal, TokenVerifier, VerifyError,
+};
 use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 
@@ -25,13 +27,13 @@ impl TokenVerifier for Names {
     fn verify<'a>(
         &'a self,
         token: &'a BearerToken,
-    ) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+    ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         let (name, end) = token.expose().split_once('.').unwrap_or((token.expose(), ""));
         let principal = match name.split_once('/') {
             Some((name, client)) => Principal::new(name).with_client_id(client),
             None => Principal::new(name),
         };
-        Answer::ready(Ok(Arc::new(match end.parse() {
+        MaybeFuture::ready(Ok(Arc::new(match end.parse() {
             Ok(end) => principal.with_expiry(UNIX_EPOCH + Duration::from_secs(end)),
             Err(_) => principal,
         })))

@@ -3,7 +3,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_auth::{
-    Answer, AuthContext, Check, Decision, Principal, Scopes, all_of, require_scopes, restrict_tag,
+    AuthContext, Check, Decision, MaybeFuture, Principal, Scopes, all_of, require_scopes,
+    restrict_tag,
 };
 use portcullis_protocol::model::CallToolResult;
 use portcullis_protocol::{Arguments, ProtocolVersion};
@@ -147,15 +148,15 @@ enum Odd {
 }
 
 impl Check for Odd {
-    fn check<'a>(&'a self, _: AuthContext<'a>) -> Answer<'a, Decision> {
+    fn check<'a>(&'a self, _: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
         match self {
-            Self::Pending(allow) => Answer::pending(async move {
+            Self::Pending(allow) => MaybeFuture::pending(async move {
                 tokio::task::yield_now().await;
                 if *allow { Decision::Allow } else { Decision::deny("no") }
             }),
             Self::Panics => panic!("secret-check-detail"),
-            Self::NeverEnds => Answer::pending(std::future::pending()),
-            Self::PanicsLater => Answer::pending(async { panic!("secret-check-detail") }),
+            Self::NeverEnds => MaybeFuture::pending(std::future::pending()),
+            Self::PanicsLater => MaybeFuture::pending(async { panic!("secret-check-detail") }),
         }
     }
 

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use portcullis_auth::{
-    Answer, Authenticator, BearerToken, Principal, ProtectedResourceMetadata, Scopes,
+    Authenticator, BearerToken, MaybeFuture, Principal, ProtectedResourceMetadata, Scopes,
     TokenVerifier, VerifyError,
 };
 use portcullis_protocol::http::{App, AppConfig, Front, Origins, Peer};
@@ -105,9 +105,14 @@ struct User {
 }
 
 impl TokenVerifier for User {
-    fn verify<'a>(&'a self, _: &'a BearerToken) -> Answer<'a, Result<Arc<Principal>, VerifyError>> {
+    fn verify<'a>(
+        &'a self,
+        _: &'a BearerToken,
+    ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         let principal = self.principal.clone();
-        Answer::ready(principal.ok_or_else(|| VerifyError::invalid("the test client is nobody")))
+        MaybeFuture::ready(
+            principal.ok_or_else(|| VerifyError::invalid("the test client is nobody")),
+        )
     }
 
     fn required_scopes(&self) -> Scopes {

@@ -11,13 +11,13 @@ use super::*;
 /// Publishes a JWK set on loopback, and counts who asks.
 pub(super) struct Publisher {
     pub(super) url: String,
-    answer: Arc<Mutex<Answer>>,
+    answer: Arc<Mutex<MaybeFuture>>,
     asked: Arc<AtomicUsize>,
 }
 
 /// What is answered, and after what.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum MaybeFuture {
     Keys(Vec<Value>),
     /// These keys, once somebody says so.
     Held(Vec<Value>, Arc<Notify>),
@@ -33,7 +33,7 @@ impl Publisher {
     pub(super) async fn start(keys: &[&Issuer]) -> Self {
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks", socket.local_addr().unwrap());
-        let answer = Arc::new(Mutex::new(Answer::Nothing));
+        let answer = Arc::new(Mutex::new(MaybeFuture::Nothing));
         let asked = Arc::new(AtomicUsize::new(0));
         let publisher = Self { url, answer: Arc::clone(&answer), asked: Arc::clone(&asked) };
         publisher.publish(keys);
@@ -44,14 +44,14 @@ impl Publisher {
                 asked.fetch_add(1, Ordering::SeqCst);
                 let answer = answer.lock().unwrap().clone();
                 let body = match answer {
-                    Answer::Keys(keys) => ok(&json!({"keys": keys}).to_string()),
-                    Answer::Held(keys, held) => {
+                    MaybeFuture::Keys(keys) => ok(&json!({"keys": keys}).to_string()),
+                    MaybeFuture::Held(keys, held) => {
                         held.notified().await;
                         ok(&json!({"keys": keys}).to_string())
                     }
-                    Answer::Bytes(bytes) => bytes,
-                    Answer::Nothing => continue,
-                    Answer::Silence => {
+                    MaybeFuture::Bytes(bytes) => bytes,
+                    MaybeFuture::Nothing => continue,
+                    MaybeFuture::Silence => {
                         tokio::spawn(async move {
                             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
                             tokio::time::sleep(10 * MINUTE).await;
@@ -66,10 +66,10 @@ impl Publisher {
     }
 
     pub(super) fn publish(&self, keys: &[&Issuer]) {
-        self.answer(Answer::Keys(keys.iter().map(|issuer| issuer.jwk()).collect()));
+        self.answer(MaybeFuture::Keys(keys.iter().map(|issuer| issuer.jwk()).collect()));
     }
 
-    pub(super) fn answer(&self, answer: Answer) {
+    pub(super) fn answer(&self, answer: MaybeFuture) {
         *self.answer.lock().unwrap() = answer;
     }
 

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::super::key::VERIFICATIONS;
-use super::publisher::{Answer, Publisher, clock, lasting, until, verdict};
+use super::publisher::{MaybeFuture, Publisher, clock, lasting, until, verdict};
 use super::*;
 use crate::BearerToken;
 
@@ -54,7 +54,7 @@ async fn trial_a6_a_set_is_tried_once_and_newer_ones_are_asked_for_all_the_same(
     };
     let (one, two, clock) = (Issuer::new("one"), Issuer::new("two"), clock());
     let publisher = Publisher::start(&[]).await;
-    publisher.answer(Answer::Keys(vec![nameless(&one)]));
+    publisher.answer(MaybeFuture::Keys(vec![nameless(&one)]));
     let verifier = publisher.verifier(&clock);
     let by = |issuer: &Issuer| {
         issuer.sign(r#"{"alg":"EdDSA"}"#, &with(json!({"exp": NOW + 1_000_000})).to_string())
@@ -67,7 +67,7 @@ async fn trial_a6_a_set_is_tried_once_and_newer_ones_are_asked_for_all_the_same(
         assert_eq!(counted(&verifier, &token).await, (0, "invalid"));
     }
     assert_eq!(publisher.asked(), 1 + 3);
-    publisher.answer(Answer::Keys(vec![nameless(&two)]));
+    publisher.answer(MaybeFuture::Keys(vec![nameless(&two)]));
     clock.advance(Duration::from_secs(5));
     assert_eq!(counted(&verifier, &token).await, (0, "invalid"), "cooling down");
     clock.advance(Duration::from_secs(5));
@@ -117,7 +117,7 @@ async fn trial_a4_known_tokens_never_wait_and_only_so_many_others_do() {
     let known = lasting(&one);
     assert!(verify(&verifier, &known).await.is_ok());
     let held = Arc::new(Notify::new());
-    publisher.answer(Answer::Held(vec![one.jwk()], Arc::clone(&held)));
+    publisher.answer(MaybeFuture::Held(vec![one.jwk()], Arc::clone(&held)));
     let strangers: Vec<BearerToken> = (0..512)
         .map(|n| {
             let header = json!({"alg": "EdDSA", "kid": format!("made-up-{n}")}).to_string();
@@ -156,7 +156,7 @@ async fn trial_b14_a_wrong_address_of_the_keys_is_told_with_all_that_is_known() 
     let publisher = Publisher::start(&[]).await;
     let page = |status: &str, media_type: &str, body: &str| {
         let length = body.len();
-        Answer::Bytes(format!(
+        MaybeFuture::Bytes(format!(
             "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {media_type}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         ))

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
-use super::publisher::{Answer, Publisher, clock, lasting, ok, until, verdict};
+use super::publisher::{MaybeFuture, Publisher, clock, lasting, ok, until, verdict};
 use super::*;
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_key_that_came_while_a_fetch_was_under_way_is_fetched_once_more() {
     assert!(verify(&verifier, &lasting(&one)).await.is_ok());
     let made_up = one.sign(r#"{"alg":"EdDSA","kid":"made-up"}"#, &claims().to_string());
     let held = Arc::new(Notify::new());
-    publisher.answer(Answer::Held(vec![one.jwk()], Arc::clone(&held)));
+    publisher.answer(MaybeFuture::Held(vec![one.jwk()], Arc::clone(&held)));
     let rotated = async {
         until(|| publisher.asked() == 2).await;
         // The answer that is under way was made before this.
@@ -108,7 +108,7 @@ async fn stale_keys_are_renewed_in_the_background_and_end_at_their_bound() {
     assert!(verify(&verifier, &token).await.is_ok());
     until(|| publisher.asked() == 2).await;
 
-    publisher.answer(Answer::Nothing);
+    publisher.answer(MaybeFuture::Nothing);
     clock.advance(61 * MINUTE);
     assert_eq!(verdict(&verify(&verifier, &token).await), "good", "stale, and the issuer is down");
     until(|| publisher.asked() == 3).await;
@@ -133,23 +133,25 @@ async fn k04_k05_k10_whatever_the_issuer_answers_known_keys_go_on() {
     let error_page =
         ok(&json!({"keys": [two.jwk()]}).to_string()).replace("200 OK", "404 Not Found");
     let answers = [
-        Answer::Bytes(error_page),
-        Answer::Bytes("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned()),
-        Answer::Bytes(
+        MaybeFuture::Bytes(error_page),
+        MaybeFuture::Bytes(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        ),
+        MaybeFuture::Bytes(
             "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
                 .to_owned(),
         ),
-        Answer::Bytes(ok(&"x".repeat(1024 * 1024))),
-        Answer::Bytes(ok("<html>")),
-        Answer::Bytes(ok(r#"{"keys":[{"kty"#)),
-        Answer::Bytes(ok(r#"{"keys":{}}"#)),
-        Answer::Bytes(ok(r#"{"keys":[],"keys":[]}"#)),
-        Answer::Bytes(ok("{}")),
-        Answer::Keys(vec![]),
-        Answer::Keys(vec![json!("two"), symmetric]),
-        Answer::Keys(many),
-        Answer::Nothing,
-        Answer::Silence,
+        MaybeFuture::Bytes(ok(&"x".repeat(1024 * 1024))),
+        MaybeFuture::Bytes(ok("<html>")),
+        MaybeFuture::Bytes(ok(r#"{"keys":[{"kty"#)),
+        MaybeFuture::Bytes(ok(r#"{"keys":{}}"#)),
+        MaybeFuture::Bytes(ok(r#"{"keys":[],"keys":[]}"#)),
+        MaybeFuture::Bytes(ok("{}")),
+        MaybeFuture::Keys(vec![]),
+        MaybeFuture::Keys(vec![json!("two"), symmetric]),
+        MaybeFuture::Keys(many),
+        MaybeFuture::Nothing,
+        MaybeFuture::Silence,
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         publisher.answer(answer);
@@ -205,7 +207,7 @@ async fn a_clock_that_is_set_back_gives_keys_no_longer_life() {
     let verifier = publisher.verifier(&clock);
     let token = lasting(&one);
     assert!(verify(&verifier, &token).await.is_ok());
-    publisher.answer(Answer::Nothing);
+    publisher.answer(MaybeFuture::Nothing);
     clock.set(NOW + 49_000);
     assert_eq!(verdict(&verify(&verifier, &token).await), "good");
     until(|| publisher.asked() == 2).await;
@@ -248,7 +250,7 @@ async fn k07_k08_only_keys_for_verifying_count_and_none_hides_another() {
         (vec![other.jwk()], "invalid"),
         (vec![changed("kid", json!("another"))], "invalid"),
     ] {
-        publisher.answer(Answer::Keys(keys.clone()));
+        publisher.answer(MaybeFuture::Keys(keys.clone()));
         let verifier = publisher.verifier(&clock);
         assert_eq!(verdict(&verify(&verifier, &lasting(&good)).await), expected, "{keys:?}");
     }

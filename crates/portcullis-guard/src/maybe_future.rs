@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// An answer that is there already, or that has to be waited for.
+/// A value that is there already, or a future that gives it.
 ///
 /// Verifiers, checks and stores give one, so that those that need no waiting cost no
 /// allocation.
@@ -12,27 +12,27 @@ use std::task::{Context, Poll};
 ///
 /// ```
 /// # extern crate portcullis_guard as portcullis;
-/// use portcullis::Answer;
+/// use portcullis::MaybeFuture;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// assert_eq!(Answer::ready(1).await, 1);
-/// assert_eq!(Answer::pending(async { 2 }).await, 2);
+/// assert_eq!(MaybeFuture::ready(1).await, 1);
+/// assert_eq!(MaybeFuture::pending(async { 2 }).await, 2);
 /// # });
 /// ```
-pub struct Answer<'a, T>(State<'a, T>);
+pub struct MaybeFuture<'a, T>(State<'a, T>);
 
 enum State<'a, T> {
     Ready(Option<T>),
     Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
-impl<'a, T> Answer<'a, T> {
-    /// An answer that is there already.
+impl<'a, T> MaybeFuture<'a, T> {
+    /// A value that is there already.
     pub fn ready(value: T) -> Self {
         Self(State::Ready(Some(value)))
     }
 
-    /// An answer that `future` will give.
+    /// What `future` will give.
     pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self(State::Pending(Box::pin(future)))
     }
@@ -41,7 +41,7 @@ impl<'a, T> Answer<'a, T> {
     ///
     /// # Errors
     ///
-    /// The answer itself, when it has to be waited for.
+    /// The future itself, when it has to be waited for.
     pub fn now(self) -> Result<T, Self> {
         match self.0 {
             State::Ready(Some(value)) => Ok(value),
@@ -50,23 +50,23 @@ impl<'a, T> Answer<'a, T> {
     }
 }
 
-impl<T: Unpin> Future for Answer<'_, T> {
+impl<T: Unpin> Future for MaybeFuture<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         match &mut self.0 {
-            // Polled again after it was ready, it never answers a second time.
+            // Polled again after it was ready, it gives nothing a second time.
             State::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
             State::Pending(future) => future.as_mut().poll(context),
         }
     }
 }
 
-impl<T> fmt::Debug for Answer<'_, T> {
+impl<T> fmt::Debug for MaybeFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Ready(_) => "Answer(ready)",
-            State::Pending(_) => "Answer(pending)",
+            State::Ready(_) => "MaybeFuture(ready)",
+            State::Pending(_) => "MaybeFuture(pending)",
         })
     }
 }
