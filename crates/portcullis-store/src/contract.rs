@@ -20,7 +20,7 @@ use portcullis_guard::ManualClock;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::{Key, MAX_VALUE_BYTES, Store, StoreError, Swap, Value};
+use crate::{CasOutcome, MAX_VALUE_BYTES, RecordKey, RecordValue, Store, StoreError};
 
 /// Opens a store for each case and sees that the case holds.
 ///
@@ -81,7 +81,7 @@ impl<S: Store> Case<S> {
         let all_bytes = (0..=u8::MAX).collect();
         let largest = vec![0xa5; MAX_VALUE_BYTES];
         for bytes in [Vec::new(), vec![0], b"a\0b\r\n".to_vec(), all_bytes, largest] {
-            let value = Value::new(bytes).unwrap();
+            let value = RecordValue::new(bytes).unwrap();
             self.store.put(&key("a"), value.clone(), at(60)).await.unwrap();
             assert_eq!(self.store.get(&key("a")).await.as_ref(), Ok(&Some(value.clone())), "get");
             assert_eq!(self.store.take(&key("a")).await, Ok(Some(value)), "take");
@@ -90,16 +90,16 @@ impl<S: Store> Case<S> {
 
     async fn e23_no_key_is_another(self) {
         let keys = [
-            Key::new("state", ["a:b", "c"]),
-            Key::new("state", ["a", "b:c"]),
-            Key::new("state", ["a:b:c"]),
-            Key::new("state:a", ["b", "c"]),
-            Key::new("state", ["*"]),
-            Key::new("state", ["../a/b\r\n\0"]),
-            Key::new("state", [""]),
-            Key::new("state", [] as [&str; 0]),
-            Key::new("", ["state"]),
-            Key::new("state", [&*"a".repeat(1024 * 1024)]),
+            RecordKey::new("state", ["a:b", "c"]),
+            RecordKey::new("state", ["a", "b:c"]),
+            RecordKey::new("state", ["a:b:c"]),
+            RecordKey::new("state:a", ["b", "c"]),
+            RecordKey::new("state", ["*"]),
+            RecordKey::new("state", ["../a/b\r\n\0"]),
+            RecordKey::new("state", [""]),
+            RecordKey::new("state", [] as [&str; 0]),
+            RecordKey::new("", ["state"]),
+            RecordKey::new("state", [&*"a".repeat(1024 * 1024)]),
         ];
         for (number, key) in keys.iter().enumerate() {
             let value = value(&number.to_string());
@@ -127,7 +127,7 @@ impl<S: Store> Case<S> {
         self.put("shorter", "one", 60).await;
         self.put("shorter", "one", 10).await;
         self.put("swapped", "one", 10).await;
-        assert_eq!(self.swap("swapped", Some("one"), Some("one"), 60).await, Ok(Swap::Done));
+        assert_eq!(self.swap("swapped", Some("one"), Some("one"), 60).await, Ok(CasOutcome::Done));
         self.clock.set(START + 10);
         self.is("longer", "one").await;
         self.is_absent("shorter").await;
@@ -146,9 +146,12 @@ impl<S: Store> Case<S> {
         assert_eq!(self.store.take(&key("take")).await, Ok(None), "take");
         self.put("put", "two", 120).await;
         self.is("put", "two").await;
-        assert_eq!(self.swap("swap", Some("one"), Some("two"), 120).await, Ok(Swap::Conflict));
+        assert_eq!(
+            self.swap("swap", Some("one"), Some("two"), 120).await,
+            Ok(CasOutcome::Conflict)
+        );
         self.is_absent("swap").await;
-        assert_eq!(self.swap("swap for none", None, Some("two"), 120).await, Ok(Swap::Done));
+        assert_eq!(self.swap("swap for none", None, Some("two"), 120).await, Ok(CasOutcome::Done));
         self.is("swap for none", "two").await;
     }
 
@@ -158,38 +161,41 @@ impl<S: Store> Case<S> {
             self.put("put", "two", seconds).await;
             self.is_absent("put").await;
             self.put("swap", "one", 60).await;
-            assert_eq!(self.swap("swap", Some("one"), Some("two"), seconds).await, Ok(Swap::Done));
+            assert_eq!(
+                self.swap("swap", Some("one"), Some("two"), seconds).await,
+                Ok(CasOutcome::Done)
+            );
             self.is_absent("swap").await;
         }
     }
 
     async fn a_swap_is_made_if_the_value_is_the_expected_one(self) {
-        assert_eq!(self.swap("a", Some("one"), Some("two"), 60).await, Ok(Swap::Conflict));
+        assert_eq!(self.swap("a", Some("one"), Some("two"), 60).await, Ok(CasOutcome::Conflict));
         self.is_absent("a").await;
-        assert_eq!(self.swap("a", None, Some("one"), 60).await, Ok(Swap::Done));
+        assert_eq!(self.swap("a", None, Some("one"), 60).await, Ok(CasOutcome::Done));
         self.is("a", "one").await;
-        assert_eq!(self.swap("a", None, Some("two"), 60).await, Ok(Swap::Conflict));
+        assert_eq!(self.swap("a", None, Some("two"), 60).await, Ok(CasOutcome::Conflict));
         self.is("a", "one").await;
         for other in ["", "on", "one ", "ONE"] {
             let swapped = self.swap("a", Some(other), Some("two"), 60).await;
-            assert_eq!(swapped, Ok(Swap::Conflict), "{other:?}");
+            assert_eq!(swapped, Ok(CasOutcome::Conflict), "{other:?}");
             self.is("a", "one").await;
         }
-        assert_eq!(self.swap("a", Some("one"), Some("two"), 60).await, Ok(Swap::Done));
+        assert_eq!(self.swap("a", Some("one"), Some("two"), 60).await, Ok(CasOutcome::Done));
         self.is("a", "two").await;
         // A value without bytes is a value.
-        assert_eq!(self.swap("a", Some("two"), Some(""), 60).await, Ok(Swap::Done));
-        assert_eq!(self.swap("a", None, Some("one"), 60).await, Ok(Swap::Conflict));
+        assert_eq!(self.swap("a", Some("two"), Some(""), 60).await, Ok(CasOutcome::Done));
+        assert_eq!(self.swap("a", None, Some("one"), 60).await, Ok(CasOutcome::Conflict));
         self.is("a", "").await;
     }
 
     async fn a_swap_may_remove(self) {
-        assert_eq!(self.swap("a", None, None, 60).await, Ok(Swap::Done));
+        assert_eq!(self.swap("a", None, None, 60).await, Ok(CasOutcome::Done));
         self.put("a", "one", 60).await;
-        assert_eq!(self.swap("a", Some("two"), None, 60).await, Ok(Swap::Conflict));
-        assert_eq!(self.swap("a", None, None, 60).await, Ok(Swap::Conflict));
+        assert_eq!(self.swap("a", Some("two"), None, 60).await, Ok(CasOutcome::Conflict));
+        assert_eq!(self.swap("a", None, None, 60).await, Ok(CasOutcome::Conflict));
         self.is("a", "one").await;
-        assert_eq!(self.swap("a", Some("one"), None, 60).await, Ok(Swap::Done));
+        assert_eq!(self.swap("a", Some("one"), None, 60).await, Ok(CasOutcome::Done));
         self.is_absent("a").await;
     }
 
@@ -220,7 +226,7 @@ impl<S: Store> Case<S> {
                             Some(new.clone()),
                             at(60),
                         );
-                        (swap.await.unwrap() == Swap::Done).then_some(new)
+                        (swap.await.unwrap() == CasOutcome::Done).then_some(new)
                     }
                 });
                 let winners: Vec<_> = swaps.await.into_iter().flatten().collect();
@@ -238,7 +244,7 @@ impl<S: Store> Case<S> {
                 let count: u32 = str::from_utf8(old.as_bytes()).unwrap().parse().unwrap();
                 let new = Some(value(&(count + 1).to_string()));
                 let swap = store.compare_and_swap(&key("a"), Some(&old), new, at(60)).await;
-                if swap.unwrap() == Swap::Done {
+                if swap.unwrap() == CasOutcome::Done {
                     return;
                 }
             }
@@ -284,19 +290,19 @@ impl<S: Store> Case<S> {
         expected: Option<&str>,
         new: Option<&str>,
         seconds: i64,
-    ) -> Result<Swap, StoreError> {
+    ) -> Result<CasOutcome, StoreError> {
         let expected = expected.map(value);
         let key = key(name);
         self.store.compare_and_swap(&key, expected.as_ref(), new.map(value), at(seconds)).await
     }
 }
 
-fn key(name: &str) -> Key {
-    Key::new("contract", [name])
+fn key(name: &str) -> RecordKey {
+    RecordKey::new("contract", [name])
 }
 
-fn value(text: &str) -> Value {
-    Value::new(text.as_bytes()).unwrap()
+fn value(text: &str) -> RecordValue {
+    RecordValue::new(text.as_bytes()).unwrap()
 }
 
 /// So many seconds after the case began.

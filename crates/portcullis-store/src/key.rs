@@ -12,19 +12,19 @@ use portcullis_guard::digest;
 /// # Example
 ///
 /// ```
-/// use portcullis_store::Key;
+/// use portcullis_store::RecordKey;
 ///
-/// let key = Key::new("visibility", ["https://idp.example.com", "alice"]);
-/// assert_eq!(format!("{key:?}"), "Key(visibility)");
-/// assert_ne!(Key::new("state", ["a:b", "c"]), Key::new("state", ["a", "b:c"]));
+/// let key = RecordKey::new("visibility", ["https://idp.example.com", "alice"]);
+/// assert_eq!(format!("{key:?}"), "RecordKey(visibility)");
+/// assert_ne!(RecordKey::new("state", ["a:b", "c"]), RecordKey::new("state", ["a", "b:c"]));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct RecordKey {
     purpose: &'static str,
     digest: [u8; 32],
 }
 
-impl Key {
+impl RecordKey {
     /// The key of the record of `purpose` that `parts` tell apart.
     ///
     /// Subjects are unique for one issuer only: where one is a part, its issuer is another.
@@ -51,9 +51,9 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.purpose)
+        write!(f, "RecordKey({})", self.purpose)
     }
 }
 
@@ -64,14 +64,14 @@ mod tests {
     #[test]
     fn c20_no_part_runs_into_the_next() {
         let keys = [
-            Key::new("state", ["a:b", "c"]),
-            Key::new("state", ["a", "b:c"]),
-            Key::new("state", ["a", "b", "c"]),
-            Key::new("state", ["a:b:c"]),
-            Key::new("state", ["a:b", "c", ""]),
-            Key::new("state", ["", "a:b", "c"]),
-            Key::new("statea:b", ["", "c"]),
-            Key::new("state2", ["a:b", "c"]),
+            RecordKey::new("state", ["a:b", "c"]),
+            RecordKey::new("state", ["a", "b:c"]),
+            RecordKey::new("state", ["a", "b", "c"]),
+            RecordKey::new("state", ["a:b:c"]),
+            RecordKey::new("state", ["a:b", "c", ""]),
+            RecordKey::new("state", ["", "a:b", "c"]),
+            RecordKey::new("statea:b", ["", "c"]),
+            RecordKey::new("state2", ["a:b", "c"]),
         ];
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].iter().any(|other| other.digest == key.digest), "{index}");
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_key_does_not_say_whose_record_it_is() {
-        let debug = format!("{:?}", Key::new("state", ["alice"]));
-        assert_eq!(debug, "Key(state)");
+        let debug = format!("{:?}", RecordKey::new("state", ["alice"]));
+        assert_eq!(debug, "RecordKey(state)");
     }
 }

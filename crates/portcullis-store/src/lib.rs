@@ -1,7 +1,7 @@
 //! What rests: records that expire.
 //!
 //! Whatever must be seen by another replica, or by the next request, is a record in a
-//! [`Store`]: a [`Value`] under a [`Key`], until a time. [`MemoryStore`] keeps them in this
+//! [`Store`]: a [`RecordValue`] under a [`RecordKey`], until a time. [`MemoryStore`] keeps them in this
 //! process. Every backend passes the same cases, those of `contract`.
 
 #[cfg(any(test, feature = "contract"))]
@@ -13,7 +13,7 @@ mod store;
 mod value;
 
 pub use error::StoreError;
-pub use key::Key;
+pub use key::RecordKey;
 pub use memory::MemoryStore;
-pub use store::{Store, Swap};
-pub use value::{MAX_VALUE_BYTES, Value};
+pub use store::{CasOutcome, Store};
+pub use value::{MAX_VALUE_BYTES, RecordValue};

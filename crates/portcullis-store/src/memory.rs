@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use portcullis_guard::{Clock, MaybeFuture};
 
-use crate::{Key, Store, StoreError, Swap, Value};
+use crate::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 
 /// The records of one process, which end with it. The default store.
 ///
@@ -36,7 +36,7 @@ impl MemoryStore {
     /// Does something with the records, of which none that is asked for has expired.
     fn change<T>(
         &self,
-        key: &Key,
+        key: &RecordKey,
         change: impl FnOnce(&mut Records, SystemTime) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut records = self.records.write().map_err(|_| poisoned())?;
@@ -51,8 +51,8 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn put<'a>(
         &'a self,
-        key: &'a Key,
-        value: Value,
+        key: &'a RecordKey,
+        value: RecordValue,
         expires_at: SystemTime,
     ) -> MaybeFuture<'a, Result<(), StoreError>> {
         MaybeFuture::ready(
@@ -67,33 +67,39 @@ impl Store for MemoryStore {
         self.records.read().is_ok_and(|records| records.by_key.is_empty())
     }
 
-    fn get<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
         MaybeFuture::ready(match self.records.read() {
             Ok(records) => Ok(records.live(key, self.clock.now()).cloned()),
             Err(_) => Err(poisoned()),
         })
     }
 
-    fn take<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>> {
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
         MaybeFuture::ready(self.change(key, |records, _| Ok(records.remove(key.digest()))))
     }
 
     fn compare_and_swap<'a>(
         &'a self,
-        key: &'a Key,
-        expected: Option<&'a Value>,
-        new: Option<Value>,
+        key: &'a RecordKey,
+        expected: Option<&'a RecordValue>,
+        new: Option<RecordValue>,
         expires_at: SystemTime,
-    ) -> MaybeFuture<'a, Result<Swap, StoreError>> {
+    ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>> {
         MaybeFuture::ready(self.change(key, |records, now| {
             if records.live(key, now) != expected {
-                return Ok(Swap::Conflict);
+                return Ok(CasOutcome::Conflict);
             }
             match new {
                 Some(value) => records.put(key, value, expires_at, now, self.capacity)?,
                 None => drop(records.remove(key.digest())),
             }
-            Ok(Swap::Done)
+            Ok(CasOutcome::Done)
         }))
     }
 }
@@ -116,17 +122,17 @@ struct Records {
 }
 
 struct Record {
-    value: Value,
+    value: RecordValue,
     expires_at: SystemTime,
 }
 
 impl Records {
-    fn live(&self, key: &Key, now: SystemTime) -> Option<&Value> {
+    fn live(&self, key: &RecordKey, now: SystemTime) -> Option<&RecordValue> {
         let record = self.by_key.get(key.digest())?;
         (record.expires_at > now).then_some(&record.value)
     }
 
-    fn remove(&mut self, key: &Digest) -> Option<Value> {
+    fn remove(&mut self, key: &Digest) -> Option<RecordValue> {
         let record = self.by_key.remove(key)?;
         self.by_expiry.remove(&(record.expires_at, *key));
         self.bytes -= record.value.as_bytes().len();
@@ -135,8 +141,8 @@ impl Records {
 
     fn put(
         &mut self,
-        key: &Key,
-        value: Value,
+        key: &RecordKey,
+        value: RecordValue,
         expires_at: SystemTime,
         now: SystemTime,
         capacity: usize,
@@ -160,7 +166,7 @@ impl Records {
     }
 
     /// Whether there is room for a value of `size` bytes in place of what `key` has.
-    fn fits(&self, key: &Key, size: usize, capacity: usize) -> bool {
+    fn fits(&self, key: &RecordKey, size: usize, capacity: usize) -> bool {
         let old = self.by_key.get(key.digest());
         let old_size = old.map_or(0, |record| record.value.as_bytes().len());
         self.by_key.len() - usize::from(old.is_some()) < capacity
@@ -212,12 +218,12 @@ mod tests {
         (MemoryStore::new(clock.clone()).with_capacity(capacity), clock)
     }
 
-    fn key(number: usize) -> Key {
-        Key::new("test", [&number.to_be_bytes()])
+    fn key(number: usize) -> RecordKey {
+        RecordKey::new("test", [&number.to_be_bytes()])
     }
 
     async fn put(store: &MemoryStore, number: usize) -> Result<(), StoreError> {
-        store.put(&key(number), Value::new(*b"value").unwrap(), end()).await
+        store.put(&key(number), RecordValue::new(*b"value").unwrap(), end()).await
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -231,7 +237,7 @@ mod tests {
         put(&store, 0).await.unwrap();
         put(&store, 1).await.unwrap();
         assert_eq!(put(&store, 2).await, Err(StoreError::full()));
-        let new = Value::new(*b"new").unwrap();
+        let new = RecordValue::new(*b"new").unwrap();
         let swapped = store.compare_and_swap(&key(2), None, Some(new.clone()), end()).await;
         assert_eq!(swapped, Err(StoreError::full()));
         assert!(store.get(&key(0)).await.unwrap().is_some());
@@ -251,11 +257,11 @@ mod tests {
         clock.set(2_000);
         let later = end() + Duration::from_secs(1);
         for number in 1_000..2_000 {
-            let value = Value::new(*b"value").unwrap();
+            let value = RecordValue::new(*b"value").unwrap();
             store.put(&key(number), value, later).await.unwrap();
         }
         assert_eq!(put(&store, 2_000).await, Ok(()), "it has expired already");
-        let value = Value::new(*b"value").unwrap();
+        let value = RecordValue::new(*b"value").unwrap();
         assert_eq!(store.put(&key(2_000), value, later).await, Err(StoreError::full()));
     }
 
@@ -280,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn values_take_256_mib_together_at_most() {
         let (store, clock) = store(100_000);
-        let large = Value::new(vec![0; MAX_VALUE_BYTES]).unwrap();
+        let large = RecordValue::new(vec![0; MAX_VALUE_BYTES]).unwrap();
         for number in 0..4_096 {
             store.put(&key(number), large.clone(), end()).await.unwrap();
         }

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
 
-use crate::{Key, StoreError, Value};
+use crate::{RecordKey, RecordValue, StoreError};
 
 /// Where records rest until they expire.
 ///
@@ -19,15 +19,15 @@ use crate::{Key, StoreError, Value};
 /// use std::sync::Arc;
 /// use std::time::{Duration, SystemTime};
 /// use portcullis_guard::{Clock, SystemClock};
-/// use portcullis_store::{Key, MemoryStore, Store, Value};
+/// use portcullis_store::{RecordKey, MemoryStore, Store, RecordValue};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = MemoryStore::new(Arc::new(SystemClock));
-/// let code = Key::new("code", ["4kX2c0v9"]);
+/// let code = RecordKey::new("code", ["4kX2c0v9"]);
 /// let in_a_minute = SystemClock.now() + Duration::from_secs(60);
-/// store.put(&code, Value::new(*b"alice")?, in_a_minute).await?;
+/// store.put(&code, RecordValue::new(*b"alice")?, in_a_minute).await?;
 ///
-/// assert_eq!(store.take(&code).await?, Some(Value::new(*b"alice")?));
+/// assert_eq!(store.take(&code).await?, Some(RecordValue::new(*b"alice")?));
 /// assert_eq!(store.take(&code).await?, None);
 /// # Ok::<(), portcullis_store::StoreError>(())
 /// # }).unwrap();
@@ -43,8 +43,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// store cannot be asked. A live record never makes room for another.
     fn put<'a>(
         &'a self,
-        key: &'a Key,
-        value: Value,
+        key: &'a RecordKey,
+        value: RecordValue,
         expires_at: SystemTime,
     ) -> MaybeFuture<'a, Result<(), StoreError>>;
 
@@ -59,7 +59,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::unavailable`] when the store cannot be asked.
-    fn get<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>>;
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>>;
 
     /// Removes the value that is there and gives it to one caller: of any number who ask at
     /// once, to exactly one.
@@ -67,7 +70,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::unavailable`] when the store cannot be asked. The value may be gone.
-    fn take<'a>(&'a self, key: &'a Key) -> MaybeFuture<'a, Result<Option<Value>, StoreError>>;
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>>;
 
     /// Replaces the value that is there, if it is `expected`, with `new`, until
     /// `expires_at`. `None` stands for absence on either side: expected, there must be no
@@ -76,20 +82,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// As those of [`put`](Self::put). That another value was there is none of them: it is
-    /// [`Swap::Conflict`].
+    /// [`CasOutcome::Conflict`].
     fn compare_and_swap<'a>(
         &'a self,
-        key: &'a Key,
-        expected: Option<&'a Value>,
-        new: Option<Value>,
+        key: &'a RecordKey,
+        expected: Option<&'a RecordValue>,
+        new: Option<RecordValue>,
         expires_at: SystemTime,
-    ) -> MaybeFuture<'a, Result<Swap, StoreError>>;
+    ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>>;
 }
 
 /// What became of a [`compare_and_swap`](Store::compare_and_swap).
 #[must_use = "the swap may not have been made"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub enum CasOutcome {
     /// The value was not the expected one, and stays as it is.
     Conflict,
     /// The value was the expected one, and was replaced.

@@ -13,20 +13,20 @@ pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// # Example
 ///
 /// ```
-/// use portcullis_store::Value;
+/// use portcullis_store::RecordValue;
 ///
-/// let value = Value::new(*b"hidden")?;
+/// let value = RecordValue::new(*b"hidden")?;
 /// assert_eq!(value.as_bytes(), b"hidden");
-/// assert_eq!(format!("{value:?}"), "Value(6 bytes)");
+/// assert_eq!(format!("{value:?}"), "RecordValue(6 bytes)");
 ///
-/// let error = Value::new(vec![0; 64 * 1024 + 1]).unwrap_err();
+/// let error = RecordValue::new(vec![0; 64 * 1024 + 1]).unwrap_err();
 /// assert!(error.is_too_large());
 /// # Ok::<(), portcullis_store::StoreError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Value(Arc<[u8]>);
+pub struct RecordValue(Arc<[u8]>);
 
-impl Value {
+impl RecordValue {
     /// A value of these bytes.
     ///
     /// # Errors
@@ -46,9 +46,9 @@ impl Value {
     }
 }
 
-impl fmt::Debug for Value {
+impl fmt::Debug for RecordValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Value({} bytes)", self.0.len())
+        write!(f, "RecordValue({} bytes)", self.0.len())
     }
 }
 
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn a_value_is_of_64_kib_at_most() {
-        assert!(Value::new(Vec::new()).is_ok());
-        assert!(Value::new(vec![7; 65_536]).is_ok());
-        assert_eq!(Value::new(vec![7; 65_537]), Err(StoreError::too_large()));
+        assert!(RecordValue::new(Vec::new()).is_ok());
+        assert!(RecordValue::new(vec![7; 65_536]).is_ok());
+        assert_eq!(RecordValue::new(vec![7; 65_537]), Err(StoreError::too_large()));
     }
 
     #[test]
     fn a_value_is_not_shown() {
-        assert_eq!(format!("{:?}", Value::new(*b"secret").unwrap()), "Value(6 bytes)");
+        assert_eq!(format!("{:?}", RecordValue::new(*b"secret").unwrap()), "RecordValue(6 bytes)");
     }
 }

@@ -127,7 +127,7 @@ pub use portcullis_macros::resource;
 /// ```
 pub use portcullis_macros::tool;
 pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
-pub use portcullis_store::{Key, MemoryStore, Store, StoreError, Swap, Value};
+pub use portcullis_store::{CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError};
 pub use url::Url;
 
 pub use self::access::explain::{Explained, Explanation};

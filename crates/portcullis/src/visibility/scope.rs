@@ -1,5 +1,5 @@
 use portcullis_protocol::{Exchange, SessionKey};
-use portcullis_store::Key;
+use portcullis_store::RecordKey;
 
 /// Whose rules they are: nobody else ever sees by them.
 ///
@@ -23,10 +23,10 @@ impl Scope {
     }
 
     /// Where its rules rest.
-    pub(crate) fn key(self) -> Key {
+    pub(crate) fn key(self) -> RecordKey {
         match self {
-            Self::Session(session) => Key::new("visibility of a session", [&session.bytes()]),
-            Self::Principal(principal) => Key::new("visibility of a principal", [&principal]),
+            Self::Session(session) => RecordKey::new("visibility of a session", [&session.bytes()]),
+            Self::Principal(principal) => RecordKey::new("visibility of a principal", [&principal]),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_guard::Clock;
 use portcullis_protocol::{Exchange, SessionKey};
-use portcullis_store::{Key, Store, StoreError, Swap, Value};
+use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::Unknown;
@@ -122,8 +122,8 @@ impl OwnRules {
             let ends = UNIX_EPOCH + Duration::from_secs(ends);
             let swap = self.store.compare_and_swap(&key, before.as_ref(), Some(value), ends).await;
             match swap.map_err(NotChanged::Store)? {
-                Swap::Done => return Ok(()),
-                Swap::Conflict => {}
+                CasOutcome::Done => return Ok(()),
+                CasOutcome::Conflict => {}
             }
         }
         Err(NotChanged::Store(StoreError::unavailable(
@@ -185,7 +185,7 @@ impl OwnRules {
     }
 
     /// Lets the rules of a session that is in use rest for another while.
-    async fn refresh(&self, key: &Key, value: &Value, record: &Record, now: u64) {
+    async fn refresh(&self, key: &RecordKey, value: &RecordValue, record: &Record, now: u64) {
         let until = now + SESSION.as_secs();
         let rules = record.rules.iter().filter(|resting| resting.until > now);
         let rules = rules.map(|resting| Resting {
@@ -206,9 +206,9 @@ impl OwnRules {
     }
 }
 
-fn written(record: &Record) -> Result<Value, StoreError> {
+fn written(record: &Record) -> Result<RecordValue, StoreError> {
     let json = serde_json::to_vec(record);
-    Value::new(json.map_err(|error| StoreError::unavailable(error.to_string()))?)
+    RecordValue::new(json.map_err(|error| StoreError::unavailable(error.to_string()))?)
 }
 
 /// Whole seconds since 1970: a rule ends with the second before its token, never after it.
