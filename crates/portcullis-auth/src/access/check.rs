@@ -75,7 +75,7 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
     /// It is an optimisation, and has to agree with [`check`](Self::check).
     fn reduce(&self, component: Target<'_>) -> Reduced {
         let _ = component;
-        Reduced::Asked
+        Reduced::Dynamic
     }
 
     /// The tags that the check speaks of: the server does not build if no component has one.
@@ -106,7 +106,7 @@ pub enum Reduced {
     /// It requires these scopes and nothing else.
     Scopes(Scopes),
     /// It has to be asked.
-    Asked,
+    Dynamic,
 }
 
 /// What `auth = …` accepts: a [`Check`], or a function of `&AuthContext`, sync or async, that

@@ -175,12 +175,12 @@ impl Check for AllOf {
                 Reduced::Scopes(scopes) => {
                     all = Some(all.map_or_else(|| scopes.clone(), |before| before.union(&scopes)));
                 }
-                Reduced::Asked => return Reduced::Asked,
+                Reduced::Dynamic => return Reduced::Dynamic,
             }
         }
         match all {
             Some(scopes) => Reduced::Scopes(scopes),
-            None if self.0.is_empty() => Reduced::Asked,
+            None if self.0.is_empty() => Reduced::Dynamic,
             None => Reduced::Allows,
         }
     }
@@ -424,7 +424,7 @@ mod tests {
         let both =
             all_of((require_scopes("a"), crate::restrict_tag("x", "b"), require_scopes("c")));
         assert_eq!(both.reduce(target), Reduced::Scopes(Scopes::from_iter(["a", "c"])));
-        assert_eq!(all_of((require_scopes("a"), later)).reduce(target), Reduced::Asked);
-        assert_eq!(any_of([require_scopes("a")]).reduce(target), Reduced::Asked);
+        assert_eq!(all_of((require_scopes("a"), later)).reduce(target), Reduced::Dynamic);
+        assert_eq!(any_of([require_scopes("a")]).reduce(target), Reduced::Dynamic);
     }
 }

@@ -67,7 +67,7 @@ impl Check for RequireScopes {
 
     fn reduce(&self, _: Target<'_>) -> Reduced {
         match self.scopes.is_empty() {
-            true => Reduced::Asked,
+            true => Reduced::Dynamic,
             false => Reduced::Scopes(self.scopes.clone()),
         }
     }

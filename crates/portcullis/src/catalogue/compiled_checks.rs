@@ -99,7 +99,7 @@ fn gate(
         // Its author asked for something, if only for somebody.
         (Reduced::Allows, Layer::Component) => Need::Caller,
         (Reduced::Scopes(scopes), _) => Need::Scopes(scopes),
-        (Reduced::Asked, _) => Need::Answer(Arc::clone(check)),
+        (Reduced::Dynamic, _) => Need::Answer(Arc::clone(check)),
     };
     let requirement = check.requirement();
     let text = match layer {
