@@ -7,33 +7,7 @@ use portcullis_tests::driver::{Session, StdioTestbed, Stream, Testbed, message};
 use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims};
 use serde_json::{Value, json};
 
-const ALICE: Option<&str> = Some("dev-token-alice");
-const BOB: Option<&str> = Some("dev-token-bob");
-const CAROL: Option<&str> = Some("dev-token-carol");
-const ANN: Option<&str> = Some("dev-token-ann");
-
-fn text(result: &Value) -> &str {
-    result["content"][0]["text"].as_str().unwrap()
-}
-
-fn names(result: &Value) -> Vec<String> {
-    let tools = result["tools"].as_array().unwrap().iter();
-    tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
-}
-
-fn names_of(testbed: &Testbed, token: Option<&str>) -> Vec<String> {
-    names(&testbed.result(token, "tools/list", json!({})))
-}
-
-/// The tool is in no list of the holder of `token`, and answers as one that never was.
-fn assert_absent(testbed: &Testbed, token: Option<&str>, tool: &str) {
-    assert!(!names_of(testbed, token).contains(&tool.to_owned()), "{tool} is listed");
-    let call = |name: &str| {
-        let params = json!({"name": name, "arguments": {}});
-        testbed.rpc(token, "tools/call", params).normalised(name)
-    };
-    assert_eq!(call(tool), call("no_such_tool"));
-}
+use crate::{ALICE, ANN, BOB, CAROL, assert_absent, names, names_of, text};
 
 #[test]
 fn section_1_over_http_the_token_decides() {
