@@ -35,7 +35,9 @@ pub use hierarchy::{Granted, ScopeHierarchy};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use jwt::fuzzing;
-pub use jwt::{Algorithm, JwtConfigError, JwtVerifier, JwtVerifierBuilder};
+pub use jwt::{
+    Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
+};
 pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
 pub use portcullis_guard::MaybeFuture;

@@ -57,7 +57,7 @@ impl Workspace {
     /// When it is not a folder that can be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WorkspaceError> {
         let root = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|cause| WorkspaceError { refusal: Refusal::NotFound, cause })?;
+            .map_err(|cause| WorkspaceError { kind: WorkspaceErrorKind::NotFound, cause })?;
         Ok(Self { root: Arc::new(root), max_size: DEFAULT_MAX_SIZE })
     }
 
@@ -79,7 +79,10 @@ impl Workspace {
         let (workspace, path) = (self.clone(), path.as_ref().to_owned());
         tokio::task::spawn_blocking(move || workspace.read_now(&path)).await.unwrap_or_else(
             |cause| {
-                Err(WorkspaceError { refusal: Refusal::NotFound, cause: io::Error::other(cause) })
+                Err(WorkspaceError {
+                    kind: WorkspaceErrorKind::NotFound,
+                    cause: io::Error::other(cause),
+                })
             },
         )
     }
@@ -91,13 +94,13 @@ impl Workspace {
     /// As [`read`](Self::read), and when the file is not UTF-8.
     pub async fn read_text(&self, path: impl AsRef<Path>) -> Result<String, WorkspaceError> {
         String::from_utf8(self.read(path).await?).map_err(|cause| WorkspaceError {
-            refusal: Refusal::NotText,
+            kind: WorkspaceErrorKind::NotText,
             cause: io::Error::new(io::ErrorKind::InvalidData, cause.utf8_error()),
         })
     }
 
     fn read_now(&self, path: &Path) -> Result<Vec<u8>, WorkspaceError> {
-        let not_found = |cause| WorkspaceError { refusal: Refusal::NotFound, cause };
+        let not_found = |cause| WorkspaceError { kind: WorkspaceErrorKind::NotFound, cause };
         let refused = |why: &str| not_found(io::Error::new(io::ErrorKind::PermissionDenied, why));
         if !is_plain(path) {
             return Err(refused("not a plain relative path"));
@@ -121,7 +124,7 @@ impl Workspace {
         file.take(self.max_size.saturating_add(1)).read_to_end(&mut content).map_err(not_found)?;
         if content.len() as u64 > self.max_size {
             return Err(WorkspaceError {
-                refusal: Refusal::TooLarge { max: self.max_size },
+                kind: WorkspaceErrorKind::TooLarge { max: self.max_size },
                 cause: io::Error::new(io::ErrorKind::FileTooLarge, "over the size cap"),
             });
         }
@@ -141,16 +144,26 @@ impl fmt::Debug for Workspace {
 /// its [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct WorkspaceError {
-    refusal: Refusal,
+    kind: WorkspaceErrorKind,
     cause: io::Error,
+}
+
+impl WorkspaceError {
+    /// Why, as far as a caller may know.
+    #[must_use]
+    pub fn kind(&self) -> WorkspaceErrorKind {
+        self.kind
+    }
 }
 
 impl fmt::Display for WorkspaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.refusal {
-            Refusal::NotFound => f.write_str("no such file in the workspace"),
-            Refusal::TooLarge { max } => write!(f, "the file is larger than {max} bytes"),
-            Refusal::NotText => f.write_str("the file is not UTF-8 text"),
+        match self.kind {
+            WorkspaceErrorKind::NotFound => f.write_str("no such file in the workspace"),
+            WorkspaceErrorKind::TooLarge { max } => {
+                write!(f, "the file is larger than {max} bytes")
+            }
+            WorkspaceErrorKind::NotText => f.write_str("the file is not UTF-8 text"),
         }
     }
 }
@@ -161,10 +174,20 @@ impl std::error::Error for WorkspaceError {
     }
 }
 
-#[derive(Debug)]
-enum Refusal {
+/// Why a file was not read, as far as a caller may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkspaceErrorKind {
+    /// The file does not exist, lies outside, may not be read, or is not a regular file: one kind
+    /// for all of them.
     NotFound,
-    TooLarge { max: u64 },
+    /// The file is over the size cap.
+    #[non_exhaustive]
+    TooLarge {
+        /// The cap, in bytes.
+        max: u64,
+    },
+    /// The file is not UTF-8.
     NotText,
 }
 
@@ -210,6 +233,7 @@ mod tests {
     async fn refused(workspace: &Workspace, path: &str) {
         assert!(workspace.read("hello.txt").await.is_ok(), "the playground is gone");
         let error = workspace.read(path).await.expect_err(path);
+        assert_eq!(error.kind(), WorkspaceErrorKind::NotFound, "{path}");
         assert_eq!(error.to_string(), "no such file in the workspace", "{path}");
     }
 
@@ -326,6 +350,7 @@ mod tests {
         refused(&workspace, "pipe").await;
         refused(&workspace, "folder").await;
         let error = workspace.max_size(4).read("hello.txt").await.unwrap_err();
+        assert_eq!(error.kind(), WorkspaceErrorKind::TooLarge { max: 4 });
         assert_eq!(error.to_string(), "the file is larger than 4 bytes");
     }
 

@@ -69,14 +69,16 @@ pub use portcullis_auth::{
     Algorithm, AllOf, AnyOf, AuditError, AuditFailure, AuditRecord, AuditSink, AuthContext,
     AuthorizationError, BearerToken, ByArguments, Check, CheckError, Claim, ClaimCheck, ClaimError,
     Claims, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles,
-    IntoScopes, JsonLines, JwtConfigError, JwtVerifier, JwtVerifierBuilder, MaybeFuture, Not,
-    Principal, PrincipalId, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor,
-    ScopeHierarchy, Scopes, Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments,
-    claim, described, extract, not, require_roles, require_scopes, restrict_tag,
+    IntoScopes, JsonLines, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier,
+    JwtVerifierBuilder, MaybeFuture, Not, Principal, PrincipalId, Reduced, RequireRoles,
+    RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy, Scopes, Target, TokenVerifier,
+    VerifyError, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
+    require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
-    Clock, Environment, EnvironmentError, Fetch, FetchBuilder, FetchError, Fetched, LogWriter,
-    ManualClock, OperationId, Reference, Secret, SystemClock, Workspace, WorkspaceError, stderr,
+    Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder, FetchError,
+    Fetched, LogWriter, ManualClock, OperationId, Reference, Secret, SystemClock, Workspace,
+    WorkspaceError, WorkspaceErrorKind, stderr,
 };
 /// # Example
 ///

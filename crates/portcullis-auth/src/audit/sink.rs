@@ -112,6 +112,13 @@ impl AuditError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
+
+    /// What it was made of, to be downcast: an [`AppendError`](portcullis_guard::AppendError)
+    /// where [`JsonLines`](super::JsonLines) failed.
+    #[must_use]
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
 }
 
 impl fmt::Display for AuditError {

@@ -6,6 +6,7 @@ use portcullis_guard::signature::{KeyKind, MacHash, Scheme};
 /// RFC 9864 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are those of the RFCs")]
+#[non_exhaustive]
 pub enum Algorithm {
     HS256,
     HS384,

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::cache::TokenCache;
 use super::claims::Expected;
+use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::refused::RefusedTokens;
@@ -46,7 +47,7 @@ pub struct JwtVerifierBuilder {
     fetch: FetchBuilder,
     stale: Duration,
     clock: Arc<dyn Clock>,
-    pub(super) problems: Vec<String>,
+    pub(super) problems: Vec<JwtProblem>,
 }
 
 /// Where the keys come from.
@@ -181,8 +182,8 @@ impl JwtVerifierBuilder {
     }
 
     /// The clock by which tokens expire and keys age. Default: the system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -190,44 +191,63 @@ impl JwtVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// Names everything that is missing or unsafe, all at once.
+    /// Names everything that is missing or unsafe, all at once, each with its
+    /// [`JwtProblemKind`].
     pub fn build(mut self) -> Result<JwtVerifier, JwtConfigError> {
         let mut algorithms = self.checked_algorithms();
         let keys = self.keys(&mut algorithms);
         let issuer = self.issuer.take().filter(|issuer| !issuer.is_empty());
         if issuer.is_none() {
-            self.problem("the issuer is missing: set .issuer(\"https://…\") or JWT_ISSUER");
+            self.problem(
+                JwtProblemKind::MissingIssuer,
+                "the issuer is missing: set .issuer(\"https://…\") or JWT_ISSUER",
+            );
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             self.problem(
+                JwtProblemKind::MissingAudience,
                 "the audience is missing, and without it tokens for any service would pass: set \
                  .audience(\"https://…\") or JWT_AUDIENCE",
             );
         }
         let odd = self.required.iter().find(|scope| !is_scope_token(scope)).map(quoted);
         if let Some(scope) = odd {
-            self.problem(format!("the required scope {scope} is not a valid scope"));
+            self.problem(
+                JwtProblemKind::InvalidScope,
+                format!("the required scope {scope} is not a valid scope"),
+            );
         }
         if self.scope_claims.iter().any(|path| path.is_empty() || path.iter().any(String::is_empty))
         {
-            self.problem("scope_claim(…): the name of the claim is empty");
+            self.problem(
+                JwtProblemKind::InvalidScopeClaim,
+                "scope_claim(…): the name of the claim is empty",
+            );
         }
         if self.access_tokens_only && self.unmarked_tokens {
-            self.problem(
-                "access_tokens_only() and dangerously_accept_unmarked_tokens() conflict: remove one",
+            self.problem(JwtProblemKind::ConflictingOptions, "access_tokens_only() and dangerously_accept_unmarked_tokens() conflict: remove one",
             );
         }
         if self.max_lifetime.is_some_and(|longest| longest < Duration::from_secs(1)) {
-            self.problem("a max_token_lifetime of less than a second refuses every token");
+            self.problem(
+                JwtProblemKind::MaxTokenLifetimeTooShort,
+                "a max_token_lifetime of less than a second refuses every token",
+            );
         }
         if self.leeway > MAX_LEEWAY {
-            self.problem("a leeway of more than 5 minutes is refused");
+            self.problem(
+                JwtProblemKind::LeewayTooLong,
+                "a leeway of more than 5 minutes is refused",
+            );
         }
         if self.stale > MAX_STALE {
-            self.problem("keys that are stale for more than a day are refused");
+            self.problem(
+                JwtProblemKind::StaleKeysTooLong,
+                "keys that are stale for more than a day are refused",
+            );
         }
         let (Some(keys), Some(issuer), true) = (keys, issuer, self.problems.is_empty()) else {
-            return Err(JwtConfigError { problems: self.problems });
+            return Err(JwtConfigError::new(self.problems));
         };
         let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
         let source = match &keys {
@@ -255,8 +275,8 @@ impl JwtVerifierBuilder {
         })
     }
 
-    fn problem(&mut self, problem: impl Into<String>) {
-        self.problems.push(problem.into());
+    pub(super) fn problem(&mut self, kind: JwtProblemKind, text: impl Into<String>) {
+        self.problems.push(JwtProblem::new(kind, text));
     }
 
     /// The algorithms that were named, or those that suit the source.
@@ -268,18 +288,18 @@ impl JwtVerifierBuilder {
             };
         };
         if named.is_empty() {
-            self.problem("the list of algorithms is empty");
+            self.problem(JwtProblemKind::NoAlgorithm, "the list of algorithms is empty");
         }
         let symmetric = matches!(self.source, Source::Hmac(_));
         let stranger = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
         match (stranger, &self.source) {
             (Some(stranger), Source::Hmac(_)) => {
                 let problem = format!("{stranger} needs a public key, but a secret is configured");
-                self.problem(problem);
+                self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
             (Some(stranger), Source::Jwks(_) | Source::PublicKey(_)) => {
                 let problem = format!("{stranger} needs a secret, but public keys are configured");
-                self.problem(problem);
+                self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
             (Some(_), Source::Nothing) | (None, _) => {}
         }
@@ -297,18 +317,21 @@ impl JwtVerifierBuilder {
 
     fn remote(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
         let Ok(url) = Url::parse(url) else {
-            self.problem("the address of the JWK set is not a URL");
+            self.problem(JwtProblemKind::InvalidJwksUri, "the address of the JWK set is not a URL");
             return None;
         };
         let fetch = match self.fetch.clone().build() {
             Ok(fetch) => fetch,
             Err(error) => {
-                self.problem(error.to_string());
+                self.problem(JwtProblemKind::UnusableClient, error.to_string());
                 return None;
             }
         };
         if let Err(error) = fetch.judge(&url) {
-            self.problem(format!("the address of the JWK set: {error}"));
+            self.problem(
+                JwtProblemKind::InvalidJwksUri,
+                format!("the address of the JWK set: {error}"),
+            );
         }
         let source = remote::Source {
             url,
@@ -327,17 +350,23 @@ impl JwtVerifierBuilder {
                 algorithms.retain(|algorithm| algorithm.takes(key.kind()));
                 Key::public(None, &key, algorithms)
             })
-            .map_err(|rejected| self.problem(format!("the public key is {rejected}")));
+            .map_err(|rejected| {
+                self.problem(
+                    JwtProblemKind::InvalidPublicKey,
+                    format!("the public key is {rejected}"),
+                )
+            });
         Some(Keys::Fixed(KeySet::of(key.ok()?)))
     }
 
     fn secret(&mut self, secret: &Secret<String>, algorithms: &[Algorithm]) -> Option<Keys> {
         if let Some(problem) = secret::weakness(secret.expose()) {
-            self.problem(format!("the secret {problem}"));
+            self.problem(JwtProblemKind::WeakSecret, format!("the secret {problem}"));
             return None;
         }
         let key = Key::secret(secret.expose().as_bytes(), algorithms).map_err(|_| {
             self.problem(
+                JwtProblemKind::WeakSecret,
                 "the secret is shorter than the hash: HS256 needs 32 bytes, HS384 48, HS512 64 \
                  (`openssl rand -base64 64` makes one)",
             );
@@ -345,26 +374,3 @@ impl JwtVerifierBuilder {
         Some(Keys::Fixed(KeySet::of(key.ok()?)))
     }
 }
-
-/// What is missing or unsafe in the description of a [`JwtVerifier`]: all of it at once, and
-/// never a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct JwtConfigError {
-    problems: Vec<String>,
-}
-
-impl fmt::Display for JwtConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tokens cannot be verified:")?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
-    }
-}
-
-/// The same text, because that is what a `main` that returns it prints.
-impl fmt::Debug for JwtConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for JwtConfigError {}

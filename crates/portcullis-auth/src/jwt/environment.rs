@@ -5,6 +5,7 @@ use portcullis_guard::{Environment, Secret};
 
 use super::Algorithm;
 use super::builder::{JwtVerifierBuilder, Source};
+use super::error::{JwtProblem, JwtProblemKind};
 use crate::Scopes;
 
 const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
@@ -39,12 +40,12 @@ impl JwtVerifierBuilder {
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Environment; }
-    /// use portcullis::{Environment, JwtVerifierBuilder};
+    /// use portcullis::{Environment, JwtProblemKind, JwtVerifierBuilder};
     ///
     /// let environment = Environment::from_pairs([("JWT_ISSUER", "https://idp.example.com")]);
     /// let error = JwtVerifierBuilder::from_environment(&environment).build().unwrap_err();
-    /// assert!(error.to_string().contains("JWT_JWKS_URI"));
-    /// assert!(error.to_string().contains("JWT_AUDIENCE"));
+    /// let kinds: Vec<JwtProblemKind> = error.problems().iter().map(|p| p.kind()).collect();
+    /// assert_eq!(kinds, [JwtProblemKind::MissingKeys, JwtProblemKind::MissingAudience]);
     /// ```
     pub fn from_environment(environment: &Environment) -> Self {
         let named: Vec<&str> =
@@ -52,22 +53,22 @@ impl JwtVerifierBuilder {
         let (source, problem) = match named.as_slice() {
             [name] => (source(environment, name), None),
             [] => {
-                let problem = format!("keys are missing: set one of {}", SOURCES.join(", "));
-                (Source::Nothing, Some(problem))
+                let text = format!("keys are missing: set one of {}", SOURCES.join(", "));
+                (Source::Nothing, Some(JwtProblem::new(JwtProblemKind::MissingKeys, text)))
             }
             several => {
-                let problem = format!(
+                let text = format!(
                     "more than one source of keys is set: unset all but one of {}",
                     several.join(", ")
                 );
-                (Source::Nothing, Some(problem))
+                (Source::Nothing, Some(JwtProblem::new(JwtProblemKind::ConflictingKeys, text)))
             }
         };
         let mut builder = Self::new(source);
         builder.problems.extend(problem);
         for name in SOURCES.into_iter().chain(OTHERS) {
             if environment.is_unreadable(name) {
-                builder.problems.push(format!("{name} is not UTF-8"));
+                builder.problem(JwtProblemKind::InvalidVariable, format!("{name} is not UTF-8"));
             }
         }
         if let Some(issuer) = environment.variable("JWT_ISSUER") {
@@ -83,9 +84,8 @@ impl JwtVerifierBuilder {
             None | Some("false" | "0") => {}
             Some("true" | "1") => builder = builder.access_tokens_only(),
             Some(_) => {
-                builder
-                    .problems
-                    .push("JWT_ACCESS_TOKENS_ONLY must be `true` or `false`".to_owned());
+                let text = "JWT_ACCESS_TOKENS_ONLY must be `true` or `false`";
+                builder.problem(JwtProblemKind::InvalidVariable, text);
             }
         }
         match environment.variable("JWT_MAX_TOKEN_LIFETIME").map(str::parse) {
@@ -94,9 +94,8 @@ impl JwtVerifierBuilder {
                 builder = builder.max_token_lifetime(Duration::from_secs(seconds));
             }
             Some(Err(_)) => {
-                let problem =
-                    "JWT_MAX_TOKEN_LIFETIME must be a whole number of seconds, such as 3600";
-                builder.problems.push(problem.to_owned());
+                let text = "JWT_MAX_TOKEN_LIFETIME must be a whole number of seconds, such as 3600";
+                builder.problem(JwtProblemKind::InvalidVariable, text);
             }
         }
         if let Some(names) = environment.variable("JWT_ALGORITHMS") {
@@ -104,11 +103,14 @@ impl JwtVerifierBuilder {
             for name in list(names) {
                 match Algorithm::parse(name) {
                     Some(algorithm) => algorithms.push(algorithm),
-                    None => builder.problems.push(format!(
-                        "JWT_ALGORITHMS: unknown algorithm {} (known: {})",
-                        quoted(name),
-                        Algorithm::ALL.map(Algorithm::as_str).join(", ")
-                    )),
+                    None => builder.problem(
+                        JwtProblemKind::UnknownAlgorithm,
+                        format!(
+                            "JWT_ALGORITHMS: unknown algorithm {} (known: {})",
+                            quoted(name),
+                            Algorithm::ALL.map(Algorithm::as_str).join(", ")
+                        ),
+                    ),
                 }
             }
             // None of them has been named as a problem already.
@@ -119,7 +121,8 @@ impl JwtVerifierBuilder {
         let Some(names) = environment.variable("JWT_REQUIRED_SCOPES") else { return builder };
         let scopes: Scopes = list(names).collect();
         if scopes.is_empty() {
-            builder.problems.push("JWT_REQUIRED_SCOPES is set but names no scope".to_owned());
+            let text = "JWT_REQUIRED_SCOPES is set but names no scope";
+            builder.problem(JwtProblemKind::InvalidVariable, text);
         }
         builder.required_scopes(scopes)
     }

@@ -6,28 +6,69 @@ use std::iter::Peekable;
 use std::path::Path;
 use std::str::Chars;
 
+use super::EnvironmentErrorKind;
+
 /// The largest file that is read, in bytes: far more than any list of variables or key.
 const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What is wrong with a file, and where: never what it holds.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) kind: EnvironmentErrorKind,
+    pub(super) line: Option<usize>,
+    pub(super) text: String,
+}
+
+impl Flaw {
+    fn of_file(kind: EnvironmentErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, line: None, text: text.into() }
+    }
+
+    fn in_line(line: usize, kind: EnvironmentErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, line: Some(line), text: text.into() }
+    }
+
+    fn unread(error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::InvalidData => EnvironmentErrorKind::NotText,
+            _ => EnvironmentErrorKind::Unreadable,
+        };
+        Self::of_file(kind, format!("cannot be read as text: {error}"))
+    }
+}
+
+/// The text of the regular file at `path`, which is one value.
+///
+/// # Errors
+///
+/// As [`text`], and when there is nothing but white space.
+pub(super) fn value(path: &Path) -> Result<String, Flaw> {
+    let text = text(path)?;
+    match text.trim().is_empty() {
+        true => Err(Flaw::of_file(EnvironmentErrorKind::Empty, "is empty")),
+        false => Ok(text),
+    }
+}
 
 /// The text of the regular file at `path`.
 ///
 /// # Errors
 ///
 /// Says what is wrong, without what the file holds.
-pub(super) fn text(path: &Path) -> Result<String, String> {
-    let unread = |error: io::Error| format!("cannot be read as text: {error}");
+pub(super) fn text(path: &Path) -> Result<String, Flaw> {
+    let unread = |error: io::Error| Flaw::unread(&error);
     let file = open(path).map_err(unread)?;
     if !file.metadata().map_err(unread)?.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err(Flaw::of_file(EnvironmentErrorKind::NotRegularFile, "is not a regular file"));
     }
     let mut text = String::new();
     let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
     if read as u64 > MAX_BYTES {
-        return Err("is larger than 1 MiB".to_owned());
+        return Err(Flaw::of_file(EnvironmentErrorKind::TooLarge, "is larger than 1 MiB"));
     }
     // No variable of a process can hold one, and readers in C end there.
     if text.contains('\0') {
-        return Err("holds a NUL".to_owned());
+        return Err(Flaw::of_file(EnvironmentErrorKind::NotText, "holds a NUL"));
     }
     Ok(text)
 }
@@ -57,7 +98,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// Names the line, never what is in it.
-pub(super) fn assignments(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn assignments(text: &str) -> Result<Vec<(String, String)>, Flaw> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = Lines { rest: text.chars().peekable(), line: 1 };
     let mut found = Vec::new();
@@ -92,7 +133,7 @@ impl Lines<'_> {
         while self.rest.next_if(|next| matches!(next, ' ' | '\t')).is_some() {}
     }
 
-    fn assignment(&mut self) -> Result<(String, String), String> {
+    fn assignment(&mut self) -> Result<(String, String), Flaw> {
         let mut name = self.name()?;
         if name == "export" && self.rest.peek() != Some(&'=') {
             name = self.name()?;
@@ -104,7 +145,7 @@ impl Lines<'_> {
     }
 
     /// A name, and the blanks after it.
-    fn name(&mut self) -> Result<String, String> {
+    fn name(&mut self) -> Result<String, Flaw> {
         let mut name = String::new();
         let begins = |next: &char| next.is_ascii_alphabetic() || *next == '_';
         let goes_on = |next: &char| next.is_ascii_alphanumeric() || matches!(next, '_' | '.');
@@ -119,7 +160,7 @@ impl Lines<'_> {
         Ok(name)
     }
 
-    fn value(&mut self) -> Result<String, String> {
+    fn value(&mut self) -> Result<String, Flaw> {
         self.skip_blanks();
         let mut value = String::new();
         if self.rest.peek() == Some(&'#') {
@@ -142,21 +183,22 @@ impl Lines<'_> {
     }
 
     /// Nothing but a comment stands after a value.
-    fn only_comment(&mut self) -> Result<(), String> {
+    fn only_comment(&mut self) -> Result<(), Flaw> {
         self.skip_blanks();
         match self.rest.peek() {
             None | Some('\n' | '\r' | '#') => {
                 self.skip_line();
                 Ok(())
             }
-            Some(_) => Err(format!(
-                "has a value with a space in line {}: put it in single quotes",
-                self.line
+            Some(_) => Err(Flaw::in_line(
+                self.line,
+                EnvironmentErrorKind::UnquotedSpace,
+                format!("has a value with a space in line {}: put it in single quotes", self.line),
             )),
         }
     }
 
-    fn single_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), String> {
+    fn single_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), Flaw> {
         loop {
             match self.next() {
                 Some('\'') => return Ok(()),
@@ -166,7 +208,7 @@ impl Lines<'_> {
         }
     }
 
-    fn double_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), String> {
+    fn double_quoted(&mut self, value: &mut String, begun: usize) -> Result<(), Flaw> {
         loop {
             let line = self.line;
             match self.next() {
@@ -179,27 +221,34 @@ impl Lines<'_> {
         }
     }
 
-    fn escaped(&mut self, line: usize) -> Result<char, String> {
+    fn escaped(&mut self, line: usize) -> Result<char, Flaw> {
         match self.next() {
             Some(itself @ ('\\' | '\'' | '"' | '$' | ' ')) => Ok(itself),
             Some('n') => Ok('\n'),
-            Some(_) | None => Err(format!(
-                "has a backslash in line {line} that escapes nothing: put the value in single quotes"
+            Some(_) | None => Err(Flaw::in_line(
+                line,
+                EnvironmentErrorKind::StrayBackslash,
+                format!(
+                    "has a backslash in line {line} that escapes nothing: put the value in single quotes"
+                ),
             )),
         }
     }
 
-    fn no_assignment(&self) -> String {
-        format!("has a line that is not NAME=value: line {}", self.line)
+    fn no_assignment(&self) -> Flaw {
+        let text = format!("has a line that is not NAME=value: line {}", self.line);
+        Flaw::in_line(self.line, EnvironmentErrorKind::NotAssignment, text)
     }
 }
 
-fn dollar(line: usize) -> String {
-    format!(
+fn dollar(line: usize) -> Flaw {
+    let text = format!(
         "has a `$` in line {line}: variables are not expanded, so put the value in single quotes"
-    )
+    );
+    Flaw::in_line(line, EnvironmentErrorKind::UnquotedDollar, text)
 }
 
-fn unclosed(line: usize) -> String {
-    format!("has an unclosed quote in line {line}")
+fn unclosed(line: usize) -> Flaw {
+    let text = format!("has an unclosed quote in line {line}");
+    Flaw::in_line(line, EnvironmentErrorKind::UnclosedQuote, text)
 }

@@ -1,10 +1,13 @@
 //! The door to environment variables and `.env` files.
 
+mod error;
 mod file;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
+
+pub use self::error::{EnvironmentError, EnvironmentErrorKind};
 
 /// The variables that the process was started with, and those of an `.env` file if one
 /// was asked for.
@@ -67,9 +70,9 @@ impl Environment {
     /// When the file cannot be read, is not regular, is larger than 1 MiB, holds a NUL, or is
     /// malformed. The message names the file and the line, never a value.
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
-        let malformed = |problem: &str| EnvironmentError::file(path, problem);
-        let text = file::text(path).map_err(|problem| malformed(&problem))?;
-        let lines = file::assignments(&text).map_err(|problem| malformed(&problem))?;
+        let malformed = |flaw| EnvironmentError::file(path, &flaw);
+        let text = file::text(path).map_err(malformed)?;
+        let lines = file::assignments(&text).map_err(malformed)?;
         for (name, value) in lines {
             if self.variable(&name).is_none() {
                 self.variables.insert(name, value);
@@ -100,11 +103,7 @@ impl Environment {
         name: impl Into<String>,
         path: &Path,
     ) -> Result<Self, EnvironmentError> {
-        let unusable = |problem: &str| EnvironmentError::file(path, problem);
-        let text = file::text(path).map_err(|problem| unusable(&problem))?;
-        if text.trim().is_empty() {
-            return Err(unusable("is empty"));
-        }
+        let text = file::value(path).map_err(|flaw| EnvironmentError::file(path, &flaw))?;
         Ok(self.with_variable(name, text))
     }
 
@@ -157,28 +156,6 @@ impl fmt::Debug for Environment {
         write!(f, "Environment({} variables)", self.variables.len())
     }
 }
-
-/// A file that could not be used, or variables that are not set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentError(String);
-
-impl EnvironmentError {
-    fn file(path: &Path, problem: &str) -> Self {
-        Self(format!("the file {} {problem}", path.display()))
-    }
-
-    fn unset(names: &[&str]) -> Self {
-        Self(format!("set the variables {}: missing, empty or not UTF-8", names.join(", ")))
-    }
-}
-
-impl fmt::Display for EnvironmentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EnvironmentError {}
 
 fn warn_if_exposed(path: &Path) {
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use super::EnvironmentErrorKind as Kind;
 use super::*;
 
 fn file(content: &str) -> tempfile::NamedTempFile {
@@ -23,9 +24,11 @@ fn a_file_fills_gaps_and_never_overrides() {
 #[test]
 fn a_malformed_line_is_refused_without_showing_it() {
     let file = file("GOOD=1\nhunter2 is not an assignment\n");
-    let error = Environment::default().with_file(file.path()).unwrap_err().to_string();
-    assert!(error.contains("NAME=value"), "{error}");
-    assert!(!error.contains("hunter2"), "{error}");
+    let error = Environment::default().with_file(file.path()).unwrap_err();
+    assert_eq!((error.kind(), error.line()), (Kind::NotAssignment, Some(2)));
+    let expected =
+        format!("the file {} has a line that is not NAME=value: line 2", file.path().display());
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
@@ -34,14 +37,15 @@ fn a_value_is_never_expanded() {
     let environment = Environment::default().with_file(quoted.path()).unwrap();
     assert_eq!(environment.variable("PASSWORD"), Some("pa$HOME"));
     for bare in ["A=1\nPASSWORD=pa$HOME\n", "A=1\nPASSWORD=\"pa$HOME\"\n"] {
-        let error = Environment::default().with_file(file(bare).path()).unwrap_err().to_string();
-        assert!(error.contains("line 2") && !error.contains("HOME"), "{error}");
+        let error = Environment::default().with_file(file(bare).path()).unwrap_err();
+        assert_eq!((error.kind(), error.line()), (Kind::UnquotedDollar, Some(2)));
     }
 }
 
 #[test]
 fn a_missing_file_is_an_error() {
-    assert!(Environment::default().with_file(Path::new("/nonexistent/.env")).is_err());
+    let error = Environment::default().with_file(Path::new("/nonexistent/.env")).unwrap_err();
+    assert_eq!((error.kind(), error.line()), (Kind::Unreadable, None));
 }
 
 #[test]
@@ -49,9 +53,11 @@ fn a_variable_may_come_from_a_file_of_its_own() {
     let environment = Environment::default();
     let environment = environment.with_variable_from_file("KEY", file("a\nb\n").path()).unwrap();
     assert_eq!(environment.variable("KEY"), Some("a\nb\n"));
-    for unusable in [file("").path(), Path::new("/nonexistent/key")] {
+    for (unusable, kind) in
+        [(file(" ").path(), Kind::Empty), (Path::new("/nonexistent/key"), Kind::Unreadable)]
+    {
         let error = environment.clone().with_variable_from_file("KEY", unusable).unwrap_err();
-        assert!(error.to_string().contains("the file /"), "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
     }
 }
 
@@ -62,9 +68,8 @@ fn debug_shows_no_value() {
 }
 
 /// What a file with this content gives `NAME`.
-fn value(content: &str) -> Result<String, String> {
-    let environment = Environment::default().with_file(file(content).path());
-    let environment = environment.map_err(|error| error.to_string())?;
+fn value(content: &str) -> Result<String, EnvironmentError> {
+    let environment = Environment::default().with_file(file(content).path())?;
     Ok(environment.variable("NAME").unwrap_or_default().to_owned())
 }
 
@@ -92,8 +97,12 @@ fn trial_a12_a_dollar_is_never_expanded_wherever_it_is() {
         ("NAME=a\\\\$HOME", 1),
     ] {
         let error = value(content).unwrap_err();
-        assert!(error.contains(&format!("`$` in line {line}")), "{content}: {error}");
-        assert!(!error.contains("HOME"), "{error}");
+        let place = (error.kind(), error.line());
+        assert_eq!(place, (Kind::UnquotedDollar, Some(line)), "{content}: {error}");
+        let expected = format!(
+            " has a `$` in line {line}: variables are not expanded, so put the value in single quotes"
+        );
+        assert!(error.to_string().ends_with(&expected), "{error}");
     }
 }
 
@@ -117,31 +126,32 @@ fn the_lines_of_a_file_are_read_by_fixed_rules() {
     ] {
         assert_eq!(value(content).as_deref(), Ok(expected), "{content:?}");
     }
-    for (content, line) in [
-        ("NAME", 1),
-        ("NAME a", 1),
-        ("A=1\n1NAME=a", 2),
-        ("NAME=a b", 1),
-        ("NAME='a' b", 1),
-        ("NA-ME=a", 1),
-        ("NAME='a", 1),
-        ("A=1\nNAME=\"a\nb\n", 2),
-        ("NAME=\"\\x\"", 1),
-        ("NAME=a\\", 1),
-        ("=a", 1),
+    for (content, line, kind) in [
+        ("NAME", 1, Kind::NotAssignment),
+        ("NAME a", 1, Kind::NotAssignment),
+        ("A=1\n1NAME=a", 2, Kind::NotAssignment),
+        ("NAME=a b", 1, Kind::UnquotedSpace),
+        ("NAME='a' b", 1, Kind::UnquotedSpace),
+        ("NA-ME=a", 1, Kind::NotAssignment),
+        ("NAME='a", 1, Kind::UnclosedQuote),
+        ("A=1\nNAME=\"a\nb\n", 2, Kind::UnclosedQuote),
+        ("NAME=\"\\x\"", 1, Kind::StrayBackslash),
+        ("NAME=a\\", 1, Kind::StrayBackslash),
+        ("=a", 1, Kind::NotAssignment),
     ] {
         let error = value(content).unwrap_err();
-        assert!(error.contains(&format!("line {line}")), "{content:?}: {error}");
+        assert_eq!((error.kind(), error.line()), (kind, Some(line)), "{content:?}: {error}");
     }
 }
 
 #[test]
 fn trial_a12_a_nul_is_refused() {
-    let error = value("NAME=hunter2\0x").unwrap_err();
-    assert!(error.contains("NUL") && !error.contains("hunter2"), "{error}");
-    let key = file("key\0key");
+    assert_eq!(value("NAME=hunter2\0x").unwrap_err().kind(), Kind::NotText);
+    let key = file("hunter2\0key");
     let error = Environment::default().with_variable_from_file("NAME", key.path()).unwrap_err();
-    assert!(error.to_string().contains("NUL"), "{error}");
+    assert_eq!(error.kind(), Kind::NotText);
+    let expected = format!("the file {} holds a NUL", key.path().display());
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn trial_a12_what_is_no_regular_file_is_refused_and_waited_for_never() {
     for _ in 0..3 {
         let errors = said.recv_timeout(Duration::from_secs(20)).expect("it is not waited for");
         for error in errors {
-            assert!(error.to_string().contains("not a regular file"), "{error}");
+            assert_eq!(error.kind(), Kind::NotRegularFile, "{error}");
         }
     }
 }

@@ -18,7 +18,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::{ManualClock, Secret};
 use serde_json::{Value, json};
 
-use super::{Algorithm, JwtVerifier, JwtVerifierBuilder};
+use super::{
+    Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
+};
 use crate::{Principal, TokenVerifier, VerifyError};
 
 const NOW: u64 = 1_800_000_000;

@@ -22,7 +22,11 @@ async fn judged(verifier: &JwtVerifier, header: &str, payload: &str) -> Result<S
 async fn trial_a2_what_may_be_an_id_token_is_refused() {
     let verifier = hmac_builder().build().unwrap();
     let why = judged(&verifier, UNTYPED, &identity().to_string()).await.unwrap_err();
-    assert!(why.contains("may be an ID token") && why.contains("`client_id`"), "{why}");
+    assert_eq!(
+        why,
+        "the token may be an ID token: it has neither `typ` nor any of `client_id`, `azp`, `cid`, \
+         `appid`, `scope`, `scp`, `jti`; configure the issuer to set `typ: at+jwt`"
+    );
     for mark in ["client_id", "azp", "cid", "appid", "scope", "scp", "jti"] {
         let mut claims = identity();
         claims[mark] = json!("x");
@@ -37,7 +41,11 @@ async fn trial_a2_what_may_be_an_id_token_is_refused() {
     let mut answered = identity();
     answered["nonce"] = json!("n");
     let why = judged(&verifier, JWT, &answered.to_string()).await.unwrap_err();
-    assert!(why.contains("`nonce`"), "{why}");
+    assert_eq!(
+        why,
+        "the token may be an ID token: it has `nonce`, but none of `client_id`, `azp`, `cid`, \
+         `appid`, `scope`, `scp`, `jti`"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +155,7 @@ async fn trial_a12_a_token_that_begins_after_its_end_is_refused() {
     for name in ["iat", "nbf"] {
         let claims = with(json!({"exp": NOW - 10, "iat": NOW - 100, name: NOW - 9}));
         let why = judged(&verifier, HS256, &claims.to_string()).await.unwrap_err();
-        assert!(why.contains(&format!("`{name}` is after `exp`")), "{why}");
+        assert_eq!(why, format!("`{name}` is after `exp`"));
         let claims = with(json!({"exp": NOW - 10, "iat": NOW - 100, name: NOW - 10}));
         assert!(judged(&verifier, HS256, &claims.to_string()).await.is_ok(), "{name}");
     }
@@ -158,20 +166,40 @@ async fn trial_b14_the_log_names_every_audience_up_to_a_bound_and_opaque_tokens(
     let verifier = hmac_builder().build().unwrap();
     let aud = json!({"aud": ["client-one", "https://other.example.com/mcp"]});
     let why = judged(&verifier, HS256, &with(aud).to_string()).await.unwrap_err();
-    assert!(why.contains("client-one") && why.contains("https://other.example.com/mcp"), "{why}");
+    assert_eq!(
+        why,
+        format!(
+            r#"the audience is "client-one", "https://other.example.com/mcp", not [{AUDIENCE:?}]"#
+        )
+    );
     let many: Vec<String> = (0..100).map(|n| format!("audience-{n:03}")).collect();
-    let why = judged(&verifier, HS256, &with(json!({"aud": many})).to_string()).await.unwrap_err();
-    assert!(why.contains("audience-007") && why.contains("and 92 more"), "{why}");
-    assert!(!why.contains("audience-008") && why.len() < 600, "{why}");
-    for opaque in ["ya29.a0AfH6SMBx", "gho_16C7e42F292c6912E7710c838347Ae178B4a", "a.b.c.d"] {
+    let why = judged(&verifier, HS256, &with(json!({"aud": &many})).to_string()).await.unwrap_err();
+    let first: Vec<String> = many.iter().take(8).map(|name| format!("{name:?}")).collect();
+    assert_eq!(
+        why,
+        format!("the audience is {} and 92 more, not [{AUDIENCE:?}]", first.join(", "))
+    );
+    for (opaque, parts) in [
+        ("ya29.a0AfH6SMBx", "2 parts"),
+        ("gho_16C7e42F292c6912E7710c838347Ae178B4a", "1 part"),
+        ("a.b.c.d", "4 parts"),
+    ] {
         let why = verify(&verifier, opaque).await.unwrap_err();
-        let why = why.reason();
-        for part in ["opaque", "`resource`", "introspect"] {
-            assert!(why.contains(part), "{part}: {why}");
-        }
+        assert_eq!(
+            why.reason(),
+            format!(
+                "the token has {parts}, but a signed JWT has three: the issuer gave out an opaque \
+                 token; many issuers give a JWT only to clients that send `resource` (RFC 8707) or \
+                 `audience`; an issuer that never does needs a verifier that introspects tokens \
+                 (RFC 7662)"
+            )
+        );
     }
     let encrypted = verify(&verifier, "a.b.c.d.e").await.unwrap_err();
-    assert!(encrypted.reason().contains("encrypted"), "{encrypted}");
+    assert_eq!(
+        encrypted.reason(),
+        "the token has 5 parts, but a signed JWT has three: encrypted tokens (JWE) are not supported"
+    );
 }
 
 #[test]
@@ -218,18 +246,23 @@ async fn trial_a12_a_token_that_lives_too_long_is_refused() {
     let verifier = hmac_builder().max_token_lifetime(hour).build().unwrap();
     for (claims, reason) in [
         (json!({"iat": NOW - 60, "exp": NOW - 60 + 3_600}), None),
-        (json!({"iat": NOW - 60, "exp": NOW - 60 + 3_601}), Some("lives for longer than 3600s")),
-        (json!({"iat": 0, "exp": NOW + 60}), Some("lives for longer")),
-        (json!({"iat": null, "exp": NOW + 60}), Some("`iat` is missing")),
+        (
+            json!({"iat": NOW - 60, "exp": NOW - 60 + 3_601}),
+            Some("the token lives for longer than 3600s"),
+        ),
+        (json!({"iat": 0, "exp": NOW + 60}), Some("the token lives for longer than 3600s")),
+        (
+            json!({"iat": null, "exp": NOW + 60}),
+            Some("`iat` is missing, so its lifetime is unknown"),
+        ),
         // What begins later does not live longer.
-        (json!({"iat": NOW + 3_000, "exp": NOW + 6_000}), Some("in the future")),
+        (
+            json!({"iat": NOW + 3_000, "exp": NOW + 6_000}),
+            Some("the token was issued in the future"),
+        ),
     ] {
         let judged = judged(&verifier, HS256, &with(claims.clone()).to_string()).await;
-        match (judged, reason) {
-            (Ok(_), None) => {}
-            (Err(why), Some(reason)) if why.contains(reason) => {}
-            (judged, _) => panic!("{claims}: {judged:?}"),
-        }
+        assert_eq!(judged.err().as_deref(), reason, "{claims}");
     }
     let any = hmac_builder().build().unwrap();
     let long = with(json!({"exp": NOW + 315_360_000})).to_string();
@@ -261,8 +294,8 @@ async fn trial_b14_scopes_may_be_in_another_claim() {
         let judged = judged(&verifier, HS256, &claims.to_string()).await;
         assert_eq!(judged.as_deref(), Ok(granted), "{paths:?}");
     }
-    let unnamed = verifier(&[&[""]]).build().unwrap_err().to_string();
-    assert!(unnamed.contains("the name of the claim is empty"), "{unnamed}");
+    let unnamed = verifier(&[&[""]]).build().unwrap_err();
+    assert_eq!(unnamed.problems()[0].kind(), JwtProblemKind::InvalidScopeClaim, "{unnamed}");
     let pairs = [
         ("JWT_ISSUER", ISSUER),
         ("JWT_AUDIENCE", AUDIENCE),

@@ -3,6 +3,7 @@
 
 use portcullis_guard::Environment;
 
+use super::JwtProblemKind as Kind;
 use super::*;
 
 #[tokio::test]
@@ -197,11 +198,14 @@ async fn j26_access_tokens_only_means_at_jwt_without_a_nonce() {
     let verifier = hmac_builder().access_tokens_only().build().unwrap();
     let payload = claims().to_string();
     assert!(verify(&verifier, &mac(HS256, payload.as_bytes())).await.is_ok());
-    for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","typ":"JWT"}"#] {
-        assert!(refused(&verifier, header, payload.as_bytes()).await.contains("typ"));
+    for (header, reason) in [
+        (r#"{"alg":"HS256"}"#, "`typ` is missing, but at+jwt is required"),
+        (r#"{"alg":"HS256","typ":"JWT"}"#, "the token has the type \"jwt\""),
+    ] {
+        assert_eq!(refused(&verifier, header, payload.as_bytes()).await, reason);
     }
     let nonce = with(json!({"nonce": "x"})).to_string();
-    assert!(refused(&verifier, HS256, nonce.as_bytes()).await.contains("nonce"));
+    assert_eq!(refused(&verifier, HS256, nonce.as_bytes()).await, "the token has `nonce`");
 }
 
 #[tokio::test]
@@ -238,8 +242,12 @@ fn debug_shows_no_key_and_no_url() {
     assert!(!format!("{:?}", hmac_builder().build().unwrap()).contains(SECRET));
 }
 
-fn problems(builder: JwtVerifierBuilder) -> String {
-    builder.build().unwrap_err().to_string()
+fn refused_at_start(builder: JwtVerifierBuilder) -> JwtConfigError {
+    builder.build().unwrap_err()
+}
+
+fn kinds(error: &JwtConfigError) -> Vec<Kind> {
+    error.problems().iter().map(JwtProblem::kind).collect()
 }
 
 #[test]
@@ -249,43 +257,52 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
     let jwks = |url: &str| named(JwtVerifier::jwks(url));
     let url = "https://idp.example.com/jwks";
     let bare: String = P256.lines().filter(|line| !line.starts_with('-')).collect();
-    for (builder, problem) in [
-        (hmac(""), "shorter than the hash"),
-        (hmac(&SECRET[..31]), "shorter than the hash"),
-        (hmac(&SECRET[..32]).algorithms([Algorithm::HS512]), "shorter than the hash"),
-        (hmac("-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n"), "PEM"),
-        (hmac(&bare), "without its PEM frame"),
-        (hmac(r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}"#), "is JSON text"),
-        (hmac(&format!("{SECRET}\n")), "white space"),
-        (hmac(&"ab".repeat(32)), "repeats only a few characters"),
-        (hmac(SECRET).required_scopes(["a b"]), "the required scope"),
-        (hmac(SECRET).algorithms([Algorithm::RS256]), "needs a public key"),
-        (hmac(SECRET).algorithms([]), "list of algorithms is empty"),
-        (jwks(url).algorithms([Algorithm::HS256]), "needs a secret"),
-        (jwks("http://idp.example.com/jwks"), "not https"),
-        (jwks("https://127.0.0.1/jwks"), "address"),
-        (jwks("https://localhost/jwks"), "not a public name"),
-        (jwks("not a URL"), "not a URL"),
-        (jwks(url).leeway(6 * MINUTE), "leeway"),
-        (jwks(url).max_token_lifetime(Duration::ZERO), "refuses every token"),
-        (jwks(url).access_tokens_only().dangerously_accept_unmarked_tokens(), "access_tokens_only"),
-        (jwks(url).stale_keys(Duration::MAX), "more than a day"),
-        (JwtVerifier::jwks(url).audience(AUDIENCE), "issuer is missing"),
-        (JwtVerifier::jwks(url).issuer("").audience(AUDIENCE), "issuer is missing"),
-        (JwtVerifier::jwks(url).issuer(ISSUER), "audience is missing"),
-        (JwtVerifier::jwks(url).issuer(ISSUER).audience(""), "audience is missing"),
-        (named(JwtVerifier::public_key_pem("MIIB")), "not one `-----BEGIN PUBLIC KEY-----`"),
+    for (builder, kind) in [
+        (hmac(""), Kind::WeakSecret),
+        (hmac(&SECRET[..31]), Kind::WeakSecret),
+        (hmac(&SECRET[..32]).algorithms([Algorithm::HS512]), Kind::WeakSecret),
+        (
+            hmac("-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n"),
+            Kind::WeakSecret,
+        ),
+        (hmac(&bare), Kind::WeakSecret),
+        (hmac(r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}"#), Kind::WeakSecret),
+        (hmac(&format!("{SECRET}\n")), Kind::WeakSecret),
+        (hmac(&"ab".repeat(32)), Kind::WeakSecret),
+        (hmac(SECRET).required_scopes(["a b"]), Kind::InvalidScope),
+        (hmac(SECRET).algorithms([Algorithm::RS256]), Kind::UnsuitableAlgorithm),
+        (hmac(SECRET).algorithms([]), Kind::NoAlgorithm),
+        (jwks(url).algorithms([Algorithm::HS256]), Kind::UnsuitableAlgorithm),
+        (jwks("http://idp.example.com/jwks"), Kind::InvalidJwksUri),
+        (jwks("https://127.0.0.1/jwks"), Kind::InvalidJwksUri),
+        (jwks("https://localhost/jwks"), Kind::InvalidJwksUri),
+        (jwks("not a URL"), Kind::InvalidJwksUri),
+        (jwks(url).leeway(6 * MINUTE), Kind::LeewayTooLong),
+        (jwks(url).max_token_lifetime(Duration::ZERO), Kind::MaxTokenLifetimeTooShort),
+        (
+            jwks(url).access_tokens_only().dangerously_accept_unmarked_tokens(),
+            Kind::ConflictingOptions,
+        ),
+        (jwks(url).stale_keys(Duration::MAX), Kind::StaleKeysTooLong),
+        (JwtVerifier::jwks(url).audience(AUDIENCE), Kind::MissingIssuer),
+        (JwtVerifier::jwks(url).issuer("").audience(AUDIENCE), Kind::MissingIssuer),
+        (JwtVerifier::jwks(url).issuer(ISSUER), Kind::MissingAudience),
+        (JwtVerifier::jwks(url).issuer(ISSUER).audience(""), Kind::MissingAudience),
+        (named(JwtVerifier::public_key_pem("MIIB")), Kind::InvalidPublicKey),
         (
             named(JwtVerifier::public_key_pem(P256).algorithms([Algorithm::RS256])),
-            "not of the kind",
+            Kind::InvalidPublicKey,
         ),
-        (named(JwtVerifier::public_key_pem(P256).algorithms([Algorithm::HS256])), "needs a secret"),
-        (named(JwtVerifier::public_key_pem(PRIVATE)), "a private key"),
-        (named(JwtVerifier::public_key_pem(RSA_1024)), "too short"),
+        (
+            named(JwtVerifier::public_key_pem(P256).algorithms([Algorithm::HS256])),
+            Kind::UnsuitableAlgorithm,
+        ),
+        (named(JwtVerifier::public_key_pem(PRIVATE)), Kind::InvalidPublicKey),
+        (named(JwtVerifier::public_key_pem(RSA_1024)), Kind::InvalidPublicKey),
     ] {
-        let message = problems(builder);
-        assert!(message.contains(problem), "{problem}: {message}");
-        assert!(!message.contains(SECRET), "{message}");
+        let error = refused_at_start(builder);
+        assert_eq!(kinds(&error).first(), Some(&kind), "{error}");
+        assert!(!error.to_string().contains(SECRET), "{error}");
     }
     let of_the_key = named(JwtVerifier::public_key_pem(P256)).build().unwrap().description();
     assert!(of_the_key.ends_with("by a public key (ES256)"), "{of_the_key}");
@@ -297,27 +314,45 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
     let from = |pairs: &[(&str, &str)]| {
         JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs.iter().copied()))
     };
-    let message = problems(from(&[
+    let error = refused_at_start(from(&[
         ("JWT_ALGORITHMS", "RS256, none"),
         ("JWT_REQUIRED_SCOPES", " , "),
         ("JWT_ACCESS_TOKENS_ONLY", "maybe"),
         ("JWT_MAX_TOKEN_LIFETIME", "1h"),
     ]));
-    for part in [
-        "names no scope",
-        "ONLY must be `true` or",
-        "LIFETIME must be a whole",
-        "JWT_JWKS_URI",
-        "JWT_ISSUER",
-        "JWT_AUDIENCE",
-        "unknown algorithm \"none\"",
-    ] {
-        assert!(message.contains(part), "{part}: {message}");
-    }
+    assert_eq!(
+        error.to_string(),
+        "tokens cannot be verified:\n  \
+         - keys are missing: set one of JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_HMAC_SECRET\n  \
+         - JWT_ACCESS_TOKENS_ONLY must be `true` or `false`\n  \
+         - JWT_MAX_TOKEN_LIFETIME must be a whole number of seconds, such as 3600\n  \
+         - JWT_ALGORITHMS: unknown algorithm \"none\" (known: RS256, RS384, RS512, PS256, PS384, \
+         PS512, ES256, ES384, ES512, EdDSA, Ed25519, HS256, HS384, HS512)\n  \
+         - JWT_REQUIRED_SCOPES is set but names no scope\n  \
+         - the issuer is missing: set .issuer(\"https://…\") or JWT_ISSUER\n  \
+         - the audience is missing, and without it tokens for any service would pass: set \
+         .audience(\"https://…\") or JWT_AUDIENCE"
+    );
+    assert_eq!(
+        kinds(&error),
+        [
+            Kind::MissingKeys,
+            Kind::InvalidVariable,
+            Kind::InvalidVariable,
+            Kind::UnknownAlgorithm,
+            Kind::InvalidVariable,
+            Kind::MissingIssuer,
+            Kind::MissingAudience,
+        ]
+    );
     let names = [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", "one two")];
     let both = [names[0], names[1], ("JWT_HMAC_SECRET", SECRET), ("JWT_PUBLIC_KEY", P256)];
-    let message = problems(from(&both));
-    assert!(message.contains("unset all but one of JWT_PUBLIC_KEY, JWT_HMAC_SECRET"), "{message}");
+    let error = refused_at_start(from(&both));
+    assert_eq!(kinds(&error), [Kind::ConflictingKeys]);
+    assert_eq!(
+        error.problems()[0].text(),
+        "more than one source of keys is set: unset all but one of JWT_PUBLIC_KEY, JWT_HMAC_SECRET"
+    );
     let one_line = P256.replace('\n', "\\n");
     let good = [
         names[0],
