@@ -95,7 +95,7 @@ impl Options {
         match (self.transport, run.transport()) {
             (Some(transport), _) => transport,
             (None, Some(portcullis::Transport::Stdio)) => TransportOption::Stdio,
-            (None, Some(portcullis::Transport::Http) | None) => TransportOption::Http,
+            (None, _) => TransportOption::Http,
         }
     }
 }

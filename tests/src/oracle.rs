@@ -64,6 +64,7 @@ pub fn key(kind: ComponentKind, word: &str) -> String {
         ComponentKind::Resource => format!("data://{word}"),
         ComponentKind::ResourceTemplate => format!("{word}://{{id}}"),
         ComponentKind::Prompt => format!("ask_{word}"),
+        other => panic!("no key for a {other}"),
     }
 }
 
@@ -89,6 +90,7 @@ pub fn uses(kind: ComponentKind, word: &str) -> Vec<(&'static str, Value)> {
             ("prompts/get", json!({"name": key, "arguments": {"unknown": "1"}})),
             ("prompts/get", json!({"name": key})),
         ],
+        other => panic!("no use of a {other}"),
     }
 }
 
@@ -100,6 +102,7 @@ pub fn list(kind: ComponentKind) -> (&'static str, &'static str) {
         ComponentKind::Resource => ("resources/list", "resources"),
         ComponentKind::ResourceTemplate => ("resources/templates/list", "resourceTemplates"),
         ComponentKind::Prompt => ("prompts/list", "prompts"),
+        other => panic!("no list of {other}s"),
     }
 }
 
@@ -218,5 +221,6 @@ fn tagged(kind: ComponentKind, word: &str, tag: &str, causes: &[Cause]) -> Compo
         ComponentKind::Tool => component!(Tool),
         ComponentKind::Resource | ComponentKind::ResourceTemplate => component!(Resource),
         ComponentKind::Prompt => component!(Prompt),
+        other => panic!("no {other} can be declared"),
     }
 }

@@ -104,6 +104,7 @@ impl From<&str> for BearerToken {
 
 /// Why a request has no usable bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BearerError {
     /// No `Authorization` header.
     Missing,

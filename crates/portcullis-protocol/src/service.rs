@@ -81,11 +81,23 @@ pub struct Exchange {
 
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Transport {
     /// Standard input and output of a child process, whose parent is the local user.
     Stdio,
     /// Streamable HTTP.
     Http,
+}
+
+impl Transport {
+    /// `stdio` or `http`, as audit records name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.

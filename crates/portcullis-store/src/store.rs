@@ -93,6 +93,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What became of a [`compare_and_swap`](Store::compare_and_swap).
+///
+/// Exhaustive: the swap was made or it was not.
 #[must_use = "the swap may not have been made"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CasOutcome {

@@ -16,6 +16,7 @@ mod log_pipe;
 mod logged;
 mod newcomer;
 mod oracle;
+mod public_enums;
 mod schemas;
 mod sessions;
 mod stdio;

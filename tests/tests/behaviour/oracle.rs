@@ -219,6 +219,7 @@ fn nobody_is_told_that_something_changed_which_they_may_not_see() {
                 ("resources", "tools", ComponentKind::Tool)
             }
             ComponentKind::Prompt => ("prompts", "resources", ComponentKind::ResourceTemplate),
+            other => panic!("no words for a {other}"),
         };
         let [of_vault, of_beacon] =
             [word, other].map(|word| format!("notifications/{word}/list_changed"));

@@ -99,6 +99,8 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A check reduced for one component.
+///
+/// Exhaustive: whoever compiles checks must know every form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reduced {
     /// It allows, whoever asks.

@@ -253,6 +253,7 @@ impl Principal {
 
 /// Why a claim could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClaimError {
     /// The token has none of this name.
     Missing,

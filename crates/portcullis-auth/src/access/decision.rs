@@ -7,6 +7,8 @@ use crate::{Granted, Scopes};
 
 /// Yes, or no with a reason. Never a truthy value.
 ///
+/// Exhaustive: there is no third answer.
+///
 /// A check's function may return a `bool`, this, or a `Result` of either: an error is a
 /// denial, and only an [`AuthorizationError`] is one that speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

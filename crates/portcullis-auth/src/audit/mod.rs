@@ -17,6 +17,7 @@ pub use sink::{AuditError, AuditSink};
 
 /// What a server does while an audit sink fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AuditFailure {
     /// Serves, counts the records that are lost, and says so in the log.
     Continue,

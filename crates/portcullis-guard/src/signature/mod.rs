@@ -21,6 +21,7 @@ const ED25519_INFO: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x
 /// (RFC 7518 §3.4), not DER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum Scheme {
     RsaPkcs1Sha256,
     RsaPkcs1Sha384,
@@ -37,6 +38,7 @@ pub enum Scheme {
 /// What a public key is of, which decides what it can verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum KeyKind {
     Rsa,
     P256,
@@ -260,6 +262,7 @@ impl fmt::Debug for VerifyingKey {
 /// The hash of a message authentication code (FIPS 198-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum MacHash {
     Sha256,
     Sha384,

@@ -20,6 +20,8 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 const MAX_BATCH: usize = 64;
 
 /// The id of a request: an integer or a string, never null (MCP basic §Requests).
+///
+/// Exhaustive: the specification has no third form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum RequestId {
@@ -30,6 +32,8 @@ pub enum RequestId {
 }
 
 /// One message from a client.
+///
+/// Exhaustive: JSON-RPC 2.0 has no fourth kind, and each must be handled.
 #[derive(Debug)]
 pub enum Message<'a> {
     /// Wants an answer.

@@ -15,6 +15,8 @@ use crate::message::meta::RequestMeta;
 ///
 /// A member that no method reads may be anything. One that any method reads may not be there
 /// twice, for whichever method.
+///
+/// Exhaustive: whoever reads parameters must refuse malformed ones.
 #[derive(Clone, Debug)]
 pub enum Params<'a> {
     /// There are none.

@@ -2,6 +2,7 @@ use std::fmt;
 
 /// A version of the Model Context Protocol, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ProtocolVersion {
     /// The first version.
     V2024_11_05,

@@ -43,7 +43,8 @@ impl Context {
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self.exchange.transport {
             Transport::Stdio => self.core.trusts(&self.exchange).then(Caller::local),
-            Transport::Http => self.authenticated(),
+            // Only the local user is trusted without a token.
+            _ => self.authenticated(),
         }
     }
 

@@ -128,6 +128,7 @@ pub(crate) use common_options;
 /// The kinds of components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ComponentKind {
     /// A tool.
     Tool,
@@ -164,6 +165,7 @@ impl fmt::Display for ComponentKind {
 
 /// What a caller is told who may not use a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Deny {
     /// That it does not exist.
     #[default]

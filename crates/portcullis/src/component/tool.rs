@@ -153,6 +153,7 @@ where
 
 /// What a tool tells clients about itself. Hints only: they grant and prevent nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hint {
     /// It changes nothing.
     ReadOnly,

@@ -31,6 +31,7 @@ pub trait IntoMiddleware {
 /// Where a middleware has its place.
 #[doc(hidden)]
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Layer {
     Check(Arc<dyn Check>),
     Rate(RateLimit),

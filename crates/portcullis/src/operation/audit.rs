@@ -328,10 +328,7 @@ pub(crate) fn record<'r>(
     time: SystemTime,
     operation: &'static str,
 ) -> AuditRecord<'r> {
-    let transport = match exchange.transport {
-        Transport::Stdio => "stdio",
-        Transport::Http => "http",
-    };
+    let transport = exchange.transport.as_str();
     let mut record = AuditRecord::new(id, time, transport, operation);
     if let Some(principal) = &exchange.principal {
         record = record.with_principal(principal);

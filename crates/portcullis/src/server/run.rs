@@ -50,8 +50,8 @@ impl Server {
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.verifier.is_some() { Transport::Http } else { Transport::Stdio };
         match options.transport.unwrap_or(default) {
-            Transport::Http => self.listen(&options).await?.run().await,
             Transport::Stdio => self.run_stdio().await,
+            _ => self.listen(&options).await?.run().await,
         }
     }
 

@@ -23,8 +23,8 @@ impl Requester {
         match (&exchange.principal, exchange.transport, exchange.remote) {
             (Some(principal), _, _) => Self::principal(principal),
             (None, Transport::Stdio, _) => Self::Local,
-            (None, Transport::Http, Some(peer)) => Self::address(peer.ip()),
-            (None, Transport::Http, None) => Self::UNKNOWN,
+            (None, _, Some(peer)) => Self::address(peer.ip()),
+            (None, _, None) => Self::UNKNOWN,
         }
     }
 
