@@ -54,6 +54,8 @@ mod access;
 mod catalogue;
 mod component;
 mod error;
+#[cfg(doc)]
+pub mod manual;
 mod middleware;
 mod operation;
 #[cfg(test)]

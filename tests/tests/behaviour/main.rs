@@ -6,6 +6,7 @@ mod arguments;
 mod audit;
 mod checks;
 mod demo;
+mod deploying;
 mod early_answers;
 mod envelope;
 mod errors;

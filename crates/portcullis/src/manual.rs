@@ -1,0 +1,63 @@
+#![doc = include_str!("../manual/links.md")]
+#![doc = include_str!("../manual/README.md")]
+
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/transports.md")]
+pub mod transports {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/tokens.md")]
+pub mod tokens {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/access.md")]
+pub mod access {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/visibility.md")]
+pub mod visibility {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/routes.md")]
+pub mod routes {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/arguments.md")]
+pub mod arguments {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/files.md")]
+pub mod files {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/outbound.md")]
+pub mod outbound {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/host_and_origin.md")]
+pub mod host_and_origin {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/limits.md")]
+pub mod limits {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/secrets.md")]
+pub mod secrets {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/errors.md")]
+pub mod errors {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/audit.md")]
+pub mod audit {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/testing.md")]
+pub mod testing {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/defaults.md")]
+pub mod defaults {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/deploying.md")]
+pub mod deploying {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/rules.md")]
+pub mod rules {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/promises.md")]
+pub mod promises {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/threats.md")]
+pub mod threats {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/not_done.md")]
+pub mod not_done {}
