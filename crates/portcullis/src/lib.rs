@@ -138,14 +138,22 @@ pub use self::access::explain::{Explained, Explanation};
 pub use self::access::table::{AccessRow, AccessTable};
 pub use self::component::argument::{Argument, Bound};
 pub use self::component::caller::Caller;
+pub use self::component::caller::MaybeCaller;
 pub use self::component::content::Content;
-pub use self::component::context::{Context, MaybeCaller, State, VisibilityChange};
+pub use self::component::context::Context;
+pub use self::component::hint::Hint;
 pub use self::component::parameter::{Args, Call, Parameter, Parameters};
-pub use self::component::prompt::{IntoPromptResult, Message, Prompt, PromptResult};
-pub use self::component::resource::{IntoResourceResult, Resource, ResourceResult};
+pub use self::component::prompt::Prompt;
+pub use self::component::resource::Resource;
+pub use self::component::result::{
+    IntoPromptResult, IntoResourceResult, IntoToolResult, Json, Message, PromptResult,
+    ResourceResult, ToolResult,
+};
 pub use self::component::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
-pub use self::component::tool::{Hint, IntoToolResult, Json, Tool, ToolResult};
+pub use self::component::state::State;
+pub use self::component::tool::Tool;
 pub use self::component::tool_error::{InsufficientScope, ToolError};
+pub use self::component::visibility::{Visibility, VisibilityChange};
 pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
 pub use self::error::Error;
 pub use self::middleware::rate_limit::RateLimit;
@@ -159,7 +167,6 @@ pub use self::server::listening::Listening;
 pub use self::server::run_options::RunOptions;
 pub use self::testing::client::{TestAnswer, TestClient};
 pub use self::testing::route::TestResponse;
-pub use self::visibility::Visibility;
 
 /// What nearly every server needs.
 pub mod prelude {

@@ -4,17 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 use portcullis_auth::{
-    AuthContext, AuthorizationError, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall,
-    States,
+    AuthContext, Check, Decision, Denial, ScopeHierarchy, Scopes, Shortfall, States,
 };
 use portcullis_protocol::Exchange;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::catalogue::compiled_checks::{Gate, Need, RuleId};
+use crate::catalogue::compiled_checks::{Gate, Need};
 use crate::catalogue::{Catalogue, Entry, Section};
+use crate::component::verdict::{Denied, Face, RuleId};
 use crate::component::{ComponentKind, Deny};
-use crate::visibility::Seen;
+use crate::visibility::EffectiveRules;
 
 /// Who asks, and how long there is for all answers together.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) hierarchy: &'a ScopeHierarchy,
     pub(crate) states: &'a States,
-    pub(crate) seen: &'a Seen,
+    pub(crate) visibility: &'a EffectiveRules,
     pub(crate) deadline: Instant,
     /// Whether it is the local user, and the server trusts them.
     pub(crate) trusted: bool,
@@ -58,24 +58,6 @@ impl Verdict {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct Denied {
-    pub(crate) rule: RuleId,
-    pub(crate) reason: Cow<'static, str>,
-    pub(crate) face: Face,
-}
-
-/// What of a denial may leave the server.
-#[derive(Debug)]
-pub(crate) enum Face {
-    /// Nothing: it is not there.
-    Absent,
-    /// The scopes that are missing.
-    Challenge(Scopes),
-    /// What the check's author chose to say.
-    Spoken(AuthorizationError),
-}
-
 /// The one decision: may this exchange see and use this component?
 ///
 /// Lists, uses, cursors and notifications about every kind of component ask it, and nothing
@@ -93,7 +75,7 @@ pub(crate) enum Face {
 /// scopes that are missing are collected, up to the first check that denies for another reason.
 /// What is challenged is listed, so for a list the first missing scope is enough.
 pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Verdict {
-    if !asking.seen.shows(entry) {
+    if !asking.visibility.shows(entry) {
         return Verdict::Denied(Denied {
             rule: RuleId::VISIBILITY,
             reason: Cow::Borrowed("it is disabled"),
@@ -159,7 +141,7 @@ pub(crate) struct ListDecision<'a> {
 impl<'a> ListDecision<'a> {
     pub(crate) fn new(asking: Asking<'a>, catalogue: &'a Catalogue, kind: ComponentKind) -> Self {
         let classes = vec![None; catalogue.rules.classes()];
-        let shown = asking.seen.by_server(kind);
+        let shown = asking.visibility.by_server(kind);
         Self { asking, section: catalogue.section(kind), shown, classes }
     }
 
@@ -171,7 +153,7 @@ impl<'a> ListDecision<'a> {
         (position..).zip(classes).map_while(|(position, class)| {
             let shown = match self.shown {
                 Some(shown) => shown.get(position).copied(),
-                None => Some(self.asking.seen.shows(self.section.entries.get(position)?)),
+                None => Some(self.asking.visibility.shows(self.section.entries.get(position)?)),
             };
             match shown {
                 Some(true) => *self.classes.get((*class)?)?,

@@ -1,16 +1,16 @@
 use std::fmt;
-use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis_auth::{AuthContext, Decision, Principal};
+use portcullis_auth::{AuthContext, Decision, Principal, ScopeHierarchy, States};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::access::decision::{Purpose, ask};
-use crate::catalogue::Entry;
+use crate::catalogue::{Catalogue, Entry};
 use crate::component::Deny;
 use crate::component::selector::{Selected, Selector, keys, names};
 use crate::error::Error;
-use crate::operation::Core;
+use crate::visibility::VisibilityState;
 
 /// Why somebody may, or may not, see and use a component over HTTP: rule by rule, for operators
 /// and tests. Never show it to callers.
@@ -44,23 +44,32 @@ pub struct Explained {
     pub reason: Option<String>,
 }
 
-impl Core {
+/// What an explanation is about: one server's components and rules.
+pub(crate) struct Explaining<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) visibility: &'a VisibilityState,
+    pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) states: &'a States,
+    pub(crate) decision_timeout: Duration,
+}
+
+impl Explaining<'_> {
     pub(crate) async fn explain(
-        self: &Arc<Self>,
+        &self,
         principal: Option<&Principal>,
         component: &str,
     ) -> Result<Explanation, Error> {
         let entry = self.named(component)?;
-        let shown = self.shown.server().ok();
+        let shown = self.visibility.server().ok();
         let shown = shown.and_then(|rules| rules.shown(entry.kind).get(entry.index).copied());
         let mut rules = vec![Explained {
             rule: "visibility".to_owned(),
             allows: shown == Some(true),
             reason: (shown != Some(true)).then(|| "it is disabled".to_owned()),
         }];
-        let context = AuthContext::new(principal, &self.hierarchy, entry.target());
-        let context = context.with_states(&self.states);
-        let deadline = Instant::now() + self.limits.decision;
+        let context = AuthContext::new(principal, self.hierarchy, entry.target());
+        let context = context.with_states(self.states);
+        let deadline = Instant::now() + self.decision_timeout;
         // Of the first that denies, whether it is challenged.
         let mut challenged = None;
         for gate in &entry.gates.gates {

@@ -2,10 +2,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::catalogue::Entry;
-use crate::catalogue::compiled_checks::{Layer, Need};
+use crate::catalogue::compiled_checks::{Layer, Need, Rules};
+use crate::catalogue::{Catalogue, Entry};
 use crate::component::Deny;
-use crate::operation::Core;
 use crate::visibility::ServerRules;
 
 /// Who may see and use what: one row for each component.
@@ -70,9 +69,18 @@ pub struct AccessRow {
 }
 
 impl AccessTable {
-    pub(crate) fn of(core: &Core, shown: &ServerRules, authenticated: bool) -> Self {
-        let row = |entry| AccessRow::of(entry, core, shown, authenticated);
-        Self { rows: core.catalogue.entries().map(row).collect() }
+    pub(crate) fn new(
+        catalogue: &Catalogue,
+        shown: &ServerRules,
+        authenticated: bool,
+        trusts_stdio: bool,
+    ) -> Self {
+        let row = |entry: &Entry| AccessRow {
+            hidden: entry.is_protected() && !authenticated,
+            hidden_over_stdio: entry.is_protected() && !trusts_stdio,
+            ..AccessRow::of(entry, &catalogue.rules, shown)
+        };
+        Self { rows: catalogue.entries().map(row).collect() }
     }
 
     /// The rows: tools, resources, templates, prompts.
@@ -90,8 +98,7 @@ impl AccessTable {
 }
 
 impl AccessRow {
-    fn of(entry: &Entry, core: &Core, shown: &ServerRules, authenticated: bool) -> Self {
-        let rules = &core.catalogue.rules;
+    fn of(entry: &Entry, rules: &Rules, shown: &ServerRules) -> Self {
         let of_layer = |layer: Layer| {
             let gates = entry.gates.gates.iter().filter(move |gate| gate.layer == layer);
             gates.map(|gate| rules.text(gate.rule).to_owned())
@@ -106,13 +113,13 @@ impl AccessRow {
                 Deny::Challenge => "challenge".to_owned(),
             },
             visible: shown.shown(entry.kind).get(entry.index).copied().unwrap_or(false),
-            hidden: entry.is_protected() && !authenticated,
+            hidden: entry.is_protected(),
             over_stdio: {
                 let gates = entry.gates.gates.iter();
                 let local = gates.filter(|gate| matches!(gate.need, Need::Local(_)));
                 local.map(|gate| rules.text(gate.rule).to_owned()).collect()
             },
-            hidden_over_stdio: entry.is_protected() && !core.trusts_stdio,
+            hidden_over_stdio: entry.is_protected(),
         }
     }
 

@@ -5,7 +5,8 @@ use portcullis_protocol::read_value;
 use serde_json::{Map, Value};
 
 use crate::catalogue::input_schema::ArgumentSchema;
-use crate::catalogue::violation::{MAX_PROBLEMS, describe, shown};
+use crate::catalogue::violation::{MAX_PROBLEMS, describe};
+use crate::component::unfit::shown;
 
 /// What is said where it would take too much to say what is wrong.
 const UNEXPLAINED: &str =

@@ -10,6 +10,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::component::argument::is_of;
+
 /// The formats of JSON Schema (2020-12 Validation §7.3) that the validator asserts.
 const FORMATS: [&str; 18] = [
     "date-time",
@@ -221,18 +223,6 @@ fn keywords_of(kind: &str) -> &'static [&'static str] {
         "array" => OF_ARRAYS,
         "object" => OF_OBJECTS,
         _ => &[],
-    }
-}
-
-/// Whether a value is of a type, by the name that JSON Schema has for it.
-pub(crate) fn is_of(kind: &str, value: &Value) -> bool {
-    match value {
-        Value::Null => kind == "null",
-        Value::Bool(_) => kind == "boolean",
-        Value::Number(_) => matches!(kind, "integer" | "number"),
-        Value::String(_) => kind == "string",
-        Value::Array(_) => kind == "array",
-        Value::Object(_) => kind == "object",
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_auth::{Check, Reduced, Scopes, Target};
 
 use crate::component::Deny;
+use crate::component::verdict::RuleId;
 
 /// Which layer a check is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,19 +110,6 @@ fn gate(
     Some(Gate { rule: rules.add(text), layer, need })
 }
 
-/// Names a rule in audit records, counts and tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RuleId(u32);
-
-impl RuleId {
-    /// The component is disabled, for this session or principal.
-    pub(crate) const VISIBILITY: Self = Self(0);
-
-    pub(crate) fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// The texts of all rules of a server, and the classes of gates.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -161,8 +149,7 @@ impl Rules {
             self.texts.push(text);
             self.texts.len() - 1
         });
-        // There are no four thousand million of them.
-        RuleId(u32::try_from(index).unwrap_or(u32::MAX))
+        RuleId::at(index)
     }
 
     fn class(&mut self, deny: Deny, gates: &[Gate]) -> Option<usize> {

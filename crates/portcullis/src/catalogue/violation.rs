@@ -3,14 +3,12 @@
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use portcullis_guard::text;
 use serde_json::{Value, json};
 
-use crate::component::unfit::MAX_VALUES;
+use crate::component::unfit::{MAX_VALUES, shown};
 
-/// How many problems one refusal names, and how much of a name that a caller chose.
+/// How many problems one refusal names.
 pub(crate) const MAX_PROBLEMS: usize = 5;
-const MAX_NAME_CHARS: usize = 64;
 
 /// Says which argument breaks which rule.
 pub(crate) fn describe(error: &ValidationError<'_>) -> String {
@@ -132,9 +130,4 @@ fn is_none_of<'v>(values: impl ExactSizeIterator<Item = &'v Value>) -> String {
 fn a(format: &str) -> String {
     let vowel = format.starts_with(['a', 'e', 'i', 'o']);
     format!("{} {}", if vowel { "an" } else { "a" }, shown(format))
-}
-
-/// A name that a caller may have chosen, cut and without control characters.
-pub(crate) fn shown(name: &str) -> String {
-    text::escaped(name, MAX_NAME_CHARS).to_string()
 }

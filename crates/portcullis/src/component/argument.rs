@@ -1,7 +1,5 @@
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::closed_schema::is_of;
-
 /// The name, description and constraints of one argument.
 ///
 /// The constraints become part of the JSON Schema that clients are shown, and that very
@@ -253,6 +251,18 @@ fn types_of(schema: &Map<String, Value>) -> Vec<String> {
     match schema.get("type") {
         Some(Value::String(one)) => vec![one.clone()],
         _ => Vec::new(),
+    }
+}
+
+/// Whether a value is of a type, by the name that JSON Schema has for it.
+pub(crate) fn is_of(kind: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => kind == "null",
+        Value::Bool(_) => kind == "boolean",
+        Value::Number(_) => matches!(kind, "integer" | "number"),
+        Value::String(_) => kind == "string",
+        Value::Array(_) => kind == "array",
+        Value::Object(_) => kind == "object",
     }
 }
 

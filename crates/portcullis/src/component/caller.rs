@@ -74,3 +74,21 @@ impl From<Arc<Principal>> for Caller {
         Self { principal: Some(principal), hierarchy: Arc::default() }
     }
 }
+
+/// Who is calling, for functions that also serve callers without a token.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+///
+/// #[tool]
+/// async fn greet(caller: MaybeCaller) -> String {
+///     match caller.0 {
+///         Some(caller) => format!("Hello, {}.", caller.subject().unwrap_or_default()),
+///         None => "Hello, stranger.".to_owned(),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaybeCaller(pub Option<Caller>);

@@ -1,17 +1,17 @@
 use std::any::{Any, TypeId};
 
-use crate::component::caller::Caller;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::catalogue::violation::shown;
 use crate::component::argument::Argument;
-use crate::component::context::{Context, MaybeCaller, State};
+use crate::component::caller::{Caller, MaybeCaller};
+use crate::component::context::Context;
 use crate::component::reading;
+use crate::component::state::State;
 use crate::component::tool_error::ToolError;
-use crate::component::unfit::Unfit;
+use crate::component::unfit::{Unfit, shown};
 
 /// What the function of a component may take.
 ///

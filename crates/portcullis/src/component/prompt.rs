@@ -1,11 +1,9 @@
 use std::future::Future;
 
-use portcullis_protocol::model::{PromptMessage, Role};
-
-use crate::component::content::Content;
+use crate::component::declaration::{Component, Declaration, Handler, common_options, erase};
+use crate::component::kind::ComponentKind;
 use crate::component::parameter::Call;
-use crate::component::tool_error::ToolError;
-use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
+use crate::component::result::IntoPromptResult;
 
 /// A prompt, declared without a macro.
 ///
@@ -45,85 +43,5 @@ impl Prompt {
     {
         let handler = Handler::Prompt(erase(handler, IntoPromptResult::into_prompt_result));
         self.0.answered_by(ComponentKind::Prompt, handler)
-    }
-}
-
-/// The messages of a prompt.
-#[derive(Clone, Debug)]
-pub struct PromptResult(pub(crate) Vec<PromptMessage>);
-
-/// One message of a prompt: text, or any other [`Content`].
-///
-/// # Example
-///
-/// ```
-/// use portcullis::prelude::*;
-///
-/// /// Looks at a drawing.
-/// #[prompt]
-/// async fn describe_drawing() -> Vec<Message> {
-///     let svg = Content::resource_text("drawing://1", "<svg/>", "image/svg+xml");
-///     vec![Message::user(svg), Message::user("Describe the drawing above.")]
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Message(PromptMessage);
-
-impl Message {
-    /// Something that the user says.
-    #[must_use]
-    pub fn user(content: impl Into<Content>) -> Self {
-        Self(PromptMessage::new(Role::User, content.into().0))
-    }
-
-    /// Something that the model says.
-    #[must_use]
-    pub fn assistant(content: impl Into<Content>) -> Self {
-        Self(PromptMessage::new(Role::Assistant, content.into().0))
-    }
-}
-
-/// What a prompt's function may return.
-#[diagnostic::on_unimplemented(
-    message = "a prompt cannot return `{Self}`",
-    label = "not the messages of a prompt",
-    note = "return `String`, `Message` or `Vec<Message>`, or `Result<_, ToolError>` of one of them"
-)]
-pub trait IntoPromptResult {
-    /// The messages, or what went wrong.
-    ///
-    /// # Errors
-    ///
-    /// The function's own.
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError>;
-}
-
-impl IntoPromptResult for String {
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Message::user(self).into_prompt_result()
-    }
-}
-
-impl IntoPromptResult for &'static str {
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Message::user(self).into_prompt_result()
-    }
-}
-
-impl IntoPromptResult for Message {
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Ok(PromptResult(vec![self.0]))
-    }
-}
-
-impl IntoPromptResult for Vec<Message> {
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Ok(PromptResult(self.into_iter().map(|message| message.0).collect()))
-    }
-}
-
-impl<T: IntoPromptResult> IntoPromptResult for Result<T, ToolError> {
-    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        self?.into_prompt_result()
     }
 }

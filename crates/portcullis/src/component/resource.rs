@@ -1,14 +1,10 @@
 use std::future::Future;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-
+use crate::component::declaration::{Component, Declaration, Handler, common_options, erase};
+use crate::component::kind::ComponentKind;
 use crate::component::parameter::Call;
-use crate::component::tool::Json;
-use crate::component::tool_error::ToolError;
+use crate::component::result::IntoResourceResult;
 use crate::component::uri_template::UriTemplate;
-use crate::component::{Component, ComponentKind, Declaration, Handler, common_options, erase};
 
 /// A resource or a resource template, declared without a macro.
 ///
@@ -75,70 +71,5 @@ impl Resource {
         let kind = if template { ComponentKind::ResourceTemplate } else { ComponentKind::Resource };
         let handler = Handler::Resource(erase(handler, IntoResourceResult::into_resource_result));
         self.0.answered_by(kind, handler)
-    }
-}
-
-/// The content of a resource.
-#[derive(Clone, Debug)]
-pub struct ResourceResult {
-    pub(crate) body: Body,
-    pub(crate) mime_type: &'static str,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Body {
-    Text(String),
-    /// In base64.
-    Blob(String),
-}
-
-/// What a resource's function may return.
-#[diagnostic::on_unimplemented(
-    message = "a resource cannot return `{Self}`",
-    label = "not the content of a resource",
-    note = "return `String`, `Json<T>` or `Vec<u8>`, or `Result<_, ToolError>` of one of them"
-)]
-pub trait IntoResourceResult {
-    /// The content, or what went wrong.
-    ///
-    /// # Errors
-    ///
-    /// The function's own, and a value that cannot be written as JSON.
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError>;
-}
-
-impl IntoResourceResult for String {
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult { body: Body::Text(self), mime_type: "text/plain" })
-    }
-}
-
-impl IntoResourceResult for &'static str {
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        self.to_owned().into_resource_result()
-    }
-}
-
-impl IntoResourceResult for Vec<u8> {
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult {
-            body: Body::Blob(STANDARD.encode(self)),
-            mime_type: "application/octet-stream",
-        })
-    }
-}
-
-impl<T: Serialize> IntoResourceResult for Json<T> {
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult {
-            body: Body::Text(serde_json::to_string(&self.0)?),
-            mime_type: "application/json",
-        })
-    }
-}
-
-impl<T: IntoResourceResult> IntoResourceResult for Result<T, ToolError> {
-    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        self?.into_resource_result()
     }
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use portcullis_auth::Target;
 use serde::{Deserialize, Serialize};
 
-use crate::component::ComponentKind;
+use crate::component::kind::ComponentKind;
 
 /// Which components are meant.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_auth::{IntoScopes, Scopes};
 use portcullis_guard::{ErrorChain, Reference, text};
 
-use crate::access::decision::Denied;
+use crate::component::verdict::Denied;
 
 /// An error with two faces: what the caller is told, and what went wrong.
 ///

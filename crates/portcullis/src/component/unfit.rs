@@ -1,9 +1,13 @@
 use std::fmt;
 
+use portcullis_guard::text;
 use serde::de::{self, Expected, Unexpected};
 
 /// How many of the values that would have been taken are named.
 pub(crate) const MAX_VALUES: usize = 20;
+
+/// How much is shown of a name that a caller chose.
+const MAX_NAME_CHARS: usize = 64;
 
 /// What was expected of a value, and where; never what it is.
 #[derive(Debug, Default)]
@@ -77,4 +81,9 @@ pub(crate) fn listed(values: &[&str]) -> String {
     let more = values.len().saturating_sub(MAX_VALUES);
     let more = if more > 0 { format!(" and {more} others") } else { String::new() };
     format!("{}{more}", some.join(", "))
+}
+
+/// A name that a caller may have chosen, cut and without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    text::escaped(name, MAX_NAME_CHARS).to_string()
 }

@@ -8,14 +8,12 @@ use super::{
     AuthMiddleware, ErasedMiddleware, Handled, Listed, Middleware, Next, Operation, Request,
     Response,
 };
-use crate::access::decision::Asking;
 use crate::catalogue::{Entry, Section};
 use crate::component::ComponentKind;
 use crate::component::context::Context;
 use crate::component::selector::Selector;
 use crate::component::tool_error::ToolError;
 use crate::middleware::rate_limit::{RateLimit, Requester};
-use crate::operation::Core;
 
 /// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
 #[diagnostic::on_unimplemented(
@@ -137,19 +135,12 @@ impl Layers {
         }
     }
 
-    /// Uses a component through the middleware.
-    pub(crate) async fn use_component<'a>(
+    /// Uses a component through the middleware, and `end` after it.
+    pub(crate) async fn call<'a>(
         &'a self,
-        core: &'a Arc<Core>,
-        entry: &'a Entry,
-        operation: Operation<'a>,
-        context: Context,
-        asking: &'a Asking<'a>,
+        request: Request<'a>,
+        end: impl FnOnce(Request<'a>) -> Handled<'a> + Send + 'a,
     ) -> Result<Response<'a>, ToolError> {
-        let end = move |request: Request<'a>| -> Handled<'a> {
-            let Request { context, operation } = request;
-            Box::pin(core.run(entry, operation, context, asking))
-        };
-        Next::new(&self.around, end).run(Request { context, operation }).await
+        Next::new(&self.around, end).run(request).await
     }
 }

@@ -21,6 +21,7 @@ use futures_util::future::BoxFuture;
 pub use self::auth::AuthMiddleware;
 pub use self::layers::IntoMiddleware;
 pub(crate) use self::layers::Layers;
+pub(crate) use self::request::Spelling;
 pub use self::request::{Listed, Operation, Request, Response};
 pub use self::response_limit::ResponseLimit;
 pub use self::timeout::Timeout;

@@ -7,10 +7,9 @@ use crate::catalogue::Section;
 use crate::catalogue::arguments::Values;
 use crate::component::ComponentKind;
 use crate::component::context::Context;
-use crate::component::prompt::PromptResult;
-use crate::component::resource::ResourceResult;
-use crate::component::tool::ToolResult;
-use crate::operation::call::Spelling;
+use crate::component::result::PromptResult;
+use crate::component::result::ResourceResult;
+use crate::component::result::ToolResult;
 
 /// One operation, on its way to a component or a list.
 #[derive(Debug)]
@@ -72,6 +71,15 @@ impl<'a> Operation<'a> {
             }
         }
     }
+}
+
+/// How the arguments of a component arrive.
+#[derive(Clone, Copy)]
+pub(crate) enum Spelling {
+    /// As JSON.
+    Json,
+    /// As strings, each of which is read as its argument's type.
+    Strings,
 }
 
 /// Without the arguments, which may hold secrets.

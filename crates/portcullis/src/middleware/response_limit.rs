@@ -3,7 +3,7 @@ use std::io;
 use serde::Serialize;
 
 use super::{Middleware, Next, Request, Response};
-use crate::component::resource::Body;
+use crate::component::result::Body;
 use crate::component::tool_error::ToolError;
 
 /// Lets answers of components be so large, and no larger: what is more is not sent, and the

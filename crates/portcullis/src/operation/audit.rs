@@ -9,19 +9,18 @@ use portcullis_protocol::{Exchange, Refused, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
 
-use crate::access::decision::{Denied, Face};
 use crate::catalogue::Entry;
-use crate::catalogue::compiled_checks::RuleId;
 use crate::component::tool_error::{Revealed, ToolError};
+use crate::component::verdict::{Denied, Face, RuleId};
 use crate::middleware::rate_limit;
-use crate::operation::Core;
+use crate::operation::engine::Engine;
 
 /// What is noted of one operation on its way, and becomes its one audit record at the end.
 ///
 /// It knows components by their own keys alone: the name that a caller sends may be anything,
 /// and a URI holds arguments.
 pub(crate) struct Trail<'a> {
-    core: &'a Core,
+    engine: &'a Engine,
     exchange: Arc<Exchange>,
     operation: &'static str,
     id: OperationId,
@@ -55,13 +54,17 @@ pub(crate) enum Told {
 }
 
 impl<'a> Trail<'a> {
-    pub(crate) fn begin(core: &'a Core, exchange: &Arc<Exchange>, operation: &'static str) -> Self {
+    pub(crate) fn begin(
+        engine: &'a Engine,
+        exchange: &Arc<Exchange>,
+        operation: &'static str,
+    ) -> Self {
         Self {
-            core,
+            engine,
             exchange: Arc::clone(exchange),
             operation,
             id: OperationId::new(),
-            time: core.clock.now(),
+            time: engine.clock.now(),
             started: Instant::now(),
             entry: None,
             verdict: Verdict::Failed,
@@ -101,8 +104,8 @@ impl<'a> Trail<'a> {
     /// When a caller who is told that something is not there may be told, whatever was asked on
     /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
     pub(crate) fn absent_until(&self) -> Option<Instant> {
-        let told = self.absent && !self.core.trusts(&self.exchange);
-        told.then(|| self.started + self.core.limits.absence)
+        let told = self.absent && !self.engine.facilities.trusts(&self.exchange);
+        told.then(|| self.started + self.engine.limits.absence)
     }
 
     /// Warns, once for each component, when the check that hides it took longer than the time at
@@ -113,7 +116,7 @@ impl<'a> Trail<'a> {
             tracing::warn!(
                 component = entry.key,
                 took = ?self.started.elapsed(),
-                absence = ?self.core.limits.absence,
+                absence = ?self.engine.limits.absence,
                 "a check took longer than Limits::absence: callers can detect hidden components by \
                  timing (a side channel), so raise the limit"
             );
@@ -122,7 +125,7 @@ impl<'a> Trail<'a> {
 
     /// Whether the operation may run at all, where it may not without being recorded.
     pub(crate) fn check_audit(&mut self) -> Result<(), RpcError> {
-        self.core.audit.ready().map_err(|_| self.failed("audit"))
+        self.engine.audit.ready().map_err(|_| self.failed("audit"))
     }
 
     /// The operation is over a limit of its caller's.
@@ -158,7 +161,7 @@ impl<'a> Trail<'a> {
     pub(crate) fn denied(&mut self, entry: &'a Entry, denied: Denied) -> Face {
         let Denied { rule, reason, face } = denied;
         self.concerns(entry);
-        self.rule = Some(self.core.catalogue.rules.text(rule));
+        self.rule = Some(self.engine.catalogue.rules.text(rule));
         self.reason = Some(reason);
         self.absent = matches!(face, Face::Absent);
         (self.verdict, self.outcome) = match &face {
@@ -193,7 +196,7 @@ impl<'a> Trail<'a> {
     /// A rule hides a component of a list.
     pub(crate) fn hidden(&mut self, rule: RuleId) {
         if self.hidden.is_empty() {
-            self.hidden = vec![0; self.core.catalogue.rules.texts().len()];
+            self.hidden = vec![0; self.engine.catalogue.rules.texts().len()];
         }
         if let Some(count) = self.hidden.get_mut(rule.index()) {
             *count += 1;
@@ -219,7 +222,7 @@ impl<'a> Trail<'a> {
     /// the caller may know.
     pub(crate) fn reveal(&mut self, error: ToolError) -> Told {
         let component = self.entry.map_or("", |entry| entry.key.as_str());
-        let revealed = error.reveal(component, self.core.show_internal_errors);
+        let revealed = error.reveal(component, self.engine.show_internal_errors);
         let (outcome, told) = match revealed {
             Revealed::Message { text, outcome, reference } => {
                 self.reference = reference;
@@ -270,7 +273,7 @@ impl<'a> Trail<'a> {
 
     fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
         self.ended = true;
-        let rules = self.core.catalogue.rules.texts();
+        let rules = self.engine.catalogue.rules.texts();
         let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
         let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
         let mut record = record(&self.exchange, self.id, self.time, self.operation);
@@ -285,35 +288,33 @@ impl<'a> Trail<'a> {
         record.status = status;
         record.reference = self.reference;
         record.duration = self.started.elapsed();
-        self.core.audit.record(&record)
+        self.engine.audit.record(&record)
     }
 }
 
-impl Core {
-    /// Records a request that was refused before it became an operation. There is nothing left
-    /// to stop where that cannot be done.
-    pub(crate) fn refused(&self, refused: &Refused<'_>) {
-        let operation = if refused.http_method.is_some() { "request" } else { "connection" };
-        let (id, now) = (OperationId::new(), self.clock.now());
-        let mut record = AuditRecord::new(id, now, "http", operation);
-        if let Some(principal) = refused.principal {
-            record = record.with_principal(principal);
-        }
-        record.remote = refused.remote.map(|address| address.ip());
-        record.verdict = match (refused.rule, refused.status) {
-            ("bearer", 401 | 403) => Verdict::Challenged,
-            // Nobody could tell who calls, or something broke.
-            ("bearer", 503) | (_, 500) => Verdict::Failed,
-            (_, 429 | 503) | ("limits" | "session", 200) => Verdict::Limited,
-            _ => Verdict::Refused,
-        };
-        record.rule = Some(refused.rule);
-        record.reason = Some(LogText::from(refused.reason));
-        record.outcome = "refused";
-        record.status = Some(refused.status);
-        // The sink's failure is counted and logged.
-        let _ = self.audit.record(&record);
+/// Records a request that was refused before it became an operation. There is nothing left
+/// to stop where that cannot be done.
+pub(super) fn refused(engine: &Engine, refused: &Refused<'_>) {
+    let operation = if refused.http_method.is_some() { "request" } else { "connection" };
+    let (id, now) = (OperationId::new(), engine.clock.now());
+    let mut record = AuditRecord::new(id, now, "http", operation);
+    if let Some(principal) = refused.principal {
+        record = record.with_principal(principal);
     }
+    record.remote = refused.remote.map(|address| address.ip());
+    record.verdict = match (refused.rule, refused.status) {
+        ("bearer", 401 | 403) => Verdict::Challenged,
+        // Nobody could tell who calls, or something broke.
+        ("bearer", 503) | (_, 500) => Verdict::Failed,
+        (_, 429 | 503) | ("limits" | "session", 200) => Verdict::Limited,
+        _ => Verdict::Refused,
+    };
+    record.rule = Some(refused.rule);
+    record.reason = Some(LogText::from(refused.reason));
+    record.outcome = "refused";
+    record.status = Some(refused.status);
+    // The sink's failure is counted and logged.
+    let _ = engine.audit.record(&record);
 }
 
 /// Whom the token speaks for, fit for a log.

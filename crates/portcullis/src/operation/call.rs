@@ -11,252 +11,245 @@ use portcullis_protocol::model::{
 use portcullis_protocol::{Arguments, Exchange, Outcome, RpcError, within};
 use tokio::time::Instant;
 
-use crate::access::decision::{Asking, Face, Purpose, Verdict, decide, panic_text};
+use crate::access::decision::{Asking, Purpose, Verdict, decide, panic_text};
 use crate::catalogue::arguments::Values;
 use crate::catalogue::{Entry, Section, mime_type};
 use crate::component::context::Context;
 use crate::component::parameter::Call;
-use crate::component::resource::{Body, ResourceResult};
 use crate::component::resource_uri::ResourceUri;
+use crate::component::result::{Body, ResourceResult};
 use crate::component::tool_error::{Crashed, ToolError};
+use crate::component::verdict::Face;
 use crate::component::{Erased, Handler};
-use crate::middleware::{Operation, Response};
-use crate::operation::Core;
+use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::{Told, Trail};
+use crate::operation::engine::Engine;
 
-/// How the arguments of a component arrive.
-#[derive(Clone, Copy)]
-pub(crate) enum Spelling {
-    /// As JSON.
-    Json,
-    /// As strings, each of which is read as its argument's type.
-    Strings,
+pub(super) async fn tool<'a>(
+    engine: &'a Engine,
+    name: &str,
+    arguments: &Arguments<'_>,
+    exchange: &Arc<Exchange>,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'a>,
+) -> Result<Outcome, RpcError> {
+    let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
+    let failed = |text: String| {
+        Ok(Outcome::ToolCalled(CallToolResult::error(vec![ContentBlock::text(text)])))
+    };
+    let entry = match find(&engine.catalogue.tools, name, asking, trail).await {
+        Ok(entry) => entry,
+        Err(Face::Absent) => return Err(unknown()),
+        Err(Face::Challenge(scopes)) => return Err(RpcError::InsufficientScope(scopes)),
+        Err(Face::Spoken(error)) => return failed(error.message().to_owned()),
+    };
+    let answer = match arguments.read() {
+        Ok(arguments) => {
+            let operation = Operation::CallTool { component: entry.target(), arguments };
+            answer(engine, entry, operation, exchange, asking, trail.id()).await
+        }
+        Err(refused) => Err(ToolError::refused_argument(refused)),
+    };
+    match answer {
+        Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
+        Ok(_) => Err(trail.failed("middleware answered a tool call with something else")),
+        Err(error) => match trail.reveal(error) {
+            Told::Message(text) => failed(text.into_owned()),
+            Told::Refused(text) => failed(text),
+            Told::NotFound => failed("Not found".to_owned()),
+            Told::Denied(Face::Spoken(error)) => failed(error.message().to_owned()),
+            Told::Denied(face) => Err(refusal(face, unknown)),
+            Told::Error(error) => Err(error),
+        },
+    }
 }
 
-impl Core {
-    pub(crate) async fn call_tool<'a>(
-        self: &'a Arc<Self>,
-        name: &str,
-        arguments: &Arguments<'_>,
-        exchange: &Arc<Exchange>,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<Outcome, RpcError> {
-        let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
-        let failed = |text: String| {
-            Ok(Outcome::ToolCalled(CallToolResult::error(vec![ContentBlock::text(text)])))
-        };
-        let entry = match self.find(&self.catalogue.tools, name, asking, trail).await {
-            Ok(entry) => entry,
-            Err(Face::Absent) => return Err(unknown()),
-            Err(Face::Challenge(scopes)) => return Err(RpcError::InsufficientScope(scopes)),
-            Err(Face::Spoken(error)) => return failed(error.message().to_owned()),
-        };
-        let answer = match arguments.read() {
-            Ok(arguments) => {
-                let operation = Operation::CallTool { component: entry.target(), arguments };
-                self.answer(entry, operation, exchange, asking, trail.id()).await
-            }
-            Err(refused) => Err(ToolError::refused_argument(refused)),
-        };
-        match answer {
-            Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
-            Ok(_) => Err(trail.failed("middleware answered a tool call with something else")),
-            Err(error) => match trail.reveal(error) {
-                Told::Message(text) => failed(text.into_owned()),
-                Told::Refused(text) => failed(text),
-                Told::NotFound => failed("Not found".to_owned()),
-                Told::Denied(Face::Spoken(error)) => failed(error.message().to_owned()),
-                Told::Denied(face) => Err(refusal(face, unknown)),
-                Told::Error(error) => Err(error),
-            },
+pub(super) async fn resource<'a>(
+    engine: &'a Engine,
+    uri: &str,
+    exchange: &Arc<Exchange>,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'a>,
+) -> Result<Outcome, RpcError> {
+    let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
+    let (entry, arguments) = match find_resource(engine, uri, asking, trail).await {
+        Ok(found) => found,
+        Err(face) => return Err(refusal(face, not_found)),
+    };
+    let component = entry.target();
+    let operation = Operation::ReadResource { component, uri, arguments };
+    match answer(engine, entry, operation, exchange, asking, trail.id()).await {
+        Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
+            let contents = match body {
+                Body::Text(text) => ResourceContents::text(text, uri),
+                Body::Blob(blob) => ResourceContents::blob(blob, uri),
+            };
+            let contents = contents.with_mime_type(mime_type(entry, default));
+            Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
+        }
+        Ok(_) => Err(trail.failed("middleware answered a read with something else")),
+        Err(error) => Err(match trail.reveal(error) {
+            Told::NotFound => not_found(),
+            told => told.into_error(not_found),
+        }),
+    }
+}
+
+pub(super) async fn prompt<'a>(
+    engine: &'a Engine,
+    name: &str,
+    arguments: &Arguments<'_>,
+    exchange: &Arc<Exchange>,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'a>,
+) -> Result<Outcome, RpcError> {
+    let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
+    let entry = match find(&engine.catalogue.prompts, name, asking, trail).await {
+        Ok(entry) => entry,
+        Err(face) => return Err(refusal(face, unknown)),
+    };
+    let answer = match arguments.read() {
+        Ok(arguments) => {
+            let operation = Operation::GetPrompt { component: entry.target(), arguments };
+            answer(engine, entry, operation, exchange, asking, trail.id()).await
+        }
+        Err(refused) => Err(ToolError::refused_argument(refused)),
+    };
+    match answer {
+        Ok(Response::Prompt(messages)) => {
+            let mut result = GetPromptResult::new(messages.0);
+            result.description.clone_from(&entry.about.description);
+            Ok(Outcome::PromptGot(result))
+        }
+        Ok(_) => Err(trail.failed("middleware answered a prompt with something else")),
+        Err(error) => Err(trail.reveal(error).into_error(unknown)),
+    }
+}
+
+/// The component called `name`, if it is there for the caller; else what may be said.
+async fn find<'a>(
+    section: &'a Section,
+    name: &str,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'a>,
+) -> Result<&'a Entry, Face> {
+    let Some(entry) = section.find(name) else { return Err(trail.unknown()) };
+    match decide(entry, asking, Purpose::Use).await {
+        Verdict::Allowed => {
+            trail.allowed(entry);
+            Ok(entry)
+        }
+        Verdict::Denied(denied) => Err(trail.denied(entry, denied)),
+    }
+}
+
+/// What answers for `uri`: the resource of that URI, whatever templates there are around it;
+/// without one the first template that matches, if all that match allow.
+///
+/// So a resource that is stricter than a template around it is not read through that
+/// template, in whatever spelling; and one that is not is not hidden by it.
+async fn find_resource<'a>(
+    engine: &'a Engine,
+    uri: &str,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'a>,
+) -> Result<(&'a Entry, Values), Face> {
+    let Some(uri) = ResourceUri::parse(uri) else { return Err(trail.unknown()) };
+    let fixed = engine.catalogue.resources.find_uri(&uri);
+    let templates = engine.catalogue.templates.entries.iter().filter_map(|entry| {
+        let template = entry.template.as_ref()?;
+        template.concerns(&uri).then(|| (entry, template.matches(&uri)))
+    });
+    // All are looked for before one is decided about: to stop at the first denial would tell
+    // by the time that there is one.
+    let mut concerned: Vec<_> =
+        fixed.map(|entry| (entry, Some(Values::new()))).into_iter().chain(templates).collect();
+    if fixed.is_some() {
+        concerned.truncate(1);
+    }
+    let mut answering = None;
+    for (entry, arguments) in concerned {
+        if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
+            return Err(trail.denied(entry, denied));
+        }
+        answering = answering.or_else(|| Some((entry, arguments?)));
+    }
+    let (entry, arguments) = answering.ok_or_else(|| trail.unknown())?;
+    trail.allowed(entry);
+    Ok((entry, arguments))
+}
+
+/// Asks the component, through its limits and the middleware.
+async fn answer<'a>(
+    engine: &'a Engine,
+    entry: &'a Entry,
+    operation: Operation<'a>,
+    exchange: &'a Arc<Exchange>,
+    asking: &'a Asking<'a>,
+    id: OperationId,
+) -> Result<Response<'a>, ToolError> {
+    let limited = engine.layers.check_rate(exchange, Some(entry));
+    limited.map_err(ToolError::limited)?;
+    let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
+    if engine.layers.middleware().is_empty() {
+        return run(engine, entry, operation, context, asking).await;
+    }
+    let end = move |request: Request<'a>| -> Handled<'a> {
+        let Request { context, operation } = request;
+        Box::pin(run(engine, entry, operation, context, asking))
+    };
+    engine.layers.call(Request { context, operation }, end).await
+}
+
+/// Validates the arguments and runs the handler within its time. A panic is an internal
+/// error like any other.
+async fn run<'a>(
+    engine: &'a Engine,
+    entry: &'a Entry,
+    operation: Operation<'a>,
+    context: Context,
+    asking: &Asking<'_>,
+) -> Result<Response<'a>, ToolError> {
+    let (arguments, spelling) = operation.into_arguments();
+    let accepted = match spelling {
+        Spelling::Json => entry.schema.accept(arguments),
+        Spelling::Strings => entry.schema.accept_strings(arguments),
+    };
+    let arguments = accepted.map_err(ToolError::refused_argument)?;
+    if entry.gates.reads_arguments {
+        // Middleware has taken its own time.
+        let asking = Asking { deadline: Instant::now() + engine.limits.decision, ..*asking };
+        let verdict = decide(entry, &asking, Purpose::Call(&arguments)).await;
+        if let Verdict::Denied(denied) = verdict {
+            return Err(ToolError::denied(denied));
         }
     }
-
-    pub(crate) async fn read_resource<'a>(
-        self: &'a Arc<Self>,
-        uri: &str,
-        exchange: &Arc<Exchange>,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<Outcome, RpcError> {
-        let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
-        let (entry, arguments) = match self.find_resource(uri, asking, trail).await {
-            Ok(found) => found,
-            Err(face) => return Err(refusal(face, not_found)),
-        };
-        let component = entry.target();
-        let operation = Operation::ReadResource { component, uri, arguments };
-        match self.answer(entry, operation, exchange, asking, trail.id()).await {
-            Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
-                let contents = match body {
-                    Body::Text(text) => ResourceContents::text(text, uri),
-                    Body::Blob(blob) => ResourceContents::blob(blob, uri),
-                };
-                let contents = contents.with_mime_type(mime_type(entry, default));
-                Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
+    let call = Call { arguments, context };
+    match &entry.handler {
+        Handler::Tool(handler) => {
+            let result = within_time(engine, handler, call).await?;
+            let answer = result.0.structured_content.as_ref();
+            if let (Some(output), Some(answer)) = (&entry.output, answer) {
+                output.check(answer)?;
             }
-            Ok(_) => Err(trail.failed("middleware answered a read with something else")),
-            Err(error) => Err(match trail.reveal(error) {
-                Told::NotFound => not_found(),
-                told => told.into_error(not_found),
-            }),
+            Ok(Response::Tool(result))
         }
+        Handler::Resource(handler) => {
+            within_time(engine, handler, call).await.map(Response::Resource)
+        }
+        Handler::Prompt(handler) => within_time(engine, handler, call).await.map(Response::Prompt),
     }
+}
 
-    pub(crate) async fn prompt<'a>(
-        self: &'a Arc<Self>,
-        name: &str,
-        arguments: &Arguments<'_>,
-        exchange: &Arc<Exchange>,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<Outcome, RpcError> {
-        let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
-        let entry = match self.find(&self.catalogue.prompts, name, asking, trail).await {
-            Ok(entry) => entry,
-            Err(face) => return Err(refusal(face, unknown)),
-        };
-        let answer = match arguments.read() {
-            Ok(arguments) => {
-                let operation = Operation::GetPrompt { component: entry.target(), arguments };
-                self.answer(entry, operation, exchange, asking, trail.id()).await
-            }
-            Err(refused) => Err(ToolError::refused_argument(refused)),
-        };
-        match answer {
-            Ok(Response::Prompt(messages)) => {
-                let mut result = GetPromptResult::new(messages.0);
-                result.description.clone_from(&entry.about.description);
-                Ok(Outcome::PromptGot(result))
-            }
-            Ok(_) => Err(trail.failed("middleware answered a prompt with something else")),
-            Err(error) => Err(trail.reveal(error).into_error(unknown)),
-        }
-    }
-
-    /// The component called `name`, if it is there for the caller; else what may be said.
-    async fn find<'a>(
-        &'a self,
-        section: &'a Section,
-        name: &str,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<&'a Entry, Face> {
-        let Some(entry) = section.find(name) else { return Err(trail.unknown()) };
-        match decide(entry, asking, Purpose::Use).await {
-            Verdict::Allowed => {
-                trail.allowed(entry);
-                Ok(entry)
-            }
-            Verdict::Denied(denied) => Err(trail.denied(entry, denied)),
-        }
-    }
-
-    /// What answers for `uri`: the resource of that URI, whatever templates there are around it;
-    /// without one the first template that matches, if all that match allow.
-    ///
-    /// So a resource that is stricter than a template around it is not read through that
-    /// template, in whatever spelling; and one that is not is not hidden by it.
-    async fn find_resource<'a>(
-        &'a self,
-        uri: &str,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<(&'a Entry, Values), Face> {
-        let Some(uri) = ResourceUri::parse(uri) else { return Err(trail.unknown()) };
-        let fixed = self.catalogue.resources.find_uri(&uri);
-        let templates = self.catalogue.templates.entries.iter().filter_map(|entry| {
-            let template = entry.template.as_ref()?;
-            template.concerns(&uri).then(|| (entry, template.matches(&uri)))
-        });
-        // All are looked for before one is decided about: to stop at the first denial would tell
-        // by the time that there is one.
-        let mut concerned: Vec<_> =
-            fixed.map(|entry| (entry, Some(Values::new()))).into_iter().chain(templates).collect();
-        if fixed.is_some() {
-            concerned.truncate(1);
-        }
-        let mut answering = None;
-        for (entry, arguments) in concerned {
-            if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
-                return Err(trail.denied(entry, denied));
-            }
-            answering = answering.or_else(|| Some((entry, arguments?)));
-        }
-        let (entry, arguments) = answering.ok_or_else(|| trail.unknown())?;
-        trail.allowed(entry);
-        Ok((entry, arguments))
-    }
-
-    /// Asks the component, through its limits and the middleware.
-    async fn answer<'a>(
-        self: &'a Arc<Self>,
-        entry: &'a Entry,
-        operation: Operation<'a>,
-        exchange: &'a Arc<Exchange>,
-        asking: &'a Asking<'a>,
-        id: OperationId,
-    ) -> Result<Response<'a>, ToolError> {
-        let limited = self.layers.check_rate(exchange, Some(entry));
-        limited.map_err(ToolError::limited)?;
-        let context = Context::new(Arc::clone(exchange), Arc::clone(self), id);
-        if self.layers.middleware().is_empty() {
-            return self.run(entry, operation, context, asking).await;
-        }
-        self.layers.use_component(self, entry, operation, context, asking).await
-    }
-
-    /// Validates the arguments and runs the handler within its time. A panic is an internal
-    /// error like any other.
-    pub(crate) async fn run<'a>(
-        &'a self,
-        entry: &'a Entry,
-        operation: Operation<'a>,
-        context: Context,
-        asking: &Asking<'_>,
-    ) -> Result<Response<'a>, ToolError> {
-        let (arguments, spelling) = operation.into_arguments();
-        let accepted = match spelling {
-            Spelling::Json => entry.schema.accept(arguments),
-            Spelling::Strings => entry.schema.accept_strings(arguments),
-        };
-        let arguments = accepted.map_err(ToolError::refused_argument)?;
-        if entry.gates.reads_arguments {
-            // Middleware has taken its own time.
-            let asking = Asking { deadline: Instant::now() + self.limits.decision, ..*asking };
-            let verdict = decide(entry, &asking, Purpose::Call(&arguments)).await;
-            if let Verdict::Denied(denied) = verdict {
-                return Err(ToolError::denied(denied));
-            }
-        }
-        let call = Call { arguments, context };
-        match &entry.handler {
-            Handler::Tool(handler) => {
-                let result = self.within_time(handler, call).await?;
-                let answer = result.0.structured_content.as_ref();
-                if let (Some(output), Some(answer)) = (&entry.output, answer) {
-                    output.check(answer)?;
-                }
-                Ok(Response::Tool(result))
-            }
-            Handler::Resource(handler) => {
-                self.within_time(handler, call).await.map(Response::Resource)
-            }
-            Handler::Prompt(handler) => self.within_time(handler, call).await.map(Response::Prompt),
-        }
-    }
-
-    async fn within_time<R>(&self, handler: &Erased<R>, call: Call) -> Result<R, ToolError> {
-        let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
-        match within(self.limits.handler, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
-                "the handler panicked: {}",
-                panic_text(&*panic)
-            )))),
-            Err(_) => Err(ToolError::too_long(self.limits.handler)),
-        }
+async fn within_time<R>(engine: &Engine, handler: &Erased<R>, call: Call) -> Result<R, ToolError> {
+    let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
+    match within(engine.limits.handler, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
+            "the handler panicked: {}",
+            panic_text(&*panic)
+        )))),
+        Err(_) => Err(ToolError::too_long(engine.limits.handler)),
     }
 }
 

@@ -2,92 +2,90 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_protocol::{Page, RpcError};
 
 use crate::access::decision::{Asking, ListDecision, lists};
 use crate::catalogue::Section;
-use crate::catalogue::compiled_checks::RuleId;
 use crate::component::ComponentKind;
 use crate::component::context::Context;
+use crate::component::verdict::RuleId;
 use crate::middleware::Listed;
-use crate::operation::Core;
 use crate::operation::audit::Trail;
+use crate::operation::engine::Engine;
 
-impl Core {
-    /// One page of `section`, through the middleware.
-    pub(crate) async fn list(
-        self: &Arc<Self>,
-        kind: ComponentKind,
-        cursor: Option<&str>,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'_>,
-    ) -> Result<Page, RpcError> {
-        let section = self.catalogue.section(kind);
-        let mut page = self.page(kind, cursor, asking, trail).await?;
-        if self.layers.middleware().is_empty() {
+/// One page of `section`, through the middleware.
+pub(super) async fn page(
+    engine: &Engine,
+    kind: ComponentKind,
+    cursor: Option<&str>,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'_>,
+) -> Result<Page, RpcError> {
+    let section = engine.catalogue.section(kind);
+    let mut page = allowed_page(engine, kind, cursor, asking, trail).await?;
+    if engine.layers.middleware().is_empty() {
+        return Ok(page);
+    }
+    loop {
+        let more = page.next_cursor.take();
+        let context = Context::new(trail.exchange(), Arc::clone(&engine.facilities), trail.id());
+        let listed = Listed::new(section, page);
+        let listed = engine.layers.list(context, kind, section, listed).await;
+        page = listed.map(Listed::into_page).map_err(|error| {
+            trail.reveal(error).into_error(|| RpcError::Internal("Not found".into()))
+        })?;
+        trail.listed(page.visible.len());
+        let Some(more) = more else { return Ok(page) };
+        // A cursor names what its caller was shown: the last that middleware left in.
+        if let Some(last) = page.visible.last().and_then(|last| section.at(*last)) {
+            page.next_cursor = Some(URL_SAFE_NO_PAD.encode(&last.key));
             return Ok(page);
         }
-        loop {
-            let more = page.next_cursor.take();
-            let context = Context::new(trail.exchange(), Arc::clone(self), trail.id());
-            let listed = Listed::new(section, page);
-            let listed = self.layers.list(context, kind, section, listed).await;
-            page = listed.map(Listed::into_page).map_err(|error| {
-                trail.reveal(error).into_error(|| RpcError::Internal("Not found".into()))
-            })?;
-            trail.listed(page.visible.len());
-            let Some(more) = more else { return Ok(page) };
-            // A cursor names what its caller was shown: the last that middleware left in.
-            if let Some(last) = page.visible.last().and_then(|last| section.at(*last)) {
-                page.next_cursor = Some(URL_SAFE_NO_PAD.encode(&last.key));
-                return Ok(page);
-            }
-            page = self.page(kind, Some(&more), asking, trail).await?;
-        }
+        page = allowed_page(engine, kind, Some(&more), asking, trail).await?;
     }
+}
 
-    /// One page of what the caller may see of `kind`. A cursor names the last entry of the page
-    /// before: something that its caller was shown, so it tells nothing of what is hidden.
-    async fn page(
-        &self,
-        kind: ComponentKind,
-        cursor: Option<&str>,
-        asking: &Asking<'_>,
-        trail: &mut Trail<'_>,
-    ) -> Result<Page, RpcError> {
-        let section = self.catalogue.section(kind);
-        let start = match cursor {
-            None => 0,
-            Some(cursor) => match after(section, cursor, asking).await {
-                Some(start) => start,
-                None => return Err(trail.no_such_cursor()),
-            },
-        };
-        let rest = section.entries.len() - start;
-        let size = rest.min(self.page_size);
-        let mut decision = ListDecision::new(*asking, &self.catalogue, kind);
-        let mut filling = Filling { visible: Vec::with_capacity(size + 1), size, trail };
-        let mut position = start;
-        while position < section.entries.len() && !filling.is_over() {
-            position = filling.take_known(&decision, position);
-            if position < section.entries.len() && !filling.is_over() {
-                filling.take(position, decision.shows(position).await);
-                position += 1;
-            }
+/// One page of what the caller may see of `kind`. A cursor names the last entry of the page
+/// before: something that its caller was shown, so it tells nothing of what is hidden.
+async fn allowed_page(
+    engine: &Engine,
+    kind: ComponentKind,
+    cursor: Option<&str>,
+    asking: &Asking<'_>,
+    trail: &mut Trail<'_>,
+) -> Result<Page, RpcError> {
+    let section = engine.catalogue.section(kind);
+    let start = match cursor {
+        None => 0,
+        Some(cursor) => match after(section, cursor, asking).await {
+            Some(start) => start,
+            None => return Err(trail.no_such_cursor()),
+        },
+    };
+    let rest = section.entries.len() - start;
+    let size = rest.min(engine.page_size);
+    let mut decision = ListDecision::new(*asking, &engine.catalogue, kind);
+    let mut filling = Filling { visible: Vec::with_capacity(size + 1), size, trail };
+    let mut position = start;
+    while position < section.entries.len() && !filling.is_over() {
+        position = filling.take_known(&decision, position);
+        if position < section.entries.len() && !filling.is_over() {
+            filling.take(position, decision.shows(position).await);
+            position += 1;
         }
-        let is_over = filling.is_over();
-        let listing = Arc::clone(&section.listing);
-        let mut page = Page { listing, visible: filling.visible, next_cursor: None };
-        if is_over {
-            page.visible.pop();
-            let last = page.visible.last().and_then(|last| section.at(*last));
-            page.next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(&last.key));
-        }
-        trail.listed(page.visible.len());
-        Ok(page)
     }
+    let is_over = filling.is_over();
+    let listing = Arc::clone(&section.listing);
+    let mut page = Page { listing, visible: filling.visible, next_cursor: None };
+    if is_over {
+        page.visible.pop();
+        let last = page.visible.last().and_then(|last| section.at(*last));
+        page.next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(&last.key));
+    }
+    trail.listed(page.visible.len());
+    Ok(page)
 }
 
 /// A page as it fills. It takes one entry more than it shows, which tells that there is a

@@ -10,54 +10,52 @@ use tokio::time::Instant;
 
 use crate::access::decision::ListDecision;
 use crate::component::ComponentKind;
-use crate::operation::Core;
+use crate::operation::engine::Engine;
 use crate::visibility::{Scope, Unknown, View, Watch};
 
-impl Core {
-    /// What changes of what `exchange` sees, from now on.
-    ///
-    /// Whenever rules have changed that may concern it, all components are decided again,
-    /// and only a list that is not as it was before is told of. So nobody learns that something
-    /// changed which they may not see.
-    pub(crate) fn changes(
-        self: &Arc<Self>,
-        exchange: &Exchange,
-    ) -> impl Stream<Item = Changed> + Send + use<> {
-        // Watched before it is looked at, so that nothing falls between the two.
-        let watch = self.shown.changes.watch(Scope::of(exchange));
-        let mut first = Arc::clone(self).view(exchange.clone());
-        // Looked at now, before anybody is told that they are listened to; only a check that has
-        // to wait is waited for later.
-        let seen = match (&mut first).now_or_never() {
-            Some(view) => Seen::Looked(view.ok()),
-            None => Seen::Looking(first),
-        };
-        let listener = Listener { core: Arc::clone(self), exchange: exchange.clone(), watch, seen };
-        stream::unfold(listener, Listener::next)
-    }
+/// What changes of what `exchange` sees, from now on.
+///
+/// Whenever rules have changed that may concern it, all components are decided again,
+/// and only a list that is not as it was before is told of. So nobody learns that something
+/// changed which they may not see.
+pub(crate) fn changes(
+    engine: &Arc<Engine>,
+    exchange: &Exchange,
+) -> impl Stream<Item = Changed> + Send + use<> {
+    // Watched before it is looked at, so that nothing falls between the two.
+    let watch = engine.visibility.changes.watch(Scope::of(exchange));
+    let mut first = view(Arc::clone(engine), exchange.clone());
+    // Looked at now, before anybody is told that they are listened to; only a check that has
+    // to wait is waited for later.
+    let seen = match (&mut first).now_or_never() {
+        Some(view) => Seen::Looked(view.ok()),
+        None => Seen::Looking(first),
+    };
+    let listener = Listener { engine: Arc::clone(engine), exchange: exchange.clone(), watch, seen };
+    stream::unfold(listener, Listener::next)
+}
 
-    /// What `exchange` sees of every list.
-    fn view(self: Arc<Self>, exchange: Exchange) -> BoxFuture<'static, Result<Look, Unknown>> {
-        async move {
-            let seen = self.shown.seen(&exchange).await?;
-            let asking = self.asking(&exchange, &seen, Instant::now());
-            let mut view = View::default();
-            for kind in ComponentKind::ALL {
-                let mut decision = ListDecision::new(asking, &self.catalogue, kind);
-                for position in 0..self.catalogue.section(kind).entries.len() {
-                    if decision.shows(position).await.is_ok() {
-                        view.note(kind, position);
-                    }
+/// What `exchange` sees of every list.
+fn view(engine: Arc<Engine>, exchange: Exchange) -> BoxFuture<'static, Result<Look, Unknown>> {
+    async move {
+        let rules = engine.visibility.effective(&exchange).await?;
+        let asking = engine.asking(&exchange, &rules, Instant::now());
+        let mut view = View::default();
+        for kind in ComponentKind::ALL {
+            let mut decision = ListDecision::new(asking, &engine.catalogue, kind);
+            for position in 0..engine.catalogue.section(kind).entries.len() {
+                if decision.shows(position).await.is_ok() {
+                    view.note(kind, position);
                 }
             }
-            Ok(Look { view, ends: seen.ends })
         }
-        .boxed()
+        Ok(Look { view, ends: rules.ends })
     }
+    .boxed()
 }
 
 struct Listener {
-    core: Arc<Core>,
+    engine: Arc<Engine>,
     exchange: Exchange,
     watch: Watch,
     seen: Seen,
@@ -83,7 +81,7 @@ impl Listener {
         };
         loop {
             wait(&self.watch, before.as_ref()).await;
-            let now = Arc::clone(&self.core).view(self.exchange.clone()).await.ok();
+            let now = view(Arc::clone(&self.engine), self.exchange.clone()).await.ok();
             let changed = match (&before, &now) {
                 (Some(before), Some(now)) => now.view.since(&before.view),
                 // Where it cannot be told what was seen or is, there is nothing to tell.

@@ -7,7 +7,9 @@ use portcullis_auth::{
     restrict_tag,
 };
 use portcullis_protocol::model::CallToolResult;
-use portcullis_protocol::{Arguments, ProtocolVersion};
+use portcullis_protocol::{Arguments, ProtocolVersion, Transport};
+
+use tokio::time::Instant;
 
 use super::*;
 use crate::component::Components;
@@ -19,7 +21,7 @@ use crate::component::tool::Tool;
 use crate::component::tool_error::ToolError;
 use crate::server::Server;
 
-fn core(components: Components, page_size: usize) -> Served {
+fn service(components: Components, page_size: usize) -> EngineService {
     let server = Server::builder("test").no_auth().components(components).page_size(page_size);
     server
         .limits(|limits| {
@@ -27,7 +29,7 @@ fn core(components: Components, page_size: usize) -> Served {
             limits.decision = Duration::from_millis(50);
         })
         .build()
-        .map(|server| Served(server.core))
+        .map(|server| EngineService(server.engine))
         .unwrap()
 }
 
@@ -49,11 +51,11 @@ fn plain(name: &str) -> crate::Component {
     Tool::new(name).handler(|_call| async { "done" })
 }
 
-async fn tools(core: &Served, exchange: Exchange) -> Vec<String> {
+async fn tools(service: &EngineService, exchange: Exchange) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
         let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
-        let Ok(Outcome::Tools(page)) = core.serve(operation, exchange.clone()).await else {
+        let Ok(Outcome::Tools(page)) = service.serve(operation, exchange.clone()).await else {
             panic!("no page")
         };
         names.extend(page.entries(exchange.version).map(|entry| {
@@ -67,9 +69,13 @@ async fn tools(core: &Served, exchange: Exchange) -> Vec<String> {
     }
 }
 
-async fn call(core: &Served, name: &str, exchange: Exchange) -> Result<CallToolResult, RpcError> {
+async fn call(
+    service: &EngineService,
+    name: &str,
+    exchange: Exchange,
+) -> Result<CallToolResult, RpcError> {
     let operation = Operation::CallTool { name: name.into(), arguments: Arguments::none() };
-    core.serve(operation, exchange).await.map(|outcome| match outcome {
+    service.serve(operation, exchange).await.map(|outcome| match outcome {
         Outcome::ToolCalled(result) => result,
         other => panic!("{other:?}"),
     })
@@ -83,11 +89,11 @@ async fn a_tool_that_takes_a_caller_does_not_exist_without_one_over_http() {
             Ok::<_, ToolError>(caller.authenticated().to_string())
         },
     );
-    let core = core(Components::new().with(whoami), 10);
-    assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
-    assert!(call(&core, "whoami", over_http(None)).await.is_err());
-    assert!(call(&core, "whoami", over_http(Some(&[]))).await.is_ok());
-    assert!(call(&core, "whoami", over_stdio()).await.is_ok());
+    let service = service(Components::new().with(whoami), 10);
+    assert_eq!(tools(&service, over_http(None)).await, Vec::<String>::new());
+    assert!(call(&service, "whoami", over_http(None)).await.is_err());
+    assert!(call(&service, "whoami", over_http(Some(&[]))).await.is_ok());
+    assert!(call(&service, "whoami", over_stdio()).await.is_ok());
 }
 
 #[tokio::test]
@@ -97,11 +103,11 @@ async fn pages_hold_what_is_visible_and_nothing_marks_what_is_not() {
     };
     let components =
         Components::new().with(plain("a")).with(hidden("b")).with(plain("c")).with(hidden("d"));
-    let core = core(components, 1);
-    assert_eq!(tools(&core, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
-    assert_eq!(tools(&core, over_http(None)).await, ["a", "c"]);
+    let service = service(components, 1);
+    assert_eq!(tools(&service, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
+    assert_eq!(tools(&service, over_http(None)).await, ["a", "c"]);
     let cursor = Some(URL_SAFE_NO_PAD.encode("a").into());
-    let page = core.serve(Operation::ListTools { cursor }, over_http(None)).await;
+    let page = service.serve(Operation::ListTools { cursor }, over_http(None)).await;
     let Ok(Outcome::Tools(page)) = page else { panic!("no page") };
     assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
 }
@@ -114,10 +120,10 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     let absence = Duration::from_millis(200);
     let server = Server::builder("test").no_auth().components(components);
     let server = server.limits(|limits| limits.absence = absence).build().unwrap();
-    let core = Served(server.core);
+    let service = EngineService(server.engine);
     let took = async |operation: Operation<'_>, exchange: Exchange| {
         let asked = Instant::now();
-        let answered = core.serve(operation, exchange).await.is_ok();
+        let answered = service.serve(operation, exchange).await.is_ok();
         (answered, asked.elapsed())
     };
     let tool = |name: &'static str| Operation::CallTool {
@@ -177,11 +183,11 @@ async fn a07_h14_checks_are_waited_for_and_a_panic_is_a_denial() {
         .with(with(Odd::Panics))
         .with(with(Odd::PanicsLater))
         .with(with(Odd::NeverEnds));
-    let core = core(components, 10);
-    assert_eq!(tools(&core, over_http(Some(&[]))).await, ["Pending_true_"]);
-    let denied = call(&core, "Panics", over_http(Some(&[]))).await.unwrap_err();
+    let service = service(components, 10);
+    assert_eq!(tools(&service, over_http(Some(&[]))).await, ["Pending_true_"]);
+    let denied = call(&service, "Panics", over_http(Some(&[]))).await.unwrap_err();
     assert!(!denied.to_string().contains("secret-check-detail"));
-    assert_eq!(tools(&core, over_stdio()).await.len(), 5, "checks are skipped over stdio");
+    assert_eq!(tools(&service, over_stdio()).await.len(), 5, "checks are skipped over stdio");
 }
 
 #[tokio::test]
@@ -189,25 +195,25 @@ async fn one_check_that_comes_to_different_scopes_is_decided_for_each() {
     let check = || all_of((require_scopes("read"), restrict_tag("vault", "admin")));
     let open = Tool::new("open").auth(check()).handler(|_call| async { "done" });
     let vault = Tool::new("vault").tag("vault").auth(check()).handler(|_call| async { "done" });
-    let core = core(Components::new().with(open).with(vault), 10);
-    assert_eq!(tools(&core, over_http(Some(&["read"]))).await, ["open"]);
-    assert_eq!(tools(&core, over_http(Some(&["read", "admin"]))).await, ["open", "vault"]);
+    let service = service(Components::new().with(open).with(vault), 10);
+    assert_eq!(tools(&service, over_http(Some(&["read"]))).await, ["open"]);
+    assert_eq!(tools(&service, over_http(Some(&["read", "admin"]))).await, ["open", "vault"]);
 }
 
 #[tokio::test]
 async fn a07_without_authentication_a_check_that_allows_everybody_hides_too() {
     let open = Tool::new("open").auth(|_: &AuthContext<'_>| true);
-    let core = core(Components::new().with(open.handler(|_call| async { "done" })), 10);
-    assert_eq!(tools(&core, over_http(None)).await, Vec::<String>::new());
-    assert!(call(&core, "open", over_http(None)).await.is_err());
-    assert!(call(&core, "open", over_http(Some(&[]))).await.is_ok());
+    let service = service(Components::new().with(open.handler(|_call| async { "done" })), 10);
+    assert_eq!(tools(&service, over_http(None)).await, Vec::<String>::new());
+    assert!(call(&service, "open", over_http(None)).await.is_err());
+    assert!(call(&service, "open", over_http(Some(&[]))).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_stopped_and_says_so() {
     let slow = Tool::new("slow").handler(|_call| std::future::pending::<String>());
-    let core = core(Components::new().with(slow), 10);
-    let result = call(&core, "slow", over_http(None)).await.unwrap();
+    let service = service(Components::new().with(slow), 10);
+    let result = call(&service, "slow", over_http(None)).await.unwrap();
     assert_eq!(result.is_error, Some(true));
     let json = serde_json::to_value(&result.content).unwrap();
     assert_eq!(json[0]["text"], "It took too long, and was stopped.");
@@ -225,10 +231,10 @@ async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
         .handler(read("note"));
     let of_admin = note("note://ad:min/{id}").auth(require_scopes(["admin"])).handler(read("note"));
     let components = Components::new().with(hidden).with(template).with(notes).with(of_admin);
-    let core = core(components, 10);
+    let service = service(components, 10);
     let text = async |uri: &str, exchange: Exchange| {
         let operation = Operation::ReadResource { uri: uri.to_owned().into() };
-        match core.serve(operation, exchange).await {
+        match service.serve(operation, exchange).await {
             Ok(Outcome::ResourceRead(result)) => {
                 let json = serde_json::to_value(&result.contents).unwrap();
                 json[0]["text"].as_str().unwrap().to_owned()

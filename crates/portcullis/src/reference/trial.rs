@@ -16,7 +16,7 @@ use super::model::{Reference, Use};
 use super::serve::{self, Runs};
 use super::world::{Caller, Component, Deny, KINDS, Kind, Rule, SPOKEN, Step, Word, World};
 use crate::component::context::Context;
-use crate::operation::Served;
+use crate::operation::{EngineService, changes};
 use crate::server::Server;
 
 /// What is different, in a few words.
@@ -26,7 +26,7 @@ pub(super) struct Trial<'w> {
     world: &'w World,
     reference: Reference<'w>,
     server: Server,
-    served: Served,
+    served: EngineService,
     runs: Runs,
     callers: Vec<(&'w Caller, Exchange)>,
 }
@@ -46,7 +46,7 @@ impl<'w> Trial<'w> {
     pub(super) fn begin(world: &'w World) -> Result<Self, Disagreement> {
         let runs: Runs = Arc::new(world.components.iter().map(|_| AtomicUsize::new(0)).collect());
         let server = serve::server(world, &runs).map_err(|error| error.to_string())?;
-        let served = Served(Arc::clone(&server.core));
+        let served = EngineService(Arc::clone(&server.engine));
         let callers = world.callers.iter().map(|caller| (caller, serve::exchange(caller)));
         let callers = callers.collect();
         Ok(Self { world, reference: Reference::new(world), server, served, runs, callers })
@@ -56,7 +56,7 @@ impl<'w> Trial<'w> {
     pub(super) async fn run(mut self) -> Result<(), Disagreement> {
         let watched = self.callers.iter();
         let mut watched: Vec<_> =
-            watched.map(|(_, exchange)| Box::pin(self.served.0.changes(exchange))).collect();
+            watched.map(|(_, exchange)| Box::pin(changes(&self.served.0, exchange))).collect();
         for watched in &mut watched {
             agree!(next(watched).await, None, "told before anything has changed");
         }
@@ -90,7 +90,7 @@ impl<'w> Trial<'w> {
         let context = |by: &usize| {
             Context::new(
                 Arc::new(self.callers[*by].1.clone()),
-                Arc::clone(&self.served.0),
+                Arc::clone(&self.served.0.facilities),
                 portcullis_guard::OperationId::new(),
             )
         };

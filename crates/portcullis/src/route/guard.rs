@@ -21,12 +21,12 @@ use tracing::{Instrument, Span};
 use crate::access::decision::answer;
 use crate::component::caller::Caller;
 use crate::middleware::rate_limit::{PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
-use crate::operation::Core;
+use crate::operation::Engine;
 use crate::route::Route;
 
 /// Before one route.
 struct Guard {
-    core: Arc<Core>,
+    engine: Arc<Engine>,
     authenticator: Option<Arc<Authenticator>>,
     /// None for a public route.
     check: Option<Arc<dyn Check>>,
@@ -40,13 +40,13 @@ struct Guard {
 /// The route's handler, behind its check if it has one, and with its audit records.
 pub(crate) fn guarded(
     route: Route,
-    core: &Arc<Core>,
+    engine: &Arc<Engine>,
     authenticator: Option<&Arc<Authenticator>>,
 ) -> MethodRouter {
     let name = format!("{} {}", route.method, route.path);
     let (check, limit) = (route.check(), route.limit());
-    let (core, authenticator) = (Arc::clone(core), authenticator.cloned());
-    let guard = Arc::new(Guard { core, authenticator, check, limit, method: route.method, name });
+    let (engine, authenticator) = (Arc::clone(engine), authenticator.cloned());
+    let guard = Arc::new(Guard { engine, authenticator, check, limit, method: route.method, name });
     route.router.layer(from_fn_with_state(guard, pass))
 }
 
@@ -63,7 +63,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
                 head.extensions.insert(caller);
             }
             head.extensions.insert(trail.id);
-            head.extensions.insert(guard.core.stopping.clone());
+            head.extensions.insert(guard.engine.stopping.clone());
             let span = trail.span();
             next.run(Request::from_parts(head, body)).instrument(span).await
         }
@@ -90,8 +90,8 @@ impl Guard {
         head: &Parts,
         trail: &mut Trail<'_>,
     ) -> Result<Option<Caller>, RouteRefusal> {
-        let core = &self.core;
-        core.audit.ready().map_err(|_| trail.failed("the sink is not ready"))?;
+        let engine = &self.engine;
+        engine.audit.ready().map_err(|_| trail.failed("the sink is not ready"))?;
         let Some(check) = &self.check else {
             if let Some(limit) = &self.limit {
                 let requester = trail.remote.map_or(Requester::UNKNOWN, Requester::address);
@@ -104,7 +104,7 @@ impl Guard {
             trail.denied("bearer", "nobody can be authenticated");
             RouteRefusal::Absent
         })?;
-        let principal = match authenticate(authenticator, &core.limits, head).await {
+        let principal = match authenticate(authenticator, &engine.limits, head).await {
             Ok(principal) => principal,
             Err(refusal) => return Err(trail.not_let_in(refusal)),
         };
@@ -115,17 +115,17 @@ impl Guard {
                 limit.check(requester, None).map_err(|wait| trail.over(PER_ROUTE, wait))?;
             }
             None => {
-                let counted = core.layers.check_requester(requester);
+                let counted = engine.layers.check_requester(requester);
                 counted.map_err(|wait| trail.over(PER_PRINCIPAL, wait))?;
             }
         }
         let target = Target { kind: "route", name: &self.name, tags: &[] };
-        let context = AuthContext::new(Some(&principal), &core.hierarchy, target);
-        let context = context.with_states(&core.states);
-        let decision = answer(&**check, context, Instant::now() + core.limits.decision).await;
+        let context = AuthContext::new(Some(&principal), &engine.facilities.hierarchy, target);
+        let context = context.with_states(&engine.facilities.states);
+        let decision = answer(&**check, context, Instant::now() + engine.limits.decision).await;
         let Decision::Deny(denial) = decision else {
             trail.verdict = Verdict::Allowed;
-            return Ok(Some(Caller::of(principal, Arc::clone(&core.hierarchy))));
+            return Ok(Some(Caller::of(principal, Arc::clone(&engine.facilities.hierarchy))));
         };
         let reason = denial.reason_given(context.granted()).into_owned();
         trail.denied(check.requirement(), reason);
@@ -163,7 +163,7 @@ impl<'a> Trail<'a> {
         Self {
             guard,
             id: OperationId::new(),
-            time: guard.core.clock.now(),
+            time: guard.engine.clock.now(),
             started: Instant::now(),
             remote,
             principal: None,
@@ -243,7 +243,7 @@ impl<'a> Trail<'a> {
         record.outcome = outcome;
         record.status = status.map(|status| status.as_u16());
         record.duration = self.started.elapsed();
-        self.guard.core.audit.record(&record)
+        self.guard.engine.audit.record(&record)
     }
 }
 
@@ -254,7 +254,7 @@ impl Drop for Trail<'_> {
         }
         // The clock of the limit began a moment before this one.
         let elapsed = self.started.elapsed() + Duration::from_millis(10);
-        let (outcome, status) = match elapsed >= self.guard.core.limits.handler {
+        let (outcome, status) = match elapsed >= self.guard.engine.limits.handler {
             _ if std::thread::panicking() => ("panic", Some(StatusCode::INTERNAL_SERVER_ERROR)),
             true => ("timeout", Some(StatusCode::GATEWAY_TIMEOUT)),
             false => ("cancelled", None),

@@ -56,7 +56,6 @@ pub(crate) mod guard;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use axum::Extension;
 use axum::handler::Handler;
@@ -66,6 +65,7 @@ use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::http::Front;
 
 use crate::middleware::rate_limit::RateLimit;
+use crate::operation::stopping::Stopping;
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
 pub fn get<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
@@ -115,25 +115,12 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> Undecide
 /// # Ok(()) }
 /// ```
 pub fn ready(path: &str) -> Route {
-    get(path, async |Extension(Stopping(stopping)): Extension<Stopping>| {
-        match stopping.load(Ordering::Relaxed) {
-            false => (StatusCode::OK, "ready"),
-            true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-        }
+    get(path, async |Extension(stopping): Extension<Stopping>| match stopping.has_begun() {
+        false => (StatusCode::OK, "ready"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     })
     .public("readiness, reveals nothing else")
     .any_host()
-}
-
-/// Whether the server is to stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stopping(Arc<AtomicBool>);
-
-impl Stopping {
-    /// From here on [`ready`] says no.
-    pub(crate) fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A route without an access rule yet.

@@ -14,7 +14,6 @@ use crate::component::selector::Selector;
 use crate::component::{Component, Components, Declare, Deny};
 use crate::middleware::{IntoMiddleware, Layers};
 use crate::route::{IntoRoute, Route};
-#[cfg(doc)]
 use crate::server::Server;
 use crate::visibility::Rule;
 
@@ -79,6 +78,13 @@ pub(crate) struct Parts {
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
     pub(crate) unauthenticated_beyond_loopback: bool,
+}
+
+impl Server {
+    /// Begins to describe the server called `name`. Then say `auth(…)` or `no_auth()`.
+    pub fn builder(name: &str) -> ServerBuilder<Undecided> {
+        ServerBuilder::new(name)
+    }
 }
 
 impl ServerBuilder<Undecided> {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use portcullis_protocol::http::{App, Listener};
 
 use crate::error::Error;
-use crate::operation::Served;
-use crate::route::Stopping;
+use crate::operation::EngineService;
+use crate::operation::stopping::Stopping;
 use crate::server::startup;
 use crate::server::stop::stop_signal;
 
 /// A server that has bound its address and serves once it is told to.
 pub struct Listening {
     pub(crate) listener: Listener,
-    pub(crate) app: Arc<App<Served>>,
+    pub(crate) app: Arc<App<EngineService>>,
     pub(crate) stopping: Stopping,
     pub(crate) drain_delay: Duration,
     pub(crate) url: String,

@@ -16,14 +16,14 @@ use portcullis_protocol::Limits;
 use portcullis_protocol::http::Origin;
 use url::Url;
 
-use crate::access::explain::Explanation;
+use crate::access::explain::{Explaining, Explanation};
 use crate::access::table::AccessTable;
 use crate::component::selector::everything;
+use crate::component::visibility::Visibility;
 use crate::error::Error;
-use crate::operation::Core;
+use crate::operation::Engine;
 use crate::route::Route;
-use crate::server::builder::{ServerBuilder, Undecided};
-use crate::visibility::{Rule, ServerRules, Visibility};
+use crate::visibility::{Rule, ServerRules};
 
 /// A server that has been built: its components fit together, and it can be served.
 ///
@@ -39,7 +39,7 @@ use crate::visibility::{Rule, ServerRules, Visibility};
 /// # }
 /// ```
 pub struct Server {
-    pub(crate) core: Arc<Core>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) verifier: Option<Arc<dyn TokenVerifier>>,
     pub(crate) public_url: Option<Url>,
     pub(crate) path: String,
@@ -51,22 +51,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to describe the server called `name`. Then say `auth(…)` or `no_auth()`.
-    pub fn builder(name: &str) -> ServerBuilder<Undecided> {
-        ServerBuilder::new(name)
-    }
-
     /// Who may see and use what, as a table.
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
-        AccessTable::of(&self.core, &self.shown(), self.verifier.is_some())
+        let Engine { catalogue, facilities, .. } = &*self.engine;
+        let authenticated = self.verifier.is_some();
+        AccessTable::new(catalogue, &self.shown(), authenticated, facilities.trusts_stdio)
     }
 
     /// What the server's own rules show.
     pub(crate) fn shown(&self) -> ServerRules {
         // Behind a broken lock nothing is shown, to anybody.
-        let nothing = || ServerRules::new(Rule::disable(everything()), &self.core.catalogue);
-        self.core.shown.server().map_or_else(|_| nothing(), |rules| (*rules).clone())
+        let nothing = || ServerRules::new(Rule::disable(everything()), &self.engine.catalogue);
+        self.engine.visibility.server().map_or_else(|_| nothing(), |rules| (*rules).clone())
     }
 
     /// Why `principal` may, or may not, see and use a component over HTTP, rule by rule.
@@ -99,19 +96,27 @@ impl Server {
         principal: Option<&Principal>,
         component: &str,
     ) -> Result<Explanation, Error> {
-        self.core.explain(principal, component).await
+        let Engine { catalogue, visibility, facilities, limits, .. } = &*self.engine;
+        let explaining = Explaining {
+            catalogue,
+            visibility,
+            hierarchy: &facilities.hierarchy,
+            states: &facilities.states,
+            decision_timeout: limits.decision,
+        };
+        explaining.explain(principal, component).await
     }
 
     /// Shows and hides components while the server runs.
     #[must_use]
     pub fn visibility(&self) -> Visibility {
-        Visibility(Arc::clone(&self.core))
+        Visibility::new(Arc::clone(&self.engine.facilities.visibility))
     }
 
     /// How many audit records were lost, because a sink did not take them.
     #[must_use]
     pub fn lost_audit_records(&self) -> u64 {
-        self.core.audit.failures()
+        self.engine.audit.failures()
     }
 
     /// What authentication is in force over HTTP, in a few words.
@@ -121,12 +126,12 @@ impl Server {
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.core.limits
+        &self.engine.limits
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("name", &self.core.identity.name()).finish_non_exhaustive()
+        f.debug_struct("Server").field("name", &self.engine.identity.name()).finish_non_exhaustive()
     }
 }

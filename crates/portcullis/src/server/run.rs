@@ -13,7 +13,7 @@ use url::Url;
 use crate::catalogue::compiled_checks::Need;
 use crate::component::Deny;
 use crate::error::Error;
-use crate::operation::Served;
+use crate::operation::EngineService;
 use crate::route::guard::guarded;
 use crate::server::Server;
 use crate::server::listening::Listening;
@@ -65,7 +65,7 @@ impl Server {
     ///
     /// When standard output is closed, or signals cannot be received.
     pub async fn run_stdio(self) -> Result<(), Error> {
-        startup::warn(&match self.core.trusts_stdio {
+        startup::warn(&match self.engine.facilities.trusts_stdio {
             true => "serving stdio: no authentication, the local user may use every component"
                 .to_owned(),
             false => format!("serving stdio, {}", self.without_authentication()),
@@ -73,7 +73,7 @@ impl Server {
         startup::warn_without_log();
         startup::log_panics();
         let stop = stop_signal().await?;
-        let served = Arc::new(Served(Arc::clone(&self.core)));
+        let served = Arc::new(EngineService(Arc::clone(&self.engine)));
         let served = stdio::serve(served, self.limits(), stop).await;
         startup::drain_log();
         Ok(served?)
@@ -110,7 +110,7 @@ impl Server {
                 }
             });
         }
-        let (stopping, drain_delay) = (self.core.stopping.clone(), self.limits().drain_delay);
+        let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
         let app = Arc::new(self.app(address, &public_url, &url, &origin)?);
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
     }
@@ -200,7 +200,7 @@ impl Server {
 
     /// What it means that nobody is authenticated, where nobody is trusted.
     fn without_authentication(&self) -> String {
-        let hidden = self.core.catalogue.entries().filter(|entry| entry.is_protected());
+        let hidden = self.engine.catalogue.entries().filter(|entry| entry.is_protected());
         let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
         format!("no authentication: components that need authentication are hidden: {hidden:?}")
     }
@@ -209,7 +209,7 @@ impl Server {
     /// names, and those of components that say what they lack, whose existence is not a secret.
     fn scopes_supported(&self, required: &Scopes) -> Vec<String> {
         let shown = self.shown();
-        let challenged = self.core.catalogue.entries().filter(|entry| {
+        let challenged = self.engine.catalogue.entries().filter(|entry| {
             entry.deny == Deny::Challenge && shown.shown(entry.kind).get(entry.index) == Some(&true)
         });
         let needed =
@@ -228,7 +228,7 @@ impl Server {
         public_url: &Url,
         resource: &str,
         origin: &str,
-    ) -> Result<App<Served>, Error> {
+    ) -> Result<App<EngineService>, Error> {
         let mut authorities = Authority::of(public_url);
         authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
@@ -242,32 +242,32 @@ impl Server {
             authorization_servers: verifier.authorization_servers(),
             scopes_supported: self.scopes_supported(&verifier.required_scopes()),
             bearer_methods_supported: ["header"],
-            resource_name: self.core.identity.name().to_owned(),
+            resource_name: self.engine.identity.name().to_owned(),
         });
         let metadata_url =
             format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
         let authenticator = self.verifier.map(|verifier| {
-            let clock = Arc::clone(&self.core.clock);
+            let clock = Arc::clone(&self.engine.clock);
             let authenticator = Authenticator::new(verifier, metadata_url, clock);
-            Arc::new(authenticator.with_hierarchy(Arc::clone(&self.core.hierarchy)))
+            Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
         let mut front = Front::new(authorities, origins, address.ip().is_loopback());
         let mut routes = Router::new();
         for route in self.routes {
             front = route.through(front);
             let path = route.path.clone();
-            routes = routes.route(&path, guarded(route, &self.core, authenticator.as_ref()));
+            routes = routes.route(&path, guarded(route, &self.engine, authenticator.as_ref()));
         }
         let config = AppConfig {
             path: self.path,
             front,
             authenticator,
             metadata,
-            limits: self.core.limits.clone(),
-            clock: Arc::clone(&self.core.clock),
+            limits: self.engine.limits.clone(),
+            clock: Arc::clone(&self.engine.clock),
             routes,
         };
-        App::new(Arc::new(Served(self.core)), config)
+        App::new(Arc::new(EngineService(self.engine)), config)
             .map_err(|error| Error::Refused(error.to_string()))
     }
 }

@@ -11,13 +11,15 @@ use url::{Host, Url};
 use crate::catalogue::compiled_checks::{Gate, Need};
 use crate::catalogue::credential_lint;
 use crate::catalogue::{Catalogue, Everywhere};
+use crate::component::context::Facilities;
 use crate::component::selector::{Selector, tags};
 use crate::error::Error;
-use crate::operation::Core;
-use crate::route::Stopping;
+use crate::operation::Engine;
+use crate::operation::stopping::Stopping;
+use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::Server;
 use crate::server::builder::{SaysWhoIsLetIn, ServerBuilder};
-use crate::visibility::Shown;
+use crate::visibility::VisibilityState;
 
 impl<A> ServerBuilder<A> {
     /// Builds the server.
@@ -107,24 +109,38 @@ impl<A> ServerBuilder<A> {
             parts.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&parts.clock))));
         let rules = parts.rules.into_iter().flat_map(|(_, rules)| rules).collect();
         let audit = Audit::new(parts.audit_failure);
-        let core = Core {
-            identity,
-            shown: Shown::new(rules, &catalogue, store, Arc::clone(&parts.clock)),
-            catalogue,
+        let audit = Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink));
+        let (catalogue, clock) = (Arc::new(catalogue), parts.clock);
+        let visibility =
+            VisibilityState::new(rules, Arc::clone(&catalogue), store, Arc::clone(&clock));
+        let visibility = Arc::new(visibility);
+        let control = RecordedVisibility {
+            state: Arc::clone(&visibility),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        };
+        let facilities = Facilities {
             states: parts.states,
+            hierarchy: Arc::new(parts.hierarchy),
+            visibility: Arc::new(control),
+            trusts_stdio: parts.trusts_stdio,
+        };
+        let engine = Engine {
+            identity,
+            catalogue,
+            facilities: Arc::new(facilities),
             limits: parts.limits,
             page_size: parts.page_size,
             show_internal_errors: parts.show_internal_errors,
-            trusts_stdio: parts.trusts_stdio,
-            hierarchy: Arc::new(parts.hierarchy),
+            visibility,
             layers: parts.layers,
-            audit: Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink)),
-            clock: parts.clock,
+            audit,
+            clock,
             alarm: Alarm::new(),
             stopping: Stopping::default(),
         };
         Ok(Server {
-            core: Arc::new(core),
+            engine: Arc::new(engine),
             verifier,
             public_url,
             path,

@@ -11,7 +11,7 @@ use portcullis_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::operation::{Core, Served};
+use crate::operation::{Engine, EngineService, changes};
 use crate::route::Route;
 use crate::server::Server;
 
@@ -49,7 +49,7 @@ use crate::server::Server;
 /// ```
 #[derive(Clone)]
 pub struct TestClient {
-    pub(crate) core: Arc<Core>,
+    pub(crate) engine: Arc<Engine>,
     /// None for a server without authentication.
     pub(crate) required: Option<Scopes>,
     pub(crate) principal: Option<Principal>,
@@ -65,7 +65,7 @@ impl TestClient {
     #[must_use]
     pub fn new(server: &Server) -> Self {
         Self {
-            core: Arc::clone(&server.core),
+            engine: Arc::clone(&server.engine),
             required: server.verifier.as_ref().map(|verifier| verifier.required_scopes()),
             principal: None,
             path: server.path.clone(),
@@ -182,7 +182,7 @@ impl TestClient {
 
     /// What changes of these lists from now on: what `list_changed` notifications tell.
     pub fn changes(&self) -> impl Stream<Item = Changed> + Send + use<> {
-        self.core.changes(&self.exchange())
+        changes(&self.engine, &self.exchange())
     }
 
     /// Sends any request.
@@ -190,7 +190,7 @@ impl TestClient {
         if let Some(refused) = self.refused() {
             return refused;
         }
-        let served = Served(Arc::clone(&self.core));
+        let served = EngineService(Arc::clone(&self.engine));
         let (status, json) = in_process::answer(&served, self.exchange(), method, &params).await;
         TestAnswer { status: status.as_u16(), json }
     }
@@ -201,7 +201,7 @@ impl TestClient {
         let (status, message) = match &self.principal {
             None => (401, INVALID_TOKEN),
             Some(principal) => {
-                let granted = Granted::new(principal.scopes(), &self.core.hierarchy);
+                let granted = Granted::new(principal.scopes(), &self.engine.facilities.hierarchy);
                 if granted.has_all(required) {
                     return None;
                 }

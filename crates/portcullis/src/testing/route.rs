@@ -12,7 +12,7 @@ use portcullis_auth::{
 use portcullis_protocol::http::{App, AppConfig, Front, Origins, Peer};
 use serde_json::Value;
 
-use crate::operation::Served;
+use crate::operation::EngineService;
 use crate::route::guard::guarded;
 use crate::testing::client::TestClient;
 
@@ -70,17 +70,17 @@ impl TestClient {
     }
 
     /// The server over HTTP, for whom any token is one of this client's user.
-    fn app(&self) -> Result<App<Served>, serde_json::Error> {
-        let core = &self.core;
+    fn app(&self) -> Result<App<EngineService>, serde_json::Error> {
+        let engine = &self.engine;
         let authenticator = self.required.clone().map(|required| {
             let user = User { principal: self.principal.clone().map(Arc::new), required };
             let path = ProtectedResourceMetadata::well_known_path(&self.path);
-            let (url, clock) = (format!("http://localhost{path}"), Arc::clone(&core.clock));
+            let (url, clock) = (format!("http://localhost{path}"), Arc::clone(&engine.clock));
             let authenticator = Authenticator::new(Arc::new(user), url, clock);
-            Arc::new(authenticator.with_hierarchy(Arc::clone(&core.hierarchy)))
+            Arc::new(authenticator.with_hierarchy(Arc::clone(&engine.facilities.hierarchy)))
         });
         let routes = self.routes.iter().fold(Router::new(), |router, route| {
-            let guarded = guarded(route.clone(), core, authenticator.as_ref());
+            let guarded = guarded(route.clone(), engine, authenticator.as_ref());
             router.route(&route.path, guarded)
         });
         let front = Front::new(Vec::new(), Origins::default(), true);
@@ -89,11 +89,11 @@ impl TestClient {
             front: self.routes.iter().fold(front, |front, route| route.through(front)),
             authenticator,
             metadata: None,
-            limits: core.limits.clone(),
-            clock: Arc::clone(&core.clock),
+            limits: engine.limits.clone(),
+            clock: Arc::clone(&engine.clock),
             routes,
         };
-        App::new(Arc::new(Served(Arc::clone(core))), config)
+        App::new(Arc::new(EngineService(Arc::clone(engine))), config)
     }
 }
 

@@ -4,7 +4,6 @@
 //! Rules only ever hide what checks would allow; they let nobody in.
 
 mod changes;
-mod handle;
 mod rules;
 mod scope;
 mod scoped_rules;
@@ -17,24 +16,24 @@ use portcullis_protocol::{Exchange, SessionKey};
 use portcullis_store::Store;
 
 pub(crate) use self::changes::{Changes, View, Watch};
-pub use self::handle::Visibility;
 pub(crate) use self::rules::{Rule, ServerRules, last_word};
 pub(crate) use self::scope::Scope;
-pub(crate) use self::scoped_rules::{NotChanged, OwnRules};
+pub(crate) use self::scoped_rules::{NotChanged, ScopedRules};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
+use crate::component::selector::Selector;
 
 /// All rules, and who is told when they change.
-#[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct VisibilityState {
+    catalogue: Arc<Catalogue>,
     server: RwLock<Arc<ServerRules>>,
-    own: OwnRules,
+    own: ScopedRules,
     pub(crate) changes: Changes,
 }
 
 /// The rules that one exchange sees by.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct EffectiveRules {
     server: Arc<ServerRules>,
     own: Vec<Rule>,
     /// How long it is until an own rule ends.
@@ -45,28 +44,29 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown;
 
-impl Shown {
+impl VisibilityState {
     pub(crate) fn new(
         rules: Vec<Rule>,
-        catalogue: &Catalogue,
+        catalogue: Arc<Catalogue>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            server: RwLock::new(Arc::new(ServerRules::new(rules, catalogue))),
-            own: OwnRules::new(store, clock),
+            server: RwLock::new(Arc::new(ServerRules::new(rules, &catalogue))),
+            catalogue,
+            own: ScopedRules::new(store, clock),
             changes: Changes::default(),
         }
     }
 
     /// The rules that hold for `exchange`.
-    pub(crate) async fn seen(&self, exchange: &Exchange) -> Result<Seen, Unknown> {
+    pub(crate) async fn effective(&self, exchange: &Exchange) -> Result<EffectiveRules, Unknown> {
         let server = self.server()?;
         let (own, ends) = match Scope::of(exchange) {
             Some(scope) => self.own.rules(scope).await?,
             None => (Vec::new(), None),
         };
-        Ok(Seen { server, own, ends })
+        Ok(EffectiveRules { server, own, ends })
     }
 
     /// Drops the rules of a session that has ended.
@@ -74,7 +74,7 @@ impl Shown {
         self.own.forget_session(session);
     }
 
-    pub(crate) fn own(&self) -> &OwnRules {
+    pub(crate) fn own(&self) -> &ScopedRules {
         &self.own
     }
 
@@ -86,23 +86,26 @@ impl Shown {
         Ok(Arc::clone(&server))
     }
 
-    /// Changes the server's own rules, and tells everybody who may be concerned.
-    fn change(
-        &self,
-        catalogue: &Catalogue,
-        change: impl FnOnce(&mut Vec<Rule>),
-    ) -> Result<(), Unknown> {
+    /// Adds `added` to the server's own rules, and tells everybody who may be concerned.
+    pub(crate) fn add(&self, added: &[Rule]) -> Result<(), Unknown> {
         let mut server = self.server.write().map_err(|_| Unknown)?;
         let mut rules = server.rules.clone();
-        change(&mut rules);
-        *server = Arc::new(ServerRules::new(rules, catalogue));
+        // A repeated rule moves to the end.
+        rules.retain(|rule| !added.contains(rule));
+        rules.extend_from_slice(added);
+        *server = Arc::new(ServerRules::new(rules, &self.catalogue));
         drop(server);
         self.changes.tell_all();
         Ok(())
     }
+
+    /// What of `selector` no component has or is.
+    pub(crate) fn unmet(&self, selector: &Selector) -> Vec<String> {
+        selector.unmet(|| self.catalogue.entries().map(|entry| entry.selected()))
+    }
 }
 
-impl Seen {
+impl EffectiveRules {
     /// Whether the rules show `entry`.
     pub(crate) fn shows(&self, entry: &Entry) -> bool {
         let own = match self.own.is_empty() {

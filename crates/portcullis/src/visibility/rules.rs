@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Catalogue;
 use crate::component::ComponentKind;
 use crate::component::selector::{Selected, Selector};
+use crate::component::visibility::Change;
 
 /// Shows or hides components. The last matching rule wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,15 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// The rules that make `change` of what `selector` selects.
+    pub(crate) fn of(change: Change, selector: Selector) -> Vec<Self> {
+        match change {
+            Change::Enable => Self::enable(selector),
+            Change::Disable => Self::disable(selector),
+            Change::Only => Self::only(selector),
+        }
+    }
+
     pub(crate) fn enable(selector: Selector) -> Vec<Self> {
         vec![Self { shows: true, selector }]
     }

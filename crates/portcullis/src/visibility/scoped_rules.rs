@@ -21,7 +21,7 @@ const ATTEMPTS: usize = 32;
 
 /// The rules of sessions and principals, in the store.
 #[derive(Debug)]
-pub(crate) struct OwnRules {
+pub(crate) struct ScopedRules {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
@@ -54,7 +54,7 @@ struct Resting {
     latest: Option<u64>,
 }
 
-impl OwnRules {
+impl ScopedRules {
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
@@ -228,10 +228,10 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
 
-    fn own_rules() -> (OwnRules, Arc<ManualClock>) {
+    fn own_rules() -> (ScopedRules, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        (OwnRules::new(store, clock.clone()), clock)
+        (ScopedRules::new(store, clock.clone()), clock)
     }
 
     fn exchange(expires: Option<u64>) -> Exchange {
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    async fn held(own: &OwnRules, scope: Scope) -> usize {
+    async fn held(own: &ScopedRules, scope: Scope) -> usize {
         own.rules(scope).await.unwrap().0.len()
     }
 

@@ -1,0 +1,43 @@
+use portcullis_protocol::model::ToolAnnotations;
+
+/// What a tool tells clients about itself. Hints only: they grant and prevent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// It changes nothing.
+    ReadOnly,
+    /// It may destroy something.
+    Destructive,
+    /// Calling it again with the same arguments changes nothing more.
+    Idempotent,
+    /// It deals with things outside the server.
+    OpenWorld,
+}
+
+/// The hints that were given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Annotations(Vec<Hint>);
+
+impl Annotations {
+    pub(crate) fn set(&mut self, hint: Hint) {
+        self.0.push(hint);
+    }
+
+    /// The annotations for the list, where there are any. What a read-only tool is not, it
+    /// says too, because clients assume the worst of what is left out.
+    pub(crate) fn model(&self) -> Option<ToolAnnotations> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let read_only = self.0.contains(&Hint::ReadOnly);
+        let mut model = ToolAnnotations::new()
+            .read_only(read_only)
+            .open_world(self.0.contains(&Hint::OpenWorld));
+        if !read_only {
+            model = model
+                .destructive(self.0.contains(&Hint::Destructive))
+                .idempotent(self.0.contains(&Hint::Idempotent));
+        }
+        Some(model)
+    }
+}

@@ -1,0 +1,55 @@
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis_auth::audit::Audit;
+use portcullis_guard::{Alarm, Clock};
+use portcullis_protocol::{Exchange, Identity, Limits};
+use tokio::time::Instant;
+
+use crate::access::decision::Asking;
+use crate::catalogue::Catalogue;
+use crate::component::context::Facilities;
+use crate::middleware::Layers;
+use crate::operation::stopping::Stopping;
+use crate::visibility::{EffectiveRules, VisibilityState};
+
+/// Everything that answers operations, over whichever transport.
+pub(crate) struct Engine {
+    pub(crate) identity: Identity,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) facilities: Arc<Facilities>,
+    pub(crate) limits: Limits,
+    pub(crate) page_size: usize,
+    pub(crate) show_internal_errors: bool,
+    pub(crate) visibility: Arc<VisibilityState>,
+    pub(crate) layers: Layers,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarm: Alarm,
+    pub(crate) stopping: Stopping,
+}
+
+impl Engine {
+    /// Who asks, and by when everything that one operation asks has to be decided.
+    pub(crate) fn asking<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        visibility: &'a EffectiveRules,
+        started: Instant,
+    ) -> Asking<'a> {
+        Asking {
+            exchange,
+            hierarchy: &self.facilities.hierarchy,
+            states: &self.facilities.states,
+            visibility,
+            deadline: started + self.limits.decision,
+            trusted: self.facilities.trusts(exchange),
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("name", &self.identity.name()).finish_non_exhaustive()
+    }
+}
