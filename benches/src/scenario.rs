@@ -17,7 +17,7 @@ pub struct Scenario {
     /// What the token is signed with.
     pub algorithm: Algorithm,
     cache: bool,
-    /// Tools beside `add`, of which the first and every second are hidden.
+    /// Tools beside `add`; the first and every second are hidden.
     further: usize,
     ask: Ask,
     /// How much of the bare handler's CPU time `bench-server` may take, at 64 connections.

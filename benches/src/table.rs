@@ -15,7 +15,7 @@ pub struct Found {
     pub samples: Vec<Sample>,
     /// How its CPU time stands to that of the bare handler, for each number of connections.
     pub ratios: Vec<f64>,
-    /// Without valgrind there are none.
+    /// Absent without valgrind.
     pub counts: Option<Counts>,
 }
 

@@ -23,7 +23,7 @@ pub async fn public_action(database: State<Database>) -> Result<String, ToolErro
     Ok(format!("In stock: {pieces} pieces of {items} items"))
 }
 
-/// An item of which there will soon be too few.
+/// An item that will soon run out.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Shortage {
     item: String,

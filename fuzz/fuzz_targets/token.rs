@@ -27,7 +27,7 @@ const AUDIENCE: &str = "https://mcp.example.com/mcp";
 const REFUSALS: usize = 2_100;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// All that was ever signed. There is none by ECDSA: whoever has one of its signatures can
+/// All that was ever signed, ECDSA aside: whoever has one of its signatures can
 /// make a second one (`s` and its negative both verify), so it has no one spelling.
 const SIGNED: [&str; 3] = [
     include_str!("../corpus/token/signed_hs256"),

@@ -43,7 +43,7 @@ impl AuditFile {
         &self.flags
     }
 
-    /// Looks for each refusal of which a server that has ended told its log.
+    /// Looks for each refusal that a server which has ended wrote to its log.
     pub(crate) fn has_each_refusal_of(&self, log: &str) {
         let refusals = log.lines().filter(|line| line.contains(" portcullis::audit: "));
         let refusals = refusals.filter(|line| !line.contains(r#" verdict="allowed" "#));

@@ -15,7 +15,7 @@ pub struct Declared {
     pub scope: &'static str,
 }
 
-/// `add`, and `further` ones of which the first and every second one need `admin`.
+/// `add`, and `further` ones; the first and every second one need `admin`.
 pub fn declared(further: usize) -> Vec<Declared> {
     let integer = json!({"type": "integer", "format": "int64"});
     let add = Declared {

@@ -30,7 +30,7 @@ impl Scopes {
         self.0.iter().any(|own| &**own == scope)
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

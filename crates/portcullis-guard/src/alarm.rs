@@ -156,8 +156,8 @@ mod tests {
         assert_eq!(woken.into_inner().unwrap(), [0, 10, 20, 30, 40]);
     }
 
-    /// How often of so many pairs, of which the second waits for a moment that is so much later,
-    /// the first is woken first.
+    /// In how many of these pairs the first is woken first. The second one waits for a moment
+    /// that is so much later.
     async fn in_order(pairs: u32, later: Duration) -> u32 {
         let alarm = Arc::new(Alarm::new());
         let mut in_order = 0;

@@ -14,7 +14,7 @@ use crate::{Exchange, Operation, Service, Transport};
 /// HTTP status and the JSON-RPC message of the answer, in the shape of the version.
 ///
 /// Everything before is taken for granted: headers, tokens, sessions. Over stdio the status is
-/// always 200. Parameters that are `null` are none.
+/// always 200. Parameters that are `null` count as absent.
 ///
 /// # Example
 ///

@@ -5,8 +5,8 @@ use std::time::Duration;
 ///
 /// # What waits and what is unread
 ///
-/// What strangers and callers keep waiting over HTTP comes out of one budget. It is for everybody
-/// together; one address may have three quarters of each
+/// What clients keep waiting over HTTP, authenticated or not, counts against one budget. It is for
+/// all together; one address may have three quarters of each
 /// ([`connections_per_address`](Self::connections_per_address)), unless it is of this machine,
 /// where a proxy may be; and one principal, through all its clients, a quarter of the unread answers
 /// and half of what else waits. Beyond it a request gets a 503 with `Retry-After`.
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// | answers that are not taken: over HTTP/2 of more than 1 KiB, over HTTP/1 of more than 64 KiB | 32 MiB, 4 MiB of one connection that has others unread; one more waits for room | [`write`](Self::write), 30 s; once half is used, 2.5 s without taking anything |
 /// | answers that wait for room, and batches that go on | 512 of principals, that keep the places of their operations; of batches and all others 32 MiB, 16 MiB of all without a principal | [`write`](Self::write), 30 s |
 ///
-/// A token that is known waits for none of what strangers make the verifier wait for. One answer
+/// A known token never waits behind unverified ones that the verifier waits for. One answer
 /// may be larger than what is left. What handlers themselves hold is not counted: it is theirs,
 /// for as many as run.
 ///
@@ -60,10 +60,10 @@ pub struct Limits {
     /// is a no.
     pub decision: Duration,
     /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
-    /// Otherwise what a check hides would be answered later than what does not exist, and be
-    /// told from it by that (CWE-208). What is not there is said at the end of a slot of two
-    /// milliseconds, so up to two later, and in no order within it. Where checks ask a database or the network, it has to be
-    /// longer than they take.
+    /// Without it, a hidden component would be told from a missing one by the time that its check
+    /// takes (timing side channel, CWE-208). The answer goes out at the end of a slot of two
+    /// milliseconds, so up to two later, and in random order within it. It has to be longer than
+    /// checks take that ask a database or the network.
     pub absence: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler: Duration,

@@ -33,7 +33,7 @@ impl MemoryStore {
         self
     }
 
-    /// Does something with the records, of which none that is asked for has expired.
+    /// Does something with the records, without expired ones among those asked for.
     fn change<T>(
         &self,
         key: &RecordKey,

@@ -81,7 +81,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As those of [`put`](Self::put). That another value was there is none of them: it is
+    /// As those of [`put`](Self::put). Another value than expected is no error, but
     /// [`CasOutcome::Conflict`].
     fn compare_and_swap<'a>(
         &'a self,

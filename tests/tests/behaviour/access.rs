@@ -1,4 +1,4 @@
-//! Who is let in, and who may see and use what.
+//! Authentication over HTTP, and what each caller may see and use.
 
 use portcullis_tests::driver::{Response, Testbed};
 use serde_json::{Value, json};

@@ -279,7 +279,7 @@ fn e10_a_name_that_a_client_gives_itself_stays_one_harmless_line() {
         has(&record, json!({"client_name": escaped, "client_version": escaped}));
     }
     let file = std::fs::read_to_string(audit.path()).unwrap();
-    // There it is a text in quotation marks, of which none ends it.
+    // There it is a text in quotation marks, and no inner one ends it.
     let in_log = escaped.replace('\\', r"\\").replace('"', "\\\"");
     assert_eq!(log.matches(&format!("client_name=\"{in_log}\"")).count(), 3, "{log}");
     for text in [&file, &log] {

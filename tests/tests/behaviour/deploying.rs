@@ -303,7 +303,7 @@ fn systemd_finds_nothing_wrong_with_the_unit_of_the_page() {
     std::fs::write(&file, text).unwrap();
     let verified = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
     let complaints = String::from_utf8_lossy(&verified.stderr);
-    // Others' units are none of ours.
+    // Complaints about others' units do not count.
     let ours: Vec<&str> =
         complaints.lines().filter(|line| line.contains("portcullis-demo")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{complaints}");

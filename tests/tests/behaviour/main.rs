@@ -25,6 +25,7 @@ mod threats;
 mod tokens;
 mod values;
 mod visibility;
+mod words;
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 const ALICE: Option<&str> = Some("dev-token-alice");

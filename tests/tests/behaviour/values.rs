@@ -150,7 +150,7 @@ fn forms(json: &Spelt) -> Vec<Form> {
     let payload = format!(r#"{{"payload":{text}}}"#);
     let received = format!(r#"{{"payload":{canonical}}}"#);
     let (items, array) = (format!("[{text},1.0]"), format!(r#"[{canonical},1]"#));
-    // A value that could be a path is none, as a variable.
+    // A value that could be a path is refused as a variable.
     let no_segment = items.chars().any(|c| matches!(c, '/' | '\\') || c.is_control());
     let encoded: String = items.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let uri = format!("everything://json/{encoded}");

@@ -350,7 +350,7 @@ impl Outcome {
 
 const ERAS: [&str; 2] = ["legacy", "modern"];
 
-/// What takes or gives any JSON at all, of which the Inspector says no more than that.
+/// What takes or gives any JSON at all; the Inspector says no more than that of it.
 const ANY_JSON: [(&str, &str); 6] = [
     ("any_json", "inputSchema.properties.payload"),
     ("any_struct", "inputSchema.properties.payload"),

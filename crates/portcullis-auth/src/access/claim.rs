@@ -29,7 +29,7 @@ pub fn claim(path: impl IntoClaimPath) -> Claim {
     Claim { path: path.into_claim_path() }
 }
 
-/// A claim of which nothing is required yet: see [`claim`].
+/// A claim without a requirement yet: see [`claim`].
 #[derive(Clone, Debug)]
 #[must_use = "say what the claim has to be: .equals(…)"]
 pub struct Claim {

@@ -9,8 +9,8 @@ use crate::{Granted, Scopes};
 ///
 /// Exhaustive: there is no third answer.
 ///
-/// A check's function may return a `bool`, this, or a `Result` of either: an error is a
-/// denial, and only an [`AuthorizationError`] is one that speaks.
+/// A check's function may return a `bool`, this, or a `Result` of either. Checks fail
+/// closed: an error is a denial, and only an [`AuthorizationError`] is one that speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a decision that is not looked at decides nothing"]
 pub enum Decision {
@@ -78,7 +78,7 @@ impl Denial {
         }
     }
 
-    /// The scopes of which some are missing, if that is the only cause.
+    /// The required scopes, if a missing one is the only cause.
     #[must_use]
     pub fn required_scopes(&self) -> Option<&Scopes> {
         match &self.0 {

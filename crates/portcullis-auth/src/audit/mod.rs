@@ -86,7 +86,7 @@ impl Audit {
     /// # Errors
     ///
     /// With [`AuditFailure::Stop`], the first failure of a sink: what was recorded must not
-    /// reach the caller. With [`AuditFailure::Continue`] there is none.
+    /// reach the caller. [`AuditFailure::Continue`] returns no error.
     pub fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         record.trace();
         let mut first = Ok(());

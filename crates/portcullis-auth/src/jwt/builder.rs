@@ -291,14 +291,14 @@ impl JwtVerifierBuilder {
             self.problem(JwtProblemKind::NoAlgorithm, "the list of algorithms is empty");
         }
         let symmetric = matches!(self.source, Source::Hmac(_));
-        let stranger = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
-        match (stranger, &self.source) {
-            (Some(stranger), Source::Hmac(_)) => {
-                let problem = format!("{stranger} needs a public key, but a secret is configured");
+        let other = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
+        match (other, &self.source) {
+            (Some(other), Source::Hmac(_)) => {
+                let problem = format!("{other} needs a public key, but a secret is configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
-            (Some(stranger), Source::Jwks(_) | Source::PublicKey(_)) => {
-                let problem = format!("{stranger} needs a secret, but public keys are configured");
+            (Some(other), Source::Jwks(_) | Source::PublicKey(_)) => {
+                let problem = format!("{other} needs a secret, but public keys are configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
             (Some(_), Source::Nothing) | (None, _) => {}

@@ -54,7 +54,7 @@ impl TokenDigest {
 }
 
 impl TokenCache {
-    /// A cache of about `capacity` tokens; `None` if that is none.
+    /// A cache of about `capacity` tokens; `None` for a capacity of 0.
     pub(super) fn new(capacity: usize) -> Option<Self> {
         let half = capacity.div_ceil(2 * SHARDS);
         (capacity > 0).then(|| Self { shards: Default::default(), half })

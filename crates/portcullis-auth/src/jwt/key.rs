@@ -45,7 +45,7 @@ impl Key {
         if uses.is_empty() { Err(KeyRejected::Kind) } else { Ok(Self { id, uses }) }
     }
 
-    /// A secret for `algorithms`, each of which has to be symmetric.
+    /// A secret for `algorithms`, which have to be symmetric.
     pub(super) fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyRejected> {
         let mut uses = Vec::new();
         for algorithm in algorithms {

@@ -19,7 +19,7 @@ const BURST: u32 = 3;
 const COOL_DOWN: Duration = Duration::from_secs(10);
 /// How long nothing is fetched after a fetch failed.
 const RETRY: Duration = Duration::from_secs(5);
-/// How many tokens wait at once for keys, where there are none yet.
+/// How many tokens wait at once for the first keys.
 const WAITING_FOR_ANY: usize = 1_024;
 /// How many tokens wait at once for newer keys than the known ones. Key ids are untrusted, and
 /// each waiting token holds a place that others need.
@@ -160,7 +160,7 @@ impl RemoteKeys {
         (age < snapshot.fresh.saturating_add(self.source.stale)).then_some(snapshot)
     }
 
-    /// Keys, after waiting for them if there are none.
+    /// Keys, after waiting for the first ones.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl RemoteKeys {
     }
 
     /// What `verify` says of newer keys than those `tried`, after waiting for them if a fetch is
-    /// due; of those tried if there are none. No set is asked twice.
+    /// due; without newer ones, what it says of those tried. No set is asked twice.
     ///
     /// # Errors
     ///

@@ -53,7 +53,7 @@ impl Descriptor {
     }
 }
 
-/// Before 2026-07-28 an output schema describes an object, or there is none.
+/// Before 2026-07-28 an output schema describes an object, or is left out.
 fn with_object_output(mut entry: Value) -> Value {
     let is_object = entry
         .get("outputSchema")

@@ -43,7 +43,7 @@ impl Listing {
         self.0.stateless.starts.len().saturating_sub(1)
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -63,7 +63,7 @@ impl Subscription {
     }
 
     /// Reads what the parameters of `subscriptions/listen` ask for. Updates of single
-    /// resources are none of what is served here.
+    /// resources are not served.
     ///
     /// # Errors
     ///

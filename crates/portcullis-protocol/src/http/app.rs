@@ -38,7 +38,7 @@ pub struct AppConfig {
     pub path: String,
     /// Which hosts and origins are the server's own.
     pub front: Front,
-    /// Who is let in; without one, everybody.
+    /// Who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
     /// The protected-resource metadata, where tokens are asked for.
     pub metadata: Option<ProtectedResourceMetadata>,

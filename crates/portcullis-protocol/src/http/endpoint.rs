@@ -34,8 +34,8 @@ pub(super) struct Endpoint<S> {
     pub(super) authenticator: Option<Arc<Authenticator>>,
     pub(super) limits: Limits,
     pub(super) budget: Arc<Budget>,
-    /// Places of requests. One is taken once it is known who is calling: what strangers make the
-    /// verifier wait for takes none.
+    /// Places of requests. One is taken once it is known who is calling: an unverified token
+    /// that the verifier waits for takes none.
     pub(super) places: Places,
 }
 

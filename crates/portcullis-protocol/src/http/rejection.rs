@@ -19,7 +19,7 @@ use crate::{Identity, Outcome, ProtocolVersion, Refused, RpcError};
 ///
 /// [`into_response`](Self::into_response) is the one function that writes such a response: a
 /// JSON-RPC error, under the id of the request if one was read. Its code is that of the message,
-/// or where there is none the HTTP status.
+/// or without one the HTTP status.
 #[derive(Debug)]
 pub(crate) struct Refusal(Box<Parts>);
 
@@ -142,8 +142,8 @@ impl Refusal {
         Self::new(Rule::Limits, status, "Too many streams at once")
     }
 
-    /// As [`too_many_streams`](Self::too_many_streams), of which many end: none that is not
-    /// read is there for longer than `time`.
+    /// As [`too_many_streams`](Self::too_many_streams), when many are ending: a stream that is
+    /// not read ends within `time`.
     pub(crate) fn streams_are_ending(status: StatusCode, time: Duration) -> Self {
         let refusal = Self::too_many_streams(status).because("too many streams end unread");
         refusal.with(RETRY_AFTER, HeaderValue::from(whole_seconds(time)))

@@ -19,12 +19,12 @@ use crate::message::meta::RequestMeta;
 /// Exhaustive: whoever reads parameters must refuse malformed ones.
 #[derive(Clone, Debug)]
 pub enum Params<'a> {
-    /// There are none.
+    /// No parameters.
     None,
     /// An object.
     Members(Members<'a>),
-    /// No object, one with a member twice, one whose `_meta` is none, or one with a member, at
-    /// any depth, whose name the reader keeps for itself.
+    /// No object, one with a member twice, one whose `_meta` is not an object, or one with a member,
+    /// at any depth, whose name the reader keeps for itself.
     Malformed,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// -32602 where there are none.
+    /// -32602 without parameters.
     pub(crate) fn members(&self) -> Result<&Members<'a>, RpcError> {
         match self {
             Self::None => Err(RpcError::invalid_params("the method needs `params`")),

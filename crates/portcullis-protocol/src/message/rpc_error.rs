@@ -154,7 +154,7 @@ impl RpcError {
     }
 
     /// The HTTP status of what the service answers: a 200, but for the two errors that HTTP
-    /// clients act upon. Without tokens there is none to better.
+    /// clients act upon. Without tokens, a client has no better one to send.
     ///
     /// In a session a rate limit is a 200, too: the SDKs for Python before 2.0 end the session
     /// at any other status, and their calls never return (MCP 2025-11-25 transports, §Sending

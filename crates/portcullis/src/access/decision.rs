@@ -67,9 +67,9 @@ impl Verdict {
 /// 2. Over stdio: yes, unless a check denies that says it is asked there too. There is no token;
 ///    the peer is the user who started the process. A server that says
 ///    `hide_protected_over_stdio` goes on instead, and finds no principal.
-/// 3. The server-wide checks allow, and then the component's own, of which a function that asks
-///    for a `Caller` is the first. Without a principal, all of them deny; one that panics, or has
-///    not answered at the deadline, denies.
+/// 3. The server-wide checks allow, and then the component's own; that of a function that asks
+///    for a `Caller` comes first. Without a principal, all of them deny. Checks fail closed: one that
+///    panics, or has not answered at the deadline, denies.
 ///
 /// The first check that does not allow ends it; but where a denial is to be a challenge, all
 /// scopes that are missing are collected, up to the first check that denies for another reason.
@@ -146,7 +146,7 @@ impl<'a> ListDecision<'a> {
     }
 
     /// Whether the list shows the entry at `position`, and each after it, or which rule hides
-    /// it: up to the first of which that is not known without asking. Most are known, and for a
+    /// it: up to the first entry that has to be asked about. Most are known, and for a
     /// list of thousands none of their entries is looked at.
     pub(crate) fn known(&self, position: usize) -> impl Iterator<Item = Result<(), RuleId>> {
         let classes = self.section.classes.get(position..).unwrap_or_default();

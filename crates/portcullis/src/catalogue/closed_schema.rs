@@ -285,7 +285,7 @@ pub(crate) fn with_null(schema: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Makes of a written schema the root of what a tool takes or answers with: objects list their
-/// properties, also where there are none, and have no title, which is the tool's.
+/// properties, even an empty list, and have no title, which is the tool's.
 pub(crate) fn write_root(root: &mut Map<String, Value>) {
     root.shift_remove("title");
     if root.get("type").is_some_and(|kind| kind == "object") {

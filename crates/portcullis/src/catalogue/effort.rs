@@ -60,8 +60,8 @@ fn contains_itself(schema: &Value, parts: &BTreeMap<String, &Value>) -> bool {
     })
 }
 
-/// Everything that a schema refers to. A reference that is none by name is named by its keyword,
-/// which no part is called.
+/// Everything that a schema refers to. A reference without a name is listed as its keyword,
+/// which is no part's name.
 fn references(schema: &Value) -> Vec<&str> {
     match schema {
         Value::Object(members) => members.iter().flat_map(reference).collect(),

@@ -86,7 +86,7 @@ impl From<Arc<Principal>> for Caller {
 /// async fn greet(caller: MaybeCaller) -> String {
 ///     match caller.0 {
 ///         Some(caller) => format!("Hello, {}.", caller.subject().unwrap_or_default()),
-///         None => "Hello, stranger.".to_owned(),
+///         None => "Hello, guest.".to_owned(),
 ///     }
 /// }
 /// ```

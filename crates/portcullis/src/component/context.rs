@@ -58,9 +58,9 @@ impl Context {
         MaybeCaller(self.authenticated())
     }
 
-    /// Who is calling. Over stdio it is the local user, of a server that trusts them; there
-    /// otherwise, and over HTTP without a principal, there is none, and components that ask for
-    /// one are hidden.
+    /// Who is calling. Over stdio it is the local user, if the server trusts them.
+    /// Otherwise, and over HTTP without a principal, it is `None`, and components that ask for a
+    /// caller are hidden.
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self.exchange.transport {
             Transport::Stdio => self.facilities.trusts(&self.exchange).then(Caller::local),

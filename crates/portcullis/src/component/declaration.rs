@@ -114,8 +114,8 @@ macro_rules! common_options {
                 self
             }
 
-            /// Adds a parameter: an argument, or something that the server gives, of which
-            /// only the name of `argument` counts.
+            /// Adds a parameter: an argument, or something that the server gives, for which
+            /// only the name in `argument` counts.
             pub fn parameter<P: $crate::Parameter>(mut self, argument: $crate::Argument) -> Self {
                 self.0.parameter::<P>(argument);
                 self
@@ -159,7 +159,7 @@ impl fmt::Debug for Component {
 }
 
 /// Something that declares a component: what the attributes make of a function's name, and
-/// a [`Component`] itself. The function is none, only the struct of its name is.
+/// a [`Component`] itself. The struct of that name implements it, the function does not.
 ///
 /// ```
 /// # use portcullis::prelude::*;
@@ -229,7 +229,7 @@ impl Components {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -20,8 +20,8 @@ use crate::component::unfit::{Unfit, shown};
 /// [`State`] are given by the server and are invisible outside. [`Args`] takes all
 /// arguments as one struct.
 ///
-/// A `serde_json::Value` is an argument that takes any JSON. Its schema is `{}`, of which strict
-/// clients warn and by which models learn nothing, so a type of one's own is better.
+/// A `serde_json::Value` is an argument that takes any JSON. Its schema is `{}`: strict
+/// clients warn, and models learn nothing from it, so a type of one's own is better.
 ///
 /// An argument whose type accepts `null`, as `Option<T>` does, may be left out, and so may one
 /// with a default; `null` for it is another way to leave it out. Of an `Option<Option<T>>`,

@@ -16,8 +16,8 @@ use crate::component::unfit::{Unfit, listed};
 /// What serde_json's `RawValue` asks for: its text, as the member of this name.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Reads a value that was sent. Where null still is a value it is none that was left out, so
-/// that of an `Option<Option<T>>`, it is `Some(None)`.
+/// Reads a value that was sent. A null that the schema lets through is a value, not a missing
+/// one: for an `Option<Option<T>>` it is `Some(None)`.
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Unfit> {
     T::deserialize(Given { value, sent: true })
 }

@@ -30,8 +30,8 @@ impl<'a> ResourceUri<'a> {
         &self.normal
     }
 
-    /// The same for all URIs of which a function is given the same: nothing is encoded but what
-    /// would divide them in other places.
+    /// The same text for all URIs that give a function the same variables: only what would
+    /// divide them elsewhere is encoded.
     pub(crate) fn plain(&self) -> &str {
         &self.plain
     }

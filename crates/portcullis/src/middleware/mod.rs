@@ -89,8 +89,8 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The components that it is for, if it is not for all: the server does not build if there
-    /// are none.
+    /// The components that it is for, if it is not for all: the server does not build if it
+    /// selects nothing.
     fn selector(&self) -> Option<&Selector> {
         None
     }

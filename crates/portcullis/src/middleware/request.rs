@@ -78,7 +78,7 @@ impl<'a> Operation<'a> {
 pub(crate) enum Spelling {
     /// As JSON.
     Json,
-    /// As strings, each of which is read as its argument's type.
+    /// As strings; each is read as its argument's type.
     Strings,
 }
 

@@ -144,7 +144,7 @@ impl Asked<'_> {
         Ok(members.iter().find(|(own, _)| own == last).map(|(_, value)| value))
     }
 
-    /// A text is one role, a list of texts several; anything else is none, and nobody can tell.
+    /// A text is one role, a list of texts several; anything else is no role, and nobody can tell.
     fn roles(self, path: &[Name], roles: &[Name]) -> Answer {
         let own: Vec<Name> = match self.find(path) {
             Ok(Some(Datum::Text(one))) => vec![one],

@@ -1,4 +1,4 @@
-//! What a world is made of: plain data, of which the framework knows nothing.
+//! What a world is made of: plain data that the framework does not know.
 
 /// A server, its callers, and what happens.
 #[derive(Clone, Debug)]

@@ -143,7 +143,7 @@ fn j16_a_token_has_one_spelling() {
     guarded.accepts(&good);
     guarded.refuses(&format!("{good}="), "strict base64url");
     guarded.refuses(&good.replacen('.', "=.", 1), "characters that RFC 6750 §2.1 does not allow");
-    // 64 bytes take 86 characters, of which the last carries four idle bits.
+    // 64 bytes take 86 characters; the last carries four idle bits.
     let last = good.chars().last().unwrap();
     let other = char::from(last as u8 + 1);
     guarded.refuses(&format!("{}{other}", &good[..good.len() - 1]), "strict base64url");

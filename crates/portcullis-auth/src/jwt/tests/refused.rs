@@ -1,4 +1,4 @@
-//! What strangers' tokens cost, and what is said of a wrong address.
+//! What refused tokens cost, and what is said of a wrong address.
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -16,7 +16,7 @@ async fn counted(verifier: &JwtVerifier, token: &str) -> (usize, &'static str) {
     (VERIFICATIONS.take(), verdict)
 }
 
-/// A token of a stranger that names no key.
+/// A token that no configured key signed, and that names no key.
 fn stray(number: u64) -> String {
     let claims = with(json!({"exp": NOW + 1_000_000, "n": number})).to_string();
     Issuer::new("stranger").sign(r#"{"alg":"EdDSA"}"#, &claims)

@@ -1,4 +1,4 @@
-//! What is given for a secret and is none.
+//! Values that are given for a secret and are not secret.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;

@@ -151,7 +151,7 @@ async fn j16_a_token_has_one_spelling() {
     let token = mac(HS256, claims().to_string().as_bytes());
     let (input, signature) = token.rsplit_once('.').unwrap();
     let last = signature.chars().last().unwrap();
-    // 32 bytes take 43 characters, of which the last carries two idle bits.
+    // 32 bytes take 43 characters; the last carries two idle bits.
     let next = char::from(last as u8 + 1);
     for other in [
         format!("{token}="),

@@ -1,5 +1,5 @@
-//! What strangers and callers may keep waiting: one budget, for everybody together, for each
-//! address and for each principal.
+//! What clients may keep waiting: one budget, for all together, for each address and for each
+//! principal.
 
 pub(crate) mod places;
 
@@ -81,7 +81,7 @@ pub(crate) struct Budget {
     addresses: Mutex<Parties<IpAddr>>,
     /// By the digest of issuer and subject: clients cost nothing.
     principals: Mutex<Parties<[u8; 32]>>,
-    /// All those who are no principal.
+    /// All clients without a principal.
     strangers: Arc<Party>,
 }
 

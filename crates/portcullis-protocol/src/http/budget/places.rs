@@ -9,7 +9,7 @@ use crate::http::budget::{Budget, Held, Of, Whose};
 use crate::http::rejection::Refusal;
 use crate::{Limits, RpcError};
 
-/// Places of requests: so many for all, of which one principal's may run in so many at once.
+/// Places of requests: a number for all, and a smaller one for each principal.
 ///
 /// Who has more to run than that waits for its own, and holds none of the others' places
 /// meanwhile.

@@ -1,4 +1,4 @@
-//! Bodies over HTTP/1 of which the rest has not arrived when the answer is given.
+//! Bodies over HTTP/1 that have not arrived in full when the answer is given.
 //!
 //! hyper closes a connection on which a body is left unread, and a client that still sends is
 //! told of the close by a reset, which takes the answer with it (RFC 9112 §9.6). A small rest is

@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of three parts, of which each is taken after `pause`.
+    /// A body of three parts; each is taken after `pause`.
     async fn taken(pause: Duration) -> usize {
         let parts = stream::iter(["a", "b", "c"].map(Ok::<_, std::io::Error>));
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();

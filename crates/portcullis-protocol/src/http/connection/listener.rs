@@ -16,7 +16,8 @@ use crate::http::connection::serve;
 use crate::{Limits, Service};
 
 /// Connections over the limit over which custom routes are served: probes, say, which would
-/// otherwise find a server dead that strangers hold on to. Further ones are just closed.
+/// otherwise find a server dead whose connections untrusted clients hold. Further ones are just
+/// closed.
 const KEPT_FOR_PROBES: usize = 64;
 /// How long such a connection has for the head of its one request, and altogether.
 const PROBE_HEAD: Duration = Duration::from_secs(1);

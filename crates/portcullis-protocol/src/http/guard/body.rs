@@ -85,7 +85,7 @@ impl Account {
         Self { budget: Arc::clone(budget), whose, bytes: 0, held: None }
     }
 
-    /// Takes all of a body of which so many bytes `more` have come, once it is a large one.
+    /// Counts `more` bytes that arrived, and all bytes of the body once it is a large one.
     fn add(&mut self, more: usize) -> bool {
         self.bytes = self.bytes.saturating_add(more);
         if self.bytes <= FREE_BYTES {

@@ -69,7 +69,7 @@ fn not_acceptable(message: &'static str) -> Refusal {
     Refusal::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
 
-/// Empty parameters are none (RFC 9110 §5.6.6).
+/// Empty parameters do not count (RFC 9110 §5.6.6).
 fn is_json(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();

@@ -20,7 +20,7 @@ pub struct Origin(String);
 /// Schemes of URLs whose pages say `null`, or that have no pages.
 const WITHOUT_ORIGIN: [&str; 8] =
     ["about", "blob", "data", "file", "filesystem", "javascript", "view-source", "null"];
-/// Schemes of which URLs are normalised (URL Standard, §Special schemes).
+/// Schemes whose URLs are normalised (URL Standard, §Special schemes).
 const SPECIAL: [&str; 5] = ["http", "https", "ws", "wss", "ftp"];
 
 impl Origin {

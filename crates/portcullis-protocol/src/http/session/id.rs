@@ -11,7 +11,7 @@ use crate::http::rejection::{Refusal, Rule};
 /// 192 bits. As a multiple of three they have one spelling in base64.
 const BYTES: usize = 24;
 
-/// Names a session: random bytes, of which clients see the base64url form.
+/// Names a session: random bytes, which clients see as base64url.
 ///
 /// Without authentication it is all that a client shows, so it is in no log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

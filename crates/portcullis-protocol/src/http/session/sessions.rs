@@ -173,7 +173,7 @@ impl Sessions {
     }
 
     /// Takes a place for a stream that belongs to no session: 503 when there are too many
-    /// altogether of which none is its owner's, and when the server stops.
+    /// altogether and the owner has none to give up, and when the server stops.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         owner: Option<PrincipalId>,

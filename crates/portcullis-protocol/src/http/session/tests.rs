@@ -123,7 +123,7 @@ async fn trial_b9_the_session_unused_for_longest_makes_room_and_never_another_pr
     edge.pass(1);
     let three = edge.begin("alice/another-client").await;
     assert_eq!(edge.service.ended(), [SessionKey::of(&two)]);
-    // Altogether there are five, of which none of Bob's or Carol's ends for Alice or Dave.
+    // Five altogether: none of Bob's or Carol's ends for Alice or Dave.
     let others = [("bob", edge.begin("bob").await), ("carol", edge.begin("carol").await)];
     edge.service.refusals();
     assert_eq!(answered(edge.initialize("dave").await).await, (200, None, 503.into(), 0.into()));

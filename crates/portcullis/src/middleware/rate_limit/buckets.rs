@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Requester;
 
-/// The buckets that are not full, of which there are so many at most.
+/// The buckets that are not full, up to a limit.
 ///
 /// Times are since the limiter was made. A bucket is the time at which it is full again:
 /// the theoretical arrival time of the algorithm.

@@ -30,7 +30,7 @@ pub(crate) use self::requester::Requester;
 ///    the bucket is empty, the request is refused, takes nothing, and the caller is told when
 ///    to try again (a token bucket: the generic cell rate algorithm of ITU-T I.371).
 /// 3. **Whether the caller is new** while there are 65,536 buckets that are not full again.
-///    A bucket that is full is as good as a new one, and goes first. If there is none, new
+///    A bucket that is full is as good as a new one, and goes first. Without a full one, new
 ///    callers share one bucket until there is; the others keep theirs.
 ///
 /// Where this cannot be decided, the request is refused (fail closed).
