@@ -10,6 +10,7 @@
 //! the only one that names it.
 
 mod answer;
+mod exchange;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -32,6 +33,7 @@ pub use answer::identity::Identity;
 pub use answer::list_json::{Listing, Page};
 pub use answer::notification::Changed;
 pub use answer::outcome::Outcome;
+pub use exchange::{Exchange, Transport};
 pub use limits::Limits;
 pub use message::json_object::{Arguments, read_value};
 pub use message::meta::ClientInfo;
@@ -39,6 +41,6 @@ pub use message::operation::{MAX_URI_BYTES, Operation};
 pub use message::rpc_error::RpcError;
 pub use message::version::ProtocolVersion;
 pub use rejection_record::Refused;
-pub use service::{Exchange, Service, Transport};
+pub use service::Service;
 pub use session_key::SessionKey;
 pub use timeout::within;

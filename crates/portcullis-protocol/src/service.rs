@@ -1,16 +1,11 @@
 use std::future::Future;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, Stream};
-use portcullis_auth::Principal;
 use portcullis_guard::Reference;
 
-use crate::{
-    Changed, ClientInfo, Identity, Operation, Outcome, ProtocolVersion, Refused, RpcError,
-    SessionKey,
-};
+use crate::{Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, SessionKey};
 
 /// The server behind the protocol.
 pub trait Service: Send + Sync + 'static {
@@ -60,44 +55,6 @@ pub trait Service: Send + Sync + 'static {
     /// Requests that HTTP itself refuses (a malformed head, one over the limits) and paths
     /// where nothing is served are not among them.
     fn refused(&self, _refused: &Refused<'_>) {}
-}
-
-/// How a request came in, and from whom.
-#[derive(Clone, Debug)]
-pub struct Exchange {
-    /// The transport.
-    pub transport: Transport,
-    /// The protocol version that the request is of.
-    pub version: ProtocolVersion,
-    /// Whom a verified token speaks for; none over stdio or without authentication.
-    pub principal: Option<Arc<Principal>>,
-    /// What the client says it is.
-    pub client: Option<ClientInfo>,
-    /// The peer of the connection, which may be a proxy; none over stdio.
-    pub remote: Option<SocketAddr>,
-    /// The session that the request belongs to; none in the stateless version over HTTP.
-    pub session: Option<SessionKey>,
-}
-
-/// What carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Transport {
-    /// Standard input and output of a child process, whose parent is the local user.
-    Stdio,
-    /// Streamable HTTP.
-    Http,
-}
-
-impl Transport {
-    /// `stdio` or `http`, as audit records name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdio => "stdio",
-            Self::Http => "http",
-        }
-    }
 }
 
 /// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.

@@ -4,7 +4,11 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::answer::descriptor::Shapes;
+use crate::answer::json_rpc::write;
+use crate::message::envelope::RequestId;
 use crate::{Descriptor, ProtocolVersion};
 
 /// All entries of one kind, one after the other, as the JSON that lists of them are cut from.
@@ -102,6 +106,48 @@ impl Page {
     fn spans(&self, entries: &Entries) -> impl Iterator<Item = Range<usize>> {
         self.visible.iter().filter_map(|&at| entries.span(at))
     }
+}
+
+/// The answer to a list. Its entries are JSON already: they are copied, as many at once as
+/// stand together.
+pub(crate) fn list(
+    id: &RequestId,
+    version: ProtocolVersion,
+    member: &str,
+    page: &Page,
+    meta: Option<&RawValue>,
+) -> Vec<u8> {
+    // Lists differ by caller and with visibility: never to be shared, never fresh.
+    let (result_type, caching) = match version.is_stateless() {
+        true => (r#""resultType":"complete","#, r#","ttlMs":0,"cacheScope":"private""#),
+        false => ("", ""),
+    };
+    let cursor =
+        page.next_cursor.as_ref().map(|cursor| [b",\"nextCursor\":", &*write(cursor)].concat());
+    let before: [&[u8]; 7] = [
+        br#"{"jsonrpc":"2.0","id":"#,
+        &write(id),
+        br#","result":{"#,
+        result_type.as_bytes(),
+        b"\"",
+        member.as_bytes(),
+        b"\":[",
+    ];
+    let (meta_name, meta) = meta.map_or(("", ""), |meta| (r#","_meta":"#, meta.get()));
+    let after: [&[u8]; 6] = [
+        b"]",
+        &cursor.unwrap_or_default(),
+        caching.as_bytes(),
+        meta_name.as_bytes(),
+        meta.as_bytes(),
+        b"}}",
+    ];
+    let around: usize = before.iter().chain(&after).map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(around + page.size(version));
+    before.iter().for_each(|part| bytes.extend_from_slice(part));
+    page.write(version, &mut bytes);
+    after.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes
 }
 
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod descriptor;
 pub(crate) mod identity;
+pub(crate) mod json_rpc;
 pub(crate) mod list_json;
 pub(crate) mod notification;
 pub(crate) mod outcome;

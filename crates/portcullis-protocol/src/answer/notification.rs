@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::answer::response;
+use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::json_object;
 use crate::message::params::Params;
@@ -32,7 +32,7 @@ pub struct Changed {
 impl Changed {
     /// The notifications of a session: one for each list that has changed.
     pub(crate) fn notifications(self) -> impl Iterator<Item = Vec<u8>> {
-        self.methods().map(|method| response::notification(method, None))
+        self.methods().map(|method| json_rpc::notification(method, None))
     }
 
     fn methods(self) -> impl Iterator<Item = &'static str> {
@@ -107,7 +107,7 @@ impl Subscription {
         .map(|(name, wanted)| (name.to_owned(), Value::Bool(wanted)))
         .collect();
         let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id }, "notifications": honoured });
-        response::notification("notifications/subscriptions/acknowledged", Some(params))
+        json_rpc::notification("notifications/subscriptions/acknowledged", Some(params))
     }
 
     /// The notifications of what has changed, as far as they are wanted, with the
@@ -120,7 +120,7 @@ impl Subscription {
         };
         wanted.methods().map(|method| {
             let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id } });
-            response::notification(method, Some(params))
+            json_rpc::notification(method, Some(params))
         })
     }
 
@@ -140,7 +140,7 @@ impl Subscription {
 
         let mut meta = identity.meta();
         meta.insert(SUBSCRIPTION_ID.to_owned(), json!(self.id));
-        response::result(&self.id, &Completed { result_type: "complete", meta: &meta })
+        json_rpc::result(&self.id, &Completed { result_type: "complete", meta: &meta })
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use crate::answer::response;
+use crate::answer::{json_rpc, list_json};
 use crate::message::envelope::RequestId;
 use crate::model::{CallToolResult, GetPromptResult, ReadResourceResult};
 use crate::{Page, ProtocolVersion};
@@ -39,12 +39,12 @@ impl Outcome {
         // in an unknown `_meta`.
         let meta = stateless.map(|()| meta);
         match self {
-            Self::Tools(page) => response::list(id, version, "tools", page, meta),
-            Self::Resources(page) => response::list(id, version, "resources", page, meta),
+            Self::Tools(page) => list_json::list(id, version, "tools", page, meta),
+            Self::Resources(page) => list_json::list(id, version, "resources", page, meta),
             Self::ResourceTemplates(page) => {
-                response::list(id, version, "resourceTemplates", page, meta)
+                list_json::list(id, version, "resourceTemplates", page, meta)
             }
-            Self::Prompts(page) => response::list(id, version, "prompts", page, meta),
+            Self::Prompts(page) => list_json::list(id, version, "prompts", page, meta),
             Self::ToolCalled(result) => {
                 let structured_content = result.structured_content.as_ref();
                 let result = CallShape {
@@ -55,7 +55,7 @@ impl Outcome {
                     is_error: result.is_error,
                     meta,
                 };
-                response::result(id, &result)
+                json_rpc::result(id, &result)
             }
             Self::ResourceRead(result) => {
                 let result = ReadShape {
@@ -65,7 +65,7 @@ impl Outcome {
                     cache_scope: stateless.map(|()| "private"),
                     meta,
                 };
-                response::result(id, &result)
+                json_rpc::result(id, &result)
             }
             Self::PromptGot(result) => {
                 let result = PromptShape {
@@ -74,7 +74,7 @@ impl Outcome {
                     messages: &result.messages,
                     meta,
                 };
-                response::result(id, &result)
+                json_rpc::result(id, &result)
             }
         }
     }

@@ -17,14 +17,14 @@ use tower::ServiceExt;
 
 use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Whose};
-use crate::http::connection::peer::Peer;
 use crate::http::endpoint::Endpoint;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::cors;
 use crate::http::guard::host_origin::Front;
 use crate::http::guard::media_type;
+use crate::http::peer::Peer;
 use crate::http::rejection::{self, Refusal};
-use crate::http::request::Asked;
+use crate::http::request_info::RequestInfo;
 use crate::http::route::RouteVisitor;
 use crate::http::session::Sessions;
 use crate::http::well_known::Metadata;
@@ -40,7 +40,7 @@ pub struct AppConfig {
     pub front: Front,
     /// Who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
-    /// The protected-resource metadata, where tokens are asked for.
+    /// The protected-resource metadata, where tokens are info for.
     pub metadata: Option<ProtectedResourceMetadata>,
     /// What may be taken of the server.
     pub limits: Limits,
@@ -113,24 +113,24 @@ impl<S: Service> App<S> {
         let path = request.uri().path();
         let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
         let path = is_endpoint.then_some(&*self.path);
-        let asked = Asked::new(request.method(), path, peer.remote);
+        let info = RequestInfo::new(request.method(), path, peer.remote);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, asked, peer).await;
-        answer.unwrap_or_else(|refusal| self.refuse(refusal, asked))
+        let answer = self.admitted(&mut request, info, peer).await;
+        answer.unwrap_or_else(|refusal| self.refuse(refusal, info))
     }
 
     /// Answers a request whose connection leaves too much unread.
     pub(super) fn refuse_unread(&self, peer: &Peer) -> Response {
-        let asked = Asked { http_method: None, path: None, remote: peer.remote };
-        self.refuse(Refusal::unread(), asked)
+        let info = RequestInfo { http_method: None, path: None, remote: peer.remote };
+        self.refuse(Refusal::unread(), info)
     }
 
     /// The one place where requests are refused, noted and answered.
-    fn refuse(&self, refusal: Refusal, asked: Asked<'_>) -> Response {
-        self.endpoint.service.refused(&refusal.record(asked));
-        match asked.path {
+    fn refuse(&self, refusal: Refusal, info: RequestInfo<'_>) -> Response {
+        self.endpoint.service.refused(&refusal.record(info));
+        match info.path {
             Some(_) => refusal.into_response(),
             None => refusal.into_response_outside(),
         }
@@ -139,12 +139,12 @@ impl<S: Service> App<S> {
     async fn admitted(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
-        asked: Asked<'_>,
+        info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Refusal> {
         self.front.check_host(request.method(), request.uri(), request.headers())?;
         media_type::check_framing(request.headers())?;
-        if peer.probes_only && asked.path.is_some() {
+        if peer.probes_only && info.path.is_some() {
             return Err(Refusal::too_many_connections());
         }
         if let Some(metadata) = &self.metadata
@@ -153,15 +153,15 @@ impl<S: Service> App<S> {
             return Ok(metadata.answer(request.method()));
         }
         let origin = self.front.check_origin(request.headers())?.cloned();
-        let answer = match asked.path {
-            Some(_) => self.endpoint(request, asked, peer).await,
+        let answer = match info.path {
+            Some(_) => self.endpoint(request, info, peer).await,
             None => {
                 let request = mem::take(request);
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
-                self.route(request, asked, peer).await
+                self.route(request, info, peer).await
             }
         };
-        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, asked));
+        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, info));
         if let Some(origin) = origin {
             cors::allow(&mut response, origin);
         }
@@ -171,13 +171,13 @@ impl<S: Service> App<S> {
     async fn endpoint(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
-        asked: Asked<'_>,
+        info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(request.method(), request.headers()) {
             return Ok(cors::preflight());
         }
-        self.endpoint.answer(request, asked, peer).await
+        self.endpoint.answer(request, info, peer).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
@@ -185,7 +185,7 @@ impl<S: Service> App<S> {
     async fn route(
         &self,
         request: Request<Body>,
-        asked: Asked<'_>,
+        info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Refusal> {
         let _permit = self.routing.try_acquire().map_err(|_| Refusal::busy())?;
@@ -196,7 +196,7 @@ impl<S: Service> App<S> {
         let (budget, standing) = (Arc::clone(budget), Arc::clone(&peer.standing));
         let visitor = RouteVisitor { budget, address: peer.address.clone(), standing };
         request.extensions_mut().insert(visitor);
-        if let Some(remote) = asked.remote {
+        if let Some(remote) = info.remote {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         let path = request.uri().path().to_owned();

@@ -1,21 +1,21 @@
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use axum::response::Response;
-use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use portcullis_auth::{Authenticator, LastBearer, Principal};
+use http::{Method, Request};
+use portcullis_auth::Authenticator;
 
+use crate::http::bearer::{self, Visitor};
 use crate::http::budget::places::Places;
-use crate::http::budget::{Budget, Of, Party, Whose};
-use crate::http::connection::peer::{Peer, Standing};
+use crate::http::budget::{Budget, Of, Whose};
 use crate::http::guard::body::RequestBody;
 use crate::http::guard::{body, media_type};
+use crate::http::peer::Peer;
 use crate::http::rejection::Refusal;
-use crate::http::request::{Asked, Caller};
+use crate::http::request::Caller;
+use crate::http::request_info::RequestInfo;
 use crate::http::session::{self, Sessions};
 use crate::http::{mcp_headers, stateless};
 use crate::message::envelope::{self, Malformed, Message};
@@ -43,7 +43,7 @@ impl<S: Service> Endpoint<S> {
     pub(super) async fn answer(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
-        asked: Asked<'_>,
+        info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Refusal> {
         let body = request.body_mut().take();
@@ -53,8 +53,14 @@ impl<S: Service> Endpoint<S> {
                 let (headers, uri) = (request.headers(), request.uri());
                 let Peer { address, standing, last_bearer, .. } = peer;
                 let visitor = Visitor { budget: &self.budget, address: address.as_ref(), standing };
-                let answer =
-                    verified(authenticator, &self.limits, headers, uri, last_bearer, visitor);
+                let answer = bearer::authenticate(
+                    authenticator,
+                    &self.limits,
+                    headers,
+                    uri,
+                    last_bearer,
+                    visitor,
+                );
                 Some(answer.await?)
             }
             None => None,
@@ -63,8 +69,8 @@ impl<S: Service> Endpoint<S> {
             address: peer.address.clone(),
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
-        let (sessions, places, headers) = (&self.sessions, &self.places, request.headers());
-        let caller = Caller { sessions, places, whose, authenticator, principal, asked, headers };
+        let (places, headers) = (&self.places, request.headers());
+        let caller = Caller { places, whose, authenticator, principal, info, headers };
         let received = self.receive(&caller, request.method(), body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
@@ -76,12 +82,12 @@ impl<S: Service> Endpoint<S> {
         body: Option<impl RequestBody>,
     ) -> Result<Response, Refusal> {
         let place = self.places.enter()?;
-        let headers = caller.headers;
+        let (service, sessions, headers) = (&self.service, &self.sessions, caller.headers);
         let stateless = mcp_headers::name_stateless(headers);
         match *method {
             Method::POST => {}
-            Method::GET if !stateless => return session::open_stream(&self.service, caller),
-            Method::DELETE if !stateless => return session::end(&*self.service, caller),
+            Method::GET if !stateless => return session::open_stream(service, sessions, caller),
+            Method::DELETE if !stateless => return session::end(&**service, sessions, caller),
             _ => return Err(Refusal::method_not_allowed(stateless)),
         }
         media_type::check_content(headers)?;
@@ -99,9 +105,9 @@ impl<S: Service> Endpoint<S> {
         };
         // What it runs has a place of its own.
         drop(place);
-        let (body, service) = (&whole.bytes, &self.service);
+        let body = &whole.bytes;
         if !stateless && envelope::is_batch(body) {
-            return session::receive_batch(&**service, caller, body).await;
+            return session::receive_batch(&**service, sessions, caller, body).await;
         }
         let message = Message::parse(body).map_err(|Malformed { id, error }| {
             Refusal::message(error.status(), id.as_ref(), None, &error)
@@ -111,65 +117,9 @@ impl<S: Service> Endpoint<S> {
             Message::Notification { .. } | Message::Response => None,
         };
         let received = match stateless || message.names_version() {
-            true => stateless::receive(service, caller, message).await,
-            false => session::receive(&**service, caller, message).await,
+            true => stateless::receive(service, sessions, caller, message).await,
+            false => session::receive(&**service, sessions, caller, message).await,
         };
         received.map_err(|refusal| refusal.under(id))
-    }
-}
-
-/// Over what a token comes in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Visitor<'a> {
-    pub(super) budget: &'a Arc<Budget>,
-    pub(super) address: Option<&'a Arc<Party>>,
-    pub(super) standing: &'a Standing,
-}
-
-/// Asks the authenticator. A verifier that panics or takes too long lets nobody in. One that has
-/// to wait, for keys perhaps, does so in places of its own: what it knows waits for nothing.
-pub(super) async fn verified(
-    authenticator: &Authenticator,
-    limits: &Limits,
-    headers: &HeaderMap,
-    uri: &Uri,
-    last: &LastBearer,
-    visitor: Visitor<'_>,
-) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
-    let answer = authenticator.authenticate(headers, uri.query(), last);
-    let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
-    let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-        Poll::Ready(answer) => Ok(answer),
-        Poll::Pending => {
-            let place = visitor.budget.take(Of::Verifications, Whose::address(visitor.address), 1);
-            let Some(_place) = place else {
-                let reason = "too many tokens have to be waited for";
-                tracing::warn!(reason, "request refused: 503");
-                return Err(portcullis_auth::Refusal::unavailable(reason));
-            };
-            tokio::time::timeout(limits.decision, answer).await
-        }
-    };
-    match answer {
-        Ok(Ok(answer)) => {
-            match &answer {
-                Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => {
-                    visitor.standing.refuse();
-                }
-                // One without enough scopes is known all the same.
-                Ok(_) => visitor.standing.accept(),
-                Err(refusal) if refusal.principal.is_some() => visitor.standing.accept(),
-                Err(_) => {}
-            }
-            answer
-        }
-        Ok(Err(_)) => {
-            tracing::error!("request refused: 503, the token verifier panicked");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier panicked"))
-        }
-        Err(_) => {
-            tracing::error!("request refused: 503, the token verifier took too long");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier took too long"))
-        }
     }
 }

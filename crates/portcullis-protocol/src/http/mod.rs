@@ -4,14 +4,19 @@
 //! (Host, Origin), the bearer stage, the envelope, the [`Service`](crate::Service). Each
 //! has one file here and one reason to refuse.
 
+mod answer;
 mod app;
+mod bearer;
 mod budget;
 mod connection;
 mod endpoint;
 mod guard;
 mod mcp_headers;
+mod oauth_error;
+mod peer;
 mod rejection;
 mod request;
+mod request_info;
 mod route;
 mod session;
 mod sse;
@@ -21,6 +26,7 @@ mod test_server;
 mod well_known;
 
 pub use app::{App, AppConfig};
-pub use connection::{Listener, Peer};
+pub use connection::Listener;
 pub use guard::{Authority, Front, Origin, Origins, RequestBody};
+pub use peer::Peer;
 pub use route::{RouteRefusal, authenticate};

@@ -9,11 +9,11 @@ use http::request::Parts;
 use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
-use crate::answer::response;
+use crate::http::answer::json;
+use crate::http::bearer::{self, Visitor};
 use crate::http::budget::{Budget, Party};
-use crate::http::connection::peer::Standing;
-use crate::http::endpoint::{self, Visitor};
-use crate::http::rejection::{error_name, json};
+use crate::http::oauth_error;
+use crate::http::peer::Standing;
 use crate::message::rpc_error::whole_seconds;
 use crate::{Limits, RpcError};
 
@@ -60,7 +60,7 @@ pub async fn authenticate(
     });
     let visitor = Visitor { budget: &budget, address: address.as_ref(), standing: &standing };
     let (last, headers, uri) = (LastBearer::default(), &head.headers, &head.uri);
-    let principal = endpoint::verified(authenticator, limits, headers, uri, &last, visitor);
+    let principal = bearer::authenticate(authenticator, limits, headers, uri, &last, visitor);
     principal.await.map_err(RouteRefusal::Bearer)
 }
 
@@ -102,7 +102,7 @@ impl RouteRefusal {
             Self::Absent => None,
             Self::Failed => Some("Internal error".into()),
         };
-        let body = response::outside(&self.name(), message.as_deref());
+        let body = oauth_error::body(&self.name(), message.as_deref());
         let header: Option<(HeaderName, HeaderValue)> = match self {
             Self::Bearer(refusal) => Some(match refusal.challenge {
                 Some(challenge) => (WWW_AUTHENTICATE, challenge),
@@ -128,7 +128,7 @@ impl RouteRefusal {
             (Self::Bearer(_) | Self::InsufficientScope(_), StatusCode::FORBIDDEN) => {
                 "insufficient_scope".into()
             }
-            (_, status) => error_name(status).into(),
+            (_, status) => oauth_error::name(status).into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Streams that stay open (HTML §9.2): what changes is told, and that they are there.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,12 +11,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use portcullis_guard::Clock;
 use tokio::time::Instant;
 
 use crate::answer::notification::Subscription;
-use crate::http::request::Caller;
-use crate::http::session::Streaming;
 use crate::{Changed, Exchange, Service};
 
 /// How often a stream says that it is there: more often than proxies give up.
@@ -24,63 +22,62 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A comment: clients skip it.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
+/// The place of a stream, which it gives up when this is dropped.
+pub(super) trait Lease: Send + 'static {
+    /// Whether the stream is to end.
+    fn is_over(&self) -> bool;
+
+    /// Waits until the stream is to end.
+    fn over(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// The time, as the authenticator sees it.
+    fn now(&self) -> SystemTime;
+}
+
 /// What one stream tells, until its token or its place ends.
 ///
 /// It is pulled: while its client does not read, nothing is asked for and nothing queues.
-pub(super) struct Events {
+pub(super) struct Events<L> {
     changes: Pin<Box<dyn Stream<Item = Changed> + Send>>,
     /// Whose it is; without one, a session's.
     subscription: Option<Subscription>,
     opening: Option<Bytes>,
     closing: Option<Bytes>,
     ends: Option<SystemTime>,
-    clock: Arc<dyn Clock>,
     over: bool,
-    place: Streaming,
+    place: L,
 }
 
-impl Events {
+impl<L: Lease> Events<L> {
     /// Tells a session of all changes. First comes a comment, so that the client sees the
     /// stream open.
-    pub(super) fn of_session<S: Service>(
-        service: &Arc<S>,
-        caller: &Caller<'_>,
-        exchange: &Exchange,
-        place: Streaming,
-    ) -> Self {
+    pub(super) fn of_session<S: Service>(service: &Arc<S>, exchange: &Exchange, place: L) -> Self {
         let opening = Some(Bytes::from_static(COMMENT));
-        Self { opening, ..Self::new(service, caller, exchange, place) }
+        Self { opening, ..Self::new(service, exchange, place) }
     }
 
     /// Tells a subscription what it asked for, between an acknowledgment and a result.
     pub(super) fn of_subscription<S: Service>(
         service: &Arc<S>,
-        caller: &Caller<'_>,
         exchange: &Exchange,
-        place: Streaming,
+        place: L,
         subscription: Subscription,
     ) -> Self {
         Self {
             opening: Some(event(&subscription.acknowledged())),
             closing: Some(event(&subscription.completed(service.identity()))),
             subscription: Some(subscription),
-            ..Self::new(service, caller, exchange, place)
+            ..Self::new(service, exchange, place)
         }
     }
 
-    fn new<S: Service>(
-        service: &Arc<S>,
-        caller: &Caller<'_>,
-        exchange: &Exchange,
-        place: Streaming,
-    ) -> Self {
+    fn new<S: Service>(service: &Arc<S>, exchange: &Exchange, place: L) -> Self {
         Self {
             changes: Box::pin(service.changes(exchange).chain(stream::pending())),
             subscription: None,
             opening: None,
             closing: None,
-            ends: caller.principal.as_ref().and_then(|principal| principal.expires_at()),
-            clock: caller.sessions.clock(),
+            ends: exchange.principal.as_ref().and_then(|principal| principal.expires_at()),
             over: false,
             place,
         }
@@ -130,7 +127,7 @@ impl Events {
     /// moment that it names.
     fn left(&self) -> Duration {
         match self.ends {
-            Some(ends) => ends.duration_since(self.clock.now()).unwrap_or_default(),
+            Some(ends) => ends.duration_since(self.place.now()).unwrap_or_default(),
             None => Duration::MAX,
         }
     }

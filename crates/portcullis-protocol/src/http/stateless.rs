@@ -6,10 +6,11 @@ use http::{HeaderMap, StatusCode};
 use crate::answer::notification::Subscription;
 use crate::answer::response;
 use crate::http::guard::media_type;
-use crate::http::mcp_headers;
-use crate::http::rejection::{self, Refusal};
+use crate::http::rejection::Refusal;
 use crate::http::request::Caller;
+use crate::http::session::Sessions;
 use crate::http::sse::{self, Events};
+use crate::http::{answer, mcp_headers};
 use crate::message::envelope::Message;
 use crate::message::meta;
 use crate::message::params::Params;
@@ -19,6 +20,7 @@ use crate::{Changed, Operation, ProtocolVersion, RpcError, Service};
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
     service: &Arc<S>,
+    sessions: &Arc<Sessions>,
     caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Result<Response, Refusal> {
@@ -27,7 +29,7 @@ pub(super) async fn receive<S: Service>(
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, .. } if method.starts_with("notifications/") => {
-            return Ok(rejection::accepted());
+            return Ok(answer::accepted());
         }
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response => return invalid("this endpoint takes no responses"),
@@ -37,7 +39,13 @@ pub(super) async fn receive<S: Service>(
         Err(error) => return refused(Some(&id), error),
     };
     let refuse = |error: &RpcError| {
-        rejection::answered(caller, &id, request.version, service.identity(), &Err(error.clone()))
+        answer::answered(
+            caller.authenticator,
+            &id,
+            request.version,
+            service.identity(),
+            &Err(error.clone()),
+        )
     };
     Ok(match request.asked {
         Asked::Discover => {
@@ -47,18 +55,18 @@ pub(super) async fn receive<S: Service>(
             }
             let supported = &ProtocolVersion::OVER_HTTP;
             let answer = response::discovered(&id, supported, service.identity());
-            rejection::json(StatusCode::OK, answer)
+            answer::json(StatusCode::OK, answer)
         }
         Asked::Changes(wanted) => {
             media_type::check_accept_stream(caller.headers)?;
-            let place = caller.sessions.subscribe(caller.owner())?;
+            let place = sessions.subscribe(caller.owner())?;
             let exchange = caller.exchange(request.version, request.client, None);
             if let Err(error) = service.admit(Subscription::METHOD, &exchange) {
                 return Ok(refuse(&error));
             }
             place.begin()?;
             let subscription = Subscription::new(id, wanted);
-            let events = Events::of_subscription(service, caller, &exchange, place, subscription);
+            let events = Events::of_subscription(service, &exchange, place, subscription);
             sse::response(events.into_stream())
         }
         Asked::Operation(operation) => {
@@ -67,7 +75,8 @@ pub(super) async fn receive<S: Service>(
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Refusal::busy().under(Some(id.clone())))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
-            let answer = rejection::answered(caller, &id, version, service.identity(), &outcome);
+            let answer =
+                answer::answered(caller.authenticator, &id, version, service.identity(), &outcome);
             place.leave_to(&caller.whose, answer)
         }
     })

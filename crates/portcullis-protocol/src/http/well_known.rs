@@ -3,7 +3,7 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, HeaderValu
 use http::{Method, StatusCode};
 use portcullis_auth::ProtectedResourceMetadata;
 
-use crate::http::rejection;
+use crate::http::{answer, rejection};
 
 /// The protected-resource metadata document (RFC 9728 §3), at the path form and the root
 /// form. Any page may read it; no token is needed, and one that is sent is not looked at.
@@ -32,7 +32,7 @@ impl Metadata {
     pub(super) fn answer(&self, method: &Method) -> Response {
         let mut response = match *method {
             Method::GET | Method::HEAD | Method::OPTIONS => {
-                rejection::json(StatusCode::OK, self.document.clone())
+                answer::json(StatusCode::OK, self.document.clone())
             }
             _ => {
                 rejection::outside(StatusCode::METHOD_NOT_ALLOWED, Some("Only GET is served here"))

@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::subscriptions::Listens;
 use crate::answer::notification::Subscription;
-use crate::answer::response;
+use crate::answer::{json_rpc, response};
 use crate::in_flight::{self, InFlight};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
@@ -139,7 +139,7 @@ impl<S: Service> Connection<S> {
         self.tasks.spawn(async move {
             let answers = join_all(answers).await;
             let owed: Vec<_> = answers.into_iter().filter(|answer| !answer.is_empty()).collect();
-            Finished { ids, answer: response::batch(&owed).unwrap_or_default() }
+            Finished { ids, answer: json_rpc::batch(&owed).unwrap_or_default() }
         });
     }
 
@@ -158,7 +158,7 @@ impl<S: Service> Connection<S> {
             Ok(Message::Request { id, method, params }) => {
                 self.request(&id, &method, &params, in_batch).unwrap_or_else(|error| {
                     let version = self.session.as_ref().map(|session| session.version);
-                    Reply::Now(response::error(Some(&id), version, &error))
+                    Reply::Now(json_rpc::error(Some(&id), version, &error))
                 })
             }
             Err(Malformed { id, error }) => Reply::Now(failure(id.as_ref(), &error)),
@@ -278,5 +278,5 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
 }
 
 fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
-    response::error(id, None, error)
+    json_rpc::error(id, None, error)
 }

@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 
 use self::connection::Connection;
 use self::lines::{Line, Lines, Output};
-use crate::answer::response;
+use crate::answer::json_rpc;
 use crate::{Limits, RpcError, Service};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
@@ -84,7 +84,7 @@ async fn converse<S: Service>(
                 Some(Line::Complete(line)) => connection.receive(&line).into_iter().collect(),
                 Some(Line::TooLong) => {
                     let error = RpcError::invalid_request("the line is too long");
-                    vec![response::error(None, None, &error)]
+                    vec![json_rpc::error(None, None, &error)]
                 }
                 None => return Ok(()),
             },

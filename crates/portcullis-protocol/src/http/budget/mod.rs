@@ -1,18 +1,19 @@
 //! What clients may keep waiting: one budget, for all together, for each address and for each
 //! principal.
 
+mod party;
 pub(crate) mod places;
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_auth::Principal;
+use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, Semaphore};
 
+use self::party::{Counts, Kind, Parties, network};
+pub(crate) use self::party::{Of, Party, Whose};
 use crate::Limits;
 
 /// Tokens that are verified at once and have to be waited for: so many of the requests at once.
@@ -22,52 +23,6 @@ const ONE_CONNECTION: usize = 8;
 /// What one principal may have of unread answers, and of what else waits: so much of all of it.
 const UNREAD_OF_ONE_PRINCIPAL: usize = 4;
 const WAITING_OF_ONE_PRINCIPAL: usize = 2;
-/// So many parties are remembered before it is looked for those that have nothing any more.
-const PARTIES: usize = 64;
-
-/// What is counted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Of {
-    Connections,
-    /// Tokens that have to be waited for.
-    Verifications,
-    /// Requests whose bodies have to be waited for.
-    Reading,
-    /// Operations that wait for others of the same principal.
-    Queued,
-    /// Bytes of bodies that are held.
-    Bodies,
-    /// Bytes of answers that have not been taken.
-    Unread,
-    /// Bytes of answers that wait for room among those.
-    Waiting,
-}
-
-/// What is taken of each.
-#[derive(Debug, Default)]
-struct Counts {
-    connections: AtomicUsize,
-    verifications: AtomicUsize,
-    reading: AtomicUsize,
-    queued: AtomicUsize,
-    bodies: AtomicUsize,
-    unread: AtomicUsize,
-    waiting: AtomicUsize,
-}
-
-impl Counts {
-    fn of(&self, what: Of) -> &AtomicUsize {
-        match what {
-            Of::Connections => &self.connections,
-            Of::Verifications => &self.verifications,
-            Of::Reading => &self.reading,
-            Of::Queued => &self.queued,
-            Of::Bodies => &self.bodies,
-            Of::Unread => &self.unread,
-            Of::Waiting => &self.waiting,
-        }
-    }
-}
 
 /// What can be taken, altogether and by one address or principal.
 #[derive(Debug)]
@@ -83,77 +38,6 @@ pub(crate) struct Budget {
     principals: Mutex<Parties<[u8; 32]>>,
     /// All clients without a principal.
     strangers: Arc<Party>,
-}
-
-/// An address or a principal, and what it has taken.
-#[derive(Debug)]
-pub(crate) struct Party {
-    taken: Counts,
-    kind: Kind,
-    /// The places of its requests that run.
-    running: Arc<Semaphore>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Address,
-    Principal,
-    Strangers,
-}
-
-impl Party {
-    fn new(kind: Kind, running: usize) -> Arc<Self> {
-        let running = Arc::new(Semaphore::new(running.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { taken: Counts::default(), kind, running })
-    }
-}
-
-/// For whom something is taken: an address, a principal, both or nobody.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Whose {
-    pub(crate) address: Option<Arc<Party>>,
-    pub(crate) principal: Option<Arc<Party>>,
-}
-
-impl Whose {
-    /// Of an address alone, if anything goes by that.
-    pub(crate) fn address(address: Option<&Arc<Party>>) -> Self {
-        Self { address: address.cloned(), principal: None }
-    }
-
-    /// The places of the requests that run for it: without a principal, those of its address.
-    pub(crate) fn runs(&self) -> Option<&Arc<Semaphore>> {
-        self.principal.as_ref().or(self.address.as_ref()).map(|party| &party.running)
-    }
-
-    fn parties(&self) -> impl Iterator<Item = &Arc<Party>> + Clone {
-        self.address.iter().chain(&self.principal)
-    }
-}
-
-/// Those that have anything, and perhaps some that had.
-#[derive(Debug)]
-struct Parties<K> {
-    known: HashMap<K, Arc<Party>>,
-    /// How many there may be before it is looked through.
-    most: usize,
-}
-
-impl<K> Default for Parties<K> {
-    fn default() -> Self {
-        Self { known: HashMap::new(), most: PARTIES }
-    }
-}
-
-impl<K: Hash + Eq> Parties<K> {
-    fn of(&mut self, key: K, kind: Kind, running: usize) -> Arc<Party> {
-        if self.known.len() >= self.most {
-            // Whoever has something holds on to its party.
-            self.known.retain(|_, party| Arc::strong_count(party) > 1);
-            self.most = PARTIES.max(self.known.len() * 2);
-        }
-        Arc::clone(self.known.entry(key).or_insert_with(|| Party::new(kind, running)))
-    }
 }
 
 impl Budget {
@@ -264,17 +148,6 @@ impl Budget {
     }
 }
 
-/// Whose an address is: an IPv6 one belongs to whoever has its /64.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) if !ip.is_loopback() => {
-            let [a, b, c, d, ..] = ip.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        ip => ip,
-    }
-}
-
 fn fits(taken: usize, what: Of, amount: usize, most: usize) -> bool {
     // An answer that is there cannot be made smaller: one may be larger than what is left.
     let answers = matches!(what, Of::Unread | Of::Waiting);
@@ -330,6 +203,7 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use super::party::PARTIES;
     use super::*;
 
     fn budget() -> Arc<Budget> {

@@ -6,10 +6,8 @@
 //! unknown length, the answer says `Connection: close`, and
 //! [`timeout_stream`](super::timeout_stream) reads on until the client has seen it.
 
-use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::HttpBody;
@@ -18,10 +16,7 @@ use http::Request;
 use http::header::EXPECT;
 use hyper::body::{Frame, Incoming, SizeHint};
 
-use crate::http::connection::peer::Peer;
-
-/// The largest rest that a connection waits for.
-const SMALL_BYTES: u64 = 64 * 1024;
+use crate::http::peer::Peer;
 
 /// The body of a request, whose rest is taken care of when it is dropped.
 pub(crate) struct Arriving {
@@ -71,61 +66,5 @@ impl Drop for Arriving {
         {
             peer.rest.leave(body, self.is_awaited);
         }
-    }
-}
-
-/// What is left of the body of a request that has its answer: one at a time, as over HTTP/1.
-#[derive(Debug, Default)]
-pub(crate) struct Rest {
-    left: AtomicBool,
-    body: Mutex<Option<Incoming>>,
-    /// The connection does not go on.
-    closes: AtomicBool,
-}
-
-impl Rest {
-    /// Of a client that has asked whether to send it, the rest may never come: what came in its
-    /// place would be the next request.
-    fn leave(&self, body: Incoming, is_awaited: bool) {
-        self.left.store(true, Ordering::Relaxed);
-        let is_small = body.size_hint().exact().is_some_and(|rest| rest <= SMALL_BYTES);
-        if is_small && !is_awaited {
-            *self.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
-        } else {
-            self.close();
-        }
-    }
-
-    /// Whether some is left that has not arrived.
-    pub(crate) fn is_left(&self) -> bool {
-        self.left.load(Ordering::Relaxed)
-    }
-
-    /// Lets the connection end with the current answer, and that reach the client.
-    pub(crate) fn close(&self) {
-        self.closes.store(true, Ordering::Relaxed);
-        drop(self.body.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-
-    /// Whether the connection ends with the current answer.
-    pub(crate) fn closes(&self) -> bool {
-        self.closes.load(Ordering::Relaxed)
-    }
-
-    /// Takes what has arrived of it. It never wakes the caller by itself: a rest that another
-    /// task leaves is found when the connection is looked at next.
-    pub(crate) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        if self.is_left() && !self.closes() {
-            let mut rest = self.body.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some(body) = &mut *rest {
-                match Pin::new(body).poll_frame(cx) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(None | Some(Err(_))) => *rest = None,
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            self.left.store(false, Ordering::Relaxed);
-        }
-        Poll::Pending
     }
 }

@@ -16,7 +16,7 @@ use hyper::body::{Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Sleep, sleep};
 
-use crate::http::connection::peer::{Running, Untaken};
+use crate::http::peer::{Running, Untaken};
 
 /// Runs each stream of HTTP/2 until it ends, or until a part of its answer was not taken
 /// for `write`.

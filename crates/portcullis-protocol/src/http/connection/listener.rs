@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::http::app::App;
-use crate::http::connection::peer::Peer;
 use crate::http::connection::serve;
+use crate::http::peer::Peer;
 use crate::{Limits, Service};
 
 /// Connections over the limit over which custom routes are served: probes, say, which would

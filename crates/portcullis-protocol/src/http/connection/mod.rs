@@ -3,9 +3,7 @@
 mod arriving;
 mod http2_write_timeout;
 mod listener;
-pub(crate) mod peer;
 mod serve;
 mod timeout_stream;
 
 pub use listener::Listener;
-pub use peer::Peer;

@@ -20,8 +20,8 @@ use crate::http::budget::Whose;
 use crate::http::budget::places::Waits;
 use crate::http::connection::arriving::Arriving;
 use crate::http::connection::http2_write_timeout::{self, Streams, Watched};
-use crate::http::connection::peer::{Peer, Running, Untaken};
 use crate::http::connection::timeout_stream::Patient;
+use crate::http::peer::{Peer, Running, Untaken};
 use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once: RFC 9113 §6.5.2 recommends no fewer.

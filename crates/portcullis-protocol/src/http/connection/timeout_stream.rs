@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::Limits;
-use crate::http::connection::peer::Peer;
+use crate::http::peer::Peer;
 
 /// The length of the HTTP/2 preface: what has to arrive before the two versions of HTTP
 /// can be told apart, during which hyper keeps no time.

@@ -2,8 +2,8 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use portcullis_auth::audit::LogText;
-use url::Url;
 
+use crate::http::guard::authority::{Authority, host_and_port, is_loopback_host};
 use crate::http::guard::origins::Origins;
 use crate::http::rejection::{Refusal, Rule};
 
@@ -129,68 +129,6 @@ impl Front {
     }
 }
 
-/// A host and a port, as in a `Host` header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authority {
-    host: String,
-    port: Option<u16>,
-}
-
-impl Authority {
-    /// Reads `host` or `host:port`. Nothing is normalised but the letter case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (host, port) = host_and_port(text)?;
-        Some(Self { host: host.to_ascii_lowercase(), port })
-    }
-
-    /// The authorities under which `url` is reached: its default port may be left out.
-    #[must_use]
-    pub fn of(url: &Url) -> Vec<Self> {
-        let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return Vec::new() };
-        let port = url.port_or_known_default();
-        let mut authorities = vec![Self { host: host.clone(), port }];
-        if url.port().is_none() {
-            authorities.push(Self { host, port: None });
-        }
-        authorities
-    }
-
-    /// Whether it names this machine.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        is_loopback_host(&self.host)
-    }
-
-    fn is(&self, host: &str, port: Option<u16>) -> bool {
-        self.port == port && self.host.eq_ignore_ascii_case(host)
-    }
-}
-
-/// The parts of `host` or `host:port`, if it is well-formed.
-fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    let port = match port {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
-        Some(_) => return None,
-        None => None,
-    };
-    let name = match host.strip_prefix('[') {
-        Some(literal) => literal.strip_suffix(']').filter(|l| l.contains(':'))?,
-        None => host,
-    };
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-    let well_formed = !name.is_empty() && name.bytes().all(allowed);
-    (well_formed && (host.starts_with('[') || !name.contains(':'))).then_some((host, port))
-}
-
-pub(crate) fn is_loopback_host(host: &str) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.eq_ignore_ascii_case(own))
-}
-
 fn is_cross_site(headers: &HeaderMap) -> bool {
     static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -199,6 +137,8 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
     use crate::http::guard::origins::Origin;
 

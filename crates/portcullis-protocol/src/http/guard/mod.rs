@@ -1,12 +1,14 @@
 //! What is checked of every request before anybody reads it: Host and Origin, media types, the
 //! size and time of the body.
 
+mod authority;
 pub(crate) mod body;
 pub(crate) mod cors;
 pub(crate) mod host_origin;
 pub(crate) mod media_type;
 pub(crate) mod origins;
 
+pub use authority::Authority;
 pub use body::RequestBody;
-pub use host_origin::{Authority, Front};
+pub use host_origin::Front;
 pub use origins::{Origin, Origins};

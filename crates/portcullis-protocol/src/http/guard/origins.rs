@@ -1,6 +1,6 @@
 use url::Url;
 
-use crate::http::guard::host_origin::is_loopback_host;
+use crate::http::guard::authority::is_loopback_host;
 
 /// The origin of pages that may use the server, as the `Origin` header names it.
 ///

@@ -28,32 +28,36 @@ use http::StatusCode;
 use self::id::SessionId;
 pub(super) use self::post::{receive, receive_batch};
 use self::sessions::Own;
-pub(super) use self::sessions::{Sessions, Streaming};
+pub(super) use self::sessions::Sessions;
 pub(super) use self::stream::open_stream;
 use crate::Service;
 use crate::http::mcp_headers;
 use crate::http::rejection::Refusal;
 use crate::http::request::Caller;
 
-impl Caller<'_> {
-    /// The session that the request names, once it was found to be the caller's own.
-    fn session(&self) -> Result<Own, Refusal> {
-        let id = SessionId::read(self.headers)?;
-        let session = self.sessions.find(id, self.owner())?;
-        mcp_headers::check_session(self.headers, session.version)?;
+impl Sessions {
+    /// The session that a request names, once it was found to be its caller's own.
+    fn named(&self, caller: &Caller<'_>) -> Result<Own, Refusal> {
+        let id = SessionId::read(caller.headers)?;
+        let session = self.find(id, caller.owner())?;
+        mcp_headers::check_session(caller.headers, session.version)?;
         Ok(session)
     }
 }
 
 /// Ends the session that a DELETE names. What runs in it is dropped, and its stream ends.
-pub(super) fn end<S: Service>(service: &S, caller: &Caller<'_>) -> Result<Response, Refusal> {
-    let session = caller.session()?;
+pub(super) fn end<S: Service>(
+    service: &S,
+    sessions: &Sessions,
+    caller: &Caller<'_>,
+) -> Result<Response, Refusal> {
+    let session = sessions.named(caller)?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
     if let Err(error) = service.admit("session_end", &exchange) {
         // The service knows.
         return Ok(Refusal::unadmitted(&error).into_response());
     }
-    caller.sessions.end(&session)?;
+    sessions.end(&session)?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

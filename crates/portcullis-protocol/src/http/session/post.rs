@@ -4,13 +4,13 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 
 use super::sessions::Running;
-use super::{Own, SessionId};
-use crate::answer::response;
+use super::{Own, SessionId, Sessions};
+use crate::answer::{json_rpc, response};
 use crate::http::budget::Held;
 use crate::http::budget::places::{Place, Waits};
-use crate::http::mcp_headers;
 use crate::http::rejection::{self, Refusal, Rule};
 use crate::http::request::Caller;
+use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
 use crate::message::params::Params;
@@ -20,24 +20,26 @@ use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service};
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
     service: &S,
+    sessions: &Sessions,
     caller: &Caller<'_>,
     message: Message<'_>,
 ) -> Result<Response, Refusal> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, caller, id, params);
+        return initialize(service, sessions, caller, id, params);
     }
-    let exchanges = Exchanges::new(service, caller)?;
+    let exchanges = Exchanges::new(service, sessions, caller)?;
     match exchanges.take(message) {
-        Reply::Nothing => Ok(rejection::accepted()),
-        Reply::Answered(answer) => Ok(rejection::json(StatusCode::OK, answer)),
+        Reply::Nothing => Ok(answer::accepted()),
+        Reply::Answered(answer) => Ok(answer::json(StatusCode::OK, answer)),
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => match exchanges.run(started).await {
             Ran::Done(id, place, outcome) => {
                 let version = exchanges.session.version;
                 let identity = service.identity();
-                let answer = rejection::answered(caller, &id, version, identity, &outcome);
+                let answer =
+                    answer::answered(caller.authenticator, &id, version, identity, &outcome);
                 Ok(place.leave_to(&caller.whose, answer))
             }
             Ran::Refused(id, error) => Err(exchanges.refused(Some(&id), &error)),
@@ -50,10 +52,11 @@ pub(in crate::http) async fn receive<S: Service>(
 /// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
 pub(in crate::http) async fn receive_batch<S: Service>(
     service: &S,
+    sessions: &Sessions,
     caller: &Caller<'_>,
     body: &[u8],
 ) -> Result<Response, Refusal> {
-    let exchanges = Exchanges::new(service, caller)?;
+    let exchanges = Exchanges::new(service, sessions, caller)?;
     if !exchanges.session.version.has_batches() {
         let error = RpcError::invalid_request("only version 2025-03-26 has batches");
         return Err(exchanges.refused(None, &error));
@@ -76,20 +79,21 @@ pub(in crate::http) async fn receive_batch<S: Service>(
             Err(Dropped) => dropped = true,
         }
     }
-    match response::batch(&answers) {
+    match json_rpc::batch(&answers) {
         Some(answers) => {
-            let mut response = rejection::json(StatusCode::OK, answers);
+            let mut response = answer::json(StatusCode::OK, answers);
             Waits::of_batch(&caller.whose, gathered, &mut response);
             Ok(response)
         }
         None if dropped => Ok(exchanges.dropped()),
-        None => Ok(rejection::accepted()),
+        None => Ok(answer::accepted()),
     }
 }
 
 /// Makes a session. One that the client names is not looked at: ids are given, not taken.
 fn initialize<S: Service>(
     service: &S,
+    sessions: &Sessions,
     caller: &Caller<'_>,
     request: &RequestId,
     params: &Params<'_>,
@@ -105,15 +109,15 @@ fn initialize<S: Service>(
     let exchange = caller.exchange(version, agreed.client.clone(), None);
     let (id, header) = SessionId::mint()?;
     // It has its place before the service is asked, which notes that it begins.
-    let begun = caller.sessions.begin(id, caller.owner(), agreed);
+    let begun = sessions.begin(id, caller.owner(), agreed);
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
     if let Err(error) = service.admit("initialize", &exchange) {
-        caller.sessions.end(&session)?;
-        return Ok(rejection::answered(caller, request, version, identity, &Err(error)));
+        sessions.end(&session)?;
+        return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    caller.sessions.settle(&session, caller.owner())?;
+    sessions.settle(&session, caller.owner())?;
     let answer = response::initialized(request, version, identity);
-    let mut response = rejection::json(StatusCode::OK, answer);
+    let mut response = answer::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);
     Ok(response)
 }
@@ -121,6 +125,7 @@ fn initialize<S: Service>(
 /// The exchanges of one POST, in the session that it names.
 struct Exchanges<'a, S> {
     service: &'a S,
+    sessions: &'a Sessions,
     caller: &'a Caller<'a>,
     session: Own,
 }
@@ -156,9 +161,13 @@ enum Ran {
 struct Dropped;
 
 impl<'a, S: Service> Exchanges<'a, S> {
-    fn new(service: &'a S, caller: &'a Caller<'a>) -> Result<Self, Refusal> {
-        let session = caller.session()?;
-        Ok(Self { service, caller, session })
+    fn new(
+        service: &'a S,
+        sessions: &'a Sessions,
+        caller: &'a Caller<'a>,
+    ) -> Result<Self, Refusal> {
+        let session = sessions.named(caller)?;
+        Ok(Self { service, sessions, caller, session })
     }
 
     fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
@@ -169,7 +178,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
             },
             Message::Notification { method, params } if method.starts_with("notifications/") => {
                 if method == "notifications/cancelled" {
-                    self.caller.sessions.cancel(&self.session, &params);
+                    self.sessions.cancel(&self.session, &params);
                 }
                 Reply::Nothing
             }
@@ -211,7 +220,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
             return Ok(Reply::Answered(response::empty(id)));
         }
         let operation = Operation::read(method, params)?;
-        let started = self.caller.sessions.run(&self.session, id)?;
+        let started = self.sessions.run(&self.session, id)?;
         Ok(started.map_or(Reply::Ended, |(registration, running)| {
             Reply::Started(Started { id: id.clone(), operation, registration, running })
         }))
@@ -265,16 +274,16 @@ impl<'a, S: Service> Exchanges<'a, S> {
     fn refused_of_batch(&self, id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
         let (reason, caller) = (error.to_string(), self.caller);
         let principal = caller.principal.as_deref();
-        let refused = caller.asked.refused(Rule::Envelope, &reason, StatusCode::OK, principal);
-        self.service.refused(&refused);
-        response::error(id, Some(self.session.version), error)
+        let (rule, status) = (Rule::Envelope, StatusCode::OK);
+        self.service.refused(&rejection::record(caller.info, rule, status, &reason, principal));
+        json_rpc::error(id, Some(self.session.version), error)
     }
 
     /// What is left to say where a request was dropped: nothing, if it was cancelled, or
     /// that the session has ended.
     fn dropped(&self) -> Response {
-        match self.caller.sessions.has(&self.session) {
-            Ok(true) => rejection::accepted(),
+        match self.sessions.has(&self.session) {
+            Ok(true) => answer::accepted(),
             Ok(false) => Refusal::no_session(Refusal::ENDED).into_response(),
             Err(refusal) => refusal.into_response(),
         }

@@ -11,6 +11,7 @@ use super::SessionId;
 use super::streams::StreamId;
 use super::table::{Session, Table};
 use crate::http::rejection::{Refusal, Rule};
+use crate::http::sse::Lease;
 use crate::in_flight;
 use crate::message::envelope::RequestId;
 use crate::message::initialize::Initialize;
@@ -47,10 +48,6 @@ impl Sessions {
     ) -> Self {
         let (limits, on_end) = (limits.clone(), Box::new(on_end));
         Self { table: Mutex::default(), limits, clock, on_end }
-    }
-
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
     }
 
     /// Makes the session `id`: 429 when its owner has too many, 503 when there are too many
@@ -297,15 +294,20 @@ impl Streaming {
             Ok(())
         })?
     }
+}
 
-    /// Whether it is to end: another takes over, its session has ended, or the server stops.
-    pub(crate) fn is_over(&self) -> bool {
+/// It ends when another takes over, when its session has ended, and when the server stops.
+impl Lease for Streaming {
+    fn is_over(&self) -> bool {
         self.end.is_aborted()
     }
 
-    /// Waits until it is to end.
-    pub(crate) async fn over(&mut self) {
+    async fn over(&mut self) {
         let _ = (&mut self.end).await;
+    }
+
+    fn now(&self) -> SystemTime {
+        self.sessions.clock.now()
     }
 }
 

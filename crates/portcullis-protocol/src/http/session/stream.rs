@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 
+use super::Sessions;
 use crate::Service;
 use crate::http::guard::media_type;
 use crate::http::rejection::Refusal;
@@ -17,17 +18,18 @@ use crate::http::sse::{self, Events};
 /// nothing that could be sent again, to its owner or to anybody else.
 pub(in crate::http) fn open_stream<S: Service>(
     service: &Arc<S>,
+    sessions: &Arc<Sessions>,
     caller: &Caller<'_>,
 ) -> Result<Response, Refusal> {
     media_type::check_accept_stream(caller.headers)?;
-    let session = caller.session()?;
-    let place = caller.sessions.stream(&session)?;
+    let session = sessions.named(caller)?;
+    let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange) {
         // The service knows.
         return Ok(Refusal::unadmitted(&error).into_response());
     }
     place.begin()?;
-    let events = Events::of_session(service, caller, &exchange, place);
+    let events = Events::of_session(service, &exchange, place);
     Ok(sse::response(events.into_stream()))
 }

@@ -1,3 +1,7 @@
+//! The other end of a connection, as everything that answers it sees it.
+
+mod rest;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,8 +10,8 @@ use std::task::Poll;
 
 use portcullis_auth::LastBearer;
 
+use self::rest::Rest;
 use crate::http::budget::{Budget, Held, Of, Party, Whose};
-use crate::http::connection::arriving::Rest;
 
 /// So many refused tokens one after the other end a connection.
 const REFUSED: usize = 64;

@@ -1,0 +1,77 @@
+//! The one place where answers become bytes (JSON-RPC 2.0 §5).
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::message::envelope::RequestId;
+use crate::message::rpc_error::ErrorObject;
+use crate::{ProtocolVersion, RpcError};
+
+/// As much as most answers take: one that grows is copied each time.
+const USUAL_BYTES: usize = 512;
+
+/// What every answer to a broken writer is: bytes that need no writing.
+const UNWRITABLE: &[u8] =
+    br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#;
+
+/// The answer to a request, as one object.
+pub(crate) fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Success<'a, R> {
+        jsonrpc: &'static str,
+        id: &'a RequestId,
+        result: &'a R,
+    }
+
+    write(&Success { jsonrpc: "2.0", id, result })
+}
+
+pub(crate) fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        jsonrpc: &'static str,
+        id: Option<&'a RequestId>,
+        error: ErrorObject,
+    }
+
+    write(&Failure { jsonrpc: "2.0", id, error })
+}
+
+/// A notification, which wants no answer.
+pub(crate) fn notification(method: &str, params: Option<Value>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Notification<'a> {
+        jsonrpc: &'static str,
+        method: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        params: Option<Value>,
+    }
+
+    write(&Notification { jsonrpc: "2.0", method, params })
+}
+
+/// The answers to a batch, as one; `None` when none is owed.
+pub(crate) fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
+    (!answers.is_empty()).then(|| [b"[", &*answers.join(&b","[..]), b"]"].concat())
+}
+
+/// An error response. Where no id could be read it is null (JSON-RPC 2.0 §5): many clients take
+/// what has none for no response at all, and its text is lost to their users.
+pub(crate) fn error(
+    id: Option<&RequestId>,
+    version: Option<ProtocolVersion>,
+    error: &RpcError,
+) -> Vec<u8> {
+    raw_error(id, error.object(version))
+}
+
+pub(crate) fn write(message: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, message) {
+        Ok(()) => bytes,
+        Err(error) => {
+            tracing::error!(%error, "a response could not be written");
+            UNWRITABLE.to_vec()
+        }
+    }
+}

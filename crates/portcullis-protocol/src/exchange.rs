@@ -1,0 +1,44 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_auth::Principal;
+
+use crate::{ClientInfo, ProtocolVersion, SessionKey};
+
+/// How a request came in, and from whom.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The transport.
+    pub transport: Transport,
+    /// The protocol version that the request is of.
+    pub version: ProtocolVersion,
+    /// Whom a verified token speaks for; none over stdio or without authentication.
+    pub principal: Option<Arc<Principal>>,
+    /// What the client says it is.
+    pub client: Option<ClientInfo>,
+    /// The peer of the connection, which may be a proxy; none over stdio.
+    pub remote: Option<SocketAddr>,
+    /// The session that the request belongs to; none in the stateless version over HTTP.
+    pub session: Option<SessionKey>,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Standard input and output of a child process, whose parent is the local user.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+}
+
+impl Transport {
+    /// `stdio` or `http`, as audit records name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
+}

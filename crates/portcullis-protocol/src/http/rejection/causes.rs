@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+
+use super::{Refusal, Rule};
+use crate::RpcError;
+use crate::message::rpc_error::whole_seconds;
+
+impl Refusal {
+    /// Between the first look at the session and the second.
+    pub(crate) const ENDED: &str = "the session has ended meanwhile";
+
+    pub(crate) fn busy() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many requests at once");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    pub(crate) fn too_many_connections() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many connections");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    pub(crate) fn unread() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "Too many answers have not been read");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// GET and DELETE are for sessions, which the stateless version has none of.
+    pub(crate) fn method_not_allowed(stateless: bool) -> Self {
+        let (message, allow) = match stateless {
+            true => ("Only POST is served here", "POST, OPTIONS"),
+            false => ("Only POST, GET and DELETE are served here", "GET, POST, DELETE, OPTIONS"),
+        };
+        let refusal = Self::new(Rule::Method, StatusCode::METHOD_NOT_ALLOWED, message);
+        refusal.with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// Says the same of every session that is not there for the caller.
+    pub(crate) fn no_session(reason: &'static str) -> Self {
+        let message = "No such session: send `initialize` to start one";
+        Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
+    }
+
+    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
+    /// nobody knows.
+    pub(crate) fn too_many_sessions(status: StatusCode) -> Self {
+        Self::new(Rule::Session, status, "Too many sessions at once")
+    }
+
+    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
+    /// nobody knows.
+    pub(crate) fn too_many_streams(status: StatusCode) -> Self {
+        Self::new(Rule::Limits, status, "Too many streams at once")
+    }
+
+    /// As [`too_many_streams`](Self::too_many_streams), when many are ending: a stream that is
+    /// not read ends within `time`.
+    pub(crate) fn streams_are_ending(status: StatusCode, time: Duration) -> Self {
+        let refusal = Self::too_many_streams(status).because("too many streams end unread");
+        refusal.with(RETRY_AFTER, HeaderValue::from(whole_seconds(time)))
+    }
+
+    /// The service lets something not happen that is not an operation.
+    pub(crate) fn unadmitted(error: &RpcError) -> Self {
+        match error {
+            RpcError::RateLimited { retry_after } => {
+                let (status, reason) = (StatusCode::TOO_MANY_REQUESTS, error.to_string().into());
+                let refusal =
+                    Self::of_error(Rule::Limits, status, reason, None, error.object(None));
+                let seconds = HeaderValue::from(whole_seconds(*retry_after));
+                refusal.with(RETRY_AFTER, seconds)
+            }
+            _ => Self::internal(Rule::Limits),
+        }
+    }
+
+    /// The cause has been logged.
+    pub(crate) fn internal(rule: Rule) -> Self {
+        Self::new(rule, StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(Rule::Body, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+    }
+}
+
+impl From<portcullis_auth::Refusal> for Refusal {
+    fn from(refusal: portcullis_auth::Refusal) -> Self {
+        let message = refusal.message();
+        let refused = Self::new(Rule::Bearer, refusal.status, message)
+            .because(refusal.reason)
+            .of(refusal.principal.as_ref());
+        match refusal.challenge {
+            Some(challenge) => refused.with(WWW_AUTHENTICATE, challenge),
+            None => refused.with(RETRY_AFTER, HeaderValue::from_static("5")),
+        }
+    }
+}

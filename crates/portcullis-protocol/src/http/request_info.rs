@@ -1,0 +1,19 @@
+use std::net::SocketAddr;
+
+use http::Method;
+
+/// What is known of a request from the first, and is not its sender's own words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestInfo<'a> {
+    pub(crate) http_method: Option<&'static str>,
+    pub(crate) path: Option<&'a str>,
+    pub(crate) remote: Option<SocketAddr>,
+}
+
+impl<'a> RequestInfo<'a> {
+    /// A request of the method `method`, for `path` if that is the endpoint's.
+    pub(crate) fn new(method: &Method, path: Option<&'a str>, remote: Option<SocketAddr>) -> Self {
+        let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
+        Self { http_method: names.into_iter().find(|name| method == name), path, remote }
+    }
+}
