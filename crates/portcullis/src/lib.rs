@@ -1,8 +1,8 @@
 //! MCP servers that are safe to put on the internet.
 //!
-//! Write plain async functions; Portcullis speaks the protocol, knows who is calling,
-//! decides once what they may see and do, checks what they send, and shows outside only
-//! what was meant for outside.
+//! Write plain async functions; Portcullis speaks the protocol over stdio and HTTP, knows who is
+//! calling, decides once what they may see and do, validates what they send, and masks what went
+//! wrong. What a caller may not use does not exist for them.
 //!
 //! ```no_run
 //! use portcullis::prelude::*;
@@ -22,33 +22,53 @@
 //! }
 //! ```
 //!
-//! # Where things are
+//! # The walk of a request
 //!
-//! - [`Server`] and its [builder](ServerBuilder): what is served, to whom, under which URL.
-//! - [`tool`], [`resource`], [`prompt`]: attributes for functions; [`Tool`], [`Resource`] and
-//!   [`Prompt`] are the same without macros.
-//! - [`Parameter`]: what such a function may take; [`Argument`] holds its constraints.
-//! - [`ToolError`]: the two faces of an error.
-//! - [`JwtVerifier`]: the access tokens of an identity provider.
-//! - [`require_scopes`], [`require_roles`], [`claim`] and [`Check`]: who may see and use a
-//!   component; [`AuthMiddleware`] and [`restrict_tag`] for many at once.
-//! - [`Visibility`] and [`Context::enable_components`]: what is shown at all.
-//! - [`Middleware`], [`RateLimit`] (token buckets), [`Timeout`], [`ResponseLimit`]: what stands
-//!   around.
-//! - [`AuditSink`]: the trail that every operation leaves.
-//! - [`TestClient`]: a server's tests, without a network.
-//! - [`route`](mod@route): HTTP routes beside the protocol.
-//! - [`Limits`]: how much and how long anything may be taken of the server.
-//! - [`danger`]: what must never serve the internet.
+//! ```text
+//!  request ─► limits ─► Host, Origin ─► bearer token ─► rate limit ─► ONE decision ─► arguments ─► your function
+//!             503, 408  421, 403        401             429           not found, 403   isError      │
+//!  answer  ◄───────────────────── shape for the protocol version ◄── masked errors ◄── audit record ◄┘
+//! ```
 //!
-//! # What a request goes through
+//! | stage | what decides | page of the manual |
+//! |---|---|---|
+//! | limits | [`Limits`] | [Limits](manual::limits) |
+//! | Host, Origin: DNS rebinding, CSRF | [`public_url`](ServerBuilder::public_url), [`allow_host`](ServerBuilder::allow_host), [`allow_origin`](ServerBuilder::allow_origin) | [Host and Origin](manual::host_and_origin) |
+//! | bearer token | [`JwtVerifier`], [`TokenVerifier`] | [Tokens](manual::tokens) |
+//! | rate limit | [`RateLimit`], token buckets | [Limits](manual::limits) |
+//! | the decision, which fails closed | [`require_scopes`], [`require_roles`], [`claim`], [`by_arguments`], [`Check`]; [`AuthMiddleware`], [`restrict_tag`] | [Access](manual::access) |
+//! | and what is shown at all | [`Visibility`], [`Context::enable_components`] | [Visibility](manual::visibility) |
+//! | arguments | [`Parameter`], [`Argument`] | [Arguments](manual::arguments) |
+//! | your function | [`tool`], [`resource`], [`prompt`], or [`Tool`], [`Resource`], [`Prompt`]; [`Middleware`], [`Timeout`], [`ResponseLimit`] around it | [Files](manual::files), [Outbound requests](manual::outbound) |
+//! | masked errors | [`ToolError`] | [Errors](manual::errors) |
+//! | audit record | [`AuditSink`] | [Audit](manual::audit) |
 //!
-//! Timeouts and limits, Host and Origin against allow-lists (DNS rebinding, CSRF), the bearer
-//! token, the envelope, **one decision** about the component, the arguments, and then your
-//! function. The decision fails closed: an error, a panic or a timeout denies. What is denied is
-//! absent: it is in no list, and using it answers exactly as for a name that does not exist, and
-//! over HTTP as late ([`Limits::absence`], against the timing side channel). [`Workspace`] reads
-//! untrusted paths (against path traversal), and [`Fetch`] untrusted URLs (against SSRF).
+//! What is denied is absent: it is in no list, and its use is answered exactly as for a name that
+//! does not exist, over HTTP as late too (against the timing side channel). [`Server::builder`] is
+//! where all of it is configured, [`TestClient`] asks a server without a network, and
+//! [`route`](mod@route) is for HTTP routes beside the protocol. What must never serve the internet
+//! is in [`danger`].
+//!
+//! # The brief, section by section
+//!
+//! | section | page |
+//! |---|---|
+//! | 1 transports, 17 dual mode | [Transports](manual::transports) |
+//! | 2 environment, 15 secrets | [Secrets](manual::secrets), [Errors](manual::errors) |
+//! | 3 OAuth 2.1, 4 token verification, 6 remote authorization servers | [Tokens](manual::tokens) |
+//! | 5 built-in providers | [What is not done](manual::not_done) |
+//! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
+//! | 10 session visibility | [Visibility](manual::visibility) |
+//! | 11 custom routes | [Routes](manual::routes) |
+//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files) |
+//! | 13 SSRF | [Outbound requests](manual::outbound) |
+//! | 14 DNS rebinding | [Host and Origin](manual::host_and_origin) |
+//! | 16 development helpers | [Testing](manual::testing) |
+//! | 18 rules | [Rules](manual::rules) |
+//!
+//! Then there are every [default](manual::defaults) and its reason, recipes for
+//! [deploying](manual::deploying), the [threats](manual::threats) with their tests, and what is
+//! [not done](manual::not_done).
 
 mod access;
 mod catalogue;

@@ -7,6 +7,7 @@ mod audit;
 mod checks;
 mod demo;
 mod deploying;
+mod documents;
 mod early_answers;
 mod envelope;
 mod errors;

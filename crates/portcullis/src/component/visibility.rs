@@ -75,7 +75,8 @@ impl fmt::Debug for Visibility {
 
 /// A change of what a session or principal is shown, made when it is awaited.
 ///
-/// See [`Context::enable_components`] and [`Context::disable_components`].
+/// See [`Context::enable_components`](crate::Context::enable_components) and
+/// [`Context::disable_components`](crate::Context::disable_components).
 #[must_use = "nothing changes until it is awaited"]
 pub struct VisibilityChange<'a> {
     control: &'a dyn VisibilityControl,
