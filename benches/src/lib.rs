@@ -1,6 +1,8 @@
 //! Measures servers from outside: keys, load, and what it cost them.
 
+pub mod chart;
 pub mod counts;
+pub mod figures;
 pub mod issuer;
 pub mod load;
 pub mod request;

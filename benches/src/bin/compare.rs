@@ -1,17 +1,18 @@
 //! Compares the bench server with a bare axum handler and with rmcp's server, in one run.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use benches::Result;
 use benches::counts::Counts;
+use benches::figures::Figures;
 use benches::issuer::{Algorithm, Issuer};
 use benches::load::Load;
 use benches::sample::{self, Sample};
 use benches::scenario::Scenario;
 use benches::server::{self, SERVERS, Server};
 use benches::table::{self, Found, Row};
+use benches::{Result, chart};
 use clap::Parser;
 
 /// Compares the bench server with a bare axum handler and with rmcp, and prints a table.
@@ -39,6 +40,19 @@ struct Options {
     /// A few seconds to see that all of it works: one request, one short round, no counts
     #[arg(long)]
     quick: bool,
+
+    /// Write the figures of the run, from which a chart can be drawn
+    #[arg(long, value_name = "PATH")]
+    figures: Option<PathBuf>,
+
+    /// Write a chart of the run
+    #[arg(long, value_name = "PATH")]
+    svg: Option<PathBuf>,
+
+    /// Measure nothing, and draw the chart of figures that were written before
+    #[arg(long, value_name = "PATH", requires = "svg")]
+    #[arg(conflicts_with_all = ["seconds", "rounds", "only", "no_counts", "quick", "figures"])]
+    chart_of: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -50,7 +64,11 @@ async fn main() -> ExitCode {
         options.no_counts = true;
         options.only = Scenario::ALL[0].name.to_owned();
     }
-    match compare(&options).await {
+    let done = match &options.chart_of {
+        Some(path) => Figures::read(path).and_then(|figures| draw(&options, &figures)),
+        None => compare(&options).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -90,7 +108,40 @@ async fn compare(options: &Options) -> Result<()> {
         }
     }
     println!("{}\n{}", table::table(&rows, &CONNECTIONS), table::verdicts(&rows));
-    Ok(())
+    if options.figures.is_none() && options.svg.is_none() {
+        return Ok(());
+    }
+    let figures = Figures::of(&rows, commit()?, conditions())?;
+    if let Some(path) = &options.figures {
+        figures.write(path)?;
+    }
+    draw(options, &figures)
+}
+
+/// Writes the chart, if one was asked for.
+fn draw(options: &Options, figures: &Figures) -> Result<()> {
+    let Some(path) = &options.svg else { return Ok(()) };
+    std::fs::write(path, chart::svg(figures))
+        .map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// The commit that is measured, with a `+` if it was changed.
+fn commit() -> Result<String> {
+    let git = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new("git").args(arguments).output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?.trim().to_owned()),
+            false => Err("`git` does not say which commit is measured".into()),
+        }
+    };
+    let changed = if git(&["status", "--porcelain", "-uno"])?.is_empty() { "" } else { "+" };
+    Ok(git(&["rev-parse", "--short", "HEAD"])? + changed)
+}
+
+fn conditions() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let connections = CONNECTIONS.last().copied().unwrap_or_default();
+    format!("one core of a {cores}-core machine, {connections} connections")
 }
 
 struct Bench<'a> {
