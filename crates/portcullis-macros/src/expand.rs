@@ -33,9 +33,11 @@ fn declaration(
     let options = Options::parse(kind, options)?;
     let parameters = parameters.into_iter().collect::<Result<Vec<_>>>()?;
     let (ident, visibility) = (&function.sig.ident, &function.vis);
+    let portcullis = options.portcullis();
     let new = new(kind, &options, function);
     let about = about(&options, function);
-    let declared = parameters.iter().map(|Parameter { kind, argument, .. }| {
+    let declared = parameters.iter().map(|Parameter { kind, name, constraints }| {
+        let argument = quote! { #portcullis::Argument::new(#name) #constraints };
         quote_spanned! { kind.span() => .parameter::<#kind>(#argument) }
     });
     let variables: Vec<_> =
@@ -55,9 +57,9 @@ fn declaration(
         ReturnType::Default => ident.span(),
     };
     let handler = quote_spanned! { returned =>
-        .handler(|#call: ::portcullis::Call| async move {
+        .handler(|#call: #portcullis::Call| async move {
             #(#taken)*
-            ::core::result::Result::<_, ::portcullis::ToolError>::Ok(#ident(#(#variables),*).await)
+            ::core::result::Result::<_, #portcullis::ToolError>::Ok(#ident(#(#variables),*).await)
         })
     };
     Ok(quote! {
@@ -66,8 +68,8 @@ fn declaration(
         #[derive(Clone, Copy, Debug)]
         #visibility struct #ident {}
 
-        impl ::portcullis::Declare for #ident {
-            fn declare(self) -> ::portcullis::Component {
+        impl #portcullis::Declare for #ident {
+            fn declare(self) -> #portcullis::Component {
                 #new #about #(#declared)* #handler
             }
         }
@@ -100,14 +102,16 @@ fn new(kind: Kind, options: &Options, function: &ItemFn) -> TokenStream {
     let own_name = function.sig.ident.to_string();
     let own_name = own_name.trim_start_matches("r#");
     let name = options.name.as_ref().map_or_else(|| quote! { #own_name }, |name| quote! { #name });
+    let portcullis = options.portcullis();
     match (kind, &options.uri) {
-        (Kind::Resource, Some(uri)) => quote! { ::portcullis::Resource::new(#uri).name(#name) },
-        (Kind::Prompt, _) => quote! { ::portcullis::Prompt::new(#name) },
-        _ => quote! { ::portcullis::Tool::new(#name) },
+        (Kind::Resource, Some(uri)) => quote! { #portcullis::Resource::new(#uri).name(#name) },
+        (Kind::Prompt, _) => quote! { #portcullis::Prompt::new(#name) },
+        _ => quote! { #portcullis::Tool::new(#name) },
     }
 }
 
 fn about(options: &Options, function: &ItemFn) -> TokenStream {
+    let portcullis = options.portcullis();
     let mut calls = TokenStream::new();
     let documented = doc_comment(&function.attrs).map(|text| quote! { #text });
     let description = options.description.as_ref().map(|text| quote! { #text }).or(documented);
@@ -132,7 +136,7 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
         } else {
             quote! { Challenge }
         };
-        calls.extend(quote! { .deny(::portcullis::Deny::#variant) });
+        calls.extend(quote! { .deny(#portcullis::Deny::#variant) });
     }
     for hint in &options.hints {
         let variant = match hint.to_string().as_str() {
@@ -141,7 +145,7 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
             "idempotent" => quote! { Idempotent },
             _ => quote! { OpenWorld },
         };
-        calls.extend(quote! { .hint(::portcullis::Hint::#variant) });
+        calls.extend(quote! { .hint(#portcullis::Hint::#variant) });
     }
     calls
 }

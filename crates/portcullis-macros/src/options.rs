@@ -3,7 +3,7 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::token::Paren;
-use syn::{Expr, Ident, LitStr, Result, Token, parenthesized};
+use syn::{Expr, Ident, LitStr, Path, Result, Token, parenthesized, parse_quote};
 
 use crate::kind::Kind;
 
@@ -19,6 +19,7 @@ pub(crate) struct Options {
     pub(crate) checks: Vec<Expr>,
     pub(crate) hints: Vec<Ident>,
     pub(crate) deny: Option<Ident>,
+    portcullis: Option<Path>,
 }
 
 impl Options {
@@ -33,6 +34,11 @@ impl Options {
             Ok(options)
         })
         .parse2(tokens)
+    }
+
+    /// Where the crate `portcullis` is.
+    pub(crate) fn portcullis(&self) -> Path {
+        self.portcullis.clone().unwrap_or_else(|| parse_quote! { ::portcullis })
     }
 
     fn read(&mut self, kind: Kind, meta: &ParseNestedMeta<'_>) -> Result<()> {
@@ -82,6 +88,17 @@ impl Options {
                     return Err(syn::Error::new(deny.span(), message));
                 }
                 self.deny = Some(deny);
+                Ok(())
+            }
+            "crate" => {
+                if self.portcullis.is_some() {
+                    return Err(meta.error("duplicate option"));
+                }
+                let value = meta.value()?;
+                if value.peek(LitStr) {
+                    return Err(value.error("write it without quotes: `crate = path`"));
+                }
+                self.portcullis = Some(value.call(Path::parse_mod_style)?);
                 Ok(())
             }
             "annotations" if kind == Kind::Tool => {

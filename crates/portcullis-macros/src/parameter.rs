@@ -15,8 +15,8 @@ const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_lengt
 pub(crate) struct Parameter {
     pub(crate) name: LitStr,
     pub(crate) kind: Type,
-    /// The builder of its `Argument`.
-    pub(crate) argument: TokenStream,
+    /// What is called on its `Argument`.
+    pub(crate) constraints: TokenStream,
 }
 
 impl Parameter {
@@ -59,8 +59,7 @@ impl Parameter {
             })?;
         }
         calls.extend(secret.call()?);
-        let builder = quote! { ::portcullis::Argument::new(#name) #calls };
-        Ok(Self { name, kind: (*argument.ty).clone(), argument: builder })
+        Ok(Self { name, kind: (*argument.ty).clone(), constraints: calls })
     }
 }
 

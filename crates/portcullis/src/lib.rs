@@ -102,54 +102,6 @@ pub use portcullis_guard::{
     Fetched, LogWriter, ManualClock, OperationId, Reference, Secret, SystemClock, Workspace,
     WorkspaceError, WorkspaceErrorKind, stderr,
 };
-/// # Example
-///
-/// ```
-/// use portcullis::prelude::*;
-///
-/// /// Financial report for a quarter.
-/// #[prompt(auth = require_scopes(["analyst"]))]
-/// async fn financial_report(#[arg(pattern = "^Q[1-4]$")] quarter: String) -> String {
-///     format!("Generate a financial report for {quarter}.")
-/// }
-/// ```
-pub use portcullis_macros::prompt;
-/// # Example
-///
-/// ```
-/// use portcullis::prelude::*;
-///
-/// /// A note of one's own.
-/// #[resource("note://{owner}/{id}", auth = require_scopes(["read"]))]
-/// async fn note(owner: String, id: u32, caller: Caller) -> Result<String, ToolError> {
-///     if caller.subject() != Some(&*owner) {
-///         return Err(ToolError::not_found());
-///     }
-///     Ok(format!("Note {id} of {owner}."))
-/// }
-/// ```
-pub use portcullis_macros::resource;
-/// # Example
-///
-/// ```
-/// use portcullis::prelude::*;
-///
-/// struct Items(Vec<&'static str>);
-///
-/// /// Search for items by keyword.
-/// #[tool(annotations(read_only))]
-/// async fn search_items(
-///     /// Search query
-///     #[arg(min_length = 1)] query: String,
-///     /// How many at most
-///     #[arg(ge = 1, le = 100, default = 20)] limit: usize,
-///     items: State<Items>,
-/// ) -> Result<Json<Vec<String>>, ToolError> {
-///     let found = items.0.iter().filter(|item| item.contains(&query)).take(limit);
-///     Ok(Json(found.map(|item| item.to_string()).collect()))
-/// }
-/// ```
-pub use portcullis_macros::tool;
 pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
 pub use portcullis_store::{CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError};
 pub use url::Url;
@@ -157,6 +109,7 @@ pub use url::Url;
 pub use self::access::explain::{Explained, Explanation};
 pub use self::access::table::{AccessRow, AccessTable};
 pub use self::component::argument::{Argument, Bound};
+pub use self::component::attributes::{prompt, resource, tool};
 pub use self::component::caller::Caller;
 pub use self::component::caller::MaybeCaller;
 pub use self::component::content::Content;
@@ -196,32 +149,6 @@ pub mod prelude {
         Content, Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State,
         ToolError, Workspace, all_of, any_of, by_arguments, claim, components, danger, extract,
         names, not, prompt, require_roles, require_scopes, resource, restrict_tag, tags, tool,
-    };
-}
-
-/// Collects components by the names of their functions, each marked with `#[tool]`,
-/// `#[resource]` or `#[prompt]`: the compiler's "expected struct, found function" means that
-/// one is not.
-///
-/// # Example
-///
-/// ```
-/// use portcullis::prelude::*;
-///
-/// #[tool]
-/// async fn ping() -> &'static str {
-///     "pong"
-/// }
-///
-/// fn components() -> Components {
-///     components![ping]
-/// }
-/// # assert_eq!(components().len(), 1);
-/// ```
-#[macro_export]
-macro_rules! components {
-    ($($($segment:ident)::+),* $(,)?) => {
-        $crate::Components::new()$(.with($($segment)::+ {}))*
     };
 }
 

@@ -3,9 +3,32 @@
 //! `tests/macros/fail/*.stderr` is what the compiler prints: each message has to point at
 //! the user's own token and say what to do. `TRYBUILD=overwrite` rewrites them.
 
+use std::path::Path;
+
 #[test]
 fn attributes_accept_and_refuse_with_messages_that_help() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/macros/pass/*.rs");
     cases.compile_fail("tests/macros/fail/*.rs");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads the repository's own files")]
+fn messages_on_the_pages_of_the_macros_are_the_compilers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(folder.join("src/component/attributes.rs")).unwrap();
+    let mut messages = String::new();
+    for file in std::fs::read_dir(folder.join("tests/macros/fail")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "stderr") {
+            messages += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    let blocks: Vec<&str> = page.split("/// ```text\n").skip(1).collect();
+    assert_eq!(blocks.len(), 4, "one for each macro");
+    for line in blocks.iter().flat_map(|block| block.lines().take_while(|line| *line != "/// ```"))
+    {
+        let line = line.trim_start_matches("/// ");
+        assert!(messages.lines().any(|message| message == line), "no message is {line:?}");
+    }
 }

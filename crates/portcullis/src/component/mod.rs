@@ -1,6 +1,7 @@
 //! What users declare: components, their parameters and results. Nothing here knows a server.
 
 pub(crate) mod argument;
+pub(crate) mod attributes;
 pub(crate) mod caller;
 pub(crate) mod content;
 pub(crate) mod context;

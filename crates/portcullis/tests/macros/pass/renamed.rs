@@ -1,0 +1,31 @@
+//! The crate under another name, and from another crate.
+
+pub extern crate portcullis as mcp;
+
+mod framework {
+    pub use mcp as inner;
+}
+
+use mcp::prelude::*;
+
+/// Renamed.
+#[tool(crate = mcp, auth = require_scopes(["read"]), deny = challenge, annotations(read_only))]
+async fn renamed(#[arg(ge = 1)] number: u8) -> String {
+    number.to_string()
+}
+
+#[resource("note://{id}", crate = ::portcullis)]
+async fn absolute(id: u32) -> String {
+    id.to_string()
+}
+
+#[prompt(crate = framework::inner)]
+async fn inherited(name: String) -> String {
+    name
+}
+
+fn main() {
+    let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("alice"));
+    let all = components![renamed, absolute, inherited];
+    Server::builder("renamed").auth(tokens).components(all).build().unwrap();
+}
