@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::{
-    AccessTable, AuditFailure, Decided, Environment, Error, JsonLines, RateLimit, RunOptions,
-    ServerBuilder, Undecided,
+    AccessTable, AuditFailure, AuthSet, AuthUnset, Environment, Error, JsonLines, RateLimit,
+    RunOptions, ServerBuilder,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -48,7 +48,7 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
 /// # Errors
 ///
 /// Whatever keeps it from being built or served.
-pub async fn serve(options: &Options, server: ServerBuilder<Undecided>) -> Result<(), Error> {
+pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Result<(), Error> {
     let environment = environment(options)?;
     let run = run_options(options, &environment)?;
     let server = with_limits(options, server.path(&options.path));
@@ -145,8 +145,8 @@ fn with_audit<A>(options: &Options, server: ServerBuilder<A>) -> Result<ServerBu
 fn with_auth(
     options: &Options,
     environment: Environment,
-    server: ServerBuilder<Undecided>,
-) -> Result<ServerBuilder<Decided>, Error> {
+    server: ServerBuilder<AuthUnset>,
+) -> Result<ServerBuilder<AuthSet>, Error> {
     let auth = options.auth.unwrap_or(AuthOption::Static);
     if auth != AuthOption::Jwt {
         options.jwt.refuse()?;

@@ -4,7 +4,7 @@
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::prelude::*;
 use portcullis::{
-    Argument, Call, Component, ComponentKind, Decided, Prompt, Resource, ServerBuilder, Tool,
+    Argument, AuthSet, Call, Component, ComponentKind, Prompt, Resource, ServerBuilder, Tool,
     kinds, tags,
 };
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ pub fn list(kind: ComponentKind) -> (&'static str, &'static str) {
 
 /// A server with `visible` words for everybody and one of every kind hidden by each of
 /// `causes`, in turn; Alice and Bob are let in.
-pub fn guarded(visible: &[&str], causes: &[Cause]) -> ServerBuilder<Decided> {
+pub fn guarded(visible: &[&str], causes: &[Cause]) -> ServerBuilder<AuthSet> {
     let tokens = StaticTokenVerifier::new()
         .token("dev-token-alice", user("alice").scopes(["admin"]).claim("on_call", true))
         .token("dev-token-bob", user("bob").client_id("bob@dev.local").scopes(["read"]));
@@ -116,15 +116,15 @@ pub fn guarded(visible: &[&str], causes: &[Cause]) -> ServerBuilder<Decided> {
 }
 
 /// The same server, which lets everybody in.
-pub fn open(visible: &[&str], causes: &[Cause]) -> ServerBuilder<Decided> {
+pub fn open(visible: &[&str], causes: &[Cause]) -> ServerBuilder<AuthSet> {
     with_components(Server::builder("oracle").no_auth(), visible, causes)
 }
 
 fn with_components(
-    server: ServerBuilder<Decided>,
+    server: ServerBuilder<AuthSet>,
     visible: &[&str],
     causes: &[Cause],
-) -> ServerBuilder<Decided> {
+) -> ServerBuilder<AuthSet> {
     let mut components = Components::new();
     for kind in ComponentKind::ALL {
         let hidden = causes.iter().map(|cause| component(kind, cause.word(), &[*cause]));
@@ -148,7 +148,7 @@ fn with_components(
 }
 
 /// With `unlock`, by which whoever may see it enables what is disabled, for themselves.
-pub fn with_unlock(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
+pub fn with_unlock(server: ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet> {
     let unlock = Tool::new("unlock")
         .auth(require_scopes(["admin"]))
         .parameter::<Context>(Argument::new("ctx"));
@@ -161,7 +161,7 @@ pub fn with_unlock(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
 /// With a vault of each kind, which only Alice may see once it is enabled; `knock`, by which
 /// everybody enables the vaults for themselves; and beacons of each kind, which everybody may
 /// see while they are enabled.
-pub fn with_vaults(server: ServerBuilder<Decided>) -> ServerBuilder<Decided> {
+pub fn with_vaults(server: ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet> {
     let knock = Tool::new("knock").parameter::<Context>(Argument::new("ctx"));
     let knock = knock.handler(|mut call: Call| async move {
         let ctx: Context = call.take("ctx")?;

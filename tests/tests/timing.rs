@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::prelude::*;
 use portcullis::{
-    Argument, Call, Component, ComponentKind, Decided, JsonLines, Limits, ServerBuilder, Tool,
+    Argument, AuthSet, Call, Component, ComponentKind, JsonLines, Limits, ServerBuilder, Tool,
 };
 use portcullis_tests::driver::Testbed;
 use portcullis_tests::oracle::{self, BOB, Cause, uses};
@@ -123,7 +123,7 @@ fn a02_what_is_hidden_takes_as_long_as_what_does_not_exist() {
     // As in production, every operation is logged and recorded in a file.
     tracing_subscriber::fmt().with_writer(std::io::sink).init();
     let folder = tempfile::tempdir().unwrap();
-    let serve = |name: &str, server: ServerBuilder<Decided>, absence: Duration| {
+    let serve = |name: &str, server: ServerBuilder<AuthSet>, absence: Duration| {
         let audit = JsonLines::open(folder.path().join(name)).unwrap();
         let server = server.component(slower()).audit(audit);
         Served::start(server.limits(|limits| limits.absence = absence).build().unwrap())

@@ -135,7 +135,7 @@ pub use self::middleware::{
     ResponseLimit, Timeout,
 };
 pub use self::server::Server;
-pub use self::server::builder::{Decided, SaysWhoIsLetIn, ServerBuilder, Undecided};
+pub use self::server::builder::{AuthSet, AuthState, AuthUnset, ServerBuilder};
 pub use self::server::listening::Listening;
 pub use self::server::run_options::RunOptions;
 pub use self::testing::client::{TestAnswer, TestClient};

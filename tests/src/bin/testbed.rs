@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use portcullis::prelude::*;
-use portcullis::{ServerBuilder, Undecided};
+use portcullis::{AuthUnset, ServerBuilder};
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
@@ -34,7 +34,7 @@ enum Fixtures {
 }
 
 impl Fixtures {
-    fn added_to(self, server: ServerBuilder<Undecided>) -> ServerBuilder<Undecided> {
+    fn added_to(self, server: ServerBuilder<AuthUnset>) -> ServerBuilder<AuthUnset> {
         match self {
             Self::Testbed => server
                 .components(testbed::components())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use portcullis::prelude::*;
-use portcullis::{Argument, Call, Check, Decided, MaybeFuture, ServerBuilder, TestClient, Tool};
+use portcullis::{Argument, AuthSet, Call, Check, MaybeFuture, ServerBuilder, TestClient, Tool};
 use serde_json::json;
 
 /// Allows everybody, over stdio too.
@@ -119,7 +119,7 @@ async fn my_words(_caller: Caller) -> &'static str {
     "mine"
 }
 
-fn server(change: impl FnOnce(ServerBuilder<Decided>) -> ServerBuilder<Decided>) -> Server {
+fn server(change: impl FnOnce(ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet>) -> Server {
     // Takes a caller without saying so.
     let undeclared = Tool::new("undeclared").handler(async |mut call: Call| {
         let caller: Caller = call.take("caller")?;

@@ -106,7 +106,7 @@ async fn trial_d10_a_result_has_content_beside_its_structure_and_an_error_has_a_
 
 #[test]
 fn trial_d10_a_message_says_what_to_write() {
-    let refused = |server: portcullis::ServerBuilder<portcullis::Decided>| {
+    let refused = |server: portcullis::ServerBuilder<portcullis::AuthSet>| {
         server.build().map(drop).unwrap_err().to_string()
     };
     let server = || Server::builder("test").no_auth();

@@ -10,7 +10,7 @@ use portcullis_protocol::Exchange;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::catalogue::compiled_checks::{Gate, Need};
+use crate::catalogue::compiled_checks::{CompiledCheck, Need};
 use crate::catalogue::{Catalogue, Entry, Section};
 use crate::component::verdict::{Denied, Face, RuleId};
 use crate::component::{ComponentKind, Deny};
@@ -41,12 +41,12 @@ pub(crate) enum Purpose<'a> {
 
 /// Yes, or no: which rule said so, why, and what the caller may know of it.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Access {
     Allowed,
     Denied(Denied),
 }
 
-impl Verdict {
+impl Access {
     /// Whether lists show it, or which rule hides it: what may be used, and what is challenged.
     /// That it exists is not a secret, since the 403 names it; and of what is not listed no agent
     /// would ever meet the challenge.
@@ -74,9 +74,9 @@ impl Verdict {
 /// The first check that does not allow ends it; but where a denial is to be a challenge, all
 /// scopes that are missing are collected, up to the first check that denies for another reason.
 /// What is challenged is listed, so for a list the first missing scope is enough.
-pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Verdict {
+pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Access {
     if !asking.visibility.shows(entry) {
-        return Verdict::Denied(Denied {
+        return Access::Denied(Denied {
             rule: RuleId::VISIBILITY,
             reason: Cow::Borrowed("it is disabled"),
             face: Face::Absent,
@@ -88,38 +88,38 @@ pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<
     }
     let collects = entry.deny == Deny::Challenge;
     let (mut shortfall, mut first) = (Shortfall::default(), None);
-    for gate in &entry.gates.gates {
-        let Decision::Deny(denial) = ask(gate, context, purpose, asking.deadline).await else {
+    for check in &entry.checks.all {
+        let Decision::Deny(denial) = ask(check, context, purpose, asking.deadline).await else {
             continue;
         };
         if !collects {
-            return denied(gate.rule, &denial, context);
+            return denied(check.rule, &denial, context);
         }
         match shortfall.add(denial) {
             Ok(()) if context.is_listing() => {
-                first = Some(gate.rule);
+                first = Some(check.rule);
                 break;
             }
-            Ok(()) => _ = first.get_or_insert(gate.rule),
-            Err(other) if first.is_none() => return denied(gate.rule, &other, context),
+            Ok(()) => _ = first.get_or_insert(check.rule),
+            Err(other) if first.is_none() => return denied(check.rule, &other, context),
             Err(_) => break,
         }
     }
     match shortfall.into_scopes() {
-        None => Verdict::Allowed,
+        None => Access::Allowed,
         Some(required) => challenged(first.unwrap_or(RuleId::VISIBILITY), &required, context),
     }
 }
 
 /// Asks the checks that are asked over stdio too.
-async fn decide_locally(entry: &Entry, context: AuthContext<'_>, deadline: Instant) -> Verdict {
-    for gate in &entry.gates.gates {
-        let Need::Local(check) = &gate.need else { continue };
-        if let Decision::Deny(denial) = answer(&**check, context, deadline).await {
-            return denied(gate.rule, &denial, context);
+async fn decide_locally(entry: &Entry, context: AuthContext<'_>, deadline: Instant) -> Access {
+    for check in &entry.checks.all {
+        let Need::Local(local) = &check.need else { continue };
+        if let Decision::Deny(denial) = answer(&**local, context, deadline).await {
+            return denied(check.rule, &denial, context);
         }
     }
-    Verdict::Allowed
+    Access::Allowed
 }
 
 /// Whether lists show a component to this exchange, or which rule hides it.
@@ -171,7 +171,7 @@ impl<'a> ListDecision<'a> {
             return Err(RuleId::VISIBILITY);
         };
         let shows = lists(entry, &self.asking).await;
-        if let Some(known) = entry.gates.class.and_then(|class| self.classes.get_mut(class)) {
+        if let Some(known) = entry.checks.class.and_then(|class| self.classes.get_mut(class)) {
             *known = Some(shows);
         }
         shows
@@ -189,16 +189,16 @@ fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -
     }
 }
 
-/// Asks one gate. Whatever it needs, it needs somebody: where nobody is authenticated, a check
+/// Asks one check. Whatever it needs, it needs somebody: where nobody is authenticated, a check
 /// that would let anybody through denies as all others do.
 pub(crate) async fn ask(
-    gate: &Gate,
+    compiled: &CompiledCheck,
     context: AuthContext<'_>,
     purpose: Purpose<'_>,
     deadline: Instant,
 ) -> Decision {
     let Some(granted) = context.granted() else { return Decision::failed("no principal") };
-    match (&gate.need, purpose) {
+    match (&compiled.need, purpose) {
         (Need::Answer(check) | Need::Local(check), Purpose::Call(_))
             if !check.reads_arguments() =>
         {
@@ -236,7 +236,7 @@ pub(crate) async fn answer(
     })
 }
 
-fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Verdict {
+fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Access {
     // A list counts, and tells no reasons: it writes none for each component that it hides.
     let reason = match context.is_listing() {
         true => Cow::Borrowed(""),
@@ -246,14 +246,14 @@ fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Verdict {
         Some(error) if !context.is_listing() => Face::Spoken(error.clone()),
         Some(_) | None => Face::Absent,
     };
-    Verdict::Denied(Denied { rule, reason, face })
+    Access::Denied(Denied { rule, reason, face })
 }
 
-fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Verdict {
+fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Access {
     let missing = context.granted().map(|granted| granted.lacking(required));
     let missing = missing.unwrap_or_else(|| required.clone());
     let reason = Cow::Owned(format!("missing scopes: {missing}"));
-    Verdict::Denied(Denied { rule, reason, face: Face::Challenge(missing) })
+    Access::Denied(Denied { rule, reason, face: Face::Challenge(missing) })
 }
 
 /// What a panic said, for the log.

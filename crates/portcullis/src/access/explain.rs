@@ -72,10 +72,10 @@ impl Explaining<'_> {
         let deadline = Instant::now() + self.decision_timeout;
         // Of the first that denies, whether it is challenged.
         let mut challenged = None;
-        for gate in &entry.gates.gates {
-            let decision = ask(gate, context, Purpose::Use, deadline).await;
+        for check in &entry.checks.all {
+            let decision = ask(check, context, Purpose::Use, deadline).await;
             let (allows, reason) = match &decision {
-                Decision::Allow if gate.reads_arguments() => {
+                Decision::Allow if check.reads_arguments() => {
                     (true, Some("asked again with the arguments of each call".to_owned()))
                 }
                 Decision::Allow => (true, None),
@@ -85,7 +85,7 @@ impl Explaining<'_> {
                     (false, Some(denial.reason_given(context.granted()).into_owned()))
                 }
             };
-            let rule = self.catalogue.rules.text(gate.rule).to_owned();
+            let rule = self.catalogue.rules.text(check.rule).to_owned();
             rules.push(Explained { rule, allows, reason });
         }
         Ok(Explanation {

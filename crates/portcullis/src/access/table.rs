@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::catalogue::compiled_checks::{Layer, Need, Rules};
+use crate::catalogue::compiled_checks::{CheckSource, Need, Rules};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::Deny;
 use crate::visibility::ServerRules;
@@ -99,15 +99,17 @@ impl AccessTable {
 
 impl AccessRow {
     fn of(entry: &Entry, rules: &Rules, shown: &ServerRules) -> Self {
-        let of_layer = |layer: Layer| {
-            let gates = entry.gates.gates.iter().filter(move |gate| gate.layer == layer);
-            gates.map(|gate| rules.text(gate.rule).to_owned())
+        let of_source = |source: CheckSource| {
+            let checks = entry.checks.all.iter().filter(move |check| check.source == source);
+            checks.map(|check| rules.text(check.rule).to_owned())
         };
         Self {
             kind: entry.kind.to_string(),
             component: entry.key.clone(),
             tags: entry.about.tags.clone(),
-            requirements: of_layer(Layer::Server).chain(of_layer(Layer::Component)).collect(),
+            requirements: of_source(CheckSource::Server)
+                .chain(of_source(CheckSource::Component))
+                .collect(),
             deny: match entry.deny {
                 Deny::Hide => "hide".to_owned(),
                 Deny::Challenge => "challenge".to_owned(),
@@ -115,9 +117,9 @@ impl AccessRow {
             visible: shown.shown(entry.kind).get(entry.index).copied().unwrap_or(false),
             hidden: entry.is_protected(),
             over_stdio: {
-                let gates = entry.gates.gates.iter();
-                let local = gates.filter(|gate| matches!(gate.need, Need::Local(_)));
-                local.map(|gate| rules.text(gate.rule).to_owned()).collect()
+                let checks = entry.checks.all.iter();
+                let local = checks.filter(|check| matches!(check.need, Need::Local(_)));
+                local.map(|check| rules.text(check.rule).to_owned()).collect()
             },
             hidden_over_stdio: entry.is_protected(),
         }

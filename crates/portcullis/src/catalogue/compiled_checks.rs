@@ -7,9 +7,9 @@ use portcullis_auth::{Check, Reduced, Scopes, Target};
 use crate::component::Deny;
 use crate::component::verdict::RuleId;
 
-/// Which layer a check is of.
+/// Where a check was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Layer {
+pub(crate) enum CheckSource {
     /// `.middleware(AuthMiddleware::new(…))`.
     Server,
     /// `auth = …`.
@@ -18,14 +18,14 @@ pub(crate) enum Layer {
 
 /// One check before a component.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate {
+pub(crate) struct CompiledCheck {
     /// Which of the [`Rules`] it is.
     pub(crate) rule: RuleId,
-    pub(crate) layer: Layer,
+    pub(crate) source: CheckSource,
     pub(crate) need: Need,
 }
 
-impl Gate {
+impl CompiledCheck {
     /// Whether its check wants to see the arguments.
     pub(crate) fn reads_arguments(&self) -> bool {
         match &self.need {
@@ -35,7 +35,7 @@ impl Gate {
     }
 }
 
-/// What a gate needs.
+/// What a check needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Need {
     /// Somebody who calls.
@@ -48,18 +48,18 @@ pub(crate) enum Need {
     Local(Arc<dyn Check>),
 }
 
-/// The gates before a component, in the order in which they are asked.
+/// The checks before a component, in the order in which they are asked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gates {
-    pub(crate) gates: Vec<Gate>,
-    /// The equivalence class of the gates: one number for all components with the same gates,
+pub(crate) struct CompiledChecks {
+    pub(crate) all: Vec<CompiledCheck>,
+    /// The equivalence class of the checks: one number for all components with the same checks,
     /// where the token's scopes alone decide.
     pub(crate) class: Option<usize>,
     /// Whether a check wants to see the arguments.
     pub(crate) reads_arguments: bool,
 }
 
-impl Gates {
+impl CompiledChecks {
     /// Compiles the checks of one component.
     pub(crate) fn compile(
         target: Target<'_>,
@@ -69,55 +69,55 @@ impl Gates {
         deny: Deny,
         rules: &mut Rules,
     ) -> Self {
-        let of_server = server.iter().map(|check| (Layer::Server, check));
-        let of_component = own.iter().map(|check| (Layer::Component, check));
-        let mut gates = Vec::new();
-        for (layer, check) in of_server {
-            gates.extend(gate(target, layer, check, rules));
+        let of_server = server.iter().map(|check| (CheckSource::Server, check));
+        let of_component = own.iter().map(|check| (CheckSource::Component, check));
+        let mut checks = Vec::new();
+        for (source, check) in of_server {
+            checks.extend(compile(target, source, check, rules));
         }
         if needs_caller {
             let rule = rules.add("a caller".to_owned());
-            gates.push(Gate { rule, layer: Layer::Component, need: Need::Caller });
+            checks.push(CompiledCheck { rule, source: CheckSource::Component, need: Need::Caller });
         }
-        for (layer, check) in of_component {
-            gates.extend(gate(target, layer, check, rules));
+        for (source, check) in of_component {
+            checks.extend(compile(target, source, check, rules));
         }
-        let class = rules.class(deny, &gates);
-        let reads_arguments = gates.iter().any(Gate::reads_arguments);
-        Self { gates, class, reads_arguments }
+        let class = rules.class(deny, &checks);
+        let reads_arguments = checks.iter().any(CompiledCheck::reads_arguments);
+        Self { all: checks, class, reads_arguments }
     }
 }
 
-fn gate(
+fn compile(
     target: Target<'_>,
-    layer: Layer,
+    source: CheckSource,
     check: &Arc<dyn Check>,
     rules: &mut Rules,
-) -> Option<Gate> {
-    let need = match (check.reduce(target), layer) {
+) -> Option<CompiledCheck> {
+    let need = match (check.reduce(target), source) {
         _ if check.over_stdio() => Need::Local(Arc::clone(check)),
-        (Reduced::Allows, Layer::Server) => return None,
+        (Reduced::Allows, CheckSource::Server) => return None,
         // Its author asked for something, if only for somebody.
-        (Reduced::Allows, Layer::Component) => Need::Caller,
+        (Reduced::Allows, CheckSource::Component) => Need::Caller,
         (Reduced::Scopes(scopes), _) => Need::Scopes(scopes),
         (Reduced::Dynamic, _) => Need::Answer(Arc::clone(check)),
     };
     let requirement = check.requirement();
-    let text = match layer {
-        Layer::Server => format!("{requirement} (server)"),
-        Layer::Component => requirement,
+    let text = match source {
+        CheckSource::Server => format!("{requirement} (server)"),
+        CheckSource::Component => requirement,
     };
-    Some(Gate { rule: rules.add(text), layer, need })
+    Some(CompiledCheck { rule: rules.add(text), source, need })
 }
 
-/// The texts of all rules of a server, and the classes of gates.
+/// The texts of all rules of a server, and the classes of checks.
 #[derive(Debug)]
 pub(crate) struct Rules {
     texts: Vec<String>,
     classes: Vec<Class>,
 }
 
-/// What the gates of a class have in common: what a denial of theirs says, which decides whether
+/// What the checks of a class have in common: what a denial of theirs says, which decides whether
 /// lists show it, and each rule, with the scopes that it needs. For components with other
 /// tags, the same rule may need other scopes.
 type Class = (Deny, Vec<(RuleId, Option<Scopes>)>);
@@ -133,7 +133,7 @@ impl Rules {
         self.texts.get(rule.index()).map_or("", String::as_str)
     }
 
-    /// How many classes of gates there are.
+    /// How many classes of checks there are.
     pub(crate) fn classes(&self) -> usize {
         self.classes.len()
     }
@@ -152,10 +152,10 @@ impl Rules {
         RuleId::at(index)
     }
 
-    fn class(&mut self, deny: Deny, gates: &[Gate]) -> Option<usize> {
-        let by_token = gates.iter().map(|gate| match &gate.need {
-            Need::Caller => Some((gate.rule, None)),
-            Need::Scopes(scopes) => Some((gate.rule, Some(scopes.clone()))),
+    fn class(&mut self, deny: Deny, checks: &[CompiledCheck]) -> Option<usize> {
+        let by_token = checks.iter().map(|check| match &check.need {
+            Need::Caller => Some((check.rule, None)),
+            Need::Scopes(scopes) => Some((check.rule, Some(scopes.clone()))),
             Need::Answer(_) | Need::Local(_) => None,
         });
         let class: Class = (deny, by_token.collect::<Option<_>>()?);

@@ -111,31 +111,31 @@ impl ToolError {
     /// Says to the log what it must know, and gives what the caller may know.
     ///
     /// This is the one place where an error of a handler crosses the border.
-    pub(crate) fn reveal(self, component: &str, show_internal: bool) -> Revealed {
+    pub(crate) fn reveal(self, component: &str, show_internal: bool) -> PublicError {
         let cause = self.cause.as_deref().map(chain);
         let face = match self.face {
-            Face::Public(text) => Shown::Message(text, "tool_error"),
-            Face::TooLong => Shown::Message(TOO_LONG.into(), "timeout"),
+            Face::Public(text) => TextFace::Message(text, "tool_error"),
+            Face::TooLong => TextFace::Message(TOO_LONG.into(), "timeout"),
             Face::RefusedArgument(text) => {
                 tracing::debug!(component, reason = text, "arguments refused");
-                return Revealed::RefusedArgument(text);
+                return PublicError::RefusedArgument(text);
             }
-            Face::NotFound => return Revealed::NotFound,
-            Face::InsufficientScope(scopes) => return Revealed::InsufficientScope(scopes),
-            Face::Denied(denied) => return Revealed::Denied(denied),
-            Face::Limited(retry_after) => return Revealed::Limited(retry_after),
-            Face::Internal => Shown::Internal,
+            Face::NotFound => return PublicError::NotFound,
+            Face::InsufficientScope(scopes) => return PublicError::InsufficientScope(scopes),
+            Face::Denied(denied) => return PublicError::Denied(denied),
+            Face::Limited(retry_after) => return PublicError::Limited(retry_after),
+            Face::Internal => TextFace::Internal,
         };
         match (face, cause) {
-            (Shown::Message(text, outcome), cause) => {
+            (TextFace::Message(text, outcome), cause) => {
                 let reference = cause.map(|cause| {
                     let reference = Reference::new();
                     tracing::warn!(component, %reference, cause, "a handler reported an error");
                     reference
                 });
-                Revealed::Message { text, outcome, reference }
+                PublicError::Message { text, outcome, reference }
             }
-            (Shown::Internal, cause) => {
+            (TextFace::Internal, cause) => {
                 let reference = Reference::new();
                 let cause = cause.unwrap_or_default();
                 tracing::error!(component, %reference, cause, "a handler failed");
@@ -145,14 +145,14 @@ impl ToolError {
                     format!("Internal error (reference {reference})")
                 };
                 let (text, outcome) = (text.into(), "internal_error");
-                Revealed::Message { text, outcome, reference: Some(reference) }
+                PublicError::Message { text, outcome, reference: Some(reference) }
             }
         }
     }
 }
 
 /// A face that has a text.
-enum Shown {
+enum TextFace {
     Message(Cow<'static, str>, &'static str),
     Internal,
 }
@@ -198,7 +198,7 @@ const INSUFFICIENT_SCOPE: &str = "The access token lacks a scope that this needs
 const MAX_CAUSE_CHARS: usize = 2_048;
 
 /// What of an error may leave the server.
-pub(crate) enum Revealed {
+pub(crate) enum PublicError {
     Message { text: Cow<'static, str>, outcome: &'static str, reference: Option<Reference> },
     RefusedArgument(String),
     NotFound,
@@ -235,7 +235,7 @@ mod tests {
 
     fn text(error: ToolError, show_internal: bool) -> String {
         match error.reveal("t", show_internal) {
-            Revealed::Message { text, .. } => text.into_owned(),
+            PublicError::Message { text, .. } => text.into_owned(),
             _ => panic!("no message"),
         }
     }

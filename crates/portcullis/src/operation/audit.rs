@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{Span, field};
 
 use crate::catalogue::Entry;
-use crate::component::tool_error::{Revealed, ToolError};
+use crate::component::tool_error::{PublicError, ToolError};
 use crate::component::verdict::{Denied, Face, RuleId};
 use crate::middleware::rate_limit;
 use crate::operation::engine::Engine;
@@ -37,20 +37,6 @@ pub(crate) struct Trail<'a> {
     absent: bool,
     ended: bool,
     span: Span,
-}
-
-/// What a caller is told of an error.
-pub(crate) enum Told {
-    /// A text.
-    Message(Cow<'static, str>),
-    /// Which arguments were refused.
-    Refused(String),
-    /// What was asked for does not exist.
-    NotFound,
-    /// What a denial may say.
-    Denied(Face),
-    /// An error of the protocol.
-    Error(RpcError),
 }
 
 impl<'a> Trail<'a> {
@@ -130,10 +116,14 @@ impl<'a> Trail<'a> {
 
     /// The operation is over a limit of its caller's.
     pub(crate) fn limited(&mut self, rule: &'static str, retry_after: Duration) -> RpcError {
+        self.note_limited(rule);
+        RpcError::RateLimited { retry_after }
+    }
+
+    fn note_limited(&mut self, rule: &'static str) {
         self.verdict = Verdict::Limited;
         self.rule = Some(rule);
         self.outcome = Some("limited");
-        RpcError::RateLimited { retry_after }
     }
 
     /// It cannot be told whether the operation is allowed.
@@ -158,18 +148,23 @@ impl<'a> Trail<'a> {
     }
 
     /// The component is not there for the caller.
-    pub(crate) fn denied(&mut self, entry: &'a Entry, denied: Denied) -> Face {
+    pub(crate) fn denied(&mut self, entry: &'a Entry, mut denied: Denied) -> Face {
+        self.note_denied(entry, &mut denied);
+        denied.face
+    }
+
+    /// Notes a denial, and takes its reason, which is for the record alone.
+    fn note_denied(&mut self, entry: &'a Entry, denied: &mut Denied) {
         let Denied { rule, reason, face } = denied;
         self.concerns(entry);
-        self.rule = Some(self.engine.catalogue.rules.text(rule));
-        self.reason = Some(reason);
+        self.rule = Some(self.engine.catalogue.rules.text(*rule));
+        self.reason = Some(std::mem::take(reason));
         self.absent = matches!(face, Face::Absent);
-        (self.verdict, self.outcome) = match &face {
+        (self.verdict, self.outcome) = match face {
             Face::Absent => (Verdict::Denied, Some("not_found")),
             Face::Spoken(_) => (Verdict::Denied, Some("denied")),
             Face::Challenge(_) => (Verdict::Challenged, Some("insufficient_scope")),
         };
-        face
     }
 
     /// Nothing is in the way of what is not an operation; what is one is decided about further.
@@ -220,34 +215,38 @@ impl<'a> Trail<'a> {
 
     /// Says to the log what it must know of an error, notes what came of it, and gives what
     /// the caller may know.
-    pub(crate) fn reveal(&mut self, error: ToolError) -> Told {
+    pub(crate) fn reveal(&mut self, error: ToolError) -> PublicError {
         let component = self.entry.map_or("", |entry| entry.key.as_str());
-        let revealed = error.reveal(component, self.engine.show_internal_errors);
-        let (outcome, told) = match revealed {
-            Revealed::Message { text, outcome, reference } => {
-                self.reference = reference;
-                (outcome, Told::Message(text))
+        let mut public = error.reveal(component, self.engine.show_internal_errors);
+        self.outcome = Some(match &mut public {
+            PublicError::Message { outcome, reference, .. } => {
+                self.reference = *reference;
+                *outcome
             }
-            Revealed::RefusedArgument(text) => ("invalid_arguments", Told::Refused(text)),
-            Revealed::NotFound => {
+            PublicError::RefusedArgument(_) => "invalid_arguments",
+            PublicError::NotFound => {
                 self.absent = true;
-                ("not_found", Told::NotFound)
+                "not_found"
             }
-            Revealed::InsufficientScope(scopes) => {
+            PublicError::InsufficientScope(_) => {
                 self.verdict = Verdict::Challenged;
                 self.rule = Some("the handler");
-                ("insufficient_scope", Told::Error(RpcError::InsufficientScope(scopes)))
+                "insufficient_scope"
             }
-            Revealed::Denied(denied) => {
-                let Some(entry) = self.entry else { return Told::Denied(Face::Absent) };
-                return Told::Denied(self.denied(entry, denied));
+            PublicError::Denied(denied) => {
+                match self.entry {
+                    Some(entry) => self.note_denied(entry, denied),
+                    None => denied.face = Face::Absent,
+                }
+                return public;
             }
-            Revealed::Limited(retry_after) => {
-                return Told::Error(self.limited(rate_limit::PER_COMPONENT, retry_after));
+            PublicError::Limited(retry_after) => {
+                let retry_after = *retry_after;
+                self.note_limited(rate_limit::PER_COMPONENT);
+                return PublicError::Limited(retry_after);
             }
-        };
-        self.outcome = Some(outcome);
-        told
+        });
+        public
     }
 
     /// Writes the record. Where it cannot be written and has to be, nothing is answered.

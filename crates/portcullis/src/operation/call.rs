@@ -11,19 +11,20 @@ use portcullis_protocol::model::{
 use portcullis_protocol::{Arguments, Exchange, Outcome, RpcError, within};
 use tokio::time::Instant;
 
-use crate::access::decision::{Asking, Purpose, Verdict, decide, panic_text};
+use crate::access::decision::{Access, Asking, Purpose, decide, panic_text};
 use crate::catalogue::arguments::Values;
-use crate::catalogue::{Entry, Section, mime_type};
+use crate::catalogue::{Entry, Section};
 use crate::component::context::Context;
 use crate::component::parameter::Call;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::result::{Body, ResourceResult};
-use crate::component::tool_error::{Crashed, ToolError};
-use crate::component::verdict::Face;
+use crate::component::tool_error::{Crashed, PublicError, ToolError};
+use crate::component::verdict::{Denied, Face};
 use crate::component::{Erased, Handler};
 use crate::middleware::{Handled, Operation, Request, Response, Spelling};
-use crate::operation::audit::{Told, Trail};
+use crate::operation::audit::Trail;
 use crate::operation::engine::Engine;
+use crate::operation::refusal::{denied, public_error};
 
 pub(super) async fn tool<'a>(
     engine: &'a Engine,
@@ -54,12 +55,13 @@ pub(super) async fn tool<'a>(
         Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
         Ok(_) => Err(trail.failed("middleware answered a tool call with something else")),
         Err(error) => match trail.reveal(error) {
-            Told::Message(text) => failed(text.into_owned()),
-            Told::Refused(text) => failed(text),
-            Told::NotFound => failed("Not found".to_owned()),
-            Told::Denied(Face::Spoken(error)) => failed(error.message().to_owned()),
-            Told::Denied(face) => Err(refusal(face, unknown)),
-            Told::Error(error) => Err(error),
+            PublicError::Message { text, .. } => failed(text.into_owned()),
+            PublicError::RefusedArgument(text) => failed(text),
+            PublicError::NotFound => failed("Not found".to_owned()),
+            PublicError::Denied(Denied { face: Face::Spoken(error), .. }) => {
+                failed(error.message().to_owned())
+            }
+            error => Err(public_error(error, unknown)),
         },
     }
 }
@@ -74,7 +76,7 @@ pub(super) async fn resource<'a>(
     let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
     let (entry, arguments) = match find_resource(engine, uri, asking, trail).await {
         Ok(found) => found,
-        Err(face) => return Err(refusal(face, not_found)),
+        Err(face) => return Err(denied(face, not_found)),
     };
     let component = entry.target();
     let operation = Operation::ReadResource { component, uri, arguments };
@@ -84,13 +86,13 @@ pub(super) async fn resource<'a>(
                 Body::Text(text) => ResourceContents::text(text, uri),
                 Body::Blob(blob) => ResourceContents::blob(blob, uri),
             };
-            let contents = contents.with_mime_type(mime_type(entry, default));
+            let contents = contents.with_mime_type(entry.mime_type(default));
             Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
         }
         Ok(_) => Err(trail.failed("middleware answered a read with something else")),
         Err(error) => Err(match trail.reveal(error) {
-            Told::NotFound => not_found(),
-            told => told.into_error(not_found),
+            PublicError::NotFound => not_found(),
+            error => public_error(error, not_found),
         }),
     }
 }
@@ -106,7 +108,7 @@ pub(super) async fn prompt<'a>(
     let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
     let entry = match find(&engine.catalogue.prompts, name, asking, trail).await {
         Ok(entry) => entry,
-        Err(face) => return Err(refusal(face, unknown)),
+        Err(face) => return Err(denied(face, unknown)),
     };
     let answer = match arguments.read() {
         Ok(arguments) => {
@@ -122,7 +124,7 @@ pub(super) async fn prompt<'a>(
             Ok(Outcome::PromptGot(result))
         }
         Ok(_) => Err(trail.failed("middleware answered a prompt with something else")),
-        Err(error) => Err(trail.reveal(error).into_error(unknown)),
+        Err(error) => Err(public_error(trail.reveal(error), unknown)),
     }
 }
 
@@ -135,11 +137,11 @@ async fn find<'a>(
 ) -> Result<&'a Entry, Face> {
     let Some(entry) = section.find(name) else { return Err(trail.unknown()) };
     match decide(entry, asking, Purpose::Use).await {
-        Verdict::Allowed => {
+        Access::Allowed => {
             trail.allowed(entry);
             Ok(entry)
         }
-        Verdict::Denied(denied) => Err(trail.denied(entry, denied)),
+        Access::Denied(denial) => Err(trail.denied(entry, denial)),
     }
 }
 
@@ -169,8 +171,8 @@ async fn find_resource<'a>(
     }
     let mut answering = None;
     for (entry, arguments) in concerned {
-        if let Verdict::Denied(denied) = decide(entry, asking, Purpose::Use).await {
-            return Err(trail.denied(entry, denied));
+        if let Access::Denied(denial) = decide(entry, asking, Purpose::Use).await {
+            return Err(trail.denied(entry, denial));
         }
         answering = answering.or_else(|| Some((entry, arguments?)));
     }
@@ -216,12 +218,12 @@ async fn run<'a>(
         Spelling::Strings => entry.schema.accept_strings(arguments),
     };
     let arguments = accepted.map_err(ToolError::refused_argument)?;
-    if entry.gates.reads_arguments {
+    if entry.checks.reads_arguments {
         // Middleware has taken its own time.
         let asking = Asking { deadline: Instant::now() + engine.limits.decision, ..*asking };
-        let verdict = decide(entry, &asking, Purpose::Call(&arguments)).await;
-        if let Verdict::Denied(denied) = verdict {
-            return Err(ToolError::denied(denied));
+        let access = decide(entry, &asking, Purpose::Call(&arguments)).await;
+        if let Access::Denied(denial) = access {
+            return Err(ToolError::denied(denial));
         }
     }
     let call = Call { arguments, context };
@@ -250,27 +252,5 @@ async fn within_time<R>(engine: &Engine, handler: &Erased<R>, call: Call) -> Res
             panic_text(&*panic)
         )))),
         Err(_) => Err(ToolError::too_long(engine.limits.handler)),
-    }
-}
-
-/// What a caller is told of a component that is not there for them.
-fn refusal(face: Face, absent: impl FnOnce() -> RpcError) -> RpcError {
-    match face {
-        Face::Absent => absent(),
-        Face::Challenge(scopes) => RpcError::InsufficientScope(scopes),
-        Face::Spoken(error) => RpcError::Denied(error.message().to_owned().into()),
-    }
-}
-
-impl Told {
-    /// As an error of the protocol, for what is no tool.
-    pub(crate) fn into_error(self, absent: impl FnOnce() -> RpcError) -> RpcError {
-        match self {
-            Self::Message(text) => RpcError::Internal(text),
-            Self::Refused(text) => RpcError::InvalidArguments(text),
-            Self::NotFound => RpcError::Internal("Not found".into()),
-            Self::Denied(face) => refusal(face, absent),
-            Self::Error(error) => error,
-        }
     }
 }

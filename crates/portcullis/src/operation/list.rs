@@ -14,6 +14,7 @@ use crate::component::verdict::RuleId;
 use crate::middleware::Listed;
 use crate::operation::audit::Trail;
 use crate::operation::engine::Engine;
+use crate::operation::refusal::public_error;
 
 /// One page of `section`, through the middleware.
 pub(super) async fn page(
@@ -34,7 +35,7 @@ pub(super) async fn page(
         let listed = Listed::new(section, page);
         let listed = engine.layers.list(context, kind, section, listed).await;
         page = listed.map(Listed::into_page).map_err(|error| {
-            trail.reveal(error).into_error(|| RpcError::Internal("Not found".into()))
+            public_error(trail.reveal(error), || RpcError::Internal("Not found".into()))
         })?;
         trail.listed(page.visible.len());
         let Some(more) = more else { return Ok(page) };

@@ -27,11 +27,11 @@ pub(crate) fn changes(
     let mut first = view(Arc::clone(engine), exchange.clone());
     // Looked at now, before anybody is told that they are listened to; only a check that has
     // to wait is waited for later.
-    let seen = match (&mut first).now_or_never() {
-        Some(view) => Seen::Looked(view.ok()),
-        None => Seen::Looking(first),
+    let last = match (&mut first).now_or_never() {
+        Some(view) => LastLook::Looked(view.ok()),
+        None => LastLook::Looking(first),
     };
-    let listener = Listener { engine: Arc::clone(engine), exchange: exchange.clone(), watch, seen };
+    let listener = Listener { engine: Arc::clone(engine), exchange: exchange.clone(), watch, last };
     stream::unfold(listener, Listener::next)
 }
 
@@ -58,7 +58,7 @@ struct Listener {
     engine: Arc<Engine>,
     exchange: Exchange,
     watch: Watch,
-    seen: Seen,
+    last: LastLook,
 }
 
 /// What is seen, and how long it is until a rule ends by itself.
@@ -67,7 +67,7 @@ struct Look {
     ends: Option<Duration>,
 }
 
-enum Seen {
+enum LastLook {
     Looking(BoxFuture<'static, Result<Look, Unknown>>),
     /// None where it could not be told.
     Looked(Option<Look>),
@@ -75,9 +75,9 @@ enum Seen {
 
 impl Listener {
     async fn next(mut self) -> Option<(Changed, Self)> {
-        let mut before = match std::mem::replace(&mut self.seen, Seen::Looked(None)) {
-            Seen::Looking(look) => look.await.ok(),
-            Seen::Looked(look) => look,
+        let mut before = match std::mem::replace(&mut self.last, LastLook::Looked(None)) {
+            LastLook::Looking(look) => look.await.ok(),
+            LastLook::Looked(look) => look,
         };
         loop {
             wait(&self.watch, before.as_ref()).await;
@@ -90,7 +90,7 @@ impl Listener {
             // What was seen before a look that failed is still what the client knows.
             before = now.or(before);
             if changed != Changed::default() {
-                self.seen = Seen::Looked(before);
+                self.last = LastLook::Looked(before);
                 return Some((changed, self));
             }
         }

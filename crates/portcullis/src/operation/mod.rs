@@ -5,6 +5,7 @@ mod call;
 mod engine;
 mod list;
 mod list_changed;
+mod refusal;
 pub(crate) mod stopping;
 pub(crate) mod visibility_control;
 

@@ -293,7 +293,7 @@ fn built(change: impl FnOnce(Builder) -> Builder) -> String {
     change(server).build().map(|_| String::new()).unwrap_or_else(|error| error.to_string())
 }
 
-type Builder = crate::ServerBuilder<crate::Decided>;
+type Builder = crate::ServerBuilder<crate::AuthSet>;
 type Change = fn(Builder) -> Builder;
 
 #[test]

@@ -46,11 +46,11 @@ pub struct ServerBuilder<A> {
 
 /// Authentication is not decided yet: neither `auth` nor `no_auth` was called.
 #[derive(Clone, Copy, Debug)]
-pub struct Undecided(());
+pub struct AuthUnset(());
 
 /// Authentication is decided: `auth` or `no_auth` was called.
 #[derive(Clone, Debug)]
-pub struct Decided(Option<Arc<dyn TokenVerifier>>);
+pub struct AuthSet(Option<Arc<dyn TokenVerifier>>);
 
 pub(crate) struct Parts {
     pub(crate) name: String,
@@ -82,12 +82,12 @@ pub(crate) struct Parts {
 
 impl Server {
     /// Begins to describe the server called `name`. Then say `auth(…)` or `no_auth()`.
-    pub fn builder(name: &str) -> ServerBuilder<Undecided> {
+    pub fn builder(name: &str) -> ServerBuilder<AuthUnset> {
         ServerBuilder::new(name)
     }
 }
 
-impl ServerBuilder<Undecided> {
+impl ServerBuilder<AuthUnset> {
     pub(crate) fn new(name: &str) -> Self {
         let parts = Parts {
             name: name.to_owned(),
@@ -115,19 +115,19 @@ impl ServerBuilder<Undecided> {
             trusts_stdio: true,
             unauthenticated_beyond_loopback: false,
         };
-        Self { parts, auth: Undecided(()) }
+        Self { parts, auth: AuthUnset(()) }
     }
 
     /// Over HTTP, lets in whoever has a token that `verifier` accepts.
-    pub fn auth(self, verifier: impl TokenVerifier) -> ServerBuilder<Decided> {
-        ServerBuilder { parts: self.parts, auth: Decided(Some(Arc::new(verifier))) }
+    pub fn auth(self, verifier: impl TokenVerifier) -> ServerBuilder<AuthSet> {
+        ServerBuilder { parts: self.parts, auth: AuthSet(Some(Arc::new(verifier))) }
     }
 
     /// Serves clients without authentication. Over HTTP, components that need it are then hidden,
     /// and the server is reached over loopback only, under no other name, unless it says
     /// [`dangerously_serve_unauthenticated`](ServerBuilder::dangerously_serve_unauthenticated).
-    pub fn no_auth(self) -> ServerBuilder<Decided> {
-        ServerBuilder { parts: self.parts, auth: Decided(None) }
+    pub fn no_auth(self) -> ServerBuilder<AuthSet> {
+        ServerBuilder { parts: self.parts, auth: AuthSet(None) }
     }
 }
 
@@ -383,18 +383,18 @@ impl<A> ServerBuilder<A> {
     }
 }
 
-/// Whether authentication is decided.
+/// What a [`ServerBuilder`] has to know before it builds: [`AuthSet`] has it, [`AuthUnset`] has not.
 #[diagnostic::on_unimplemented(
     message = "`build` becomes available after `auth` or `no_auth`",
     label = "authentication is not decided",
     note = "call `.auth(verifier)` or `.no_auth()` before `.build()`"
 )]
-pub trait SaysWhoIsLetIn: sealed::Sealed {
+pub trait AuthState: sealed::Sealed {
     #[doc(hidden)]
     fn verifier(self) -> Option<Arc<dyn TokenVerifier>>;
 }
 
-impl SaysWhoIsLetIn for Decided {
+impl AuthState for AuthSet {
     fn verifier(self) -> Option<Arc<dyn TokenVerifier>> {
         self.0
     }
@@ -402,7 +402,7 @@ impl SaysWhoIsLetIn for Decided {
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Decided {}
+    impl Sealed for super::AuthSet {}
 }
 
 impl<A> fmt::Debug for ServerBuilder<A> {

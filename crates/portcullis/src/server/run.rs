@@ -213,7 +213,7 @@ impl Server {
             entry.deny == Deny::Challenge && shown.shown(entry.kind).get(entry.index) == Some(&true)
         });
         let needed =
-            challenged.flat_map(|entry| &entry.gates.gates).filter_map(|gate| match &gate.need {
+            challenged.flat_map(|entry| &entry.checks.all).filter_map(|check| match &check.need {
                 Need::Scopes(scopes) => Some(scopes),
                 Need::Caller | Need::Answer(_) | Need::Local(_) => None,
             });

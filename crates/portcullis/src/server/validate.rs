@@ -8,7 +8,7 @@ use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
 use url::{Host, Url};
 
-use crate::catalogue::compiled_checks::{Gate, Need};
+use crate::catalogue::compiled_checks::{CompiledCheck, Need};
 use crate::catalogue::credential_lint;
 use crate::catalogue::{Catalogue, Everywhere};
 use crate::component::context::Facilities;
@@ -18,7 +18,7 @@ use crate::operation::Engine;
 use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::Server;
-use crate::server::builder::{SaysWhoIsLetIn, ServerBuilder};
+use crate::server::builder::{AuthState, ServerBuilder};
 use crate::visibility::VisibilityState;
 
 impl<A> ServerBuilder<A> {
@@ -31,7 +31,7 @@ impl<A> ServerBuilder<A> {
     /// requires nothing, a malformed URL, an unused rule.
     pub fn build(self) -> Result<Server, Error>
     where
-        A: SaysWhoIsLetIn,
+        A: AuthState,
     {
         let Self { parts, auth } = self;
         let verifier = auth.verifier();
@@ -195,14 +195,14 @@ fn unmet_scopes(
     required: &Scopes,
     hierarchy: &ScopeHierarchy,
 ) -> Vec<String> {
-    let gates = || catalogue.entries().flat_map(|entry| &entry.gates.gates);
-    let asks = |gate: &Gate| matches!(gate.need, Need::Answer(_) | Need::Local(_));
-    if catalogue.entries().any(|entry| entry.sees_caller) || gates().any(asks) {
+    let checks = || catalogue.entries().flat_map(|entry| &entry.checks.all);
+    let asks = |check: &CompiledCheck| matches!(check.need, Need::Answer(_) | Need::Local(_));
+    if catalogue.entries().any(|entry| entry.sees_caller) || checks().any(asks) {
         return Vec::new();
     }
     let requires = |scope: &str| {
         required.contains(scope)
-            || gates().any(|gate| match &gate.need {
+            || checks().any(|check| match &check.need {
                 Need::Scopes(scopes) => scopes.contains(scope),
                 Need::Caller | Need::Answer(_) | Need::Local(_) => false,
             })

@@ -1,7 +1,7 @@
 //! Which scopes clients are told of.
 
 use portcullis::prelude::*;
-use portcullis::{Deny, ServerBuilder, Undecided};
+use portcullis::{AuthUnset, Deny, ServerBuilder};
 use portcullis_tests::served::Served;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn tokens(required: &[&str]) -> danger::StaticTokenVerifier {
     danger::StaticTokenVerifier::new().token("alice", alice).required_scopes(required.to_vec())
 }
 
-fn server() -> ServerBuilder<Undecided> {
+fn server() -> ServerBuilder<AuthUnset> {
     Server::builder("desk").components(components![refund, refund_all, close])
 }
 

@@ -1,0 +1,190 @@
+use std::sync::atomic::AtomicBool;
+
+use portcullis_auth::{States, Target};
+use portcullis_protocol::{Descriptor, MAX_URI_BYTES};
+
+use crate::catalogue::compiled_checks::{CompiledChecks, Rules};
+use crate::catalogue::credential_lint;
+use crate::catalogue::describe::describe;
+use crate::catalogue::everywhere::Everywhere;
+use crate::catalogue::input_schema::ArgumentSchema;
+use crate::catalogue::output_schema::OutputSchema;
+use crate::component::resource_uri::ResourceUri;
+use crate::component::selector::Selected;
+use crate::component::uri_template::UriTemplate;
+use crate::component::{About, Component, ComponentKind, Deny, Handler};
+
+/// One component, compiled: its schema, its list entry, its URI template.
+pub(crate) struct Entry {
+    pub(crate) kind: ComponentKind,
+    pub(crate) key: String,
+    /// Where it is in its section.
+    pub(crate) index: usize,
+    pub(crate) about: About,
+    pub(crate) checks: CompiledChecks,
+    /// Whether its function can find out what its caller was granted.
+    pub(crate) sees_caller: bool,
+    pub(crate) deny: Deny,
+    pub(crate) schema: ArgumentSchema,
+    pub(crate) output: Option<OutputSchema>,
+    pub(crate) template: Option<UriTemplate>,
+    pub(crate) handler: Handler,
+    /// Whether a check that hides it was once late.
+    pub(crate) was_late: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn compile(
+        component: Component,
+        states: &States,
+        everywhere: &Everywhere,
+        rules: &mut Rules,
+    ) -> Result<(Self, Descriptor), Vec<String>> {
+        let Component { kind, key, about, checks, deny, mut parameters, handler } = component;
+        let mut problems: Vec<String> =
+            checks.iter().filter_map(|check| check.validate().err()).collect();
+        problems.extend(credential_lint::problems(&about, &parameters));
+        if about.tags.iter().any(|tag| tag.trim().is_empty()) {
+            problems.push("a tag is empty: give it a name".to_owned());
+        }
+        for (id, name) in &parameters.states {
+            if !states.contains(*id) {
+                problems.push(format!(
+                    "State<{name}> is missing: add it with .state(…) (added so far: {:?})",
+                    states.names()
+                ));
+            }
+        }
+        let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
+        let schema = match ArgumentSchema::compile(&mut parameters) {
+            Ok(schema) => schema,
+            Err(found) => return Err([problems, found].concat()),
+        };
+        let output = match about.output_schema.as_ref().map(OutputSchema::compile).transpose() {
+            Ok(output) => output,
+            Err(problem) => return Err([problems, vec![problem]].concat()),
+        };
+        let template = match kind {
+            ComponentKind::Tool | ComponentKind::Prompt => {
+                problems.extend(problem_with_name(&key));
+                let arguments = schema.awkward_names();
+                if kind == ComponentKind::Tool && !arguments.is_empty() {
+                    tracing::warn!(
+                        tool = %key,
+                        ?arguments,
+                        "some clients cannot call this tool, or fail to load the server: name arguments \
+                         with letters, digits and `_`, begin with a letter, and avoid Python keywords"
+                    );
+                }
+                None
+            }
+            ComponentKind::Resource => {
+                problems.extend(problem_with_uri(&key));
+                if !schema.listed().is_empty() {
+                    problems.push("a resource without URI variables takes no arguments".to_owned());
+                }
+                None
+            }
+            ComponentKind::ResourceTemplate => match UriTemplate::parse(&key) {
+                Ok(template) => {
+                    problems.extend(problem_with_uri(&key));
+                    problems.extend(problem_with_variables(&template, &schema));
+                    Some(template)
+                }
+                Err(problem) => return Err([problems, vec![problem]].concat()),
+            },
+        };
+        let descriptor = describe(kind, &key, &about, &schema, output.as_ref())
+            .map_err(|error| vec![error.to_string()])?;
+        let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
+        let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
+        let checks =
+            CompiledChecks::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
+        if kind != ComponentKind::Tool && checks.reads_arguments {
+            problems.push("only tools can have a check that reads arguments".to_owned());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let entry = Self {
+            kind,
+            key,
+            index: 0,
+            about,
+            checks,
+            sees_caller,
+            deny,
+            schema,
+            output,
+            template,
+            handler,
+            was_late: AtomicBool::new(false),
+        };
+        Ok((entry, descriptor))
+    }
+
+    /// Whether anything is required to see and use it.
+    pub(crate) fn is_protected(&self) -> bool {
+        !self.checks.all.is_empty()
+    }
+
+    /// A number of its own among all components.
+    pub(crate) fn number(&self) -> u32 {
+        const OF_A_KIND: u32 = u32::MAX / 4;
+        let kind = ComponentKind::ALL.into_iter().position(|kind| kind == self.kind);
+        let of_kind = u32::try_from(kind.unwrap_or_default()).unwrap_or_default() * OF_A_KIND;
+        of_kind + u32::try_from(self.index).unwrap_or(OF_A_KIND - 1).min(OF_A_KIND - 1)
+    }
+
+    /// As checks see it.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { kind: self.kind.as_str(), name: &self.key, tags: &self.about.tags }
+    }
+
+    /// As rules of visibility see it.
+    pub(crate) fn selected(&self) -> Selected<'_> {
+        Selected { kind: self.kind, name: &self.key, tags: &self.about.tags }
+    }
+
+    /// The media type that a resource was declared with.
+    pub(crate) fn mime_type<'a>(&'a self, default: &'a str) -> &'a str {
+        self.about.mime_type.as_deref().unwrap_or(default)
+    }
+}
+
+/// Names that every client takes (MCP tools §Tool Names).
+fn problem_with_name(name: &str) -> Option<String> {
+    let fine = (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    (!fine).then(|| "a name is 1 to 128 letters, digits, `_`, `-` or `.`".to_owned())
+}
+
+fn problem_with_uri(uri: &str) -> Option<String> {
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
+    let fine = scheme.is_some_and(|scheme| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    });
+    let printable = uri.chars().all(|c| c.is_ascii_graphic());
+    if !fine || !printable {
+        return Some("a resource needs a URI with a scheme, such as `config://app`".to_owned());
+    }
+    if uri.len() > MAX_URI_BYTES {
+        return Some(format!("a URI is at most {MAX_URI_BYTES} bytes long"));
+    }
+    let spelled = ResourceUri::parse(uri).is_some();
+    (!spelled).then(|| "a `%` in a URI needs two hexadecimal digits that encode UTF-8".to_owned())
+}
+
+fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<String> {
+    let arguments: Vec<String> =
+        schema.listed().into_iter().map(|argument| argument.name).collect();
+    let unused = template.variables().iter().filter(|variable| !arguments.contains(variable));
+    let unknown = arguments.iter().filter(|argument| !template.variables().contains(argument));
+    unused
+        .map(|variable| format!("the variable `{{{variable}}}` needs a parameter of that name"))
+        .chain(unknown.map(|argument| {
+            format!("the parameter `{argument}` needs a variable `{{{argument}}}`")
+        }))
+        .collect()
+}

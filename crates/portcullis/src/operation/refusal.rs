@@ -1,0 +1,27 @@
+//! What may be known of a denial or an error, as an error of the protocol.
+
+use portcullis_protocol::RpcError;
+
+use crate::component::tool_error::PublicError;
+use crate::component::verdict::Face;
+
+/// What a caller is told of a component that is not there for them.
+pub(super) fn denied(face: Face, absent: impl FnOnce() -> RpcError) -> RpcError {
+    match face {
+        Face::Absent => absent(),
+        Face::Challenge(scopes) => RpcError::InsufficientScope(scopes),
+        Face::Spoken(error) => RpcError::Denied(error.message().to_owned().into()),
+    }
+}
+
+/// What a caller is told of an error, for what is no tool.
+pub(super) fn public_error(error: PublicError, absent: impl FnOnce() -> RpcError) -> RpcError {
+    match error {
+        PublicError::Message { text, .. } => RpcError::Internal(text),
+        PublicError::RefusedArgument(text) => RpcError::InvalidArguments(text),
+        PublicError::NotFound => RpcError::Internal("Not found".into()),
+        PublicError::InsufficientScope(scopes) => RpcError::InsufficientScope(scopes),
+        PublicError::Denied(denial) => denied(denial.face, absent),
+        PublicError::Limited(retry_after) => RpcError::RateLimited { retry_after },
+    }
+}
