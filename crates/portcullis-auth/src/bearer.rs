@@ -162,7 +162,7 @@ fn is_opaque(token: &str) -> bool {
 }
 
 fn names_access_token(query: &str) -> bool {
-    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod bearer;
 pub mod challenge;
 pub mod danger;
 mod hierarchy;
+#[cfg(feature = "jwt")]
 mod jwt;
 mod last_bearer;
 mod metadata;
@@ -32,9 +33,10 @@ pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLin
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub use hierarchy::{Granted, ScopeHierarchy};
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "jwt"))]
 #[doc(hidden)]
 pub use jwt::fuzzing;
+#[cfg(feature = "jwt")]
 pub use jwt::{
     Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
 };

@@ -1,6 +1,10 @@
-//! The door to cryptography: aws-lc-rs, and nothing beside it.
+//! The door to digests: aws-lc-rs where the feature `signature` links it anyhow, and sha2 in a
+//! build without.
 
-use aws_lc_rs::{constant_time, digest};
+#[cfg(feature = "signature")]
+use self::by_aws_lc::Sha256;
+#[cfg(not(feature = "signature"))]
+use self::by_sha2::Sha256;
 
 /// The SHA-256 digest of `bytes` (FIPS 180-4).
 ///
@@ -12,10 +16,7 @@ use aws_lc_rs::{constant_time, digest};
 /// ```
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    let mut out = [0; 32];
-    out.copy_from_slice(digest.as_ref());
-    out
+    Sha256::of(bytes)
 }
 
 /// The SHA-256 digest of `parts`, each after its length, so that no part runs into the next.
@@ -29,27 +30,109 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// ```
 #[must_use]
 pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut digest = Sha256::new();
     for part in parts {
         let part = part.as_ref();
         // As many bytes on every platform: what was stored on one is found on another.
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
+        digest.update(&(part.len() as u64).to_be_bytes());
+        digest.update(part);
     }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    out
+    digest.finish()
 }
 
 /// Whether `a` and `b` are equal, in a time that depends on their lengths only.
 #[must_use]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
-    constant_time::verify_slices_are_equal(a, b).is_ok()
+    Sha256::equal(a, b)
+}
+
+#[cfg(feature = "signature")]
+mod by_aws_lc {
+    use aws_lc_rs::{constant_time, digest};
+
+    pub(super) struct Sha256(digest::Context);
+
+    impl Sha256 {
+        pub(super) fn of(bytes: &[u8]) -> [u8; 32] {
+            array(digest::digest(&digest::SHA256, bytes))
+        }
+
+        pub(super) fn new() -> Self {
+            Self(digest::Context::new(&digest::SHA256))
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        pub(super) fn finish(self) -> [u8; 32] {
+            array(self.0.finish())
+        }
+
+        pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
+            constant_time::verify_slices_are_equal(a, b).is_ok()
+        }
+    }
+
+    fn array(digest: digest::Digest) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest.as_ref());
+        out
+    }
+}
+
+#[cfg(any(test, not(feature = "signature")))]
+mod by_sha2 {
+    use std::hint::black_box;
+
+    use sha2::Digest;
+
+    pub(super) struct Sha256(sha2::Sha256);
+
+    impl Sha256 {
+        pub(super) fn of(bytes: &[u8]) -> [u8; 32] {
+            sha2::Sha256::digest(bytes).into()
+        }
+
+        pub(super) fn new() -> Self {
+            Self(sha2::Sha256::new())
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        pub(super) fn finish(self) -> [u8; 32] {
+            self.0.finalize().into()
+        }
+
+        pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
+            // No early end, and none that an optimiser could add.
+            let differing = a.iter().zip(b).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
+            a.len() == b.len() && differing == 0
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_implementations_agree() {
+        let texts = [&b""[..], b"a", b"b", b"ab", &[7; 200]];
+        for text in texts {
+            assert_eq!(sha256(text), by_sha2::Sha256::of(text));
+            let mut parts = by_sha2::Sha256::new();
+            parts.update(&(text.len() as u64).to_be_bytes());
+            parts.update(text);
+            assert_eq!(sha256_of_parts([text]), parts.finish());
+            for other in texts {
+                assert_eq!(equal(text, other), text == other);
+                assert_eq!(by_sha2::Sha256::equal(text, other), text == other);
+            }
+        }
+    }
 
     #[test]
     fn parts_are_told_apart_by_their_lengths() {

@@ -16,12 +16,14 @@ pub mod clock;
 pub mod digest;
 pub mod environment;
 mod error_chain;
+#[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod json;
 pub mod log;
 mod maybe_future;
 pub mod random;
 mod secret;
+#[cfg(feature = "signature")]
 pub mod signature;
 pub mod stdout;
 pub mod text;
@@ -32,6 +34,7 @@ pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind};
 pub use error_chain::ErrorChain;
+#[cfg(feature = "fetch")]
 pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
 pub use log::{LogWriter, stderr};
 pub use maybe_future::MaybeFuture;

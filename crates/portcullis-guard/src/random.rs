@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 /// them has to be refused: there is no fallback.
 pub fn bytes<const N: usize>() -> Result<[u8; N], RandomUnavailable> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RandomUnavailable)?;
+    getrandom::fill(&mut bytes).map_err(|_| RandomUnavailable)?;
     Ok(bytes)
 }
 

@@ -54,6 +54,7 @@ impl InFlight {
     }
 
     /// Drops everything that runs.
+    #[cfg(feature = "http")]
     pub(crate) fn cancel_all(&self) {
         self.0.values().for_each(AbortHandle::abort);
     }

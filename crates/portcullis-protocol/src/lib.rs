@@ -14,6 +14,7 @@ mod exchange;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "http")]
 pub mod http;
 mod in_flight;
 pub mod in_process;

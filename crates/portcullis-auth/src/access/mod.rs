@@ -19,6 +19,7 @@ mod tag;
 
 pub use arguments::{ByArguments, by_arguments};
 pub use check::{Check, IntoCheck, IntoChecks, Reduced};
+#[cfg(feature = "jwt")]
 pub(crate) use claim::find;
 pub use claim::{Claim, ClaimCheck, ClaimError, IntoClaimPath, claim};
 pub use combined::{AllOf, AnyOf, Not, Shortfall, all_of, any_of, not};

@@ -103,6 +103,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether it names its own version, so that it is of the stateless era.
+    #[cfg(feature = "http")]
     pub(crate) fn names_version(&self) -> bool {
         match self {
             Self::Request { params, .. } | Self::Notification { params, .. } => {

@@ -100,6 +100,7 @@ impl<'a> Operation<'a> {
     }
 
     /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.
+    #[cfg(feature = "http")]
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),

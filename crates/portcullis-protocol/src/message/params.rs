@@ -79,6 +79,7 @@ impl<'a> Params<'a> {
 
     /// Whether a message names its own version, so that it is of the stateless era. What
     /// cannot be read names none.
+    #[cfg(feature = "http")]
     pub(crate) fn names_version(&self) -> bool {
         self.meta().is_ok_and(|meta| meta.is_some_and(RequestMeta::is_stateless))
     }
