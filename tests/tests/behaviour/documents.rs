@@ -140,3 +140,15 @@ fn the_readme_is_read_in_five_minutes_and_has_every_section_of_the_brief() {
         assert!(example, "section {section} has no example");
     }
 }
+
+#[test]
+fn the_readme_says_of_the_cost_what_the_figures_say() {
+    let figures: serde_json::Value = serde_json::from_str(&read("benches/figures.json")).unwrap();
+    let requests = figures["requests"].as_array().unwrap().iter();
+    let mut ratios: Vec<f64> = requests.map(|request| request["ratio"].as_f64().unwrap()).collect();
+    ratios.sort_by(f64::total_cmp);
+    let said = format!("{:.2} to {:.2} times the CPU time", ratios[0], ratios[ratios.len() - 1]);
+    let readme = read("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(readme.contains(&said), "the figures say: {said}");
+    assert!(read("docs/cost.svg").contains(figures["commit"].as_str().unwrap()));
+}
