@@ -111,7 +111,7 @@ fn environment(options: &Options) -> Result<Environment, Error> {
 
 /// Flags, over variables.
 fn run_options(options: &Options, environment: &Environment) -> Result<RunOptions, Error> {
-    let mut run = RunOptions::from_environment(environment)?;
+    let mut run = RunOptions::from_env(environment)?;
     if let Some(address) = &options.listen {
         run = run.listen(address);
     }

@@ -42,7 +42,7 @@ impl JwtOptions {
         if let Some(file) = &self.public_key {
             environment = environment.with_variable_from_file("JWT_PUBLIC_KEY", file)?;
         }
-        let mut verifier = JwtVerifierBuilder::from_environment(&environment);
+        let mut verifier = JwtVerifierBuilder::from_env(&environment);
         for audience in &self.audience {
             verifier = verifier.audience(audience);
         }

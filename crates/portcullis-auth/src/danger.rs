@@ -8,7 +8,7 @@ use portcullis_guard::digest;
 use serde_json::Value;
 
 use crate::{
-    BearerToken, Claims, IntoScopes, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError,
+    BearerToken, Claims, MaybeFuture, OneOrMany, Principal, Scopes, TokenVerifier, VerifyError,
 };
 
 /// Accepts a fixed list of tokens, for development and tests.
@@ -51,8 +51,8 @@ impl StaticTokenVerifier {
 
     /// Sets the scopes without which no request is served.
     #[must_use]
-    pub fn required_scopes(mut self, scopes: impl IntoScopes) -> Self {
-        self.required = scopes.into_scopes();
+    pub fn required_scopes(mut self, scopes: impl OneOrMany) -> Self {
+        self.required = Scopes::from_iter(scopes.into_many());
         self
     }
 }
@@ -108,8 +108,8 @@ pub fn user(subject: &str) -> User {
 impl User {
     /// Grants `scopes`.
     #[must_use]
-    pub fn scopes(self, scopes: impl IntoScopes) -> Self {
-        Self(self.0.with_scopes(scopes.into_scopes()))
+    pub fn scopes(self, scopes: impl OneOrMany) -> Self {
+        Self(self.0.with_scopes(Scopes::from_iter(scopes.into_many())))
     }
 
     /// Sets the OAuth client.

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::scopes::is_scope_token;
-use crate::{IntoScopes, Scopes};
+use crate::{OneOrMany, Scopes};
 
 /// Which scopes imply which others (MCP authorization §Scope Challenge Handling).
 ///
@@ -27,10 +27,10 @@ pub struct ScopeHierarchy {
 impl ScopeHierarchy {
     /// Says that `scope` implies the scopes `implied`.
     #[must_use]
-    pub fn implies(mut self, scope: &str, implied: impl IntoScopes) -> Self {
+    pub fn implies(mut self, scope: &str, implied: impl OneOrMany) -> Self {
         let mut stand_for_it = self.implied_by.get(scope).cloned().unwrap_or_default();
         stand_for_it.insert(scope.to_owned());
-        for implied in implied.into_scopes().iter() {
+        for implied in Scopes::from_iter(implied.into_many()).iter() {
             self.implied_by.entry(implied.to_owned()).or_default().extend(stand_for_it.clone());
             for by in self.implied_by.values_mut().filter(|by| by.contains(implied)) {
                 by.extend(stand_for_it.clone());

@@ -17,6 +17,7 @@ mod hierarchy;
 mod jwt;
 mod last_bearer;
 mod metadata;
+mod one_or_many;
 mod principal;
 mod resource;
 mod scopes;
@@ -24,10 +25,10 @@ mod verifier;
 
 pub use access::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
-    ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, IntoClaimPath,
-    IntoRoles, Not, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall,
-    States, Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
-    require_scopes, restrict_tag,
+    ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, Not, Reduced,
+    RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, States, Target, all_of,
+    any_of, by_arguments, claim, described, extract, not, require_roles, require_scopes,
+    restrict_tag,
 };
 pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
 pub use authenticator::{Authenticator, Refusal};
@@ -42,8 +43,9 @@ pub use jwt::{
 };
 pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
+pub use one_or_many::OneOrMany;
 pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId};
 pub use resource::is_same_resource;
-pub use scopes::{IntoScopes, Scopes};
+pub use scopes::Scopes;
 pub use verifier::{TokenVerifier, VerifyError};

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::OneOrMany;
+
 /// The scope that asks for a refresh token (OpenID Connect Core §11).
 const OFFLINE_ACCESS: &str = "offline_access";
 
@@ -74,38 +76,9 @@ impl Scopes {
     }
 }
 
-/// One scope, or several: what `require_scopes` takes.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a list of scopes",
-    label = "not scopes",
-    note = "write one, `\"read\"`, or several, `[\"read\", \"write\"]`"
-)]
-pub trait IntoScopes {
-    /// The scopes.
-    fn into_scopes(self) -> Scopes;
-}
-
-impl IntoScopes for Scopes {
-    fn into_scopes(self) -> Scopes {
-        self
-    }
-}
-
-impl IntoScopes for &str {
-    fn into_scopes(self) -> Scopes {
-        Scopes::from_iter([self])
-    }
-}
-
-impl<S: Into<Arc<str>>, const N: usize> IntoScopes for [S; N] {
-    fn into_scopes(self) -> Scopes {
-        self.into_iter().collect()
-    }
-}
-
-impl<S: Into<Arc<str>>> IntoScopes for Vec<S> {
-    fn into_scopes(self) -> Scopes {
-        self.into_iter().collect()
+impl OneOrMany for Scopes {
+    fn into_many(self) -> Vec<String> {
+        self.iter().map(str::to_owned).collect()
     }
 }
 

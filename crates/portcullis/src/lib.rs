@@ -90,12 +90,11 @@ pub use portcullis_auth::danger;
 pub use portcullis_auth::{
     Algorithm, AllOf, AnyOf, AuditError, AuditFailure, AuditRecord, AuditSink, AuthContext,
     AuthorizationError, BearerToken, ByArguments, Check, CheckError, Claim, ClaimCheck, ClaimError,
-    Claims, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, IntoClaimPath, IntoRoles,
-    IntoScopes, JsonLines, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier,
-    JwtVerifierBuilder, MaybeFuture, Not, Principal, PrincipalId, Reduced, RequireRoles,
-    RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy, Scopes, Target, TokenVerifier,
-    VerifyError, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
-    require_scopes, restrict_tag,
+    Claims, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, JsonLines, JwtConfigError,
+    JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MaybeFuture, Not, OneOrMany,
+    Principal, PrincipalId, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor,
+    ScopeHierarchy, Scopes, Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments,
+    claim, described, extract, not, require_roles, require_scopes, restrict_tag,
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder, FetchError,
@@ -122,7 +121,7 @@ pub use self::component::result::{
     IntoPromptResult, IntoResourceResult, IntoToolResult, Json, Message, PromptResult,
     ResourceResult, ToolResult,
 };
-pub use self::component::selector::{IntoNames, Selector, everything, keys, kinds, names, tags};
+pub use self::component::selector::{Selector, everything, keys, kinds, names, tags};
 pub use self::component::state::State;
 pub use self::component::tool::Tool;
 pub use self::component::tool_error::{InsufficientScope, ToolError};

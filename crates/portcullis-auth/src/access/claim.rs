@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{AuthContext, Check, Decision};
-use crate::{Claims, MaybeFuture, Principal};
+use crate::{Claims, MaybeFuture, OneOrMany, Principal};
 
 /// Begins a check of the claim at `path`.
 ///
@@ -25,8 +25,8 @@ use crate::{Claims, MaybeFuture, Principal};
 /// assert_eq!(claim(["org", "plan"]).one_of(["pro", "team"]).requirement(), r#"org.plan is one of "pro", "team""#);
 /// assert_eq!(claim("groups").contains("staff").requirement(), r#"groups has "staff""#);
 /// ```
-pub fn claim(path: impl IntoClaimPath) -> Claim {
-    Claim { path: path.into_claim_path() }
+pub fn claim(path: impl OneOrMany) -> Claim {
+    Claim { path: path.into_many() }
 }
 
 /// A claim without a requirement yet: see [`claim`].
@@ -178,30 +178,6 @@ fn any(results: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     (compared || !other).then_some(false)
 }
 
-/// What leads to a claim: one name, or several.
-pub trait IntoClaimPath {
-    /// The names, outermost first.
-    fn into_claim_path(self) -> Vec<String>;
-}
-
-impl IntoClaimPath for &str {
-    fn into_claim_path(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl<const N: usize> IntoClaimPath for [&str; N] {
-    fn into_claim_path(self) -> Vec<String> {
-        self.into_iter().map(str::to_owned).collect()
-    }
-}
-
-impl IntoClaimPath for Vec<String> {
-    fn into_claim_path(self) -> Vec<String> {
-        self
-    }
-}
-
 /// The value at `path`.
 ///
 /// # Errors
@@ -245,8 +221,8 @@ impl Principal {
     /// assert_eq!(alice.claim::<bool>("level"), Err(ClaimError::WrongType));
     /// assert_eq!(alice.claim::<bool>("premium"), Err(ClaimError::Missing));
     /// ```
-    pub fn claim<T: DeserializeOwned>(&self, path: impl IntoClaimPath) -> Result<T, ClaimError> {
-        let found = find(self.claims(), &path.into_claim_path())?.ok_or(ClaimError::Missing)?;
+    pub fn claim<T: DeserializeOwned>(&self, path: impl OneOrMany) -> Result<T, ClaimError> {
+        let found = find(self.claims(), &path.into_many())?.ok_or(ClaimError::Missing)?;
         T::deserialize(found).map_err(|_| ClaimError::WrongType)
     }
 }

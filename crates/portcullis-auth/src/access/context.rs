@@ -4,9 +4,9 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::claim::{ClaimError, IntoClaimPath};
+use super::claim::ClaimError;
 use super::{CheckError, States};
-use crate::{Granted, Principal, ScopeHierarchy};
+use crate::{Granted, OneOrMany, Principal, ScopeHierarchy};
 
 /// What a check may look at.
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ impl<'a> AuthContext<'a> {
     ///
     /// [`ClaimError`] without a principal, without the claim, or with one of another type. In
     /// a check, `?` makes each of them a denial.
-    pub fn claim<T: DeserializeOwned>(&self, path: impl IntoClaimPath) -> Result<T, ClaimError> {
+    pub fn claim<T: DeserializeOwned>(&self, path: impl OneOrMany) -> Result<T, ClaimError> {
         self.principal.ok_or(ClaimError::Missing)?.claim(path)
     }
 

@@ -21,13 +21,13 @@ pub use arguments::{ByArguments, by_arguments};
 pub use check::{Check, IntoCheck, IntoChecks, Reduced};
 #[cfg(feature = "jwt")]
 pub(crate) use claim::find;
-pub use claim::{Claim, ClaimCheck, ClaimError, IntoClaimPath, claim};
+pub use claim::{Claim, ClaimCheck, ClaimError, claim};
 pub use combined::{AllOf, AnyOf, Not, Shortfall, all_of, any_of, not};
 pub use context::{AuthContext, Target};
 pub use decision::{AuthorizationError, CheckError, Decision, Denial};
 pub use described::{Described, described};
 pub use function::FunctionCheck;
-pub use roles::{IntoRoles, RequireRoles, RoleExtractor, extract, require_roles};
+pub use roles::{RequireRoles, RoleExtractor, extract, require_roles};
 pub use scopes::{RequireScopes, require_scopes};
 pub use states::States;
 pub use tag::{RestrictTag, restrict_tag};

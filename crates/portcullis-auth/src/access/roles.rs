@@ -2,9 +2,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::claim::{IntoClaimPath, find};
+use super::claim::find;
 use super::{AuthContext, Check, Decision};
-use crate::{Claims, MaybeFuture};
+use crate::{Claims, MaybeFuture, OneOrMany};
 
 /// Requires every one of `roles`, which `extractor` finds in the claims.
 ///
@@ -23,8 +23,8 @@ use crate::{Claims, MaybeFuture};
 /// assert_eq!(own.requirement(), "roles auditor reader in org.roles");
 /// ```
 #[must_use]
-pub fn require_roles(extractor: RoleExtractor, roles: impl IntoRoles) -> RequireRoles {
-    RequireRoles { extractor, roles: roles.into_roles() }
+pub fn require_roles(extractor: RoleExtractor, roles: impl OneOrMany) -> RequireRoles {
+    RequireRoles { extractor, roles: roles.into_many() }
 }
 
 /// See [`require_roles`].
@@ -42,12 +42,13 @@ pub struct RoleExtractor {
 
 /// Where the identity providers put roles.
 pub mod extract {
-    use super::{IntoClaimPath, RoleExtractor};
+    use super::RoleExtractor;
+    use crate::OneOrMany;
 
     /// At any claim: one name, or the names that lead into objects.
     #[must_use]
-    pub fn claim(path: impl IntoClaimPath) -> RoleExtractor {
-        RoleExtractor { path: path.into_claim_path() }
+    pub fn claim(path: impl OneOrMany) -> RoleExtractor {
+        RoleExtractor { path: path.into_many() }
     }
 
     /// Keycloak's roles of the realm: `realm_access.roles`.
@@ -135,30 +136,6 @@ impl Check for RequireRoles {
 impl fmt::Debug for RoleExtractor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RoleExtractor({})", self.path.join("."))
-    }
-}
-
-/// One role, or several.
-pub trait IntoRoles {
-    /// The roles.
-    fn into_roles(self) -> Vec<String>;
-}
-
-impl IntoRoles for &str {
-    fn into_roles(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl<R: Into<String>, const N: usize> IntoRoles for [R; N] {
-    fn into_roles(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
-
-impl<R: Into<String>> IntoRoles for Vec<R> {
-    fn into_roles(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{AuthContext, Check, Decision, Reduced, Target};
 use crate::scopes::is_scope_token;
-use crate::{IntoScopes, MaybeFuture, Scopes};
+use crate::{MaybeFuture, OneOrMany, Scopes};
 
 /// Requires every one of `scopes`.
 ///
@@ -18,8 +18,8 @@ use crate::{IntoScopes, MaybeFuture, Scopes};
 /// let both = require_scopes(["admin", "write"]);
 /// ```
 #[must_use]
-pub fn require_scopes(scopes: impl IntoScopes) -> RequireScopes {
-    RequireScopes { scopes: scopes.into_scopes() }
+pub fn require_scopes(scopes: impl OneOrMany) -> RequireScopes {
+    RequireScopes { scopes: Scopes::from_iter(scopes.into_many()) }
 }
 
 /// See [`require_scopes`].

@@ -1,5 +1,5 @@
 use super::{AuthContext, Check, Decision, Reduced, RequireScopes, Target, require_scopes};
-use crate::{IntoScopes, MaybeFuture};
+use crate::{MaybeFuture, OneOrMany};
 
 /// Requires `scopes` of whoever sees or uses a component that is tagged `tag`; every other
 /// component is let through.
@@ -17,7 +17,7 @@ use crate::{IntoScopes, MaybeFuture};
 /// assert_eq!(check.requirement(), "scopes admin for the tag admin");
 /// ```
 #[must_use]
-pub fn restrict_tag(tag: impl Into<String>, scopes: impl IntoScopes) -> RestrictTag {
+pub fn restrict_tag(tag: impl Into<String>, scopes: impl OneOrMany) -> RestrictTag {
     RestrictTag { tag: tag.into(), scopes: require_scopes(scopes) }
 }
 

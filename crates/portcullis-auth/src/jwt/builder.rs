@@ -18,7 +18,7 @@ use super::remote::{self, RemoteKeys};
 use super::secret;
 use super::{Algorithm, JwtVerifier, Keys};
 use crate::scopes::is_scope_token;
-use crate::{IntoClaimPath, IntoScopes, Scopes};
+use crate::{OneOrMany, Scopes};
 
 /// How long a fetch of keys may take. A token waits for two of them at most, and the server
 /// waits no longer than 10 s for a verifier.
@@ -111,8 +111,8 @@ impl JwtVerifierBuilder {
     }
 
     /// Sets the scopes without which no request is served.
-    pub fn required_scopes(mut self, scopes: impl IntoScopes) -> Self {
-        self.required = scopes.into_scopes();
+    pub fn required_scopes(mut self, scopes: impl OneOrMany) -> Self {
+        self.required = Scopes::from_iter(scopes.into_many());
         self
     }
 
@@ -145,8 +145,8 @@ impl JwtVerifierBuilder {
     ///
     /// For providers that write no `scope`, or write there whatever a client asked for. An entry
     /// that is not a scope (a group with a space in its name) grants nothing.
-    pub fn scope_claim(mut self, path: impl IntoClaimPath) -> Self {
-        self.scope_claims.push(path.into_claim_path());
+    pub fn scope_claim(mut self, path: impl OneOrMany) -> Self {
+        self.scope_claims.push(path.into_many());
         self
     }
 

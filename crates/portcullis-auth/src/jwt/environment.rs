@@ -43,11 +43,11 @@ impl JwtVerifierBuilder {
     /// use portcullis::{Environment, JwtProblemKind, JwtVerifierBuilder};
     ///
     /// let environment = Environment::from_pairs([("JWT_ISSUER", "https://idp.example.com")]);
-    /// let error = JwtVerifierBuilder::from_environment(&environment).build().unwrap_err();
+    /// let error = JwtVerifierBuilder::from_env(&environment).build().unwrap_err();
     /// let kinds: Vec<JwtProblemKind> = error.problems().iter().map(|p| p.kind()).collect();
     /// assert_eq!(kinds, [JwtProblemKind::MissingKeys, JwtProblemKind::MissingAudience]);
     /// ```
-    pub fn from_environment(environment: &Environment) -> Self {
+    pub fn from_env(environment: &Environment) -> Self {
         let named: Vec<&str> =
             SOURCES.into_iter().filter(|name| environment.variable(name).is_some()).collect();
         let (source, problem) = match named.as_slice() {

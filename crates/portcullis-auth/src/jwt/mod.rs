@@ -149,13 +149,13 @@ impl JwtVerifier {
     }
 
     /// A verifier as the process environment describes it; see
-    /// [`JwtVerifierBuilder::from_environment`].
+    /// [`JwtVerifierBuilder::from_env`].
     ///
     /// # Errors
     ///
     /// Names everything that is missing or wrong, all at once.
     pub fn from_env() -> Result<Self, JwtConfigError> {
-        JwtVerifierBuilder::from_environment(&Environment::process()).build()
+        JwtVerifierBuilder::from_env(&Environment::process()).build()
     }
 
     fn cached(&self, token: Option<TokenDigest>, generation: u64) -> Option<Arc<Principal>> {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use portcullis_auth::Target;
+use portcullis_auth::{OneOrMany, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::component::kind::ComponentKind;
@@ -35,19 +35,19 @@ enum Criterion {
 }
 
 /// Components with one of `tags`.
-pub fn tags(tags: impl IntoNames) -> Selector {
-    Criterion::Tags(tags.into_names()).into()
+pub fn tags(tags: impl OneOrMany) -> Selector {
+    Criterion::Tags(tags.into_many()).into()
 }
 
 /// Components by name; resources by URI, and templates by URI template.
-pub fn names(names: impl IntoNames) -> Selector {
-    Criterion::Names(names.into_names()).into()
+pub fn names(names: impl OneOrMany) -> Selector {
+    Criterion::Names(names.into_many()).into()
 }
 
 /// Components by kind and name, such as `tool:wipe_database` or `template:item://{id}`: a tool
 /// and a prompt may have the same name.
-pub fn keys(keys: impl IntoNames) -> Selector {
-    Criterion::Keys(keys.into_names()).into()
+pub fn keys(keys: impl OneOrMany) -> Selector {
+    Criterion::Keys(keys.into_many()).into()
 }
 
 /// Components of one of `kinds`.
@@ -59,30 +59,6 @@ pub fn kinds(kinds: impl IntoIterator<Item = ComponentKind>) -> Selector {
 #[must_use]
 pub fn everything() -> Selector {
     Selector::default()
-}
-
-/// One name, or several: what [`tags`], [`names`] and [`keys`] take.
-pub trait IntoNames {
-    /// The names.
-    fn into_names(self) -> Vec<String>;
-}
-
-impl IntoNames for &str {
-    fn into_names(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl<N: Into<String>, const COUNT: usize> IntoNames for [N; COUNT] {
-    fn into_names(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
-
-impl<N: Into<String>> IntoNames for Vec<N> {
-    fn into_names(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
-    }
 }
 
 /// What a selector looks at.

@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use portcullis_auth::{IntoScopes, Scopes};
+use portcullis_auth::{OneOrMany, Scopes};
 use portcullis_guard::{ErrorChain, Reference, text};
 
 use crate::component::verdict::Denied;
@@ -180,8 +180,8 @@ pub struct InsufficientScope(Scopes);
 
 impl InsufficientScope {
     /// What is missing: all of it at once, so that a client asks once.
-    pub fn new(scopes: impl IntoScopes) -> Self {
-        Self(scopes.into_scopes())
+    pub fn new(scopes: impl OneOrMany) -> Self {
+        Self(Scopes::from_iter(scopes.into_many()))
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{
-    AuditFailure, AuditSink, IntoScopes, ScopeHierarchy, Scopes, States, TokenVerifier,
+    AuditFailure, AuditSink, OneOrMany, ScopeHierarchy, Scopes, States, TokenVerifier,
 };
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
@@ -259,7 +259,7 @@ impl<A> ServerBuilder<A> {
     ///     .build()?;
     /// # Ok(()) }
     /// ```
-    pub fn scope_implies(mut self, scope: &str, implied: impl IntoScopes) -> Self {
+    pub fn scope_implies(mut self, scope: &str, implied: impl OneOrMany) -> Self {
         self.parts.hierarchy = self.parts.hierarchy.implies(scope, implied);
         self
     }
@@ -286,8 +286,9 @@ impl<A> ServerBuilder<A> {
     ///     .build()?;
     /// # Ok(()) }
     /// ```
-    pub fn scopes_supported(mut self, scopes: impl IntoScopes) -> Self {
-        self.parts.scopes_supported = self.parts.scopes_supported.union(&scopes.into_scopes());
+    pub fn scopes_supported(mut self, scopes: impl OneOrMany) -> Self {
+        self.parts.scopes_supported =
+            self.parts.scopes_supported.union(&Scopes::from_iter(scopes.into_many()));
         self
     }
 

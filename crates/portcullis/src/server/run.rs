@@ -27,7 +27,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 
 impl Server {
     /// Serves until SIGTERM or Ctrl-C, as the environment says; see
-    /// [`RunOptions::from_environment`].
+    /// [`RunOptions::from_env`].
     ///
     /// With no transport named it is HTTP for a server with authentication, and stdio for
     /// one without.
@@ -36,7 +36,7 @@ impl Server {
     ///
     /// As [`run_with`](Self::run_with).
     pub async fn run(self) -> Result<(), Error> {
-        let options = RunOptions::from_environment(&Environment::process())?;
+        let options = RunOptions::from_env(&Environment::process())?;
         self.run_with(options).await
     }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// use portcullis::{Environment, RunOptions};
 ///
 /// let environment = Environment::from_pairs([("PORTCULLIS_LISTEN", "127.0.0.1:9000")]);
-/// let options = RunOptions::from_environment(&environment)?.http();
+/// let options = RunOptions::from_env(&environment)?.http();
 /// # Ok::<(), portcullis::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ impl RunOptions {
     /// # Errors
     ///
     /// When the transport is neither.
-    pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
+    pub fn from_env(environment: &Environment) -> Result<Self, Error> {
         let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
             None => None,
             Some("stdio") => Some(Transport::Stdio),

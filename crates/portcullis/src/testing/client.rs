@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use futures_util::stream::Stream;
 use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
-use portcullis_auth::{Claims, Granted, IntoScopes, Principal, Scopes};
+use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
 use portcullis_protocol::{
     Changed, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport, in_process,
 };
@@ -97,8 +97,8 @@ impl TestClient {
 
     /// With these scopes, in place of others.
     #[must_use]
-    pub fn scopes(&self, scopes: impl IntoScopes) -> Self {
-        self.with(|principal| principal.with_scopes(scopes.into_scopes()))
+    pub fn scopes(&self, scopes: impl OneOrMany) -> Self {
+        self.with(|principal| principal.with_scopes(Scopes::from_iter(scopes.into_many())))
     }
 
     /// With one more claim.

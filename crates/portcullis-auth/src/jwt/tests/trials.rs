@@ -209,7 +209,7 @@ fn trial_b14_several_audiences_may_have_commas_between() {
         ("JWT_AUDIENCE", "https://a.example.com, https://b.example.com,c d"),
         ("JWT_HMAC_SECRET", SECRET),
     ];
-    let builder = JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs));
+    let builder = JwtVerifierBuilder::from_env(&Environment::from_pairs(pairs));
     let audiences = builder.build().unwrap().expected.audiences;
     assert_eq!(audiences, ["https://a.example.com", "https://b.example.com", "c", "d"]);
 }
@@ -302,7 +302,7 @@ async fn trial_b14_scopes_may_be_in_another_claim() {
         ("JWT_HMAC_SECRET", SECRET),
         ("JWT_SCOPE_CLAIM", "permissions, groups"),
     ];
-    let builder = JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs));
+    let builder = JwtVerifierBuilder::from_env(&Environment::from_pairs(pairs));
     let named = builder.build().unwrap().expected.scope_claims;
     assert_eq!(named, [["permissions"], ["groups"]]);
 }

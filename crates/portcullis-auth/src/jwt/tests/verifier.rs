@@ -312,7 +312,7 @@ fn j04_what_would_not_be_safe_is_refused_at_start() {
 #[test]
 fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() {
     let from = |pairs: &[(&str, &str)]| {
-        JwtVerifierBuilder::from_environment(&Environment::from_pairs(pairs.iter().copied()))
+        JwtVerifierBuilder::from_env(&Environment::from_pairs(pairs.iter().copied()))
     };
     let error = refused_at_start(from(&[
         ("JWT_ALGORITHMS", "RS256, none"),
