@@ -35,7 +35,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind};
 pub use error_chain::ErrorChain;
 #[cfg(feature = "fetch")]
-pub use fetch::{Fetch, FetchBuilder, FetchError, Fetched};
+pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
 pub use log::{LogWriter, stderr};
 pub use maybe_future::MaybeFuture;
 pub use random::{OperationId, Reference};

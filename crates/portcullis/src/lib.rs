@@ -98,8 +98,8 @@ pub use portcullis_auth::{
 };
 pub use portcullis_guard::{
     Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder, FetchError,
-    Fetched, LogWriter, ManualClock, OperationId, Reference, Secret, SystemClock, Workspace,
-    WorkspaceError, WorkspaceErrorKind, stderr,
+    FetchRequest, Fetched, LogWriter, ManualClock, OperationId, Reference, Secret, SystemClock,
+    Workspace, WorkspaceError, WorkspaceErrorKind, stderr,
 };
 pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
 pub use portcullis_store::{CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError};

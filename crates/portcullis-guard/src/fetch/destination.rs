@@ -24,7 +24,8 @@ pub enum Refusal {
     Host,
     /// The address, or one of those that the name resolves to, is not public.
     Address(NotPublic),
-    /// A redirect that is not followed: one too many, away from https, or to no URL.
+    /// A redirect that is not followed: one too many, away from https, to no URL, of a request
+    /// that is no GET, or to another origin with headers.
     Redirect,
 }
 

@@ -1,17 +1,20 @@
 //! SSRF-safe HTTP client for untrusted URLs.
 
 mod destination;
+mod request;
 mod resolver;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 use url::Url;
 
 use self::destination::Destinations;
 pub use self::destination::Refusal;
+pub use self::request::FetchRequest;
 use self::resolver::Pinned;
 pub use self::resolver::{Lookup, SystemLookup};
 use crate::ErrorChain;
@@ -35,7 +38,8 @@ const TIME: Duration = Duration::from_secs(10);
 ///    connection goes to those addresses: nothing is resolved a second time.
 ///
 /// No proxy variable is read, no redirect is followed unless it was asked for, and the size
-/// of the body and the time of the whole exchange are bounded.
+/// of the answer's body and the time of the whole exchange are bounded. A redirect of a request
+/// that is no GET is refused, and one with headers of its own is sent on to its own origin alone.
 ///
 /// **Deployment caveat.** Loopback is refused too. An identity provider on the same machine
 /// needs [`allow_loopback`](FetchBuilder::allow_loopback), for development and tests.
@@ -90,10 +94,37 @@ impl Fetch {
     ///
     /// # Errors
     ///
-    /// When the destination is refused, nothing answers in time, or the body is too large.
-    /// The message holds neither URL nor body, which may be secrets.
+    /// As those of [`send`](Self::send).
     pub async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
-        tokio::time::timeout(self.time, self.follow(url.clone()))
+        self.send(FetchRequest::get(url)).await
+    }
+
+    /// Sends `request`. What the server says to it, errors included, is a [`Fetched`] with its
+    /// status.
+    ///
+    /// # Errors
+    ///
+    /// When the request is malformed, the destination is refused, nothing answers in time, or the
+    /// body of the answer is too large. The message holds neither URL, headers nor bodies, which
+    /// may be secrets.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # extern crate portcullis_guard as portcullis;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use portcullis::fetch::{Fetch, FetchRequest};
+    ///
+    /// let fetch = Fetch::builder().build()?;
+    /// let url = "https://hooks.example.com/orders".parse().unwrap();
+    /// let request = FetchRequest::post(&url)
+    ///     .header("authorization", "Bearer hunter2")
+    ///     .json(&["paid", "shipped"]);
+    /// assert_eq!(fetch.send(request).await?.status, 202);
+    /// # Ok::<(), portcullis_guard::FetchError>(()) }).unwrap();
+    /// ```
+    pub async fn send(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        tokio::time::timeout(self.time, self.follow(request.checked()?))
             .await
             .unwrap_or(Err(FetchError::TimedOut))
     }
@@ -107,25 +138,35 @@ impl Fetch {
         self.destinations.judge(url).map_err(FetchError::Refused)
     }
 
-    async fn follow(&self, mut url: Url) -> Result<Fetched, FetchError> {
+    async fn follow(&self, mut request: FetchRequest) -> Result<Fetched, FetchError> {
         for _ in 0..=self.redirects {
-            self.judge(&url)?;
-            let response =
-                self.client.get(url.clone()).send().await.map_err(FetchError::from_reqwest)?;
+            self.judge(&request.url)?;
+            let response = self.exchange(&request).await?;
             let status = response.status();
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             match location {
                 Some(to) if status.is_redirection() => {
-                    let next = url.join(to).map_err(|_| FetchError::Refused(Refusal::Redirect))?;
-                    if url.scheme() == "https" && next.scheme() != "https" {
-                        return Err(FetchError::Refused(Refusal::Redirect));
+                    let refused = FetchError::Refused(Refusal::Redirect);
+                    let Ok(next) = request.url.join(to) else { return Err(refused) };
+                    let downgrade = request.url.scheme() == "https" && next.scheme() != "https";
+                    if downgrade || !request.may_be_sent_on_to(&next) {
+                        return Err(refused);
                     }
-                    url = next;
+                    request.url = next;
                 }
                 _ => return self.read(response).await,
             }
         }
         Err(FetchError::Refused(Refusal::Redirect))
+    }
+
+    async fn exchange(&self, request: &FetchRequest) -> Result<reqwest::Response, FetchError> {
+        let FetchRequest { method, url, headers, body, .. } = request.clone();
+        let sent = self.client.request(method, url).headers(headers);
+        // A length of 0 is for methods that may have a body.
+        let sent =
+            if request.method == Method::GET && body.is_empty() { sent } else { sent.body(body) };
+        sent.send().await.map_err(FetchError::from_reqwest)
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Fetched, FetchError> {
@@ -175,7 +216,7 @@ impl FetchBuilder {
         self
     }
 
-    /// The largest body, in bytes. Default: 64 KiB.
+    /// The largest body of an answer, in bytes. Default: 64 KiB.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
@@ -219,9 +260,11 @@ impl FetchBuilder {
 pub enum FetchError {
     /// The destination is not one that an untrusted URL may name.
     Refused(Refusal),
+    /// The request cannot be sent: the text says what is wrong with it.
+    Malformed(&'static str),
     /// The request timed out.
     TimedOut,
-    /// The body is over the limit.
+    /// The body of the answer is over the limit.
     TooLarge,
     /// The exchange failed. The cause holds no URL.
     Failed(Box<dyn std::error::Error + Send + Sync>),
@@ -248,6 +291,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
+            Self::Malformed(problem) => write!(f, "the request is malformed: {problem}"),
             Self::TimedOut => f.write_str("the request timed out"),
             Self::TooLarge => f.write_str("the body is too large"),
             // What it is made of says why: a refused connection, a certificate, a name.

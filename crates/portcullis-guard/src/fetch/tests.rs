@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
-use super::{Fetch, FetchError, Lookup, Refusal};
+use super::{Fetch, FetchError, FetchRequest, Lookup, Refusal};
 use crate::address::NotPublic;
 
 /// Answers with one list after another.
@@ -50,6 +50,33 @@ async fn serve(responses: Vec<String>) -> Url {
     });
     url
 }
+
+/// Serves `response` once, on loopback; gives the URL, and what was sent to it.
+#[expect(clippy::disallowed_methods, reason = "the test is the server")]
+async fn record(response: &'static str) -> (Url, tokio::task::JoinHandle<String>) {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", socket.local_addr().unwrap()).parse().unwrap();
+    let sent = tokio::spawn(async move {
+        let (mut stream, _) = socket.accept().await.unwrap();
+        let mut sent = String::new();
+        let is_whole = |sent: &str| {
+            let (head, body) = sent.split_once("\r\n\r\n")?;
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            Some(body.len() >= length.map_or(0, |length| length.parse().unwrap()))
+        };
+        while is_whole(&sent) != Some(true) {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).await.unwrap();
+            assert_ne!(read, 0, "a whole request was expected: {sent}");
+            sent.push_str(std::str::from_utf8(&part[..read]).unwrap());
+        }
+        stream.write_all(response.as_bytes()).await.unwrap();
+        sent
+    });
+    (url, sent)
+}
+
+const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
 
 fn loopback() -> super::FetchBuilder {
     Fetch::builder().allow_loopback().time(Duration::from_secs(2))
@@ -197,4 +224,104 @@ async fn s11_size_and_time_are_bounded() {
     let error = fetch.get(&url).await.unwrap_err();
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
     assert!(fetch.get(&url).await.is_err());
+}
+
+#[tokio::test]
+async fn forms_json_and_headers_are_sent() {
+    let fetch = loopback().build().unwrap();
+    let (url, sent) = record(CREATED).await;
+    let form = FetchRequest::post(&url)
+        .header("Authorization", "Basic hunter2")
+        .form([("grant_type", "refresh_token"), ("scope", "a&b c")]);
+    let fetched = fetch.send(form).await.unwrap();
+    assert_eq!((fetched.status, fetched.body.as_slice()), (201, &b"hi"[..]));
+    let sent = sent.await.unwrap();
+    let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /token HTTP/1.1\r\n"), "{head}");
+    let head: Vec<&str> = head.lines().collect();
+    assert!(head.contains(&"authorization: Basic hunter2"), "{head:?}");
+    assert!(head.contains(&"content-type: application/x-www-form-urlencoded"), "{head:?}");
+    assert_eq!(body, "grant_type=refresh_token&scope=a%26b+c");
+
+    let (url, sent) = record(CREATED).await;
+    fetch.send(FetchRequest::put(&url).json(&["a", "b"])).await.unwrap();
+    let sent = sent.await.unwrap();
+    assert!(sent.starts_with("PUT /token HTTP/1.1\r\n"), "{sent}");
+    assert!(sent.contains("\r\ncontent-type: application/json\r\n"), "{sent}");
+    assert!(sent.ends_with(r#"["a","b"]"#), "{sent}");
+}
+
+#[tokio::test]
+async fn s01_the_destination_of_a_post_is_judged_as_that_of_a_get() {
+    let fetch = Fetch::builder().lookup(Answers::new(&[&["10.0.0.1"]])).build().unwrap();
+    for (url, refusal) in [
+        ("https://169.254.169.254/", Refusal::Address(NotPublic::CloudMetadata)),
+        ("http://example.com/", Refusal::Scheme),
+        ("https://user:pw@example.com/", Refusal::Credentials),
+        ("https://metadata.google.internal/", Refusal::Host),
+        ("https://example.com/", Refusal::Address(NotPublic::Reserved)),
+    ] {
+        let request = FetchRequest::post(&Url::parse(url).unwrap()).form([("a", "b")]);
+        let refused = fetch.send(request).await.unwrap_err();
+        assert!(
+            matches!(refused, FetchError::Refused(why) if why == refusal),
+            "{url}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn s07_only_a_get_is_sent_on_and_its_headers_stay_with_their_origin() {
+    let to = |location: &str| {
+        format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi".to_owned();
+    let fetch = loopback().redirects(5).build().unwrap();
+    type Make = fn(&Url) -> FetchRequest;
+    let methods: [Make; 4] =
+        [FetchRequest::post, FetchRequest::put, FetchRequest::patch, FetchRequest::delete];
+    for make in methods {
+        let url = serve(vec![to("/there"), ok.clone()]).await;
+        let refused = fetch.send(make(&url)).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Refused(Refusal::Redirect)), "{refused:?}");
+    }
+    let url = serve(vec![to("/there"), ok.clone()]).await;
+    let request = FetchRequest::get(&url).header("authorization", "Bearer hunter2");
+    assert_eq!(fetch.send(request).await.unwrap().status, 200, "the same origin");
+    let other = serve(vec![ok]).await;
+    let url = serve(vec![to(other.as_str())]).await;
+    let request = FetchRequest::get(&url).header("authorization", "Bearer hunter2");
+    let refused = fetch.send(request).await.unwrap_err();
+    assert!(matches!(refused, FetchError::Refused(Refusal::Redirect)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn headers_of_the_connection_and_malformed_ones_are_refused() {
+    let fetch = loopback().build().unwrap();
+    let url: Url = "http://127.0.0.1:1/".parse().unwrap();
+    for (name, value) in [
+        ("Host", "other.example"),
+        ("content-length", "0"),
+        ("Transfer-Encoding", "chunked"),
+        ("connection", "upgrade"),
+        ("a b", "c"),
+        ("x-a", "b\r\nHost: other.example"),
+    ] {
+        let refused = fetch.send(FetchRequest::get(&url).header(name, value)).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Malformed(_)), "{name}: {refused:?}");
+        assert!(!format!("{refused:?} {refused}").contains("other"), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_is_sent_is_not_shown() {
+    let url: Url = "https://example.com/?key=hunter2".parse().unwrap();
+    let request = FetchRequest::post(&url)
+        .header("authorization", "Bearer hunter2")
+        .form([("password", "hunter2")]);
+    let shown = format!("{request:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(request.headers.values().all(|value| format!("{value:?}") == "Sensitive"));
 }

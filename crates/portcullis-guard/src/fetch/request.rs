@@ -1,0 +1,149 @@
+use std::fmt;
+
+use reqwest::Method;
+use reqwest::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use serde::Serialize;
+use url::{Url, form_urlencoded};
+
+use super::FetchError;
+
+/// What the connection needs to itself: a second `Host` reaches another site behind the address
+/// that was judged, and a second framing smuggles a request.
+const RESERVED: [HeaderName; 8] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// A request for [`Fetch::send`](super::Fetch::send): a method, a URL, headers and a body.
+///
+/// Values of headers and the body may be secrets: neither `Debug` nor an error shows them, and
+/// HTTP/2 keeps the values out of its compression tables. What is wrong with a request is told
+/// when it is sent.
+///
+/// # Example
+///
+/// ```
+/// # extern crate portcullis_guard as portcullis;
+/// use portcullis::fetch::FetchRequest;
+///
+/// let url = "https://idp.example.com/token".parse().unwrap();
+/// let request = FetchRequest::post(&url)
+///     .header("authorization", "Basic aHVudGVyMg==")
+///     .form([("grant_type", "client_credentials"), ("scope", "read write")]);
+/// assert!(!format!("{request:?}").contains("aHVudGVyMg"));
+/// ```
+#[derive(Clone)]
+#[must_use = "a request is sent by Fetch::send"]
+pub struct FetchRequest {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    problem: Option<&'static str>,
+}
+
+impl FetchRequest {
+    /// A GET.
+    pub fn get(url: &Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A POST, whose body is empty until [`form`](Self::form), [`json`](Self::json) or
+    /// [`body`](Self::body) gives one.
+    pub fn post(url: &Url) -> Self {
+        Self::new(Method::POST, url)
+    }
+
+    /// A PUT.
+    pub fn put(url: &Url) -> Self {
+        Self::new(Method::PUT, url)
+    }
+
+    /// A PATCH.
+    pub fn patch(url: &Url) -> Self {
+        Self::new(Method::PATCH, url)
+    }
+
+    /// A DELETE.
+    pub fn delete(url: &Url) -> Self {
+        Self::new(Method::DELETE, url)
+    }
+
+    fn new(method: Method, url: &Url) -> Self {
+        let (headers, body) = (HeaderMap::new(), Vec::new());
+        Self { method, url: url.clone(), headers, body, problem: None }
+    }
+
+    /// Sets a header, in place of one of the same name.
+    ///
+    /// Those that the connection needs to itself, `Host` and `Content-Length` above all, make
+    /// the request fail.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), _) if RESERVED.contains(&name) => {
+                self.problem = Some("it sets a header that belongs to the connection");
+            }
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
+                self.headers.insert(name, value);
+            }
+            (Err(_), _) => self.problem = Some("the name of a header is malformed"),
+            (_, Err(_)) => self.problem = Some("the value of a header is malformed"),
+        }
+        self
+    }
+
+    /// The body, of the given media type.
+    pub fn body(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let mut request = self.header(CONTENT_TYPE.as_str(), media_type);
+        request.body = body.into();
+        request
+    }
+
+    /// A form as the body (`application/x-www-form-urlencoded`).
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(
+        self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.body("application/x-www-form-urlencoded", form)
+    }
+
+    /// JSON as the body (`application/json`).
+    pub fn json(mut self, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => self.body("application/json", json),
+            Err(_) => {
+                self.problem = Some("its body cannot be written as JSON");
+                self
+            }
+        }
+    }
+
+    /// The request, unless something is wrong with it.
+    pub(super) fn checked(self) -> Result<Self, FetchError> {
+        match self.problem {
+            None => Ok(self),
+            Some(problem) => Err(FetchError::Malformed(problem)),
+        }
+    }
+
+    /// Whether a redirect to `next` may be followed: what a method other than GET did is not
+    /// done twice, and headers and secrets in them are for their own origin.
+    pub(super) fn may_be_sent_on_to(&self, next: &Url) -> bool {
+        self.method == Method::GET
+            && self.body.is_empty()
+            && (self.headers.is_empty() || self.url.origin() == next.origin())
+    }
+}
+
+impl fmt::Debug for FetchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchRequest")
+            .field("method", &self.method)
+            .field("headers", &self.headers.keys())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
