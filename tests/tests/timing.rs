@@ -126,9 +126,9 @@ fn a02_what_is_hidden_takes_as_long_as_what_does_not_exist() {
     let serve = |name: &str, server: ServerBuilder<AuthSet>, absence: Duration| {
         let audit = JsonLines::open(folder.path().join(name)).unwrap();
         let server = server.component(slower()).audit(audit);
-        Served::start(server.limits(|limits| limits.absence = absence).build().unwrap())
+        Served::start(server.limits(|limits| limits.not_found_delay = absence).build().unwrap())
     };
-    let usual = Limits::default().absence;
+    let usual = Limits::default().not_found_delay;
     let guarded = serve("guarded", oracle::guarded(&VISIBLE, &Cause::OF_BOB), usual);
     let open = serve("open", oracle::open(&VISIBLE, &Cause::ALL), usual);
     let at_once = serve("at_once", oracle::guarded(&VISIBLE, &Cause::OF_BOB), Duration::ZERO);

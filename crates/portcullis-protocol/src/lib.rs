@@ -41,7 +41,7 @@ pub use message::meta::ClientInfo;
 pub use message::operation::{MAX_URI_BYTES, Operation};
 pub use message::rpc_error::RpcError;
 pub use message::version::ProtocolVersion;
-pub use rejection_record::Refused;
+pub use rejection_record::RejectionRecord;
 pub use service::Service;
 pub use session_key::SessionKey;
 pub use timeout::within;

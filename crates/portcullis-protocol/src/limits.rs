@@ -14,14 +14,14 @@ use std::time::Duration;
 /// | what | how much | until |
 /// |---|---|---|
 /// | connections | 1,024, and 64 for custom routes alone, for 5 s at most | 10 s without a request, 60 s without an accepted token, 64 times 401 one after the other |
-/// | tokens that the verifier has to wait for | 128, a quarter of [`concurrent_requests`](Self::concurrent_requests) | [`decision`](Self::decision), 10 s |
-/// | requests | 512, and as many to custom routes; of those whose bodies are on their way half of one principal | [`handler`](Self::handler), 60 s, and [`body_read`](Self::body_read), 30 s |
-/// | operations of one principal | 16 run, and until there is room for their answers; up to 512 of all principals, 256 of one, wait for that | [`handler`](Self::handler), 60 s |
-/// | bodies, once more than 64 KiB of one has come | 64 MiB | the answer, and [`body_read`](Self::body_read), 30 s, to send them |
+/// | tokens that the verifier has to wait for | 128, a quarter of [`concurrent_requests`](Self::concurrent_requests) | [`decision_timeout`](Self::decision_timeout), 10 s |
+/// | requests | 512, and as many to custom routes; of those whose bodies are on their way half of one principal | [`handler_timeout`](Self::handler_timeout), 60 s, and [`body_timeout`](Self::body_timeout), 30 s |
+/// | operations of one principal | 16 run, and until there is room for their answers; up to 512 of all principals, 256 of one, wait for that | [`handler_timeout`](Self::handler_timeout), 60 s |
+/// | bodies, once more than 64 KiB of one has come | 64 MiB | the answer, and [`body_timeout`](Self::body_timeout), 30 s, to send them |
 /// | bodies over HTTP/2 that nobody reads yet | 64 KiB each | the request is read or refused |
 /// | rests of bodies that have their answer | nothing is kept; 64 MiB are read | 10 s |
-/// | answers that are not taken: over HTTP/2 of more than 1 KiB, over HTTP/1 of more than 64 KiB | 32 MiB, 4 MiB of one connection that has others unread; one more waits for room | [`write`](Self::write), 30 s; once half is used, 2.5 s without taking anything |
-/// | answers that wait for room, and batches that go on | 512 of principals, that keep the places of their operations; of batches and all others 32 MiB, 16 MiB of all without a principal | [`write`](Self::write), 30 s |
+/// | answers that are not taken: over HTTP/2 of more than 1 KiB, over HTTP/1 of more than 64 KiB | 32 MiB, 4 MiB of one connection that has others unread; one more waits for room | [`write_timeout`](Self::write_timeout), 30 s; once half is used, 2.5 s without taking anything |
+/// | answers that wait for room, and batches that go on | 512 of principals, that keep the places of their operations; of batches and all others 32 MiB, 16 MiB of all without a principal | [`write_timeout`](Self::write_timeout), 30 s |
 ///
 /// A known token never waits behind unverified ones that the verifier waits for. One answer
 /// may be larger than what is left. What handlers themselves hold is not counted: it is theirs,
@@ -29,7 +29,7 @@ use std::time::Duration;
 ///
 /// # Example
 ///
-/// A server's builder lends them to be changed: `.limits(|limits| limits.handler = …)`. One cannot
+/// A server's builder lends them to be changed: `.limits(|limits| limits.handler_timeout = …)`. One cannot
 /// be written as a struct expression, since further limits may come.
 ///
 /// ```
@@ -39,7 +39,7 @@ use std::time::Duration;
 ///
 /// let mut limits = Limits::default();
 /// assert_eq!(limits.body_bytes, 4 * 1024 * 1024);
-/// limits.handler = Duration::from_secs(10);
+/// limits.handler_timeout = Duration::from_secs(10);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,23 +50,23 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a client may take to send the head of a request, and how long a
     /// connection may stay idle: 10 s. Then it is closed, after at most a quarter more.
-    pub header_read: Duration,
+    pub header_timeout: Duration,
     /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
     /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.
-    pub write: Duration,
+    pub write_timeout: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
-    pub body_read: Duration,
+    pub body_timeout: Duration,
     /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then it
     /// is a no.
-    pub decision: Duration,
+    pub decision_timeout: Duration,
     /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
     /// Without it, a hidden component would be told from a missing one by the time that its check
     /// takes (timing side channel, CWE-208). The answer goes out at the end of a slot of two
     /// milliseconds, so up to two later, and in random order within it. It has to be longer than
     /// checks take that ask a database or the network.
-    pub absence: Duration,
+    pub not_found_delay: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
-    pub handler: Duration,
+    pub handler_timeout: Duration,
     /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
     /// else gets a 503; then it is closed.
     pub connections: usize,
@@ -78,7 +78,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// How long a connection may go on without an accepted token: 60 s. Then it is closed, also
     /// if its requests are answered with 401. Servers without authentication ask for none.
-    pub unauthenticated: Duration,
+    pub unauthenticated_timeout: Duration,
     /// Requests in flight at once, over all connections: 512. One more gets a 503.
     pub concurrent_requests: usize,
     /// Requests of one principal that run at once, through all its clients: 16. Further ones wait
@@ -90,7 +90,7 @@ pub struct Limits {
     /// Bytes of large bodies that are held at once: 64 MiB. More gets a 503.
     pub waiting_body_bytes: usize,
     /// Bytes of answers that their clients have not taken: 32 MiB, of one principal a quarter of it. A
-    /// further answer waits for room, for as long as [`write`](Self::write); then it is dropped
+    /// further answer waits for room, for as long as [`write_timeout`](Self::write_timeout); then it is dropped
     /// for a 503.
     pub unread_bytes: usize,
     /// Sessions at once, for the versions that have them over HTTP: 10,000. For one more, one of
@@ -108,14 +108,14 @@ pub struct Limits {
     /// is its principal's own. Over stdio it is how many subscriptions there may be.
     pub streams_per_principal: usize,
     /// How long a session may be without a request or a stream: 30 min. Then it ends.
-    pub session_idle: Duration,
+    pub session_idle_timeout: Duration,
     /// How long the server goes on as before once it is told to stop, over HTTP: not at all. It is
     /// for what sends requests here and learns late that it should not: a load balancer that
     /// probes a route which is no longer ready. Make it longer than that takes to notice.
     pub drain_delay: Duration,
     /// How long running requests may take to finish after that: 30 s. What may kill the process
     /// has to wait longer than both together.
-    pub drain: Duration,
+    pub drain_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -123,15 +123,15 @@ impl Default for Limits {
         Self {
             body_bytes: 4 * 1024 * 1024,
             header_bytes: 32 * 1024,
-            header_read: Duration::from_secs(10),
-            write: Duration::from_secs(30),
-            body_read: Duration::from_secs(30),
-            decision: Duration::from_secs(10),
-            absence: Duration::from_millis(2),
-            handler: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            decision_timeout: Duration::from_secs(10),
+            not_found_delay: Duration::from_millis(2),
+            handler_timeout: Duration::from_secs(60),
             connections: 1_024,
             connections_per_address: 768,
-            unauthenticated: Duration::from_secs(60),
+            unauthenticated_timeout: Duration::from_secs(60),
             concurrent_requests: 512,
             requests_per_principal: 16,
             waiting_body_bytes: 64 * 1024 * 1024,
@@ -139,9 +139,9 @@ impl Default for Limits {
             sessions: 10_000,
             sessions_per_principal: 256,
             streams_per_principal: 16,
-            session_idle: Duration::from_secs(30 * 60),
+            session_idle_timeout: Duration::from_secs(30 * 60),
             drain_delay: Duration::ZERO,
-            drain: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
         }
     }
 }

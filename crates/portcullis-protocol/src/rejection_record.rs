@@ -9,7 +9,7 @@ use portcullis_auth::Principal;
 /// principal: no token, no header and no part of a body.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Refused<'a> {
+pub struct RejectionRecord<'a> {
     /// Which stage refused it:
     ///
     /// | rule | what it is about |

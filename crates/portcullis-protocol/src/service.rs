@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_util::{FutureExt, Stream};
 use portcullis_guard::Reference;
 
-use crate::{Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, SessionKey};
+use crate::{
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, SessionKey,
+};
 
 /// The server behind the protocol.
 pub trait Service: Send + Sync + 'static {
@@ -54,7 +56,7 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// Requests that HTTP itself refuses (a malformed head, one over the limits) and paths
     /// where nothing is served are not among them.
-    fn refused(&self, _refused: &Refused<'_>) {}
+    fn rejected(&self, _refused: &RejectionRecord<'_>) {}
 }
 
 /// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.

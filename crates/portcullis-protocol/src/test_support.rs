@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::model::{CallToolResult, ContentBlock};
 use crate::{
-    Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, Service, SessionKey,
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service, SessionKey,
 };
 
 /// Where requests come from.
@@ -114,8 +114,8 @@ impl Service for Fake {
         self.ended.lock().unwrap().push(session);
     }
 
-    fn refused(&self, refused: &Refused<'_>) {
-        let Refused { rule, status, reason, .. } = refused;
+    fn rejected(&self, refused: &RejectionRecord<'_>) {
+        let RejectionRecord { rule, status, reason, .. } = refused;
         assert_eq!(refused.remote.unwrap().ip(), REMOTE.ip());
         let subject = refused.principal.map_or("-", Principal::subject);
         self.refused.lock().unwrap().push(format!("{rule} {status} {subject}: {reason}"));

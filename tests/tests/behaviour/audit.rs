@@ -215,7 +215,7 @@ fn e11_a_request_to_a_route_has_its_record_whatever_becomes_of_it() {
     let server = Server::builder("routes")
         .auth(StaticTokenVerifier::new().token("dev-token-alice", user("alice")))
         .audit(JsonLines::open(audit.path()).unwrap())
-        .limits(|limits| limits.handler = Duration::from_millis(200))
+        .limits(|limits| limits.handler_timeout = Duration::from_millis(200))
         .route(get("/fine", async || "fine").public("says nothing"))
         .route(get("/panics", async || -> &'static str { panic!("route") }).public("ends itself"))
         .route(get("/waits", std::future::pending::<&'static str>).public("never ends"));

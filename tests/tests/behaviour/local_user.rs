@@ -144,7 +144,7 @@ fn server(change: impl FnOnce(ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet>)
 async fn trial_a12_what_requires_anything_can_be_hidden_over_stdio_too() {
     let absence = Duration::from_millis(100);
     let built = server(|builder| {
-        builder.hide_protected_over_stdio().limits(|limits| limits.absence = absence)
+        builder.hide_protected_over_stdio().limits(|limits| limits.not_found_delay = absence)
     });
     let local = TestClient::new(&built).local();
     let open_tools = ["open", "unlock", "undeclared"];

@@ -116,7 +116,9 @@ fn trial_d10_a_message_says_what_to_write() {
     assert!(path.contains("no empty segment"), "{path}");
     let long = refused(server().middleware(Timeout::new(Duration::from_secs(61))));
     assert!(
-        long.contains("the timeout 61s never fires: Limits::handler ends handlers after 60s"),
+        long.contains(
+            "the timeout 61s never fires: Limits::handler_timeout ends handlers after 60s"
+        ),
         "{long}"
     );
     assert!(server().middleware(Timeout::new(Duration::from_secs(60))).build().is_ok());
@@ -173,7 +175,7 @@ async fn asks_slowly(_: &AuthContext<'_>) -> bool {
     false
 }
 
-/// Hidden by a check that takes longer than `Limits::absence`.
+/// Hidden by a check that takes longer than `Limits::not_found_delay`.
 #[tool(auth = asks_slowly)]
 async fn slow_vault() -> &'static str {
     "gold"
@@ -207,7 +209,7 @@ async fn trial_d5_a_check_that_outlasts_the_time_of_absence_is_named_once() {
         assert!(alice.call(name, json!({})).await.is_not_found());
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("longer than Limits::absence").count(), 1, "{log}");
+    assert_eq!(log.matches("longer than Limits::not_found_delay").count(), 1, "{log}");
     assert!(log.contains("slow_vault"), "{log}");
 }
 

@@ -20,10 +20,10 @@ use crate::http::budget::{Budget, Whose};
 use crate::http::endpoint::Endpoint;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::cors;
-use crate::http::guard::host_origin::Front;
+use crate::http::guard::host_origin::HostOriginGuard;
 use crate::http::guard::media_type;
 use crate::http::peer::Peer;
-use crate::http::rejection::{self, Refusal};
+use crate::http::rejection::{self, Rejection};
 use crate::http::request_info::RequestInfo;
 use crate::http::route::RouteVisitor;
 use crate::http::session::Sessions;
@@ -37,7 +37,7 @@ pub struct AppConfig {
     /// The path of the MCP endpoint, without a slash at its end.
     pub path: String,
     /// Which hosts and origins are the server's own.
-    pub front: Front,
+    pub guard: HostOriginGuard,
     /// Who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
     /// The protected-resource metadata, where tokens are info for.
@@ -52,11 +52,11 @@ pub struct AppConfig {
 
 /// Everything that answers HTTP requests: the endpoint, its metadata, the custom routes.
 ///
-/// Each request passes the front first, whatever its path.
+/// Each request passes the guard first, whatever its path.
 pub struct App<S> {
     endpoint: Endpoint<S>,
     path: String,
-    front: Front,
+    guard: HostOriginGuard,
     metadata: Option<Metadata>,
     routes: Router,
     routing: Semaphore,
@@ -69,7 +69,7 @@ impl<S: Service> App<S> {
     ///
     /// When the metadata document cannot be written as JSON.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, serde_json::Error> {
-        let AppConfig { path, front, authenticator, metadata, limits, clock, routes } = config;
+        let AppConfig { path, guard, authenticator, metadata, limits, clock, routes } = config;
         let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
         let routing = Semaphore::new(limits.concurrent_requests);
         let routes = routes.fallback(async || rejection::outside(StatusCode::NOT_FOUND, None));
@@ -81,7 +81,7 @@ impl<S: Service> App<S> {
         let budget = Budget::new(&limits);
         let places = Places::new(&limits, &budget);
         let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
-        Ok(Self { endpoint, path, front, metadata, routes, routing })
+        Ok(Self { endpoint, path, guard, metadata, routes, routing })
     }
 
     /// Ends what has no end of its own: the streams of sessions.
@@ -124,12 +124,12 @@ impl<S: Service> App<S> {
     /// Answers a request whose connection leaves too much unread.
     pub(super) fn refuse_unread(&self, peer: &Peer) -> Response {
         let info = RequestInfo { http_method: None, path: None, remote: peer.remote };
-        self.refuse(Refusal::unread(), info)
+        self.refuse(Rejection::unread(), info)
     }
 
     /// The one place where requests are refused, noted and answered.
-    fn refuse(&self, refusal: Refusal, info: RequestInfo<'_>) -> Response {
-        self.endpoint.service.refused(&refusal.record(info));
+    fn refuse(&self, refusal: Rejection, info: RequestInfo<'_>) -> Response {
+        self.endpoint.service.rejected(&refusal.record(info));
         match info.path {
             Some(_) => refusal.into_response(),
             None => refusal.into_response_outside(),
@@ -141,18 +141,18 @@ impl<S: Service> App<S> {
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
         peer: &Peer,
-    ) -> Result<Response, Refusal> {
-        self.front.check_host(request.method(), request.uri(), request.headers())?;
+    ) -> Result<Response, Rejection> {
+        self.guard.check_host(request.method(), request.uri(), request.headers())?;
         media_type::check_framing(request.headers())?;
         if peer.probes_only && info.path.is_some() {
-            return Err(Refusal::too_many_connections());
+            return Err(Rejection::too_many_connections());
         }
         if let Some(metadata) = &self.metadata
             && metadata.is_at(request.uri().path())
         {
             return Ok(metadata.answer(request.method()));
         }
-        let origin = self.front.check_origin(request.headers())?.cloned();
+        let origin = self.guard.check_origin(request.headers())?.cloned();
         let answer = match info.path {
             Some(_) => self.endpoint(request, info, peer).await,
             None => {
@@ -173,7 +173,7 @@ impl<S: Service> App<S> {
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
         peer: &Peer,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, Rejection> {
         if cors::is_preflight(request.method(), request.headers()) {
             return Ok(cors::preflight());
         }
@@ -187,8 +187,8 @@ impl<S: Service> App<S> {
         request: Request<Body>,
         info: RequestInfo<'_>,
         peer: &Peer,
-    ) -> Result<Response, Refusal> {
-        let _permit = self.routing.try_acquire().map_err(|_| Refusal::busy())?;
+    ) -> Result<Response, Rejection> {
+        let _permit = self.routing.try_acquire().map_err(|_| Rejection::busy())?;
         let Endpoint { budget, limits, .. } = &self.endpoint;
         let counts = RouteBody::new(budget, Whose::address(peer.address.as_ref()));
         let counted = |body: Body| Counted::new(Limited::new(body, limits.body_bytes), &counts);
@@ -201,9 +201,9 @@ impl<S: Service> App<S> {
         }
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
-        let answer = tokio::time::timeout(limits.handler, answer).await;
+        let answer = tokio::time::timeout(limits.handler_timeout, answer).await;
         if counts.is_exceeded() {
-            return Err(Refusal::busy());
+            return Err(Rejection::busy());
         }
         Ok(match answer {
             Ok(Ok(Ok(response))) => response,
@@ -292,17 +292,17 @@ mod tests {
             verifier.map(|verifier| Authenticator::new(verifier, String::new(), clock).into());
         let clock = Arc::new(SystemClock);
         let mut limits = Limits {
-            decision: Duration::from_millis(20),
-            handler: Duration::from_millis(20),
-            body_read: Duration::from_millis(20),
+            decision_timeout: Duration::from_millis(20),
+            handler_timeout: Duration::from_millis(20),
+            body_timeout: Duration::from_millis(20),
             concurrent_requests: 1,
             ..Limits::default()
         };
         change(&mut limits);
-        let front = Front::new(Vec::new(), super::super::Origins::default(), true);
+        let guard = HostOriginGuard::new(Vec::new(), super::super::Origins::default(), true);
         let path = "/mcp".to_owned();
         let config =
-            AppConfig { path, front, authenticator, metadata: None, limits, clock, routes };
+            AppConfig { path, guard, authenticator, metadata: None, limits, clock, routes };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 
@@ -365,7 +365,7 @@ mod tests {
     async fn trial_a4_what_strangers_make_the_verifier_wait_for_keeps_no_known_caller_waiting() {
         let app = Arc::new(app_with(Some(Arc::new(Slow)), Router::new(), |limits| {
             limits.concurrent_requests = 64;
-            limits.decision = Duration::from_secs(10);
+            limits.decision_timeout = Duration::from_secs(10);
         }));
         let ask = |token: &str| {
             let app = Arc::clone(&app);
@@ -399,7 +399,7 @@ mod tests {
     async fn trial_a12_one_callers_slow_bodies_leave_places_for_the_requests_of_others() {
         let app = Arc::new(app_with(Some(Arc::new(Names)), Router::new(), |limits| {
             limits.concurrent_requests = 4;
-            limits.body_read = Duration::from_secs(30);
+            limits.body_timeout = Duration::from_secs(30);
         }));
         let ask = |name: &str, body: Body| {
             let app = Arc::clone(&app);

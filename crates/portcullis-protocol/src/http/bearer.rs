@@ -43,7 +43,7 @@ pub(crate) async fn authenticate(
                 tracing::warn!(reason, "request refused: 503");
                 return Err(portcullis_auth::Refusal::unavailable(reason));
             };
-            tokio::time::timeout(limits.decision, answer).await
+            tokio::time::timeout(limits.decision_timeout, answer).await
         }
     };
     match answer {

@@ -13,8 +13,8 @@ use crate::http::budget::{Budget, Of, Whose};
 use crate::http::guard::body::RequestBody;
 use crate::http::guard::{body, media_type};
 use crate::http::peer::Peer;
-use crate::http::rejection::Refusal;
-use crate::http::request::Caller;
+use crate::http::rejection::Rejection;
+use crate::http::request::EndpointRequest;
 use crate::http::request_info::RequestInfo;
 use crate::http::session::{self, Sessions};
 use crate::http::{mcp_headers, stateless};
@@ -45,7 +45,7 @@ impl<S: Service> Endpoint<S> {
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
         peer: &Peer,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, Rejection> {
         let body = request.body_mut().take();
         let authenticator = self.authenticator.as_deref();
         let principal = match authenticator {
@@ -70,17 +70,17 @@ impl<S: Service> Endpoint<S> {
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
         let (places, headers) = (&self.places, request.headers());
-        let caller = Caller { places, whose, authenticator, principal, info, headers };
+        let caller = EndpointRequest { places, whose, authenticator, principal, info, headers };
         let received = self.receive(&caller, request.method(), body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
 
     async fn receive(
         &self,
-        caller: &Caller<'_>,
+        caller: &EndpointRequest<'_>,
         method: &Method,
         body: Option<impl RequestBody>,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, Rejection> {
         let place = self.places.enter()?;
         let (service, sessions, headers) = (&self.service, &self.sessions, caller.headers);
         let stateless = mcp_headers::name_stateless(headers);
@@ -88,18 +88,18 @@ impl<S: Service> Endpoint<S> {
             Method::POST => {}
             Method::GET if !stateless => return session::open_stream(service, sessions, caller),
             Method::DELETE if !stateless => return session::end(&**service, sessions, caller),
-            _ => return Err(Refusal::method_not_allowed(stateless)),
+            _ => return Err(Rejection::method_not_allowed(stateless)),
         }
         media_type::check_content(headers)?;
         media_type::check_accept(headers)?;
-        let Limits { body_bytes, body_read, .. } = self.limits;
+        let Limits { body_bytes, body_timeout, .. } = self.limits;
         let whole = body::Whole::new(&self.budget, caller.whose.clone());
-        let mut read = pin!(whole.read(headers, body, body_bytes, body_read));
+        let mut read = pin!(whole.read(headers, body, body_bytes, body_timeout));
         let whole = match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
             Poll::Ready(whole) => whole?,
             Poll::Pending => {
                 let reads = self.budget.take(Of::Reading, caller.whose.clone(), 1);
-                let _reads = reads.ok_or_else(Refusal::busy)?;
+                let _reads = reads.ok_or_else(Rejection::busy)?;
                 read.as_mut().await?
             }
         };
@@ -110,7 +110,7 @@ impl<S: Service> Endpoint<S> {
             return session::receive_batch(&**service, sessions, caller, body).await;
         }
         let message = Message::parse(body).map_err(|Malformed { id, error }| {
-            Refusal::message(error.status(), id.as_ref(), None, &error)
+            Rejection::message(error.status(), id.as_ref(), None, &error)
         })?;
         let id = match &message {
             Message::Request { id, .. } => Some(id.clone()),

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 use crate::{ProtocolVersion, RpcError};
 
 static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -33,10 +33,13 @@ pub(super) fn name_stateless(headers: &HeaderMap) -> bool {
 }
 
 /// In a session the header names its version, or is not there: 400 otherwise.
-pub(super) fn check_session(headers: &HeaderMap, version: ProtocolVersion) -> Result<(), Refusal> {
+pub(super) fn check_session(
+    headers: &HeaderMap,
+    version: ProtocolVersion,
+) -> Result<(), Rejection> {
     match headers.get_all(&VERSION).iter().all(|name| name == version.as_str()) {
         true => Ok(()),
-        false => Err(Refusal::new(
+        false => Err(Rejection::new(
             Rule::Session,
             StatusCode::BAD_REQUEST,
             "MCP-Protocol-Version differs from the session's version",

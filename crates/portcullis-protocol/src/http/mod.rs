@@ -1,6 +1,6 @@
 //! Streamable HTTP: the stateless version, and those with sessions since 2025-03-26.
 //!
-//! A request passes, in this order: [`Listener`] (timeouts, connection limit), [`Front`]
+//! A request passes, in this order: [`Listener`] (timeouts, connection limit), [`HostOriginGuard`]
 //! (Host, Origin), the bearer stage, the envelope, the [`Service`](crate::Service). Each
 //! has one file here and one reason to refuse.
 
@@ -27,6 +27,6 @@ mod well_known;
 
 pub use app::{App, AppConfig};
 pub use connection::Listener;
-pub use guard::{Authority, Front, Origin, Origins, RequestBody};
+pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody};
 pub use peer::Peer;
 pub use route::{RouteRefusal, authenticate};

@@ -9,7 +9,7 @@ use crate::http::request_info::RequestInfo;
 use crate::{ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport};
 
 /// Who sent a request to the endpoint, and what it is answered with the help of.
-pub(crate) struct Caller<'a> {
+pub(crate) struct EndpointRequest<'a> {
     pub(crate) places: &'a Places,
     pub(crate) whose: Whose,
     pub(crate) authenticator: Option<&'a Authenticator>,
@@ -18,7 +18,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
-impl Caller<'_> {
+impl EndpointRequest<'_> {
     /// The exchange that a request of the caller's is served in.
     pub(crate) fn exchange(
         &self,

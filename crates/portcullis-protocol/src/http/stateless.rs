@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode};
 use crate::answer::notification::Subscription;
 use crate::answer::response;
 use crate::http::guard::media_type;
-use crate::http::rejection::Refusal;
-use crate::http::request::Caller;
+use crate::http::rejection::Rejection;
+use crate::http::request::EndpointRequest;
 use crate::http::session::Sessions;
 use crate::http::sse::{self, Events};
 use crate::http::{answer, mcp_headers};
@@ -21,10 +21,10 @@ use crate::{Changed, Operation, ProtocolVersion, RpcError, Service};
 pub(super) async fn receive<S: Service>(
     service: &Arc<S>,
     sessions: &Arc<Sessions>,
-    caller: &Caller<'_>,
+    caller: &EndpointRequest<'_>,
     message: Message<'_>,
-) -> Result<Response, Refusal> {
-    let refused = |id, error: RpcError| Err(Refusal::message(error.status(), id, None, &error));
+) -> Result<Response, Rejection> {
+    let refused = |id, error: RpcError| Err(Rejection::message(error.status(), id, None, &error));
     let invalid = |what| refused(None, RpcError::invalid_request(what));
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
@@ -73,7 +73,7 @@ pub(super) async fn receive<S: Service>(
             let version = request.version;
             let exchange = caller.exchange(version, request.client, None);
             let place = caller.places.run(&caller.whose).await;
-            let place = place.map_err(|_| Refusal::busy().under(Some(id.clone())))?;
+            let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
             let answer =
                 answer::answered(caller.authenticator, &id, version, service.identity(), &outcome);

@@ -16,7 +16,7 @@ use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 
 use crate::Limits;
-use crate::http::{App, AppConfig, Front, Origins, Peer};
+use crate::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
 use crate::test_support::{Fake, REMOTE};
 
 /// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
@@ -66,7 +66,7 @@ impl Edge {
         });
         let config = AppConfig {
             path: "/mcp".to_owned(),
-            front: Front::new(Vec::new(), Origins::default(), true),
+            guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             metadata: None,
             limits,

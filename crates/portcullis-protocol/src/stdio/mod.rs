@@ -21,7 +21,7 @@ use crate::answer::json_rpc;
 use crate::{Limits, RpcError, Service};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
-/// then running requests have [`Limits::drain`] to finish.
+/// then running requests have [`Limits::drain_timeout`] to finish.
 ///
 /// Standard output is taken for the protocol: what else is printed goes to standard error.
 ///
@@ -49,7 +49,7 @@ async fn serve_lines<S: Service>(
 ) -> io::Result<()> {
     let mut connection = Connection::new(service, limits);
     // Whoever wants nothing more and reads nothing keeps the server no longer than others.
-    let left = lines.ended().then(|()| tokio::time::sleep(limits.drain));
+    let left = lines.ended().then(|()| tokio::time::sleep(limits.drain_timeout));
     tokio::select! {
         conversed = converse(&mut connection, &mut lines, &output) => conversed?,
         () = left => {}
@@ -65,8 +65,8 @@ async fn serve_lines<S: Service>(
         output.end().await;
         Ok(())
     };
-    tokio::time::timeout(limits.drain, drained).await.unwrap_or_else(|_| {
-        tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
+    tokio::time::timeout(limits.drain_timeout, drained).await.unwrap_or_else(|_| {
+        tracing::warn!(limit = ?limits.drain_timeout, "requests were still running at the drain limit");
         Ok(())
     })
 }
@@ -166,7 +166,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_does_not_keep_the_server() {
         let service = Arc::new(Echo(Identity::new("echo", "1", None)));
-        let limits = Limits { drain: std::time::Duration::from_millis(50), ..Limits::default() };
+        let limits =
+            Limits { drain_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
         let pings = vec![request(1, "ping", json!({})); 1_000].join("\n");
         let lines = Lines::from_reader(io::Cursor::new(pings.into_bytes()), 1_000).unwrap();
         let stop = tokio::time::sleep(std::time::Duration::from_millis(50));
@@ -178,7 +179,8 @@ mod tests {
     #[tokio::test]
     async fn trial_b3_a_client_that_ends_its_input_and_reads_nothing_keeps_nobody() {
         let service = Arc::new(Echo(Identity::new("echo", "1", None)));
-        let limits = Limits { drain: std::time::Duration::from_millis(50), ..Limits::default() };
+        let limits =
+            Limits { drain_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
         let pings = vec![request(1, "ping", json!({})); 24].join("\n");
         let lines = Lines::from_reader(io::Cursor::new(pings.into_bytes()), 1_000).unwrap();
         let stop = std::future::pending();
@@ -192,7 +194,7 @@ mod tests {
         let service = Arc::new(Echo(Identity::new("echo", "1", None)));
         let limits = Limits {
             body_bytes: 2_000,
-            drain: std::time::Duration::from_secs(5),
+            drain_timeout: std::time::Duration::from_secs(5),
             ..Limits::default()
         };
         let input = io::Cursor::new(lines.join("\n").into_bytes());

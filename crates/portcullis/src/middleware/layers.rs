@@ -77,10 +77,10 @@ impl Layers {
     }
 
     pub(crate) fn problems(&self, limits: &Limits) -> impl Iterator<Item = String> {
-        let (around, handler) = (self.around.iter(), limits.handler);
+        let (around, handler) = (self.around.iter(), limits.handler_timeout);
         let around = around.filter_map(move |middleware| {
             let never = middleware.time_limit().filter(|time| *time > handler).map(|time| {
-                format!("the timeout {time:?} never fires: Limits::handler ends handlers after {handler:?}")
+                format!("the timeout {time:?} never fires: Limits::handler_timeout ends handlers after {handler:?}")
             });
             let problem = middleware.validate().err().or(never)?;
             Some(format!("middleware {middleware:?}: {problem}"))

@@ -96,7 +96,7 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How long it lets components run at most: the server does not build if
-    /// [`Limits::handler`](crate::Limits::handler) is shorter, since it would never apply.
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is shorter, since it would never apply.
     fn time_limit(&self) -> Option<Duration> {
         None
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
 use portcullis_guard::{OperationId, Reference};
-use portcullis_protocol::{Exchange, Refused, RpcError, Transport};
+use portcullis_protocol::{Exchange, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
 
@@ -91,7 +91,7 @@ impl<'a> Trail<'a> {
     /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
     pub(crate) fn absent_until(&self) -> Option<Instant> {
         let told = self.absent && !self.engine.facilities.trusts(&self.exchange);
-        told.then(|| self.started + self.engine.limits.absence)
+        told.then(|| self.started + self.engine.limits.not_found_delay)
     }
 
     /// Warns, once for each component, when the check that hides it took longer than the time at
@@ -102,8 +102,8 @@ impl<'a> Trail<'a> {
             tracing::warn!(
                 component = entry.key,
                 took = ?self.started.elapsed(),
-                absence = ?self.engine.limits.absence,
-                "a check took longer than Limits::absence: callers can detect hidden components by \
+                absence = ?self.engine.limits.not_found_delay,
+                "a check took longer than Limits::not_found_delay: callers can detect hidden components by \
                  timing (a side channel), so raise the limit"
             );
         }
@@ -293,7 +293,7 @@ impl<'a> Trail<'a> {
 
 /// Records a request that was refused before it became an operation. There is nothing left
 /// to stop where that cannot be done.
-pub(super) fn refused(engine: &Engine, refused: &Refused<'_>) {
+pub(super) fn refused(engine: &Engine, refused: &RejectionRecord<'_>) {
     let operation = if refused.http_method.is_some() { "request" } else { "connection" };
     let (id, now) = (OperationId::new(), engine.clock.now());
     let mut record = AuditRecord::new(id, now, "http", operation);

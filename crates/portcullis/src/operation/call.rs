@@ -220,7 +220,8 @@ async fn run<'a>(
     let arguments = accepted.map_err(ToolError::refused_argument)?;
     if entry.checks.reads_arguments {
         // Middleware has taken its own time.
-        let asking = Asking { deadline: Instant::now() + engine.limits.decision, ..*asking };
+        let asking =
+            Asking { deadline: Instant::now() + engine.limits.decision_timeout, ..*asking };
         let access = decide(entry, &asking, Purpose::Call(&arguments)).await;
         if let Access::Denied(denial) = access {
             return Err(ToolError::denied(denial));
@@ -245,12 +246,12 @@ async fn run<'a>(
 
 async fn within_time<R>(engine: &Engine, handler: &Erased<R>, call: Call) -> Result<R, ToolError> {
     let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
-    match within(engine.limits.handler, answer).await {
+    match within(engine.limits.handler_timeout, answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
             "the handler panicked: {}",
             panic_text(&*panic)
         )))),
-        Err(_) => Err(ToolError::too_long(engine.limits.handler)),
+        Err(_) => Err(ToolError::too_long(engine.limits.handler_timeout)),
     }
 }

@@ -42,7 +42,7 @@ impl Engine {
             hierarchy: &self.facilities.hierarchy,
             states: &self.facilities.states,
             visibility,
-            deadline: started + self.limits.decision,
+            deadline: started + self.limits.decision_timeout,
             trusted: self.facilities.trusts(exchange),
         }
     }

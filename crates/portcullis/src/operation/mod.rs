@@ -15,7 +15,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
 use portcullis_protocol::{
-    Changed, Exchange, Identity, Operation, Outcome, Refused, RpcError, Service, SessionKey,
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service, SessionKey,
 };
 use tracing::Instrument;
 
@@ -79,7 +79,7 @@ impl Service for EngineService {
         self.0.visibility.session_ended(session);
     }
 
-    fn refused(&self, refused: &Refused<'_>) {
+    fn rejected(&self, refused: &RejectionRecord<'_>) {
         audit::refused(&self.0, refused);
     }
 }

@@ -25,8 +25,8 @@ fn service(components: Components, page_size: usize) -> EngineService {
     let server = Server::builder("test").no_auth().components(components).page_size(page_size);
     server
         .limits(|limits| {
-            limits.handler = Duration::from_millis(50);
-            limits.decision = Duration::from_millis(50);
+            limits.handler_timeout = Duration::from_millis(50);
+            limits.decision_timeout = Duration::from_millis(50);
         })
         .build()
         .map(|server| EngineService(server.engine))
@@ -119,7 +119,7 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     let components = Components::new().with(plain("a")).with(hidden);
     let absence = Duration::from_millis(200);
     let server = Server::builder("test").no_auth().components(components);
-    let server = server.limits(|limits| limits.absence = absence).build().unwrap();
+    let server = server.limits(|limits| limits.not_found_delay = absence).build().unwrap();
     let service = EngineService(server.engine);
     let took = async |operation: Operation<'_>, exchange: Exchange| {
         let asked = Instant::now();

@@ -122,7 +122,8 @@ impl Guard {
         let target = Target { kind: "route", name: &self.name, tags: &[] };
         let context = AuthContext::new(Some(&principal), &engine.facilities.hierarchy, target);
         let context = context.with_states(&engine.facilities.states);
-        let decision = answer(&**check, context, Instant::now() + engine.limits.decision).await;
+        let decision =
+            answer(&**check, context, Instant::now() + engine.limits.decision_timeout).await;
         let Decision::Deny(denial) = decision else {
             trail.verdict = Verdict::Allowed;
             return Ok(Some(Caller::of(principal, Arc::clone(&engine.facilities.hierarchy))));
@@ -254,7 +255,7 @@ impl Drop for Trail<'_> {
         }
         // The clock of the limit began a moment before this one.
         let elapsed = self.started.elapsed() + Duration::from_millis(10);
-        let (outcome, status) = match elapsed >= self.guard.engine.limits.handler {
+        let (outcome, status) = match elapsed >= self.guard.engine.limits.handler_timeout {
             _ if std::thread::panicking() => ("panic", Some(StatusCode::INTERNAL_SERVER_ERROR)),
             true => ("timeout", Some(StatusCode::GATEWAY_TIMEOUT)),
             false => ("cancelled", None),

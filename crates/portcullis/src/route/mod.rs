@@ -62,7 +62,7 @@ use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
-use portcullis_protocol::http::Front;
+use portcullis_protocol::http::HostOriginGuard;
 
 use crate::middleware::rate_limit::RateLimit;
 use crate::operation::stopping::Stopping;
@@ -223,13 +223,13 @@ impl Route {
         self.limit.clone()
     }
 
-    /// Lets it through the front under any name, if it is for that.
-    pub(crate) fn through(&self, front: Front) -> Front {
+    /// Lets it through the guard under any name, if it is for that.
+    pub(crate) fn through(&self, guard: HostOriginGuard) -> HostOriginGuard {
         match (&self.access, Method::from_bytes(self.method.as_bytes())) {
             (Access::Public(_), Ok(method)) if self.any_host => {
-                front.any_host(method, self.path.clone())
+                guard.any_host(method, self.path.clone())
             }
-            _ => front,
+            _ => guard,
         }
     }
 

@@ -349,7 +349,7 @@ impl<A> ServerBuilder<A> {
     ///
     /// # let tokens = danger::StaticTokenVerifier::new();
     /// let builder = Server::builder("support").auth(tokens).limits(|limits| {
-    ///     limits.handler = Duration::from_secs(10);
+    ///     limits.handler_timeout = Duration::from_secs(10);
     ///     limits.requests_per_principal = 64;
     /// });
     /// ```

@@ -102,7 +102,7 @@ impl Server {
             visibility,
             hierarchy: &facilities.hierarchy,
             states: &facilities.states,
-            decision_timeout: limits.decision,
+            decision_timeout: limits.decision_timeout,
         };
         explaining.explain(principal, component).await
     }

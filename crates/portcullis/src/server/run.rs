@@ -6,7 +6,7 @@ use portcullis_auth::{
     Authenticator, ProtectedResourceMetadata, Scopes, TokenVerifier, is_same_resource,
 };
 use portcullis_guard::Environment;
-use portcullis_protocol::http::{App, AppConfig, Authority, Front, Listener, Origins};
+use portcullis_protocol::http::{App, AppConfig, Authority, HostOriginGuard, Listener, Origins};
 use portcullis_protocol::{Transport, stdio};
 use url::Url;
 
@@ -251,16 +251,16 @@ impl Server {
             let authenticator = Authenticator::new(verifier, metadata_url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
-        let mut front = Front::new(authorities, origins, address.ip().is_loopback());
+        let mut guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
         let mut routes = Router::new();
         for route in self.routes {
-            front = route.through(front);
+            guard = route.through(guard);
             let path = route.path.clone();
             routes = routes.route(&path, guarded(route, &self.engine, authenticator.as_ref()));
         }
         let config = AppConfig {
             path: self.path,
-            front,
+            guard,
             authenticator,
             metadata,
             limits: self.engine.limits.clone(),

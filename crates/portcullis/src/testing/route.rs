@@ -9,7 +9,7 @@ use portcullis_auth::{
     Authenticator, BearerToken, MaybeFuture, Principal, ProtectedResourceMetadata, Scopes,
     TokenVerifier, VerifyError,
 };
-use portcullis_protocol::http::{App, AppConfig, Front, Origins, Peer};
+use portcullis_protocol::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
 use serde_json::Value;
 
 use crate::operation::EngineService;
@@ -83,10 +83,10 @@ impl TestClient {
             let guarded = guarded(route.clone(), engine, authenticator.as_ref());
             router.route(&route.path, guarded)
         });
-        let front = Front::new(Vec::new(), Origins::default(), true);
+        let guard = HostOriginGuard::new(Vec::new(), Origins::default(), true);
         let config = AppConfig {
             path: self.path.clone(),
-            front: self.routes.iter().fold(front, |front, route| route.through(front)),
+            guard: self.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
             metadata: None,
             limits: engine.limits.clone(),

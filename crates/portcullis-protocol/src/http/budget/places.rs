@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::http::budget::{Budget, Held, Of, Whose};
-use crate::http::rejection::Refusal;
+use crate::http::rejection::Rejection;
 use crate::{Limits, RpcError};
 
 /// Places of requests: a number for all, and a smaller one for each principal.
@@ -28,12 +28,12 @@ impl Places {
     pub(crate) fn new(limits: &Limits, budget: &Arc<Budget>) -> Self {
         let all = Arc::new(Semaphore::new(limits.concurrent_requests));
         let budget = Arc::clone(budget);
-        Self { all, budget, longest: limits.handler, told: Mutex::default() }
+        Self { all, budget, longest: limits.handler_timeout, told: Mutex::default() }
     }
 
     /// A place for a request until it has been read.
-    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.all.try_acquire().map_err(|_| Refusal::busy())
+    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Rejection> {
+        self.all.try_acquire().map_err(|_| Rejection::busy())
     }
 
     /// A place for an operation that runs, once those of `whose` leave one.
@@ -123,9 +123,9 @@ mod tests {
     use crate::http::budget::Budget;
 
     fn limits() -> Limits {
-        let handler = Duration::from_secs(60);
+        let handler_timeout = Duration::from_secs(60);
         let (concurrent_requests, requests_per_principal) = (4, 2);
-        Limits { handler, concurrent_requests, requests_per_principal, ..Limits::default() }
+        Limits { handler_timeout, concurrent_requests, requests_per_principal, ..Limits::default() }
     }
 
     fn of(budget: &Arc<Budget>, name: &str) -> Whose {
@@ -150,7 +150,7 @@ mod tests {
         let third = third.await.expect("its turn has come");
         let begun = tokio::time::Instant::now();
         assert!(matches!(places.run(&alice).await, Err(RpcError::Busy)));
-        assert_eq!(begun.elapsed(), limits.handler, "it does not wait for ever");
+        assert_eq!(begun.elapsed(), limits.handler_timeout, "it does not wait for ever");
         drop((first, third));
         assert!(places.run(&alice).await.is_ok());
     }

@@ -25,7 +25,7 @@ const PROBE: Duration = Duration::from_secs(5);
 
 /// The one socket that the server listens on, with its limits.
 ///
-/// A connection has [`Limits::header_read`] to send the head of a request, and is closed soon
+/// A connection has [`Limits::header_timeout`] to send the head of a request, and is closed soon
 /// after that, however little has arrived.
 pub struct Listener {
     socket: TcpListener,
@@ -53,14 +53,14 @@ impl Listener {
     }
 
     /// Serves `app` until `stop` is ready, then drains: no further connection is accepted,
-    /// idle ones are closed, streams of sessions end, running requests have [`Limits::drain`] to finish.
+    /// idle ones are closed, streams of sessions end, running requests have [`Limits::drain_timeout`] to finish.
     pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
         let Self { socket, limits } = self;
         let http = serve::protocol(&limits);
         let connections = Arc::new(Semaphore::new(limits.connections));
         let probes = Arc::new(Semaphore::new(KEPT_FOR_PROBES));
-        let header_read = limits.header_read.min(PROBE_HEAD);
-        let probe_limits = Limits { header_read, ..limits.clone() };
+        let header_timeout = limits.header_timeout.min(PROBE_HEAD);
+        let probe_limits = Limits { header_timeout, ..limits.clone() };
         let (stopping, stopped) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -107,8 +107,9 @@ impl Listener {
         drop((socket, stopping));
         app.stop();
         let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(limits.drain, connections.acquire_many(all)).await.is_err() {
-            tracing::warn!(limit = ?limits.drain, "requests were still running at the drain limit");
+        if tokio::time::timeout(limits.drain_timeout, connections.acquire_many(all)).await.is_err()
+        {
+            tracing::warn!(limit = ?limits.drain_timeout, "requests were still running at the drain limit");
         }
     }
 }
@@ -121,17 +122,18 @@ impl fmt::Debug for Listener {
 
 /// Lets small answers go out at once, and makes the system notice a client that is gone without
 /// a word: with nothing to send it asks whether it is there, and what is sent has to be
-/// acknowledged within [`Limits::write`].
+/// acknowledged within [`Limits::write_timeout`].
 fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     // Without it small answers wait for the client's acknowledgement.
     stream.set_nodelay(true)?;
     let second = Duration::from_secs(1);
-    let (quiet, again) = ((limits.write / 2).max(second), (limits.write / 6).max(second));
+    let (quiet, again) =
+        ((limits.write_timeout / 2).max(second), (limits.write_timeout / 6).max(second));
     let keepalive = TcpKeepalive::new().with_time(quiet).with_interval(again).with_retries(3);
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limits.write))?;
+    socket.set_tcp_user_timeout(Some(limits.write_timeout))?;
     Ok(())
 }
 
@@ -189,9 +191,9 @@ mod tests {
         assert!(socket.keepalive().unwrap());
         let [time, interval] = [socket.tcp_keepalive_time(), socket.tcp_keepalive_interval()];
         let asked = time.unwrap() + interval.unwrap() * socket.tcp_keepalive_retries().unwrap();
-        assert!(asked <= limits.write, "{asked:?}");
+        assert!(asked <= limits.write_timeout, "{asked:?}");
         #[cfg(target_os = "linux")]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.write));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.write_timeout));
     }
 
     /// What `ip` says against it, if anything.
@@ -243,8 +245,8 @@ mod tests {
         ip(&format!("-n {} addr add 10.213.77.2/30 dev {there}", namespace.name));
         ip(&format!("-n {} link set {there} up", namespace.name));
 
-        let write = Duration::from_secs(3);
-        let limits = Limits { write, connections: 4, ..Limits::default() };
+        let write_timeout = Duration::from_secs(3);
+        let limits = Limits { write_timeout, connections: 4, ..Limits::default() };
         let (edge, address, served) = served("10.213.77.1:0", limits).await;
         let session = edge.begin("").await;
         let script = format!(
@@ -262,7 +264,7 @@ mod tests {
         let until = async |open: usize| {
             let begun = tokio::time::Instant::now();
             while edge.app.sessions().open_streams() != open {
-                assert!(begun.elapsed() < 4 * write, "{open} streams were not seen");
+                assert!(begun.elapsed() < 4 * write_timeout, "{open} streams were not seen");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             begun.elapsed()
@@ -270,7 +272,7 @@ mod tests {
         until(1).await;
         ip(&format!("-n {} link set {there} down", namespace.name));
         let noticed = until(0).await;
-        assert!(noticed < 2 * write, "{noticed:?}");
+        assert!(noticed < 2 * write_timeout, "{noticed:?}");
         let answer = edge.send("GET", "", Some(&session), &serde_json::Value::Null).await;
         assert_eq!(answer.status(), 200, "another stream of the session takes its place");
         assert_eq!(edge.app.sessions().open_streams(), 1);

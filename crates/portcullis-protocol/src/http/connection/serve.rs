@@ -38,7 +38,7 @@ const SMALL_ANSWER: usize = 64 * 1024;
 /// them for each request. It would also set a timer for each head: [`serve`] has one for all of
 /// a connection.
 pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
-    let mut builder = Builder::new(Streams { write: limits.write });
+    let mut builder = Builder::new(Streams { write: limits.write_timeout });
     builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes);
     builder
         .http2()
@@ -48,8 +48,8 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
         // What is handed out is out of sight, whether or not the client takes it.
         .max_send_buf_size(http2_write_timeout::PART)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits.header_read)
-        .keep_alive_timeout(limits.header_read);
+        .keep_alive_interval(limits.header_timeout)
+        .keep_alive_timeout(limits.header_timeout);
     builder
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
 ///
 /// A connection on which nothing goes on is closed: one that is idle, whose client is slow to
 /// send the head of a request, answers pings for ever, or never makes room for the answers
-/// that it asked for. That takes [`Limits::header_read`] and at most a quarter more. So is one
-/// that has shown no token that was accepted for [`Limits::unauthenticated`], whatever goes on.
+/// that it asked for. That takes [`Limits::header_timeout`] and at most a quarter more. So is one
+/// that has shown no token that was accepted for [`Limits::unauthenticated_timeout`], whatever goes on.
 pub(crate) async fn serve<S: Service>(
     http: Builder<Streams>,
     (stream, peer): (TcpStream, Peer),
@@ -79,7 +79,7 @@ pub(crate) async fn serve<S: Service>(
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let look = (limits.header_read / LOOKS).max(Duration::from_millis(1));
+    let look = (limits.header_timeout / LOOKS).max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
     // A server that stood still has not looked.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,12 +110,12 @@ pub(crate) async fn serve<S: Service>(
                     true => strange + look,
                     false => Duration::ZERO,
                 };
-                let stays = strange > limits.unauthenticated + limits.header_read
+                let stays = strange > limits.unauthenticated_timeout + limits.header_timeout
                     && !peer.is_served();
                 if quiet > LOOKS || stays || peer.is_in_the_way(&budget) {
                     return;
                 }
-                if (quiet == LOOKS || strange > limits.unauthenticated) && !ending {
+                if (quiet == LOOKS || strange > limits.unauthenticated_timeout) && !ending {
                     ending = true;
                     peer.give_up();
                     connection.as_mut().graceful_shutdown();
@@ -149,7 +149,7 @@ async fn answer<S: Service>(
             let whose = whose.unwrap_or_else(|| Whose::address(peer.address.as_ref()));
             let is_gathered = waits.as_ref().is_some_and(Waits::is_gathered);
             let untaken = Untaken::new(peer, app.budget(), &whose, bytes, is_gathered);
-            let untaken = tokio::time::timeout(app.limits().write, untaken).await;
+            let untaken = tokio::time::timeout(app.limits().write_timeout, untaken).await;
             let untaken = untaken.ok().flatten();
             if untaken.is_none() {
                 response = app.refuse_unread(peer);
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::http::route::RouteVisitor;
     use crate::http::test_server::Names;
-    use crate::http::{AppConfig, Front, Origins};
+    use crate::http::{AppConfig, HostOriginGuard, Origins};
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
     struct Nothing(Identity);
@@ -245,11 +245,11 @@ mod tests {
         authenticator: Option<Arc<Authenticator>>,
         many: usize,
     ) -> (Vec<TcpStream>, watch::Sender<()>) {
-        let (header_read, unauthenticated) = (SHORT, 2 * SHORT);
-        let limits = Limits { header_read, unauthenticated, ..Limits::default() };
+        let (header_timeout, unauthenticated_timeout) = (SHORT, 2 * SHORT);
+        let limits = Limits { header_timeout, unauthenticated_timeout, ..Limits::default() };
         let config = AppConfig {
             path: "/mcp".to_owned(),
-            front: Front::new(Vec::new(), Origins::default(), true),
+            guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             metadata: None,
             limits: limits.clone(),

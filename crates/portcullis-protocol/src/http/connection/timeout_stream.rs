@@ -43,13 +43,13 @@ pub(crate) struct Patient {
 impl Patient {
     /// Notes of `peer` what it sends and takes.
     pub(crate) fn new(stream: TcpStream, limits: &Limits, peer: Arc<Peer>) -> Self {
-        let first_bytes = Some(Box::pin(sleep(limits.header_read)));
+        let first_bytes = Some(Box::pin(sleep(limits.header_timeout)));
         Self {
             stream,
             missing: PREFACE_BYTES,
             first_bytes,
             peer,
-            write: limits.write,
+            write: limits.write_timeout,
             unread: None,
             linger: None,
         }
@@ -182,7 +182,7 @@ mod tests {
         let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
         let (stream, _) = socket.accept().await.unwrap();
         let short = Duration::from_millis(50);
-        let limits = Limits { header_read: short, write: short, ..Limits::default() };
+        let limits = Limits { header_timeout: short, write_timeout: short, ..Limits::default() };
         (Patient::new(stream, &limits, Arc::default()), client)
     }
 

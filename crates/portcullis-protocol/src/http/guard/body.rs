@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 
 use crate::http::budget::{Budget, Held, Of, Whose};
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 use crate::within;
 
 /// The body of a request, as it comes from the client.
@@ -54,18 +54,18 @@ impl Whole {
         body: Option<B>,
         limit: usize,
         time: Duration,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Rejection> {
         let declared = headers
             .get(CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|declared| declared > limit as u64) {
-            return Err(Refusal::too_large());
+            return Err(Rejection::too_large());
         }
         let Some(body) = body else { return Ok(self) };
         let gathered = within(time, gather(body, limit, &mut self.account)).await;
         self.bytes = gathered.unwrap_or_else(|_| {
             let message = "The body took too long";
-            Err(Refusal::new(Rule::Body, StatusCode::REQUEST_TIMEOUT, message))
+            Err(Rejection::new(Rule::Body, StatusCode::REQUEST_TIMEOUT, message))
         })?;
         Ok(self)
     }
@@ -104,20 +104,20 @@ async fn gather<B: RequestBody>(
     mut body: B,
     limit: usize,
     account: &mut Account,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Rejection> {
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| {
             let message = "The body could not be read";
-            Refusal::new(Rule::Body, StatusCode::BAD_REQUEST, message)
+            Rejection::new(Rule::Body, StatusCode::BAD_REQUEST, message)
         })?;
         // Trailers say nothing here.
         let Ok(data) = frame.into_data() else { continue };
         if first.len().max(all.len()) + data.len() > limit {
-            return Err(Refusal::too_large());
+            return Err(Rejection::too_large());
         }
         if !account.add(data.len()) {
-            return Err(Refusal::busy());
+            return Err(Rejection::busy());
         }
         if first.is_empty() {
             first = data;
@@ -221,7 +221,7 @@ mod tests {
     ) -> Result<Bytes, u16> {
         let whole = Whole::new(budget, Whose::default());
         let read = whole.read(&HeaderMap::new(), body, limit, Duration::from_secs(1)).await;
-        let status = |refusal: Refusal| refusal.into_response().status().as_u16();
+        let status = |refusal: Rejection| refusal.into_response().status().as_u16();
         read.map(|whole| whole.bytes).map_err(status)
     }
 

@@ -5,7 +5,7 @@ use portcullis_auth::audit::LogText;
 
 use crate::http::guard::authority::{Authority, host_and_port, is_loopback_host};
 use crate::http::guard::origins::Origins;
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 
 /// The first look at a request: is it meant for this server, and may its page ask?
 ///
@@ -25,7 +25,7 @@ use crate::http::rejection::{Refusal, Rule};
 /// **Deployment caveat.** Behind a proxy that sends its own name as `Host`, allow that name
 /// too (`allow_host`), or let the proxy pass the public one on.
 #[derive(Clone, Debug)]
-pub struct Front {
+pub struct HostOriginGuard {
     authorities: Vec<Authority>,
     loopback: bool,
     origins: Origins,
@@ -33,8 +33,8 @@ pub struct Front {
     any_host: Vec<(Method, String)>,
 }
 
-impl Front {
-    /// A front that takes requests for `authorities` and from `origins`.
+impl HostOriginGuard {
+    /// A guard that takes requests for `authorities` and from `origins`.
     ///
     /// With `loopback` it also takes those for `localhost`, `127.0.0.1` and `[::1]` at any
     /// port.
@@ -57,10 +57,10 @@ impl Front {
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Rejection> {
         let malformed = |reason| {
             let message = "One Host header is needed";
-            Refusal::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
+            Rejection::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
         };
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
@@ -88,7 +88,7 @@ impl Front {
             "request refused: 421, a foreign Host; if it names this server, set public_url or allow_host"
         );
         let message = "This server does not answer for that Host";
-        let refusal = Refusal::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
+        let refusal = Rejection::new(Rule::Host, StatusCode::MISDIRECTED_REQUEST, message);
         Err(refusal.because("a foreign Host"))
     }
 
@@ -103,10 +103,10 @@ impl Front {
     pub(crate) fn check_origin<'a>(
         &self,
         headers: &'a HeaderMap,
-    ) -> Result<Option<&'a HeaderValue>, Refusal> {
+    ) -> Result<Option<&'a HeaderValue>, Rejection> {
         let foreign = |reason| {
             let message = "This Origin may not use the server";
-            Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
+            Rejection::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
         };
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
@@ -142,29 +142,29 @@ mod tests {
     use super::*;
     use crate::http::guard::origins::Origin;
 
-    fn front() -> Front {
+    fn guard() -> HostOriginGuard {
         let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let mut origins = Origins::default();
         origins.allow(&url);
         origins.allow_loopback();
-        Front::new(Authority::of(&url), origins, true)
+        HostOriginGuard::new(Authority::of(&url), origins, true)
     }
 
-    fn host(front: &Front, target: &str, hosts: &[&[u8]]) -> u16 {
+    fn host(guard: &HostOriginGuard, target: &str, hosts: &[&[u8]]) -> u16 {
         let mut headers = HeaderMap::new();
         for host in hosts {
             headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
         }
-        let decision = front.check_host(&Method::POST, &target.parse().unwrap(), &headers);
+        let decision = guard.check_host(&Method::POST, &target.parse().unwrap(), &headers);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
     }
 
-    fn origin(front: &Front, origins: &[&str]) -> u16 {
+    fn origin(guard: &HostOriginGuard, origins: &[&str]) -> u16 {
         let mut headers = HeaderMap::new();
         for origin in origins {
             headers.append(ORIGIN, origin.parse().unwrap());
         }
-        let decision = front.check_origin(&headers).map(drop);
+        let decision = guard.check_origin(&headers).map(drop);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
     }
 
@@ -181,7 +181,7 @@ mod tests {
             "[::1]:8000",
             "[::1]",
         ] {
-            assert_eq!(host(&front(), "/mcp", &[own.as_bytes()]), 200, "{own}");
+            assert_eq!(host(&guard(), "/mcp", &[own.as_bytes()]), 200, "{own}");
         }
         for foreign in [
             "evil.example:8000",
@@ -198,7 +198,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "mcp.example.com.",
         ] {
-            assert_eq!(host(&front(), "/mcp", &[foreign.as_bytes()]), 421, "{foreign}");
+            assert_eq!(host(&guard(), "/mcp", &[foreign.as_bytes()]), 421, "{foreign}");
         }
     }
 
@@ -224,25 +224,25 @@ mod tests {
             "[::1]:",
             "localhost,evil",
         ] {
-            assert_eq!(host(&front(), "/mcp", &[malformed.as_bytes()]), 400, "{malformed:?}");
+            assert_eq!(host(&guard(), "/mcp", &[malformed.as_bytes()]), 400, "{malformed:?}");
         }
-        assert_eq!(host(&front(), "/mcp", &[b"localhost\xff"]), 400);
-        assert_eq!(host(&front(), "/mcp", &[b"localhost", b"localhost"]), 400);
-        assert_eq!(host(&front(), "/mcp", &[]), 400);
+        assert_eq!(host(&guard(), "/mcp", &[b"localhost\xff"]), 400);
+        assert_eq!(host(&guard(), "/mcp", &[b"localhost", b"localhost"]), 400);
+        assert_eq!(host(&guard(), "/mcp", &[]), 400);
     }
 
     #[test]
     fn rfc9112_3_2_target_and_host_must_agree() {
-        assert_eq!(host(&front(), "http://localhost:8000/mcp", &[b"localhost:8000"]), 200);
-        assert_eq!(host(&front(), "http://localhost:8000/mcp", &[]), 200);
-        assert_eq!(host(&front(), "http://evil.example/mcp", &[b"localhost:8000"]), 400);
-        assert_eq!(host(&front(), "http://evil.example/mcp", &[]), 421);
+        assert_eq!(host(&guard(), "http://localhost:8000/mcp", &[b"localhost:8000"]), 200);
+        assert_eq!(host(&guard(), "http://localhost:8000/mcp", &[]), 200);
+        assert_eq!(host(&guard(), "http://evil.example/mcp", &[b"localhost:8000"]), 400);
+        assert_eq!(host(&guard(), "http://evil.example/mcp", &[]), 421);
     }
 
     #[test]
     fn loopback_names_are_for_loopback_servers_only() {
         let url = Url::parse("https://mcp.example.com").unwrap();
-        let public = Front::new(Authority::of(&url), Origins::default(), false);
+        let public = HostOriginGuard::new(Authority::of(&url), Origins::default(), false);
         assert_eq!(host(&public, "/mcp", &[b"localhost"]), 421);
         assert_eq!(origin(&public, &["http://localhost:6274"]), 403);
     }
@@ -255,7 +255,7 @@ mod tests {
             "http://127.0.0.1",
             "http://[::1]:1",
         ] {
-            assert_eq!(origin(&front(), &[own]), 200, "{own}");
+            assert_eq!(origin(&guard(), &[own]), 200, "{own}");
         }
         for foreign in [
             "null",
@@ -272,10 +272,10 @@ mod tests {
             "",
             "x",
         ] {
-            assert_eq!(origin(&front(), &[foreign]), 403, "{foreign:?}");
+            assert_eq!(origin(&guard(), &[foreign]), 403, "{foreign:?}");
         }
-        assert_eq!(origin(&front(), &["https://mcp.example.com", "https://mcp.example.com"]), 403);
-        assert_eq!(origin(&front(), &[]), 200);
+        assert_eq!(origin(&guard(), &["https://mcp.example.com", "https://mcp.example.com"]), 403);
+        assert_eq!(origin(&guard(), &[]), 200);
     }
 
     #[test]
@@ -287,15 +287,15 @@ mod tests {
         for text in own.iter().chain(&further) {
             origins.allow_origin(Origin::parse(text).unwrap());
         }
-        let front = Front::new(Vec::new(), origins, false);
+        let guard = HostOriginGuard::new(Vec::new(), origins, false);
         for text in own.iter().chain(&further) {
-            assert_eq!(origin(&front, &[text]), 200, "{text}");
-            assert_eq!(origin(&front, &[&format!("{text}x")]), 403, "{text}x");
-            assert_eq!(origin(&front, &[&format!("{text}/")]), 403, "{text}/");
-            assert_eq!(origin(&front, &[&text.to_uppercase()]), 403, "{text}");
+            assert_eq!(origin(&guard, &[text]), 200, "{text}");
+            assert_eq!(origin(&guard, &[&format!("{text}x")]), 403, "{text}x");
+            assert_eq!(origin(&guard, &[&format!("{text}/")]), 403, "{text}/");
+            assert_eq!(origin(&guard, &[&text.to_uppercase()]), 403, "{text}");
         }
         for foreign in ["null", "chrome-extension://", "chrome-extension:", "app://", "x://y"] {
-            assert_eq!(origin(&front, &[foreign]), 403, "{foreign}");
+            assert_eq!(origin(&guard, &[foreign]), 403, "{foreign}");
         }
     }
 
@@ -303,8 +303,8 @@ mod tests {
     fn n05_a_cross_site_request_without_an_origin_is_refused() {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
-        assert!(front().check_origin(&headers).is_err());
+        assert!(guard().check_origin(&headers).is_err());
         headers.insert(ORIGIN, HeaderValue::from_static("https://mcp.example.com"));
-        assert!(front().check_origin(&headers).is_ok());
+        assert!(guard().check_origin(&headers).is_ok());
     }
 }

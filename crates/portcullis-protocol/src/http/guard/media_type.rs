@@ -3,7 +3,7 @@
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 
 const JSON: &str = "application/json";
 /// What clients of MCP send (Streamable HTTP §Sending Messages): it names both types that are
@@ -14,8 +14,9 @@ const USUAL_ACCEPT: &str = "application/json, text/event-stream";
 ///
 /// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
 /// another type, so they never get further than this.
-pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = |message| Refusal::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
+    let refused =
+        |message| Rejection::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     let not_json = || refused("The body must be application/json");
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
@@ -30,12 +31,12 @@ pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// A body is framed by its length, or in chunks and that once: 400 for chunks of chunks, and 501
 /// for any further coding, which would be ignored (RFC 9112 §6.1). Several fields are one list.
-pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
     let mut fields = headers.get_all(TRANSFER_ENCODING).iter().peekable();
     if fields.peek().is_none() {
         return Ok(());
     }
-    let refused = |status, message| Err(Refusal::new(Rule::Body, status, message));
+    let refused = |status, message| Err(Rejection::new(Rule::Body, status, message));
     let codings: Vec<&[u8]> = fields
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
@@ -50,7 +51,7 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The client takes `application/json`: 406 if it says that it does not.
-pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Rejection> {
     match accepts(headers, &[JSON, "application/*", "*/*"]) {
         true => Ok(()),
         false => Err(not_acceptable("Accept must allow application/json")),
@@ -58,15 +59,15 @@ pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The client takes `text/event-stream`: 406 if it says that it does not.
-pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> {
     match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
         true => Ok(()),
         false => Err(not_acceptable("Accept must allow text/event-stream")),
     }
 }
 
-fn not_acceptable(message: &'static str) -> Refusal {
-    Refusal::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
+fn not_acceptable(message: &'static str) -> Rejection {
+    Rejection::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
 
 /// Empty parameters do not count (RFC 9110 §5.6.6).

@@ -10,5 +10,5 @@ pub(crate) mod origins;
 
 pub use authority::Authority;
 pub use body::RequestBody;
-pub use host_origin::Front;
+pub use host_origin::HostOriginGuard;
 pub use origins::{Origin, Origins};

@@ -3,11 +3,11 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use super::{Refusal, Rule};
+use super::{Rejection, Rule};
 use crate::RpcError;
 use crate::message::rpc_error::whole_seconds;
 
-impl Refusal {
+impl Rejection {
     /// Between the first look at the session and the second.
     pub(crate) const ENDED: &str = "the session has ended meanwhile";
 
@@ -88,7 +88,7 @@ impl Refusal {
     }
 }
 
-impl From<portcullis_auth::Refusal> for Refusal {
+impl From<portcullis_auth::Refusal> for Rejection {
     fn from(refusal: portcullis_auth::Refusal) -> Self {
         let message = refusal.message();
         let refused = Self::new(Rule::Bearer, refusal.status, message)

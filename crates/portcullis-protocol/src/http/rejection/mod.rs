@@ -19,7 +19,7 @@ use crate::http::oauth_error;
 use crate::http::request_info::RequestInfo;
 use crate::message::envelope::RequestId;
 use crate::message::rpc_error::ErrorObject;
-use crate::{ProtocolVersion, Refused, RpcError};
+use crate::{ProtocolVersion, RejectionRecord, RpcError};
 
 /// A request that was refused before the service was asked, with what its sender is told.
 ///
@@ -27,7 +27,7 @@ use crate::{ProtocolVersion, Refused, RpcError};
 /// JSON-RPC error, under the id of the request if one was read. Its code is that of the message,
 /// or without one the HTTP status.
 #[derive(Debug)]
-pub(crate) struct Refusal(Box<Parts>);
+pub(crate) struct Rejection(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -40,7 +40,7 @@ struct Parts {
     principal: Option<Arc<Principal>>,
 }
 
-impl Refusal {
+impl Rejection {
     pub(crate) fn new(rule: Rule, status: StatusCode, message: &'static str) -> Self {
         let code = status.as_u16().into();
         let error = ErrorObject { code, message: message.to_owned(), data: None };
@@ -103,7 +103,7 @@ impl Refusal {
     }
 
     /// What the record of it says, beside what is known of the request.
-    pub(crate) fn record<'a>(&'a self, info: RequestInfo<'a>) -> Refused<'a> {
+    pub(crate) fn record<'a>(&'a self, info: RequestInfo<'a>) -> RejectionRecord<'a> {
         let Parts { rule, status, reason, principal, .. } = &*self.0;
         record(info, *rule, *status, reason, principal.as_deref())
     }
@@ -128,10 +128,10 @@ pub(crate) fn record<'a>(
     status: StatusCode,
     reason: &'a str,
     principal: Option<&'a Principal>,
-) -> Refused<'a> {
+) -> RejectionRecord<'a> {
     let RequestInfo { http_method, path, remote } = info;
     let (rule, status) = (rule.name(), status.as_u16());
-    Refused { rule, reason, status, http_method, path, remote, principal }
+    RejectionRecord { rule, reason, status, http_method, path, remote, principal }
 }
 
 /// What is said where nothing of MCP is served.

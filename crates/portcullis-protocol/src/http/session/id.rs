@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_guard::random;
 
 use crate::SessionKey;
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
 const BYTES: usize = 24;
@@ -21,13 +21,13 @@ impl SessionId {
     pub(super) const HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
     /// A new id, and the header that tells it.
-    pub(super) fn mint() -> Result<(Self, HeaderValue), Refusal> {
+    pub(super) fn mint() -> Result<(Self, HeaderValue), Rejection> {
         let bytes = random::bytes().map_err(|error| {
             tracing::error!(%error, "cannot create a session");
-            Refusal::internal(Rule::Session)
+            Rejection::internal(Rule::Session)
         })?;
         let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
-        Ok((Self(bytes), header.map_err(|_| Refusal::internal(Rule::Session))?))
+        Ok((Self(bytes), header.map_err(|_| Rejection::internal(Rule::Session))?))
     }
 
     /// What the session is known by elsewhere.
@@ -36,14 +36,14 @@ impl SessionId {
     }
 
     /// The id that a request names. One that cannot be an id names no session.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let one = || Refusal::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Rejection> {
+        let one = || Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);
         let mut values = headers.get_all(Self::HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(one()) };
         let mut bytes = [0; BYTES];
         match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
             Ok(BYTES) => Ok(Self(bytes)),
-            Ok(_) | Err(_) => Err(Refusal::no_session("the Mcp-Session-Id is malformed")),
+            Ok(_) | Err(_) => Err(Rejection::no_session("the Mcp-Session-Id is malformed")),
         }
     }
 }

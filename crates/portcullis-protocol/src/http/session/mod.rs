@@ -32,12 +32,12 @@ pub(super) use self::sessions::Sessions;
 pub(super) use self::stream::open_stream;
 use crate::Service;
 use crate::http::mcp_headers;
-use crate::http::rejection::Refusal;
-use crate::http::request::Caller;
+use crate::http::rejection::Rejection;
+use crate::http::request::EndpointRequest;
 
 impl Sessions {
     /// The session that a request names, once it was found to be its caller's own.
-    fn named(&self, caller: &Caller<'_>) -> Result<Own, Refusal> {
+    fn named(&self, caller: &EndpointRequest<'_>) -> Result<Own, Rejection> {
         let id = SessionId::read(caller.headers)?;
         let session = self.find(id, caller.owner())?;
         mcp_headers::check_session(caller.headers, session.version)?;
@@ -49,13 +49,13 @@ impl Sessions {
 pub(super) fn end<S: Service>(
     service: &S,
     sessions: &Sessions,
-    caller: &Caller<'_>,
-) -> Result<Response, Refusal> {
+    caller: &EndpointRequest<'_>,
+) -> Result<Response, Rejection> {
     let session = sessions.named(caller)?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
     if let Err(error) = service.admit("session_end", &exchange) {
         // The service knows.
-        return Ok(Refusal::unadmitted(&error).into_response());
+        return Ok(Rejection::unadmitted(&error).into_response());
     }
     sessions.end(&session)?;
     let mut response = Response::default();

@@ -8,8 +8,8 @@ use super::{Own, SessionId, Sessions};
 use crate::answer::{json_rpc, response};
 use crate::http::budget::Held;
 use crate::http::budget::places::{Place, Waits};
-use crate::http::rejection::{self, Refusal, Rule};
-use crate::http::request::Caller;
+use crate::http::rejection::{self, Rejection, Rule};
+use crate::http::request::EndpointRequest;
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
@@ -21,9 +21,9 @@ use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service};
 pub(in crate::http) async fn receive<S: Service>(
     service: &S,
     sessions: &Sessions,
-    caller: &Caller<'_>,
+    caller: &EndpointRequest<'_>,
     message: Message<'_>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
@@ -45,7 +45,7 @@ pub(in crate::http) async fn receive<S: Service>(
             Ran::Refused(id, error) => Err(exchanges.refused(Some(&id), &error)),
             Ran::Dropped => Ok(exchanges.dropped()),
         },
-        Reply::Ended => Err(Refusal::no_session(Refusal::ENDED)),
+        Reply::Ended => Err(Rejection::no_session(Rejection::ENDED)),
     }
 }
 
@@ -53,9 +53,9 @@ pub(in crate::http) async fn receive<S: Service>(
 pub(in crate::http) async fn receive_batch<S: Service>(
     service: &S,
     sessions: &Sessions,
-    caller: &Caller<'_>,
+    caller: &EndpointRequest<'_>,
     body: &[u8],
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let exchanges = Exchanges::new(service, sessions, caller)?;
     if !exchanges.session.version.has_batches() {
         let error = RpcError::invalid_request("only version 2025-03-26 has batches");
@@ -94,15 +94,15 @@ pub(in crate::http) async fn receive_batch<S: Service>(
 fn initialize<S: Service>(
     service: &S,
     sessions: &Sessions,
-    caller: &Caller<'_>,
+    caller: &EndpointRequest<'_>,
     request: &RequestId,
     params: &Params<'_>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
     let agreed = match mcp_headers::check_initialize(caller.headers).and(agreed) {
         Ok(agreed) => agreed,
         Err(error) => {
-            return Err(Refusal::message(error.status(), Some(request), None, &error));
+            return Err(Rejection::message(error.status(), Some(request), None, &error));
         }
     };
     let (version, identity) = (agreed.version, service.identity());
@@ -126,7 +126,7 @@ fn initialize<S: Service>(
 struct Exchanges<'a, S> {
     service: &'a S,
     sessions: &'a Sessions,
-    caller: &'a Caller<'a>,
+    caller: &'a EndpointRequest<'a>,
     session: Own,
 }
 
@@ -164,8 +164,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
     fn new(
         service: &'a S,
         sessions: &'a Sessions,
-        caller: &'a Caller<'a>,
-    ) -> Result<Self, Refusal> {
+        caller: &'a EndpointRequest<'a>,
+    ) -> Result<Self, Rejection> {
         let session = sessions.named(caller)?;
         Ok(Self { service, sessions, caller, session })
     }
@@ -258,7 +258,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
                 Ran::Done(id, _place, outcome) => {
                     let (version, identity) = (self.session.version, self.service.identity());
                     let answer = response::outcome(&id, version, identity, &outcome);
-                    let Caller { places, whose, .. } = self.caller;
+                    let EndpointRequest { places, whose, .. } = self.caller;
                     match places.budget.gather(whose, answer.len()) {
                         Some(held) => Ok(Some((answer, Some(held)))),
                         None => small(self.refused_of_batch(Some(&id), &RpcError::Busy)),
@@ -275,7 +275,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let (reason, caller) = (error.to_string(), self.caller);
         let principal = caller.principal.as_deref();
         let (rule, status) = (Rule::Envelope, StatusCode::OK);
-        self.service.refused(&rejection::record(caller.info, rule, status, &reason, principal));
+        self.service.rejected(&rejection::record(caller.info, rule, status, &reason, principal));
         json_rpc::error(id, Some(self.session.version), error)
     }
 
@@ -284,12 +284,12 @@ impl<'a, S: Service> Exchanges<'a, S> {
     fn dropped(&self) -> Response {
         match self.sessions.has(&self.session) {
             Ok(true) => answer::accepted(),
-            Ok(false) => Refusal::no_session(Refusal::ENDED).into_response(),
+            Ok(false) => Rejection::no_session(Rejection::ENDED).into_response(),
             Err(refusal) => refusal.into_response(),
         }
     }
 
-    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Refusal {
-        Refusal::message(error.status_in_session(), id, Some(self.session.version), error)
+    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Rejection {
+        Rejection::message(error.status_in_session(), id, Some(self.session.version), error)
     }
 }

@@ -10,7 +10,7 @@ use portcullis_guard::Clock;
 use super::SessionId;
 use super::streams::StreamId;
 use super::table::{Session, Table};
-use crate::http::rejection::{Refusal, Rule};
+use crate::http::rejection::{Rejection, Rule};
 use crate::http::sse::Lease;
 use crate::in_flight;
 use crate::message::envelope::RequestId;
@@ -58,14 +58,14 @@ impl Sessions {
         id: SessionId,
         owner: Option<PrincipalId>,
         agreed: Initialize,
-    ) -> Result<Own, Refusal> {
+    ) -> Result<Own, Rejection> {
         let Initialize { version, client, .. } = &agreed;
         let own = Own { id, key: id.key(), version: *version, client: client.clone() };
         self.table(|table, now| {
             if let Some(status) = self.is_over(table, owner, 1)
                 && table.longest_unused(owner, None).is_none()
             {
-                return Err(Refusal::too_many_sessions(status));
+                return Err(Rejection::too_many_sessions(status));
             }
             table.insert(id, Session::new(own.key, owner, agreed, now));
             Ok(own)
@@ -74,7 +74,7 @@ impl Sessions {
 
     /// Lets a new session stay: where it is one too many, the one of its owner ends that was
     /// unused for longest. Clients forget sessions, and would lock their own user out.
-    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) -> Result<(), Refusal> {
+    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) -> Result<(), Rejection> {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
             let unused = table.longest_unused(owner, Some(new.id))?;
@@ -104,7 +104,7 @@ impl Sessions {
     }
 
     /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
-    pub(super) fn find(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Refusal> {
+    pub(super) fn find(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Rejection> {
         self.table(|table, now| match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
@@ -114,16 +114,16 @@ impl Sessions {
             Some(_) => Err("the session belongs to another principal"),
             None => Err("the session does not exist, has ended, or was idle for too long"),
         })?
-        .map_err(Refusal::no_session)
+        .map_err(Rejection::no_session)
     }
 
     /// Whether a session that was found is still there.
-    pub(super) fn has(&self, session: &Own) -> Result<bool, Refusal> {
+    pub(super) fn has(&self, session: &Own) -> Result<bool, Rejection> {
         self.table(|table, _| table.sessions.contains_key(&session.id))
     }
 
     /// Ends a session: what runs in it is dropped, and its stream ends.
-    pub(super) fn end(&self, session: &Own) -> Result<(), Refusal> {
+    pub(super) fn end(&self, session: &Own) -> Result<(), Rejection> {
         self.table(|table, _| table.remove(session.id))
     }
 
@@ -161,10 +161,10 @@ impl Sessions {
 
     /// Takes a place for a stream of the session, as [`subscribe`](Self::subscribe) does. Once
     /// it [`begins`](Streaming::begin) it is the session's one stream.
-    pub(super) fn stream(self: &Arc<Self>, session: &Own) -> Result<Streaming, Refusal> {
+    pub(super) fn stream(self: &Arc<Self>, session: &Own) -> Result<Streaming, Rejection> {
         self.table(|table, _| {
             let found = table.sessions.get(&session.id);
-            let owner = found.ok_or_else(|| Refusal::no_session(Refusal::ENDED))?.owner;
+            let owner = found.ok_or_else(|| Rejection::no_session(Rejection::ENDED))?.owner;
             self.open_stream(table, owner, Some(session.id))
         })?
     }
@@ -174,7 +174,7 @@ impl Sessions {
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         owner: Option<PrincipalId>,
-    ) -> Result<Streaming, Refusal> {
+    ) -> Result<Streaming, Rejection> {
         self.table(|table, _| self.open_stream(table, owner, None))?
     }
 
@@ -183,10 +183,10 @@ impl Sessions {
         table: &mut Table,
         owner: Option<PrincipalId>,
         session: Option<SessionId>,
-    ) -> Result<Streaming, Refusal> {
+    ) -> Result<Streaming, Rejection> {
         if table.stopping {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Refusal::too_many_streams(status).because("the server is stopping"));
+            return Err(Rejection::too_many_streams(status).because("the server is stopping"));
         }
         let (id, registration) = table.streams.open(owner, session, &self.limits)?;
         let end = Abortable::new(pending(), registration);
@@ -203,13 +203,13 @@ impl Sessions {
 
     /// Looks at the table, without the sessions that have been idle for too long. A poisoned
     /// lock refuses everything: nobody knows what it holds.
-    fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Refusal> {
+    fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Rejection> {
         let now = self.clock.now();
         let mut table = self.table.lock().map_err(|_| {
             tracing::error!("the lock on the session table is poisoned");
-            Refusal::internal(Rule::Session)
+            Rejection::internal(Rule::Session)
         })?;
-        table.sweep(now, self.limits.session_idle);
+        table.sweep(now, self.limits.session_idle_timeout);
         let seen = look(&mut table, now);
         let ended = std::mem::take(&mut table.ended);
         drop(table);
@@ -283,12 +283,12 @@ impl Streaming {
     /// So a stream that dies unannounced, as behind a proxy with an idle limit or in a laptop
     /// that sleeps, keeps no place that its own client needs (MCP 2025-11-25 transports,
     /// §Multiple Connections).
-    pub(crate) fn begin(&self) -> Result<(), Refusal> {
+    pub(crate) fn begin(&self) -> Result<(), Rejection> {
         self.sessions.table(|table, _| {
             table.streams.begin(self.id, &self.sessions.limits)?;
             match self.session.map(|id| table.sessions.get_mut(&id)) {
                 Some(Some(session)) => session.stream = Some(self.id),
-                Some(None) => return Err(Refusal::no_session(Refusal::ENDED)),
+                Some(None) => return Err(Rejection::no_session(Rejection::ENDED)),
                 None => {}
             }
             Ok(())

@@ -5,8 +5,8 @@ use axum::response::Response;
 use super::Sessions;
 use crate::Service;
 use crate::http::guard::media_type;
-use crate::http::rejection::Refusal;
-use crate::http::request::Caller;
+use crate::http::rejection::Rejection;
+use crate::http::request::EndpointRequest;
 use crate::http::sse::{self, Events};
 
 /// Opens the stream of the session that a GET names (MCP Streamable HTTP §Listening for
@@ -19,15 +19,15 @@ use crate::http::sse::{self, Events};
 pub(in crate::http) fn open_stream<S: Service>(
     service: &Arc<S>,
     sessions: &Arc<Sessions>,
-    caller: &Caller<'_>,
-) -> Result<Response, Refusal> {
+    caller: &EndpointRequest<'_>,
+) -> Result<Response, Rejection> {
     media_type::check_accept_stream(caller.headers)?;
     let session = sessions.named(caller)?;
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange) {
         // The service knows.
-        return Ok(Refusal::unadmitted(&error).into_response());
+        return Ok(Rejection::unadmitted(&error).into_response());
     }
     place.begin()?;
     let events = Events::of_session(service, &exchange, place);

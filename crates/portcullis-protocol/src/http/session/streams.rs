@@ -6,7 +6,7 @@ use portcullis_auth::PrincipalId;
 
 use super::SessionId;
 use crate::Limits;
-use crate::http::rejection::Refusal;
+use crate::http::rejection::Rejection;
 
 /// The places of all streams, each until its stream is dropped.
 ///
@@ -51,16 +51,22 @@ impl Streams {
         owner: Option<PrincipalId>,
         session: Option<SessionId>,
         limits: &Limits,
-    ) -> Result<(StreamId, AbortRegistration), Refusal> {
+    ) -> Result<(StreamId, AbortRegistration), Rejection> {
         let holder = owner.map(|owner| owner.holder());
         self.replaced(holder, session, limits, None)?;
         let ending = |place: &&Place| !place.goes_on();
         let own = self.places.values().filter(|place| holder.is_some() && place.holder == holder);
         if own.filter(ending).count() >= limits.streams_per_principal {
-            return Err(Refusal::streams_are_ending(StatusCode::TOO_MANY_REQUESTS, limits.write));
+            return Err(Rejection::streams_are_ending(
+                StatusCode::TOO_MANY_REQUESTS,
+                limits.write_timeout,
+            ));
         }
         if self.places.values().filter(ending).count() >= altogether(limits) {
-            return Err(Refusal::streams_are_ending(StatusCode::SERVICE_UNAVAILABLE, limits.write));
+            return Err(Rejection::streams_are_ending(
+                StatusCode::SERVICE_UNAVAILABLE,
+                limits.write_timeout,
+            ));
         }
         self.opened += 1;
         let (end, registration) = AbortHandle::new_pair();
@@ -69,7 +75,7 @@ impl Streams {
     }
 
     /// Ends what the stream `id` replaces, now that it begins.
-    pub(super) fn begin(&mut self, id: StreamId, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn begin(&mut self, id: StreamId, limits: &Limits) -> Result<(), Rejection> {
         let Some(Place { holder, session, .. }) = self.places.get(&id) else { return Ok(()) };
         if let Some(replaced) = self.replaced(*holder, *session, limits, Some(id))? {
             self.end(replaced);
@@ -99,7 +105,7 @@ impl Streams {
         session: Option<SessionId>,
         limits: &Limits,
         itself: Option<StreamId>,
-    ) -> Result<Option<StreamId>, Refusal> {
+    ) -> Result<Option<StreamId>, Rejection> {
         let others = || {
             let places =
                 self.places.iter().filter(|(id, place)| place.goes_on() && Some(**id) != itself);
@@ -120,7 +126,7 @@ impl Streams {
         match (full, oldest) {
             (false, _) => Ok(None),
             (true, Some(oldest)) => Ok(Some(oldest)),
-            (true, None) => Err(Refusal::too_many_streams(status)),
+            (true, None) => Err(Rejection::too_many_streams(status)),
         }
     }
 }

@@ -268,7 +268,7 @@ async fn trial_b2_a_stream_takes_over_from_its_sessions_and_else_from_its_princi
 
 #[tokio::test]
 async fn trial_b2_streams_that_have_ended_unread_are_bounded_and_their_end_is_known() {
-    let edge = Edge::with(true, |limits| limits.write = Duration::from_secs(7));
+    let edge = Edge::with(true, |limits| limits.write_timeout = Duration::from_secs(7));
     let id = edge.begin("alice").await;
     let (first, second) = (edge.stream("alice", &id).await, edge.stream("alice", &id).await);
     let refused = answered(edge.stream("alice", &id).await).await;
