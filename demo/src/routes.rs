@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use portcullis::prelude::{get, post, require_scopes};
-use portcullis::route::{Route, ready};
+use portcullis::prelude::require_scopes;
+use portcullis::route::{Route, get, post, ready};
 use serde_json::{Value, json};
 
 use crate::database::{self, Database};

@@ -140,14 +140,13 @@ pub use self::server::run_options::RunOptions;
 pub use self::testing::client::{TestAnswer, TestClient};
 pub use self::testing::route::TestResponse;
 
-/// What nearly every server needs.
+/// What nearly every server needs, without names that shadow those of std or axum.
 pub mod prelude {
-    pub use crate::route::{get, post};
     pub use crate::{
         Args, AuthContext, AuthMiddleware, AuthorizationError, Caller, CheckError, Components,
         Content, Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State,
-        ToolError, Workspace, all_of, any_of, by_arguments, claim, components, danger, extract,
-        names, not, prompt, require_roles, require_scopes, resource, restrict_tag, tags, tool,
+        ToolError, Workspace, all_of, any_of, by_arguments, claim, components, danger, prompt,
+        require_roles, require_scopes, resource, restrict_tag, tags, tool,
     };
 }
 

@@ -10,6 +10,7 @@
 //! compile.
 
 use portcullis::prelude::*;
+use portcullis::route::{get, post};
 use serde_json::{Value, json};
 
 /// Health check endpoint. PUBLIC.

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis::prelude::*;
+use portcullis::route::post;
 use portcullis::{Environment, Secret};
 
 /// How far the sender's clock may be off. What is older may be a replay.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::prelude::*;
+use portcullis::route::{get, post};
 use portcullis::{
     AuditError, AuditFailure, AuditRecord, AuditSink, ComponentKind, JsonLines, RateLimit,
 };

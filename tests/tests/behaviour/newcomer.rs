@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::Extension;
 use axum::http::Request;
 use portcullis::prelude::*;
-use portcullis::route::{delete, patch, put};
+use portcullis::route::{delete, get, patch, post, put};
 use portcullis::{RateLimit, TestClient, Timeout, ToolResult};
 use serde_json::{Map, Value, json};
 use tracing_subscriber::util::SubscriberInitExt;

@@ -106,7 +106,7 @@ pub(crate) fn write(schema: &mut Value) {
     write_object(object);
 }
 
-/// As [`write`], for what is an object already.
+/// As [`write()`], for what is an object already.
 pub(crate) fn write_object(object: &mut Map<String, Value>) {
     for (keyword, part) in object.iter_mut() {
         let keyword = keyword.as_str();

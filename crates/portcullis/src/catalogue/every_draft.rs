@@ -38,7 +38,7 @@ pub(crate) fn write(schema: &mut Value) {
     }
 }
 
-/// As [`write`], for what is an object already.
+/// As [`write()`], for what is an object already.
 pub(crate) fn write_object(object: &mut Map<String, Value>) {
     let one_of = object.get("oneOf").cloned();
     for (keyword, part) in object.iter_mut() {

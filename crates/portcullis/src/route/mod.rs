@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use portcullis::prelude::*;
-//! use portcullis::route::Extension;
+//! use portcullis::route::{Extension, get, post};
 //!
 //! async fn health() -> &'static str {
 //!     "ok"
@@ -48,6 +48,7 @@
 //!
 //! ```compile_fail,E0277
 //! # use portcullis::prelude::*;
+//! # use portcullis::route::get;
 //! # async fn health() -> &'static str { "ok" }
 //! let builder = Server::builder("example").no_auth().route(get("/health", health));
 //! ```
@@ -199,6 +200,7 @@ impl Route {
     ///
     /// ```
     /// # use portcullis::prelude::*;
+    /// use portcullis::route::get;
     /// # let tokens = danger::StaticTokenVerifier::new();
     /// let health = get("/health", async || "ok").public("liveness, reveals nothing").any_host();
     /// let builder = Server::builder("example").auth(tokens).route(health);

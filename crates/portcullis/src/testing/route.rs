@@ -36,6 +36,7 @@ impl TestClient {
     /// use axum::http::Request;
     /// use portcullis::prelude::*;
     /// use portcullis::TestClient;
+    /// use portcullis::route::{get, post};
     ///
     /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {
     /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
