@@ -1,6 +1,12 @@
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use portcullis_guard::Clock;
 
@@ -18,7 +24,8 @@ use crate::{BearerToken, Granted, LastBearer, Principal, ScopeHierarchy, Scopes,
 /// 4. It has every scope that the server as a whole requires, or one that implies it, or 403
 ///    with all of them.
 ///
-/// Every 401 has the same text, whatever its cause; the cause is logged.
+/// A verifier that panics or takes too long is one that cannot tell. Every 401 has the same text,
+/// whatever its cause; the cause is logged.
 #[derive(Debug)]
 pub struct Authenticator {
     verifier: Arc<dyn TokenVerifier>,
@@ -48,12 +55,35 @@ impl Authenticator {
     }
 
     /// Who sent the request with these headers and this query, over a connection that showed
-    /// `last` before.
+    /// `last` before. A verifier that panics, or takes longer than `time`, lets nobody in.
     ///
     /// # Errors
     ///
     /// A [`Refusal`], already logged with its exact cause.
     pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        last: &LastBearer,
+        time: Duration,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let answer = AssertUnwindSafe(self.identify(headers, query, last)).catch_unwind();
+        let mut answer = pin!(answer);
+        // Most tokens are known: no timer is set for them.
+        let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => tokio::time::timeout(time, answer).await,
+        };
+        let reason = match answer {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(_)) => "the token verifier panicked",
+            Err(_) => "the token verifier took too long",
+        };
+        tracing::error!(reason, "request refused: 503");
+        Err(Refusal::unavailable(reason))
+    }
+
+    async fn identify(
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
@@ -203,7 +233,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use http::header::AUTHORIZATION;
     use portcullis_guard::ManualClock;
@@ -212,6 +242,8 @@ mod tests {
     use crate::{MaybeFuture, VerifyError};
 
     const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
+
+    const TIME: Duration = Duration::from_secs(10);
 
     #[derive(Debug)]
     struct Fixed(Result<Principal, VerifyError>, Scopes);
@@ -239,7 +271,7 @@ mod tests {
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, HeaderValue::from_str(header).unwrap());
         }
-        authenticator.authenticate(&headers, None, &LastBearer::default()).await
+        authenticator.authenticate(&headers, None, &LastBearer::default(), TIME).await
     }
 
     fn alice() -> Principal {
@@ -331,7 +363,7 @@ mod tests {
         let ask = async |token: &str| {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-            let answer = authenticator.authenticate(&headers, None, &last).await;
+            let answer = authenticator.authenticate(&headers, None, &last, TIME).await;
             let asked = verifier.asked.swap(0, Ordering::Relaxed);
             (answer.map_err(|refusal| refusal.reason).map(|p| p.subject().to_owned()), asked)
         };
@@ -421,7 +453,7 @@ mod tests {
             let clock = Arc::new(ManualClock::at(1_000));
             let authenticator =
                 Authenticator::new(Arc::new(Opaque(takes)), METADATA.to_owned(), clock);
-            authenticator.authenticate(&headers, None, &LastBearer::default()).await
+            authenticator.authenticate(&headers, None, &LastBearer::default(), TIME).await
         };
         assert_eq!(ask(true).await.unwrap().subject(), "user:grant:secret");
         let refusal = ask(false).await.unwrap_err();
@@ -435,5 +467,44 @@ mod tests {
         let refusal = authenticate(verifier, Some("Bearer abc")).await.unwrap_err();
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(refusal.challenge, None);
+    }
+
+    #[derive(Debug)]
+    enum Broken {
+        Panics,
+        PanicsLater,
+        NeverEnds,
+    }
+
+    impl TokenVerifier for Broken {
+        fn verify<'a>(
+            &'a self,
+            _: &'a BearerToken,
+        ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
+            match self {
+                Self::Panics => panic!("broken"),
+                Self::PanicsLater => MaybeFuture::pending(async { panic!("broken later") }),
+                Self::NeverEnds => MaybeFuture::pending(std::future::pending()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_verifier_that_panics_or_never_ends_lets_nobody_in() {
+        for (broken, reason) in [
+            (Broken::Panics, "the token verifier panicked"),
+            (Broken::PanicsLater, "the token verifier panicked"),
+            (Broken::NeverEnds, "the token verifier took too long"),
+        ] {
+            let clock = Arc::new(ManualClock::at(1_000));
+            let authenticator = Authenticator::new(Arc::new(broken), METADATA.to_owned(), clock);
+            let headers =
+                HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer abc"))]);
+            let (last, time) = (LastBearer::default(), Duration::from_millis(10));
+            let refusal = authenticator.authenticate(&headers, None, &last, time).await;
+            let refusal = refusal.unwrap_err();
+            assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!((refusal.challenge.as_ref(), &*refusal.reason), (None, reason));
+        }
     }
 }

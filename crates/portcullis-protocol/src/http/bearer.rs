@@ -1,12 +1,10 @@
 //! Who is calling: the bearer token of a request, with what its verification may take.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, Uri};
 use portcullis_auth::{Authenticator, LastBearer, Principal};
 
@@ -22,8 +20,8 @@ pub(crate) struct Visitor<'a> {
     pub(crate) standing: &'a Standing,
 }
 
-/// Asks the authenticator. A verifier that panics or takes too long lets nobody in. One that has
-/// to wait, for keys perhaps, does so in places of its own: what it knows waits for nothing.
+/// Asks the authenticator. A verifier that has to wait, for keys perhaps, does so in places of its
+/// own: what it knows waits for nothing.
 pub(crate) async fn authenticate(
     authenticator: &Authenticator,
     limits: &Limits,
@@ -32,10 +30,10 @@ pub(crate) async fn authenticate(
     last: &LastBearer,
     visitor: Visitor<'_>,
 ) -> Result<Arc<Principal>, portcullis_auth::Refusal> {
-    let answer = authenticator.authenticate(headers, uri.query(), last);
-    let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+    let answer = authenticator.authenticate(headers, uri.query(), last, limits.decision_timeout);
+    let mut answer = pin!(answer);
     let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-        Poll::Ready(answer) => Ok(answer),
+        Poll::Ready(answer) => answer,
         Poll::Pending => {
             let place = visitor.budget.take(Of::Verifications, Whose::address(visitor.address), 1);
             let Some(_place) = place else {
@@ -43,29 +41,15 @@ pub(crate) async fn authenticate(
                 tracing::warn!(reason, "request refused: 503");
                 return Err(portcullis_auth::Refusal::unavailable(reason));
             };
-            tokio::time::timeout(limits.decision_timeout, answer).await
+            answer.await
         }
     };
-    match answer {
-        Ok(Ok(answer)) => {
-            match &answer {
-                Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => {
-                    visitor.standing.refuse();
-                }
-                // One without enough scopes is known all the same.
-                Ok(_) => visitor.standing.accept(),
-                Err(refusal) if refusal.principal.is_some() => visitor.standing.accept(),
-                Err(_) => {}
-            }
-            answer
-        }
-        Ok(Err(_)) => {
-            tracing::error!("request refused: 503, the token verifier panicked");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier panicked"))
-        }
-        Err(_) => {
-            tracing::error!("request refused: 503, the token verifier took too long");
-            Err(portcullis_auth::Refusal::unavailable("the token verifier took too long"))
-        }
+    match &answer {
+        Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => visitor.standing.refuse(),
+        // One without enough scopes is known all the same.
+        Ok(_) => visitor.standing.accept(),
+        Err(refusal) if refusal.principal.is_some() => visitor.standing.accept(),
+        Err(_) => {}
     }
+    answer
 }
