@@ -16,7 +16,7 @@ impl Database {
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub fn open(folder: &Path) -> Result<Self, portcullis::Error> {
+    pub fn open(folder: &Path) -> Result<Self, crate::Error> {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(folder.join("demo.sqlite"))?;
             connection.execute_batch(include_str!("schema.sql"))?;
@@ -28,9 +28,8 @@ impl Database {
             }
             Ok(connection)
         };
-        let connection = open().map_err(|error| {
-            portcullis::Error::Refused(format!("the database in {}: {error}", folder.display()))
-        })?;
+        let connection =
+            open().map_err(|error| format!("the database in {}: {error}", folder.display()))?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 

@@ -17,6 +17,10 @@ pub mod tokens;
 
 use portcullis::prelude::*;
 
+/// Why the program did not start, in words for whoever started it: the library's errors, and those
+/// of flags and folders.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
 /// Everything that the demo serves, in the order of the access table.
 ///
 /// The same components stand behind both entry points: with tokens over HTTP, and without

@@ -13,7 +13,7 @@ async fn main() -> std::process::ExitCode {
     serve::exit_code(run(&options).await)
 }
 
-async fn run(options: &Options) -> Result<(), portcullis::Error> {
+async fn run(options: &Options) -> Result<(), portcullis_demo::Error> {
     serve::start_log(options)?;
     let state = StateDir::open(options.state_dir.as_deref())?;
     let database = Database::open(state.path())?;

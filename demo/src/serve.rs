@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::{
-    AccessTable, AuditFailure, AuthSet, AuthUnset, Environment, Error, JsonLines, RateLimit,
-    RunOptions, ServerBuilder,
+    AccessTable, AuditFailure, AuthSet, AuthUnset, Environment, JsonLines, RateLimit, RunOptions,
+    ServerBuilder,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::flags;
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
+use crate::{Error, flags};
 
 /// How long a message at the end waits for whoever reads standard error.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 ///
 /// When `--log` is not a filter.
 pub fn start_log(options: &Options) -> Result<(), Error> {
-    let refused = |reason: &str| Error::Refused(format!("--log {:?}: {reason}", options.log));
+    let refused = |reason: &str| Error::from(format!("--log {:?}: {reason}", options.log));
     // A bare word would be taken for a module's name, and silence everything else.
     let word = options.log.bytes().all(|b| b.is_ascii_alphabetic());
     if word && options.log.parse::<LevelFilter>().is_err() {
@@ -58,7 +58,7 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
     }
     let server = with_audit(options, server)?.build()?;
     if options.transport(&run) == TransportOption::Stdio {
-        return server.run_stdio().await;
+        return Ok(server.run_stdio().await?);
     }
     let (authentication, table) = (server.authentication(), server.access_table());
     let listening = server.listen(&run).await?;
@@ -69,7 +69,7 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
         "URL             {url}\nAuthentication  {authentication}\n\n\
          Who may see and use what:\n{table}\nTry it:\n{curl}\n"
     );
-    listening.run().await
+    Ok(listening.run().await?)
 }
 
 /// Says what went wrong, in one place.
@@ -135,7 +135,7 @@ fn with_limits<A>(options: &Options, server: ServerBuilder<A>) -> ServerBuilder<
 fn with_audit<A>(options: &Options, server: ServerBuilder<A>) -> Result<ServerBuilder<A>, Error> {
     let Some(file) = &options.audit_file else { return Ok(server) };
     let lines = JsonLines::open(file)
-        .map_err(|error| Error::Refused(format!("--audit-file {}: {error}", file.display())))?;
+        .map_err(|error| format!("--audit-file {}: {error}", file.display()))?;
     Ok(server.audit(lines).audit_failure(match options.audit_failure {
         AuditFailureOption::Continue => AuditFailure::Continue,
         AuditFailureOption::Stop => AuditFailure::Stop,
@@ -177,7 +177,7 @@ fn with_auth(
 fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
     let variables = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET", "JWT_ISSUER"];
     match variables.into_iter().find(|name| environment.variable(name).is_some()) {
-        Some(name) => Err(Error::Refused(format!(
+        Some(name) => Err(Error::from(format!(
             "{name} is set, but --auth is not: write --auth jwt to use it, or --auth static or none to \
              ignore it"
         ))),

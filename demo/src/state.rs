@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{Error, Workspace};
+use portcullis::Workspace;
 use tempfile::TempDir;
+
+use crate::Error;
 
 /// A folder with a database and a workspace: the one that was asked for, or a temporary
 /// one that is removed at the end.
@@ -23,7 +25,7 @@ impl StateDir {
         match path {
             Some(path) => {
                 create_private(path).map_err(|error| {
-                    Error::Refused(format!("--state-dir {}: {error}", path.display()))
+                    Error::from(format!("--state-dir {}: {error}", path.display()))
                 })?;
                 Ok(Self { path: path.to_owned(), _temporary: None })
             }
@@ -57,7 +59,7 @@ impl StateDir {
             std::fs::write(hello, "Hello from inside the workspace.\nThis is its second line.\n")?;
         }
         Workspace::open(&folder)
-            .map_err(|error| Error::Refused(format!("the workspace {}: {error}", folder.display())))
+            .map_err(|error| format!("the workspace {}: {error}", folder.display()).into())
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the flags for tokens to what verifies them.
 
-use portcullis::{Environment, Error, JwtVerifier, JwtVerifierBuilder};
+use portcullis::{Environment, JwtVerifier, JwtVerifierBuilder};
 
+use crate::Error;
 use crate::options::JwtOptions;
 
 impl JwtOptions {
@@ -72,7 +73,7 @@ impl JwtOptions {
             ("--max-token-lifetime", self.max_token_lifetime.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Error::Refused(format!("{flag} needs --auth jwt"))),
+            Some((flag, _)) => Err(format!("{flag} needs --auth jwt").into()),
             None => Ok(()),
         }
     }

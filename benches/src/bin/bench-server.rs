@@ -108,7 +108,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
     // As in production, each request leaves a line.
     let temporary = tempfile::NamedTempFile::new()?;
     let audit_file = options.audit_file.as_deref().unwrap_or(temporary.path());
-    let audit = JsonLines::open(audit_file).map_err(|error| Error::Refused(error.to_string()))?;
+    let audit = JsonLines::open(audit_file)?;
     let server = Server::builder("bench-server")
         .auth(verifier.build()?)
         .audit(audit)

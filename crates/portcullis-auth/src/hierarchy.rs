@@ -39,12 +39,11 @@ impl ScopeHierarchy {
         self
     }
 
-    /// What is wrong with it, if anything.
+    /// One of its scopes that is not a scope (RFC 6749 §3.3), if there is one.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
-        let all = self.implied_by.iter().flat_map(|(scope, by)| by.iter().chain([scope]));
-        let bad = all.into_iter().find(|scope| !is_scope_token(scope))?;
-        Some(format!("scope_implies: {bad:?} is not one scope: name each scope by itself"))
+    pub fn malformed(&self) -> Option<&str> {
+        let mut all = self.implied_by.iter().flat_map(|(scope, by)| by.iter().chain([scope]));
+        all.find(|scope| !is_scope_token(scope)).map(String::as_str)
     }
 
     /// Whether nothing is implied.

@@ -73,7 +73,7 @@
 mod access;
 mod catalogue;
 mod component;
-mod error;
+pub mod error;
 #[cfg(doc)]
 pub mod manual;
 mod middleware;
@@ -127,7 +127,7 @@ pub use self::component::tool::Tool;
 pub use self::component::tool_error::{InsufficientScope, ToolError};
 pub use self::component::visibility::{Visibility, VisibilityChange};
 pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
-pub use self::error::Error;
+pub use self::error::server::Error;
 pub use self::middleware::rate_limit::RateLimit;
 pub use self::middleware::{
     AuthMiddleware, IntoMiddleware, Listed, Middleware, Next, Operation, Request, Response,

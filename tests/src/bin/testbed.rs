@@ -57,7 +57,7 @@ async fn main() -> std::process::ExitCode {
     serve::exit_code(run(&options, fixtures).await)
 }
 
-async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis::Error> {
+async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis_demo::Error> {
     serve::start_log(options)?;
     let state = StateDir::open(options.state_dir.as_deref())?;
     let server = Server::builder("portcullis-testbed")

@@ -9,7 +9,7 @@ use crate::access::decision::{Purpose, ask};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::Deny;
 use crate::component::selector::{Selected, Selector, keys, names};
-use crate::error::Error;
+use crate::error::{SelectionError, SelectionErrorKind};
 use crate::visibility::VisibilityState;
 
 /// Why somebody may, or may not, see and use a component over HTTP: rule by rule, for operators
@@ -58,7 +58,7 @@ impl Explaining<'_> {
         &self,
         principal: Option<&Principal>,
         component: &str,
-    ) -> Result<Explanation, Error> {
+    ) -> Result<Explanation, SelectionError> {
         let entry = self.named(component)?;
         let shown = self.visibility.server().ok();
         let shown = shown.and_then(|rules| rules.shown(entry.kind).get(entry.index).copied());
@@ -98,25 +98,27 @@ impl Explaining<'_> {
     }
 
     /// The one component that is meant by a key or a name.
-    fn named(&self, component: &str) -> Result<&Entry, Error> {
+    fn named(&self, component: &str) -> Result<&Entry, SelectionError> {
         let matching = |selector: &Selector| -> Vec<&Entry> {
             let meant = |entry: &&Entry| selector.matches(entry.selected());
             self.catalogue.entries().filter(meant).collect()
         };
-        let refused =
-            |reason: String| Err(Error::Refused(format!("explain({component:?}): {reason}")));
+        let refused = |kind, reason: &str| {
+            Err(SelectionError::new(kind, format!("explain({component:?}): {reason}")))
+        };
         if let [entry] = matching(&keys([component])).as_slice() {
             return Ok(entry);
         }
         match matching(&names([component])).as_slice() {
             [entry] => Ok(entry),
-            [] => refused("no component has this name or key".to_owned()),
+            [] => refused(SelectionErrorKind::NoComponent, "no component has this name or key"),
             several => {
                 let keys = several.iter().map(|entry| {
                     let Selected { kind, name, .. } = entry.selected();
                     format!("{kind}:{name}")
                 });
-                refused(format!("say which: {}", keys.collect::<Vec<_>>().join(", ")))
+                let which = format!("say which: {}", keys.collect::<Vec<_>>().join(", "));
+                refused(SelectionErrorKind::Ambiguous, &which)
             }
         }
     }

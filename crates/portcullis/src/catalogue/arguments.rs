@@ -101,7 +101,10 @@ mod tests {
     fn e16_unknown_missing_and_null_arguments_are_refused() {
         let schema = compile::<String>(Argument::new("text")).unwrap();
         assert_eq!(refusal(&schema, json!({})), "argument `text` is missing (required)");
-        assert!(refusal(&schema, json!({"text": null})).contains("(type)"));
+        assert_eq!(
+            refusal(&schema, json!({"text": null})),
+            r#"argument `text`: value is not of type "string" (type)"#
+        );
         let unknown = refusal(&schema, json!({"text": "a", "x\n": "hunter2"}));
         assert_eq!(unknown, "unknown argument `x\\u{a}` (additionalProperties)");
     }
@@ -116,7 +119,7 @@ mod tests {
         let schema = compile::<Option<Vec<Inner>>>(Argument::new("list")).unwrap();
         assert!(schema.accept(Map::new()).is_ok());
         let refused = refusal(&schema, json!({"list": [{"a": 1, "b": 2}]}));
-        assert!(refused.contains("list"), "{refused}");
+        assert_eq!(refused, "unknown argument `list/0/b` (additionalProperties)");
     }
 
     #[test]
@@ -139,7 +142,7 @@ mod tests {
         let accept = |json: Value| schema.accept(json.as_object().unwrap().clone());
         assert!(accept(json!({"path": "a", "user": "b"})).is_ok());
         let refused = accept(json!({"path": "a", "user": "b", "other": 1})).unwrap_err();
-        assert!(refused.contains("`other`"), "{refused}");
+        assert_eq!(refused, "unknown argument `other` (unevaluatedProperties)");
         // Not every version has a word for that.
         assert!(schema.schema().get("unevaluatedProperties").is_none(), "{}", schema.schema());
     }
@@ -224,7 +227,7 @@ mod tests {
         let accepted = schema.accept(sent.as_object().unwrap().clone()).unwrap();
         assert_eq!(Value::Object(accepted), json!({"needed": 1, "anything": null, "note": null}));
         let refused = refusal(&schema, json!({"needed": null}));
-        assert!(refused.contains("`needed`") && refused.contains("(type)"), "{refused}");
+        assert_eq!(refused, r#"argument `needed`: value is not of type "integer" (type)"#);
     }
 
     #[test]
@@ -252,17 +255,19 @@ mod tests {
         );
         let many = compile::<u64>(Argument::new("x").one_of(1..=25)).unwrap();
         let refused = refusal(&many, json!({"x": 77}));
-        assert!(refused.contains(", 20 and 5 others (enum)"), "{refused}");
+        let named = (1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let expected = format!("argument `x`: value is not one of {named} and 5 others (enum)");
+        assert_eq!(refused, expected);
         let commented = compile::<Option<Commented>>(Argument::new("x")).unwrap();
         let refused = refusal(&commented, json!({"x": "hunter2"}));
-        assert!(refused.starts_with("argument `x`") && refused.contains("\"d\""), "{refused}");
+        assert_eq!(refused, r#"argument `x`: value is not one of "b", "c", "d", "a" (enum)"#);
         let wrapped = compile::<Wrapped>(Argument::new("x")).unwrap();
         let refused = refusal(&wrapped, json!({"x": {"one": "hunter2"}}));
-        assert!(refused.starts_with("argument `x/one`") && refused.contains("\"d\""), "{refused}");
+        assert_eq!(refused, r#"argument `x/one`: value is not one of "b", "c", "d", "a" (enum)"#);
         let refused = refusal(&wrapped, json!({"x": {"number": 300}}));
-        assert!(
-            refused.starts_with("argument `x/number`") && refused.contains("(maximum)"),
-            "{refused}"
+        assert_eq!(
+            refused,
+            "argument `x/number`: value is greater than the maximum of 255 (maximum)"
         );
         let refused = refusal(&wrapped, json!({"x": {"number": "hunter2"}}));
         assert_eq!(refused, "argument `x/number`: value is not of type integer or null (type)");
@@ -332,7 +337,10 @@ mod tests {
         assert!(refusal(&filter, nested(2, below(300), or)).starts_with("argument `x"));
         assert_eq!(refusal(&filter, nested(50, below(300), or)), UNEXPLAINED);
         let named = refusal(&chain, nested(10, json!({"n": 300}), next));
-        assert!(named.contains("next/n`: value is greater"), "{named}");
+        let path = format!("x{}/n", "/next".repeat(10));
+        let expected =
+            format!("argument `{path}`: value is greater than the maximum of 255 (maximum)");
+        assert_eq!(named, expected);
         let list = compile::<Vec<Option<u8>>>(Argument::new("x")).unwrap();
         assert!(refusal(&list, json!({"x": vec!["a"; 10_000]})).starts_with("argument `x/0`"));
         assert_eq!(refusal(&list, json!({"x": vec!["a"; 60_000]})), UNEXPLAINED);
@@ -350,7 +358,10 @@ mod tests {
     #[test]
     fn e14_an_anchored_pattern_means_the_whole_string() {
         let schema = compile::<String>(Argument::new("a").pattern("^[a-z]+$")).unwrap();
-        assert!(refusal(&schema, json!({"a": "ok\n"})).contains("(pattern)"));
+        assert_eq!(
+            refusal(&schema, json!({"a": "ok\n"})),
+            r#"argument `a`: value does not match "^[a-z]+$" (pattern)"#
+        );
         let digits = compile::<String>(Argument::new("a").pattern(r"^\d+$")).unwrap();
         refusal(&digits, json!({"a": "١٢٣"}));
     }

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::component::About;
 use crate::component::parameter::Parameters;
+use crate::error::{Problem, ProblemKind};
 
 /// Last words of names that are those of credentials.
 const CREDENTIALS: [&str; 22] = [
@@ -77,7 +78,7 @@ static SECRETS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
 });
 
 /// What is wrong with what a component asks for and shows.
-pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<String> {
+pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     let mut problems = Vec::new();
     let texts = [("title", &about.title), ("description", &about.description)];
     for (what, text) in texts {
@@ -88,10 +89,9 @@ pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<String> {
         match &argument.secret {
             None if is_credential(&argument.name) => problems.push(asked(&argument.name)),
             Some(reason) if reason.trim().is_empty() => {
-                problems.push(format!(
-                    "argument `{}`: give a reason why the tool needs the secret",
-                    argument.name
-                ));
+                let text = "give a reason why the tool needs the secret";
+                let problem = Problem::new(ProblemKind::CredentialArgument, text);
+                problems.push(problem.within(format_args!("argument `{}`", argument.name)));
             }
             Some(_) | None => {}
         }
@@ -116,7 +116,7 @@ pub(crate) fn holds_secret(text: &str) -> bool {
     SECRETS.as_ref().is_none_or(|secrets| secrets.is_match(text))
 }
 
-fn in_schema(schema: &Map<String, Value>) -> Vec<String> {
+fn in_schema(schema: &Map<String, Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
     {
@@ -181,16 +181,21 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn asked(name: &str) -> String {
-    format!(
-        "argument `{name}` is named like a credential: callers authenticate to the server, \
-         which keeps its own credentials for other services; to accept it anyway, write \
-         #[arg(secret, reason = \"…\")]"
-    )
+fn asked(name: &str) -> Problem {
+    let text = "it is named like a credential: callers authenticate to the server, which keeps its \
+                own credentials for other services; to accept it anyway, write \
+                #[arg(secret, reason = \"…\")]";
+    Problem::new(ProblemKind::CredentialArgument, text).within(format_args!("argument `{name}`"))
 }
 
-fn shown(what: &str) -> String {
-    format!("{what}: the text looks like a secret, and every caller can read it")
+fn shown(what: &str) -> Problem {
+    exposed().within(what)
+}
+
+/// A text that everybody sees holds what nobody should.
+pub(crate) fn exposed() -> Problem {
+    let text = "the text looks like a secret, and every caller can read it";
+    Problem::new(ProblemKind::ExposedSecret, text)
 }
 
 #[cfg(test)]

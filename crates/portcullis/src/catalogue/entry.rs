@@ -13,6 +13,7 @@ use crate::component::resource_uri::ResourceUri;
 use crate::component::selector::Selected;
 use crate::component::uri_template::UriTemplate;
 use crate::component::{About, Component, ComponentKind, Deny, Handler};
+use crate::error::{Problem, ProblemKind};
 
 /// One component, compiled: its schema, its list entry, its URI template.
 pub(crate) struct Entry {
@@ -39,20 +40,23 @@ impl Entry {
         states: &States,
         everywhere: &Everywhere,
         rules: &mut Rules,
-    ) -> Result<(Self, Descriptor), Vec<String>> {
+    ) -> Result<(Self, Descriptor), Vec<Problem>> {
         let Component { kind, key, about, checks, deny, mut parameters, handler } = component;
-        let mut problems: Vec<String> =
-            checks.iter().filter_map(|check| check.validate().err()).collect();
+        let invalid = |text| Problem::new(ProblemKind::InvalidCheck, text);
+        let mut problems: Vec<Problem> =
+            checks.iter().filter_map(|check| check.validate().err().map(invalid)).collect();
         problems.extend(credential_lint::problems(&about, &parameters));
         if about.tags.iter().any(|tag| tag.trim().is_empty()) {
-            problems.push("a tag is empty: give it a name".to_owned());
+            let text = "a tag is empty: give it a name";
+            problems.push(Problem::new(ProblemKind::EmptyTag, text));
         }
         for (id, name) in &parameters.states {
             if !states.contains(*id) {
-                problems.push(format!(
+                let text = format!(
                     "State<{name}> is missing: add it with .state(…) (added so far: {:?})",
                     states.names()
-                ));
+                );
+                problems.push(Problem::new(ProblemKind::MissingState, text));
             }
         }
         let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
@@ -81,7 +85,10 @@ impl Entry {
             ComponentKind::Resource => {
                 problems.extend(problem_with_uri(&key));
                 if !schema.listed().is_empty() {
-                    problems.push("a resource without URI variables takes no arguments".to_owned());
+                    problems.push(Problem::new(
+                        ProblemKind::UnmatchedVariable,
+                        "a resource without URI variables takes no arguments",
+                    ));
                 }
                 None
             }
@@ -95,13 +102,14 @@ impl Entry {
             },
         };
         let descriptor = describe(kind, &key, &about, &schema, output.as_ref())
-            .map_err(|error| vec![error.to_string()])?;
+            .map_err(|error| vec![Problem::new(ProblemKind::Unwritable, error.to_string())])?;
         let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let checks =
             CompiledChecks::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
         if kind != ComponentKind::Tool && checks.reads_arguments {
-            problems.push("only tools can have a check that reads arguments".to_owned());
+            let text = "only tools can have a check that reads arguments";
+            problems.push(invalid(text.to_owned()));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -153,13 +161,15 @@ impl Entry {
 }
 
 /// Names that every client takes (MCP tools §Tool Names).
-fn problem_with_name(name: &str) -> Option<String> {
+fn problem_with_name(name: &str) -> Option<Problem> {
     let fine = (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    (!fine).then(|| "a name is 1 to 128 letters, digits, `_`, `-` or `.`".to_owned())
+    let text = "a name is 1 to 128 letters, digits, `_`, `-` or `.`";
+    (!fine).then(|| Problem::new(ProblemKind::InvalidName, text))
 }
 
-fn problem_with_uri(uri: &str) -> Option<String> {
+fn problem_with_uri(uri: &str) -> Option<Problem> {
+    let invalid = |text: &str| Some(Problem::new(ProblemKind::InvalidUri, text));
     let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
     let fine = scheme.is_some_and(|scheme| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -167,16 +177,18 @@ fn problem_with_uri(uri: &str) -> Option<String> {
     });
     let printable = uri.chars().all(|c| c.is_ascii_graphic());
     if !fine || !printable {
-        return Some("a resource needs a URI with a scheme, such as `config://app`".to_owned());
+        return invalid("a resource needs a URI with a scheme, such as `config://app`");
     }
     if uri.len() > MAX_URI_BYTES {
-        return Some(format!("a URI is at most {MAX_URI_BYTES} bytes long"));
+        return invalid(&format!("a URI is at most {MAX_URI_BYTES} bytes long"));
     }
-    let spelled = ResourceUri::parse(uri).is_some();
-    (!spelled).then(|| "a `%` in a URI needs two hexadecimal digits that encode UTF-8".to_owned())
+    match ResourceUri::parse(uri) {
+        Some(_) => None,
+        None => invalid("a `%` in a URI needs two hexadecimal digits that encode UTF-8"),
+    }
 }
 
-fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<String> {
+fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<Problem> {
     let arguments: Vec<String> =
         schema.listed().into_iter().map(|argument| argument.name).collect();
     let unused = template.variables().iter().filter(|variable| !arguments.contains(variable));
@@ -186,5 +198,6 @@ fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Ve
         .chain(unknown.map(|argument| {
             format!("the parameter `{argument}` needs a variable `{{{argument}}}`")
         }))
+        .map(|text| Problem::new(ProblemKind::UnmatchedVariable, text))
         .collect()
 }

@@ -25,6 +25,7 @@ pub(crate) use self::entry::Entry;
 pub(crate) use self::everywhere::Everywhere;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::{Component, ComponentKind};
+use crate::error::{Problem, ProblemKind};
 
 /// Everything that a server serves, compiled.
 pub(crate) struct Catalogue {
@@ -54,7 +55,7 @@ impl Catalogue {
         components: Vec<Component>,
         states: &States,
         everywhere: &Everywhere,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, Vec<Problem>> {
         let mut catalogue = Self {
             tools: Section::default(),
             resources: Section::default(),
@@ -65,11 +66,12 @@ impl Catalogue {
         let mut problems = Vec::new();
         for component in components {
             let (kind, key) = (component.kind, component.key.clone());
-            let named = |problem: String| format!("{kind} `{key}`: {problem}");
+            let named = |problem: Problem| problem.within(format_args!("{kind} `{key}`"));
             match Entry::compile(component, states, everywhere, &mut catalogue.rules) {
                 Ok((entry, descriptor)) => {
                     if !catalogue.section_mut(kind).add(entry, &descriptor) {
-                        problems.push(named("two components have this name".to_owned()));
+                        let text = "two components have this name";
+                        problems.push(named(Problem::new(ProblemKind::DuplicateComponent, text)));
                     }
                 }
                 Err(found) => problems.extend(found.into_iter().map(named)),

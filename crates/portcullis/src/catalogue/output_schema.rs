@@ -6,6 +6,7 @@ use crate::catalogue::effort::Effort;
 use crate::catalogue::every_draft;
 use crate::catalogue::schema::compile;
 use crate::component::tool_error::ToolError;
+use crate::error::{Problem, ProblemKind};
 
 /// What a tool says that it answers with, as clients are shown it.
 pub(crate) struct OutputSchema {
@@ -15,12 +16,14 @@ pub(crate) struct OutputSchema {
 }
 
 impl OutputSchema {
-    pub(crate) fn compile(schema: &Map<String, Value>) -> Result<Self, String> {
+    pub(crate) fn compile(schema: &Map<String, Value>) -> Result<Self, Problem> {
         let mut schema = schema.clone();
         closed_schema::write_object(&mut schema);
         closed_schema::write_root(&mut schema);
         let whole = Value::Object(schema.clone());
-        let validator = compile(&whole).map_err(|problem| format!("output schema: {problem}"))?;
+        let validator = compile(&whole).map_err(|text| {
+            Problem::new(ProblemKind::InvalidOutputSchema, text).within("output schema")
+        })?;
         let effort = Effort::of(&whole);
         every_draft::write_object(&mut schema);
         Ok(Self { schema, validator, effort })

@@ -1,5 +1,7 @@
 use serde_json::{Map, Value, json};
 
+use crate::error::{Problem, ProblemKind};
+
 /// The name, description and constraints of one argument.
 ///
 /// The constraints become part of the JSON Schema that clients are shown, and that very
@@ -186,33 +188,28 @@ impl Argument {
         &self,
         schema: &mut Map<String, Value>,
         is_f32: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         let types = types_of(schema);
         if is_f32 && self.constraints.iter().any(|constraint| constraint.applies_to == NUMBERS) {
-            return Err(format!(
-                "argument `{}`: use f64: an f32 is rounded after its bounds are checked",
-                self.name
-            ));
+            return Err(self.invalid("use f64: an f32 is rounded after its bounds are checked"));
         }
         for Constraint { option, keyword, value, applies_to } in &self.constraints {
             let fits = types.is_empty()
                 || applies_to.is_empty()
                 || applies_to.iter().any(|t| types.iter().any(|own| own == t));
             if !fits {
-                return Err(format!(
-                    "argument `{}`: `{option}` applies to {}, but the argument has type {}",
-                    self.name,
+                return Err(self.invalid(format!(
+                    "`{option}` applies to {}, but the argument has type {}",
                     applies_to.join(" or "),
                     types.join(" or ")
-                ));
+                )));
             }
             if let (Value::Array(values), [kind]) = (value, types.as_slice())
                 && values.iter().any(|value| !is_of(kind, value))
             {
-                return Err(format!(
-                    "argument `{}`: `{option}` lists a value that is not of type {kind}",
-                    self.name
-                ));
+                return Err(
+                    self.invalid(format!("`{option}` lists a value that is not of type {kind}"))
+                );
             }
             let value = match (*keyword, schema.get(*keyword)) {
                 // What the type allows stays the outer bound: `ge = -5` on a u32 is `ge = 0`.
@@ -227,10 +224,9 @@ impl Argument {
             if let (Some(lowest), Some(highest)) = (bound(lower), bound(upper))
                 && lowest > highest
             {
-                return Err(format!(
-                    "argument `{}`: the minimum {lowest} is above the maximum {highest}",
-                    self.name
-                ));
+                return Err(
+                    self.invalid(format!("the minimum {lowest} is above the maximum {highest}"))
+                );
             }
         }
         if let Some(description) = &self.description {
@@ -243,6 +239,11 @@ impl Argument {
             schema.insert("writeOnly".to_owned(), Value::Bool(true));
         }
         Ok(())
+    }
+
+    fn invalid(&self, text: impl Into<String>) -> Problem {
+        let problem = Problem::new(ProblemKind::InvalidConstraint, text);
+        problem.within(format_args!("argument `{}`", self.name))
     }
 }
 
@@ -270,7 +271,7 @@ pub(crate) fn is_of(kind: &str, value: &Value) -> bool {
 mod tests {
     use super::*;
 
-    fn apply(argument: &Argument, schema: Value) -> Result<Value, String> {
+    fn apply(argument: &Argument, schema: Value) -> Result<Value, Problem> {
         let Value::Object(mut schema) = schema else { panic!("not an object") };
         argument.apply(&mut schema, false).map(|()| Value::Object(schema))
     }
@@ -279,8 +280,9 @@ mod tests {
     fn a_constraint_for_another_type_is_refused() {
         let error =
             apply(&Argument::new("limit").min_length(1), json!({"type": "integer"})).unwrap_err();
+        assert_eq!(error.kind(), ProblemKind::InvalidConstraint);
         assert_eq!(
-            error,
+            error.to_string(),
             "argument `limit`: `min_length` applies to string, but the argument has type integer"
         );
     }
@@ -289,7 +291,7 @@ mod tests {
     fn trial_d10_values_that_the_type_never_has_are_refused() {
         let error = apply(&Argument::new("n").one_of(["one"]), json!({"type": "integer"}));
         assert_eq!(
-            error.unwrap_err(),
+            error.unwrap_err().to_string(),
             "argument `n`: `one_of` lists a value that is not of type integer"
         );
         assert!(apply(&Argument::new("n").one_of([1, 2]), json!({"type": "number"})).is_ok());
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn bounds_that_nothing_meets_are_refused() {
         let error = apply(&Argument::new("n").ge(5).le(1), json!({"type": "integer"})).unwrap_err();
-        assert_eq!(error, "argument `n`: the minimum 5 is above the maximum 1");
+        assert_eq!(error.to_string(), "argument `n`: the minimum 5 is above the maximum 1");
         let text = Argument::new("s").min_length(3).max_length(2);
         assert!(apply(&text, json!({"type": "string"})).is_err());
     }

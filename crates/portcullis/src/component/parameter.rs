@@ -12,6 +12,7 @@ use crate::component::reading;
 use crate::component::state::State;
 use crate::component::tool_error::ToolError;
 use crate::component::unfit::{Unfit, shown};
+use crate::error::{Problem, ProblemKind};
 
 /// What the function of a component may take.
 ///
@@ -194,7 +195,7 @@ pub struct Parameters {
     /// Whether the function can find out what its caller was granted.
     pub(crate) sees_caller: bool,
     pub(crate) states: Vec<(TypeId, &'static str)>,
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// An argument with the schema of its type.
@@ -261,7 +262,8 @@ impl Parameters {
     fn spread<T: JsonSchema>(&mut self) {
         let schema = as_object(self.generator.subschema_for::<T>());
         if schema.get("type") != Some(&Value::from("object")) {
-            self.problems.push("`Args<T>` needs a struct with named fields".to_owned());
+            let text = "`Args<T>` needs a struct with named fields";
+            self.problems.push(Problem::new(ProblemKind::InvalidParameter, text));
         }
         self.spread = Some(Spread { schema, written: false });
     }
@@ -273,20 +275,23 @@ impl Parameters {
             Value::Object(schema) if schema.get("type") == Some(&Value::from("object")) => {
                 // It is validated as that, whatever it says.
                 if schema.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
-                    self.problems.push(format!("a schema must use the dialect {DIALECT}"));
+                    let text = format!("a schema must use the dialect {DIALECT}");
+                    self.problems.push(Problem::new(ProblemKind::InvalidInputSchema, text));
                 }
                 self.spread = Some(Spread { schema, written: true });
             }
-            _ => self.problems.push("an input schema needs `\"type\": \"object\"`".to_owned()),
+            _ => self.problems.push(Problem::new(
+                ProblemKind::InvalidInputSchema,
+                "an input schema needs `\"type\": \"object\"`",
+            )),
         }
     }
 
     fn given(&mut self, kind: &str, argument: &Argument) {
         if !argument.is_bare() {
-            self.problems.push(format!(
-                "parameter `{}`: the server provides the `{kind}`: remove #[arg(…)]",
-                argument.name
-            ));
+            let text = format!("the server provides the `{kind}`: remove #[arg(…)]");
+            let problem = Problem::new(ProblemKind::InvalidParameter, text);
+            self.problems.push(problem.within(format_args!("parameter `{}`", argument.name)));
         }
     }
 }

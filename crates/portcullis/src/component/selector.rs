@@ -4,6 +4,7 @@ use portcullis_auth::{OneOrMany, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::component::kind::ComponentKind;
+use crate::error::{Problem, ProblemKind};
 
 /// Which components are meant.
 ///
@@ -96,7 +97,7 @@ impl Selector {
     }
 
     /// What it speaks of that no component has or is.
-    pub(crate) fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<String>
+    pub(crate) fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<Problem>
     where
         C: Iterator<Item = Selected<'a>>,
     {
@@ -143,23 +144,21 @@ impl Criterion {
         }
     }
 
-    fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<String>
+    fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<Problem>
     where
         C: Iterator<Item = Selected<'a>>,
     {
-        let (values, unmet): (&[String], fn(&str) -> String) = match self {
-            Self::Tags(own) => (own, |tag| format!("no component has the tag {tag:?}")),
-            Self::Names(own) => (own, |name| format!("no component is called {name:?}")),
-            Self::Keys(own) => (own, |key| {
-                format!(
-                    "no component has the key {key:?}: write a kind and a name, such as `tool:add`"
-                )
-            }),
-            Self::Kinds(own) if own.is_empty() => return vec![NOTHING.to_owned()],
+        let (values, what, problem): (&[String], _, _) = match self {
+            Self::Tags(own) => (own, "tag", "no component has it"),
+            Self::Names(own) => (own, "name", "no component has it"),
+            Self::Keys(own) => {
+                (own, "key", "no component has it (a key is a kind and a name, such as `tool:add`)")
+            }
+            Self::Kinds(own) if own.is_empty() => return vec![nothing()],
             Self::Kinds(_) => return Vec::new(),
         };
         if values.is_empty() {
-            return vec![NOTHING.to_owned()];
+            return vec![nothing()];
         }
         let is_met = |value: &&String| {
             let one = match self {
@@ -169,11 +168,15 @@ impl Criterion {
             };
             components().any(|component| one.matches(component))
         };
-        values.iter().filter(|value| !is_met(value)).map(|value| unmet(value)).collect()
+        let unmet = values.iter().filter(|value| !is_met(value));
+        let unused = || Problem::new(ProblemKind::UnusedRule, problem);
+        unmet.map(|value| unused().within(format_args!("{what} {value:?}"))).collect()
     }
 }
 
-const NOTHING: &str = "an empty list selects nothing";
+fn nothing() -> Problem {
+    Problem::new(ProblemKind::EmptySelector, "it selects nothing").within("an empty list")
+}
 
 impl From<Criterion> for Selector {
     fn from(criterion: Criterion) -> Self {
@@ -217,9 +220,11 @@ mod tests {
         assert!(matches(&selector, ComponentKind::ResourceTemplate, "item://{id}", &[]));
         let own =
             || std::iter::once(Selected { kind: ComponentKind::Tool, name: "add", tags: &[] });
-        assert_eq!(keys(["tool:add"]).unmet(own), Vec::<String>::new());
+        assert_eq!(keys(["tool:add"]).unmet(own), Vec::<Problem>::new());
         for wrong in ["add", "tool:ad", "prompt:add", "Tool:add"] {
-            assert_eq!(keys([wrong]).unmet(own).len(), 1, "{wrong}");
+            let unmet = keys([wrong]).unmet(own);
+            assert_eq!(unmet.len(), 1, "{wrong}");
+            assert_eq!(unmet[0].kind(), ProblemKind::UnusedRule);
         }
     }
 }

@@ -3,6 +3,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::component::resource_uri::ResourceUri;
+use crate::error::{Problem, ProblemKind};
 
 /// A URI template of literals and simple variables (RFC 6570, level 1): `note://{owner}/{id}`.
 ///
@@ -26,7 +27,14 @@ impl UriTemplate {
         text.contains(['{', '}'])
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        Self::compile(text).map_err(|flaw| {
+            let problem = Problem::new(ProblemKind::InvalidUriTemplate, flaw);
+            problem.within(format_args!("URI template {text:?}"))
+        })
+    }
+
+    fn compile(text: &str) -> Result<Self, String> {
         let (mut normal, mut plain) = (String::from("^"), String::from("^"));
         let mut literal = |literal: &str, after: [&str; 2]| match ResourceUri::parse(literal) {
             Some(literal) => {
@@ -37,29 +45,27 @@ impl UriTemplate {
                 plain.push_str(after_plain);
                 Ok(())
             }
-            None => Err(format!("URI template {text:?}: a `%` needs two hexadecimal digits")),
+            None => Err("a `%` needs two hexadecimal digits".to_owned()),
         };
         let mut variables: Vec<String> = Vec::new();
         let (mut rest, mut in_query) = (text, false);
         while let Some((before, after)) = rest.split_once('{') {
             let Some((name, after)) = after.split_once('}') else {
-                return Err(format!("URI template {text:?}: a `{{` is not closed"));
+                return Err("a `{` is not closed".to_owned());
             };
             if before.is_empty() && !variables.is_empty() {
-                return Err(format!(
-                    "URI template {text:?}: two variables need something between them"
-                ));
+                return Err("two variables need something between them".to_owned());
             }
             let simple =
                 !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
             if !simple {
                 return Err(format!(
-                    "URI template {text:?}: `{{{name}}}` is not a plain variable like `{{id}}` \
+                    "`{{{name}}}` is not a plain variable like `{{id}}` \
                      (RFC 6570, level 1)"
                 ));
             }
             if variables.iter().any(|known| known == name) {
-                return Err(format!("URI template {text:?}: duplicate variable `{{{name}}}`"));
+                return Err(format!("duplicate variable `{{{name}}}`"));
             }
             in_query |= before.contains('?');
             let segment = if in_query { "([^/?#&=]+)" } else { SEGMENT };
@@ -68,12 +74,10 @@ impl UriTemplate {
             rest = after;
         }
         if rest.contains('}') {
-            return Err(format!("URI template {text:?}: a `}}` has no `{{`"));
+            return Err("a `}` has no `{`".to_owned());
         }
         literal(rest, ["$", "$"])?;
-        let regex = |pattern: &str| {
-            Regex::new(pattern).map_err(|error| format!("URI template {text:?}: {error}"))
-        };
+        let regex = |pattern: &str| Regex::new(pattern).map_err(|error| error.to_string());
         Ok(Self { normal: regex(&normal)?, plain: regex(&plain)?, variables })
     }
 
@@ -172,7 +176,14 @@ mod tests {
             ["{+path}", "{#x}", "{.x}", "{/x}", "{;x}", "{?x}", "{&x}", "{x,y}", "{x:3}", "{x*}"]
         {
             let problem = UriTemplate::parse(&format!("a://b{beyond}")).unwrap_err();
-            assert!(problem.contains(beyond) && problem.contains("level 1"), "{problem}");
+            assert_eq!(problem.kind(), ProblemKind::InvalidUriTemplate);
+            assert_eq!(
+                problem.to_string(),
+                format!(
+                    "URI template \"a://b{beyond}\": `{beyond}` is not a plain variable like `{{id}}` \
+                     (RFC 6570, level 1)"
+                )
+            );
         }
     }
 

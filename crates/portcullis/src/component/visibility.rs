@@ -8,7 +8,7 @@ use portcullis_protocol::Exchange;
 
 use crate::component::selector::Selector;
 use crate::component::tool_error::ToolError;
-use crate::error::Error;
+use crate::error::SelectionError;
 
 /// Shows and hides components of a server that runs, for everybody at once.
 ///
@@ -43,8 +43,9 @@ impl Visibility {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when it speaks of what no component has or is.
-    pub fn enable(&self, selector: Selector) -> Result<(), Error> {
+    /// [`NoComponent`](crate::error::SelectionErrorKind::NoComponent) when it names what no component
+    /// has or is.
+    pub fn enable(&self, selector: Selector) -> Result<(), SelectionError> {
         self.0.change_for_all(Change::Enable, selector)
     }
 
@@ -53,7 +54,7 @@ impl Visibility {
     /// # Errors
     ///
     /// As [`enable`](Self::enable).
-    pub fn disable(&self, selector: Selector) -> Result<(), Error> {
+    pub fn disable(&self, selector: Selector) -> Result<(), SelectionError> {
         self.0.change_for_all(Change::Disable, selector)
     }
 
@@ -62,7 +63,7 @@ impl Visibility {
     /// # Errors
     ///
     /// As [`enable`](Self::enable).
-    pub fn only(&self, selector: Selector) -> Result<(), Error> {
+    pub fn only(&self, selector: Selector) -> Result<(), SelectionError> {
         self.0.change_for_all(Change::Only, selector)
     }
 }
@@ -159,7 +160,7 @@ pub(crate) struct Within<'a> {
 /// Changes which components are shown, and records it. A server gives one to its functions.
 pub(crate) trait VisibilityControl: Send + Sync {
     /// Changes the rules of the server.
-    fn change_for_all(&self, change: Change, selector: Selector) -> Result<(), Error>;
+    fn change_for_all(&self, change: Change, selector: Selector) -> Result<(), SelectionError>;
 
     /// Changes the rules of the session or principal that an operation is of.
     fn change_own<'a>(

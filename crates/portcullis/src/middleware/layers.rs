@@ -13,6 +13,7 @@ use crate::component::ComponentKind;
 use crate::component::context::Context;
 use crate::component::selector::Selector;
 use crate::component::tool_error::ToolError;
+use crate::error::{Problem, ProblemKind};
 use crate::middleware::rate_limit::{RateLimit, Requester};
 
 /// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
@@ -76,14 +77,18 @@ impl Layers {
         None
     }
 
-    pub(crate) fn problems(&self, limits: &Limits) -> impl Iterator<Item = String> {
+    pub(crate) fn problems(&self, limits: &Limits) -> impl Iterator<Item = Problem> {
         let (around, handler) = (self.around.iter(), limits.handler_timeout);
         let around = around.filter_map(move |middleware| {
             let never = middleware.time_limit().filter(|time| *time > handler).map(|time| {
-                format!("the timeout {time:?} never fires: Limits::handler_timeout ends handlers after {handler:?}")
+                let text = format!(
+                    "the timeout {time:?} never fires: Limits::handler_timeout ends handlers after {handler:?}"
+                );
+                Problem::new(ProblemKind::IneffectiveTimeout, text)
             });
-            let problem = middleware.validate().err().or(never)?;
-            Some(format!("middleware {middleware:?}: {problem}"))
+            let invalid = |text| Problem::new(ProblemKind::InvalidMiddleware, text);
+            let problem = middleware.validate().err().map(invalid).or(never)?;
+            Some(problem.within(format_args!("middleware {middleware:?}")))
         });
         self.rates.iter().filter_map(RateLimit::problem).chain(around)
     }

@@ -19,6 +19,7 @@ use crate::component::parameter::Call;
 use crate::component::resource::Resource;
 use crate::component::tool::Tool;
 use crate::component::tool_error::ToolError;
+use crate::error::{Error, ProblemKind};
 use crate::server::Server;
 
 fn service(components: Components, page_size: usize) -> EngineService {
@@ -186,7 +187,7 @@ async fn a07_h14_checks_are_waited_for_and_a_panic_is_a_denial() {
     let service = service(components, 10);
     assert_eq!(tools(&service, over_http(Some(&[]))).await, ["Pending_true_"]);
     let denied = call(&service, "Panics", over_http(Some(&[]))).await.unwrap_err();
-    assert!(!denied.to_string().contains("secret-check-detail"));
+    assert_eq!(denied.to_string(), "Unknown tool: Panics");
     assert_eq!(tools(&service, over_stdio()).await.len(), 5, "checks are skipped over stdio");
 }
 
@@ -272,25 +273,40 @@ fn what_does_not_fit_together_does_not_build() {
         );
     let error =
         Server::builder(" ").no_auth().components(components).path("x").build().unwrap_err();
-    let text = error.to_string();
-    for problem in [
-        "two components have this name",
-        "a name is 1 to 128",
-        "`{id}` needs a parameter",
-        "requires nothing",
-        "State<u8>",
-        "the server needs a name",
-        "begins with `/`",
-    ] {
-        assert!(text.contains(problem), "{problem}: {text}");
-    }
+    let Error::Build(error) = error else { panic!("{error}") };
+    let found: Vec<_> =
+        error.problems().iter().map(|problem| (problem.subject(), problem.kind())).collect();
+    assert_eq!(
+        found,
+        [
+            ("path \"x\"", ProblemKind::InvalidPath),
+            ("Server::builder(\" \")", ProblemKind::InvalidName),
+            ("tool `a`", ProblemKind::DuplicateComponent),
+            ("tool `not a name`", ProblemKind::InvalidName),
+            ("template `item://{id}`", ProblemKind::UnmatchedVariable),
+            ("tool `empty`", ProblemKind::InvalidCheck),
+            ("tool `state`", ProblemKind::MissingState),
+        ],
+        "{error}"
+    );
 }
 
-fn built(change: impl FnOnce(Builder) -> Builder) -> String {
+/// The problems that keep a server from being built, by kind and in words.
+fn problems(change: impl FnOnce(Builder) -> Builder) -> Vec<(ProblemKind, String)> {
     let tagged = Tool::new("a").tag("ops").auth(require_scopes(["write"]));
     let components = Components::new().with(tagged.handler(|_call| async { "done" }));
     let server = Server::builder("test").no_auth().components(components);
-    change(server).build().map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    problems_of(change(server).build())
+}
+
+fn problems_of(built: Result<Server, Error>) -> Vec<(ProblemKind, String)> {
+    match built {
+        Ok(_) => Vec::new(),
+        Err(Error::Build(error)) => {
+            error.problems().iter().map(|p| (p.kind(), p.to_string())).collect()
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 type Builder = crate::ServerBuilder<crate::AuthSet>;
@@ -300,48 +316,76 @@ type Change = fn(Builder) -> Builder;
 fn rules_for_what_no_component_has_do_not_build() {
     use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
 
-    let refused: [(&str, Change); 8] = [
-        ("tag \"opps\"", |server| server.disable(tags(["opps"]))),
-        ("called \"b\"", |server| server.only(names(["a", "b"]))),
-        ("key \"a\"", |server| server.enable(keys(["a"]))),
-        ("selects nothing", |server| server.disable(tags(Vec::<String>::new()))),
-        ("tag \"opps\"", |server| server.deny_tagged("opps", Deny::Challenge)),
-        ("tag \"opps\"", |server| {
-            server.middleware(AuthMiddleware::new(restrict_tag("opps", ["admin"])))
+    let unused = |text: &str| (ProblemKind::UnusedRule, format!("{text} (unused rule)"));
+    let opps = || unused("tag \"opps\": no component has it");
+    let refused: [((ProblemKind, String), Change); 8] = [
+        (opps(), |server| server.disable(tags(["opps"]))),
+        (unused("name \"b\": no component has it"), |server| server.only(names(["a", "b"]))),
+        (
+            unused(
+                "key \"a\": no component has it (a key is a kind and a name, such as `tool:add`)",
+            ),
+            |server| server.enable(keys(["a"])),
+        ),
+        ((ProblemKind::EmptySelector, "an empty list: it selects nothing".to_owned()), |server| {
+            server.disable(tags(Vec::<String>::new()))
         }),
-        ("scope \"wriet\"", |server| server.scope_implies("admin", ["wriet"])),
-        ("requires nothing", |server| {
-            server.middleware(AuthMiddleware::new(require_scopes(Vec::<&str>::new())))
+        (opps(), |server| server.deny_tagged("opps", Deny::Challenge)),
+        (opps(), |server| server.middleware(AuthMiddleware::new(restrict_tag("opps", ["admin"])))),
+        (unused("scope \"wriet\": no component requires it"), |server| {
+            server.scope_implies("admin", ["wriet"])
         }),
+        (
+            (
+                ProblemKind::InvalidCheck,
+                "AuthMiddleware::new(scopes ): require_scopes([]) requires nothing: name a scope, or leave it out".to_owned(),
+            ),
+            |server| {
+                server.middleware(AuthMiddleware::new(require_scopes(Vec::<&str>::new())))
+            },
+        ),
     ];
     for (problem, change) in refused {
-        let error = built(change);
-        assert!(error.contains(problem), "{problem}: {error}");
+        assert_eq!(problems(change), [problem]);
     }
-    let fine = built(|server| {
+    let fine = problems(|server| {
         let server = server.disable(tags(["ops"])).scope_implies("admin", ["write"]);
         server.middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
     });
-    assert_eq!(fine, "");
+    assert_eq!(fine, []);
 }
 
 #[test]
 fn what_asks_for_credentials_or_shows_them_does_not_build() {
     let build = |tool: Tool| {
         let components = Components::new().with(tool.handler(|_call| async { "done" }));
-        let server = Server::builder("test").no_auth().components(components).build();
-        server.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+        problems_of(Server::builder("test").no_auth().components(components).build())
     };
+    let problem = |kind, text: &str| (kind, format!("tool `a`: {text}"));
     let argument = Argument::new("api_key");
-    let error = build(Tool::new("a").parameter::<String>(argument.clone()));
-    assert!(error.contains("named like a credential"), "{error}");
-    let marked = argument.secret("it is stored for the caller's own account");
-    assert_eq!(build(Tool::new("a").parameter::<String>(marked.clone())), "");
-    assert!(
-        build(Tool::new("a").parameter::<String>(marked.secret(" "))).contains("give a reason")
+    assert_eq!(
+        build(Tool::new("a").parameter::<String>(argument.clone())),
+        [problem(
+            ProblemKind::CredentialArgument,
+            "argument `api_key`: it is named like a credential: callers authenticate to the server, \
+             which keeps its own credentials for other services; to accept it anyway, write \
+             #[arg(secret, reason = \"…\")]"
+        )]
     );
+    let marked = argument.secret("it is stored for the caller's own account");
+    assert_eq!(build(Tool::new("a").parameter::<String>(marked.clone())), []);
+    assert_eq!(
+        build(Tool::new("a").parameter::<String>(marked.secret(" "))),
+        [problem(
+            ProblemKind::CredentialArgument,
+            "argument `api_key`: give a reason why the tool needs the secret"
+        )]
+    );
+    let exposed = "the text looks like a secret, and every caller can read it";
     let described = Tool::new("a").description("Connects to postgres://app:hunter2@db/app");
-    assert!(build(described).contains("the text looks like a secret"));
+    let expected = problem(ProblemKind::ExposedSecret, &format!("description: {exposed}"));
+    assert_eq!(build(described), [expected]);
     let default = Argument::new("header").default("token=abcdefgh12345678");
-    assert!(build(Tool::new("a").parameter::<String>(default)).contains("a secret"));
+    let expected = problem(ProblemKind::ExposedSecret, &format!("argument `header`: {exposed}"));
+    assert_eq!(build(Tool::new("a").parameter::<String>(default)), [expected]);
 }

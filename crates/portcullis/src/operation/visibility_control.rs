@@ -8,7 +8,7 @@ use portcullis_guard::Clock;
 use crate::component::selector::Selector;
 use crate::component::tool_error::ToolError;
 use crate::component::visibility::{Change, VisibilityControl, Within};
-use crate::error::Error;
+use crate::error::{SelectionError, SelectionErrorKind};
 use crate::operation::audit;
 use crate::visibility::{NotChanged, Rule, Scope, Unknown, VisibilityState};
 
@@ -20,14 +20,15 @@ pub(crate) struct RecordedVisibility {
 }
 
 impl VisibilityControl for RecordedVisibility {
-    fn change_for_all(&self, change: Change, selector: Selector) -> Result<(), Error> {
+    fn change_for_all(&self, change: Change, selector: Selector) -> Result<(), SelectionError> {
         let unmet = self.state.unmet(&selector);
         if !unmet.is_empty() {
-            return Err(Error::Refused(unmet.join("; ")));
+            return Err(SelectionError::new(SelectionErrorKind::NoComponent, unmet.join("; ")));
         }
         self.state.add(&Rule::of(change, selector)).map_err(|Unknown| {
-            Error::Refused(
-                "the lock on the visibility rules is poisoned: restart the server".to_owned(),
+            SelectionError::new(
+                SelectionErrorKind::Poisoned,
+                "the lock on the visibility rules is poisoned: restart the server",
             )
         })
     }

@@ -65,6 +65,7 @@ use axum::routing::MethodRouter;
 use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::http::HostOriginGuard;
 
+use crate::error::{Problem, ProblemKind};
 use crate::middleware::rate_limit::RateLimit;
 use crate::operation::stopping::Stopping;
 
@@ -261,37 +262,50 @@ impl Route {
     }
 
     /// What is wrong with the route, if anything.
-    pub(crate) fn problem(&self, endpoint: &str) -> Option<String> {
-        let named = |problem: &str| Some(format!("route {} {}: {problem}", self.method, self.path));
+    pub(crate) fn problem(&self, endpoint: &str) -> Option<Problem> {
+        self.flaw(endpoint).map(|problem| problem.within(self.name()))
+    }
+
+    /// As the operator reads it.
+    pub(crate) fn name(&self) -> String {
+        format!("route {} {}", self.method, self.path)
+    }
+
+    fn flaw(&self, endpoint: &str) -> Option<Problem> {
+        let flaw = |kind, text: &str| Some(Problem::new(kind, text));
         if !self.path.starts_with('/') || self.path.contains(['{', '}', '*', '?', '#', ':']) {
-            return named("a path is plain text that begins with `/`");
+            return flaw(ProblemKind::InvalidPath, "a path is plain text that begins with `/`");
         }
         let path = self.path.trim_end_matches('/');
         if path == endpoint || path.starts_with("/.well-known/") {
-            return named("the protocol uses this path: choose another");
+            let text = "the protocol uses this path: choose another";
+            return flaw(ProblemKind::ReservedPath, text);
         }
         if self.any_host && self.check().is_some() {
-            return named("any_host() works on public routes only");
+            return flaw(ProblemKind::InvalidRoute, "any_host() works on public routes only");
         }
         if let Some(limit) = &self.limit {
             if limit.is_per_component() {
-                return named("a route is not a component: use RateLimit::per_principal(…)");
+                let text = "a route is not a component: use RateLimit::per_principal(…)";
+                return flaw(ProblemKind::InvalidRateLimit, text);
             }
             if let Some(problem) = limit.problem() {
-                return named(&problem);
+                return Some(problem);
             }
         }
         match &self.access {
             Access::Public(why) if why.trim().is_empty() => {
-                named(".public(\"\"): say why the route is public")
+                flaw(ProblemKind::InvalidRoute, ".public(\"\"): say why the route is public")
             }
             Access::Required(check) if check.reads_arguments() => {
-                named("the check reads arguments, but a route has none")
+                flaw(ProblemKind::InvalidCheck, "the check reads arguments, but a route has none")
             }
             Access::Required(check) if !check.tags().is_empty() => {
-                named("the check asks for a tag, but a route has none")
+                flaw(ProblemKind::InvalidCheck, "the check asks for a tag, but a route has none")
             }
-            Access::Required(check) => check.validate().err().and_then(|problem| named(&problem)),
+            Access::Required(check) => {
+                check.validate().err().map(|text| Problem::new(ProblemKind::InvalidCheck, text))
+            }
             Access::Public(_) => None,
         }
     }
@@ -317,8 +331,8 @@ mod tests {
 
     use super::*;
 
-    fn problem(route: &Route) -> String {
-        route.problem("/mcp").unwrap_or_default()
+    fn problem(route: &Route) -> Option<ProblemKind> {
+        route.problem("/mcp").map(|problem| problem.kind())
     }
 
     fn health() -> UndecidedRoute {
@@ -329,19 +343,24 @@ mod tests {
     fn trial_b7_only_what_is_public_is_for_any_host() {
         let public = health().public("liveness").any_host();
         assert_eq!(public.described(true), "public route: GET /health, for any Host (liveness)");
-        assert_eq!(problem(&public), "");
+        assert_eq!(problem(&public), None);
         let protected = health().require(require_scopes(["admin"])).any_host();
-        assert!(problem(&protected).contains("any_host() works on public routes"));
+        assert_eq!(problem(&protected), Some(ProblemKind::InvalidRoute));
+        assert_eq!(
+            protected.problem("/mcp").unwrap().to_string(),
+            "route GET /health: any_host() works on public routes only"
+        );
         let endpoint = get("/mcp", async || "ok").public("x").any_host();
-        assert!(problem(&endpoint).contains("the protocol uses this path"));
+        assert_eq!(problem(&endpoint), Some(ProblemKind::ReservedPath));
     }
 
     #[test]
     fn trial_d2_a_limit_of_a_route_makes_sense() {
         let minute = Duration::from_secs(60);
         let with = |limit: RateLimit| problem(&health().public("liveness").rate_limit(limit));
-        assert_eq!(with(RateLimit::per_principal(5, minute)), "");
-        assert!(with(RateLimit::per_principal(0, minute)).contains("at least one request"));
-        assert!(with(RateLimit::per_component(5, minute)).contains("a route is not a component"));
+        assert_eq!(with(RateLimit::per_principal(5, minute)), None);
+        let refused = Some(ProblemKind::InvalidRateLimit);
+        assert_eq!(with(RateLimit::per_principal(0, minute)), refused);
+        assert_eq!(with(RateLimit::per_component(5, minute)), refused);
     }
 }

@@ -20,7 +20,7 @@ use crate::access::explain::{Explaining, Explanation};
 use crate::access::table::AccessTable;
 use crate::component::selector::everything;
 use crate::component::visibility::Visibility;
-use crate::error::Error;
+use crate::error::SelectionError;
 use crate::operation::Engine;
 use crate::route::Route;
 use crate::visibility::{Rule, ServerRules};
@@ -73,7 +73,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when no component, or several, are meant.
+    /// [`NoComponent`](crate::error::SelectionErrorKind::NoComponent) or
+    /// [`Ambiguous`](crate::error::SelectionErrorKind::Ambiguous) when no component, or several, are
+    /// meant.
     ///
     /// # Example
     ///
@@ -95,7 +97,7 @@ impl Server {
         &self,
         principal: Option<&Principal>,
         component: &str,
-    ) -> Result<Explanation, Error> {
+    ) -> Result<Explanation, SelectionError> {
         let Engine { catalogue, visibility, facilities, limits, .. } = &*self.engine;
         let explaining = Explaining {
             catalogue,

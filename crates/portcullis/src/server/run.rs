@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::catalogue::compiled_checks::Need;
 use crate::component::Deny;
-use crate::error::Error;
+use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
 use crate::route::guard::guarded;
 use crate::server::Server;
@@ -45,8 +45,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] for what is not safe, [`Error::Io`] when the address cannot be
-    /// bound.
+    /// [`Error::Start`] for what is not safe and for an address that cannot be bound, each with its
+    /// [`StartErrorKind`]; [`Error::Io`] when the operating system refuses something else.
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.verifier.is_some() { Transport::Http } else { Transport::Stdio };
         match options.transport.unwrap_or(default) {
@@ -87,17 +87,18 @@ impl Server {
     pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
         let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let given = match &options.public_url {
-            Some(url) => Some(validate::public_url(url).map_err(Error::Refused)?),
+            Some(url) => Some(public_url(url)?),
             None => self.public_url.clone(),
         };
         self.refuse_unsafe(address, given.as_ref())?;
-        let listener = Listener::bind(address, self.limits().clone())
-            .await
-            .map_err(|error| Error::Refused(format!("cannot listen on {address}: {error}")))?;
+        let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
+            let text = format!("cannot listen on {address}: {error}");
+            StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
+        })?;
         let address = listener.local_address()?;
         let public_url = match given {
             Some(url) => url,
-            None => validate::public_url(&format!("http://{address}")).map_err(Error::Refused)?,
+            None => public_url(&format!("http://{address}"))?,
         };
         let origin = public_url.origin().ascii_serialization();
         let url = format!("{origin}{}", self.path);
@@ -116,8 +117,12 @@ impl Server {
     }
 
     /// What is never safe, whatever the components are.
-    fn refuse_unsafe(&self, address: SocketAddr, public_url: Option<&Url>) -> Result<(), Error> {
-        let refused = |reason: String| Err(Error::Refused(reason));
+    fn refuse_unsafe(
+        &self,
+        address: SocketAddr,
+        public_url: Option<&Url>,
+    ) -> Result<(), StartError> {
+        let refused = |kind, reason: String| Err(StartError::new(kind, reason));
         // A public_url, or a further host, says that others come in: through a proxy on this
         // machine for example.
         let public = public_url.filter(|url| !validate::is_loopback(url));
@@ -131,25 +136,28 @@ impl Server {
         };
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
-                return refused(format!(
+                let reason = format!(
                     "{place} would accept {} from other machines: use a real verifier, or listen on \
                      127.0.0.1 without a public_url or allow_host",
                     verifier.description()
-                ));
+                );
+                return refused(StartErrorKind::DevelopmentVerifierExposed, reason);
             }
             None if !self.unauthenticated_beyond_loopback => {
-                return refused(format!(
-                    "{place} without authentication would serve everybody who can reach it: \
-                     set .auth(…), or listen on 127.0.0.1 without a public_url or \
-                     allow_host"
-                ));
+                let reason = format!(
+                    "{place} without authentication would serve everybody who can reach it: set \
+                     .auth(…), or listen on 127.0.0.1 without a public_url or allow_host"
+                );
+                return refused(StartErrorKind::Unauthenticated, reason);
             }
             Some(_) | None => {}
         }
         if public_url.is_none() && !address.ip().is_loopback() {
-            return refused(format!(
-                "listening on {address} needs a public_url: tokens, metadata and the Host check are bound to it"
-            ));
+            let reason = format!(
+                "listening on {address} needs a public_url: tokens, metadata and the Host check are \
+                 bound to it"
+            );
+            return refused(StartErrorKind::MissingPublicUrl, reason);
         }
         Ok(())
     }
@@ -228,7 +236,7 @@ impl Server {
         public_url: &Url,
         resource: &str,
         origin: &str,
-    ) -> Result<App<EngineService>, Error> {
+    ) -> Result<App<EngineService>, StartError> {
         let mut authorities = Authority::of(public_url);
         authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
@@ -268,18 +276,24 @@ impl Server {
             routes,
         };
         App::new(Arc::new(EngineService(self.engine)), config)
-            .map_err(|error| Error::Refused(error.to_string()))
+            .map_err(|error| StartError::new(StartErrorKind::UnusableEndpoint, error.to_string()))
     }
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr, Error> {
+fn public_url(text: &str) -> Result<Url, StartError> {
+    validate::public_url(text)
+        .map_err(|problem| StartError::new(StartErrorKind::InvalidPublicUrl, problem.to_string()))
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, StartError> {
     text.parse().map_err(|_| {
         let reason = if text.starts_with("localhost") {
             "`localhost` is a name that may resolve to another address: write 127.0.0.1"
         } else {
             "write an IP address and a port, such as 127.0.0.1:8000"
         };
-        Error::Refused(format!("cannot listen on {text:?}: {reason}"))
+        let text = format!("cannot listen on {text:?}: {reason}");
+        StartError::new(StartErrorKind::InvalidAddress, text)
     })
 }
 
@@ -287,6 +301,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, Error> {
 mod tests {
     use portcullis_auth::danger::{StaticTokenVerifier, user};
 
+    use super::StartErrorKind as Kind;
     use super::*;
 
     #[tokio::test]
@@ -296,14 +311,19 @@ mod tests {
         let open = || Server::builder("test").no_auth();
         let loopback = RunOptions::new().listen("127.0.0.1:0");
         let url = |url: &str| loopback.clone().public_url(url);
-        for (server, options, reason) in [
-            (server().build(), url("https://mcp.example.com"), "static"),
-            (server().allow_host("mcp.example.com").build(), loopback.clone(), "static"),
-            (open().build(), url("https://mcp.example.com"), "without authentication"),
-            (open().allow_host("10.0.0.1:8000").build(), loopback.clone(), "as 10.0.0.1:8000"),
+        for (server, options, kind) in [
+            (server().build(), url("https://mcp.example.com"), Kind::DevelopmentVerifierExposed),
+            (
+                server().allow_host("mcp.example.com").build(),
+                loopback.clone(),
+                Kind::DevelopmentVerifierExposed,
+            ),
+            (open().build(), url("https://mcp.example.com"), Kind::Unauthenticated),
+            (open().allow_host("10.0.0.1:8000").build(), loopback.clone(), Kind::Unauthenticated),
         ] {
             let refused = server.unwrap().listen(&options).await.map(drop).unwrap_err();
-            assert!(refused.to_string().contains(reason), "{refused}");
+            let Error::Start(refused) = refused else { panic!("{refused}") };
+            assert_eq!(refused.kind(), kind, "{refused}");
         }
         for (server, options) in [
             (server().build(), url("http://localhost:9")),

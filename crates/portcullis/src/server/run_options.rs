@@ -1,7 +1,7 @@
 use portcullis_guard::Environment;
 use portcullis_protocol::Transport;
 
-use crate::error::Error;
+use crate::error::{StartError, StartErrorKind};
 
 /// How to run a server.
 ///
@@ -33,16 +33,17 @@ impl RunOptions {
     ///
     /// # Errors
     ///
-    /// When the transport is neither.
-    pub fn from_env(environment: &Environment) -> Result<Self, Error> {
+    /// [`InvalidTransport`](StartErrorKind::InvalidTransport) when the transport is neither.
+    pub fn from_env(environment: &Environment) -> Result<Self, StartError> {
         let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
             None => None,
             Some("stdio") => Some(Transport::Stdio),
             Some("http") => Some(Transport::Http),
             Some(other) => {
-                return Err(Error::Refused(format!(
-                    "PORTCULLIS_TRANSPORT={other:?}: write `stdio` or `http`"
-                )));
+                return Err(StartError::new(
+                    StartErrorKind::InvalidTransport,
+                    format!("PORTCULLIS_TRANSPORT={other:?}: write `stdio` or `http`"),
+                ));
             }
         };
         let variable = |name| environment.variable(name).map(str::to_owned);

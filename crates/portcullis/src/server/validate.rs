@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
@@ -13,7 +13,7 @@ use crate::catalogue::credential_lint;
 use crate::catalogue::{Catalogue, Everywhere};
 use crate::component::context::Facilities;
 use crate::component::selector::{Selector, tags};
-use crate::error::Error;
+use crate::error::{BuildError, Error, Problem, ProblemKind};
 use crate::operation::Engine;
 use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
@@ -26,8 +26,8 @@ impl<A> ServerBuilder<A> {
     ///
     /// # Errors
     ///
-    /// [`Error::Build`] lists everything that can never be right: components of the same
-    /// name, a default that its own rules refuse, a state that is missing, a check that
+    /// [`Error::Build`] lists everything that can never be right, each with its
+    /// [`ProblemKind`]: components of the same name, a default that its own rules refuse, a state that is missing, a check that
     /// requires nothing, a malformed URL, an unused rule.
     pub fn build(self) -> Result<Server, Error>
     where
@@ -39,21 +39,22 @@ impl<A> ServerBuilder<A> {
         let mut problems = Vec::new();
         let path = parts.path.trim_end_matches('/').to_owned();
         if !is_plain_path(&parts.path) {
-            problems.push(format!("path {:?}: {}", parts.path, wrong_path(&parts.path)));
+            problems.push(wrong_path(&parts.path));
         }
         if parts.name.trim().is_empty() {
-            problems.push("the server needs a name".to_owned());
+            let problem = Problem::new(ProblemKind::InvalidName, "the server needs a name");
+            problems.push(problem.within(format_args!("Server::builder({:?})", parts.name)));
         }
         if !portcullis_guard::json::reads_numbers() {
-            problems.push(
-                "serde_json's feature `arbitrary_precision` breaks the reading of numbers: turn it off \
-                 (`cargo tree -e features -i serde_json` names the crate that turns it on)"
-                    .to_owned(),
-            );
+            let text = "the feature `arbitrary_precision` breaks the reading of numbers: turn it off \
+                        (`cargo tree -e features -i serde_json` names the crate that turns it on)";
+            let problem = Problem::new(ProblemKind::ArbitraryPrecision, text);
+            problems.push(problem.within("serde_json"));
         }
         problems.extend(problem_with_limits(&parts.limits));
         if parts.page_size == 0 {
-            problems.push("page_size(0): set at least 1".to_owned());
+            let problem = Problem::new(ProblemKind::InvalidPageSize, "set at least 1");
+            problems.push(problem.within("page_size(0)"));
         }
         let public_url =
             parts.public_url.as_deref().and_then(|url| keep(public_url(url), &mut problems));
@@ -61,34 +62,36 @@ impl<A> ServerBuilder<A> {
             parts.origins.iter().filter_map(|url| keep(origin(url), &mut problems)).collect();
         for host in &parts.hosts {
             if portcullis_protocol::http::Authority::parse(host).is_none() {
-                problems.push(format!("allow_host({host:?}): write `host` or `host:port`"));
+                let problem = Problem::new(ProblemKind::InvalidHost, "write `host` or `host:port`");
+                problems.push(problem.within(format_args!("allow_host({host:?})")));
             }
         }
         problems.extend(parts.routes.iter().filter_map(|route| route.problem(&path)));
         let mut routes = HashSet::new();
         for route in &parts.routes {
             if !routes.insert((route.method, &route.path)) {
-                problems.push(format!("route {} {}: duplicate route", route.method, route.path));
+                let problem = Problem::new(ProblemKind::DuplicateRoute, "duplicate route");
+                problems.push(problem.within(route.name()));
             }
         }
         problems.extend(problem_with_scopes(&parts.scopes_supported));
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(credential_lint::holds_secret) {
-            problems.push(
-                "instructions: the text looks like a secret, and every caller can read it"
-                    .to_owned(),
-            );
+            problems.push(credential_lint::exposed().within("instructions"));
         }
         let catalogue = match Catalogue::compile(parts.components, &parts.states, &parts.everywhere)
         {
             Ok(catalogue) => catalogue,
-            Err(found) => return Err(Error::Build([problems, found].concat())),
+            Err(found) => return Err(BuildError::new([problems, found].concat()).into()),
         };
         let selectors = parts.rules.iter().map(|(selector, _)| selector);
         let selectors = selectors.chain(parts.layers.selectors()).cloned();
         problems.extend(unmet_rules(&catalogue, &parts.everywhere, selectors));
-        problems.extend(parts.hierarchy.problem());
+        problems.extend(parts.hierarchy.malformed().map(|scope| {
+            let text = format!("{scope:?} is not one scope: name each scope by itself");
+            Problem::new(ProblemKind::InvalidScope, text).within("scope_implies")
+        }));
         if parts.routes.iter().all(|route| route.check().is_none()) {
             let required = verifier.as_ref().map(|verifier| verifier.required_scopes());
             problems.extend(unmet_scopes(
@@ -98,7 +101,7 @@ impl<A> ServerBuilder<A> {
             ));
         }
         if !problems.is_empty() {
-            return Err(Error::Build(problems));
+            return Err(BuildError::new(problems).into());
         }
         if parts.show_internal_errors {
             tracing::warn!(
@@ -154,18 +157,19 @@ impl<A> ServerBuilder<A> {
 }
 
 /// What is wrong with the checks of the server as a whole.
-fn problems_everywhere(everywhere: &Everywhere) -> Vec<String> {
+fn problems_everywhere(everywhere: &Everywhere) -> Vec<Problem> {
     let checks = everywhere.checks.iter();
     checks
         .filter_map(|check| {
-            let problem = match check.validate() {
-                Err(problem) => problem,
+            let text = match check.validate() {
+                Err(text) => text,
                 Ok(()) if check.reads_arguments() => {
                     "the check reads arguments, but lists and resources have none".to_owned()
                 }
                 Ok(()) => return None,
             };
-            Some(format!("AuthMiddleware::new({}): {problem}", check.requirement()))
+            let problem = Problem::new(ProblemKind::InvalidCheck, text);
+            Some(problem.within(format_args!("AuthMiddleware::new({})", check.requirement())))
         })
         .collect()
 }
@@ -175,17 +179,16 @@ fn unmet_rules(
     catalogue: &Catalogue,
     everywhere: &Everywhere,
     selectors: impl Iterator<Item = Selector>,
-) -> Vec<String> {
+) -> Vec<Problem> {
     let components = || catalogue.entries().map(|entry| entry.selected());
     let of_checks = everywhere.checks.iter().flat_map(|check| check.tags());
     let denied = everywhere.deny_tagged.iter().map(|(tag, _)| tag.clone());
     let tagged = of_checks.chain(denied).map(|tag| tags([tag]));
-    let unmet: HashSet<String> =
-        selectors.chain(tagged).flat_map(|selector| selector.unmet(components)).collect();
-    let mut unmet: Vec<String> =
-        unmet.into_iter().map(|unmet| format!("{unmet} (unused rule)")).collect();
-    unmet.sort_unstable();
-    unmet
+    let unmet = selectors.chain(tagged).flat_map(|selector| selector.unmet(components));
+    // The same tag may be in several rules.
+    let unmet: BTreeMap<String, Problem> =
+        unmet.map(|problem| (problem.to_string(), problem)).collect();
+    unmet.into_values().map(Problem::unused).collect()
 }
 
 /// Scopes that are implied and that nothing could ever ask for: a slip of the pen, most likely.
@@ -194,7 +197,7 @@ fn unmet_scopes(
     catalogue: &Catalogue,
     required: &Scopes,
     hierarchy: &ScopeHierarchy,
-) -> Vec<String> {
+) -> Vec<Problem> {
     let checks = || catalogue.entries().flat_map(|entry| &entry.checks.all);
     let asks = |check: &CompiledCheck| matches!(check.need, Need::Answer(_) | Need::Local(_));
     if catalogue.entries().any(|entry| entry.sees_caller) || checks().any(asks) {
@@ -208,16 +211,20 @@ fn unmet_scopes(
             })
     };
     let unmet = hierarchy.implied().filter(|scope| !requires(scope));
-    unmet.map(|scope| format!("no component requires the scope {scope:?} (unused rule)")).collect()
+    let unused = || Problem::new(ProblemKind::UnusedRule, "no component requires it").unused();
+    unmet.map(|scope| unused().within(format_args!("scope {scope:?}"))).collect()
 }
 
-fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
 /// The public URL, checked: an https origin, or an http one on loopback.
-pub(crate) fn public_url(text: &str) -> Result<Url, String> {
-    let wrong = |what: &str| Err(format!("public_url {text:?}: {what}"));
+pub(crate) fn public_url(text: &str) -> Result<Url, Problem> {
+    let wrong = |what: &str| {
+        let problem = Problem::new(ProblemKind::InvalidPublicUrl, what);
+        Err(problem.within(format_args!("public_url {text:?}")))
+    };
     let Ok(url) = Url::parse(text) else {
         return wrong("not a URL: write one such as https://mcp.example.com");
     };
@@ -250,45 +257,51 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn origin(text: &str) -> Result<Origin, String> {
-    Origin::parse(text).map_err(|problem| format!("allow_origin({text:?}): {problem}"))
+fn origin(text: &str) -> Result<Origin, Problem> {
+    Origin::parse(text).map_err(|what| {
+        let problem = Problem::new(ProblemKind::InvalidOrigin, what);
+        problem.within(format_args!("allow_origin({text:?})"))
+    })
 }
 
-fn problem_with_scopes(supported: &Scopes) -> Option<String> {
+fn problem_with_scopes(supported: &Scopes) -> Option<Problem> {
     if *supported != supported.offered() {
-        return Some(
-            "scopes_supported: remove offline_access: clients request it from the authorization \
-             server themselves"
-                .to_owned(),
-        );
+        let text = "remove offline_access: clients request it from the authorization server \
+                    themselves";
+        return Some(Problem::new(ProblemKind::OfflineAccess, text).within("scopes_supported"));
     }
     let odd = supported.malformed()?;
-    Some(format!("scopes_supported: {odd:?} is not a valid scope (RFC 6749 §3.3)"))
+    let text = format!("{odd:?} is not a valid scope (RFC 6749 §3.3)");
+    Some(Problem::new(ProblemKind::InvalidScope, text).within("scopes_supported"))
 }
 
-fn problem_with_limits(limits: &Limits) -> Option<String> {
+fn problem_with_limits(limits: &Limits) -> Option<Problem> {
+    let invalid = |text: &str| Problem::new(ProblemKind::InvalidLimits, text).within("limits");
     if limits.header_bytes < 8 * 1024 {
-        return Some("limits: set header_bytes to at least 8 KiB".to_owned());
+        return Some(invalid("set header_bytes to at least 8 KiB"));
     }
     let Limits { connections, connections_per_address, concurrent_requests, .. } = *limits;
     let requests = [concurrent_requests, limits.requests_per_principal, limits.body_bytes];
     let numbers = [[connections, connections_per_address, limits.body_bytes], requests].concat();
     let budgets = [limits.waiting_body_bytes, limits.unread_bytes];
     let some = numbers.iter().chain(&budgets).all(|most| *most > 0);
-    (!some).then(|| "limits: set connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes to at least 1".to_owned())
+    (!some).then(|| invalid("set connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes to at least 1"))
 }
 
 /// What is wrong with a path that is not plain.
-fn wrong_path(path: &str) -> String {
-    match path.strip_prefix('/') {
-        None => format!("a path begins with `/`: write \"/{path}\""),
-        Some(_) if path.contains(".well-known") => {
-            "the protocol uses `/.well-known/`: choose another path".to_owned()
-        }
-        Some(_) => "use only letters, digits and `-._~` between slashes, and no empty segment, \
-                    `.` or `..`"
-            .to_owned(),
-    }
+fn wrong_path(path: &str) -> Problem {
+    let invalid = |text: &str| Problem::new(ProblemKind::InvalidPath, text);
+    let problem = match path.strip_prefix('/') {
+        None => invalid(&format!("a path begins with `/`: write \"/{path}\"")),
+        Some(_) if path.contains(".well-known") => Problem::new(
+            ProblemKind::ReservedPath,
+            "the protocol uses `/.well-known/`: choose another path",
+        ),
+        Some(_) => invalid(
+            "use only letters, digits and `-._~` between slashes, and no empty segment, `.` or `..`",
+        ),
+    };
+    problem.within(format_args!("path {path:?}"))
 }
 
 fn is_plain_path(path: &str) -> bool {

@@ -101,7 +101,8 @@ impl VisibilityState {
 
     /// What of `selector` no component has or is.
     pub(crate) fn unmet(&self, selector: &Selector) -> Vec<String> {
-        selector.unmet(|| self.catalogue.entries().map(|entry| entry.selected()))
+        let unmet = selector.unmet(|| self.catalogue.entries().map(|entry| entry.selected()));
+        unmet.iter().map(ToString::to_string).collect()
     }
 }
 

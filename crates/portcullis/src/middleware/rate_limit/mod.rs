@@ -11,7 +11,9 @@ use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter};
 
 use self::buckets::{Buckets, Key, Uptime};
+
 pub(crate) use self::requester::Requester;
+use crate::error::{Problem, ProblemKind};
 
 /// How many operations one caller may ask for: lists, uses, sessions, subscriptions, discoveries,
 /// and requests to routes that need a token and have no limit of their own
@@ -96,15 +98,15 @@ impl RateLimit {
     }
 
     /// What is wrong with the limit, in the words of who wrote it.
-    pub(crate) fn problem(&self) -> Option<String> {
-        let problem = self.limiter.as_ref().err()?;
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        let problem = Problem::new(ProblemKind::InvalidRateLimit, *self.limiter.as_ref().err()?);
         let Self { per, requests, period, burst, .. } = self;
         let per = match per {
             Per::Component => "per_component",
             Per::Principal => "per_principal",
         };
         let burst = if burst == requests { String::new() } else { format!(".burst({burst})") };
-        Some(format!("rate limit {per}({requests}, {period:?}){burst}: {problem}"))
+        Some(problem.within(format_args!("rate limit {per}({requests}, {period:?}){burst}")))
     }
 
     /// Takes one request out of the bucket, or says in how long there is one.
@@ -348,13 +350,14 @@ mod tests {
             RateLimit::per_principal(1, SECOND).burst(u32::MAX),
         ];
         for limit in limits {
-            assert!(limit.problem().is_some(), "{limit:?}");
+            let kind = limit.problem().map(|problem| problem.kind());
+            assert_eq!(kind, Some(ProblemKind::InvalidRateLimit), "{limit:?}");
             assert_eq!(limit.check(Requester::Local, None), Err(limit.period));
         }
         let problem = RateLimit::per_component(5, SECOND).burst(0).problem();
         let text =
             "rate limit per_component(5, 1s).burst(0): the burst must be at least one request";
-        assert_eq!(problem.as_deref(), Some(text));
+        assert_eq!(problem.unwrap().to_string(), text);
         assert_eq!(RateLimit::per_principal(1, 365 * 24 * 3_600 * SECOND).problem(), None);
         assert_eq!(RateLimit::per_principal(1, SECOND).burst(0).burst(1).problem(), None);
     }

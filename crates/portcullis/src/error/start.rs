@@ -1,0 +1,67 @@
+use std::fmt;
+use std::io;
+
+/// Why a server was not started: it must not be served in this way, or cannot be.
+pub struct StartError {
+    kind: StartErrorKind,
+    text: String,
+    source: Option<io::Error>,
+}
+
+/// Why a server was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StartErrorKind {
+    /// The transport is neither `stdio` nor `http`.
+    InvalidTransport,
+    /// The address to listen on is not an IP address and a port.
+    InvalidAddress,
+    /// The address is taken, or not one of this machine.
+    AddressUnavailable,
+    /// The public URL is not an origin to which tokens may be sent.
+    InvalidPublicUrl,
+    /// Beyond loopback a server needs a public URL.
+    MissingPublicUrl,
+    /// Others would reach a server whose verifier is for development.
+    DevelopmentVerifierExposed,
+    /// Others would reach a server without authentication.
+    Unauthenticated,
+    /// The endpoint could not be set up.
+    UnusableEndpoint,
+}
+
+impl StartError {
+    pub(crate) fn new(kind: StartErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), source: None }
+    }
+
+    pub(crate) fn with_source(mut self, source: io::Error) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn kind(&self) -> StartErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The same text, because that is what a `main` that returns it prints.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
