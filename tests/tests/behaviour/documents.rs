@@ -152,3 +152,21 @@ fn the_readme_says_of_the_cost_what_the_figures_say() {
     assert!(readme.contains(&said), "the figures say: {said}");
     assert!(read("docs/cost.svg").contains(figures["commit"].as_str().unwrap()));
 }
+
+#[test]
+fn every_limit_has_a_row_among_the_defaults() {
+    let (source, page) =
+        (read("crates/portcullis-protocol/src/limits.rs"), read("docs/manual/defaults.md"));
+    let (fields, _) = source.split_once("impl Default for Limits").unwrap();
+    let fields = fields.lines().filter_map(|line| line.trim().strip_prefix("pub "));
+    let fields: Vec<&str> =
+        fields.filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+    assert!(fields.len() > 15, "no limits were found");
+    for field in fields {
+        let row = page
+            .lines()
+            .any(|line| line.starts_with("| ") && line.contains(&format!("`Limits::{field}`")));
+        assert!(row, "Limits::{field} has no row in docs/manual/defaults.md");
+        assert!(page.contains(&format!("limits.{field}")), "the page does not compile {field}");
+    }
+}
