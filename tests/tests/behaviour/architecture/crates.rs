@@ -1,5 +1,6 @@
 //! Which crate may use which, and what each says of itself.
 
+use std::path::Path;
 use std::process::Command;
 
 use portcullis_tests::driver::{root, run};
@@ -134,4 +135,31 @@ fn one_rust_is_promised_and_tested() {
     for package in manifests() {
         assert_eq!(package["rust_version"], *rust, "{}", package["name"]);
     }
+}
+
+#[test]
+fn what_is_built_without_a_test_harness_has_no_tests() {
+    let mut left_out = 0;
+    for package in manifests() {
+        for target in package["targets"].as_array().unwrap() {
+            if target["test"] == true || target["kind"][0] == "test" {
+                continue;
+            }
+            left_out += 1;
+            let source = Path::new(target["src_path"].as_str().unwrap());
+            // A library's tests may be in any of its files, and a program's beside it too.
+            let folder = match target["kind"][0] == "lib" || source.ends_with("main.rs") {
+                true => source.parent().unwrap(),
+                false => source,
+            };
+            let found = Command::new("grep")
+                .args(["-rlE", r"#\[(tokio::)?test", "--include=*.rs"])
+                .arg(folder)
+                .output()
+                .unwrap();
+            // Status 1 is grep's word for nothing found.
+            assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stdout));
+        }
+    }
+    assert!(left_out > 0, "cargo says which targets have a harness");
 }
