@@ -2,8 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use portcullis::guard::{Clock, SystemClock};
 use portcullis::prelude::*;
-use portcullis::{Clock, SystemClock};
 
 use crate::database::Database;
 

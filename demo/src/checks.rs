@@ -1,6 +1,6 @@
 //! Checks of the demo's own: the brief's section 8.
 
-use portcullis::AuthContext;
+use portcullis::access::AuthContext;
 
 /// Lets premium users in: the claim `premium` is `true`, and nothing like it.
 #[must_use]

@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use portcullis::access::AccessTable;
+use portcullis::audit::{AuditFailure, JsonLines};
 use portcullis::danger::{StaticTokenVerifier, user};
-use portcullis::{
-    AccessTable, AuditFailure, AuthSet, AuthUnset, Environment, JsonLines, RateLimit, RunOptions,
-    ServerBuilder,
-};
+use portcullis::guard::Environment;
+use portcullis::middleware::RateLimit;
+use portcullis::server::{AuthSet, AuthUnset};
+use portcullis::{RunOptions, ServerBuilder};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -94,7 +96,7 @@ impl Options {
     fn transport(&self, run: &RunOptions) -> TransportOption {
         match (self.transport, run.transport()) {
             (Some(transport), _) => transport,
-            (None, Some(portcullis::Transport::Stdio)) => TransportOption::Stdio,
+            (None, Some(portcullis::server::Transport::Stdio)) => TransportOption::Stdio,
             (None, _) => TransportOption::Http,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::Workspace;
+use portcullis::guard::Workspace;
 use tempfile::TempDir;
 
 use crate::Error;

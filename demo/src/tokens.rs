@@ -1,6 +1,7 @@
 //! From the flags for tokens to what verifies them.
 
-use portcullis::{Environment, JwtVerifier, JwtVerifierBuilder};
+use portcullis::auth::{JwtVerifier, JwtVerifierBuilder};
+use portcullis::guard::Environment;
 
 use crate::Error;
 use crate::options::JwtOptions;

@@ -3,8 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use portcullis::Tool;
+use portcullis::component::Component;
 use portcullis::prelude::*;
-use portcullis::{Component, Tool, keys};
+use portcullis::visibility::keys;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

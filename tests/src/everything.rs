@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use portcullis::Tool;
+use portcullis::component::{Component, ToolResult};
 use portcullis::prelude::*;
-use portcullis::{Component, Tool, ToolResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -330,7 +331,7 @@ pub async fn returns_internal_error() -> Result<(), ToolError> {
 /// A result that was made by hand.
 #[tool]
 pub async fn returns_result() -> Result<ToolResult, ToolError> {
-    portcullis::IntoToolResult::into_tool_result("By hand.")
+    portcullis::component::IntoToolResult::into_tool_result("By hand.")
 }
 
 /// Text that never changes.

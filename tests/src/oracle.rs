@@ -1,12 +1,12 @@
 //! Servers with something hidden of every kind, for every cause: what the tests ask for traces
 //! of what is not there.
 
+use portcullis::component::{Argument, Call, Component, ComponentKind};
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::prelude::*;
-use portcullis::{
-    Argument, AuthSet, Call, Component, ComponentKind, Prompt, Resource, ServerBuilder, Tool,
-    kinds, tags,
-};
+use portcullis::server::AuthSet;
+use portcullis::visibility::{kinds, tags};
+use portcullis::{Prompt, Resource, ServerBuilder, Tool};
 use serde_json::{Value, json};
 
 /// The token of one who may see everything that is not disabled.
@@ -176,15 +176,15 @@ pub fn with_vaults(server: ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet> {
     server.components(components).disable(tags(["vault"]))
 }
 
-/// What [`portcullis::Visibility`] is told to enable: the vault of one kind.
+/// What [`portcullis::visibility::Visibility`] is told to enable: the vault of one kind.
 #[must_use]
-pub fn vault(kind: ComponentKind) -> portcullis::Selector {
+pub fn vault(kind: ComponentKind) -> portcullis::visibility::Selector {
     tags(["vault"]).and(kinds([kind]))
 }
 
 /// The beacon of one kind.
 #[must_use]
-pub fn beacon(kind: ComponentKind) -> portcullis::Selector {
+pub fn beacon(kind: ComponentKind) -> portcullis::visibility::Selector {
     tags(["beacon"]).and(kinds([kind]))
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::Json as JsonBody;
 use axum::http::{HeaderMap, StatusCode};
+use portcullis::access::CheckError;
+use portcullis::guard::Secret;
 use portcullis::prelude::*;
 use portcullis::route::{Route, get, post};
-use portcullis::{CheckError, Secret};
 use portcullis_demo::checks::{require_access_level, require_premium_user};
 use portcullis_demo::files;
 use schemars::JsonSchema;

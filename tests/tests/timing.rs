@@ -6,10 +6,11 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use portcullis::audit::JsonLines;
+use portcullis::component::{Argument, Call, Component, ComponentKind};
 use portcullis::prelude::*;
-use portcullis::{
-    Argument, AuthSet, Call, Component, ComponentKind, JsonLines, Limits, ServerBuilder, Tool,
-};
+use portcullis::server::{AuthSet, Limits};
+use portcullis::{ServerBuilder, Tool};
 use portcullis_tests::driver::Testbed;
 use portcullis_tests::oracle::{self, BOB, Cause, uses};
 use portcullis_tests::ranks::{Apart, mann_whitney};

@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use portcullis::access::require_scopes;
+use portcullis::audit::JsonLines;
+use portcullis::auth::Algorithm;
+use portcullis::component::Component;
 use portcullis::prelude::*;
-use portcullis::{Algorithm, Component, Error, JsonLines, RunOptions, Tool, require_scopes};
+use portcullis::{Error, RunOptions, Tool};
 
 /// A server to measure, on loopback.
 ///
@@ -72,7 +76,7 @@ fn further(number: usize) -> Component {
     Tool::new(format!("tool_{number}"))
         .description(format!("Tool {number}, which is there to be listed."))
         .auth(require_scopes([scope]))
-        .parameter::<String>(portcullis::Argument::new("text"))
+        .parameter::<String>(portcullis::component::Argument::new("text"))
         .handler(|_call| async { "done" })
 }
 

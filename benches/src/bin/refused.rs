@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use benches::Result;
 use benches::issuer::{AUDIENCE, ISSUER};
-use portcullis::{BearerToken, JwtVerifier, TokenVerifier};
+use portcullis::auth::{BearerToken, JwtVerifier, TokenVerifier};
 use serde_json::{Value, json};
 
 const KEYS: usize = 9;

@@ -37,7 +37,7 @@ fn declaration(
     let new = new(kind, &options, function);
     let about = about(&options, function);
     let declared = parameters.iter().map(|Parameter { kind, name, constraints }| {
-        let argument = quote! { #portcullis::Argument::new(#name) #constraints };
+        let argument = quote! { #portcullis::component::Argument::new(#name) #constraints };
         quote_spanned! { kind.span() => .parameter::<#kind>(#argument) }
     });
     let variables: Vec<_> =
@@ -57,7 +57,7 @@ fn declaration(
         ReturnType::Default => ident.span(),
     };
     let handler = quote_spanned! { returned =>
-        .handler(|#call: #portcullis::Call| async move {
+        .handler(|#call: #portcullis::component::Call| async move {
             #(#taken)*
             ::core::result::Result::<_, #portcullis::ToolError>::Ok(#ident(#(#variables),*).await)
         })
@@ -68,8 +68,8 @@ fn declaration(
         #[derive(Clone, Copy, Debug)]
         #visibility struct #ident {}
 
-        impl #portcullis::Declare for #ident {
-            fn declare(self) -> #portcullis::Component {
+        impl #portcullis::component::Declare for #ident {
+            fn declare(self) -> #portcullis::component::Component {
                 #new #about #(#declared)* #handler
             }
         }
@@ -136,7 +136,7 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
         } else {
             quote! { Challenge }
         };
-        calls.extend(quote! { .deny(#portcullis::Deny::#variant) });
+        calls.extend(quote! { .deny(#portcullis::component::Deny::#variant) });
     }
     for hint in &options.hints {
         let variant = match hint.to_string().as_str() {
@@ -145,7 +145,7 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
             "idempotent" => quote! { Idempotent },
             _ => quote! { OpenWorld },
         };
-        calls.extend(quote! { .hint(#portcullis::Hint::#variant) });
+        calls.extend(quote! { .hint(#portcullis::component::Hint::#variant) });
     }
     calls
 }

@@ -70,83 +70,79 @@
 //! [deploying](manual::deploying), the [threats](manual::threats) with their tests, and what is
 //! [not done](manual::not_done).
 
-mod access;
+pub mod access;
 mod catalogue;
-mod component;
+pub mod component;
 pub mod error;
 #[cfg(doc)]
 pub mod manual;
-mod middleware;
+pub mod middleware;
 mod operation;
 #[cfg(test)]
 mod reference;
 pub mod route;
-mod server;
-mod testing;
-mod visibility;
+pub mod server;
+pub mod testing;
+pub mod visibility;
 
-pub use portcullis_auth::audit;
-pub use portcullis_auth::danger;
-pub use portcullis_auth::{
-    Algorithm, AllOf, AnyOf, AuditError, AuditFailure, AuditRecord, AuditSink, AuthContext,
-    AuthorizationError, BearerToken, ByArguments, Check, CheckError, Claim, ClaimCheck, ClaimError,
-    Claims, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, JsonLines, JwtConfigError,
-    JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MaybeFuture, Not, OneOrMany,
-    Principal, PrincipalId, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor,
-    ScopeHierarchy, Scopes, Target, TokenVerifier, VerifyError, all_of, any_of, by_arguments,
-    claim, described, extract, not, require_roles, require_scopes, restrict_tag,
-};
-pub use portcullis_guard::{
-    Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder, FetchError,
-    FetchRequest, Fetched, LogWriter, ManualClock, OperationId, Reference, Secret, SystemClock,
-    Workspace, WorkspaceError, WorkspaceErrorKind, stderr,
-};
-pub use portcullis_protocol::{Changed, ClientInfo, Limits, ProtocolVersion, Transport};
-pub use portcullis_store::{CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError};
-pub use url::Url;
+pub use portcullis_auth::{audit, danger};
+pub use portcullis_guard::stderr;
 
-pub use self::access::explain::{Explained, Explanation};
-pub use self::access::table::{AccessRow, AccessTable};
-pub use self::component::argument::{Argument, Bound};
 pub use self::component::attributes::{prompt, resource, tool};
-pub use self::component::caller::Caller;
-pub use self::component::caller::MaybeCaller;
+pub use self::component::caller::{Caller, MaybeCaller};
 pub use self::component::content::Content;
 pub use self::component::context::Context;
-pub use self::component::hint::Hint;
-pub use self::component::parameter::{Args, Call, Parameter, Parameters};
+pub use self::component::declaration::Components;
 pub use self::component::prompt::Prompt;
 pub use self::component::resource::Resource;
-pub use self::component::result::{
-    IntoPromptResult, IntoResourceResult, IntoToolResult, Json, Message, PromptResult,
-    ResourceResult, ToolResult,
-};
-pub use self::component::selector::{Selector, everything, keys, kinds, names, tags};
+pub use self::component::result::Json;
 pub use self::component::state::State;
 pub use self::component::tool::Tool;
-pub use self::component::tool_error::{InsufficientScope, ToolError};
-pub use self::component::visibility::{Visibility, VisibilityChange};
-pub use self::component::{Component, ComponentKind, Components, Declare, Deny};
+pub use self::component::tool_error::ToolError;
 pub use self::error::server::Error;
-pub use self::middleware::rate_limit::RateLimit;
-pub use self::middleware::{
-    AuthMiddleware, IntoMiddleware, Listed, Middleware, Next, Operation, Request, Response,
-    ResponseLimit, Timeout,
-};
 pub use self::server::Server;
-pub use self::server::builder::{AuthSet, AuthState, AuthUnset, ServerBuilder};
-pub use self::server::listening::Listening;
+pub use self::server::builder::ServerBuilder;
 pub use self::server::run_options::RunOptions;
-pub use self::testing::client::{TestAnswer, TestClient};
-pub use self::testing::route::TestResponse;
+
+/// Who is calling: access tokens, and the principals that they prove.
+pub mod auth {
+    pub use portcullis_auth::{
+        Algorithm, BearerToken, Claims, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier,
+        JwtVerifierBuilder, Principal, PrincipalId, TokenVerifier, VerifyError,
+    };
+}
+
+/// The safe doors outwards: files, requests, the environment, the clock, secrets.
+pub mod guard {
+    pub use portcullis_guard::{
+        Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder,
+        FetchError, FetchRequest, Fetched, LogWriter, ManualClock, MaybeFuture, OperationId,
+        Reference, Secret, SystemClock, Workspace, WorkspaceError, WorkspaceErrorKind,
+    };
+    pub use url::Url;
+}
+
+/// What is kept between requests, and what a backend of your own implements.
+pub mod store {
+    pub use portcullis_store::{
+        CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError,
+    };
+}
 
 /// What nearly every server needs, without names that shadow those of std or axum.
 pub mod prelude {
+    pub use crate::access::{
+        AuthContext, AuthorizationError, CheckError, Decision, all_of, any_of, by_arguments, claim,
+        require_roles, require_scopes, restrict_tag,
+    };
+    pub use crate::auth::JwtVerifier;
+    pub use crate::component::{Args, Message};
+    pub use crate::guard::Workspace;
+    pub use crate::middleware::AuthMiddleware;
+    pub use crate::visibility::tags;
     pub use crate::{
-        Args, AuthContext, AuthMiddleware, AuthorizationError, Caller, CheckError, Components,
-        Content, Context, Decision, Json, JwtVerifier, MaybeCaller, Message, Server, State,
-        ToolError, Workspace, all_of, any_of, by_arguments, claim, components, danger, prompt,
-        require_roles, require_scopes, resource, restrict_tag, tags, tool,
+        Caller, Components, Content, Context, Json, MaybeCaller, Server, State, ToolError,
+        components, danger, prompt, resource, tool,
     };
 }
 

@@ -9,7 +9,7 @@
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use portcullis::Environment;
+use portcullis::guard::Environment;
 use portcullis::audit::{AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines, Verdict};
 use portcullis::prelude::*;
 

@@ -10,7 +10,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portcullis::Environment;
+use portcullis::guard::Environment;
 use portcullis::prelude::*;
 use rusqlite::Connection;
 

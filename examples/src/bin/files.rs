@@ -8,7 +8,7 @@
 //! outside and devices all answer as a file that does not exist.
 
 use portcullis::prelude::*;
-use portcullis::{Environment, WorkspaceError};
+use portcullis::guard::{Environment, WorkspaceError};
 
 /// The error of a workspace is written for callers. Its cause, which names the path on the disk,
 /// goes into the log alone.

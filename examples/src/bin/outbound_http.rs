@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use portcullis::prelude::*;
-use portcullis::{Environment, Fetch, FetchError, Url};
+use portcullis::guard::{Environment, Fetch, FetchError, Url};
 
 /// The title of a web page.
 #[tool(auth = require_scopes(["read"]), annotations(read_only, open_world))]

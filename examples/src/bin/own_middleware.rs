@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use portcullis::prelude::*;
-use portcullis::{Middleware, Next, Request, Response};
+use portcullis::middleware::{Middleware, Next, Request, Response};
 
 /// Whether writing is stopped. The tool that sets it and the middleware share it.
 #[derive(Clone, Debug, Default)]

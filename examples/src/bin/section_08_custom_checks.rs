@@ -10,7 +10,7 @@
 //! `not` join checks of any kind.
 
 use portcullis::prelude::*;
-use portcullis::{AuthContext, AuthorizationError, CheckError};
+use portcullis::access::{AuthContext, AuthorizationError, CheckError};
 
 /// Allow only premium users.
 fn require_premium_user(context: &AuthContext) -> bool {

@@ -8,7 +8,8 @@
 //! All have to allow, and what is denied is hidden as ever.
 
 use portcullis::prelude::*;
-use portcullis::{AuthMiddleware, restrict_tag};
+use portcullis::access::restrict_tag;
+use portcullis::middleware::AuthMiddleware;
 
 /// Perform admin action.
 ///

@@ -11,7 +11,9 @@
 use std::time::Duration;
 
 use portcullis::prelude::*;
-use portcullis::{AuthMiddleware, restrict_tag, tags};
+use portcullis::access::restrict_tag;
+use portcullis::middleware::AuthMiddleware;
+use portcullis::visibility::tags;
 
 /// Wipe the entire database. Admin only.
 #[tool(tags("admin"))]

@@ -42,7 +42,7 @@ async fn main() -> Result<(), portcullis::Error> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis::TestClient;
+    use portcullis::testing::TestClient;
     use serde_json::json;
 
     use super::*;

@@ -1,8 +1,9 @@
 //! The server that outsiders test, with the demo's own flags.
 
 use clap::{Parser, ValueEnum};
+use portcullis::ServerBuilder;
 use portcullis::prelude::*;
-use portcullis::{AuthUnset, ServerBuilder};
+use portcullis::server::AuthUnset;
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use portcullis::audit::{AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
+use portcullis::component::ComponentKind;
 use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::middleware::RateLimit;
 use portcullis::prelude::*;
 use portcullis::route::{get, post};
-use portcullis::{
-    AuditError, AuditFailure, AuditRecord, AuditSink, ComponentKind, JsonLines, RateLimit,
-};
 use portcullis_tests::audit::{AuditFile, records};
 use portcullis_tests::driver::{Response, Testbed, initialize, message};
 use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, claims};

@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use portcullis::access::Check;
+use portcullis::component::{Argument, Call};
+use portcullis::guard::MaybeFuture;
 use portcullis::prelude::*;
-use portcullis::{Argument, AuthSet, Call, Check, MaybeFuture, ServerBuilder, TestClient, Tool};
+use portcullis::server::AuthSet;
+use portcullis::testing::TestClient;
+use portcullis::{ServerBuilder, Tool};
 use serde_json::json;
 
 /// Allows everybody, over stdio too.

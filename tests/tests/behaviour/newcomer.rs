@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use axum::extract::Extension;
 use axum::http::Request;
+use portcullis::Error;
+use portcullis::component::ToolResult;
 use portcullis::error::{Problem, ProblemKind};
+use portcullis::middleware::{RateLimit, Timeout};
 use portcullis::prelude::*;
 use portcullis::route::{delete, get, patch, post, put};
-use portcullis::{Error, RateLimit, TestClient, Timeout, ToolResult};
+use portcullis::testing::TestClient;
 use serde_json::{Map, Value, json};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -106,7 +109,7 @@ async fn trial_d10_a_result_has_content_beside_its_structure_and_an_error_has_a_
 }
 
 /// The one problem that keeps a server from being built.
-fn one_problem(server: portcullis::ServerBuilder<portcullis::AuthSet>) -> Problem {
+fn one_problem(server: portcullis::ServerBuilder<portcullis::server::AuthSet>) -> Problem {
     let Err(Error::Build(error)) = server.build() else { panic!("it was built") };
     let [problem] = error.problems() else { panic!("{error}") };
     problem.clone()
@@ -174,7 +177,8 @@ async fn trial_d5_a_check_asks_the_servers_state_and_denies_where_there_is_none(
     let without = server().components(components![ledger]).build().unwrap();
     let alice = TestClient::new(&without).as_user("alice");
     assert!(alice.call("ledger", json!({})).await.is_not_found());
-    let why = without.explain(Some(&portcullis::Principal::new("alice")), "ledger").await.unwrap();
+    let why =
+        without.explain(Some(&portcullis::auth::Principal::new("alice")), "ledger").await.unwrap();
     let reason = why.rules[1].reason.as_deref().unwrap();
     assert!(reason.contains("no state of the type") && reason.contains("Members"), "{reason}");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::{ComponentKind, Visibility};
+use portcullis::component::ComponentKind;
+use portcullis::visibility::Visibility;
 use portcullis_tests::driver::{Response, Session, Stream, Testbed, initialize, request};
 use portcullis_tests::oracle::{
     ALICE, BOB, Cause, beacon, guarded, key, list, open, uses, vault, with_unlock, with_vaults,

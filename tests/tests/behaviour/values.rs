@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use portcullis::Server;
 use portcullis::danger::{StaticTokenVerifier, user};
-use portcullis::{Server, TestClient};
+use portcullis::testing::TestClient;
 use portcullis_tests::driver::{Session, StdioTestbed, Testbed};
 use portcullis_tests::everything::{self, Shelf};
 use proptest::collection::{btree_map, vec};

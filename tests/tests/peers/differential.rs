@@ -10,7 +10,8 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::{Algorithm, JwtVerifier, Secret, TokenVerifier};
+use portcullis::auth::{Algorithm, JwtVerifier, TokenVerifier};
+use portcullis::guard::Secret;
 use portcullis_tests::driver::{root, run};
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use crate::error::{Problem, ProblemKind};
 /// # Example
 ///
 /// ```
-/// use portcullis::Argument;
+/// use portcullis::component::Argument;
 ///
 /// let limit = Argument::new("limit").description("How many at most").ge(1).le(100).default(20);
 /// ```

@@ -14,10 +14,10 @@
 /// | `name = "…"` | what clients call it | the function's name |
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what the model reads | the doc comment |
-/// | `tags("…", …)` | what [`restrict_tag`](crate::restrict_tag) and [`tags`](fn@crate::tags) select by; clients do not see them | none |
-/// | `auth = check`, `auth = [check, …]` | who may see and call it; all [checks](crate::Check) must allow | everybody whom the server lets in |
-/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::Deny)): the answer for what does not exist, or an HTTP 403 that names the scopes | the server's [`deny`](crate::ServerBuilder::deny), which hides |
-/// | `annotations(…)` | [hints](crate::Hint) for clients: `read_only`, `destructive`, `idempotent`, `open_world` | none |
+/// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
+/// | `auth = check`, `auth = [check, …]` | who may see and call it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)): the answer for what does not exist, or an HTTP 403 that names the scopes | the server's [`deny`](crate::ServerBuilder::deny), which hides |
+/// | `annotations(…)` | [hints](crate::component::Hint) for clients: `read_only`, `destructive`, `idempotent`, `open_world` | none |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
 /// # What it takes
@@ -27,7 +27,7 @@
 /// | type | what it is given |
 /// |---|---|
 /// | a type with `serde::Deserialize` and `schemars::JsonSchema` | the argument of the parameter's name, without leading underscores; `Option<T>` may be left out |
-/// | [`Args<T>`](crate::Args) | all arguments, as one struct |
+/// | [`Args<T>`](crate::component::Args) | all arguments, as one struct |
 /// | [`Caller`](crate::Caller) | who calls; over HTTP without a token there is no such tool |
 /// | [`MaybeCaller`](crate::MaybeCaller) | who calls, or nobody |
 /// | [`Context`](crate::Context) | how it was called, and what can be unlocked for the caller |
@@ -49,9 +49,9 @@
 ///
 /// # What it returns
 ///
-/// What [`IntoToolResult`](crate::IntoToolResult) takes: `String`, `&'static str`,
+/// What [`IntoToolResult`](crate::component::IntoToolResult) takes: `String`, `&'static str`,
 /// [`Json<T>`](crate::Json), [`Content`](crate::Content), `Vec<Content>`,
-/// `(Vec<Content>, Json<T>)`, [`ToolResult`](crate::ToolResult) or `()`, or a `Result` of one of
+/// `(Vec<Content>, Json<T>)`, [`ToolResult`](crate::component::ToolResult) or `()`, or a `Result` of one of
 /// them with a [`ToolError`](crate::ToolError).
 ///
 /// # Example
@@ -106,9 +106,9 @@ pub use portcullis_macros::tool;
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what the model reads | the doc comment |
 /// | `mime_type = "…"` | what the content is | what the returned type says |
-/// | `tags("…", …)` | what [`restrict_tag`](crate::restrict_tag) and [`tags`](fn@crate::tags) select by; clients do not see them | none |
-/// | `auth = check`, `auth = [check, …]` | who may see and read it; all [checks](crate::Check) must allow | everybody whom the server lets in |
-/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
+/// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
+/// | `auth = check`, `auth = [check, …]` | who may see and read it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
 /// # What it takes
@@ -120,8 +120,8 @@ pub use portcullis_macros::tool;
 ///
 /// # What it returns
 ///
-/// What [`IntoResourceResult`](crate::IntoResourceResult) takes: `String`, `&'static str`,
-/// `Vec<u8>`, [`Json<T>`](crate::Json) or [`ResourceResult`](crate::ResourceResult), or a `Result`
+/// What [`IntoResourceResult`](crate::component::IntoResourceResult) takes: `String`, `&'static str`,
+/// `Vec<u8>`, [`Json<T>`](crate::Json) or [`ResourceResult`](crate::component::ResourceResult), or a `Result`
 /// of one of them with a [`ToolError`](crate::ToolError), which is
 /// [`not_found`](crate::ToolError::not_found) where there is nothing under a URI.
 ///
@@ -168,9 +168,9 @@ pub use portcullis_macros::resource;
 /// | `name = "…"` | what clients call it | the function's name |
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what it is for | the doc comment |
-/// | `tags("…", …)` | what [`restrict_tag`](crate::restrict_tag) and [`tags`](fn@crate::tags) select by; clients do not see them | none |
-/// | `auth = check`, `auth = [check, …]` | who may see and use it; all [checks](crate::Check) must allow | everybody whom the server lets in |
-/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
+/// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
+/// | `auth = check`, `auth = [check, …]` | who may see and use it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
 /// # What it takes
@@ -181,9 +181,9 @@ pub use portcullis_macros::resource;
 ///
 /// # What it returns
 ///
-/// What [`IntoPromptResult`](crate::IntoPromptResult) takes: `String` or `&'static str`, which is
-/// one message of the user, [`Message`](crate::Message), `Vec<Message>` or
-/// [`PromptResult`](crate::PromptResult), or a `Result` of one of them with a
+/// What [`IntoPromptResult`](crate::component::IntoPromptResult) takes: `String` or `&'static str`, which is
+/// one message of the user, [`Message`](crate::component::Message), `Vec<Message>` or
+/// [`PromptResult`](crate::component::PromptResult), or a `Result` of one of them with a
 /// [`ToolError`](crate::ToolError).
 ///
 /// # Example
@@ -267,14 +267,15 @@ mod tests {
     use serde_json::json;
 
     use super::{prompt, resource, tool};
-    use crate::{Json, Server, TestClient};
+    use crate::testing::TestClient;
+    use crate::{Json, Server};
 
     mod re_exported {
         pub(super) use crate as mcp;
     }
 
     /// Adds.
-    #[tool(crate = crate, auth = crate::require_scopes(["read"]), annotations(read_only))]
+    #[tool(crate = crate, auth = crate::access::require_scopes(["read"]), annotations(read_only))]
     async fn add(#[arg(ge = 0)] a: i64, #[arg(default = 1)] b: i64) -> Json<i64> {
         Json(a + b)
     }

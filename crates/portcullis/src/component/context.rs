@@ -113,14 +113,14 @@ impl Context {
     ///
     /// For a caller with neither session nor token there is nothing that it could be kept for:
     /// the caller is told so. Internal when no component is meant, when there would be more than
-    /// 64 rules, and when the store or, with [`AuditFailure::Stop`](crate::AuditFailure::Stop),
+    /// 64 rules, and when the store or, with [`AuditFailure::Stop`](crate::audit::AuditFailure::Stop),
     /// the audit trail says no: it is recorded before it holds.
     ///
     /// # Example
     ///
     /// ```
     /// use portcullis::prelude::*;
-    /// use portcullis::tags;
+    /// use portcullis::visibility::tags;
     ///
     /// /// Unlock admin tools for this session.
     /// #[tool(auth = require_scopes(["admin"]))]

@@ -102,21 +102,24 @@ macro_rules! common_options {
             }
 
             /// Adds a check. All checks of a component have to allow.
-            pub fn auth<M>(mut self, check: impl $crate::IntoCheck<M>) -> Self {
+            pub fn auth<M>(mut self, check: impl portcullis_auth::IntoCheck<M>) -> Self {
                 self.0.check(check);
                 self
             }
 
             /// Says what a caller is told who may not use it. Default: what the server says for
             /// its tags, or for all.
-            pub fn deny(mut self, deny: $crate::Deny) -> Self {
+            pub fn deny(mut self, deny: crate::component::Deny) -> Self {
                 self.0.deny(deny);
                 self
             }
 
             /// Adds a parameter: an argument, or something that the server gives, for which
             /// only the name in `argument` counts.
-            pub fn parameter<P: $crate::Parameter>(mut self, argument: $crate::Argument) -> Self {
+            pub fn parameter<P: crate::component::Parameter>(
+                mut self,
+                argument: crate::component::Argument,
+            ) -> Self {
                 self.0.parameter::<P>(argument);
                 self
             }

@@ -5,7 +5,7 @@ pub(crate) mod attributes;
 pub(crate) mod caller;
 pub(crate) mod content;
 pub(crate) mod context;
-mod declaration;
+pub(crate) mod declaration;
 pub(crate) mod hint;
 mod kind;
 pub(crate) mod parameter;
@@ -23,6 +23,14 @@ pub(crate) mod uri_template;
 pub(crate) mod verdict;
 pub(crate) mod visibility;
 
-pub(crate) use self::declaration::{About, Erased, Handler};
-pub use self::declaration::{Component, Components, Declare};
+pub use self::argument::{Argument, Bound};
+pub(crate) use self::declaration::{About, Components, Erased, Handler};
+pub use self::declaration::{Component, Declare};
+pub use self::hint::Hint;
 pub use self::kind::{ComponentKind, Deny};
+pub use self::parameter::{Args, Call, Parameter, Parameters};
+pub use self::result::{
+    IntoPromptResult, IntoResourceResult, IntoToolResult, Message, PromptResult, ResourceResult,
+    ToolResult,
+};
+pub use self::tool_error::InsufficientScope;

@@ -13,7 +13,9 @@ use crate::component::result::IntoPromptResult;
 /// # Example
 ///
 /// ```
-/// use portcullis::{Argument, Call, Prompt, ToolError, require_scopes};
+/// use portcullis::access::require_scopes;
+/// use portcullis::component::{Argument, Call};
+/// use portcullis::{Prompt, ToolError};
 ///
 /// let report = Prompt::new("financial_report")
 ///     .auth(require_scopes(["analyst"]))

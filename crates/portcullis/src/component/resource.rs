@@ -25,7 +25,9 @@ use crate::component::uri_template::UriTemplate;
 /// # Example
 ///
 /// ```
-/// use portcullis::{Argument, Call, Resource, ToolError, require_scopes};
+/// use portcullis::access::require_scopes;
+/// use portcullis::component::{Argument, Call};
+/// use portcullis::{Resource, ToolError};
 ///
 /// let item = Resource::new("item://{id}")
 ///     .name("item")

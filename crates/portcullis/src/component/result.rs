@@ -18,7 +18,7 @@ use crate::component::tool_error::ToolError;
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::ToolResult;
+/// use portcullis::component::ToolResult;
 ///
 /// /// Book a seat.
 /// #[tool]

@@ -14,7 +14,8 @@ use crate::error::{Problem, ProblemKind};
 /// # Example
 ///
 /// ```
-/// use portcullis::{ComponentKind, kinds, tags};
+/// use portcullis::component::ComponentKind;
+/// use portcullis::visibility::{kinds, tags};
 ///
 /// let admin_tools = tags(["admin"]).and(kinds([ComponentKind::Tool]));
 /// ```

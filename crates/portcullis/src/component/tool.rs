@@ -20,7 +20,9 @@ use crate::component::tool_error::ToolError;
 /// # Example
 ///
 /// ```
-/// use portcullis::{Argument, Call, Caller, Components, Tool, ToolError, require_scopes};
+/// use portcullis::access::require_scopes;
+/// use portcullis::component::{Argument, Call};
+/// use portcullis::{Caller, Components, Tool, ToolError};
 ///
 /// let delete_item = Tool::new("delete_item")
 ///     .description("Delete an item.")

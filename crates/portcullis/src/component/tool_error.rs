@@ -164,7 +164,7 @@ enum TextFace {
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::InsufficientScope;
+/// use portcullis::component::InsufficientScope;
 ///
 /// /// Archive a note; those of others need more.
 /// #[tool(auth = require_scopes(["write"]))]

@@ -21,7 +21,7 @@ use crate::error::SelectionError;
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::tags;
+/// use portcullis::visibility::tags;
 ///
 /// # #[tool(tags("beta"))] async fn forecast() -> &'static str { "sunny" }
 /// # fn main() -> Result<(), portcullis::Error> {

@@ -11,7 +11,8 @@ use portcullis_auth::{Check, IntoCheck};
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::{AuthMiddleware, restrict_tag};
+/// use portcullis::access::restrict_tag;
+/// use portcullis::middleware::AuthMiddleware;
 ///
 /// /// Perform admin action.
 /// #[tool(tags("admin"))]

@@ -21,6 +21,7 @@ use futures_util::future::BoxFuture;
 pub use self::auth::AuthMiddleware;
 pub use self::layers::IntoMiddleware;
 pub(crate) use self::layers::Layers;
+pub use self::rate_limit::RateLimit;
 pub(crate) use self::request::Spelling;
 pub use self::request::{Listed, Operation, Request, Response};
 pub use self::response_limit::ResponseLimit;
@@ -39,7 +40,7 @@ use crate::component::tool_error::ToolError;
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::{Middleware, Next, Operation, Request, Response};
+/// use portcullis::middleware::{Middleware, Next, Operation, Request, Response};
 ///
 /// /// Lets nobody call anything destructive at night.
 /// #[derive(Debug)]
@@ -96,7 +97,7 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How long it lets components run at most: the server does not build if
-    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is shorter, since it would never apply.
+    /// [`Limits::handler_timeout`](crate::server::Limits::handler_timeout) is shorter, since it would never apply.
     fn time_limit(&self) -> Option<Duration> {
         None
     }

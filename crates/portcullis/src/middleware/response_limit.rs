@@ -15,7 +15,7 @@ use crate::component::tool_error::ToolError;
 /// # Example
 ///
 /// ```
-/// use portcullis::ResponseLimit;
+/// use portcullis::middleware::ResponseLimit;
 ///
 /// let limit = ResponseLimit::bytes(256 * 1024);
 /// ```

@@ -7,13 +7,14 @@ use crate::component::tool_error::ToolError;
 /// Lets components run for so long, and no longer: then their handlers are dropped, and the
 /// caller is told.
 ///
-/// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is the bound for all of them; this is a shorter
+/// [`Limits::handler_timeout`](crate::server::Limits::handler_timeout) is the bound for all of them; this is a shorter
 /// one, for some of them if [`only`](Self::only) says so.
 ///
 /// # Example
 ///
 /// ```
-/// use portcullis::{Timeout, tags};
+/// use portcullis::middleware::Timeout;
+/// use portcullis::visibility::tags;
 /// use std::time::Duration;
 ///
 /// let quick = Timeout::new(Duration::from_secs(2)).only(tags(["interactive"]));

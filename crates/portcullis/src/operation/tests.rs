@@ -48,7 +48,7 @@ fn over_stdio() -> Exchange {
     Exchange { transport: Transport::Stdio, ..over_http(None) }
 }
 
-fn plain(name: &str) -> crate::Component {
+fn plain(name: &str) -> crate::component::Component {
     Tool::new(name).handler(|_call| async { "done" })
 }
 
@@ -309,12 +309,15 @@ fn problems_of(built: Result<Server, Error>) -> Vec<(ProblemKind, String)> {
     }
 }
 
-type Builder = crate::ServerBuilder<crate::AuthSet>;
+type Builder = crate::ServerBuilder<crate::server::AuthSet>;
 type Change = fn(Builder) -> Builder;
 
 #[test]
 fn rules_for_what_no_component_has_do_not_build() {
-    use crate::{AuthMiddleware, Deny, keys, names, restrict_tag, tags};
+    use crate::access::restrict_tag;
+    use crate::component::Deny;
+    use crate::middleware::AuthMiddleware;
+    use crate::visibility::{keys, names, tags};
 
     let unused = |text: &str| (ProblemKind::UnusedRule, format!("{text} (unused rule)"));
     let opps = || unused("tag \"opps\": no component has it");

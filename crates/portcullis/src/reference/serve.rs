@@ -12,11 +12,10 @@ use super::world::{
     Caller, Check, Component, Datum, Deny, Kind, Name, Rule, SPOKEN, Says, Selector, Test, Token,
     Word, World,
 };
-use crate::{
-    Argument, AuthContext, AuthMiddleware, AuthorizationError, Call, CheckError, ComponentKind,
-    Components, Middleware, Next, Prompt, Request, Resource, Response, Server, Tool, ToolError,
-    danger,
-};
+use crate::access::{AuthContext, AuthorizationError, CheckError};
+use crate::component::{Argument, Call, ComponentKind};
+use crate::middleware::{AuthMiddleware, Middleware, Next, Request, Response};
+use crate::{Components, Prompt, Resource, Server, Tool, ToolError, danger};
 
 /// How often the function of each component ran.
 pub(super) type Runs = Arc<Vec<AtomicUsize>>;
@@ -73,7 +72,7 @@ impl Middleware for Through {
     }
 }
 
-fn built(component: &Component, at: usize, runs: &Runs) -> crate::Component {
+fn built(component: &Component, at: usize, runs: &Runs) -> crate::component::Component {
     let Component { kind, key, tags, takes_caller, checks, deny } = component;
     let runs = Arc::clone(runs);
     let handler = move |_call: Call| {
@@ -115,10 +114,10 @@ fn built(component: &Component, at: usize, runs: &Runs) -> crate::Component {
     }
 }
 
-fn denial(deny: Deny) -> crate::Deny {
+fn denial(deny: Deny) -> crate::component::Deny {
     match deny {
-        Deny::Hide => crate::Deny::Hide,
-        Deny::Challenge => crate::Deny::Challenge,
+        Deny::Hide => crate::component::Deny::Hide,
+        Deny::Challenge => crate::component::Deny::Challenge,
     }
 }
 
@@ -224,21 +223,21 @@ fn object(members: &[(Name, Datum)]) -> Map<String, Value> {
     members.iter().map(|(name, value)| ((*name).to_owned(), json(value))).collect()
 }
 
-pub(super) fn selected(selector: &Selector) -> crate::Selector {
+pub(super) fn selected(selector: &Selector) -> crate::visibility::Selector {
     let Selector { tags, names, keys, kinds } = selector;
-    let mut selected = crate::everything();
+    let mut selected = crate::visibility::everything();
     if let Some(tags) = tags {
-        selected = selected.and(crate::tags(tags.clone()));
+        selected = selected.and(crate::visibility::tags(tags.clone()));
     }
     if let Some(names) = names {
-        selected = selected.and(crate::names(names.clone()));
+        selected = selected.and(crate::visibility::names(names.clone()));
     }
     if let Some(keys) = keys {
         let keys = keys.iter().map(|(own, name)| format!("{}:{name}", kind(*own)));
-        selected = selected.and(crate::keys(keys.collect::<Vec<_>>()));
+        selected = selected.and(crate::visibility::keys(keys.collect::<Vec<_>>()));
     }
     if let Some(kinds) = kinds {
-        selected = selected.and(crate::kinds(kinds.iter().map(|own| kind(*own))));
+        selected = selected.and(crate::visibility::kinds(kinds.iter().map(|own| kind(*own))));
     }
     selected
 }

@@ -20,7 +20,7 @@
 //! Each request to a route, a public one too, is in the audit trail.
 //!
 //! [`ready`] is a route for probes: it says no as soon as the server is to stop, which
-//! [`Limits::drain_delay`](crate::Limits::drain_delay) gives them time to learn.
+//! [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives them time to learn.
 //!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: what its
 //! handler does not check, nobody does.

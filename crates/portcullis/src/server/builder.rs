@@ -158,7 +158,7 @@ impl<A> ServerBuilder<A> {
     /// for a process that untrusted callers reach, through a bridge or an unattended model.
     ///
     /// What takes a `Caller` is hidden too, and so is what a check protects that is asked over
-    /// stdio ([`Check::over_stdio`](crate::Check::over_stdio)): there is nobody to allow. Default:
+    /// stdio ([`Check::over_stdio`](crate::access::Check::over_stdio)): there is nobody to allow. Default:
     /// the local user, who started the process, may use everything.
     pub fn hide_protected_over_stdio(mut self) -> Self {
         self.parts.trusts_stdio = false;
@@ -199,8 +199,8 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Adds something around every operation: an [`AuthMiddleware`](crate::AuthMiddleware), a
-    /// [`RateLimit`](crate::RateLimit), or a [`Middleware`](crate::Middleware). Each kind has its
+    /// Adds something around every operation: an [`AuthMiddleware`](crate::middleware::AuthMiddleware), a
+    /// [`RateLimit`](crate::middleware::RateLimit), or a [`Middleware`](crate::middleware::Middleware). Each kind has its
     /// fixed place, whatever the order; those of one kind are asked in the order in which they
     /// were added.
     pub fn middleware(mut self, middleware: impl IntoMiddleware) -> Self {
@@ -298,7 +298,7 @@ impl<A> ServerBuilder<A> {
     ///
     /// ```no_run
     /// # use portcullis::prelude::*;
-    /// use portcullis::{AuditFailure, JsonLines};
+    /// use portcullis::audit::{AuditFailure, JsonLines};
     ///
     /// # #[tool] async fn ping() -> &'static str { "pong" }
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -51,7 +51,7 @@ impl Listening {
         Ok(())
     }
 
-    /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::Limits::drain_delay)
+    /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::server::Limits::drain_delay)
     /// after that, then waits for running requests to finish.
     pub async fn run_until(self, stop: impl Future<Output = ()>) {
         let Self { listener, app, stopping, drain_delay, .. } = self;

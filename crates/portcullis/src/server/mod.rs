@@ -8,11 +8,15 @@ mod startup;
 mod stop;
 mod validate;
 
+pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
+
+pub use self::builder::{AuthSet, AuthState, AuthUnset};
+pub use self::listening::Listening;
+
 use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{Principal, Scopes, TokenVerifier};
-use portcullis_protocol::Limits;
 use portcullis_protocol::http::Origin;
 use url::Url;
 
@@ -81,7 +85,7 @@ impl Server {
     ///
     /// ```
     /// use portcullis::prelude::*;
-    /// use portcullis::Principal;
+    /// use portcullis::auth::Principal;
     ///
     /// # #[tool(auth = require_scopes(["admin"]))] async fn reset() -> &'static str { "done" }
     /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {

@@ -8,7 +8,8 @@ use crate::error::{StartError, StartErrorKind};
 /// # Example
 ///
 /// ```
-/// use portcullis::{Environment, RunOptions};
+/// use portcullis::guard::Environment;
+/// use portcullis::RunOptions;
 ///
 /// let environment = Environment::from_pairs([("PORTCULLIS_LISTEN", "127.0.0.1:9000")]);
 /// let options = RunOptions::from_env(&environment)?.http();

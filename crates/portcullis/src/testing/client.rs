@@ -26,7 +26,7 @@ use crate::server::Server;
 ///
 /// ```
 /// use portcullis::prelude::*;
-/// use portcullis::TestClient;
+/// use portcullis::testing::TestClient;
 /// use serde_json::json;
 ///
 /// /// Delete a user.

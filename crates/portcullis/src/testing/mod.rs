@@ -2,3 +2,6 @@
 
 pub(crate) mod client;
 pub(crate) mod route;
+
+pub use self::client::{TestAnswer, TestClient};
+pub use self::route::TestResponse;

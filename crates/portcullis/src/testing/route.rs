@@ -35,7 +35,7 @@ impl TestClient {
     /// ```
     /// use axum::http::Request;
     /// use portcullis::prelude::*;
-    /// use portcullis::TestClient;
+    /// use portcullis::testing::TestClient;
     /// use portcullis::route::{get, post};
     ///
     /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {

@@ -8,6 +8,11 @@ mod rules;
 mod scope;
 mod scoped_rules;
 
+pub use portcullis_protocol::Changed;
+
+pub use crate::component::selector::{Selector, everything, keys, kinds, names, tags};
+pub use crate::component::visibility::{Visibility, VisibilityChange};
+
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -21,7 +26,6 @@ pub(crate) use self::scope::Scope;
 pub(crate) use self::scoped_rules::{NotChanged, ScopedRules};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
-use crate::component::selector::Selector;
 
 /// All rules, and who is told when they change.
 pub(crate) struct VisibilityState {

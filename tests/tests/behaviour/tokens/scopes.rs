@@ -1,8 +1,10 @@
 //! Which scopes clients are told of.
 
+use portcullis::component::Deny;
 use portcullis::error::{Problem, ProblemKind};
 use portcullis::prelude::*;
-use portcullis::{AuthUnset, Deny, Error, ServerBuilder};
+use portcullis::server::AuthUnset;
+use portcullis::{Error, ServerBuilder};
 use portcullis_tests::served::Served;
 use serde_json::{Value, json};
 

@@ -50,7 +50,7 @@ use crate::error::{Problem, ProblemKind};
 ///
 /// ```
 /// use std::time::Duration;
-/// use portcullis::RateLimit;
+/// use portcullis::middleware::RateLimit;
 ///
 /// // 600 requests a minute, 50 of them at once.
 /// let limit = RateLimit::per_principal(600, Duration::from_secs(60)).burst(50);
