@@ -32,20 +32,20 @@
 //!
 //! | stage | what decides | page of the manual |
 //! |---|---|---|
-//! | limits | [`Limits`] | [Limits](manual::limits) |
+//! | limits | [`Limits`](server::Limits) | [Limits](manual::limits) |
 //! | Host, Origin: DNS rebinding, CSRF | [`public_url`](ServerBuilder::public_url), [`allow_host`](ServerBuilder::allow_host), [`allow_origin`](ServerBuilder::allow_origin) | [Host and Origin](manual::host_and_origin) |
-//! | bearer token | [`JwtVerifier`], [`TokenVerifier`] | [Tokens](manual::tokens) |
-//! | rate limit | [`RateLimit`], token buckets | [Limits](manual::limits) |
-//! | the decision, which fails closed | [`require_scopes`], [`require_roles`], [`claim`], [`by_arguments`], [`Check`]; [`AuthMiddleware`], [`restrict_tag`] | [Access](manual::access) |
-//! | and what is shown at all | [`Visibility`], [`Context::enable_components`] | [Visibility](manual::visibility) |
-//! | arguments | [`Parameter`], [`Argument`] | [Arguments](manual::arguments) |
-//! | your function | [`tool`], [`resource`], [`prompt`], or [`Tool`], [`Resource`], [`Prompt`]; [`Middleware`], [`Timeout`], [`ResponseLimit`] around it | [Files](manual::files), [Outbound requests](manual::outbound) |
+//! | bearer token | [`JwtVerifier`](auth::JwtVerifier), [`TokenVerifier`](auth::TokenVerifier) | [Tokens](manual::tokens) |
+//! | rate limit | [`RateLimit`](middleware::RateLimit), token buckets | [Limits](manual::limits) |
+//! | the decision, which fails closed | [`require_scopes`](access::require_scopes), [`require_roles`](access::require_roles), [`claim`](access::claim), [`by_arguments`](access::by_arguments), [`Check`](access::Check); [`AuthMiddleware`](middleware::AuthMiddleware), [`restrict_tag`](access::restrict_tag) | [Access](manual::access) |
+//! | and what is shown at all | [`Visibility`](visibility::Visibility), [`Context::enable_components`] | [Visibility](manual::visibility) |
+//! | arguments | [`Parameter`](component::Parameter), [`Argument`](component::Argument) | [Arguments](manual::arguments) |
+//! | your function | [`tool`], [`resource`], [`prompt`], or [`Tool`], [`Resource`], [`Prompt`]; [`Middleware`](middleware::Middleware), [`Timeout`](middleware::Timeout), [`ResponseLimit`](middleware::ResponseLimit) around it | [Files](manual::files), [Outbound requests](manual::outbound) |
 //! | masked errors | [`ToolError`] | [Errors](manual::errors) |
-//! | audit record | [`AuditSink`] | [Audit](manual::audit) |
+//! | audit record | [`AuditSink`](audit::AuditSink) | [Audit](manual::audit) |
 //!
 //! What is denied is absent: it is in no list, and its use is answered exactly as for a name that
 //! does not exist, over HTTP as late too (against the timing side channel). [`Server::builder`] is
-//! where all of it is configured, [`TestClient`] asks a server without a network, and
+//! where all of it is configured, [`TestClient`](testing::TestClient) asks a server without a network, and
 //! [`route`](mod@route) is for HTTP routes beside the protocol. What must never serve the internet
 //! is in [`danger`].
 //!
