@@ -138,7 +138,7 @@ fn find<'a>(text: &'a str, phrase: &str) -> Option<&'a str> {
 #[test]
 fn phrases_that_had_to_be_read_twice_stay_away() {
     let mut files = Vec::new();
-    texts(&root(), &mut files);
+    texts(root(), &mut files);
     assert!(files.len() > 200, "no files were found");
     let mut found = Vec::new();
     for file in files.iter().filter(|file| !file.ends_with("behaviour/words.rs")) {
@@ -156,7 +156,7 @@ fn phrases_that_had_to_be_read_twice_stay_away() {
 #[test]
 fn the_terms_of_the_field_are_where_they_are_looked_for() {
     let mut files = Vec::new();
-    texts(&root(), &mut files);
+    texts(root(), &mut files);
     let mut missing = Vec::new();
     for (term, places) in TERMS {
         for place in places {
