@@ -49,6 +49,21 @@
 //! [`route`](mod@route) is for HTTP routes beside the protocol. What must never serve the internet
 //! is in [`danger`].
 //!
+//! # Feature flags
+//!
+//! Features only add: none changes a default or a decision.
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `http` | yes | Streamable HTTP, [`route`](mod@route), `public_url`, [`Listening`](server::Listening): hyper and axum |
+//! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), and `fetch`: aws-lc-rs |
+//! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
+//! | `testing` | yes | [`TestClient`](testing::TestClient); no further crate |
+//!
+//! A server over stdio alone, with tools, resources, prompts and `Workspace`, needs none of
+//! them: `default-features = false`. Asked for HTTP, it does not start
+//! ([`TransportNotBuilt`](error::StartErrorKind::TransportNotBuilt)).
+//!
 //! # The brief, section by section
 //!
 //! | section | page |
@@ -80,8 +95,10 @@ pub mod middleware;
 mod operation;
 #[cfg(test)]
 mod reference;
+#[cfg(feature = "http")]
 pub mod route;
 pub mod server;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod visibility;
 
@@ -106,19 +123,25 @@ pub use self::server::run_options::RunOptions;
 
 /// Who is calling: access tokens, and the principals that they prove.
 pub mod auth {
+    #[cfg(feature = "jwt")]
     pub use portcullis_auth::{
-        Algorithm, BearerToken, Claims, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier,
-        JwtVerifierBuilder, Principal, PrincipalId, TokenVerifier, VerifyError,
+        Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
+    };
+    pub use portcullis_auth::{
+        BearerToken, Claims, Principal, PrincipalId, TokenVerifier, VerifyError,
     };
 }
 
 /// The safe doors outwards: files, requests, the environment, the clock, secrets.
 pub mod guard {
     pub use portcullis_guard::{
-        Clock, Environment, EnvironmentError, EnvironmentErrorKind, Fetch, FetchBuilder,
-        FetchError, FetchRequest, Fetched, LogWriter, ManualClock, MaybeFuture, OperationId,
-        Reference, Secret, SystemClock, Workspace, WorkspaceError, WorkspaceErrorKind,
+        Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
+        MaybeFuture, OperationId, Reference, Secret, SystemClock, Workspace, WorkspaceError,
+        WorkspaceErrorKind,
     };
+    #[cfg(feature = "fetch")]
+    pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
+    #[cfg(any(feature = "fetch", feature = "http"))]
     pub use url::Url;
 }
 
@@ -135,6 +158,7 @@ pub mod prelude {
         AuthContext, AuthorizationError, CheckError, Decision, all_of, any_of, by_arguments, claim,
         require_roles, require_scopes, restrict_tag,
     };
+    #[cfg(feature = "jwt")]
     pub use crate::auth::JwtVerifier;
     pub use crate::component::{Args, Message};
     pub use crate::guard::Workspace;

@@ -28,6 +28,7 @@ pub enum Error {
     /// The environment file could not be used.
     Environment(portcullis_guard::EnvironmentError),
     /// Tokens cannot be verified as described.
+    #[cfg(feature = "jwt")]
     Jwt(portcullis_auth::JwtConfigError),
     /// The audit file could not be opened.
     Audit(portcullis_auth::AuditError),
@@ -42,6 +43,7 @@ impl fmt::Display for Error {
             Self::Start(error) => fmt::Display::fmt(error, f),
             Self::Selection(error) => fmt::Display::fmt(error, f),
             Self::Environment(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "jwt")]
             Self::Jwt(error) => fmt::Display::fmt(error, f),
             Self::Audit(error) => fmt::Display::fmt(error, f),
             Self::Io(error) => fmt::Display::fmt(error, f),
@@ -63,6 +65,7 @@ impl std::error::Error for Error {
             Self::Start(error) => error.source(),
             Self::Selection(error) => error.source(),
             Self::Environment(error) => error.source(),
+            #[cfg(feature = "jwt")]
             Self::Jwt(error) => error.source(),
             Self::Audit(error) => error.source(),
             Self::Io(error) => error.source(),
@@ -94,6 +97,7 @@ impl From<portcullis_guard::EnvironmentError> for Error {
     }
 }
 
+#[cfg(feature = "jwt")]
 impl From<portcullis_auth::JwtConfigError> for Error {
     fn from(error: portcullis_auth::JwtConfigError) -> Self {
         Self::Jwt(error)

@@ -14,6 +14,8 @@ pub struct StartError {
 pub enum StartErrorKind {
     /// The transport is neither `stdio` nor `http`.
     InvalidTransport,
+    /// The transport is HTTP, and the feature `http` is off.
+    TransportNotBuilt,
     /// The address to listen on is not an IP address and a port.
     InvalidAddress,
     /// The address is taken, or not one of this machine.
@@ -35,6 +37,7 @@ impl StartError {
         Self { kind, text: text.into(), source: None }
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn with_source(mut self, source: io::Error) -> Self {
         self.source = Some(source);
         self

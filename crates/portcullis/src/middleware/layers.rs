@@ -103,6 +103,7 @@ impl Layers {
     }
 
     /// Counts a request to a custom route that has no limit of its own.
+    #[cfg(feature = "http")]
     pub(crate) fn check_requester(&self, requester: Requester) -> Result<(), Duration> {
         let mut counting = self.rates.iter().filter(|rate| !rate.is_per_component());
         counting.try_for_each(|rate| rate.check(requester, None))

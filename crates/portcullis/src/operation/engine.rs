@@ -10,6 +10,7 @@ use crate::access::decision::Asking;
 use crate::catalogue::Catalogue;
 use crate::component::context::Facilities;
 use crate::middleware::Layers;
+#[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::visibility::{EffectiveRules, VisibilityState};
 
@@ -26,6 +27,7 @@ pub(crate) struct Engine {
     pub(crate) audit: Arc<Audit>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
+    #[cfg(feature = "http")]
     pub(crate) stopping: Stopping,
 }
 

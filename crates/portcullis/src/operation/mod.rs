@@ -6,6 +6,7 @@ mod engine;
 mod list;
 mod list_changed;
 mod refusal;
+#[cfg(feature = "http")]
 pub(crate) mod stopping;
 pub(crate) mod visibility_control;
 

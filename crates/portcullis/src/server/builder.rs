@@ -2,9 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{
-    AuditFailure, AuditSink, OneOrMany, ScopeHierarchy, Scopes, States, TokenVerifier,
-};
+use portcullis_auth::{AuditFailure, AuditSink, OneOrMany, ScopeHierarchy, States, TokenVerifier};
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
 use portcullis_store::Store;
@@ -13,8 +11,9 @@ use crate::catalogue::Everywhere;
 use crate::component::selector::Selector;
 use crate::component::{Component, Components, Declare, Deny};
 use crate::middleware::{IntoMiddleware, Layers};
-use crate::route::{IntoRoute, Route};
 use crate::server::Server;
+#[cfg(feature = "http")]
+use crate::server::http::HttpOptions;
 use crate::visibility::Rule;
 
 /// Lists are answered in pages of this many entries, unless said otherwise.
@@ -56,28 +55,23 @@ pub(crate) struct Parts {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) instructions: Option<String>,
-    pub(crate) public_url: Option<String>,
-    pub(crate) path: String,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) origins: Vec<String>,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpOptions,
     pub(crate) components: Vec<Component>,
     pub(crate) everywhere: Everywhere,
     pub(crate) layers: Layers,
     pub(crate) rules: Vec<(Selector, Vec<Rule>)>,
     pub(crate) hierarchy: ScopeHierarchy,
-    pub(crate) scopes_supported: Scopes,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) audit_failure: AuditFailure,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) states: States,
-    pub(crate) routes: Vec<Route>,
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) show_internal_errors: bool,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
-    pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
 impl Server {
@@ -93,27 +87,22 @@ impl ServerBuilder<AuthUnset> {
             name: name.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: None,
-            public_url: None,
-            path: "/mcp".to_owned(),
-            hosts: Vec::new(),
-            origins: Vec::new(),
+            #[cfg(feature = "http")]
+            http: HttpOptions::default(),
             components: Vec::new(),
             everywhere: Everywhere::default(),
             layers: Layers::default(),
             rules: Vec::new(),
             hierarchy: ScopeHierarchy::default(),
-            scopes_supported: Scopes::default(),
             sinks: Vec::new(),
             audit_failure: AuditFailure::Continue,
             store: None,
             states: States::default(),
-            routes: Vec::new(),
             limits: Limits::default(),
             page_size: PAGE_SIZE,
             clock: Arc::new(SystemClock),
             show_internal_errors: false,
             trusts_stdio: true,
-            unauthenticated_beyond_loopback: false,
         };
         Self { parts, auth: AuthUnset(()) }
     }
@@ -144,16 +133,6 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// The origin under which clients reach the server, such as `https://mcp.example.com`.
-    ///
-    /// It is the one source of the resource identifier, the metadata's URL and the accepted
-    /// Host and Origin. Default: the bound address, which is right on loopback only. It has
-    /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
-    pub fn public_url(mut self, url: &str) -> Self {
-        self.parts.public_url = Some(url.to_owned());
-        self
-    }
-
     /// Over stdio, hides every component that has a check, as over HTTP without authentication:
     /// for a process that untrusted callers reach, through a bridge or an unattended model.
     ///
@@ -162,28 +141,6 @@ impl<A> ServerBuilder<A> {
     /// the local user, who started the process, may use everything.
     pub fn hide_protected_over_stdio(mut self) -> Self {
         self.parts.trusts_stdio = false;
-        self
-    }
-
-    /// The path of the MCP endpoint. Default: `/mcp`.
-    pub fn path(mut self, path: &str) -> Self {
-        self.parts.path = path.to_owned();
-        self
-    }
-
-    /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
-    /// sends, for instance. A host beyond loopback makes the server reachable for
-    /// others, as a [`public_url`](Self::public_url) does.
-    pub fn allow_host(mut self, host: &str) -> Self {
-        self.parts.hosts.push(host.to_owned());
-        self
-    }
-
-    /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
-    /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
-    /// compared as it is written.
-    pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.parts.origins.push(origin.to_owned());
         self
     }
 
@@ -264,34 +221,6 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Names scopes that clients may ask for, in the protected-resource metadata (RFC 9728 §2).
-    ///
-    /// The metadata has the scopes that every request needs, and those of components that are
-    /// not hidden from whoever lacks them (`deny = challenge`). A client that follows it never
-    /// learns of the others unless they are named here; what they are for stays hidden.
-    /// Challenges name what the operation needs, and nothing more. `offline_access` is refused:
-    /// clients ask for it by themselves.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # use portcullis::prelude::*;
-    /// # #[tool(auth = require_scopes(["refund"]))] async fn refund() -> &'static str { "done" }
-    /// # fn main() -> Result<(), portcullis::Error> {
-    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
-    /// Server::builder("support")
-    ///     .auth(tokens)
-    ///     .components(components![refund])
-    ///     .scopes_supported(["read", "refund"])
-    ///     .build()?;
-    /// # Ok(()) }
-    /// ```
-    pub fn scopes_supported(mut self, scopes: impl OneOrMany) -> Self {
-        self.parts.scopes_supported =
-            self.parts.scopes_supported.union(&Scopes::from_iter(scopes.into_many()));
-        self
-    }
-
     /// Adds a sink for audit records; see [`AuditSink`]. Every record goes to the log as well.
     ///
     /// # Example
@@ -333,12 +262,6 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Adds a route beside the protocol.
-    pub fn route(mut self, route: impl IntoRoute) -> Self {
-        self.parts.routes.push(route.into_route());
-        self
-    }
-
     /// Changes what may be taken of the server: [`Limits`], whose fields are each described there.
     ///
     /// # Example
@@ -373,13 +296,6 @@ impl<A> ServerBuilder<A> {
     /// Shows callers what went wrong inside: text that may hold secrets. For development.
     pub fn dangerously_show_internal_errors(mut self) -> Self {
         self.parts.show_internal_errors = true;
-        self
-    }
-
-    /// Lets a server without authentication listen beyond loopback, or have a `public_url` or
-    /// an `allow_host` there: whoever reaches it may use all that requires nothing.
-    pub fn dangerously_serve_unauthenticated(mut self) -> Self {
-        self.parts.unauthenticated_beyond_loopback = true;
         self
     }
 }

@@ -1,6 +1,11 @@
 //! A server: built, checked before it starts, and served.
 
 pub(crate) mod builder;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod listen;
+#[cfg(feature = "http")]
 pub(crate) mod listening;
 mod run;
 pub(crate) mod run_options;
@@ -11,14 +16,13 @@ mod validate;
 pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
 
 pub use self::builder::{AuthSet, AuthState, AuthUnset};
+#[cfg(feature = "http")]
 pub use self::listening::Listening;
 
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{Principal, Scopes, TokenVerifier};
-use portcullis_protocol::http::Origin;
-use url::Url;
+use portcullis_auth::{Principal, TokenVerifier};
 
 use crate::access::explain::{Explaining, Explanation};
 use crate::access::table::AccessTable;
@@ -26,7 +30,8 @@ use crate::component::selector::everything;
 use crate::component::visibility::Visibility;
 use crate::error::SelectionError;
 use crate::operation::Engine;
-use crate::route::Route;
+#[cfg(feature = "http")]
+use crate::server::http::HttpConfig;
 use crate::visibility::{Rule, ServerRules};
 
 /// A server that has been built: its components fit together, and it can be served.
@@ -45,13 +50,8 @@ use crate::visibility::{Rule, ServerRules};
 pub struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) verifier: Option<Arc<dyn TokenVerifier>>,
-    pub(crate) public_url: Option<Url>,
-    pub(crate) path: String,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) origins: Vec<Origin>,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) scopes_supported: Scopes,
-    pub(crate) unauthenticated_beyond_loopback: bool,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpConfig,
 }
 
 impl Server {

@@ -1,29 +1,16 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use portcullis_auth::{
-    Authenticator, ProtectedResourceMetadata, Scopes, TokenVerifier, is_same_resource,
-};
 use portcullis_guard::Environment;
-use portcullis_protocol::http::{App, AppConfig, Authority, HostOriginGuard, Listener, Origins};
 use portcullis_protocol::{Transport, stdio};
-use url::Url;
 
-use crate::catalogue::compiled_checks::Need;
-use crate::component::Deny;
-use crate::error::{Error, StartError, StartErrorKind};
+use crate::error::Error;
+#[cfg(not(feature = "http"))]
+use crate::error::{StartError, StartErrorKind};
 use crate::operation::EngineService;
-use crate::route::guard::guarded;
 use crate::server::Server;
-use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
 use crate::server::stop::stop_signal;
-use crate::server::validate;
-
-/// Where the server listens unless said otherwise: loopback, by address.
-const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 
 impl Server {
     /// Serves until SIGTERM or Ctrl-C, as the environment says; see
@@ -46,12 +33,19 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Start`] for what is not safe and for an address that cannot be bound, each with its
-    /// [`StartErrorKind`]; [`Error::Io`] when the operating system refuses something else.
+    /// [`StartErrorKind`](crate::error::StartErrorKind); [`Error::Io`] when the operating system refuses something else.
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.verifier.is_some() { Transport::Http } else { Transport::Stdio };
         match options.transport.unwrap_or(default) {
             Transport::Stdio => self.run_stdio().await,
+            #[cfg(feature = "http")]
             _ => self.listen(&options).await?.run().await,
+            #[cfg(not(feature = "http"))]
+            _ => {
+                let text = "HTTP is not built in: turn on the feature `http` of portcullis, or set \
+                            PORTCULLIS_TRANSPORT=stdio";
+                Err(StartError::new(StartErrorKind::TransportNotBuilt, text).into())
+            }
         }
     }
 
@@ -79,261 +73,10 @@ impl Server {
         Ok(served?)
     }
 
-    /// Binds the address and checks that serving there is safe, without serving yet.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_with`](Self::run_with).
-    pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
-        let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
-        let given = match &options.public_url {
-            Some(url) => Some(public_url(url)?),
-            None => self.public_url.clone(),
-        };
-        self.refuse_unsafe(address, given.as_ref())?;
-        let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
-            let text = format!("cannot listen on {address}: {error}");
-            StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
-        })?;
-        let address = listener.local_address()?;
-        let public_url = match given {
-            Some(url) => url,
-            None => public_url(&format!("http://{address}"))?,
-        };
-        let origin = public_url.origin().ascii_serialization();
-        let url = format!("{origin}{}", self.path);
-        self.warn(&url, !validate::is_loopback(&public_url));
-        if let Some(verifier) = self.verifier.clone() {
-            // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
-            tokio::spawn(async move {
-                if let Err(error) = verifier.ready().await {
-                    startup::warn_unlogged(&format!("no token can be verified yet: {error}"));
-                }
-            });
-        }
-        let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
-        let app = Arc::new(self.app(address, &public_url, &url, &origin)?);
-        Ok(Listening { listener, app, stopping, drain_delay, url, address })
-    }
-
-    /// What is never safe, whatever the components are.
-    fn refuse_unsafe(
-        &self,
-        address: SocketAddr,
-        public_url: Option<&Url>,
-    ) -> Result<(), StartError> {
-        let refused = |kind, reason: String| Err(StartError::new(kind, reason));
-        // A public_url, or a further host, says that others come in: through a proxy on this
-        // machine for example.
-        let public = public_url.filter(|url| !validate::is_loopback(url));
-        let is_ours = |host: &str| Authority::parse(host).is_some_and(|host| host.is_loopback());
-        let host = self.hosts.iter().find(|host| !is_ours(host));
-        let place = match (public, host) {
-            _ if !address.ip().is_loopback() => format!("listening on {address}"),
-            (Some(url), _) => format!("being reached as {}", url.origin().ascii_serialization()),
-            (None, Some(host)) => format!("being reached as {host}"),
-            (None, None) => return Ok(()),
-        };
-        match &self.verifier {
-            Some(verifier) if verifier.loopback_only() => {
-                let reason = format!(
-                    "{place} would accept {} from other machines: use a real verifier, or listen on \
-                     127.0.0.1 without a public_url or allow_host",
-                    verifier.description()
-                );
-                return refused(StartErrorKind::DevelopmentVerifierExposed, reason);
-            }
-            None if !self.unauthenticated_beyond_loopback => {
-                let reason = format!(
-                    "{place} without authentication would serve everybody who can reach it: set \
-                     .auth(…), or listen on 127.0.0.1 without a public_url or allow_host"
-                );
-                return refused(StartErrorKind::Unauthenticated, reason);
-            }
-            Some(_) | None => {}
-        }
-        if public_url.is_none() && !address.ip().is_loopback() {
-            let reason = format!(
-                "listening on {address} needs a public_url: tokens, metadata and the Host check are \
-                 bound to it"
-            );
-            return refused(StartErrorKind::MissingPublicUrl, reason);
-        }
-        Ok(())
-    }
-
-    /// What the operator should know before the first request.
-    fn warn(&self, url: &str, public: bool) {
-        startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
-        match &self.verifier {
-            Some(verifier) if verifier.loopback_only() => {
-                startup::warn(&format!("{}: never use them in production", verifier.description()));
-            }
-            Some(verifier) if verifier.authorization_servers().is_empty() => startup::warn(
-                "the metadata names no authorization server: clients cannot find out where to get a token",
-            ),
-            Some(_) => {}
-            None => {
-                startup::warn(&self.without_authentication());
-                if public {
-                    startup::warn(
-                        "public_url makes this server reachable for others: clients are not authenticated",
-                    );
-                }
-            }
-        }
-        let warnings = self.verifier.as_deref().map(TokenVerifier::warnings).unwrap_or_default();
-        warnings.iter().for_each(|warning| startup::warn(warning));
-        let required = self.verifier.as_deref().map(TokenVerifier::required_scopes);
-        if required.is_some_and(|required| required != required.offered()) {
-            startup::warn(
-                "every token must have the scope offline_access, but clients are not told to request it: \
-                 remove it, since it stands for a refresh token and protects nothing",
-            );
-        }
-        let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
-        let ours = |audience: &String| is_same_resource(audience, url);
-        if !audiences.is_empty() && !audiences.iter().any(ours) {
-            // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
-            startup::warn(&format!(
-                "the verifier accepts tokens for {audiences:?}, but the metadata tells clients to request \
-                 tokens for {url:?}: add that audience, or set public_url"
-            ));
-        }
-        for route in &self.routes {
-            startup::say(&route.described(self.verifier.is_some()));
-        }
-        startup::warn_without_log();
-    }
-
     /// What it means that nobody is authenticated, where nobody is trusted.
-    fn without_authentication(&self) -> String {
+    pub(crate) fn without_authentication(&self) -> String {
         let hidden = self.engine.catalogue.entries().filter(|entry| entry.is_protected());
         let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
         format!("no authentication: components that need authentication are hidden: {hidden:?}")
-    }
-
-    /// What clients can ask for: the scopes of the server as a whole, those that its author
-    /// names, and those of components that say what they lack, whose existence is not a secret.
-    fn scopes_supported(&self, required: &Scopes) -> Vec<String> {
-        let shown = self.shown();
-        let challenged = self.engine.catalogue.entries().filter(|entry| {
-            entry.deny == Deny::Challenge && shown.shown(entry.kind).get(entry.index) == Some(&true)
-        });
-        let needed =
-            challenged.flat_map(|entry| &entry.checks.all).filter_map(|check| match &check.need {
-                Need::Scopes(scopes) => Some(scopes),
-                Need::Caller | Need::Answer(_) | Need::Local(_) => None,
-            });
-        let all =
-            needed.fold(required.union(&self.scopes_supported), |all, scopes| all.union(scopes));
-        all.offered().iter().map(str::to_owned).collect()
-    }
-
-    fn app(
-        self,
-        address: SocketAddr,
-        public_url: &Url,
-        resource: &str,
-        origin: &str,
-    ) -> Result<App<EngineService>, StartError> {
-        let mut authorities = Authority::of(public_url);
-        authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
-        let mut origins = Origins::default();
-        origins.allow(public_url);
-        if address.ip().is_loopback() && validate::is_loopback(public_url) {
-            origins.allow_loopback();
-        }
-        self.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
-        let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
-            resource: resource.to_owned(),
-            authorization_servers: verifier.authorization_servers(),
-            scopes_supported: self.scopes_supported(&verifier.required_scopes()),
-            bearer_methods_supported: ["header"],
-            resource_name: self.engine.identity.name().to_owned(),
-        });
-        let metadata_url =
-            format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.path));
-        let authenticator = self.verifier.map(|verifier| {
-            let clock = Arc::clone(&self.engine.clock);
-            let authenticator = Authenticator::new(verifier, metadata_url, clock);
-            Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
-        });
-        let mut guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
-        let mut routes = Router::new();
-        for route in self.routes {
-            guard = route.through(guard);
-            let path = route.path.clone();
-            routes = routes.route(&path, guarded(route, &self.engine, authenticator.as_ref()));
-        }
-        let config = AppConfig {
-            path: self.path,
-            guard,
-            authenticator,
-            metadata,
-            limits: self.engine.limits.clone(),
-            clock: Arc::clone(&self.engine.clock),
-            routes,
-        };
-        App::new(Arc::new(EngineService(self.engine)), config)
-            .map_err(|error| StartError::new(StartErrorKind::UnusableEndpoint, error.to_string()))
-    }
-}
-
-fn public_url(text: &str) -> Result<Url, StartError> {
-    validate::public_url(text)
-        .map_err(|problem| StartError::new(StartErrorKind::InvalidPublicUrl, problem.to_string()))
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, StartError> {
-    text.parse().map_err(|_| {
-        let reason = if text.starts_with("localhost") {
-            "`localhost` is a name that may resolve to another address: write 127.0.0.1"
-        } else {
-            "write an IP address and a port, such as 127.0.0.1:8000"
-        };
-        let text = format!("cannot listen on {text:?}: {reason}");
-        StartError::new(StartErrorKind::InvalidAddress, text)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use portcullis_auth::danger::{StaticTokenVerifier, user};
-
-    use super::StartErrorKind as Kind;
-    use super::*;
-
-    #[tokio::test]
-    async fn n28_development_tokens_are_not_served_to_others_under_whatever_name() {
-        let tokens = || StaticTokenVerifier::new().token("dev-token-alice", user("alice"));
-        let server = || Server::builder("test").auth(tokens());
-        let open = || Server::builder("test").no_auth();
-        let loopback = RunOptions::new().listen("127.0.0.1:0");
-        let url = |url: &str| loopback.clone().public_url(url);
-        for (server, options, kind) in [
-            (server().build(), url("https://mcp.example.com"), Kind::DevelopmentVerifierExposed),
-            (
-                server().allow_host("mcp.example.com").build(),
-                loopback.clone(),
-                Kind::DevelopmentVerifierExposed,
-            ),
-            (open().build(), url("https://mcp.example.com"), Kind::Unauthenticated),
-            (open().allow_host("10.0.0.1:8000").build(), loopback.clone(), Kind::Unauthenticated),
-        ] {
-            let refused = server.unwrap().listen(&options).await.map(drop).unwrap_err();
-            let Error::Start(refused) = refused else { panic!("{refused}") };
-            assert_eq!(refused.kind(), kind, "{refused}");
-        }
-        for (server, options) in [
-            (server().build(), url("http://localhost:9")),
-            (server().allow_host("LOCALHOST:9").allow_host("[::1]").build(), loopback.clone()),
-            (
-                open().dangerously_serve_unauthenticated().allow_host("a.b").build(),
-                loopback.clone(),
-            ),
-        ] {
-            assert!(server.unwrap().listen(&options).await.is_ok());
-        }
     }
 }

@@ -18,7 +18,9 @@ use crate::error::{StartError, StartErrorKind};
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     pub(crate) transport: Option<Transport>,
+    #[cfg(feature = "http")]
     pub(crate) listen: Option<String>,
+    #[cfg(feature = "http")]
     pub(crate) public_url: Option<String>,
 }
 
@@ -47,10 +49,13 @@ impl RunOptions {
                 ));
             }
         };
+        #[cfg(feature = "http")]
         let variable = |name| environment.variable(name).map(str::to_owned);
         Ok(Self {
             transport,
+            #[cfg(feature = "http")]
             listen: variable("PORTCULLIS_LISTEN"),
+            #[cfg(feature = "http")]
             public_url: variable("PORTCULLIS_PUBLIC_URL"),
         })
     }
@@ -69,6 +74,7 @@ impl RunOptions {
     }
 
     /// Serves Streamable HTTP.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn http(mut self) -> Self {
         self.transport = Some(Transport::Http);
@@ -77,6 +83,7 @@ impl RunOptions {
 
     /// Listens on `address`, an IP address and a port. Default: `127.0.0.1:8000`. Port 0
     /// lets the system choose.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = Some(address.into());
@@ -84,6 +91,7 @@ impl RunOptions {
     }
 
     /// Takes the place of the builder's [`public_url`](crate::ServerBuilder::public_url).
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());

@@ -16,6 +16,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Says one line through the log, or on standard error where no log was set up: a server
 /// that starts in silence looks as if it hung.
+#[cfg(feature = "http")]
 pub(crate) fn say(line: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::info!("{line}");
@@ -34,6 +35,7 @@ pub(crate) fn warn(line: &str) {
 }
 
 /// As [`warn`], of what the log has already, where there is one.
+#[cfg(feature = "http")]
 pub(crate) fn warn_unlogged(line: &str) {
     if !tracing::dispatcher::has_been_set() {
         warn(line);

@@ -1,12 +1,10 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
 use portcullis_guard::Alarm;
-use portcullis_protocol::http::Origin;
 use portcullis_protocol::{Identity, Limits};
 use portcullis_store::MemoryStore;
-use url::{Host, Url};
 
 use crate::catalogue::compiled_checks::{CompiledCheck, Need};
 use crate::catalogue::credential_lint;
@@ -15,6 +13,7 @@ use crate::component::context::Facilities;
 use crate::component::selector::{Selector, tags};
 use crate::error::{BuildError, Error, Problem, ProblemKind};
 use crate::operation::Engine;
+#[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::Server;
@@ -37,10 +36,8 @@ impl<A> ServerBuilder<A> {
         let verifier = auth.verifier();
         let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
-        let path = parts.path.trim_end_matches('/').to_owned();
-        if !is_plain_path(&parts.path) {
-            problems.push(wrong_path(&parts.path));
-        }
+        #[cfg(feature = "http")]
+        let http = parts.http.check(&mut problems);
         if parts.name.trim().is_empty() {
             let problem = Problem::new(ProblemKind::InvalidName, "the server needs a name");
             problems.push(problem.within(format_args!("Server::builder({:?})", parts.name)));
@@ -56,25 +53,6 @@ impl<A> ServerBuilder<A> {
             let problem = Problem::new(ProblemKind::InvalidPageSize, "set at least 1");
             problems.push(problem.within("page_size(0)"));
         }
-        let public_url =
-            parts.public_url.as_deref().and_then(|url| keep(public_url(url), &mut problems));
-        let origins =
-            parts.origins.iter().filter_map(|url| keep(origin(url), &mut problems)).collect();
-        for host in &parts.hosts {
-            if portcullis_protocol::http::Authority::parse(host).is_none() {
-                let problem = Problem::new(ProblemKind::InvalidHost, "write `host` or `host:port`");
-                problems.push(problem.within(format_args!("allow_host({host:?})")));
-            }
-        }
-        problems.extend(parts.routes.iter().filter_map(|route| route.problem(&path)));
-        let mut routes = HashSet::new();
-        for route in &parts.routes {
-            if !routes.insert((route.method, &route.path)) {
-                let problem = Problem::new(ProblemKind::DuplicateRoute, "duplicate route");
-                problems.push(problem.within(route.name()));
-            }
-        }
-        problems.extend(problem_with_scopes(&parts.scopes_supported));
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(credential_lint::holds_secret) {
@@ -92,7 +70,11 @@ impl<A> ServerBuilder<A> {
             let text = format!("{scope:?} is not one scope: name each scope by itself");
             Problem::new(ProblemKind::InvalidScope, text).within("scope_implies")
         }));
-        if parts.routes.iter().all(|route| route.check().is_none()) {
+        #[cfg(feature = "http")]
+        let routes_decide = http.routes.iter().any(|route| route.check().is_some());
+        #[cfg(not(feature = "http"))]
+        let routes_decide = false;
+        if !routes_decide {
             let required = verifier.as_ref().map(|verifier| verifier.required_scopes());
             problems.extend(unmet_scopes(
                 &catalogue,
@@ -140,18 +122,14 @@ impl<A> ServerBuilder<A> {
             audit,
             clock,
             alarm: Alarm::new(),
+            #[cfg(feature = "http")]
             stopping: Stopping::default(),
         };
         Ok(Server {
             engine: Arc::new(engine),
             verifier,
-            public_url,
-            path,
-            hosts: parts.hosts,
-            origins,
-            routes: parts.routes,
-            scopes_supported: parts.scopes_supported,
-            unauthenticated_beyond_loopback: parts.unauthenticated_beyond_loopback,
+            #[cfg(feature = "http")]
+            http,
         })
     }
 }
@@ -215,66 +193,6 @@ fn unmet_scopes(
     unmet.map(|scope| unused().within(format_args!("scope {scope:?}"))).collect()
 }
 
-fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
-}
-
-/// The public URL, checked: an https origin, or an http one on loopback.
-pub(crate) fn public_url(text: &str) -> Result<Url, Problem> {
-    let wrong = |what: &str| {
-        let problem = Problem::new(ProblemKind::InvalidPublicUrl, what);
-        Err(problem.within(format_args!("public_url {text:?}")))
-    };
-    let Ok(url) = Url::parse(text) else {
-        return wrong("not a URL: write one such as https://mcp.example.com");
-    };
-    let loopback = is_loopback(&url);
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return wrong("use https: clients send tokens to it"),
-    }
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return wrong("remove the user, password, query or fragment");
-    }
-    if url.path() != "/" {
-        return wrong("remove the path: set the path of the endpoint with `path`");
-    }
-    Ok(url)
-}
-
-/// Whether a URL leads to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn origin(text: &str) -> Result<Origin, Problem> {
-    Origin::parse(text).map_err(|what| {
-        let problem = Problem::new(ProblemKind::InvalidOrigin, what);
-        problem.within(format_args!("allow_origin({text:?})"))
-    })
-}
-
-fn problem_with_scopes(supported: &Scopes) -> Option<Problem> {
-    if *supported != supported.offered() {
-        let text = "remove offline_access: clients request it from the authorization server \
-                    themselves";
-        return Some(Problem::new(ProblemKind::OfflineAccess, text).within("scopes_supported"));
-    }
-    let odd = supported.malformed()?;
-    let text = format!("{odd:?} is not a valid scope (RFC 6749 §3.3)");
-    Some(Problem::new(ProblemKind::InvalidScope, text).within("scopes_supported"))
-}
-
 fn problem_with_limits(limits: &Limits) -> Option<Problem> {
     let invalid = |text: &str| Problem::new(ProblemKind::InvalidLimits, text).within("limits");
     if limits.header_bytes < 8 * 1024 {
@@ -286,27 +204,4 @@ fn problem_with_limits(limits: &Limits) -> Option<Problem> {
     let budgets = [limits.waiting_body_bytes, limits.unread_bytes];
     let some = numbers.iter().chain(&budgets).all(|most| *most > 0);
     (!some).then(|| invalid("set connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes to at least 1"))
-}
-
-/// What is wrong with a path that is not plain.
-fn wrong_path(path: &str) -> Problem {
-    let invalid = |text: &str| Problem::new(ProblemKind::InvalidPath, text);
-    let problem = match path.strip_prefix('/') {
-        None => invalid(&format!("a path begins with `/`: write \"/{path}\"")),
-        Some(_) if path.contains(".well-known") => Problem::new(
-            ProblemKind::ReservedPath,
-            "the protocol uses `/.well-known/`: choose another path",
-        ),
-        Some(_) => invalid(
-            "use only letters, digits and `-._~` between slashes, and no empty segment, `.` or `..`",
-        ),
-    };
-    problem.within(format_args!("path {path:?}"))
-}
-
-fn is_plain_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
-        && !path.contains("//")
-        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
 }

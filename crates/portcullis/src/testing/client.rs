@@ -12,6 +12,7 @@ use portcullis_protocol::{
 use serde_json::{Value, json};
 
 use crate::operation::{Engine, EngineService, changes};
+#[cfg(feature = "http")]
 use crate::route::Route;
 use crate::server::Server;
 
@@ -53,7 +54,9 @@ pub struct TestClient {
     /// None for a server without authentication.
     pub(crate) required: Option<Scopes>,
     pub(crate) principal: Option<Principal>,
+    #[cfg(feature = "http")]
     pub(crate) path: String,
+    #[cfg(feature = "http")]
     pub(crate) routes: Arc<[Route]>,
     transport: Transport,
     version: ProtocolVersion,
@@ -68,8 +71,10 @@ impl TestClient {
             engine: Arc::clone(&server.engine),
             required: server.verifier.as_ref().map(|verifier| verifier.required_scopes()),
             principal: None,
-            path: server.path.clone(),
-            routes: server.routes.clone().into(),
+            #[cfg(feature = "http")]
+            path: server.http.path.clone(),
+            #[cfg(feature = "http")]
+            routes: server.http.routes.clone().into(),
             transport: Transport::Http,
             version: ProtocolVersion::V2026_07_28,
             session: None,

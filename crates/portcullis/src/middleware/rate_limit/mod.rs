@@ -175,6 +175,7 @@ fn quota(requests: u32, period: Duration, burst: u32) -> Result<Quota, &'static 
 /// What records call the kinds of limits.
 pub(crate) const PER_PRINCIPAL: &str = "rate limit per principal";
 pub(crate) const PER_COMPONENT: &str = "rate limit per component";
+#[cfg(feature = "http")]
 pub(crate) const PER_ROUTE: &str = "rate limit of the route";
 
 const CAPACITY: usize = 65_536;

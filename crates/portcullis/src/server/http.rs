@@ -1,0 +1,240 @@
+//! What a server is told about HTTP: the builder's methods, and what is checked of them.
+
+use std::collections::HashSet;
+
+use portcullis_auth::{OneOrMany, Scopes};
+use portcullis_protocol::http::{Authority, Origin};
+use url::{Host, Url};
+
+use crate::error::{Problem, ProblemKind};
+use crate::route::{IntoRoute, Route};
+use crate::server::builder::ServerBuilder;
+
+/// As it was given.
+pub(crate) struct HttpOptions {
+    public_url: Option<String>,
+    path: String,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    routes: Vec<Route>,
+    scopes_supported: Scopes,
+    unauthenticated_beyond_loopback: bool,
+}
+
+/// As it was checked.
+pub(crate) struct HttpConfig {
+    pub(crate) public_url: Option<Url>,
+    pub(crate) path: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) scopes_supported: Scopes,
+    pub(crate) unauthenticated_beyond_loopback: bool,
+}
+
+impl<A> ServerBuilder<A> {
+    /// The origin under which clients reach the server, such as `https://mcp.example.com`.
+    ///
+    /// It is the one source of the resource identifier, the metadata's URL and the accepted
+    /// Host and Origin. Default: the bound address, which is right on loopback only. It has
+    /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.parts.http.public_url = Some(url.to_owned());
+        self
+    }
+
+    /// The path of the MCP endpoint. Default: `/mcp`.
+    pub fn path(mut self, path: &str) -> Self {
+        self.parts.http.path = path.to_owned();
+        self
+    }
+
+    /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
+    /// sends, for instance. A host beyond loopback makes the server reachable for
+    /// others, as a [`public_url`](Self::public_url) does.
+    pub fn allow_host(mut self, host: &str) -> Self {
+        self.parts.http.hosts.push(host.to_owned());
+        self
+    }
+
+    /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
+    /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
+    /// compared as it is written.
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.parts.http.origins.push(origin.to_owned());
+        self
+    }
+
+    /// Names scopes that clients may ask for, in the protected-resource metadata (RFC 9728 §2).
+    ///
+    /// The metadata has the scopes that every request needs, and those of components that are
+    /// not hidden from whoever lacks them (`deny = challenge`). A client that follows it never
+    /// learns of the others unless they are named here; what they are for stays hidden.
+    /// Challenges name what the operation needs, and nothing more. `offline_access` is refused:
+    /// clients ask for it by themselves.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool(auth = require_scopes(["refund"]))] async fn refund() -> &'static str { "done" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("support")
+    ///     .auth(tokens)
+    ///     .components(components![refund])
+    ///     .scopes_supported(["read", "refund"])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn scopes_supported(mut self, scopes: impl OneOrMany) -> Self {
+        self.parts.http.scopes_supported =
+            self.parts.http.scopes_supported.union(&Scopes::from_iter(scopes.into_many()));
+        self
+    }
+
+    /// Adds a route beside the protocol.
+    pub fn route(mut self, route: impl IntoRoute) -> Self {
+        self.parts.http.routes.push(route.into_route());
+        self
+    }
+
+    /// Lets a server without authentication listen beyond loopback, or have a `public_url` or
+    /// an `allow_host` there: whoever reaches it may use all that requires nothing.
+    pub fn dangerously_serve_unauthenticated(mut self) -> Self {
+        self.parts.http.unauthenticated_beyond_loopback = true;
+        self
+    }
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            path: "/mcp".to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            routes: Vec::new(),
+            scopes_supported: Scopes::default(),
+            unauthenticated_beyond_loopback: false,
+        }
+    }
+}
+
+impl HttpOptions {
+    pub(crate) fn check(self, problems: &mut Vec<Problem>) -> HttpConfig {
+        let path = self.path.trim_end_matches('/').to_owned();
+        if !is_plain_path(&self.path) {
+            problems.push(wrong_path(&self.path));
+        }
+        let public_url = self.public_url.as_deref().and_then(|url| keep(public_url(url), problems));
+        let origins = self.origins.iter().filter_map(|url| keep(origin(url), problems)).collect();
+        for host in &self.hosts {
+            if Authority::parse(host).is_none() {
+                let problem = Problem::new(ProblemKind::InvalidHost, "write `host` or `host:port`");
+                problems.push(problem.within(format_args!("allow_host({host:?})")));
+            }
+        }
+        problems.extend(self.routes.iter().filter_map(|route| route.problem(&path)));
+        let mut routes = HashSet::new();
+        for route in &self.routes {
+            if !routes.insert((route.method, &route.path)) {
+                let problem = Problem::new(ProblemKind::DuplicateRoute, "duplicate route");
+                problems.push(problem.within(route.name()));
+            }
+        }
+        problems.extend(problem_with_scopes(&self.scopes_supported));
+        HttpConfig {
+            public_url,
+            path,
+            hosts: self.hosts,
+            origins,
+            routes: self.routes,
+            scopes_supported: self.scopes_supported,
+            unauthenticated_beyond_loopback: self.unauthenticated_beyond_loopback,
+        }
+    }
+}
+
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// The public URL, checked: an https origin, or an http one on loopback.
+pub(crate) fn public_url(text: &str) -> Result<Url, Problem> {
+    let wrong = |what: &str| {
+        let problem = Problem::new(ProblemKind::InvalidPublicUrl, what);
+        Err(problem.within(format_args!("public_url {text:?}")))
+    };
+    let Ok(url) = Url::parse(text) else {
+        return wrong("not a URL: write one such as https://mcp.example.com");
+    };
+    let loopback = is_loopback(&url);
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return wrong("use https: clients send tokens to it"),
+    }
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return wrong("remove the user, password, query or fragment");
+    }
+    if url.path() != "/" {
+        return wrong("remove the path: set the path of the endpoint with `path`");
+    }
+    Ok(url)
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn origin(text: &str) -> Result<Origin, Problem> {
+    Origin::parse(text).map_err(|what| {
+        let problem = Problem::new(ProblemKind::InvalidOrigin, what);
+        problem.within(format_args!("allow_origin({text:?})"))
+    })
+}
+
+fn problem_with_scopes(supported: &Scopes) -> Option<Problem> {
+    if *supported != supported.offered() {
+        let text = "remove offline_access: clients request it from the authorization server \
+                    themselves";
+        return Some(Problem::new(ProblemKind::OfflineAccess, text).within("scopes_supported"));
+    }
+    let odd = supported.malformed()?;
+    let text = format!("{odd:?} is not a valid scope (RFC 6749 §3.3)");
+    Some(Problem::new(ProblemKind::InvalidScope, text).within("scopes_supported"))
+}
+
+/// What is wrong with a path that is not plain.
+fn wrong_path(path: &str) -> Problem {
+    let invalid = |text: &str| Problem::new(ProblemKind::InvalidPath, text);
+    let problem = match path.strip_prefix('/') {
+        None => invalid(&format!("a path begins with `/`: write \"/{path}\"")),
+        Some(_) if path.contains(".well-known") => Problem::new(
+            ProblemKind::ReservedPath,
+            "the protocol uses `/.well-known/`: choose another path",
+        ),
+        Some(_) => invalid(
+            "use only letters, digits and `-._~` between slashes, and no empty segment, `.` or `..`",
+        ),
+    };
+    problem.within(format_args!("path {path:?}"))
+}
+
+fn is_plain_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
+        && !path.contains("//")
+        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
+}
