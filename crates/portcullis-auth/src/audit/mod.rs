@@ -1,4 +1,4 @@
-//! The audit trail: one record for each operation, and where the records go.
+//! The audit trail: what a record holds, and where records go.
 
 mod json_lines;
 mod line;
