@@ -1,5 +1,8 @@
 use std::fmt;
 
+/// The largest value, in bytes: 64 KiB.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
 /// Why a store did not do as it was told. The reason is for the log; a caller never sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
@@ -24,7 +27,7 @@ impl StoreError {
     /// The value is larger than a record may be.
     #[must_use]
     pub fn too_large() -> Self {
-        let reason = format!("the value is larger than {} bytes", crate::MAX_VALUE_BYTES);
+        let reason = format!("the value is larger than {} bytes", MAX_VALUE_BYTES);
         Self { kind: Kind::TooLarge, reason }
     }
 

@@ -12,8 +12,8 @@ mod memory;
 mod store;
 mod value;
 
-pub use error::StoreError;
+pub use error::{MAX_VALUE_BYTES, StoreError};
 pub use key::RecordKey;
 pub use memory::MemoryStore;
 pub use store::{CasOutcome, Store};
-pub use value::{MAX_VALUE_BYTES, RecordValue};
+pub use value::RecordValue;

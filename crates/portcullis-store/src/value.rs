@@ -1,10 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::StoreError;
-
-/// The largest value, in bytes: 64 KiB.
-pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+use crate::{MAX_VALUE_BYTES, StoreError};
 
 /// The bytes of a record, at most [`MAX_VALUE_BYTES`] of them. Clones share them.
 ///
