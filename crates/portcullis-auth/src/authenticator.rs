@@ -131,7 +131,7 @@ impl Authenticator {
     fn no_token(&self, error: BearerError) -> Refusal {
         tracing::info!(reason = error.reason(), "request refused: 401");
         match error {
-            // Neither has tried to use a token (RFC 6750 §3.1).
+            // Neither request has tried to use a token (RFC 6750 §3.1).
             BearerError::Missing | BearerError::OtherScheme => {
                 self.unauthorized(Challenge::new(), error.reason())
             }

@@ -47,7 +47,7 @@ impl Challenge {
         self.parameter("error", code).parameter("error_description", description)
     }
 
-    /// Says which scopes the request needs; nothing for none.
+    /// Says which scopes the request needs; an empty set adds no parameter.
     #[must_use]
     pub fn scope(self, scopes: &Scopes) -> Self {
         if scopes.is_empty() { self } else { self.parameter("scope", &scopes.to_string()) }

@@ -1,4 +1,4 @@
-//! What must never serve the internet.
+//! Options and verifiers that must never serve the internet.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -46,7 +46,7 @@ impl ScopeHierarchy {
         all.find(|scope| !is_scope_token(scope)).map(String::as_str)
     }
 
-    /// Whether nothing is implied.
+    /// Whether no scope implies another.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.implied_by.is_empty()
@@ -97,9 +97,9 @@ impl<'a> Granted<'a> {
         required.iter().filter(|scope| !self.has(scope)).collect()
     }
 
-    /// What a caller is challenged for that [lacks](crate::Decision::lacking) `required`:
-    /// those that are not granted; or all of them where they are, for the check that said so
-    /// has reasons of its own, and a challenge for nothing says nothing.
+    /// The scopes to challenge a caller for that [lacks](crate::Decision::lacking) `required`:
+    /// those that are not granted. If all are granted, it is all of `required`: the check had its
+    /// own reason to deny, and an empty challenge would not tell the client anything.
     #[must_use]
     pub fn lacking(&self, required: &Scopes) -> Scopes {
         let missing = self.missing(required);

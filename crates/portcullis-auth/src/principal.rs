@@ -112,7 +112,7 @@ impl Principal {
         self.expires_at
     }
 
-    /// What identifies the principal, and nothing that a new token of the same one changes.
+    /// The principal's identity, which does not change with a new token.
     #[must_use]
     pub fn id(&self) -> PrincipalId {
         *self.id.0.get_or_init(|| {
@@ -142,7 +142,7 @@ impl PrincipalId {
         self.principal
     }
 
-    /// The digest of issuer and subject: who is counted, whatever the client. Clients cost
+    /// The digest of issuer and subject, by which limits count, whatever the client: clients cost
     /// nothing where they may register themselves.
     #[must_use]
     pub fn holder(&self) -> [u8; 32] {
@@ -154,14 +154,14 @@ impl PrincipalId {
 #[derive(Debug, Default)]
 struct Id(OnceLock<PrincipalId>);
 
-/// What is changed on a clone may be a part of it.
+/// A clone starts without it, because a field changed on the clone may be part of the id.
 impl Clone for Id {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-/// It follows from the rest.
+/// Always equal: an id follows from the other fields.
 impl PartialEq for Id {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -171,7 +171,7 @@ impl PartialEq for Id {
 fn digest_of(parts: &[Option<&str>]) -> [u8; 32] {
     let mut bytes = Vec::new();
     for part in parts {
-        // With its length in front, no part runs into the next one.
+        // The length in front of each part keeps it apart from the next one.
         let length = part.map_or(0, |part| part.len() as u64 + 1);
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(part.unwrap_or_default().as_bytes());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not one that the public internet leads to.
+/// Why the public internet does not lead to an address.
 ///
 /// From the IANA special-purpose address registries (RFC 6890), with the addresses at which
 /// clouds serve credentials.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 /// How late a moment may come where the thread does not say that it has.
 const LATE: Duration = Duration::from_millis(5);
 
-/// Those who wait for moments of one slot are woken together, at its end.
+/// Tasks that wait for moments of one slot are woken together, at its end.
 const SLOT: Duration = Duration::from_millis(2);
 
 /// From where slots are counted, by the clock of the machine: a runtime whose clock a test moves
@@ -22,17 +22,16 @@ const SLOT: Duration = Duration::from_millis(2);
 #[expect(clippy::disallowed_methods, reason = "an exact moment is what this is about")]
 static START: LazyLock<Instant> = LazyLock::new(|| Instant::from_std(std::time::Instant::now()));
 
-/// Wakes those who wait for a moment at the end of its slot of two milliseconds, within about a
-/// tenth of a millisecond.
+/// Wakes the tasks that wait for a moment at the end of its slot of two milliseconds, within about
+/// a tenth of a millisecond.
 ///
-/// The runtime's own timer counts whole milliseconds from when its thread went to rest: who is
-/// woken by it shows, to the microsecond, how long they worked before. Where that is to stay
-/// hidden (CWE-208), this is what to wait for. A thread of its own watches the time, once
-/// somebody waits.
+/// The runtime's own timer counts whole milliseconds from when its thread went to rest: a task that
+/// it wakes shows, to the microsecond, how long it worked before. Use this alarm where that time
+/// has to stay hidden (CWE-208). A thread of its own watches the time, once a task waits.
 ///
-/// Several of one slot are woken in an order that is drawn by lot. That of their moments would
-/// tell of two requests in one packet how long the first has worked: the less it has, the more
-/// often the second overtakes it.
+/// The tasks of one slot are woken in random order. For two requests in one packet, the order of
+/// their moments would tell how long the first has worked: the shorter its work, the more often the
+/// second overtakes it.
 ///
 /// # Example
 ///
@@ -63,7 +62,7 @@ impl Alarm {
         Self::default()
     }
 
-    /// Waits until the end of the slot of `moment`; not at all where that has come already.
+    /// Waits until the end of the slot of `moment`; returns at once if `moment` has passed.
     pub async fn wait_until(&self, moment: Instant) {
         if moment <= Instant::now() {
             return;
@@ -98,9 +97,9 @@ fn start() -> Option<Sender<Waiting>> {
     }
 }
 
-/// Wakes who waits, until there is nobody left who could.
+/// Wakes the waiting tasks, until no task can wait any more.
 fn watch(waiting: &Receiver<Waiting>) {
-    // Keys of its own, which nobody knows: what they make of a number is a lot.
+    // Secret random keys: the hash of a number under them is random.
     let lots = RandomState::new();
     let mut moments = BTreeMap::new();
     for number in 0_u64.. {
@@ -116,7 +115,7 @@ fn watch(waiting: &Receiver<Waiting>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 if let Some((_, wake)) = moments.pop_first() {
-                    // Whoever has gone meanwhile need not be woken.
+                    // A task that has gone meanwhile need not be woken.
                     let _: Result<(), ()> = wake.send(());
                 }
             }

@@ -1,4 +1,4 @@
-//! JSON that somebody else wrote, read so that every reader would read it alike.
+//! Reads untrusted JSON, and refuses what other readers could read differently.
 
 use std::cell::Cell;
 use std::fmt;
@@ -158,8 +158,8 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Reads any JSON value within bounds. Why it stopped is kept apart from serde's error,
-/// which can hold a text only.
+/// Reads any JSON value within bounds. The reason to stop is kept apart from serde's error, which
+/// can only hold a text.
 #[derive(Clone, Copy)]
 struct Reader<'b> {
     left: &'b Cell<usize>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The most bytes that wait to be written, besides those that are being written.
 const MAX_WAITING: usize = 1024 * 1024;
 
-/// How long a writer rests that would have had to wait.
+/// How long the writer rests after a write that would block.
 const PAUSE: Duration = Duration::from_millis(10);
 
 static STDERR: OnceLock<LogWriter> = OnceLock::new();
@@ -31,23 +31,23 @@ pub fn stderr() -> LogWriter {
     STDERR.get_or_init(|| LogWriter::to_writer(io::stderr())).clone()
 }
 
-/// Waits until what was logged through [`stderr`] is written, for `patience` at most. It is for
-/// the end of a process, which would take with it what still waits.
+/// Waits until everything logged through [`stderr`] is written, for `patience` at most. Call it
+/// when a process ends, which would lose what still waits.
 pub fn drain_stderr(patience: Duration) {
     if let Some(writer) = STDERR.get() {
         writer.drain(patience);
     }
 }
 
-/// Where logs go that must stop nobody: what is written waits in memory for a thread of its own.
+/// A log writer that never blocks: records wait in memory, and a thread of its own writes them.
 ///
-/// A pipe that nobody reads blocks whoever writes to it, and a closed one fails them: MCP lets
-/// clients ignore the standard error of the server that they started. Here a write always
-/// succeeds at once. What finds more than 1 MiB waiting is dropped, one record for each call of
-/// `write`; how many were is logged when there is room again.
+/// A pipe that nobody reads blocks its writers, and a closed pipe returns errors to them: MCP lets
+/// clients ignore the standard error of the server that they started. A write to this always
+/// succeeds at once. A record that finds more than 1 MiB waiting is dropped; each call of `write`
+/// is one record. The number of dropped records is logged when there is room again.
 ///
-/// **Deployment caveat.** A process that ends by another way than the end of
-/// `Server::run` may lose what it logged last: [`drain`](Self::drain) waits for it.
+/// **Deployment caveat.** A process that does not end through `Server::run` may lose its last
+/// records: [`drain`](Self::drain) waits for them.
 #[derive(Clone)]
 pub struct LogWriter(Arc<Queue>);
 
@@ -105,16 +105,16 @@ struct Queue {
     state: Mutex<State>,
     /// For the writer: there is something to write.
     work: Condvar,
-    /// For who waits for the writer.
+    /// For callers that wait for the writer.
     written: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     records: Vec<u8>,
-    /// How many they are.
+    /// The number of waiting records.
     count: u64,
-    /// How many are in no log, ever.
+    /// The number of records lost for good.
     lost: u64,
     /// Whether the writer sleeps.
     is_idle: bool,
@@ -136,7 +136,7 @@ impl Queue {
         }
         state.records.extend_from_slice(record);
         state.count += 1;
-        // To wake costs a system call: only who sleeps is woken.
+        // A wake-up costs a system call, so only a sleeping writer is woken.
         if std::mem::take(&mut state.is_idle) {
             drop(state);
             self.work.notify_one();
@@ -152,7 +152,7 @@ impl Queue {
             let written = write_all(&mut out, &batch);
             batch.clear();
             let lost = self.finish(if written { 0 } else { count });
-            // Told of what cannot be told, it would be so for ever.
+            // Reporting a report that cannot be written would never end.
             if written && lost > told && self.tell(lost) {
                 told = lost;
             }
@@ -172,7 +172,7 @@ impl Queue {
         std::mem::take(&mut state.count)
     }
 
-    /// Gives how many were lost altogether.
+    /// Notes that a write has ended and lost `lost` records; returns how many are lost in all.
     fn finish(&self, lost: u64) -> u64 {
         let mut state = self.lock();
         state.lost += lost;
@@ -192,7 +192,7 @@ impl Queue {
         self.offer(format!("portcullis: {lost} {text}\n").as_bytes())
     }
 
-    /// What a panic leaves behind is a whole record more or less.
+    /// A panic leaves whole records behind, at most one too many or too few.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

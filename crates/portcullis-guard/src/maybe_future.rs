@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A value that is there already, or a future that gives it.
+/// A value that is ready, or a future that gives it.
 ///
 /// Verifiers, checks and stores give one, so that those that need no waiting cost no
 /// allocation.
@@ -27,7 +27,7 @@ enum State<'a, T> {
 }
 
 impl<'a, T> MaybeFuture<'a, T> {
-    /// A value that is there already.
+    /// A value that is ready.
     pub fn ready(value: T) -> Self {
         Self(State::Ready(Some(value)))
     }
@@ -37,7 +37,7 @@ impl<'a, T> MaybeFuture<'a, T> {
         Self(State::Pending(Box::pin(future)))
     }
 
-    /// The value, if it is there already; otherwise what has to be waited for.
+    /// The value, if it is ready.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ impl fmt::Display for RandomUnavailable {
 
 impl std::error::Error for RandomUnavailable {}
 
-/// What joins the text that a caller sees to the line in the operator's log.
+/// A reference that links the text that a caller sees to the line in the operator's log.
 ///
 /// Sixteen hexadecimal digits, made when something has to be reported; it identifies
 /// nothing else and grants nothing.
@@ -90,7 +90,7 @@ impl OperationId {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Its sixteen digits, in ASCII.
+    /// The number's sixteen hexadecimal digits, in ASCII.
     #[must_use]
     pub fn digits(self) -> [u8; 16] {
         let mut digits = [0; 16];

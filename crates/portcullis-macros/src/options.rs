@@ -7,7 +7,7 @@ use syn::{Expr, Ident, LitStr, Path, Result, Token, parenthesized, parse_quote};
 
 use crate::kind::Kind;
 
-/// What stands in the parentheses of an attribute.
+/// The options in the parentheses of an attribute.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) uri: Option<LitStr>,

@@ -20,7 +20,7 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    /// Reads a parameter, and strips from it what only this macro understands.
+    /// Reads a parameter, and strips the attributes that only this macro understands.
     pub(crate) fn take(argument: &mut FnArg) -> Result<Self> {
         let argument = match argument {
             FnArg::Typed(argument) => argument,

@@ -10,11 +10,11 @@ use crate::{ClientInfo, ProtocolVersion, SessionKey};
 pub struct Exchange {
     /// The transport.
     pub transport: Transport,
-    /// The protocol version that the request is of.
+    /// The protocol version of the request.
     pub version: ProtocolVersion,
-    /// Whom a verified token speaks for; none over stdio or without authentication.
+    /// The principal of the verified token; none over stdio or without authentication.
     pub principal: Option<Arc<Principal>>,
-    /// What the client says it is.
+    /// The name and version that the client claims.
     pub client: Option<ClientInfo>,
     /// The peer of the connection, which may be a proxy; none over stdio.
     pub remote: Option<SocketAddr>,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// What may be taken of the server, over either transport. The numbers are for all clients
-/// together, unless their names say otherwise.
+/// The limits of a server, over either transport. The numbers are for all clients together, unless
+/// their names say otherwise.
 ///
 /// # What waits and what is unread
 ///
@@ -56,12 +56,12 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_timeout: Duration,
-    /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then it
-    /// is a no.
+    /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then the
+    /// request is denied.
     pub decision_timeout: Duration,
-    /// How long it takes at least, over HTTP, to be told that something is not there: 2 ms.
-    /// Without it, a hidden component would be told from a missing one by the time that its check
-    /// takes (timing side channel, CWE-208). The answer goes out at the end of a slot of two
+    /// The shortest time, over HTTP, after which a caller learns that something does not exist: 2
+    /// ms. Without it, a hidden component would be told from a missing one by the time that its
+    /// check takes (timing side channel, CWE-208). The answer goes out at the end of a slot of two
     /// milliseconds, so up to two later, and in random order within it. It has to be longer than
     /// checks take that ask a database or the network.
     pub not_found_delay: Duration,
@@ -113,8 +113,8 @@ pub struct Limits {
     /// for what sends requests here and learns late that it should not: a load balancer that
     /// probes a route which is no longer ready. Make it longer than that takes to notice.
     pub drain_delay: Duration,
-    /// How long running requests may take to finish after that: 30 s. What may kill the process
-    /// has to wait longer than both together.
+    /// How long running requests may take to finish after that: 30 s. A supervisor that may kill
+    /// the process has to wait longer than both together.
     pub drain_timeout: Duration,
 }
 

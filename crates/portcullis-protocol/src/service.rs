@@ -11,14 +11,14 @@ use crate::{
 
 /// The server behind the protocol.
 pub trait Service: Send + Sync + 'static {
-    /// What the server says of itself.
+    /// The name, version and instructions of the server.
     fn identity(&self) -> &Identity;
 
-    /// Does what a request asks.
+    /// Answers a request.
     ///
     /// # Errors
     ///
-    /// What the caller is told when there is no result.
+    /// The error for the caller, when there is no result.
     fn serve(
         &self,
         operation: Operation<'_>,
@@ -31,15 +31,15 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What the caller is told when it may not.
+    /// The error for the caller, when it may not.
     fn admit(&self, _what: &'static str, _exchange: &Exchange) -> Result<(), RpcError> {
         Ok(())
     }
 
-    /// What changes of what this exchange may see, from now on.
+    /// The changes, from now on, to what this exchange may see.
     ///
-    /// It is asked for more when there is room to tell, so it says once what has changed
-    /// since: several changes of one list are one. Where it ends nothing more is told.
+    /// The stream is polled when there is room for a notification, so several changes of one list
+    /// since then are one. After its end no notifications are sent.
     fn changes(
         self: &Arc<Self>,
         exchange: &Exchange,

@@ -24,8 +24,8 @@ use crate::{CasOutcome, MAX_VALUE_BYTES, RecordKey, RecordValue, Store, StoreErr
 
 /// Opens a store for each case and sees that the case holds.
 ///
-/// `open` is given the clock that the store judges expiry by, and answers with a store that
-/// is empty. What is to be seen in parallel is so in a runtime of several threads only.
+/// `open` is given the clock that the store judges expiry by, and answers with a store that is
+/// empty. Cases about parallel tasks need a runtime of several threads to mean anything.
 ///
 /// # Panics
 ///
@@ -253,7 +253,7 @@ impl<S: Store> Case<S> {
         self.is("a", "50").await;
     }
 
-    /// What `count` tasks answer that do the same at once.
+    /// The results of `count` tasks that do the same at once.
     async fn at_once<F>(&self, count: usize, task: impl Fn(Arc<S>, usize) -> F) -> Vec<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,

@@ -35,7 +35,7 @@ use crate::{RecordKey, RecordValue, StoreError};
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Keeps `value` until `expires_at`, in place of what was there.
     ///
-    /// A time that has come already leaves nothing there.
+    /// With a time that has passed already, no value is left.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>>;
 }
 
-/// What became of a [`compare_and_swap`](Store::compare_and_swap).
+/// The outcome of a [`compare_and_swap`](Store::compare_and_swap).
 ///
 /// Exhaustive: the swap was made or it was not.
 #[must_use = "the swap may not have been made"]

@@ -9,9 +9,9 @@ use crate::MaybeFuture;
 
 /// Decides about a call by its validated arguments, for tools alone.
 ///
-/// **Over stdio it is not asked**, as no check is: there is no principal. Rules that need none,
-/// such as a highest amount, say [`.over_stdio()`](ByArguments::over_stdio), and are then asked
-/// there too.
+/// **Over stdio it is skipped**, as every check is: there is no principal. For a rule that needs
+/// none, such as a highest amount, call [`.over_stdio()`](ByArguments::over_stdio): it is then
+/// asked there too.
 ///
 /// 1. `in_lists` says who sees the tool, and who may call it at all: it is asked before the
 ///    arguments are read.
@@ -59,8 +59,8 @@ impl<F> ByArguments<F> {
     /// Asks the rule about the arguments over stdio too, where `in_lists` is skipped and there
     /// is no principal: a rule that looks for one denies there.
     ///
-    /// It counts where the rule is a check of its own (`auth = [a, b]`): within `any_of`,
-    /// `all_of` or `not` the server does not build.
+    /// It works only for a check of its own (`auth = [a, b]`): within `any_of`, `all_of` or `not`,
+    /// the server does not build.
     ///
     /// # Example
     ///
@@ -93,7 +93,7 @@ where
             false => self.in_lists.check(context),
         };
         let Some(arguments) = context.arguments() else { return listed };
-        // Both have to allow, whatever it was that let the call get here.
+        // Both have to allow, however the call got here.
         let both = move |listed: Decision| match listed {
             Decision::Allow => (self.check)(&context, arguments).into(),
             denied @ Decision::Deny(_) => denied,

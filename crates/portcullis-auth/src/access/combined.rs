@@ -26,10 +26,10 @@ pub fn all_of<M>(checks: impl IntoChecks<M>) -> AllOf {
 
 /// Allows if one of its checks does, asked in their order.
 ///
-/// It takes a tuple of checks of any kind, or an array of one kind. Denied, it lacks the scopes
-/// of the check that lacks fewest, if all of them are about scopes;
-/// otherwise it is denied for a reason of its own. One that speaks
-/// ([`AuthorizationError`](crate::AuthorizationError)) is heard.
+/// It takes a tuple of checks of any kind, or an array of one kind. Denied, it lacks the scopes of
+/// the check that lacks fewest, if all of them are about scopes; otherwise it denies for a reason
+/// of its own. The message of an [`AuthorizationError`](crate::AuthorizationError) reaches the
+/// caller.
 ///
 /// # Example
 ///
@@ -47,9 +47,9 @@ pub fn any_of<M>(checks: impl IntoChecks<M>) -> AnyOf {
 
 /// Allows if `check` denies, and denies if it allows.
 ///
-/// A check that could not tell (an error, a claim of the wrong type, nobody calling) denies
-/// within it too. A clear no is turned into a yes: that of a [`claim`](crate::claim) that is
-/// missing, and that of an [`AuthorizationError`](crate::AuthorizationError).
+/// A check that could not decide (an error, a claim of the wrong type, no principal) denies within
+/// it too. A clear denial becomes an allow, also for a missing [`claim`](crate::claim) and for an
+/// [`AuthorizationError`](crate::AuthorizationError).
 ///
 /// # Example
 ///
@@ -78,7 +78,7 @@ pub struct Not(Arc<dyn Check>);
 
 /// Asks one check after the other, and gives each answer to `next`, until that has a decision.
 ///
-/// Answers that are there at once cost no future.
+/// An answer that is ready at once costs no future.
 fn ask<'a, S: Send + 'a>(
     checks: &'a [Arc<dyn Check>],
     context: AuthContext<'a>,
@@ -194,7 +194,7 @@ impl Check for AllOf {
     }
 }
 
-/// What the checks of an [`AnyOf`] have denied so far.
+/// The denials of the checks of an [`AnyOf`] so far.
 #[derive(Default)]
 struct Alternatives {
     scopes: Vec<Scopes>,
@@ -212,7 +212,8 @@ impl Check for AnyOf {
                 Decision::Deny(denial) => {
                     match denial.required_scopes() {
                         Some(required) => alternatives.scopes.push(required.clone()),
-                        // The first that speaks is heard, and that it is not known is kept.
+                        // The first other denial is kept, until a check could not decide: then its
+                        // denial is.
                         None if alternatives.other.is_none() || denial.is_failure() => {
                             alternatives.other = Some(denial);
                         }

@@ -20,7 +20,7 @@ pub struct AuthContext<'a> {
     local: bool,
 }
 
-/// What is decided about.
+/// The target of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     /// `tool`, `resource`, `template`, `prompt` or `route`.
@@ -51,28 +51,28 @@ impl<'a> AuthContext<'a> {
         }
     }
 
-    /// Of a decision whether a list shows the target.
+    /// The same for a decision whether a list shows the target.
     #[must_use]
     pub fn for_list(mut self) -> Self {
         self.listing = true;
         self
     }
 
-    /// Of a decision about the user who started the process, over stdio.
+    /// The same for the user who started the process, over stdio.
     #[must_use]
     pub fn for_local_user(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// With what the server was given.
+    /// The same with the state that the server was given.
     #[must_use]
     pub fn with_states(mut self, states: &'a States) -> Self {
         self.states = Some(states);
         self
     }
 
-    /// Of the decision that comes after the arguments were validated.
+    /// The same for the decision that follows the validation of the arguments.
     #[must_use]
     pub fn with_arguments(mut self, arguments: &'a Map<String, Value>) -> Self {
         self.arguments = Some(arguments);
@@ -125,7 +125,7 @@ impl<'a> AuthContext<'a> {
         self.target.tags.iter().any(|own| own == tag)
     }
 
-    /// Whether it is asked if a list shows the component, rather than if it may be used.
+    /// Whether the decision is about showing the component in a list, rather than about using it.
     #[must_use]
     pub fn is_listing(&self) -> bool {
         self.listing

@@ -5,18 +5,18 @@ use portcullis_guard::ErrorChain;
 
 use crate::{Granted, Scopes};
 
-/// Yes, or no with a reason. Never a truthy value.
+/// Allow, or deny with a reason. Never a truthy value.
 ///
 /// Exhaustive: there is no third answer.
 ///
-/// A check's function may return a `bool`, this, or a `Result` of either. Checks fail
-/// closed: an error is a denial, and only an [`AuthorizationError`] is one that speaks.
+/// A check's function may return a `bool`, this, or a `Result` of either. Checks fail closed: an
+/// error is a denial, and only an [`AuthorizationError`] has a message for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a decision that is not looked at decides nothing"]
 pub enum Decision {
-    /// Yes.
+    /// The check allows.
     Allow,
-    /// No.
+    /// The check denies, for a reason.
     Deny(Denial),
 }
 
@@ -26,7 +26,8 @@ impl Decision {
         Self::Deny(Denial(Cause::Reason(reason.into())))
     }
 
-    /// A denial because nobody could tell: [`not`](crate::not) does not turn it into a yes.
+    /// A denial because the check could not decide: [`not`](crate::not) does not turn it into an
+    /// allow.
     pub fn failed(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Deny(Denial(Cause::Failed(reason.into())))
     }
@@ -36,7 +37,7 @@ impl Decision {
         Self::Deny(Denial(Cause::Scopes(required)))
     }
 
-    /// Whether it is a yes.
+    /// Whether it allows.
     #[must_use]
     pub fn is_allow(&self) -> bool {
         matches!(self, Self::Allow)
@@ -96,16 +97,16 @@ impl Denial {
         }
     }
 
-    /// Whether nobody could tell, so that the opposite is not known either.
+    /// Whether the check could not decide, so that its opposite is unknown too.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         matches!(self.0, Cause::Failed(_))
     }
 }
 
-/// A denial that speaks: its message reaches the caller as it is when the component is used.
+/// A denial whose message reaches the caller unchanged when the component is used.
 ///
-/// In lists the component is absent all the same.
+/// Lists leave the component out all the same.
 ///
 /// # Example
 ///
@@ -128,15 +129,15 @@ impl AuthorizationError {
         Self { message: message.into() }
     }
 
-    /// What the caller is told.
+    /// The message for the caller.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// What a fallible check fails with: an [`AuthorizationError`], which speaks, or any other
-/// error, whose text stays inside.
+/// The error of a fallible check: an [`AuthorizationError`], whose message reaches the caller, or
+/// any other error, whose text goes to the log alone.
 ///
 /// # Example
 ///

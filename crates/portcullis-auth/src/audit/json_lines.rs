@@ -14,11 +14,10 @@ use super::{AuditError, AuditRecord, AuditSink, line};
 /// While a write fails, for want of space above all, records are refused; it is tried again
 /// every second.
 ///
-/// **Deployment caveat.** A new file may be read by its owner alone (mode 0600); who else
-/// should read it needs a copy, or a group. The file is kept open: rotate it by copying and
-/// truncating (logrotate's `copytruncate`), or restart the server after renaming. Nothing
-/// stops who may write the file from changing it: ship the records off the machine if that
-/// matters.
+/// **Deployment caveat.** Only its owner may read a new file (mode 0600); other readers need a
+/// copy, or a group. The file is kept open: rotate it by copying and truncating (logrotate's
+/// `copytruncate`), or restart the server after renaming. Every user who may write the file can
+/// change it: ship the records off the machine if that matters.
 pub struct JsonLines {
     path: PathBuf,
     file: AppendFile,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::timestamp::Timestamp;
 use super::{AuditRecord, LogText};
 
-/// About what a record takes.
+/// The usual length of a record, in bytes.
 const USUAL_BYTES: usize = 512;
 
 type Written = serde_json::Result<()>;
@@ -87,7 +87,7 @@ fn text(line: &mut Vec<u8>, name: &[u8], text: Option<&str>) -> Written {
 /// A text that somebody else chose.
 fn foreign(line: &mut Vec<u8>, name: &[u8], text: Option<LogText<'_>>) -> Written {
     match text.and_then(|text| text.if_short()) {
-        // What needs none in JSON deceives nobody either.
+        // A text that needs no escapes in JSON deceives no reader either.
         Some(short) if needs_no_escape(short) => plain(line, name, short.as_bytes()),
         _ => value(line, name, text.as_ref())?,
     }

@@ -19,9 +19,9 @@ pub use sink::{AuditError, AuditSink};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditFailure {
-    /// Serves, counts the records that are lost, and says so in the log.
+    /// Goes on serving, counts the lost records, and logs the loss.
     Continue,
-    /// Serves nothing that would not be recorded.
+    /// Refuses every operation that would not be recorded.
     Stop,
 }
 
@@ -73,7 +73,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// The first sink's that is not ready. The operation has to be refused.
+    /// The error of the first sink that is not ready. The operation has to be refused.
     pub fn ready(&self) -> Result<(), AuditError> {
         match self.on_failure {
             AuditFailure::Continue => Ok(()),
@@ -108,14 +108,14 @@ impl Audit {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Waits until what was recorded is where it belongs, or logs that it is not. It blocks,
-    /// as long as the sinks do: it is for the end of a server.
+    /// Waits until all records are where they belong, or logs that they are not. It blocks as long
+    /// as the sinks do: call it when a server ends.
     pub fn flush(&self) {
         self.sinks.iter().for_each(Watched::flush);
     }
 }
 
-/// A sink, and whether the log has been told that it fails.
+/// A sink, and whether its failure is logged already.
 #[derive(Debug)]
 struct Watched {
     sink: Box<dyn AuditSink>,

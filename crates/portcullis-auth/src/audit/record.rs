@@ -70,7 +70,7 @@ pub struct AuditRecord<'a> {
     /// How many components a list hid, by rule.
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "serialize_hidden")]
     pub hidden: &'a [(&'a str, usize)],
-    /// What came of it: `ok`, `tool_error`, `not_found`, `timeout`, …
+    /// How it ended: `ok`, `tool_error`, `not_found`, `timeout`, …
     pub outcome: &'static str,
     /// The HTTP status of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,14 +78,14 @@ pub struct AuditRecord<'a> {
     /// The reference under which the log has what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-    /// How long it took. Written as `duration_us`, in whole microseconds.
+    /// The duration of the operation. Written as `duration_us`, in whole microseconds.
     #[serde(rename = "duration_us", serialize_with = "serialize_micros")]
     pub duration: Duration,
 }
 
 impl<'a> AuditRecord<'a> {
-    /// The record of an operation that failed before anything was decided. What is known
-    /// better is set field by field.
+    /// The record of an operation that failed before anything was decided. Set the other fields as
+    /// they become known.
     #[must_use]
     pub fn new(
         id: OperationId,
@@ -163,14 +163,14 @@ impl<'a> AuditRecord<'a> {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It was let through. What came of it is the outcome.
+    /// It was let through; `outcome` says how it ended.
     Allowed,
     /// No token, not a good one, or one with too few scopes: the caller was told what to
     /// bring.
     Challenged,
-    /// A check or a rule said no.
+    /// A check or a rule denied it.
     Denied,
-    /// Nothing could be decided, because something broke or took too long: no.
+    /// It was refused without a decision, because something broke or took too long.
     Failed,
     /// Over a rate limit.
     Limited,

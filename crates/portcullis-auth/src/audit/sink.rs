@@ -77,7 +77,7 @@ pub trait AuditSink: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Waits, for seconds at most, until what was taken is where it belongs. Default: it is
+    /// Waits, for seconds at most, until all records taken are where they belong. Default: they are
     /// there at once.
     ///
     /// # Errors

@@ -343,7 +343,7 @@ impl JwtVerifierBuilder {
         Some(Keys::Remote(RemoteKeys::new(source)))
     }
 
-    /// What the one key is not made for is not accepted at all.
+    /// Reads the one public key, and drops the algorithms that it is not made for.
     fn public_key(&mut self, pem: &str, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
         let key = PublicKey::from_pem(pem)
             .and_then(|key| {

@@ -18,16 +18,17 @@ const WEIGHT: usize = 32 * 1024 * 1024;
 /// fewer if their claims are large: the ones that were used last.
 pub(super) struct TokenCache {
     shards: [Mutex<Shard>; SHARDS],
-    /// How many entries a shard takes before those unused for longest go.
+    /// How many entries each map of a shard takes before the maps swap, which drops the entries
+    /// unused for longest.
     half: usize,
 }
 
-/// Two maps: what was used since they last changed places, and what was not.
+/// Two maps: the entries used since the maps last swapped, and the entries not used since.
 #[derive(Default)]
 struct Shard {
     recent: HashMap<TokenDigest, Entry>,
     older: HashMap<TokenDigest, Entry>,
-    /// Of the recent ones.
+    /// The weight of the recent entries.
     weight: usize,
 }
 
@@ -38,7 +39,7 @@ struct Entry {
     weight: usize,
 }
 
-/// What a token is kept under.
+/// The key under which a token is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TokenDigest([u8; 32]);
 
@@ -99,7 +100,7 @@ impl Shard {
     }
 }
 
-/// About what claims take of memory: a tree node for each object, a value for each member.
+/// The approximate memory of claims: a tree node for each object, a value for each member.
 fn weight(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 32,

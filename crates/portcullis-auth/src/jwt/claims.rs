@@ -14,11 +14,11 @@ const MAX_DATE: u64 = 1 << 53;
 /// Where identity providers name the client, in the order in which they are believed
 /// (RFC 9068 §2.2, OpenID Connect Core §2, Okta, Entra ID).
 const CLIENT_ID: [&str; 4] = ["client_id", "azp", "cid", "appid"];
-/// What says of a token without a type that it is an access token, if only one of them is there:
-/// for whom it was issued, what it grants, or which one it is (RFC 9068 §2.2). No identity
-/// provider is known whose access tokens have neither a type nor one of these.
+/// Claims that mark a token without a type as an access token; one of them is enough. They say for
+/// whom it was issued, what it grants, or which token it is (RFC 9068 §2.2). No identity provider
+/// is known whose access tokens have neither a type nor one of these.
 const ACCESS_MARKS: [&str; 7] = ["client_id", "azp", "cid", "appid", "scope", "scp", "jti"];
-/// What a token may say of itself that is not for us.
+/// Uses that a token may state and that are not for us.
 const OTHER_USES: [&str; 4] = ["id", "refresh", "offline", "logout"];
 
 /// What a token's claims have to be.
@@ -28,7 +28,7 @@ pub(super) struct Expected {
     pub(super) audiences: Vec<String>,
     pub(super) leeway: Duration,
     pub(super) access_tokens_only: bool,
-    /// Whether a token passes that nothing tells from an ID token.
+    /// Whether a token passes that could be an ID token.
     pub(super) unmarked_tokens: bool,
     pub(super) max_lifetime: Option<Duration>,
     /// Where the scopes are, unless in `scope` or `scp`.
@@ -93,7 +93,7 @@ impl Expected {
         Ok(principal.with_claims(claims))
     }
 
-    /// Refuses what says of itself that it is not an access token for plain bearers.
+    /// Refuses a token whose type or claims say that it is not an access token for plain bearers.
     fn check_purpose(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
         match media_type {
             Some("at+jwt") => {}
@@ -126,7 +126,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Refuses what may well be an ID token: where its audience, the client id, is ours too,
+    /// Refuses a token that may be an ID token: if its audience, the client id, is ours too,
     /// nothing else tells it apart (RFC 8725 §3.12).
     fn check_marks(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
         let marked = |name: &&str| claims.get(*name).is_some_and(|value| !value.is_null());

@@ -158,7 +158,7 @@ pub(super) enum Unusable {
     Member(&'static str),
     /// Published for something else.
     NotForVerifying,
-    /// A secret, in public.
+    /// A symmetric key, which a published set makes public.
     Symmetric,
     /// Of a type, curve or algorithm that is not ours.
     Unknown,

@@ -14,12 +14,12 @@ const CAPACITY: usize = 2_048;
 
 /// Tokens that were refused a moment ago, by their SHA-256.
 ///
-/// The same refused token costs its sender a few bytes each time, over HTTP/2 with header
-/// compression, and us a signature with each key. What is remembered is for one generation of
-/// keys, and for ten seconds. Whatever a later time could make good is not remembered.
+/// Over HTTP/2 with header compression, sending the same refused token again costs a client a few
+/// bytes, and costs the server a signature check with each key. A refusal is remembered for one
+/// generation of keys, and for ten seconds. A token that may become good later is not remembered.
 #[derive(Default)]
 pub(super) struct RefusedTokens {
-    /// Whether there ever was one: until then, nobody looks for a token's digest.
+    /// Whether a token was ever refused: until then, there is nothing to look up.
     any: AtomicBool,
     memory: Mutex<Memory>,
 }
@@ -27,13 +27,13 @@ pub(super) struct RefusedTokens {
 /// What is known of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// It is not good.
+    /// The token is not good.
     Refused(VerifyError),
     /// None of these keys verifies it; newer ones might.
     UnknownKey,
 }
 
-/// Two maps: those since they last changed places, and those before.
+/// Two maps: the tokens refused since the maps last swapped, and those refused before.
 #[derive(Default)]
 struct Memory {
     generation: u64,
@@ -64,7 +64,7 @@ impl RefusedTokens {
             return None;
         }
         let entry = memory.recent.get(&token).or_else(|| memory.older.get(&token))?;
-        // A clock that was set back makes nothing last longer.
+        // A clock that was set back keeps no refusal longer.
         let lasts = now.duration_since(entry.at).is_ok_and(|age| age < REMEMBERED);
         lasts.then(|| entry.known.clone())
     }

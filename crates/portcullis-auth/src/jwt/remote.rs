@@ -40,7 +40,8 @@ const WAITING_FOR_NEWER: usize = 64;
 ///    ids, or when they are no longer fresh.
 /// 6. A document that is byte for byte the last one changes nothing but its age: what was
 ///    verified with its keys stays verified.
-/// 7. Only so many tokens wait at once; the others are told that it cannot be said.
+/// 7. The number of tokens that wait at once is limited; for any other, the verifier is
+///    unavailable.
 #[derive(Debug)]
 pub(super) struct RemoteKeys {
     source: Source,
@@ -76,7 +77,7 @@ pub(super) struct Snapshot {
 enum Want {
     /// There are no keys, or stale ones.
     Keys,
-    /// There are keys, and not this one.
+    /// There are keys, but not this one.
     UnknownKey,
 }
 
@@ -241,7 +242,7 @@ impl RemoteKeys {
         state.begun += 1;
         state.fetching = true;
         let begun = state.begun;
-        // A flight that ends at once, because the runtime is going away, wants to land.
+        // A fetch that ends at once, because the runtime is shutting down, still reports its end.
         drop(state);
         let flight = Flight { keys: Arc::clone(self), fetched: Err(NO_RUNTIME.into()) };
         let runtime = Handle::try_current().map_err(|_| NO_RUNTIME)?;
@@ -253,7 +254,7 @@ impl RemoteKeys {
     fn land(&self, fetched: Result<Fetched, Arc<str>>) {
         let now = self.source.clock.now();
         let Ok(mut state) = self.state.write() else {
-            // Who waits finds the lock broken, and no keys.
+            // A waiting token finds the lock poisoned, and no keys.
             self.ended.send_replace(u64::MAX);
             return;
         };
@@ -301,7 +302,7 @@ struct Fetched {
     fresh: Duration,
 }
 
-/// One fetch. However it ends, it lands: nobody waits for ever.
+/// One fetch. However it ends, it reports its end, so that no token waits for ever.
 struct Flight {
     keys: Arc<RemoteKeys>,
     fetched: Result<Fetched, Arc<str>>,
@@ -326,7 +327,7 @@ impl Drop for Flight {
 }
 
 impl Source {
-    /// Fetches the set, and how long it is fresh.
+    /// Fetches the set, and reads how long it is fresh.
     async fn read(&self) -> Result<Fetched, String> {
         let fetched = self.fetch.get(&self.url).await.map_err(|error| error.to_string())?;
         let media_type =
@@ -350,7 +351,7 @@ impl Source {
         let mut url = self.url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        // A URL that has no place for them has none.
+        // A URL that has no place for credentials has none.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.into()

@@ -106,7 +106,7 @@ impl AppendFile {
     ///
     /// # Errors
     ///
-    /// What [`append`](Self::append) would fail with.
+    /// The error that [`append`](Self::append) would return.
     pub fn ready(&self) -> Result<(), AppendError> {
         self.queue.ready()
     }
@@ -116,7 +116,7 @@ impl AppendFile {
     ///
     /// # Errors
     ///
-    /// When a write has failed, or the time is over. The lines are still tried.
+    /// When a write has failed, or the time is over. Writing the lines is still tried.
     pub fn flush(&self) -> Result<(), AppendError> {
         self.queue.flush()
     }

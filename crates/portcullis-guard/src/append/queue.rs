@@ -19,7 +19,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// For the writer: there is something to do.
     work: Condvar,
-    /// For who waits for the writer: something was written, failed or ended.
+    /// For callers that wait for the writer: something was written, failed or ended.
     progress: Condvar,
 }
 
@@ -78,7 +78,7 @@ impl Queue {
             return Err(AppendError::Full);
         }
         state.appended += line;
-        // To wake costs a system call: only who sleeps is woken.
+        // A wake-up costs a system call, so only a sleeping writer is woken.
         if std::mem::take(&mut state.idle) {
             drop(state);
             self.work.notify_one();
@@ -113,7 +113,7 @@ impl Queue {
         self.wait(state, |_| true).is_ok_and(|state| state.ended)
     }
 
-    /// Writes the lines to `out` until the queue is closed: the work of the writer.
+    /// Writes the lines to `out` until the queue is closed: the writer thread's loop.
     pub(super) fn write_to(&self, mut out: impl io::Write, retry: Duration) {
         let _end = End(self);
         let mut batch = Vec::new();
@@ -208,7 +208,7 @@ fn ended<T>(_: PoisonError<T>) -> AppendError {
     AppendError::Ended
 }
 
-/// Says that the writer has ended, if it panicked as well.
+/// Notes that the writer has ended, also after a panic.
 struct End<'a>(&'a Queue);
 
 impl Drop for End<'_> {

@@ -35,7 +35,7 @@ pub enum Scheme {
     Ed25519,
 }
 
-/// What a public key is of, which decides what it can verify.
+/// The kind of a public key, which decides what it can verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 #[non_exhaustive]
@@ -96,7 +96,7 @@ impl PublicKey {
     ///
     /// When they are not that, or the modulus is too short or too long.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyRejected> {
-        // It says what is wrong with the key, where aws-lc-rs says that something is.
+        // This says what is wrong with the key; aws-lc-rs only says that something is.
         if !(256..=1_024).contains(&modulus.len()) {
             return Err(KeyRejected::Size);
         }
@@ -318,7 +318,7 @@ impl fmt::Debug for MacKey {
     }
 }
 
-/// The signature is not that of the message under the key. There is nothing more to know.
+/// The signature does not verify for the message and the key. The error has no further detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadSignature;
 

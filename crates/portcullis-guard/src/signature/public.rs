@@ -1,15 +1,15 @@
 use super::{KeyKind, PublicKey};
 
-/// The odd primes below a hundred. A modulus has none of them as a factor; a number that was
-/// drawn at random has one three times out of four.
+/// The odd primes below a hundred. A modulus is divisible by none of them; three out of four random
+/// numbers are divisible by one.
 const SMALL_PRIMES: [u32; 24] =
     [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97];
 
 /// What kind of public document `bytes` are, if they look like one: a key in DER or in SSH's
 /// format, a certificate, a point of an elliptic curve, an RSA modulus.
 ///
-/// It answers for whoever takes a secret, and must not take what everybody can read for one
-/// (RFC 8725 §2.1). The 32 bytes of an Ed25519 key look like any others.
+/// Code that takes a secret asks this, because it must not take a public value for a secret (RFC
+/// 8725 §2.1). The 32 bytes of an Ed25519 key cannot be recognised.
 ///
 /// # Example
 ///
@@ -68,7 +68,8 @@ fn is_point(bytes: &[u8]) -> bool {
     })
 }
 
-/// A number of 1,024 to 8,192 bits that could be one; of those drawn at random, one in sixteen.
+/// Whether this is a number of 1,024 to 8,192 bits that could be a modulus: one random number in
+/// sixteen could.
 fn is_modulus(bytes: &[u8]) -> bool {
     let number = bytes.strip_prefix(&[0]).unwrap_or(bytes);
     let whole = number.len().is_multiple_of(64) && (128..=1_024).contains(&number.len());

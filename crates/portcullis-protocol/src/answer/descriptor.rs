@@ -1,4 +1,4 @@
-//! What lists show, written once per version when the server is built.
+//! The entries of lists, written once per version when the server is built.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::ProtocolVersion;
 #[derive(Clone, Debug)]
 pub struct Descriptor(pub(crate) Shapes<String>);
 
-/// Something for each of the shapes that entries have had.
+/// One value for each shape that entries have had over the versions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shapes<T> {
     pub(crate) stateless: T,
@@ -19,7 +19,7 @@ pub(crate) struct Shapes<T> {
 }
 
 impl<T> Shapes<T> {
-    /// That of the shape in `version`.
+    /// The value for the shape in `version`.
     pub(crate) fn of(&self, version: ProtocolVersion) -> &T {
         match version {
             ProtocolVersion::V2026_07_28 => &self.stateless,

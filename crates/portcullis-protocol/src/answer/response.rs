@@ -88,8 +88,8 @@ pub(crate) fn discovered(
     )
 }
 
-/// Always all three kinds: which of them a caller finds anything in is not said here. What
-/// a caller sees of each may change.
+/// Always all three kinds: this does not tell in which of them a caller finds anything. What a
+/// caller sees of each may change.
 fn capabilities() -> Value {
     let list = json!({ "listChanged": true });
     json!({ "tools": list, "resources": list, "prompts": list })

@@ -31,20 +31,20 @@ use crate::http::well_known::Metadata;
 
 use crate::{Limits, Service};
 
-/// What an [`App`] is made of.
+/// The parts of an [`App`].
 #[derive(Debug)]
 pub struct AppConfig {
     /// The path of the MCP endpoint, without a slash at its end.
     pub path: String,
     /// Which hosts and origins are the server's own.
     pub guard: HostOriginGuard,
-    /// Who may call; without one, everybody may.
+    /// Decides who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
-    /// The protected-resource metadata, where tokens are info for.
+    /// The protected-resource metadata, on servers that ask for tokens.
     pub metadata: Option<ProtectedResourceMetadata>,
-    /// What may be taken of the server.
+    /// The limits of the server.
     pub limits: Limits,
-    /// By which sessions are idle, and streams end with their tokens.
+    /// The clock by which sessions are idle, and streams end with their tokens.
     pub clock: Arc<dyn Clock>,
     /// Routes beside the endpoint.
     pub routes: Router,
@@ -84,7 +84,7 @@ impl<S: Service> App<S> {
         Ok(Self { endpoint, path, guard, metadata, routes, routing })
     }
 
-    /// Ends what has no end of its own: the streams of sessions.
+    /// Ends the streams of sessions, which have no end of their own.
     pub(super) fn stop(&self) {
         self.endpoint.sessions.stop();
     }

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use http::Method;
 
-/// What is known of a request from the first, and is not its sender's own words.
+/// What is known of a request from its start, without its sender's own words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestInfo<'a> {
     pub(crate) http_method: Option<&'static str>,
@@ -11,7 +11,7 @@ pub(crate) struct RequestInfo<'a> {
 }
 
 impl<'a> RequestInfo<'a> {
-    /// A request of the method `method`, for `path` if that is the endpoint's.
+    /// Notes the method, if it is a known one, the path and the peer of a request.
     pub(crate) fn new(method: &Method, path: Option<&'a str>, remote: Option<SocketAddr>) -> Self {
         let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
         Self { http_method: names.into_iter().find(|name| method == name), path, remote }

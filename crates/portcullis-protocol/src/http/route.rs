@@ -32,10 +32,10 @@ pub enum RouteRefusal {
     Denied(Option<Cow<'static, str>>),
     /// Over a rate limit: 429.
     TooOften {
-        /// When there is room again.
+        /// How long until there is room again.
         retry_after: Duration,
     },
-    /// Nobody can be let in, so that there is nothing: 404.
+    /// The server does not authenticate, so the route does not exist: 404.
     Absent,
     /// Something broke: 500. The cause has been logged.
     Failed,
@@ -64,7 +64,7 @@ pub async fn authenticate(
     principal.await.map_err(RouteRefusal::Bearer)
 }
 
-/// Over what a request to a route comes in, among its extensions.
+/// The connection of a request to a route, among its extensions.
 #[derive(Clone, Debug)]
 pub(super) struct RouteVisitor {
     pub(super) budget: Arc<Budget>,
@@ -85,7 +85,7 @@ impl RouteRefusal {
         }
     }
 
-    /// What the caller is told.
+    /// The text for the caller.
     #[must_use]
     pub fn into_response(self) -> Response {
         let status = self.status();
@@ -98,7 +98,7 @@ impl RouteRefusal {
             Self::TooOften { retry_after } => {
                 Some(RpcError::RateLimited { retry_after: *retry_after }.to_string().into())
             }
-            // Exactly as where there is nothing.
+            // Exactly as for a path where nothing is served.
             Self::Absent => None,
             Self::Failed => Some("Internal error".into()),
         };

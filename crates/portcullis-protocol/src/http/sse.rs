@@ -1,4 +1,5 @@
-//! Streams that stay open (HTML §9.2): what changes is told, and that they are there.
+//! Event streams that stay open (HTML §9.2): they carry notifications of changes, and keep-alive
+//! comments.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use crate::answer::notification::Subscription;
 use crate::{Changed, Exchange, Service};
 
-/// How often a stream says that it is there: more often than proxies give up.
+/// How often an idle stream sends a keep-alive: more often than proxies give up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A comment: clients skip it.
@@ -34,9 +35,10 @@ pub(super) trait Lease: Send + 'static {
     fn now(&self) -> SystemTime;
 }
 
-/// What one stream tells, until its token or its place ends.
+/// The events of one stream, until its token or its place ends.
 ///
-/// It is pulled: while its client does not read, nothing is asked for and nothing queues.
+/// The stream is pulled: while its client does not read, it polls for no changes and nothing
+/// queues.
 pub(super) struct Events<L> {
     changes: Pin<Box<dyn Stream<Item = Changed> + Send>>,
     /// Whose it is; without one, a session's.
@@ -49,14 +51,15 @@ pub(super) struct Events<L> {
 }
 
 impl<L: Lease> Events<L> {
-    /// Tells a session of all changes. First comes a comment, so that the client sees the
-    /// stream open.
+    /// Notifies a session of all changes. First comes a comment, so that the client sees the stream
+    /// open.
     pub(super) fn of_session<S: Service>(service: &Arc<S>, exchange: &Exchange, place: L) -> Self {
         let opening = Some(Bytes::from_static(COMMENT));
         Self { opening, ..Self::new(service, exchange, place) }
     }
 
-    /// Tells a subscription what it asked for, between an acknowledgment and a result.
+    /// Notifies a subscription of the changes that it asked for, between an acknowledgment and a
+    /// result.
     pub(super) fn of_subscription<S: Service>(
         service: &Arc<S>,
         exchange: &Exchange,
@@ -112,7 +115,7 @@ impl<L: Lease> Events<L> {
             tokio::select! {
                 Some(changed) = self.changes.next() => {
                     let told = self.tell(changed);
-                    // A token that has just ended is told nothing more.
+                    // After the end of its token, a stream sends nothing more.
                     if !told.is_empty() && !self.left().is_zero() {
                         return Some(told);
                     }
@@ -148,7 +151,7 @@ pub(super) fn response(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // What a buffering proxy would hold back (nginx).
+    // Without this header, a buffering proxy (nginx) would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -157,7 +160,7 @@ fn event(message: &[u8]) -> Bytes {
     events([message.to_vec()].into_iter())
 }
 
-/// JSON has no line breaks of its own: each message is one line.
+/// Writes each message as one event. JSON is written without line breaks, so a message is one line.
 fn events(messages: impl Iterator<Item = Vec<u8>>) -> Bytes {
     let mut events = Vec::new();
     for message in messages {

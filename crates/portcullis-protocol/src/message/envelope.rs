@@ -14,7 +14,7 @@ use crate::message::params::{Members, Params};
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
-/// Below it, 2^53, each whole number is one floating-point number of its own.
+/// 2^53: below it, a floating-point number holds each whole number exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Messages of one batch.
 const MAX_BATCH: usize = 64;
@@ -40,16 +40,16 @@ pub enum Message<'a> {
     Request {
         /// Names the answer.
         id: RequestId,
-        /// What is asked.
+        /// The method that is called.
         method: Cow<'a, str>,
-        /// With what.
+        /// Its parameters.
         params: Params<'a>,
     },
-    /// Wants none.
+    /// Wants no answer.
     Notification {
-        /// What is told.
+        /// The method of the notification.
         method: Cow<'a, str>,
-        /// With what.
+        /// Its parameters.
         params: Params<'a>,
     },
     /// Answers a request of the server.
@@ -61,7 +61,7 @@ pub enum Message<'a> {
 pub struct Malformed {
     /// The id, unless it could not be read or belongs to a response.
     pub id: Option<RequestId>,
-    /// What is wrong.
+    /// What is wrong with the message.
     pub error: RpcError,
 }
 
@@ -226,8 +226,8 @@ impl<'de> Deserialize<'de> for RequestId {
                 i64::try_from(id).map(RequestId::Number).map_err(|_| E::custom("id out of range"))
             }
 
-            /// `1.0` and `-0` are integers (JSON Schema 2020-12 Validation §6.1.1), as far as
-            /// each has one spelling only.
+            /// `1.0` and `-0` are integers (JSON Schema 2020-12 Validation §6.1.1), in the range in
+            /// which a floating-point number holds each of them exactly.
             fn visit_f64<E: de::Error>(self, id: f64) -> Result<RequestId, E> {
                 if id.fract() != 0.0 || id.abs() >= EXACT {
                     return Err(E::custom("no integer"));

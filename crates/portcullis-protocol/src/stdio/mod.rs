@@ -1,9 +1,9 @@
 //! One JSON message per line, over standard input and output, in every version.
 //!
-//! A client that begins with `initialize` has a session for the life of the process; a
-//! request that names its version in `_meta` is served by itself. Both may be mixed: a
-//! session is told of every change, a subscription of what it asked for. The peer is the
-//! local user who started the process, so nothing is authenticated here.
+//! A client that begins with `initialize` has a session for the life of the process; a request that
+//! names its version in `_meta` is served by itself. Both may be mixed: a session is notified of
+//! every change, a subscription of the changes that it asked for. The peer is the local user who
+//! started the process, so nothing is authenticated here.
 
 mod connection;
 mod lines;
@@ -48,7 +48,7 @@ async fn serve_lines<S: Service>(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut connection = Connection::new(service, limits);
-    // Whoever wants nothing more and reads nothing keeps the server no longer than others.
+    // A client that sends nothing more and reads nothing delays the end no longer than others.
     let left = lines.ended().then(|()| tokio::time::sleep(limits.drain_timeout));
     tokio::select! {
         conversed = converse(&mut connection, &mut lines, &output) => conversed?,

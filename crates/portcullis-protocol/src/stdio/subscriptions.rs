@@ -8,7 +8,7 @@ use crate::Changed;
 use crate::answer::notification::Subscription;
 use crate::message::envelope::RequestId;
 
-/// What tells the client of changes: its session, and its subscriptions.
+/// The sources of notifications for the client: its session, and its subscriptions.
 ///
 /// They are pulled in the task of the connection, so that nothing queues for a client that
 /// does not read.
@@ -19,12 +19,12 @@ pub(super) struct Listens {
 }
 
 impl Listens {
-    /// Tells the session of `changes`.
+    /// Notifies the session of `changes`.
     pub(super) fn begin(&mut self, changes: BoxStream<'static, Changed>) {
         self.session = Some(changes);
     }
 
-    /// Tells a subscription of `changes`.
+    /// Notifies a subscription of `changes`.
     pub(super) fn add(&mut self, subscription: Subscription, changes: BoxStream<'static, Changed>) {
         self.subscriptions.push((subscription, changes));
     }
@@ -39,12 +39,12 @@ impl Listens {
         self.subscriptions.iter().any(|(subscription, _)| subscription.id == *id)
     }
 
-    /// Ends one without a word, as its client asked for.
+    /// Ends one without a message, as its client asked for.
     pub(super) fn cancel(&mut self, id: &RequestId) {
         self.subscriptions.retain(|(subscription, _)| subscription.id != *id);
     }
 
-    /// Ends everything, and gives the subscriptions that there were.
+    /// Ends the session's notifications and all subscriptions; returns the subscriptions.
     pub(super) fn end(&mut self) -> impl Iterator<Item = Subscription> + use<> {
         let Self { subscriptions, .. } = std::mem::take(self);
         subscriptions.into_iter().map(|(subscription, _)| subscription)
@@ -70,7 +70,7 @@ impl Listens {
     }
 }
 
-/// What has changed, if anything has.
+/// The next change, if there is one already.
 fn poll(changes: &mut BoxStream<'static, Changed>, cx: &mut Context<'_>) -> Option<Changed> {
     match changes.poll_next_unpin(cx) {
         Poll::Ready(changed) => changed,

@@ -16,7 +16,7 @@ use crate::component::verdict::{Denied, Face, RuleId};
 use crate::component::{ComponentKind, Deny};
 use crate::visibility::EffectiveRules;
 
-/// Who asks, and how long there is for all answers together.
+/// Who asks, and how much time all answers have together.
 #[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
     pub(crate) exchange: &'a Exchange,
@@ -28,18 +28,18 @@ pub(crate) struct Asking<'a> {
     pub(crate) trusted: bool,
 }
 
-/// For what it is asked.
+/// The purpose of a decision.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
     /// A list, or a notification about one.
     List,
-    /// A use, whose arguments were not looked at.
+    /// A use, before its arguments are looked at.
     Use,
-    /// A use whose arguments were validated: asks the checks that read them, again.
+    /// A use whose arguments were validated: the checks that read arguments are asked again.
     Call(&'a Map<String, Value>),
 }
 
-/// Yes, or no: which rule said so, why, and what the caller may know of it.
+/// Allowed, or denied: by which rule, why, and what the caller may know of it.
 #[derive(Debug)]
 pub(crate) enum Access {
     Allowed,
@@ -132,9 +132,9 @@ pub(crate) async fn lists(entry: &Entry, asking: &Asking<'_>) -> Result<(), Rule
 pub(crate) struct ListDecision<'a> {
     asking: Asking<'a>,
     section: &'a Section,
-    /// What the server's rules show, where nobody else's have a say.
+    /// What the server's rules show, if no session's or principal's own rules apply.
     shown: Option<&'a [bool]>,
-    /// What was decided about each class.
+    /// The decision about each class.
     classes: Vec<Option<Result<(), RuleId>>>,
 }
 
@@ -189,8 +189,8 @@ fn context_of<'a>(entry: &'a Entry, asking: &Asking<'a>, purpose: Purpose<'a>) -
     }
 }
 
-/// Asks one check. Whatever it needs, it needs somebody: where nobody is authenticated, a check
-/// that would let anybody through denies as all others do.
+/// Asks one check. Every check needs a principal: without one, a check that would allow everybody
+/// denies as all others do.
 pub(crate) async fn ask(
     compiled: &CompiledCheck,
     context: AuthContext<'_>,
@@ -212,7 +212,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// What a check answers, within its time. A panic is a no.
+/// The answer of a check, within its time. A panic is a denial.
 pub(crate) async fn answer(
     check: &dyn Check,
     context: AuthContext<'_>,
@@ -237,7 +237,7 @@ pub(crate) async fn answer(
 }
 
 fn denied(rule: RuleId, denial: &Denial, context: AuthContext<'_>) -> Access {
-    // A list counts, and tells no reasons: it writes none for each component that it hides.
+    // A list counts what it hides and tells no reasons, so no reason is written for each component.
     let reason = match context.is_listing() {
         true => Cow::Borrowed(""),
         false => Cow::Owned(denial.reason_given(context.granted()).into_owned()),
@@ -256,7 +256,7 @@ fn challenged(rule: RuleId, required: &Scopes, context: AuthContext<'_>) -> Acce
     Access::Denied(Denied { rule, reason, face: Face::Challenge(missing) })
 }
 
-/// What a panic said, for the log.
+/// The message of a panic, for the log.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")

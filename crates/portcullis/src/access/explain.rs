@@ -32,7 +32,7 @@ pub struct Explanation {
     pub rules: Vec<Explained>,
 }
 
-/// What one rule says.
+/// The answer of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
@@ -70,7 +70,7 @@ impl Explaining<'_> {
         let context = AuthContext::new(principal, self.hierarchy, entry.target());
         let context = context.with_states(self.states);
         let deadline = Instant::now() + self.decision_timeout;
-        // Of the first that denies, whether it is challenged.
+        // Whether the first denial is challenged.
         let mut challenged = None;
         for check in &entry.checks.all {
             let decision = ask(check, context, Purpose::Use, deadline).await;

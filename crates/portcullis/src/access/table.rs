@@ -48,13 +48,13 @@ pub struct AccessRow {
     pub kind: String,
     /// The name, the URI or the URI template.
     pub component: String,
-    /// The tags.
+    /// The component's tags.
     pub tags: Vec<String>,
     /// What is required over HTTP, the server's own checks first: all of it. Empty without a
     /// requirement. `a caller` is what a function that takes a `Caller` requires.
     pub requirements: Vec<String>,
-    /// `hide` or `challenge`: what a caller is told who may not use it. What is challenged is
-    /// listed all the same.
+    /// `hide` or `challenge`: how a denial is answered. A component that is challenged is listed
+    /// all the same.
     pub deny: String,
     /// Whether the server's rules show it; a session or principal may have rules of its own.
     pub visible: bool,

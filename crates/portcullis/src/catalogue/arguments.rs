@@ -8,7 +8,7 @@ use crate::catalogue::input_schema::ArgumentSchema;
 use crate::catalogue::violation::{MAX_PROBLEMS, describe};
 use crate::component::unfit::shown;
 
-/// What is said where it would take too much to say what is wrong.
+/// The text for when it would take too much work to say what is wrong.
 const UNEXPLAINED: &str =
     "the arguments do not match the schema (too large or too deep to name the place)";
 
@@ -16,7 +16,7 @@ const UNEXPLAINED: &str =
 pub(crate) type Values = Map<String, Value>;
 
 impl ArgumentSchema {
-    /// Leaves out what is null and need not be there, fills in defaults, and validates.
+    /// Leaves out optional arguments that are null, fills in defaults, and validates.
     ///
     /// # Errors
     ///
@@ -72,8 +72,7 @@ impl ArgumentSchema {
     }
 }
 
-/// Whether an argument that arrives as a string is one: unless all that its schema takes is
-/// something else.
+/// Whether an argument that arrives as a string stays one: unless its schema takes no strings.
 fn takes_text(property: &Value) -> bool {
     match property.get("type").and_then(Value::as_str) {
         Some(kind) => kind == "string",
@@ -143,7 +142,7 @@ mod tests {
         assert!(accept(json!({"path": "a", "user": "b"})).is_ok());
         let refused = accept(json!({"path": "a", "user": "b", "other": 1})).unwrap_err();
         assert_eq!(refused, "unknown argument `other` (unevaluatedProperties)");
-        // Not every version has a word for that.
+        // Not every version has a keyword for that.
         assert!(schema.schema().get("unevaluatedProperties").is_none(), "{}", schema.schema());
     }
 

@@ -1,6 +1,6 @@
 //! The schemas that clients are shown, written from what a schema library wrote, or a user.
 //!
-//! One pass makes of each schema one that says the same, in words that every client reads:
+//! One pass turns each schema into an equivalent one, with keywords that every client reads:
 //!
 //! 1. A schema is an object: `{}` for `true`, `{"not": {}}` for `false` (clients of the versions
 //!    with sessions read no others), but for `additionalProperties` and `unevaluatedProperties`.
@@ -54,7 +54,7 @@ pub(crate) const OF_SCHEMAS: [&str; 4] = ["prefixItems", "allOf", "anyOf", "oneO
 /// Keywords whose value has schemas as members.
 pub(crate) const OF_NAMED_SCHEMAS: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-/// Those where a boolean is read by everybody.
+/// Keywords for which every client reads a boolean.
 const OPEN_OR_CLOSED: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 
 /// Keywords that constrain one type of values, and none of the others.
@@ -95,7 +95,7 @@ const OF_OBJECTS: &[&str] = &[
 /// Keywords beside which several types are left as they are: they may speak of any of them.
 const COMPOSED: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "$ref", "const"];
 
-/// Writes a schema, and all within it, in words that every client reads.
+/// Rewrites a schema and its subschemas with keywords that every client reads.
 pub(crate) fn write(schema: &mut Value) {
     let object = match schema {
         Value::Object(object) => object,
@@ -106,7 +106,7 @@ pub(crate) fn write(schema: &mut Value) {
     write_object(object);
 }
 
-/// As [`write()`], for what is an object already.
+/// As [`write()`], for a schema that is an object already.
 pub(crate) fn write_object(object: &mut Map<String, Value>) {
     for (keyword, part) in object.iter_mut() {
         let keyword = keyword.as_str();
@@ -229,11 +229,11 @@ fn keywords_of(kind: &str) -> &'static [&'static str] {
 /// What a schema says of null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Null {
-    /// That it is no value.
+    /// Null is no value.
     Refused,
-    /// That it is one, beside those of some type.
+    /// Null is a value, beside those of some type.
     Listed,
-    /// Nothing: it is a value like all others.
+    /// Nothing: null is a value like all others.
     Any,
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn without_null(mut schema: Map<String, Value>) -> Map<String, Value>
         if let [Value::Object(only)] = branches.as_mut_slice() {
             let only = std::mem::take(only);
             schema.shift_remove(keyword);
-            // Both count where they constrain the same.
+            // If both constrain the same, both count.
             let differs = |(name, value): (&String, &Value)| {
                 says_of_values(name) && schema.get(name).is_some_and(|own| own != value)
             };
@@ -267,7 +267,7 @@ pub(crate) fn without_null(mut schema: Map<String, Value>) -> Map<String, Value>
                 schema.insert(keyword.to_owned(), json!([only]));
                 continue;
             }
-            // What is said of the whole goes before what is said of the part.
+            // A keyword of the whole takes precedence over one of the part.
             for (keyword, value) in only {
                 schema.entry(keyword).or_insert(value);
             }

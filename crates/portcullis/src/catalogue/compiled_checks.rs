@@ -1,4 +1,4 @@
-//! What stands before a component: all the checks that apply to it, compiled.
+//! The checks before a component: all that apply to it, compiled.
 
 use std::sync::Arc;
 
@@ -35,16 +35,16 @@ impl CompiledCheck {
     }
 }
 
-/// What a check needs.
+/// What a check needs in order to allow.
 #[derive(Clone, Debug)]
 pub(crate) enum Need {
-    /// Somebody who calls.
+    /// A caller.
     Caller,
     /// These scopes.
     Scopes(Scopes),
-    /// The check's answer.
+    /// An allow from the check.
     Answer(Arc<dyn Check>),
-    /// The check's answer, over stdio too.
+    /// An allow from the check, which is asked over stdio too.
     Local(Arc<dyn Check>),
 }
 
@@ -97,7 +97,7 @@ fn compile(
     let need = match (check.reduce(target), source) {
         _ if check.over_stdio() => Need::Local(Arc::clone(check)),
         (Reduced::Allows, CheckSource::Server) => return None,
-        // Its author asked for something, if only for somebody.
+        // Its author required something, if only a caller.
         (Reduced::Allows, CheckSource::Component) => Need::Caller,
         (Reduced::Scopes(scopes), _) => Need::Scopes(scopes),
         (Reduced::Dynamic, _) => Need::Answer(Arc::clone(check)),

@@ -1,4 +1,4 @@
-//! What must not be asked for, and not be shown: credentials.
+//! Refuses components that ask for credentials, or show them.
 //!
 //! Refused when the server is built:
 //!
@@ -77,7 +77,7 @@ static SECRETS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What is wrong with what a component asks for and shows.
+/// The credentials that a component asks for or shows, as problems.
 pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     let mut problems = Vec::new();
     let texts = [("title", &about.title), ("description", &about.description)];
@@ -192,7 +192,7 @@ fn shown(what: &str) -> Problem {
     exposed().within(what)
 }
 
-/// A text that everybody sees holds what nobody should.
+/// A text that everybody sees holds a secret.
 pub(crate) fn exposed() -> Problem {
     let text = "the text looks like a secret, and every caller can read it";
     Problem::new(ProblemKind::ExposedSecret, text)

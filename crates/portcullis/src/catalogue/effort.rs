@@ -1,15 +1,14 @@
-//! What it takes to say why a value does not meet its schema.
+//! The work that it takes to say why a value does not meet its schema.
 //!
-//! Whether it does is found in linear time. To say why not, the validator notes all that is
-//! wrong, and looks at a part once for each alternative that leads to it, and copies it: in a
-//! schema that contains itself (a filter of filters), the work doubles with each level that a
-//! caller adds.
+//! Whether a value is valid is decided in linear time. To say why it is not, the validator collects
+//! all errors; it visits and copies a part once for each alternative that leads to it. In a
+//! recursive schema (a filter of filters), the work doubles with each level that a caller adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// How many values are looked at and copied, at most, to say what is wrong with one.
+/// The most values that are visited and copied to say what is wrong with one.
 const MAX_VALUES: usize = 50_000;
 /// So many bytes of a text are copied in the time of one value.
 const BYTES_OF_A_VALUE: usize = 1_024;

@@ -11,7 +11,8 @@ use crate::catalogue::violation::describe;
 use crate::component::parameter::{Absence, Declared, Parameters, Spread};
 use crate::error::{Problem, ProblemKind};
 
-/// The member of a property's schema by which a struct says that null is no way to leave it out.
+/// The member of a property's schema that says that null is a value, not a way to leave the
+/// property out.
 const NULL_IS_A_VALUE: &str = "x-null-is-a-value";
 
 /// Names that some clients' languages keep for themselves: they cannot pass such an argument.
@@ -29,7 +30,7 @@ pub(crate) struct ArgumentSchema {
     /// What it takes to say why the validator refuses something.
     pub(crate) effort: Effort,
     pub(crate) defaults: Vec<(String, Value)>,
-    /// Those that null leaves out.
+    /// The arguments that null leaves out.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -134,7 +135,7 @@ impl ArgumentSchema {
             .collect()
     }
 
-    /// The names that some clients cannot pass, or take the whole server for broken by.
+    /// The argument names that some clients cannot pass, or that make some reject the whole server.
     pub(crate) fn awkward_names(&self) -> Vec<&str> {
         let properties = self.schema.get("properties").and_then(Value::as_object);
         let names = properties.into_iter().flatten().map(|(name, _)| name.as_str());
@@ -209,7 +210,7 @@ fn spread_out(
         }
         match closed_schema::null_in(property) {
             Null::Any => continue,
-            // Whoever writes a schema out says what null is.
+            // A schema that is written out says what null means.
             Null::Listed if written => continue,
             Null::Listed => {
                 *property = closed_schema::without_null(std::mem::take(property));

@@ -44,8 +44,8 @@ impl Content {
         Self(ContentBlock::Audio(AudioContent::new(STANDARD.encode(bytes), mime_type)))
     }
 
-    /// A resource of text with its URI, embedded: it need not be one that the server lists,
-    /// and nothing is asked of whoever gets it.
+    /// A resource of text with its URI, embedded: it need not be one that the server lists, and no
+    /// check is asked about it.
     #[must_use]
     pub fn resource_text(
         uri: impl Into<String>,

@@ -22,7 +22,7 @@ use crate::component::visibility::{
 pub struct Context {
     exchange: Arc<Exchange>,
     facilities: Arc<Facilities>,
-    /// Of the operation.
+    /// The number of the operation.
     id: OperationId,
 }
 
@@ -36,8 +36,8 @@ pub(crate) struct Facilities {
 }
 
 impl Facilities {
-    /// Whether nothing is kept from who asks: the local user, whom no token proves, of a server
-    /// that trusts them.
+    /// Whether the local user asks, and the server trusts them without a token: nothing is hidden
+    /// from them.
     pub(crate) fn trusts(&self, exchange: &Exchange) -> bool {
         self.trusts_stdio && exchange.transport == Transport::Stdio
     }

@@ -107,8 +107,8 @@ macro_rules! common_options {
                 self
             }
 
-            /// Says what a caller is told who may not use it. Default: what the server says for
-            /// its tags, or for all.
+            /// Sets what the server tells a caller who may not use it. Default: what the server
+            /// says for its tags, or for all.
             pub fn deny(mut self, deny: crate::component::Deny) -> Self {
                 self.0.deny(deny);
                 self
@@ -138,7 +138,7 @@ pub(crate) enum Handler {
 pub(crate) type Erased<R> =
     Box<dyn Fn(Call) -> BoxFuture<'static, Result<R, ToolError>> + Send + Sync>;
 
-/// Puts the types of a handler away.
+/// Type-erases a handler.
 pub(crate) fn erase<F, Fut, R>(
     handler: F,
     convert: fn(Fut::Output) -> Result<R, ToolError>,

@@ -40,18 +40,19 @@ impl fmt::Display for ComponentKind {
     }
 }
 
-/// What a caller is told who may not use a component.
+/// How the server answers a caller who may not use a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deny {
-    /// That it does not exist.
+    /// The answer is that it does not exist.
     #[default]
     Hide,
-    /// Which scopes are missing (HTTP 403 with `insufficient_scope`), so that the client can ask
-    /// for more; where anything else than scopes is missing, that it does not exist.
+    /// The answer names the missing scopes (HTTP 403 with `insufficient_scope`), so that the client
+    /// can ask for more; if anything but scopes is missing, it is that the component does not
+    /// exist.
     ///
-    /// It is listed for whom it is challenged, with its description and its arguments: what is
-    /// in no list no agent ever tries.
+    /// Lists show the component, with its description and its arguments, to every caller who is
+    /// challenged: agents never try a component that no list shows.
     ///
     /// **Deployment caveat.** In the versions with sessions an HTTP 403 ends the whole session in
     /// hosts that hold one on the MCP SDK for Python before 2.0: with CrewAI, AutoGen and

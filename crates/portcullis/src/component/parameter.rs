@@ -210,9 +210,9 @@ pub(crate) struct Declared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Absence {
     Refused,
-    /// It may, and null says the same.
+    /// It may be left out, and null means the same.
     Allowed,
-    /// It may, and null is a value of its own.
+    /// It may be left out, but null is a value of its own.
     AllowedAsNullIs,
 }
 

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use crate::component::content::Content;
 use crate::component::tool_error::ToolError;
 
-/// What a tool answers with, for what no other [return type](IntoToolResult) says: JSON beside
+/// The result of a tool, for what no other [return type](IntoToolResult) can express: JSON beside
 /// other content, and errors with JSON.
 ///
-/// Clients are shown no schema of its JSON; [`Json<T>`] and `(Vec<Content>, Json<T>)` have one.
+/// Clients see no schema for its JSON; they see one for [`Json<T>`] and `(Vec<Content>, Json<T>)`.
 ///
 /// # Example
 ///

@@ -63,7 +63,7 @@ pub fn everything() -> Selector {
     Selector::default()
 }
 
-/// What a selector looks at.
+/// The properties that a selector looks at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selected<'a> {
     pub(crate) kind: ComponentKind,
@@ -80,7 +80,7 @@ impl<'a> Selected<'a> {
 }
 
 impl Selector {
-    /// Those that `other` means too.
+    /// Selects only the components that `other` selects too.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.criteria.extend(other.criteria);
@@ -97,7 +97,7 @@ impl Selector {
         Self { criteria: self.criteria.iter().filter(kinds).cloned().collect() }
     }
 
-    /// What it speaks of that no component has or is.
+    /// One problem for each value in it that matches no component.
     pub(crate) fn unmet<'a, C>(&self, components: impl Fn() -> C) -> Vec<Problem>
     where
         C: Iterator<Item = Selected<'a>>,

@@ -46,7 +46,7 @@ enum Face {
     TooLong,
     /// A scope turned out to be missing while the handler ran.
     InsufficientScope(Scopes),
-    /// A check that reads arguments said no.
+    /// A check that reads arguments denied.
     Denied(Denied),
     /// Over the rate limit of the component.
     Limited(Duration),
@@ -90,7 +90,7 @@ impl ToolError {
         }
     }
 
-    /// The time is over.
+    /// The time limit has passed.
     pub(crate) fn too_long(limit: Duration) -> Self {
         let cause = Crashed(format!("it ran longer than {limit:?}"));
         Self { face: Face::TooLong, cause: Some(cause.into()) }
@@ -108,7 +108,7 @@ impl ToolError {
         Self { face: Face::RefusedArgument(message.into()), cause: None }
     }
 
-    /// Says to the log what it must know, and gives what the caller may know.
+    /// Logs what the operator must know, and returns what the caller may know.
     ///
     /// This is the one place where an error of a handler crosses the border.
     pub(crate) fn reveal(self, component: &str, show_internal: bool) -> PublicError {
@@ -197,7 +197,7 @@ const INSUFFICIENT_SCOPE: &str = "The access token lacks a scope that this needs
 /// The longest cause that is logged, in characters.
 const MAX_CAUSE_CHARS: usize = 2_048;
 
-/// What of an error may leave the server.
+/// The part of an error that may leave the server.
 pub(crate) enum PublicError {
     Message { text: Cow<'static, str>, outcome: &'static str, reference: Option<Reference> },
     RefusedArgument(String),

@@ -3,16 +3,16 @@ use std::fmt;
 use portcullis_guard::text;
 use serde::de::{self, Expected, Unexpected};
 
-/// How many of the values that would have been taken are named.
+/// The most accepted values that a message names.
 pub(crate) const MAX_VALUES: usize = 20;
 
-/// How much is shown of a name that a caller chose.
+/// The longest part shown of a name that a caller chose.
 const MAX_NAME_CHARS: usize = 64;
 
-/// What was expected of a value, and where; never what it is.
+/// The expectation that a value does not meet, and where; never the value.
 #[derive(Debug, Default)]
 pub(crate) struct Unfit {
-    /// Members and places, the innermost first.
+    /// The member names and array indices that lead to the value, innermost first.
     path: Vec<String>,
     expected: Option<String>,
 }
@@ -75,7 +75,7 @@ impl de::Error for Unfit {
     }
 }
 
-/// The names of what would have been taken, as many as are said.
+/// The names of accepted values, up to the most that a message names.
 pub(crate) fn listed(values: &[&str]) -> String {
     let some: Vec<String> = values.iter().take(MAX_VALUES).map(|v| format!("`{v}`")).collect();
     let more = values.len().saturating_sub(MAX_VALUES);

@@ -10,10 +10,10 @@ pub(crate) struct Denied {
     pub(crate) face: Face,
 }
 
-/// What of a denial may leave the server.
+/// The part of a denial that may leave the server.
 #[derive(Debug)]
 pub(crate) enum Face {
-    /// Nothing: it is not there.
+    /// Nothing: for the caller, the component does not exist.
     Absent,
     /// The scopes that are missing.
     Challenge(Scopes),

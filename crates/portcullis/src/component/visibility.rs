@@ -39,12 +39,12 @@ impl Visibility {
         Self(control)
     }
 
-    /// Shows what `selector` selects, to whom the checks allow it.
+    /// Shows what `selector` selects to callers whom the checks allow.
     ///
     /// # Errors
     ///
-    /// [`NoComponent`](crate::error::SelectionErrorKind::NoComponent) when it names what no component
-    /// has or is.
+    /// [`NoComponent`](crate::error::SelectionErrorKind::NoComponent) when it names something that
+    /// matches no component.
     pub fn enable(&self, selector: Selector) -> Result<(), SelectionError> {
         self.0.change_for_all(Change::Enable, selector)
     }
@@ -139,7 +139,7 @@ impl fmt::Debug for VisibilityChange<'_> {
     }
 }
 
-/// What becomes of the components that a selector selects.
+/// The change to the components that a selector selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// They are shown.
@@ -157,12 +157,12 @@ pub(crate) struct Within<'a> {
     pub(crate) id: OperationId,
 }
 
-/// Changes which components are shown, and records it. A server gives one to its functions.
+/// Changes which components are shown, and records the change. A server gives one to its functions.
 pub(crate) trait VisibilityControl: Send + Sync {
     /// Changes the rules of the server.
     fn change_for_all(&self, change: Change, selector: Selector) -> Result<(), SelectionError>;
 
-    /// Changes the rules of the session or principal that an operation is of.
+    /// Changes the rules of the operation's session or principal.
     fn change_own<'a>(
         &'a self,
         operation: Within<'a>,
@@ -171,6 +171,6 @@ pub(crate) trait VisibilityControl: Send + Sync {
         at_most: Option<Duration>,
     ) -> BoxFuture<'a, Result<(), ToolError>>;
 
-    /// Forgets the rules of the session or principal that an operation is of.
+    /// Forgets the rules of the operation's session or principal.
     fn reset_own<'a>(&'a self, operation: Within<'a>) -> BoxFuture<'a, Result<(), ToolError>>;
 }

@@ -133,7 +133,7 @@ pub enum ProblemKind {
     IneffectiveTimeout,
     /// A rate limit allows nothing, or its period is out of range.
     InvalidRateLimit,
-    /// A rule names a tag, a component or a scope that nothing has: a slip of the pen.
+    /// A rule names a tag, a component or a scope that does not exist: probably a typing mistake.
     UnusedRule,
     /// A list that selects components is empty.
     EmptySelector,

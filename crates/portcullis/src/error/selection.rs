@@ -15,7 +15,7 @@ pub enum SelectionErrorKind {
     NoComponent,
     /// Several components have the name.
     Ambiguous,
-    /// The rules of visibility cannot be changed any more: something panicked.
+    /// The visibility rules cannot be changed any more, because a change has panicked.
     Poisoned,
 }
 

@@ -27,7 +27,7 @@ pub trait IntoMiddleware {
     fn into_layer(self) -> Layer;
 }
 
-/// Where a middleware has its place.
+/// The place of a middleware.
 #[doc(hidden)]
 #[derive(Debug)]
 #[non_exhaustive]
@@ -93,7 +93,7 @@ impl Layers {
         self.rates.iter().filter_map(RateLimit::problem).chain(around)
     }
 
-    /// The components that middleware is for, where it is not for all.
+    /// The components that some middleware is limited to.
     pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
         self.around.iter().filter_map(|middleware| middleware.selector())
     }

@@ -1,4 +1,4 @@
-//! What stands around operations.
+//! The layers around operations.
 //!
 //! The order is fixed, whatever the order of the calls: audit (outermost, so that it
 //! sees every refusal), rate limits, the decision, your [`Middleware`] in the order in which it
@@ -74,7 +74,7 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What the operation then fails with; see [`ToolError`].
+    /// The error of the operation; see [`ToolError`].
     fn handle<'a>(
         &'a self,
         request: Request<'a>,
@@ -103,7 +103,7 @@ pub trait Middleware: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What a middleware or the end of the chain gives.
+/// The result of a middleware, or of the end of the chain.
 pub(crate) type Handled<'a> = BoxFuture<'a, Result<Response<'a>, ToolError>>;
 
 /// A type-erased [`Middleware`], with its future boxed.
@@ -132,7 +132,7 @@ impl<M: Middleware> ErasedMiddleware for M {
     }
 }
 
-/// The rest of the way: further middleware, and then the component or the list.
+/// The rest of the chain: further middleware, and then the component or the list.
 pub struct Next<'a> {
     rest: &'a [Box<dyn ErasedMiddleware>],
     end: Box<dyn FnOnce(Request<'a>) -> Handled<'a> + Send + 'a>,
@@ -150,7 +150,7 @@ impl<'a> Next<'a> {
     ///
     /// # Errors
     ///
-    /// What the rest of the way fails with.
+    /// The error of the rest of the chain.
     pub async fn run(self, request: Request<'a>) -> Result<Response<'a>, ToolError> {
         match self.rest.split_first() {
             None => (self.end)(request).await,

@@ -14,13 +14,13 @@ use crate::component::result::ToolResult;
 /// One operation, on its way to a component or a list.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Who calls, and how.
+    /// The context of the operation: its caller, transport and protocol version.
     pub context: Context,
-    /// What is asked.
+    /// The operation.
     pub operation: Operation<'a>,
 }
 
-/// What is asked. Arguments are not validated yet.
+/// An operation that a client requests. Its arguments are not validated yet.
 #[non_exhaustive]
 pub enum Operation<'a> {
     /// A list of the components of a kind.
@@ -94,7 +94,7 @@ impl fmt::Debug for Operation<'_> {
     }
 }
 
-/// What an operation is answered with: what fits the [`Operation`].
+/// The answer to an operation, of the kind that fits the [`Operation`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Response<'a> {

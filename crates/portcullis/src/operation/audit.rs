@@ -15,7 +15,7 @@ use crate::component::verdict::{Denied, Face, RuleId};
 use crate::middleware::rate_limit;
 use crate::operation::engine::Engine;
 
-/// What is noted of one operation on its way, and becomes its one audit record at the end.
+/// The notes about one operation, which become its one audit record at the end.
 ///
 /// It knows components by their own keys alone: the name that a caller sends may be anything,
 /// and a URI holds arguments.
@@ -109,12 +109,12 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Whether the operation may run at all, where it may not without being recorded.
+    /// Whether the operation may run at all, if it may not run unrecorded.
     pub(crate) fn check_audit(&mut self) -> Result<(), RpcError> {
         self.engine.audit.ready().map_err(|_| self.failed("audit"))
     }
 
-    /// The operation is over a limit of its caller's.
+    /// Notes that the operation is over one of its caller's rate limits.
     pub(crate) fn limited(&mut self, rule: &'static str, retry_after: Duration) -> RpcError {
         self.note_limited(rule);
         RpcError::RateLimited { retry_after }
@@ -126,7 +126,7 @@ impl<'a> Trail<'a> {
         self.outcome = Some("limited");
     }
 
-    /// It cannot be told whether the operation is allowed.
+    /// Notes that nothing could decide whether the operation is allowed.
     pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
         let reference = Reference::new();
         tracing::error!(rule, %reference, "operation refused: internal failure");
@@ -137,7 +137,7 @@ impl<'a> Trail<'a> {
         RpcError::Internal(format!("Internal error (reference {reference})").into())
     }
 
-    /// There is nothing of the name that the caller gave.
+    /// Notes that no component has the name that the caller gave.
     pub(crate) fn unknown(&mut self) -> Face {
         self.verdict = Verdict::Denied;
         self.rule = Some("unknown");
@@ -147,7 +147,7 @@ impl<'a> Trail<'a> {
         Face::Absent
     }
 
-    /// The component is not there for the caller.
+    /// Notes that the component does not exist for the caller.
     pub(crate) fn denied(&mut self, entry: &'a Entry, mut denied: Denied) -> Face {
         self.note_denied(entry, &mut denied);
         denied.face
@@ -177,7 +177,7 @@ impl<'a> Trail<'a> {
         self.id
     }
 
-    /// The component is there for the caller.
+    /// Notes that the caller may use the component.
     pub(crate) fn allowed(&mut self, entry: &'a Entry) {
         self.concerns(entry);
         self.verdict = Verdict::Allowed;
@@ -188,7 +188,7 @@ impl<'a> Trail<'a> {
         self.span.record("component", entry.key.as_str());
     }
 
-    /// A rule hides a component of a list.
+    /// Notes that a rule hides a component of a list.
     pub(crate) fn hidden(&mut self, rule: RuleId) {
         if self.hidden.is_empty() {
             self.hidden = vec![0; self.engine.catalogue.rules.texts().len()];
@@ -198,13 +198,13 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// A list shows so many components.
+    /// Notes that a list shows so many components.
     pub(crate) fn listed(&mut self, shown: usize) {
         self.verdict = Verdict::Allowed;
         self.shown = Some(shown);
     }
 
-    /// A cursor names nothing that its caller was shown.
+    /// Notes that the cursor names no entry that its caller was shown.
     pub(crate) fn no_such_cursor(&mut self) -> RpcError {
         self.verdict = Verdict::Denied;
         self.rule = Some("cursor");
@@ -213,8 +213,8 @@ impl<'a> Trail<'a> {
         RpcError::InvalidArguments("Invalid cursor".to_owned())
     }
 
-    /// Says to the log what it must know of an error, notes what came of it, and gives what
-    /// the caller may know.
+    /// Logs what the operator must know of an error, notes the outcome, and returns what the caller
+    /// may know.
     pub(crate) fn reveal(&mut self, error: ToolError) -> PublicError {
         let component = self.entry.map_or("", |entry| entry.key.as_str());
         let mut public = error.reveal(component, self.engine.show_internal_errors);
@@ -249,7 +249,7 @@ impl<'a> Trail<'a> {
         public
     }
 
-    /// Writes the record. Where it cannot be written and has to be, nothing is answered.
+    /// Writes the record. If it has to be written and cannot be, the caller gets no result.
     pub(crate) fn end<T>(mut self, result: Result<T, RpcError>) -> Result<T, RpcError> {
         let (outcome, status) = match &result {
             Ok(_) => ("ok", None),
@@ -316,7 +316,7 @@ pub(super) fn refused(engine: &Engine, refused: &RejectionRecord<'_>) {
     let _ = engine.audit.record(&record);
 }
 
-/// Whom the token speaks for, fit for a log.
+/// The principal of the token, fit for a log.
 fn subject(exchange: &Exchange) -> Option<Cow<'_, str>> {
     exchange.principal.as_deref().map(|principal| LogText::from(principal.subject()).into())
 }
@@ -347,7 +347,7 @@ impl Drop for Trail<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.outcome = None;
-            // There is nobody left who could be told that it was not written.
+            // No caller is left to learn that it was not written.
             let _ = self.write("cancelled", None);
         }
     }

@@ -1,11 +1,11 @@
-//! What may be known of a denial or an error, as an error of the protocol.
+//! Turns what a caller may know of a denial or an error into an error of the protocol.
 
 use portcullis_protocol::RpcError;
 
 use crate::component::tool_error::PublicError;
 use crate::component::verdict::Face;
 
-/// What a caller is told of a component that is not there for them.
+/// The error for a caller who is denied a component.
 pub(super) fn denied(face: Face, absent: impl FnOnce() -> RpcError) -> RpcError {
     match face {
         Face::Absent => absent(),
@@ -14,7 +14,7 @@ pub(super) fn denied(face: Face, absent: impl FnOnce() -> RpcError) -> RpcError 
     }
 }
 
-/// What a caller is told of an error, for what is no tool.
+/// The error for a caller of a component other than a tool that failed.
 pub(super) fn public_error(error: PublicError, absent: impl FnOnce() -> RpcError) -> RpcError {
     match error {
         PublicError::Message { text, .. } => RpcError::Internal(text),

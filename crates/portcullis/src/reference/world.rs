@@ -1,6 +1,6 @@
-//! What a world is made of: plain data that the framework does not know.
+//! The parts of a world: plain data that the framework does not know.
 
-/// A server, its callers, and what happens.
+/// A server, its callers, and the steps of a test.
 #[derive(Clone, Debug)]
 pub(super) struct World {
     /// Whether there is authentication over HTTP: everybody there has a token, or nobody.
@@ -155,12 +155,12 @@ pub(super) enum Step {
     Server(Rule),
     /// A caller's own rules change.
     Own(usize, Rule),
-    /// A caller's own rules are forgotten.
+    /// The server forgets a caller's own rules.
     Reset(usize),
 }
 
 impl Component {
-    /// What is asked for to use it.
+    /// The URI that a caller requests to use it.
     pub(super) fn uri(&self) -> Name {
         match self.key {
             "item://{id}" | "item://{key}" => "item://z",

@@ -1,4 +1,4 @@
-//! What stands before custom routes.
+//! The access control before custom routes.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +24,7 @@ use crate::middleware::rate_limit::{PER_PRINCIPAL, PER_ROUTE, RateLimit, Request
 use crate::operation::Engine;
 use crate::route::Route;
 
-/// Before one route.
+/// The guard of one route.
 struct Guard {
     engine: Arc<Engine>,
     authenticator: Option<Arc<Authenticator>>,
@@ -84,7 +84,7 @@ impl Guard {
         method.as_str() == self.method
     }
 
-    /// Who calls, on a route that is not public; or why nobody may.
+    /// The caller of a route that is not public, or why the request is refused.
     async fn admit(
         &self,
         head: &Parts,
@@ -144,8 +144,8 @@ impl Guard {
     }
 }
 
-/// What is noted of one request on its way, and becomes its one audit record at the end: one
-/// that is dropped there, or whose handler panics, leaves it, too.
+/// The notes about one request, which become its one audit record at the end. A request that is
+/// dropped, or whose handler panics, leaves its record too.
 struct Trail<'a> {
     guard: &'a Guard,
     id: OperationId,
@@ -175,7 +175,7 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// In which the handler logs, as that of an operation does.
+    /// The span in which the handler logs, as in an operation.
     fn span(&self) -> Span {
         let subject = self.principal.as_deref().map(Principal::subject).map(LogText::from);
         tracing::info_span!(
@@ -260,7 +260,7 @@ impl Drop for Trail<'_> {
             true => ("timeout", Some(StatusCode::GATEWAY_TIMEOUT)),
             false => ("cancelled", None),
         };
-        // There is nobody left who could be told that it was not written.
+        // No caller is left to learn that it was not written.
         let _ = self.write(outcome, status);
     }
 }

@@ -19,11 +19,11 @@
 //! [`Extension<Caller>`](Extension); a bare `Caller`, as tools take it, is refused by the compiler.
 //! Each request to a route, a public one too, is in the audit trail.
 //!
-//! [`ready`] is a route for probes: it says no as soon as the server is to stop, which
-//! [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives them time to learn.
+//! [`ready`] is a route for probes: it answers 503 as soon as the server is to stop, and
+//! [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives the probes time to notice.
 //!
-//! **Deployment caveat.** A public route is for everybody who reaches the server: what its
-//! handler does not check, nobody does.
+//! **Deployment caveat.** A public route is for everybody who reaches the server: only its handler
+//! checks anything.
 //!
 //! ```
 //! use portcullis::prelude::*;
@@ -138,12 +138,12 @@ impl UndecidedRoute {
         Self { path: path.to_owned(), method, router }
     }
 
-    /// Everybody may use the route; `why` is said at start.
+    /// Everybody may use the route; the server says `why` when it starts.
     pub fn public(self, why: &str) -> Route {
         self.decided(Access::Public(why.to_owned()))
     }
 
-    /// Those may use the route who have a good token and whom `check` lets in.
+    /// Callers with a good token may use the route if `check` allows.
     pub fn require<M>(self, check: impl IntoCheck<M>) -> Route {
         self.decided(Access::Required(check.into_check()))
     }
@@ -188,16 +188,16 @@ impl IntoRoute for Route {
 pub(crate) enum Access {
     /// Everybody, and why.
     Public(String),
-    /// Whom the check lets in.
+    /// Callers whom the check allows.
     Required(Arc<dyn Check>),
 }
 
 impl Route {
-    /// Answers under any name: probes of Kubernetes and of load balancers ask a pod by its
-    /// address. For public routes alone; others do not build.
+    /// Answers requests for any host: probes of Kubernetes and of load balancers request a pod by
+    /// its address. For public routes only: with it on another route, the server does not build.
     ///
-    /// **Deployment caveat.** DNS rebinding lets any page read what the route says, as if it were
-    /// its own: it is for what anybody may know.
+    /// **Deployment caveat.** DNS rebinding lets any web page read the answers of the route as if
+    /// they were its own: use it for public information only.
     ///
     /// ```
     /// # use portcullis::prelude::*;
@@ -226,7 +226,7 @@ impl Route {
         self.limit.clone()
     }
 
-    /// Lets it through the guard under any name, if it is for that.
+    /// Lets requests for any host pass the guard, if the route takes them.
     pub(crate) fn through(&self, guard: HostOriginGuard) -> HostOriginGuard {
         match (&self.access, Method::from_bytes(self.method.as_bytes())) {
             (Access::Public(_), Ok(method)) if self.any_host => {

@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::server::http::HttpOptions;
 use crate::visibility::Rule;
 
-/// Lists are answered in pages of this many entries, unless said otherwise.
+/// Lists are answered in pages of this many entries by default.
 const PAGE_SIZE: usize = 1_000;
 
 /// Describes a server. [`build`](Self::build) becomes available after [`auth`](Self::auth) or
@@ -185,15 +185,14 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// What callers are told who may not use a component that says nothing of its own. Default:
-    /// [`Deny::Hide`].
+    /// How the server answers a denied caller, for components without a `deny` of their own.
+    /// Default: [`Deny::Hide`].
     pub fn deny(mut self, deny: Deny) -> Self {
         self.parts.everywhere.deny = deny;
         self
     }
 
-    /// As [`deny`](Self::deny), for the components with `tag`. Of several tags, one that hides
-    /// rules.
+    /// As [`deny`](Self::deny), for the components with `tag`. If several tags apply, hiding wins.
     pub fn deny_tagged(mut self, tag: &str, deny: Deny) -> Self {
         self.parts.everywhere.deny_tagged.push((tag.to_owned(), deny));
         self
@@ -244,25 +243,25 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// What happens while an audit sink fails. Default: [`AuditFailure::Continue`].
+    /// Sets what the server does while an audit sink fails. Default: [`AuditFailure::Continue`].
     pub fn audit_failure(mut self, failure: AuditFailure) -> Self {
         self.parts.audit_failure = failure;
         self
     }
 
-    /// Where what must be seen by the next request rests. Default: memory.
+    /// The store for state that the next request must see. Default: memory.
     pub fn store(mut self, store: impl Store) -> Self {
         self.parts.store = Some(Arc::new(store));
         self
     }
 
-    /// Gives functions that take a [`State<T>`](crate::State) this one.
+    /// Adds the value for functions that take a [`State<T>`](crate::State).
     pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
         self.parts.states.insert(state);
         self
     }
 
-    /// Changes what may be taken of the server: [`Limits`], whose fields are each described there.
+    /// Changes the [`Limits`] of the server.
     ///
     /// # Example
     ///
@@ -293,7 +292,7 @@ impl<A> ServerBuilder<A> {
         self
     }
 
-    /// Shows callers what went wrong inside: text that may hold secrets. For development.
+    /// Shows callers the text of internal errors, which may hold secrets. For development.
     pub fn dangerously_show_internal_errors(mut self) -> Self {
         self.parts.show_internal_errors = true;
         self

@@ -25,7 +25,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Nothing said: the defaults.
+    /// The default options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -1,4 +1,4 @@
-//! What a server says when it starts, to whoever started it.
+//! The messages of a server that starts, for the person who started it.
 
 use std::fmt;
 use std::io::Write;
@@ -25,7 +25,7 @@ pub(crate) fn say(line: &str) {
     }
 }
 
-/// As [`say`], for what should worry.
+/// As [`say`], for warnings.
 pub(crate) fn warn(line: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{line}");
@@ -34,7 +34,7 @@ pub(crate) fn warn(line: &str) {
     }
 }
 
-/// As [`warn`], of what the log has already, where there is one.
+/// As [`warn`], for what the log has already, if there is a log.
 #[cfg(feature = "http")]
 pub(crate) fn warn_unlogged(line: &str) {
     if !tracing::dispatcher::has_been_set() {
@@ -52,8 +52,8 @@ pub(crate) fn warn_without_log() {
     }
 }
 
-/// Says what a panic said through the log, in one escaped line, in place of the default
-/// hook: that writes the text as it is, which may be a caller's.
+/// Logs the message of a panic in one escaped line, in place of the default hook: that writes the
+/// text unescaped, and it may be a caller's.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic_text(panic.payload());
@@ -67,7 +67,8 @@ pub(crate) fn log_panics() {
     }));
 }
 
-/// Gives what was logged last a moment to be written, and no more: nobody may read it.
+/// Waits a moment until the last records are written, and no longer: it may be that nobody reads
+/// the log.
 pub(crate) fn drain_log() {
     portcullis_guard::log::drain_stderr(LOG_PATIENCE);
 }

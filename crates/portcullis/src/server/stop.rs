@@ -1,19 +1,18 @@
-//! What ends a server from outside: signals.
+//! The signals that end a server.
 
 use std::io;
 use std::thread;
 
 use tokio::sync::oneshot;
 
-/// What a shell says of a process that Ctrl-C has ended.
+/// The exit status that a shell gives a process that Ctrl-C has ended.
 #[cfg(unix)]
 const ENDED_BY_INTERRUPT: i32 = 130;
 
-/// Ready at the first SIGTERM or Ctrl-C. Once there was one, a further Ctrl-C ends the process at
-/// once.
+/// Is ready at the first SIGTERM or Ctrl-C. After that, another Ctrl-C ends the process at once.
 ///
-/// Signals have a thread of their own: a handler that keeps every other one busy does not keep
-/// the process.
+/// Signals have a thread of their own: handlers that keep all other threads busy cannot keep the
+/// process from stopping.
 pub(crate) async fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let (listening, listens) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
@@ -21,7 +20,7 @@ pub(crate) async fn stop_signal() -> io::Result<impl Future<Output = ()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         match runtime {
             Ok(runtime) => runtime.block_on(listen(listening, stop)),
-            // Whoever waits for it has given up, or is told.
+            // The receiver has given up, or gets the error.
             Err(error) => drop(listening.send(Err(error))),
         }
     })?;
@@ -65,7 +64,7 @@ async fn listen(listening: oneshot::Sender<io::Result<()>>, stop: oneshot::Sende
     }
 }
 
-/// Stops first and logs then, aside: a log that nobody reads may keep whoever writes to it.
+/// Stops first, and then logs on another thread: a log that nobody reads may block its writer.
 fn say(stop: oneshot::Sender<()>) {
     // The server may have ended by itself.
     let _ = stop.send(());

@@ -18,10 +18,10 @@ use crate::server::Server;
 
 /// Asks a server without a network or a token: for tests.
 ///
-/// What it asks takes the same way as a request of a client, from the moment at which it is known
-/// who calls: rate limits, the decision, middleware, arguments, the function, masking and audit.
-/// It speaks 2026-07-28 over HTTP as somebody who is not authenticated, unless told otherwise.
-/// Each of its methods gives a client of its own, so that one can be made from another.
+/// Its requests pass the same stages as those of a client, once the caller is known: rate limits,
+/// the decision, middleware, arguments, the function, masking and audit. It speaks 2026-07-28 over
+/// HTTP as somebody who is not authenticated, unless told otherwise. Each of its methods gives a
+/// client of its own, so that one can be made from another.
 ///
 /// # Example
 ///
@@ -100,7 +100,7 @@ impl TestClient {
         Self { principal: None, transport, session, ..self.clone() }
     }
 
-    /// With these scopes, in place of others.
+    /// Sets these scopes, in place of those before.
     #[must_use]
     pub fn scopes(&self, scopes: impl OneOrMany) -> Self {
         self.with(|principal| principal.with_scopes(Scopes::from_iter(scopes.into_many())))
@@ -116,7 +116,7 @@ impl TestClient {
         })
     }
 
-    /// With these claims, in place of others.
+    /// Sets these claims, in place of those before.
     #[must_use]
     pub fn claims(&self, claims: Claims) -> Self {
         self.with(|principal| principal.with_claims(claims))
@@ -185,7 +185,7 @@ impl TestClient {
         self.list("prompts/list", "prompts", "name").await
     }
 
-    /// What changes of these lists from now on: what `list_changed` notifications tell.
+    /// The changes of these lists from now on, as `list_changed` notifications report them.
     pub fn changes(&self) -> impl Stream<Item = Changed> + Send + use<> {
         changes(&self.engine, &self.exchange())
     }
@@ -259,7 +259,7 @@ impl fmt::Debug for TestClient {
     }
 }
 
-/// What a [`TestClient`] was answered.
+/// The answer to a [`TestClient`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestAnswer {
     status: u16,
@@ -267,7 +267,7 @@ pub struct TestAnswer {
 }
 
 impl TestAnswer {
-    /// The HTTP status: 200 but for what HTTP clients act upon, such as 403.
+    /// The HTTP status: 200, except for statuses that HTTP clients act upon, such as 403.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
@@ -316,7 +316,7 @@ impl TestAnswer {
         protocol.or_else(|| self.text().filter(|_| self.is_error()))
     }
 
-    /// Whether it is the answer for what does not exist, or is hidden from the caller.
+    /// Whether it is the answer for a component that does not exist, or is hidden from the caller.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         let unknown = self.error().is_some_and(|message| {

@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 use super::scope::Scope;
 use crate::component::ComponentKind;
 
-/// Wakes those who watch a scope when its rules change, and everybody when the server's do.
+/// Wakes the watchers of a scope when its rules change, and all watchers when the server's rules
+/// change.
 ///
-/// It says that something may have changed, and nothing else: each watcher looks for itself
-/// what is different for it.
+/// It only says that something may have changed: each watcher finds out what has changed for it.
 #[derive(Clone, Default)]
 pub(crate) struct Changes(Arc<Mutex<Watchers>>);
 
@@ -30,11 +30,11 @@ pub(crate) struct Watch {
 }
 
 impl Changes {
-    /// Watches `scope`, or with none what changes for everybody alone.
+    /// Watches `scope`, or with `None` only the changes for everybody.
     pub(crate) fn watch(&self, scope: Option<Scope>) -> Watch {
         let wake = Arc::new(Notify::new());
         let mut id = 0;
-        // Behind a broken lock nobody is told anything.
+        // With a poisoned lock, no watcher is woken.
         if let Ok(mut watchers) = self.0.lock() {
             id = watchers.next;
             watchers.next += 1;
@@ -60,7 +60,7 @@ impl Changes {
 }
 
 impl Watch {
-    /// Waits for the next change. Several since the last look are one.
+    /// Waits for the next change. Several changes since the last one count as one.
     pub(crate) async fn changed(&self) {
         self.wake.notified().await;
     }
@@ -108,7 +108,7 @@ impl View {
         }
     }
 
-    /// What is not as it was `before`.
+    /// The differences from `before`.
     pub(crate) fn since(&self, before: &Self) -> Changed {
         let Self([tools, resources, templates, prompts]) = self;
         let Self([old_tools, old_resources, old_templates, old_prompts]) = before;

@@ -1,7 +1,7 @@
-//! What is shown and what is hidden, beside what is allowed: rules of the server, and of a
-//! session or principal after them. The last matching rule wins.
+//! Visibility rules, apart from access checks: those of the server, and after them those of a
+//! session or principal. The last matching rule wins.
 //!
-//! Rules only ever hide what checks would allow; they let nobody in.
+//! Rules can only hide what checks would allow; they never grant access.
 
 mod changes;
 mod rules;
@@ -27,7 +27,7 @@ pub(crate) use self::scoped_rules::{NotChanged, ScopedRules};
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
 
-/// All rules, and who is told when they change.
+/// All rules, and the watchers of their changes.
 pub(crate) struct VisibilityState {
     catalogue: Arc<Catalogue>,
     server: RwLock<Arc<ServerRules>>,
@@ -44,7 +44,7 @@ pub(crate) struct EffectiveRules {
     pub(crate) ends: Option<Duration>,
 }
 
-/// It cannot be told which rules hold, so nothing is shown.
+/// The rules that apply are unknown, so nothing is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown;
 
@@ -90,7 +90,7 @@ impl VisibilityState {
         Ok(Arc::clone(&server))
     }
 
-    /// Adds `added` to the server's own rules, and tells everybody who may be concerned.
+    /// Adds `added` to the server's own rules, and wakes all watchers.
     pub(crate) fn add(&self, added: &[Rule]) -> Result<(), Unknown> {
         let mut server = self.server.write().map_err(|_| Unknown)?;
         let mut rules = server.rules.clone();
@@ -103,7 +103,7 @@ impl VisibilityState {
         Ok(())
     }
 
-    /// What of `selector` no component has or is.
+    /// One problem for each value in `selector` that matches no component.
     pub(crate) fn unmet(&self, selector: &Selector) -> Vec<String> {
         let unmet = selector.unmet(|| self.catalogue.entries().map(|entry| entry.selected()));
         unmet.iter().map(ToString::to_string).collect()

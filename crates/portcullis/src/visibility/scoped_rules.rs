@@ -29,13 +29,13 @@ pub(crate) struct ScopedRules {
 /// Why rules were not changed.
 #[derive(Debug)]
 pub(crate) enum NotChanged {
-    /// The store says no.
+    /// The store returned an error.
     Store(StoreError),
     /// There would be too many.
     TooMany,
 }
 
-/// The rules of one scope, as they rest.
+/// The rules of one scope, as they are stored.
 #[derive(Default, Serialize, Deserialize)]
 struct Record {
     rules: Vec<Resting>,
@@ -104,7 +104,7 @@ impl ScopedRules {
             })?;
             let latest = at_most.map(|time| now.saturating_add(time.as_secs()));
             let until = self.until(scope, exchange).min(latest.unwrap_or(u64::MAX));
-            // What cannot be understood is refused on the way in, and replaced here.
+            // A record that cannot be read makes requests fail closed; it is replaced here.
             let mut record: Record = before
                 .as_ref()
                 .and_then(|value| serde_json::from_slice(value.as_bytes()).ok())
@@ -136,8 +136,8 @@ impl ScopedRules {
         self.store.take(&scope.key()).await.map(drop)
     }
 
-    /// Forgets the rules of a session that has ended. A store that has to be waited for is asked
-    /// by a task of its own; where that fails they rest until they expire, and nobody reaches
+    /// Forgets the rules of a session that has ended. If the store has to be waited for, a task of
+    /// its own does so; if removal fails, the rules stay until they expire, and no request reaches
     /// them.
     pub(crate) fn forget_session(&self, session: SessionKey) {
         let key = Scope::Session(session).key();

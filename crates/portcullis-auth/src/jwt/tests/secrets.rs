@@ -1,4 +1,4 @@
-//! Values that are given for a secret and are not secret.
+//! Public values that are configured as a secret by mistake.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;

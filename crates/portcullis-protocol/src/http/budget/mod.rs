@@ -1,5 +1,5 @@
-//! What clients may keep waiting: one budget, for all together, for each address and for each
-//! principal.
+//! The budget of what clients may keep waiting: for all of them together, for each address and for
+//! each principal.
 
 mod party;
 pub(crate) mod places;
@@ -29,9 +29,10 @@ const WAITING_OF_ONE_PRINCIPAL: usize = 2;
 pub(crate) struct Budget {
     limits: Limits,
     taken: Counts,
-    /// Held while something is taken: what is not given is never missing for others meanwhile.
+    /// Held while something is taken, so that a refused request takes nothing from others
+    /// meanwhile.
     taking: Mutex<()>,
-    /// Told whenever an answer was taken, or given up.
+    /// Notified when an answer was taken, or given up.
     room: Notify,
     addresses: Mutex<Parties<IpAddr>>,
     /// By the digest of issuer and subject: clients cost nothing.
@@ -96,7 +97,7 @@ impl Budget {
         self.limits.unread_bytes / ONE_CONNECTION
     }
 
-    /// Takes so much for `whose`; none if there is not so much left.
+    /// Takes so much for `whose`; `None` if not so much is left.
     pub(crate) fn take(self: &Arc<Self>, what: Of, whose: Whose, amount: usize) -> Option<Held> {
         let mut held = Held { budget: Arc::clone(self), what, whose, amount: 0 };
         held.more(amount).then_some(held)
@@ -109,8 +110,9 @@ impl Budget {
         self.take(Of::Waiting, whose, bytes)
     }
 
-    /// The same for an answer that is whole. A principal keeps the place in which it was made, and
-    /// has few: what its answer counts for is one of all places. Whoever has none takes all of it.
+    /// Takes the bytes of a whole answer for `whose` until there is room for it. The answer of a
+    /// principal keeps its place, and a principal has few, so it counts as one place's share of all
+    /// bytes. Any other answer counts in full, and at least as that share.
     pub(crate) fn wait(self: &Arc<Self>, whose: &Whose, bytes: usize) -> Option<Held> {
         let place = self.limits.unread_bytes / self.limits.concurrent_requests.max(1);
         let bytes = if whose.principal.is_some() { place } else { bytes.max(place) };
@@ -122,8 +124,8 @@ impl Budget {
         self.room.notified()
     }
 
-    /// Whether others than who holds `own` have taken more than half: what does not move now is
-    /// let go.
+    /// Whether parties other than the holder of `own` have taken more than half: answers without
+    /// progress are then dropped.
     pub(crate) fn is_short(&self, what: Of, own: usize) -> bool {
         let taken = self.taken.of(what).load(Ordering::Relaxed);
         taken.saturating_sub(own) > self.most(what) / 2
@@ -132,7 +134,7 @@ impl Budget {
     /// Counts a connection from `remote`, until what this gives is dropped; none if it has too
     /// many.
     ///
-    /// From this machine everybody comes, through a proxy perhaps: nothing goes by its address.
+    /// This machine's own address is not counted: everybody may come from it, through a proxy.
     pub(crate) fn enter(
         self: &Arc<Self>,
         remote: SocketAddr,
@@ -164,7 +166,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Takes so much more, if there is so much left for everybody and for whose it is.
+    /// Takes `amount` more, if so much is left in all, and for its address and its principal.
     pub(crate) fn more(&mut self, amount: usize) -> bool {
         let (budget, what) = (&self.budget, self.what);
         let _alone = budget.taking.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +189,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Who was given nothing makes no room: told so, it would try again without end.
+        // A waiter that was given nothing makes no room: to notify it would make it try without
+        // end.
         if self.amount == 0 {
             return;
         }

@@ -27,7 +27,7 @@ pub(crate) enum Of {
     Waiting,
 }
 
-/// What is taken of each.
+/// The amount taken of each.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     connections: AtomicUsize,
@@ -76,7 +76,7 @@ impl Party {
     }
 }
 
-/// For whom something is taken: an address, a principal, both or nobody.
+/// The parties for which something is taken: an address, a principal, both or neither.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Whose {
     pub(crate) address: Option<Arc<Party>>,
@@ -84,12 +84,13 @@ pub(crate) struct Whose {
 }
 
 impl Whose {
-    /// Of an address alone, if anything goes by that.
+    /// The address alone, if it is counted.
     pub(crate) fn address(address: Option<&Arc<Party>>) -> Self {
         Self { address: address.cloned(), principal: None }
     }
 
-    /// The places of the requests that run for it: without a principal, those of its address.
+    /// The places for running requests: those of the principal, or without one those of the
+    /// address.
     pub(crate) fn runs(&self) -> Option<&Arc<Semaphore>> {
         self.principal.as_ref().or(self.address.as_ref()).map(|party| &party.running)
     }
@@ -99,7 +100,7 @@ impl Whose {
     }
 }
 
-/// Those that have anything, and perhaps some that had.
+/// The parties that have taken something, and perhaps some that had.
 #[derive(Debug)]
 pub(super) struct Parties<K> {
     pub(super) known: HashMap<K, Arc<Party>>,
@@ -124,7 +125,7 @@ impl<K: Hash + Eq> Parties<K> {
     }
 }
 
-/// Whose an address is: an IPv6 one belongs to whoever has its /64.
+/// The owner of an address: an IPv6 address belongs to the owner of its /64.
 pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) if !ip.is_loopback() => {

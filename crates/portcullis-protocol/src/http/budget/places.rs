@@ -11,17 +11,17 @@ use crate::{Limits, RpcError};
 
 /// Places of requests: a number for all, and a smaller one for each principal.
 ///
-/// Who has more to run than that waits for its own, and holds none of the others' places
+/// A principal with more requests waits for its own places, and holds none of the others' places
 /// meanwhile.
 pub(crate) struct Places {
     all: Arc<Semaphore>,
     pub(crate) budget: Arc<Budget>,
     longest: Duration,
-    /// When it was last said that somebody waits.
+    /// When the log last said that a request waits.
     told: Mutex<Option<Instant>>,
 }
 
-/// How often it is said at most.
+/// The shortest time between two log messages that a request waits.
 const TELLING: Duration = Duration::from_secs(60);
 
 impl Places {
@@ -79,7 +79,7 @@ pub(crate) struct Place {
     all: OwnedSemaphorePermit,
 }
 
-/// What the answer to an operation keeps until there is room for it.
+/// What the answer to an operation holds until the budget has room for the answer.
 #[derive(Clone)]
 pub(crate) struct Waits {
     pub(crate) whose: Whose,
@@ -92,7 +92,7 @@ enum Keeps {
 }
 
 impl Waits {
-    /// Leaves what the answers of a batch have taken to their `response`.
+    /// Hands the bytes that the answers of a batch have taken over to their `response`.
     pub(crate) fn of_batch(whose: &Whose, gathered: Vec<Held>, response: &mut Response) {
         let keeps = Arc::new(Keeps::Gathered(gathered));
         response.extensions_mut().insert(Self { whose: whose.clone(), keeps });
@@ -105,7 +105,8 @@ impl Waits {
 }
 
 impl Place {
-    /// Leaves its own place to `response` until there is room for that, and gives up the other.
+    /// Hands the principal's place over to `response` until there is room for that, and gives up
+    /// the place among all.
     pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
         let Self { _own, all } = self;
         drop(all);

@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of three parts; each is taken after `pause`.
+    /// Takes a body of three parts, with `pause` after each; returns how many were taken.
     async fn taken(pause: Duration) -> usize {
         let parts = stream::iter(["a", "b", "c"].map(Ok::<_, std::io::Error>));
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();

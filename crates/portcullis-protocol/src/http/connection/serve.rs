@@ -53,12 +53,13 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
     builder
 }
 
-/// Serves one connection until it ends, or the server stops and what runs has finished.
+/// Serves one connection until it ends, or until the server stops and running requests have
+/// finished.
 ///
-/// A connection on which nothing goes on is closed: one that is idle, whose client is slow to
-/// send the head of a request, answers pings for ever, or never makes room for the answers
-/// that it asked for. That takes [`Limits::header_timeout`] and at most a quarter more. So is one
-/// that has shown no token that was accepted for [`Limits::unauthenticated_timeout`], whatever goes on.
+/// A connection without progress is closed after [`Limits::header_timeout`] and at most a quarter
+/// more: it is idle, or its client is slow to send the head of a request, only answers pings, or
+/// never makes room for the answers that it asked for. A connection that has shown no accepted
+/// token for [`Limits::unauthenticated_timeout`] is closed too, whatever happens on it.
 pub(crate) async fn serve<S: Service>(
     http: Builder<Streams>,
     (stream, peer): (TcpStream, Peer),
@@ -81,7 +82,7 @@ pub(crate) async fn serve<S: Service>(
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let look = (limits.header_timeout / LOOKS).max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
-    // A server that stood still has not looked.
+    // A server that stood still has not seen the progress.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut ending, mut quiet, mut strange) = (false, 0, Duration::ZERO);
     loop {

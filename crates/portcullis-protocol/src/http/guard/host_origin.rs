@@ -7,7 +7,8 @@ use crate::http::guard::authority::{Authority, host_and_port, is_loopback_host};
 use crate::http::guard::origins::Origins;
 use crate::http::rejection::{Rejection, Rule};
 
-/// The first look at a request: is it meant for this server, and may its page ask?
+/// The first check of a request: whether it is meant for this server, and whether its page may send
+/// it.
 ///
 /// What it decides, in this order:
 ///
@@ -29,7 +30,7 @@ pub struct HostOriginGuard {
     authorities: Vec<Authority>,
     loopback: bool,
     origins: Origins,
-    /// Methods and paths of what is answered under any name.
+    /// Methods and paths of the routes that answer requests for any host.
     any_host: Vec<(Method, String)>,
 }
 
@@ -43,15 +44,15 @@ impl HostOriginGuard {
         Self { authorities, loopback, origins, any_host: Vec::new() }
     }
 
-    /// Takes requests of `method` for exactly `path` under any name: probes ask by address.
-    /// There is nothing in them that DNS rebinding could reach, if everybody may read it.
+    /// Takes requests of `method` for exactly `path` for any host: probes ask by address. DNS
+    /// rebinding reaches nothing secret there, because everybody may read it.
     #[must_use]
     pub fn any_host(mut self, method: Method, path: String) -> Self {
         self.any_host.push((method, path));
         self
     }
 
-    /// The first decision: is the request meant for this server?
+    /// Decides first whether the request is meant for this server.
     pub(crate) fn check_host(
         &self,
         method: &Method,
@@ -98,8 +99,8 @@ impl HostOriginGuard {
         self.any_host.iter().any(|(own, path)| own == method && path == uri.path())
     }
 
-    /// The second decision: may the page that sent the request do so? Gives the allowed
-    /// origin, for the CORS headers of the answer.
+    /// Decides second whether the page that sent the request may do so. Returns the allowed origin,
+    /// for the CORS headers of the answer.
     pub(crate) fn check_origin<'a>(
         &self,
         headers: &'a HeaderMap,

@@ -10,10 +10,10 @@ const JSON: &str = "application/json";
 /// ever asked about.
 const USUAL_ACCEPT: &str = "application/json, text/event-stream";
 
-/// A body is `application/json`, in UTF-8, not compressed: 415 for any other.
+/// Requires a body of `application/json`, in UTF-8, not compressed: 415 for any other.
 ///
-/// Requests that a foreign page can send without asking first ("simple" ones, in CORS) have
-/// another type, so they never get further than this.
+/// A request that a foreign page can send without a preflight (a "simple" one, in CORS) has another
+/// type, so it is refused here.
 pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
     let refused =
         |message| Rejection::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
@@ -29,7 +29,7 @@ pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// A body is framed by its length, or in chunks and that once: 400 for chunks of chunks, and 501
+/// Requires a body that is framed by its length, or chunked once: 400 for chunks of chunks, and 501
 /// for any further coding, which would be ignored (RFC 9112 §6.1). Several fields are one list.
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
     let mut fields = headers.get_all(TRANSFER_ENCODING).iter().peekable();
@@ -50,7 +50,7 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// The client takes `application/json`: 406 if it says that it does not.
+/// Requires a client that takes `application/json`: 406 if it says that it does not.
 pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Rejection> {
     match accepts(headers, &[JSON, "application/*", "*/*"]) {
         true => Ok(()),
@@ -58,7 +58,7 @@ pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// The client takes `text/event-stream`: 406 if it says that it does not.
+/// Requires a client that takes `text/event-stream`: 406 if it says that it does not.
 pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> {
     match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
         true => Ok(()),

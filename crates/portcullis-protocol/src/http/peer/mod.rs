@@ -13,19 +13,19 @@ use portcullis_auth::LastBearer;
 use self::rest::Rest;
 use crate::http::budget::{Budget, Held, Of, Party, Whose};
 
-/// So many refused tokens one after the other end a connection.
+/// The number of refused tokens in a row that ends a connection.
 const REFUSED: usize = 64;
 
 /// The other end of a connection: where it is, what it has shown, and what goes on with it.
 #[derive(Debug, Default)]
 pub struct Peer {
     pub(crate) remote: Option<SocketAddr>,
-    /// Without one, nothing goes by its address.
+    /// `None` if its address is not counted.
     pub(crate) address: Option<Arc<Party>>,
     pub(crate) last_bearer: LastBearer,
     pub(crate) standing: Arc<Standing>,
     pub(crate) rest: Rest,
-    /// There are too many connections: it has a place that is kept for probes.
+    /// Whether it has a place that is kept for probes, because there are too many connections.
     pub(crate) probes_only: bool,
     begun: AtomicUsize,
     ended: AtomicUsize,
@@ -40,7 +40,7 @@ pub struct Peer {
     waits: AtomicBool,
     /// Bytes have come that belong to no request yet.
     heard: AtomicBool,
-    /// It has had its time: what it sends now is not waited for.
+    /// Its time is over: the server does not wait for what it sends now.
     over: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ impl Peer {
         Self { remote: Some(remote), ..Self::default() }
     }
 
-    /// A peer with a place among the connections, of `address` unless nothing goes by that.
+    /// A peer with a place among the connections, counted for `address` if there is one.
     pub(crate) fn of(remote: SocketAddr, address: Option<Arc<Party>>) -> Self {
         Self { address, ..Self::new(remote) }
     }
@@ -88,7 +88,8 @@ impl Peer {
         self.rest.closes() || self.standing.refused.load(Ordering::Relaxed) >= REFUSED
     }
 
-    /// Is ready once it does; whoever polls this is woken by the requests of the connection.
+    /// Is ready once the connection ends with the current answer. It wakes nobody itself: the
+    /// connection's requests wake the task that polls it.
     pub(crate) fn poll_closes(&self) -> Poll<()> {
         if self.closes() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -152,7 +153,7 @@ impl Untaken {
         let mut waits = None;
         loop {
             let mut room = pin!(budget.room());
-            // From here on no room that is made is missed.
+            // From here on, this learns of all room that becomes free.
             room.as_mut().enable();
             if let Some(untaken) = Self::at_once(peer, budget, whose, bytes) {
                 return Some(untaken);

@@ -29,7 +29,7 @@ impl Rejection {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    /// GET and DELETE are for sessions, which the stateless version has none of.
+    /// GET and DELETE are for sessions, and the stateless version has no sessions.
     pub(crate) fn method_not_allowed(stateless: bool) -> Self {
         let (message, allow) = match stateless {
             true => ("Only POST is served here", "POST, OPTIONS"),
@@ -39,20 +39,20 @@ impl Rejection {
         refusal.with(ALLOW, HeaderValue::from_static(allow))
     }
 
-    /// Says the same of every session that is not there for the caller.
+    /// One answer for every session that does not exist for the caller.
     pub(crate) fn no_session(reason: &'static str) -> Self {
         let message = "No such session: send `initialize` to start one";
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
     }
 
-    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
-    /// nobody knows.
+    /// 429 for too many of one principal, 503 for too many altogether. Nobody knows when one of
+    /// them ends.
     pub(crate) fn too_many_sessions(status: StatusCode) -> Self {
         Self::new(Rule::Session, status, "Too many sessions at once")
     }
 
-    /// 429 for too many of one principal, 503 for too many altogether. When one of them ends
-    /// nobody knows.
+    /// 429 for too many of one principal, 503 for too many altogether. Nobody knows when one of
+    /// them ends.
     pub(crate) fn too_many_streams(status: StatusCode) -> Self {
         Self::new(Rule::Limits, status, "Too many streams at once")
     }
@@ -64,7 +64,7 @@ impl Rejection {
         refusal.with(RETRY_AFTER, HeaderValue::from(whole_seconds(time)))
     }
 
-    /// The service lets something not happen that is not an operation.
+    /// The service refuses something that is not an operation, such as a session.
     pub(crate) fn unadmitted(error: &RpcError) -> Self {
         match error {
             RpcError::RateLimited { retry_after } => {

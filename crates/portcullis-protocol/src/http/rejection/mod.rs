@@ -69,7 +69,7 @@ impl Rejection {
         Self(Box::new(Parts { rule, status, reason, id, error, header, principal }))
     }
 
-    /// Gives the exact reason, where the sender is told less.
+    /// Sets the exact reason, for the record, where the sender is told less.
     pub(crate) fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.0.reason = reason.into();
         self
@@ -81,8 +81,8 @@ impl Rejection {
         self
     }
 
-    /// As an answer to a request of a version with sessions, for what is too much: many clients
-    /// take any status but 200 for the end of their session, and show nobody the text of it.
+    /// Makes this the answer to a request of a version with sessions that is over a limit: many
+    /// clients take any status but 200 for the end of their session, and show nobody its text.
     pub(crate) fn in_answer_to(mut self, id: &RequestId) -> Self {
         if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&self.0.status)
         {
@@ -91,7 +91,7 @@ impl Rejection {
         self.under(Some(id.clone()))
     }
 
-    /// Says whose request it is.
+    /// Sets the principal whose request it is.
     pub(crate) fn of(mut self, principal: Option<&Arc<Principal>>) -> Self {
         self.0.principal = principal.cloned();
         self
@@ -134,7 +134,7 @@ pub(crate) fn record<'a>(
     RejectionRecord { rule, reason, status, http_method, path, remote, principal }
 }
 
-/// What is said where nothing of MCP is served.
+/// The text for paths where MCP is not served.
 pub(crate) fn outside(status: StatusCode, description: Option<&'static str>) -> Response {
     let reason = description.unwrap_or("nothing is served at this path");
     refused(status, reason, oauth_error::body(&oauth_error::name(status), description), None)

@@ -27,7 +27,7 @@ pub(crate) struct Sessions {
     table: Mutex<Table>,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    /// Told of each session that has ended, while nothing is locked.
+    /// Notified of each session that has ended, while nothing is locked.
     on_end: Box<dyn Fn(SessionKey) + Send + Sync>,
 }
 
@@ -72,8 +72,8 @@ impl Sessions {
         })?
     }
 
-    /// Lets a new session stay: where it is one too many, the one of its owner ends that was
-    /// unused for longest. Clients forget sessions, and would lock their own user out.
+    /// Lets a new session stay. If it is one too many, the session of its owner that was unused for
+    /// longest ends: clients forget sessions, and would lock their own user out.
     pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) -> Result<(), Rejection> {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
@@ -89,7 +89,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether with so many `more` there are too many sessions.
+    /// The status of the refusal, if `more` sessions would be too many.
     fn is_over(
         &self,
         table: &Table,
@@ -122,7 +122,7 @@ impl Sessions {
         self.table(|table, _| table.sessions.contains_key(&session.id))
     }
 
-    /// Ends a session: what runs in it is dropped, and its stream ends.
+    /// Ends a session: drops the requests that run in it, and ends its stream.
     pub(super) fn end(&self, session: &Own) -> Result<(), Rejection> {
         self.table(|table, _| table.remove(session.id))
     }
@@ -151,7 +151,7 @@ impl Sessions {
     /// Drops the request that `notifications/cancelled` names.
     pub(super) fn cancel(&self, session: &Own, params: &Params<'_>) {
         let Some(request) = in_flight::cancelled(params) else { return };
-        // Where the table is broken nothing runs that could be cancelled.
+        // With a poisoned table, no request runs that could be cancelled.
         let _ = self.table(|table, _| {
             if let Some(session) = table.sessions.get(&session.id) {
                 session.in_flight.cancel(&request);
@@ -195,7 +195,7 @@ impl Sessions {
 
     /// Ends all streams, and opens no more.
     pub(crate) fn stop(&self) {
-        // A broken table opens none anyway, and those that it knows end all the same.
+        // A poisoned table opens no streams anyway, and its open streams end all the same.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.stopping = true;
         table.streams.end_all();

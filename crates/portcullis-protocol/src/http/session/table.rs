@@ -20,7 +20,7 @@ pub(super) struct Table {
     pub(super) streams: Streams,
     /// The server stops.
     pub(super) stopping: bool,
-    /// Sessions that have ended, and nobody was told of yet.
+    /// Sessions that have ended, but were not reported yet.
     pub(super) ended: Vec<SessionKey>,
 }
 
@@ -100,13 +100,13 @@ impl Table {
         self.ended.push(session.key);
     }
 
-    /// How many sessions an owner has; without authentication nobody owns anything.
+    /// How many sessions an owner has; without authentication no session has an owner.
     pub(super) fn held(&self, owner: Option<PrincipalId>) -> usize {
         owner.and_then(|owner| self.held.get(&owner.holder())).map_or(0, BTreeSet::len)
     }
 
-    /// The owner's session that was unused for longest, of those in which nothing runs and
-    /// which have no stream.
+    /// The owner's session, other than `but`, that was unused for longest, without a running
+    /// request or a stream.
     pub(super) fn longest_unused(
         &self,
         owner: Option<PrincipalId>,

@@ -13,16 +13,16 @@ use super::Requester;
 
 /// The buckets that are not full, up to a limit.
 ///
-/// Times are since the limiter was made. A bucket is the time at which it is full again:
-/// the theoretical arrival time of the algorithm.
+/// Times count from when the limiter was made. Each bucket is stored as the time at which it is
+/// full again: the theoretical arrival time of the algorithm.
 pub(super) struct Buckets {
     table: Mutex<Table>,
     capacity: usize,
-    /// In which a bucket gains one request.
+    /// The time in which a bucket gains one request.
     interval: Nanos,
 }
 
-/// Whose bucket it is.
+/// The requester and, for a limit per component, the component that a bucket belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) requester: Requester,
@@ -34,7 +34,7 @@ struct Table {
     known: HashMap<Key, Nanos>,
     /// An entry for each known bucket: a time before which it is not full.
     queue: BinaryHeap<Reverse<(Nanos, Key)>>,
-    /// That of all who came when there was no room for another.
+    /// The shared bucket of all requesters who came when there was no room for another.
     shared: Option<Nanos>,
 }
 
@@ -107,7 +107,7 @@ impl fmt::Debug for Buckets {
     }
 }
 
-/// How long the limiter is there, by tokio's clock: tests pause it.
+/// The age of the limiter, by tokio's clock: tests pause it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uptime {
     since: Instant,
