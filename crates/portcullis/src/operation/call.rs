@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use portcullis_guard::OperationId;
+use portcullis_guard::{OperationId, json};
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
@@ -49,7 +49,7 @@ pub(super) async fn tool<'a>(
             let operation = Operation::CallTool { component: entry.target(), arguments };
             answer(engine, entry, operation, exchange, asking, trail.id()).await
         }
-        Err(refused) => Err(ToolError::refused_argument(refused)),
+        Err(refused) => Err(refused_arguments(refused)),
     };
     match answer {
         Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
@@ -115,7 +115,7 @@ pub(super) async fn prompt<'a>(
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
             answer(engine, entry, operation, exchange, asking, trail.id()).await
         }
-        Err(refused) => Err(ToolError::refused_argument(refused)),
+        Err(refused) => Err(refused_arguments(refused)),
     };
     match answer {
         Ok(Response::Prompt(messages)) => {
@@ -242,6 +242,10 @@ async fn run<'a>(
         }
         Handler::Prompt(handler) => within_time(engine, handler, call).await.map(Response::Prompt),
     }
+}
+
+fn refused_arguments(refused: json::Refused) -> ToolError {
+    ToolError::refused_argument(format!("the arguments are refused: {refused}"))
 }
 
 async fn within_time<R>(engine: &Engine, handler: &Erased<R>, call: Call) -> Result<R, ToolError> {
