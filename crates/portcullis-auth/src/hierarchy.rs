@@ -5,8 +5,8 @@ use crate::{OneOrMany, Scopes};
 
 /// Which scopes imply which others (MCP authorization §Scope Challenge Handling).
 ///
-/// What is implied implies further: with `admin` for `write` and `write` for `read`, `admin`
-/// stands for both. Nothing is implied by the spelling of a scope.
+/// Implication is transitive: with `admin` for `write` and `write` for `read`, `admin` stands for
+/// both. Nothing is implied by the spelling of a scope.
 ///
 /// # Example
 ///
@@ -64,7 +64,7 @@ impl ScopeHierarchy {
     }
 }
 
-/// What a token grants, with what that implies.
+/// The scopes that a token grants, and those that they imply.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted<'a> {
     scopes: &'a Scopes,
@@ -85,13 +85,13 @@ impl<'a> Granted<'a> {
             || (!self.hierarchy.is_empty() && self.hierarchy.stands_for(scope, self.scopes))
     }
 
-    /// Whether all of `required` are.
+    /// Whether all of `required` are granted.
     #[must_use]
     pub fn has_all(&self, required: &Scopes) -> bool {
         required.iter().all(|scope| self.has(scope))
     }
 
-    /// Those of `required` that are not.
+    /// The scopes in `required` that are not granted.
     #[must_use]
     pub fn missing(&self, required: &Scopes) -> Scopes {
         required.iter().filter(|scope| !self.has(scope)).collect()

@@ -9,7 +9,7 @@ use crate::Scopes;
 /// What a token says, member by member, as it was verified.
 pub type Claims = serde_json::Map<String, Value>;
 
-/// Who a verified token speaks for.
+/// The party that a verified token speaks for: issuer, subject and client, with scopes and claims.
 ///
 /// Only a [`TokenVerifier`](crate::TokenVerifier) makes one: nothing that a client says
 /// elsewhere (a header, an argument, `_meta`) ever becomes a part of it.
@@ -76,7 +76,7 @@ impl Principal {
         self
     }
 
-    /// Who issued the token, where the verifier knows.
+    /// The issuer of the token, if the verifier knows it.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()

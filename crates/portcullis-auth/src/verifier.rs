@@ -82,8 +82,8 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// For whom tokens have to be meant, where that is looked at: start-up warns when the server
-    /// itself is not among them. Default: it cannot be told.
+    /// The audiences that tokens must have, if the verifier checks them: start-up warns when the
+    /// server itself is not among them. Default: unknown.
     fn audiences(&self) -> &[String] {
         &[]
     }

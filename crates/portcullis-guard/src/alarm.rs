@@ -182,8 +182,8 @@ mod tests {
         let pairs = 600;
         let near = in_order(pairs, Duration::from_nanos(100)).await;
         let far = in_order(pairs, Duration::from_micros(100)).await;
-        // Of 600 drawn by lot 300 are, give or take 61 (five standard deviations); a twentieth of
-        // the far ones are not of one slot.
+        // Of 600 pairs in random order, 300 are, give or take 61 (five standard deviations); a
+        // twentieth of the far pairs are not in one slot.
         for in_order in [near, far] {
             assert!((239..=376).contains(&in_order), "{near} and {far} of {pairs}");
         }

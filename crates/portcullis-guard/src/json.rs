@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// What a text may take of the reader's memory and stack.
+/// The most memory and stack that a text may cost its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// How many values there may be in all. Each takes many times its length in memory.
@@ -310,7 +310,7 @@ mod tests {
             assert!(read(text, BOUNDS).is_ok(), "{text}");
             assert!(!has_reserved_member(text), "{text}");
         }
-        // What is skipped may be no text, which no name that is reserved is.
+        // A skipped name that is not valid text is no reserved name.
         assert!(!has_reserved_member(r#"{"\ud800$serde_json::private::RawValue":1e999}"#));
     }
 

@@ -205,7 +205,7 @@ fn write_all(out: &mut impl Write, mut rest: &[u8]) -> bool {
             Ok(0) => return false,
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Whoever has the other end may have said that nobody waits for it.
+            // The process at the other end may have made the pipe non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
             Err(_) => return false,
         }

@@ -140,8 +140,8 @@ impl fmt::Debug for Workspace {
 
 /// Why a file was not read.
 ///
-/// What it displays is meant for the caller and holds no path; the cause, for the log, is
-/// its [`source`](std::error::Error::source).
+/// Its text is meant for the caller and holds no path; the cause, for the log, is its
+/// [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct WorkspaceError {
     kind: WorkspaceErrorKind,

@@ -15,7 +15,7 @@ const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_lengt
 pub(crate) struct Parameter {
     pub(crate) name: LitStr,
     pub(crate) kind: Type,
-    /// What is called on its `Argument`.
+    /// The method calls on its `Argument`.
     pub(crate) constraints: TokenStream,
 }
 
@@ -71,7 +71,7 @@ struct Secret {
 }
 
 impl Secret {
-    /// Reads one of the two; gives whether it was one.
+    /// Reads one of the two; returns whether it was one.
     fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<bool> {
         if meta.path.is_ident("secret") {
             self.asked = meta.path.get_ident().cloned();

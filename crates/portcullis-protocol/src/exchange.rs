@@ -22,7 +22,7 @@ pub struct Exchange {
     pub session: Option<SessionKey>,
 }
 
-/// What carries the messages.
+/// The transport of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {

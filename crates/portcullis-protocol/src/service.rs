@@ -47,7 +47,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// Drops what is kept for a session over HTTP that has ended. Default: nothing.
     ///
-    /// What was running in it is dropped soon after, so that it may still be asked for a
+    /// Requests that run in the session are dropped soon after, so they may still ask for it a
     /// moment later.
     fn session_ended(&self, _session: SessionKey) {}
 

@@ -311,7 +311,7 @@ fn validate(checks: &[Arc<dyn Check>], name: &str) -> Result<(), String> {
     })
 }
 
-/// Over stdio the whole would have to be asked, and most of it needs a principal.
+/// Over stdio the whole combination would have to be asked, and most checks need a principal.
 fn refuse_over_stdio(check: &dyn Check, name: &str) -> Result<(), String> {
     match check.over_stdio() {
         true => Err(format!(

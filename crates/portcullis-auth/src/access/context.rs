@@ -79,7 +79,7 @@ impl<'a> AuthContext<'a> {
         self
     }
 
-    /// Who is calling; none over HTTP without authentication.
+    /// The principal who is calling; none over HTTP without authentication.
     #[must_use]
     pub fn principal(&self) -> Option<&'a Principal> {
         self.principal
@@ -139,11 +139,11 @@ impl<'a> AuthContext<'a> {
         self.local
     }
 
-    /// What the server was given of the type `T`: a database that a check asks, for instance.
+    /// The state of type `T` that the server was given: a database that a check asks, for instance.
     ///
     /// # Errors
     ///
-    /// When it was given none. In a check, `?` makes that a denial whose cause is logged.
+    /// When it was given none. In a check, `?` makes the error a denial whose cause is logged.
     ///
     /// # Example
     ///

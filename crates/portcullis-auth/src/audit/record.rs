@@ -24,7 +24,7 @@ pub struct AuditRecord<'a> {
     pub time: SystemTime,
     /// The number of the operation.
     pub id: OperationId,
-    /// What carried it: `http` or `stdio`.
+    /// The transport: `http` or `stdio`.
     pub transport: &'static str,
     /// The method of the protocol (`tools/call`, `tools/list`, …), or what else happened
     /// (`route`, `session`, …).
@@ -35,16 +35,16 @@ pub struct AuditRecord<'a> {
     /// The peer's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<IpAddr>,
-    /// Who issued the token.
+    /// The issuer of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<LogText<'a>>,
-    /// Whom the token speaks for.
+    /// The subject of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<LogText<'a>>,
     /// The OAuth client that the token was issued to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<LogText<'a>>,
-    /// What the client calls itself. Nothing proves it.
+    /// The name that the client gives itself. Nothing proves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<LogText<'a>>,
     /// The version that the client claims.
@@ -56,7 +56,7 @@ pub struct AuditRecord<'a> {
     /// The component's own name or URI (template), never the caller's text for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<&'a str>,
-    /// What was decided.
+    /// The decision.
     pub verdict: Verdict,
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +158,7 @@ impl<'a> AuditRecord<'a> {
     }
 }
 
-/// What was decided about an operation.
+/// The decision about an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -174,7 +174,8 @@ pub enum Verdict {
     Failed,
     /// Over a rate limit.
     Limited,
-    /// What was sent is not served to anybody: malformed, for a foreign host, too large.
+    /// The request would be refused from anybody: it is malformed, for a foreign host, or too
+    /// large.
     Refused,
 }
 

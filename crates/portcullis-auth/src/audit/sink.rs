@@ -6,7 +6,7 @@ use super::AuditRecord;
 
 /// Where audit records go.
 ///
-/// What is recorded, as [`AuditRecord`] says field by field:
+/// A record holds the following; [`AuditRecord`] documents each field:
 ///
 /// 1. Every operation, once, when it is over: allowed, denied, challenged, limited,
 ///    refused or failed. A list is one record, which counts what it hid.
@@ -14,10 +14,10 @@ use super::AuditRecord;
 ///    client gives itself. That name proves nothing.
 /// 3. What was asked for: the server's own name of the component, never the caller's text
 ///    for it.
-/// 4. What was decided, by which rule, for which reason, and what came of it.
+/// 4. The decision, its rule, its reason, and the outcome.
 ///
-/// What never is: tokens, claims, scopes, arguments, results, the content of resources.
-/// A record has no field for them.
+/// A record never holds tokens, claims, scopes, arguments, results or the content of resources: it
+/// has no field for them.
 ///
 /// A sink is called on the path of the request and by many threads at once: it should hand
 /// the record on, not wait for a disk or a network. A sink that panics has failed. What
@@ -113,8 +113,8 @@ impl AuditError {
         Self(cause.into())
     }
 
-    /// What it was made of, to be downcast: an [`AppendError`](portcullis_guard::AppendError)
-    /// where [`JsonLines`](super::JsonLines) failed.
+    /// The cause that it was made from, to be downcast: an
+    /// [`AppendError`](portcullis_guard::AppendError) where [`JsonLines`](super::JsonLines) failed.
     #[must_use]
     pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0

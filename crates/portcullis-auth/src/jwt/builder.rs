@@ -91,7 +91,7 @@ impl JwtVerifierBuilder {
         }
     }
 
-    /// Who issues the tokens: `iss`, exactly as it is there.
+    /// The issuer of the tokens: `iss`, exactly as the tokens spell it.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
@@ -116,7 +116,7 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// By how much the issuer's clock and ours may differ. Default: 30 s; at most 5 min.
+    /// How much the issuer's clock and ours may differ. Default: 30 s; at most 5 min.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -133,7 +133,7 @@ impl JwtVerifierBuilder {
     /// Accepts tokens that nothing tells from ID tokens: without `typ`, and without any of
     /// `client_id`, `azp`, `cid`, `appid`, `scope`, `scp` and `jti`.
     ///
-    /// Whoever is given an ID token whose audience is one of yours can then call the server with
+    /// Anybody who receives an ID token with one of your audiences can then call the server with
     /// it. It does no harm where the issuer makes no ID tokens, or none for these audiences.
     pub fn dangerously_accept_unmarked_tokens(mut self) -> Self {
         self.unmarked_tokens = true;

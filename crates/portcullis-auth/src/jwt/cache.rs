@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{Claims, Principal};
 
 const SHARDS: usize = 16;
-/// What all remembered principals may weigh together, in bytes, however many they are.
+/// The most memory of all remembered principals together, in bytes, however many they are.
 const WEIGHT: usize = 32 * 1024 * 1024;
 
 /// Tokens that were verified, by their SHA-256.

@@ -57,7 +57,7 @@ impl From<&str> for Unexpected {
 }
 
 impl Expected {
-    /// Whom the claims speak for at the time `now`.
+    /// The principal of the claims at the time `now`.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ impl JwtProblem {
         self.kind
     }
 
-    /// What it is in this case, and what to do.
+    /// What is wrong in this case, and how to mend it.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

@@ -160,7 +160,7 @@ pub(super) enum Unusable {
     NotForVerifying,
     /// A symmetric key, which a published set makes public.
     Symmetric,
-    /// Of a type, curve or algorithm that is not ours.
+    /// A key of a type, curve or algorithm that is not supported.
     Unknown,
     /// Not a safe key, or not one for the configured algorithms.
     Rejected(KeyRejected),

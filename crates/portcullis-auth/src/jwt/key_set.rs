@@ -85,7 +85,8 @@ fn usable(jwk: &Map<String, Value>, algorithms: &[Algorithm]) -> Option<Key> {
         Ok(key) => key,
         Err(unusable) => {
             let key_id = jwk.get("kid").and_then(Value::as_str).map(quoted);
-            // Whoever can break it could sign tokens, if not for us then for others.
+            // An attacker who can break such a key could sign tokens, if not for us then for
+            // others.
             if unusable.is_weak() {
                 tracing::warn!(key_id, %unusable, "a weak key of the set is left out");
             } else {

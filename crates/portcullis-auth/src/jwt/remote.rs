@@ -156,7 +156,7 @@ impl RemoteKeys {
         if !set_back && age < snapshot.fresh {
             return Some(snapshot);
         }
-        // Nobody waits for it: whether it was begun does not matter.
+        // No token waits for this fetch, so it does not matter whether it was begun.
         let _ = self.begin(Want::Keys, now);
         (age < snapshot.fresh.saturating_add(self.source.stale)).then_some(snapshot)
     }
@@ -174,8 +174,8 @@ impl RemoteKeys {
         self.snapshot().ok_or_else(|| self.failure().unwrap_or_else(|| TOO_OLD.into()))
     }
 
-    /// What `verify` says of newer keys than those `tried`, after waiting for them if a fetch is
-    /// due; without newer ones, what it says of those tried. No set is asked twice.
+    /// The result of `verify` with newer keys than those `tried`, after waiting for them if a fetch
+    /// is due; without newer keys, its result with those tried. No set is tried twice.
     ///
     /// # Errors
     ///
@@ -294,7 +294,7 @@ impl State {
     }
 }
 
-/// What one fetch brought.
+/// The result of one fetch.
 struct Fetched {
     keys: KeySet,
     /// The digest of the document.

@@ -5,7 +5,7 @@ use super::file::Flaw;
 
 /// A file that could not be used, or variables that are not set.
 ///
-/// What it displays names the file and the line, or the variables, and never a value.
+/// Its text names the file and the line, or the variables, and never a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentError {
     kind: EnvironmentErrorKind,

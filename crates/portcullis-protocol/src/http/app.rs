@@ -89,7 +89,7 @@ impl<S: Service> App<S> {
         self.endpoint.sessions.stop();
     }
 
-    /// What requests, bodies and answers may take.
+    /// The budget for requests, bodies and answers.
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.endpoint.budget
     }

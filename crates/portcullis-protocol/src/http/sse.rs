@@ -41,7 +41,7 @@ pub(super) trait Lease: Send + 'static {
 /// queues.
 pub(super) struct Events<L> {
     changes: Pin<Box<dyn Stream<Item = Changed> + Send>>,
-    /// Whose it is; without one, a session's.
+    /// The subscription of the stream; `None` for the stream of a session.
     subscription: Option<Subscription>,
     opening: Option<Bytes>,
     closing: Option<Bytes>,

@@ -15,7 +15,7 @@ pub struct ClientInfo {
     pub version: String,
 }
 
-/// What a request of the stateless version says of itself in `_meta`.
+/// The `_meta` in which a request of the stateless version describes itself.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RequestMeta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]

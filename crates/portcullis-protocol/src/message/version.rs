@@ -33,7 +33,7 @@ impl ProtocolVersion {
     pub const OVER_HTTP: [Self; 4] =
         [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
-    /// What an `initialize` that asks for a version that is not served is answered with.
+    /// The version in the answer to an `initialize` that asks for a version that is not served.
     pub const NEWEST_WITH_SESSIONS: Self = Self::V2025_11_25;
 
     /// The version with this name.

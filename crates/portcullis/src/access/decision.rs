@@ -71,9 +71,9 @@ impl Access {
 ///    for a `Caller` comes first. Without a principal, all of them deny. Checks fail closed: one that
 ///    panics, or has not answered at the deadline, denies.
 ///
-/// The first check that does not allow ends it; but where a denial is to be a challenge, all
-/// scopes that are missing are collected, up to the first check that denies for another reason.
-/// What is challenged is listed, so for a list the first missing scope is enough.
+/// The first check that does not allow ends it; but where a denial is to be a challenge, all scopes
+/// that are missing are collected, up to the first check that denies for another reason. A
+/// component that is challenged is listed, so for a list the first missing scope is enough.
 pub(crate) async fn decide(entry: &Entry, asking: &Asking<'_>, purpose: Purpose<'_>) -> Access {
     if !asking.visibility.shows(entry) {
         return Access::Denied(Denied {

@@ -40,7 +40,7 @@ pub struct AccessTable {
     rows: Vec<AccessRow>,
 }
 
-/// What one component requires.
+/// The requirements of one component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AccessRow {
@@ -50,8 +50,8 @@ pub struct AccessRow {
     pub component: String,
     /// The component's tags.
     pub tags: Vec<String>,
-    /// What is required over HTTP, the server's own checks first: all of it. Empty without a
-    /// requirement. `a caller` is what a function that takes a `Caller` requires.
+    /// All requirements over HTTP, the server's own checks first. Empty without a requirement. `a
+    /// caller` is what a function that takes a `Caller` requires.
     pub requirements: Vec<String>,
     /// `hide` or `challenge`: how a denial is answered. A component that is challenged is listed
     /// all the same.
@@ -60,8 +60,8 @@ pub struct AccessRow {
     pub visible: bool,
     /// Whether nobody may use it over HTTP, because nobody is authenticated.
     pub hidden: bool,
-    /// What is required over stdio: checks that say that they are asked there too. Empty
-    /// without one.
+    /// The requirements over stdio: checks that say that they are asked there too. Empty without
+    /// one.
     pub over_stdio: Vec<String>,
     /// Whether nobody may use it over stdio, whatever `over_stdio` says; see
     /// [`hide_protected_over_stdio`](crate::ServerBuilder::hide_protected_over_stdio).

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// The most values that are visited and copied to say what is wrong with one.
 const MAX_VALUES: usize = 50_000;
-/// So many bytes of a text are copied in the time of one value.
+/// The bytes of a text that are copied in the time of one value.
 const BYTES_OF_A_VALUE: usize = 1_024;
 
 /// Of one schema: how often a part of a value is looked at for each level that it is in. Once,

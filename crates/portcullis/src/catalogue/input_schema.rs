@@ -27,7 +27,7 @@ const RESERVED: [&str; 37] = [
 pub(crate) struct ArgumentSchema {
     pub(crate) schema: Value,
     pub(crate) validator: Validator,
-    /// What it takes to say why the validator refuses something.
+    /// The work that it takes to say why the validator refuses a value.
     pub(crate) effort: Effort,
     pub(crate) defaults: Vec<(String, Value)>,
     /// The arguments that null leaves out.

@@ -14,7 +14,7 @@ use crate::component::visibility::{
     Change, Visibility, VisibilityChange, VisibilityControl, Within,
 };
 
-/// What surrounds one call.
+/// The context of one call: its caller, transport, protocol version and client.
 ///
 /// A function that takes a `Context` parameter is given it; it is not an argument, and clients
 /// never see it.
@@ -52,15 +52,14 @@ impl Context {
         Self { exchange, facilities, id }
     }
 
-    /// Who is calling: nobody over HTTP without authentication, and over stdio.
+    /// The principal who is calling; `None` over HTTP without authentication, and over stdio.
     #[must_use]
     pub fn maybe_caller(&self) -> MaybeCaller {
         MaybeCaller(self.authenticated())
     }
 
-    /// Who is calling. Over stdio it is the local user, if the server trusts them.
-    /// Otherwise, and over HTTP without a principal, it is `None`, and components that ask for a
-    /// caller are hidden.
+    /// The caller. Over stdio it is the local user, if the server trusts them. Otherwise, and over
+    /// HTTP without a principal, it is `None`, and components that ask for a caller are hidden.
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self.exchange.transport {
             Transport::Stdio => self.facilities.trusts(&self.exchange).then(Caller::local),
@@ -74,7 +73,7 @@ impl Context {
         Some(Caller::of(principal, Arc::clone(&self.facilities.hierarchy)))
     }
 
-    /// What carries the messages.
+    /// The transport of the messages.
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.exchange.transport
@@ -93,7 +92,7 @@ impl Context {
         self.id
     }
 
-    /// What the client says it is: unverified, for display only.
+    /// The name and version that the client claims: unverified, for display only.
     #[must_use]
     pub fn client(&self) -> Option<&ClientInfo> {
         self.exchange.client.as_ref()

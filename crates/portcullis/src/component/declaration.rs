@@ -25,7 +25,7 @@ pub struct Component {
     pub(crate) handler: Handler,
 }
 
-/// What the four kinds of components have in common to say about themselves.
+/// The description that the four kinds of components have in common.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
     pub(crate) title: Option<String>,

@@ -178,7 +178,7 @@ impl Call {
         P::extract(self, name)
     }
 
-    /// What surrounds the call.
+    /// The context of the call.
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.context

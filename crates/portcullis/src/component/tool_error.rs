@@ -64,7 +64,8 @@ impl ToolError {
         Self { face: Face::Internal, cause: Some(cause.into()) }
     }
 
-    /// What was asked for does not exist. From a resource it answers as an unknown URI does.
+    /// An error for something that does not exist. From a resource it answers as an unknown URI
+    /// does.
     #[must_use]
     pub fn not_found() -> Self {
         Self { face: Face::NotFound, cause: None }
@@ -77,7 +78,7 @@ impl ToolError {
         self
     }
 
-    /// What the caller is told, unless the error is internal.
+    /// The text for the caller, unless the error is internal.
     #[must_use]
     pub fn public(&self) -> Option<&str> {
         match &self.face {

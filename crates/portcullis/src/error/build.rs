@@ -79,7 +79,7 @@ impl Problem {
         self.kind
     }
 
-    /// What is wrong with it in this case, and what to do.
+    /// What is wrong in this case, and how to mend it.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

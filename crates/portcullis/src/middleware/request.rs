@@ -36,7 +36,7 @@ pub enum Operation<'a> {
     ReadResource {
         /// The resource, or the template that answers for it.
         component: Target<'a>,
-        /// What is read, as its caller wrote it: to tell resources apart, use `component`.
+        /// The URI as its caller wrote it: to tell resources apart, use `component`.
         uri: &'a str,
         /// The values of a template's variables, as strings.
         arguments: Values,
@@ -98,13 +98,13 @@ impl fmt::Debug for Operation<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Response<'a> {
-    /// Of a list.
+    /// A page of a list.
     List(Listed<'a>),
-    /// Of a tool.
+    /// The answer of a tool.
     Tool(ToolResult),
-    /// Of a resource.
+    /// The answer of a resource.
     Resource(ResourceResult),
-    /// Of a prompt.
+    /// The answer of a prompt.
     Prompt(PromptResult),
 }
 

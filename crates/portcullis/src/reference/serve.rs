@@ -49,7 +49,7 @@ pub(super) fn server(world: &World, runs: &Runs) -> Result<Server, crate::Error>
             Word::Only => builder.only(selector),
         };
     }
-    // Nobody is asked for a token here; but a scope that nothing requires may not be implied.
+    // Callers show no token here, but a scope that nothing requires may not be implied.
     let implied: Vec<Name> =
         world.implied.iter().flat_map(|(_, implied)| implied.iter().copied()).collect();
     match world.authenticates {
@@ -156,7 +156,7 @@ fn owned(path: &[Name]) -> Vec<String> {
 }
 
 fn function(says: Says, later: bool) -> Arc<dyn auth::Check> {
-    // As a panic is, but for what is printed of it.
+    // A panic that prints nothing.
     let broken = || -> bool { resume_unwind(Box::new("secret-check-detail")) };
     match (says, later) {
         (Says::Yes, false) => (|_: &AuthContext<'_>| true).into_check(),

@@ -6,7 +6,7 @@ pub(super) struct World {
     /// Whether there is authentication over HTTP: everybody there has a token, or nobody.
     pub(super) authenticates: bool,
     pub(super) components: Vec<Component>,
-    /// Of `AuthMiddleware`s, in their order.
+    /// The checks of `AuthMiddleware`s, in their order.
     pub(super) middleware: Vec<Check>,
     /// Which scope stands for which others.
     pub(super) implied: Vec<(Name, Vec<Name>)>,

@@ -221,7 +221,7 @@ impl Route {
         self
     }
 
-    /// What is counted for this route alone.
+    /// The rate limit of this route alone.
     pub(crate) fn limit(&self) -> Option<Arc<RateLimit>> {
         self.limit.clone()
     }
@@ -244,7 +244,7 @@ impl Route {
         }
     }
 
-    /// What the operator is told of it at start.
+    /// The line that start-up says about it to the operator.
     pub(crate) fn described(&self, authenticated: bool) -> String {
         let Self { method, path, access, .. } = self;
         match access {

@@ -107,7 +107,7 @@ impl ServerBuilder<AuthUnset> {
         Self { parts, auth: AuthUnset(()) }
     }
 
-    /// Over HTTP, lets in whoever has a token that `verifier` accepts.
+    /// Over HTTP, lets callers in who have a token that `verifier` accepts.
     pub fn auth(self, verifier: impl TokenVerifier) -> ServerBuilder<AuthSet> {
         ServerBuilder { parts: self.parts, auth: AuthSet(Some(Arc::new(verifier))) }
     }
@@ -136,9 +136,9 @@ impl<A> ServerBuilder<A> {
     /// Over stdio, hides every component that has a check, as over HTTP without authentication:
     /// for a process that untrusted callers reach, through a bridge or an unattended model.
     ///
-    /// What takes a `Caller` is hidden too, and so is what a check protects that is asked over
-    /// stdio ([`Check::over_stdio`](crate::access::Check::over_stdio)): there is nobody to allow. Default:
-    /// the local user, who started the process, may use everything.
+    /// A component that takes a `Caller` is hidden too, and so is one with a check that is asked
+    /// over stdio ([`Check::over_stdio`](crate::access::Check::over_stdio)): there is nobody to
+    /// allow. Default: the local user, who started the process, may use everything.
     pub fn hide_protected_over_stdio(mut self) -> Self {
         self.parts.trusts_stdio = false;
         self

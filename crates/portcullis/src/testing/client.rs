@@ -87,7 +87,7 @@ impl TestClient {
         Self { principal: Some(Principal::new(subject)), ..self.clone() }
     }
 
-    /// As nobody.
+    /// Without authentication.
     #[must_use]
     pub fn anonymous(&self) -> Self {
         Self { principal: None, ..self.clone() }
@@ -200,7 +200,7 @@ impl TestClient {
         TestAnswer { status: status.as_u16(), json }
     }
 
-    /// What a server with authentication answers before it looks at a message.
+    /// The answer that a server with authentication gives before it looks at a message.
     fn refused(&self) -> Option<TestAnswer> {
         let required = self.required.as_ref().filter(|_| self.transport == Transport::Http)?;
         let (status, message) = match &self.principal {

@@ -18,9 +18,10 @@ use crate::Limits;
 
 /// Tokens that are verified at once and have to be waited for: so many of the requests at once.
 const VERIFICATIONS: usize = 4;
-/// What one connection may leave unread: so much of all of it.
+/// Divides all unread bytes: the share that one connection may leave unread.
 const ONE_CONNECTION: usize = 8;
-/// What one principal may have of unread answers, and of what else waits: so much of all of it.
+/// Divides the unread answers, and everything else that waits: the share that one principal may
+/// have.
 const UNREAD_OF_ONE_PRINCIPAL: usize = 4;
 const WAITING_OF_ONE_PRINCIPAL: usize = 2;
 
@@ -35,7 +36,7 @@ pub(crate) struct Budget {
     /// Notified when an answer was taken, or given up.
     room: Notify,
     addresses: Mutex<Parties<IpAddr>>,
-    /// By the digest of issuer and subject: clients cost nothing.
+    /// The key is the digest of issuer and subject: clients cost nothing.
     principals: Mutex<Parties<[u8; 32]>>,
     /// All clients without a principal.
     strangers: Arc<Party>,
@@ -156,7 +157,7 @@ fn fits(taken: usize, what: Of, amount: usize, most: usize) -> bool {
     taken.checked_add(amount).is_some_and(|sum| sum <= most || (answers && taken < most))
 }
 
-/// What was taken, until this is dropped.
+/// A share of the budget that is held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     budget: Arc<Budget>,

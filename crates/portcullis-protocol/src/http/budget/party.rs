@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::Semaphore;
 
-/// So many parties are remembered before it is looked for those that have nothing any more.
+/// The number of remembered parties at which those that hold nothing any more are removed.
 pub(super) const PARTIES: usize = 64;
 
 /// What is counted.
@@ -104,7 +104,7 @@ impl Whose {
 #[derive(Debug)]
 pub(super) struct Parties<K> {
     pub(super) known: HashMap<K, Arc<Party>>,
-    /// How many there may be before it is looked through.
+    /// How many there may be before the table is searched.
     most: usize,
 }
 
@@ -117,7 +117,7 @@ impl<K> Default for Parties<K> {
 impl<K: Hash + Eq> Parties<K> {
     pub(super) fn of(&mut self, key: K, kind: Kind, running: usize) -> Arc<Party> {
         if self.known.len() >= self.most {
-            // Whoever has something holds on to its party.
+            // Everything that is held keeps its party alive.
             self.known.retain(|_, party| Arc::strong_count(party) > 1);
             self.most = PARTIES.max(self.known.len() * 2);
         }

@@ -1,8 +1,9 @@
 //! Answers over HTTP/2 that their client does not read.
 //!
-//! Over HTTP/2 a client makes room for each stream by itself, and one that makes none for a
-//! stream is a good client otherwise, or a proxy with good ones behind it: the connection
-//! goes on, and the stream is dropped. Over HTTP/1 [`timeout_stream`](super::timeout_stream) does it.
+//! Over HTTP/2 a client makes room for each stream separately. A client that makes none for one
+//! stream may be a good client otherwise, or a proxy with good clients behind it: the stream is
+//! dropped, and the connection goes on. Over HTTP/1, [`timeout_stream`](super::timeout_stream) does
+//! this.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -54,8 +55,8 @@ async fn run(stream: impl Future<Output = ()>, unread: Unread, write: Duration) 
 }
 
 const NOTHING: usize = 0;
-/// The largest part of an answer that is handed out at once: what a client that makes room
-/// for one byte can leave unread, where nobody sees it any more.
+/// The largest part of an answer that is handed out at once: a client that makes room for one byte
+/// can leave so much unread without being noticed.
 pub(crate) const PART: usize = 8 * 1024;
 /// The same over HTTP/1, where what is handed out waits in one buffer.
 const LARGE_PART: usize = 64 * 1024;
@@ -79,7 +80,7 @@ pub(crate) fn is_watched() -> bool {
 /// An answer in parts, which the task that runs it keeps an eye on.
 pub(crate) struct Watched {
     body: Body,
-    /// What the body gave and was not handed out yet.
+    /// Bytes of the body that were not handed out yet.
     rest: Bytes,
     part: usize,
     unread: Option<Unread>,

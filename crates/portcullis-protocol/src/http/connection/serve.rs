@@ -28,7 +28,7 @@ use crate::{Limits, Service};
 const HTTP2_STREAMS: u32 = 100;
 /// How often a connection is looked at before it has been quiet for too long.
 const LOOKS: u32 = 8;
-/// What a body over HTTP/2 may send before somebody reads it.
+/// The most bytes of a body over HTTP/2 that may arrive before the body is read.
 const HTTP2_WINDOW: u32 = 65_535;
 /// An answer of HTTP/1 of so many bytes counts for nothing: a connection has one at a time.
 const SMALL_ANSWER: usize = 64 * 1024;
@@ -45,7 +45,7 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS)
         .initial_stream_window_size(HTTP2_WINDOW)
-        // What is handed out is out of sight, whether or not the client takes it.
+        // The server cannot see whether the client takes bytes that are handed out.
         .max_send_buf_size(http2_write_timeout::PART)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.header_timeout)

@@ -32,15 +32,15 @@ pub struct Peer {
     /// Bytes of answers that it has not taken, and how many parts of answers it has.
     unread: AtomicUsize,
     parts: AtomicUsize,
-    /// What had ended, and been taken, when this was last looked at.
+    /// The requests ended, and the parts taken, when each was last looked at.
     seen: (AtomicUsize, AtomicUsize),
     /// How many looks ago something was taken.
     still: AtomicUsize,
-    /// Something waits to be taken.
+    /// Whether the client has still to take a part of an answer.
     waits: AtomicBool,
-    /// Bytes have come that belong to no request yet.
+    /// Whether bytes have come that belong to no request yet.
     heard: AtomicBool,
-    /// Its time is over: the server does not wait for what it sends now.
+    /// Whether its time is over: the server does not wait for what it sends then.
     over: AtomicBool,
 }
 
@@ -99,8 +99,8 @@ impl Peer {
         self.begun.load(Ordering::Relaxed) != self.ended.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing runs, and nothing has ended since this was last asked. Pings are nothing,
-    /// and what waits to be taken has a time of its own.
+    /// Whether no request runs, and none has ended since this was last asked. Pings do not count,
+    /// and an answer that waits to be taken has a timeout of its own.
     pub(crate) fn is_quiet(&self) -> bool {
         let ended = self.ended.load(Ordering::Relaxed);
         let ended_before = self.seen.0.swap(ended, Ordering::Relaxed);
@@ -196,7 +196,7 @@ impl Drop for Untaken {
     }
 }
 
-/// What the tokens of a connection were good for.
+/// Whether the tokens of a connection were accepted or refused.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// Whether one was accepted: since this was last looked at, since one was refused, and ever.

@@ -102,7 +102,7 @@ impl Rejection {
         self
     }
 
-    /// What the record of it says, beside what is known of the request.
+    /// Its record, together with what is known of the request.
     pub(crate) fn record<'a>(&'a self, info: RequestInfo<'a>) -> RejectionRecord<'a> {
         let Parts { rule, status, reason, principal, .. } = &*self.0;
         record(info, *rule, *status, reason, principal.as_deref())
