@@ -97,9 +97,9 @@ impl<'a> Granted<'a> {
         required.iter().filter(|scope| !self.has(scope)).collect()
     }
 
-    /// The scopes to challenge a caller for that [lacks](crate::Decision::lacking) `required`:
-    /// those that are not granted. If all are granted, it is all of `required`: the check had its
-    /// own reason to deny, and an empty challenge would not tell the client anything.
+    /// The scopes that a challenge names to a caller that [lacks](crate::Decision::lacking)
+    /// `required`: those that are not granted. If all are granted, it is all of `required`: the
+    /// check had its own reason to deny, and an empty challenge would not tell the client anything.
     #[must_use]
     pub fn lacking(&self, required: &Scopes) -> Scopes {
         let missing = self.missing(required);

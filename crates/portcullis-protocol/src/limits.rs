@@ -57,7 +57,7 @@ pub struct Limits {
     /// How long a client may take to send a body: 30 s. Then it gets a 408.
     pub body_timeout: Duration,
     /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then the
-    /// request is denied.
+    /// request is refused.
     pub decision_timeout: Duration,
     /// The shortest time, over HTTP, after which a caller learns that something does not exist: 2
     /// ms. Without it, a hidden component would be told from a missing one by the time that its

@@ -11,7 +11,8 @@ pub(crate) struct RequestInfo<'a> {
 }
 
 impl<'a> RequestInfo<'a> {
-    /// Notes the method, if it is a known one, the path and the peer of a request.
+    /// Notes the method of a request if it is a known one, its path if that is the endpoint's, and
+    /// its peer.
     pub(crate) fn new(method: &Method, path: Option<&'a str>, remote: Option<SocketAddr>) -> Self {
         let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
         Self { http_method: names.into_iter().find(|name| method == name), path, remote }

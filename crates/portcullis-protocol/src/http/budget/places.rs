@@ -92,7 +92,7 @@ enum Keeps {
 }
 
 impl Waits {
-    /// Hands the bytes that the answers of a batch have taken over to their `response`.
+    /// Moves the bytes taken by the answers of a batch to their `response`.
     pub(crate) fn of_batch(whose: &Whose, gathered: Vec<Held>, response: &mut Response) {
         let keeps = Arc::new(Keeps::Gathered(gathered));
         response.extensions_mut().insert(Self { whose: whose.clone(), keeps });
@@ -105,8 +105,8 @@ impl Waits {
 }
 
 impl Place {
-    /// Hands the principal's place over to `response` until there is room for that, and gives up
-    /// the place among all.
+    /// Moves the principal's place to `response` until there is room for that, and gives up the
+    /// place among all.
     pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
         let Self { _own, all } = self;
         drop(all);

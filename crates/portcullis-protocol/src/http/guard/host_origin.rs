@@ -52,7 +52,7 @@ impl HostOriginGuard {
         self
     }
 
-    /// Decides first whether the request is meant for this server.
+    /// The first decision: whether the request is meant for this server.
     pub(crate) fn check_host(
         &self,
         method: &Method,
@@ -99,8 +99,8 @@ impl HostOriginGuard {
         self.any_host.iter().any(|(own, path)| own == method && path == uri.path())
     }
 
-    /// Decides second whether the page that sent the request may do so. Returns the allowed origin,
-    /// for the CORS headers of the answer.
+    /// The second decision: whether the page that sent the request may do so. Returns the allowed
+    /// origin, for the CORS headers of the answer.
     pub(crate) fn check_origin<'a>(
         &self,
         headers: &'a HeaderMap,
