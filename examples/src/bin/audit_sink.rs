@@ -9,8 +9,8 @@
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use portcullis::guard::Environment;
 use portcullis::audit::{AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines, Verdict};
+use portcullis::guard::Environment;
 use portcullis::prelude::*;
 
 /// Passes denials to a thread that alerts somebody.

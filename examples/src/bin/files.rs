@@ -7,8 +7,8 @@
 //! `Workspace` is safe against path traversal: `..`, absolute paths, symbolic links that lead
 //! outside and devices all answer as a file that does not exist.
 
-use portcullis::prelude::*;
 use portcullis::guard::{Environment, WorkspaceError};
+use portcullis::prelude::*;
 
 /// The error of a workspace is written for callers. Its cause, which names the path on the disk,
 /// goes into the log alone.

@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use portcullis::prelude::*;
 use portcullis::guard::{Environment, Fetch, FetchError, Url};
+use portcullis::prelude::*;
 
 /// The title of a web page.
 #[tool(auth = require_scopes(["read"]), annotations(read_only, open_world))]

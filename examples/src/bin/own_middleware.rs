@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use portcullis::prelude::*;
 use portcullis::middleware::{Middleware, Next, Request, Response};
+use portcullis::prelude::*;
 
 /// Whether writing is stopped. The tool that sets it and the middleware share it.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@
 //! `claim("premium").equals(true)` and `claim("level").at_least(5)`; `any_of`, `all_of` and
 //! `not` join checks of any kind.
 
-use portcullis::prelude::*;
 use portcullis::access::{AuthContext, AuthorizationError, CheckError};
+use portcullis::prelude::*;
 
 /// Allow only premium users.
 fn require_premium_user(context: &AuthContext) -> bool {

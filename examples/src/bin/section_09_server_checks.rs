@@ -7,9 +7,9 @@
 //! They stand at the front of the one decision about each component, before its own checks.
 //! All have to allow, and what is denied is hidden as ever.
 
-use portcullis::prelude::*;
 use portcullis::access::restrict_tag;
 use portcullis::middleware::AuthMiddleware;
+use portcullis::prelude::*;
 
 /// Perform admin action.
 ///

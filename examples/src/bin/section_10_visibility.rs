@@ -10,9 +10,9 @@
 
 use std::time::Duration;
 
-use portcullis::prelude::*;
 use portcullis::access::restrict_tag;
 use portcullis::middleware::AuthMiddleware;
+use portcullis::prelude::*;
 use portcullis::visibility::tags;
 
 /// Wipe the entire database. Admin only.

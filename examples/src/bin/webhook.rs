@@ -17,9 +17,9 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use portcullis::guard::{Environment, Secret};
 use portcullis::prelude::*;
 use portcullis::route::post;
-use portcullis::guard::{Environment, Secret};
 
 /// How far the sender's clock may be off. What is older may be a replay.
 const TOLERANCE: Duration = Duration::from_secs(300);
