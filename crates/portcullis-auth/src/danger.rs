@@ -20,7 +20,7 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
+/// # mod portcullis { pub use portcullis_auth::danger; }
 /// use portcullis::danger::{StaticTokenVerifier, user};
 ///
 /// let verifier = StaticTokenVerifier::new()

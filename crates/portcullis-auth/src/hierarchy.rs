@@ -11,8 +11,8 @@ use crate::{OneOrMany, Scopes};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Granted, ScopeHierarchy, Scopes};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Granted, ScopeHierarchy, Scopes};
 ///
 /// let hierarchy = ScopeHierarchy::default().implies("admin", ["write"]).implies("write", "read");
 /// let admin = Scopes::from_iter(["admin"]);

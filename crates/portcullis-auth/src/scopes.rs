@@ -14,8 +14,8 @@ const OFFLINE_ACCESS: &str = "offline_access";
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::Scopes;
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::Scopes;
 ///
 /// let granted = Scopes::from_iter(["read", "write"]);
 /// assert!(granted.contains("read"));

@@ -12,9 +12,14 @@ use crate::{BearerToken, MaybeFuture, Principal, Scopes};
 /// # Example
 ///
 /// ```
-/// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Secret; }
+/// # mod portcullis {
+/// #     pub extern crate portcullis_auth as auth;
+/// #     pub extern crate portcullis_guard as guard;
+/// # }
 /// use std::sync::Arc;
-/// use portcullis::{MaybeFuture, BearerToken, Principal, Secret, TokenVerifier, VerifyError};
+///
+/// use portcullis::auth::{BearerToken, Principal, TokenVerifier, VerifyError};
+/// use portcullis::guard::{MaybeFuture, Secret};
 ///
 /// #[derive(Debug)]
 /// struct OneKey(Secret<String>);

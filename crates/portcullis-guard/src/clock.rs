@@ -36,8 +36,8 @@ impl Clock for SystemClock {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
-/// use portcullis::{Clock, ManualClock};
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// use portcullis::guard::{Clock, ManualClock};
 /// use std::time::Duration;
 ///
 /// let clock = ManualClock::at(1_000);

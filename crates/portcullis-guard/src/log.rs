@@ -19,7 +19,7 @@ static STDERR: OnceLock<LogWriter> = OnceLock::new();
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
+/// # mod portcullis { pub use portcullis_guard::stderr; }
 /// use std::io::Write;
 ///
 /// // The same for a log: `tracing_subscriber::fmt().with_writer(portcullis::stderr).init()`.

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
-/// use portcullis::MaybeFuture;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// use portcullis::guard::MaybeFuture;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// assert_eq!(MaybeFuture::ready(1).await, 1);

@@ -11,8 +11,8 @@ use crate::digest;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
-/// use portcullis::Secret;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// use portcullis::guard::Secret;
 ///
 /// let key = Secret::new("hunter2".to_owned());
 /// assert_eq!(format!("{key:?}"), "Secret([redacted])");
@@ -23,8 +23,8 @@ use crate::digest;
 /// There is no `Display` and no `PartialEq`:
 ///
 /// ```compile_fail
-/// # extern crate portcullis_guard as portcullis;
-/// let key = portcullis::Secret::new("hunter2".to_owned());
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// let key = portcullis::guard::Secret::new("hunter2".to_owned());
 /// println!("{key}");
 /// ```
 pub struct Secret<T: Zeroize>(SecretBox<T>);

@@ -131,15 +131,16 @@ fn deceives(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+            // Spaces that are not the space, and letters that look like one.
+            '\u{a0}' | '\u{115f}'..='\u{1160}' | '\u{1680}' | '\u{2000}'..='\u{200a}'
+                | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{3164}' | '\u{ffa0}'
+                // What is not seen: joiners, direction marks, variation selectors, tags.
+                | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+                // What has no meaning that is agreed on.
+                | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}'
         )
 }
 
@@ -170,7 +171,21 @@ mod tests {
 
     #[test]
     fn what_hides_or_reorders_text_is_escaped() {
-        for deceiving in ["\u{202e}", "\u{200b}", "\u{2028}", "\u{ad}", "\u{e0041}", "\u{7f}"] {
+        for deceiving in [
+            "\u{202e}",
+            "\u{200b}",
+            "\u{2028}",
+            "\u{ad}",
+            "\u{e0041}",
+            "\u{7f}",
+            "\u{fe0e}",
+            "\u{e0100}",
+            "\u{34f}",
+            "\u{a0}",
+            "\u{3164}",
+            "\u{e000}",
+            "\u{10ffff}",
+        ] {
             let written = escaped(deceiving, 8).to_string();
             assert!(written.starts_with(r"\u{"), "{deceiving:?}: {written}");
         }

@@ -30,18 +30,18 @@ pub const DEFAULT_MAX_SIZE: u64 = 1024 * 1024;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// # let folder = tempfile::tempdir().unwrap();
 /// # std::fs::write(folder.path().join("hello.txt"), "hello").unwrap();
-/// use portcullis::Workspace;
+/// use portcullis::guard::Workspace;
 ///
 /// let workspace = Workspace::open(folder.path())?;
 /// assert_eq!(workspace.read_text("hello.txt").await?, "hello");
 ///
 /// let refused = workspace.read_text("../../etc/passwd").await.unwrap_err();
 /// assert_eq!(refused.to_string(), "no such file in the workspace");
-/// # Ok::<(), portcullis::WorkspaceError>(()) }).unwrap();
+/// # Ok::<(), portcullis::guard::WorkspaceError>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Workspace {

@@ -33,8 +33,8 @@ use std::time::Duration;
 /// be written as a struct expression, since further limits may come.
 ///
 /// ```
-/// # extern crate portcullis_protocol as portcullis;
-/// use portcullis::Limits;
+/// # mod portcullis { pub extern crate portcullis_protocol as server; }
+/// use portcullis::server::Limits;
 /// use std::time::Duration;
 ///
 /// let mut limits = Limits::default();

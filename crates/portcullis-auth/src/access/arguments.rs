@@ -29,8 +29,8 @@ use crate::MaybeFuture;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{AuthContext, by_arguments, require_scopes};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{AuthContext, by_arguments, require_scopes};
 /// use serde_json::{Map, Value};
 ///
 /// fn own_account(context: &AuthContext, arguments: &Map<String, Value>) -> bool {
@@ -65,8 +65,8 @@ impl<F> ByArguments<F> {
     /// # Example
     ///
     /// ```
-    /// # extern crate portcullis_auth as portcullis;
-    /// use portcullis::{AuthContext, by_arguments, require_scopes};
+    /// # mod portcullis { pub extern crate portcullis_auth as access; }
+    /// use portcullis::access::{AuthContext, by_arguments, require_scopes};
     /// use serde_json::{Map, Value};
     ///
     /// fn at_most_50(_: &AuthContext, arguments: &Map<String, Value>) -> bool {

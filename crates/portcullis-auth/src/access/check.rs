@@ -14,8 +14,8 @@ use crate::{MaybeFuture, Scopes};
 /// Most checks are functions, and need no implementation of this:
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{AuthContext, Check, IntoCheck};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{AuthContext, Check, IntoCheck};
 ///
 /// fn require_premium_user(context: &AuthContext) -> bool {
 ///     context.claim("premium") == Ok(true)
@@ -36,8 +36,12 @@ use crate::{MaybeFuture, Scopes};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{MaybeFuture, AuthContext, Check, Decision};
+/// # mod portcullis {
+/// #     pub extern crate portcullis_auth as access;
+/// #     pub extern crate portcullis_guard as guard;
+/// # }
+/// use portcullis::access::{AuthContext, Check, Decision};
+/// use portcullis::guard::MaybeFuture;
 ///
 /// #[derive(Debug)]
 /// struct Level(u64);

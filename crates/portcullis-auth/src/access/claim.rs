@@ -17,8 +17,8 @@ use crate::{Claims, MaybeFuture, OneOrMany, Principal};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, claim};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, claim};
 ///
 /// assert_eq!(claim("premium").equals(true).requirement(), "premium is true");
 /// assert_eq!(claim("level").at_least(5).requirement(), "level is at least 5");
@@ -211,8 +211,12 @@ impl Principal {
     /// # Example
     ///
     /// ```
-    /// # extern crate portcullis_auth as portcullis;
-    /// use portcullis::{ClaimError, Principal};
+    /// # mod portcullis {
+    /// #     pub extern crate portcullis_auth as access;
+    /// #     pub extern crate portcullis_auth as auth;
+    /// # }
+    /// use portcullis::access::ClaimError;
+    /// use portcullis::auth::Principal;
     ///
     /// let claims = serde_json::json!({"level": 5, "org": {"plan": "pro"}});
     /// let alice = Principal::new("alice").with_claims(claims.as_object().unwrap().clone());

@@ -13,8 +13,8 @@ use crate::{MaybeFuture, Scopes};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, all_of, claim, require_scopes};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, all_of, claim, require_scopes};
 ///
 /// let check = all_of((require_scopes(["admin"]), claim("level").at_least(5)));
 /// assert_eq!(check.requirement(), "(scopes admin and level is at least 5)");
@@ -34,8 +34,8 @@ pub fn all_of<M>(checks: impl IntoChecks<M>) -> AllOf {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, any_of, claim, require_scopes};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, any_of, claim, require_scopes};
 ///
 /// let check = any_of((require_scopes(["admin"]), claim("premium").equals(true)));
 /// assert_eq!(check.requirement(), "(scopes admin or premium is true)");
@@ -54,8 +54,8 @@ pub fn any_of<M>(checks: impl IntoChecks<M>) -> AnyOf {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, claim, not};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, claim, not};
 ///
 /// assert_eq!(not(claim("suspended").equals(true)).requirement(), "not suspended is true");
 /// ```

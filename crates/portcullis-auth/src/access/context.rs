@@ -148,8 +148,8 @@ impl<'a> AuthContext<'a> {
     /// # Example
     ///
     /// ```
-    /// # extern crate portcullis_auth as portcullis;
-    /// use portcullis::{AuthContext, CheckError, IntoCheck};
+    /// # mod portcullis { pub extern crate portcullis_auth as access; }
+    /// use portcullis::access::{AuthContext, CheckError, IntoCheck};
     /// use std::collections::HashSet;
     ///
     /// struct Members(HashSet<String>);

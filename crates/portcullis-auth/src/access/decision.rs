@@ -111,8 +111,8 @@ impl Denial {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{AuthContext, AuthorizationError};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{AuthContext, AuthorizationError};
 ///
 /// fn office_hours(_context: &AuthContext) -> Result<bool, AuthorizationError> {
 ///     Err(AuthorizationError::new("The vault opens at nine."))
@@ -142,8 +142,8 @@ impl AuthorizationError {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{AuthContext, AuthorizationError, CheckError};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{AuthContext, AuthorizationError, CheckError};
 ///
 /// fn enough_credit(context: &AuthContext) -> Result<bool, CheckError> {
 ///     let credit: u64 = context.claim("credit")?; // missing, or no number: denied, in silence

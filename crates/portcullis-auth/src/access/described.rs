@@ -9,8 +9,8 @@ use crate::MaybeFuture;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{AuthContext, Check, described};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{AuthContext, Check, described};
 ///
 /// fn require_access_level(least: u64) -> impl Check {
 ///     let check = move |context: &AuthContext| {

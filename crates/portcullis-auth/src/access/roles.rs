@@ -15,8 +15,8 @@ use crate::{Claims, MaybeFuture, OneOrMany};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, extract, require_roles};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, extract, require_roles};
 ///
 /// let keycloak = require_roles(extract::keycloak_realm(), ["admin"]);
 /// let own = require_roles(extract::claim(["org", "roles"]), ["auditor", "reader"]);

@@ -11,8 +11,8 @@ use crate::{MaybeFuture, OneOrMany, Scopes};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::require_scopes;
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::require_scopes;
 ///
 /// let one = require_scopes("read");
 /// let both = require_scopes(["admin", "write"]);

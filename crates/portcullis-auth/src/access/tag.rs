@@ -10,8 +10,8 @@ use crate::{MaybeFuture, OneOrMany};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Check, restrict_tag};
+/// # mod portcullis { pub extern crate portcullis_auth as access; }
+/// use portcullis::access::{Check, restrict_tag};
 ///
 /// let check = restrict_tag("admin", ["admin"]);
 /// assert_eq!(check.requirement(), "scopes admin for the tag admin");

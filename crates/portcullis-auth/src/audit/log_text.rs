@@ -16,7 +16,7 @@ const MAX_CHARS: usize = 256;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
+/// # mod portcullis { pub use portcullis_auth::audit; }
 /// use portcullis::audit::LogText;
 ///
 /// assert_eq!(LogText::from("O'Brien").to_string(), "O'Brien");

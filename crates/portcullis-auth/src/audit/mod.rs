@@ -33,7 +33,7 @@ pub enum AuditFailure {
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
+/// # mod portcullis { pub use portcullis_auth::audit; }
 /// # let folder = std::env::temp_dir().join(format!("portcullis-audit-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder).unwrap();
 /// # let path = folder.join("audit.jsonl");

@@ -30,7 +30,7 @@ use super::AuditRecord;
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
+/// # mod portcullis { pub use portcullis_auth::audit; }
 /// # use std::time::UNIX_EPOCH;
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -39,8 +39,12 @@ impl JwtVerifierBuilder {
     /// # Example
     ///
     /// ```
-    /// # mod portcullis { pub use portcullis_auth::*; pub use portcullis_guard::Environment; }
-    /// use portcullis::{Environment, JwtProblemKind, JwtVerifierBuilder};
+    /// # mod portcullis {
+    /// #     pub extern crate portcullis_auth as auth;
+    /// #     pub extern crate portcullis_guard as guard;
+    /// # }
+    /// use portcullis::auth::{JwtProblemKind, JwtVerifierBuilder};
+    /// use portcullis::guard::Environment;
     ///
     /// let environment = Environment::from_pairs([("JWT_ISSUER", "https://idp.example.com")]);
     /// let error = JwtVerifierBuilder::from_env(&environment).build().unwrap_err();

@@ -71,8 +71,8 @@ use crate::{BearerToken, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyEr
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_auth as portcullis;
-/// use portcullis::{Algorithm, JwtProblemKind, JwtVerifier};
+/// # mod portcullis { pub extern crate portcullis_auth as auth; }
+/// use portcullis::auth::{Algorithm, JwtProblemKind, JwtVerifier};
 ///
 /// let verifier = JwtVerifier::jwks("https://idp.example.com/.well-known/jwks.json")
 ///     .issuer("https://idp.example.com")
@@ -87,7 +87,7 @@ use crate::{BearerToken, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyEr
 ///     .build()
 ///     .unwrap_err();
 /// assert_eq!(careless.problems()[0].kind(), JwtProblemKind::MissingAudience);
-/// # Ok::<(), portcullis::JwtConfigError>(())
+/// # Ok::<(), portcullis::auth::JwtConfigError>(())
 /// ```
 pub struct JwtVerifier {
     keys: Keys,

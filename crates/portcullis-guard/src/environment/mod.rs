@@ -18,8 +18,8 @@ pub use self::error::{EnvironmentError, EnvironmentErrorKind};
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
-/// use portcullis::Environment;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// use portcullis::guard::Environment;
 ///
 /// let environment = Environment::from_pairs([("PORT", "8000"), ("EMPTY", "")]);
 /// assert_eq!(environment.variable("PORT"), Some("8000"));
@@ -116,8 +116,8 @@ impl Environment {
     /// # Example
     ///
     /// ```
-    /// # extern crate portcullis_guard as portcullis;
-    /// use portcullis::{Environment, Secret};
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// use portcullis::guard::{Environment, Secret};
     ///
     /// let environment = Environment::from_pairs([("MAIL_KEY", "hunter2"), ("MAIL_HOST", "")]);
     /// let [key] = environment.require(["MAIL_KEY"])?;
@@ -125,7 +125,7 @@ impl Environment {
     ///
     /// let refused = environment.require(["MAIL_KEY", "MAIL_HOST", "MAIL_FROM"]).unwrap_err();
     /// assert_eq!(refused.to_string(), "set the variables MAIL_HOST, MAIL_FROM: missing, empty or not UTF-8");
-    /// # Ok::<(), portcullis::EnvironmentError>(())
+    /// # Ok::<(), portcullis::guard::EnvironmentError>(())
     /// ```
     pub fn require<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], EnvironmentError> {
         let values = names.map(|name| self.variable(name));

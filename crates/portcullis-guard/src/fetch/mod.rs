@@ -47,9 +47,9 @@ const TIME: Duration = Duration::from_secs(10);
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// use portcullis::Fetch;
+/// use portcullis::guard::Fetch;
 ///
 /// let fetch = Fetch::builder().build()?;
 /// let url = "http://169.254.169.254/latest/meta-data/".parse().unwrap();
@@ -65,8 +65,8 @@ pub struct Fetch {
     time: Duration,
 }
 
-/// What came back.
-#[derive(Clone, Debug)]
+/// What came back. `Debug` does not show the body: a token endpoint answers with tokens.
+#[derive(Clone)]
 pub struct Fetched {
     /// The status code.
     pub status: u16,
@@ -76,6 +76,16 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fetch {
@@ -111,9 +121,9 @@ impl Fetch {
     /// # Example
     ///
     /// ```no_run
-    /// # extern crate portcullis_guard as portcullis;
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// use portcullis::fetch::{Fetch, FetchRequest};
+    /// use portcullis::guard::{Fetch, FetchRequest};
     ///
     /// let fetch = Fetch::builder().build()?;
     /// let url = "https://hooks.example.com/orders".parse().unwrap();

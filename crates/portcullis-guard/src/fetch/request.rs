@@ -24,8 +24,8 @@ const RESERVED: [HeaderName; 8] =
 /// # Example
 ///
 /// ```
-/// # extern crate portcullis_guard as portcullis;
-/// use portcullis::fetch::FetchRequest;
+/// # mod portcullis { pub extern crate portcullis_guard as guard; }
+/// use portcullis::guard::FetchRequest;
 ///
 /// let url = "https://idp.example.com/token".parse().unwrap();
 /// let request = FetchRequest::post(&url)

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
-use super::{Fetch, FetchError, FetchRequest, Lookup, Refusal};
+use super::{Fetch, FetchError, FetchRequest, Fetched, Lookup, Refusal};
 use crate::address::NotPublic;
 
 /// Answers with one list after another.
@@ -324,4 +324,17 @@ fn what_is_sent_is_not_shown() {
     let shown = format!("{request:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(request.headers.values().all(|value| format!("{value:?}") == "Sensitive"));
+}
+
+#[test]
+fn what_came_back_is_not_shown() {
+    let answer = Fetched {
+        status: 200,
+        cache_control: None,
+        content_type: Some("application/json".to_owned()),
+        body: b"hunter2".to_vec(),
+    };
+    let shown = format!("{answer:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
+    assert!(shown.contains("body_bytes: 7"), "{shown}");
 }

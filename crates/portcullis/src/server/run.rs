@@ -43,7 +43,7 @@ impl Server {
             #[cfg(not(feature = "http"))]
             _ => {
                 let text = "HTTP is not built in: turn on the feature `http` of portcullis, or set \
-                            PORTCULLIS_TRANSPORT=stdio";
+                            PORTCULLIS_TRANSPORT=stdio, where nobody has to authenticate";
                 Err(StartError::new(StartErrorKind::TransportNotBuilt, text).into())
             }
         }
