@@ -101,8 +101,8 @@ pub struct User(Principal);
 
 /// A user known by `subject`, with no scopes.
 #[must_use]
-pub fn user(subject: &str) -> User {
-    User(Principal::new(subject))
+pub fn user(subject: impl Into<String>) -> User {
+    User(Principal::new(Into::<String>::into(subject)))
 }
 
 impl User {
@@ -114,15 +114,15 @@ impl User {
 
     /// Sets the OAuth client.
     #[must_use]
-    pub fn client_id(self, client_id: &str) -> Self {
-        Self(self.0.with_client_id(client_id))
+    pub fn client_id(self, client_id: impl Into<String>) -> Self {
+        Self(self.0.with_client_id(Into::<String>::into(client_id)))
     }
 
     /// Adds the claim `name`.
     #[must_use]
-    pub fn claim(self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let mut claims: Claims = self.0.claims().clone();
-        claims.insert(name.to_owned(), value.into());
+        claims.insert(name.into(), value.into());
         Self(self.0.with_claims(claims))
     }
 }

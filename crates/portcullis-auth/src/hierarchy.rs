@@ -27,9 +27,10 @@ pub struct ScopeHierarchy {
 impl ScopeHierarchy {
     /// Says that `scope` implies the scopes `implied`.
     #[must_use]
-    pub fn implies(mut self, scope: &str, implied: impl OneOrMany) -> Self {
-        let mut stand_for_it = self.implied_by.get(scope).cloned().unwrap_or_default();
-        stand_for_it.insert(scope.to_owned());
+    pub fn implies(mut self, scope: impl Into<String>, implied: impl OneOrMany) -> Self {
+        let scope = scope.into();
+        let mut stand_for_it = self.implied_by.get(&scope).cloned().unwrap_or_default();
+        stand_for_it.insert(scope);
         for implied in Scopes::from_iter(implied.into_many()).iter() {
             self.implied_by.entry(implied.to_owned()).or_default().extend(stand_for_it.clone());
             for by in self.implied_by.values_mut().filter(|by| by.contains(implied)) {

@@ -59,8 +59,8 @@ pub mod extract {
 
     /// Keycloak's roles of one client: `resource_access.<client>.roles`.
     #[must_use]
-    pub fn keycloak_client(client: &str) -> RoleExtractor {
-        claim(["resource_access", client, "roles"])
+    pub fn keycloak_client(client: impl Into<String>) -> RoleExtractor {
+        claim(["resource_access".to_owned(), client.into(), "roles".to_owned()])
     }
 
     /// Entra ID's app roles: `roles`.
@@ -78,8 +78,8 @@ pub mod extract {
     /// Auth0's roles, in the namespaced claim that an action of yours adds, such as
     /// `https://example.com/roles`.
     #[must_use]
-    pub fn auth0(namespaced_claim: &str) -> RoleExtractor {
-        claim(namespaced_claim)
+    pub fn auth0(namespaced_claim: impl Into<String>) -> RoleExtractor {
+        claim([namespaced_claim])
     }
 }
 

@@ -36,10 +36,10 @@ pub(super) fn server(world: &World, runs: &Runs) -> Result<Server, crate::Error>
         builder = builder.middleware(Through);
     }
     for (scope, implied) in &world.implied {
-        builder = builder.scope_implies(scope, implied.clone());
+        builder = builder.scope_implies(*scope, implied.clone());
     }
     for (tag, deny) in &world.deny_tagged {
-        builder = builder.deny_tagged(tag, denial(*deny));
+        builder = builder.deny_tagged(*tag, denial(*deny));
     }
     for Rule { word, selector } in &world.rules {
         let selector = selected(selector);

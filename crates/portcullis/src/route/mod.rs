@@ -70,27 +70,30 @@ use crate::middleware::rate_limit::RateLimit;
 use crate::operation::stopping::Stopping;
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
-pub fn get<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+pub fn get<H: Handler<T, ()>, T: 'static>(path: impl Into<String>, handler: H) -> UndecidedRoute {
     UndecidedRoute::new("GET", path, axum::routing::get(handler))
 }
 
 /// A route for `POST` requests at `path`.
-pub fn post<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+pub fn post<H: Handler<T, ()>, T: 'static>(path: impl Into<String>, handler: H) -> UndecidedRoute {
     UndecidedRoute::new("POST", path, axum::routing::post(handler))
 }
 
 /// A route for `PUT` requests at `path`.
-pub fn put<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+pub fn put<H: Handler<T, ()>, T: 'static>(path: impl Into<String>, handler: H) -> UndecidedRoute {
     UndecidedRoute::new("PUT", path, axum::routing::put(handler))
 }
 
 /// A route for `PATCH` requests at `path`.
-pub fn patch<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+pub fn patch<H: Handler<T, ()>, T: 'static>(path: impl Into<String>, handler: H) -> UndecidedRoute {
     UndecidedRoute::new("PATCH", path, axum::routing::patch(handler))
 }
 
 /// A route for `DELETE` requests at `path`.
-pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> UndecidedRoute {
+pub fn delete<H: Handler<T, ()>, T: 'static>(
+    path: impl Into<String>,
+    handler: H,
+) -> UndecidedRoute {
     UndecidedRoute::new("DELETE", path, axum::routing::delete(handler))
 }
 
@@ -116,7 +119,7 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(path: &str, handler: H) -> Undecide
 ///     .build()?;
 /// # Ok(()) }
 /// ```
-pub fn ready(path: &str) -> Route {
+pub fn ready(path: impl Into<String>) -> Route {
     get(path, async |Extension(stopping): Extension<Stopping>| match stopping.has_begun() {
         false => (StatusCode::OK, "ready"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -134,13 +137,13 @@ pub struct UndecidedRoute {
 }
 
 impl UndecidedRoute {
-    fn new(method: &'static str, path: &str, router: MethodRouter) -> Self {
-        Self { path: path.to_owned(), method, router }
+    fn new(method: &'static str, path: impl Into<String>, router: MethodRouter) -> Self {
+        Self { path: path.into(), method, router }
     }
 
     /// Everybody may use the route; the server says `why` when it starts.
-    pub fn public(self, why: &str) -> Route {
-        self.decided(Access::Public(why.to_owned()))
+    pub fn public(self, why: impl Into<String>) -> Route {
+        self.decided(Access::Public(why.into()))
     }
 
     /// Callers with a good token may use the route if `check` allows.

@@ -76,15 +76,15 @@ pub(crate) struct Parts {
 
 impl Server {
     /// Begins to describe the server called `name`. Then say `auth(…)` or `no_auth()`.
-    pub fn builder(name: &str) -> ServerBuilder<AuthUnset> {
+    pub fn builder(name: impl Into<String>) -> ServerBuilder<AuthUnset> {
         ServerBuilder::new(name)
     }
 }
 
 impl ServerBuilder<AuthUnset> {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
         let parts = Parts {
-            name: name.to_owned(),
+            name: name.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: None,
             #[cfg(feature = "http")]
@@ -122,14 +122,14 @@ impl ServerBuilder<AuthUnset> {
 
 impl<A> ServerBuilder<A> {
     /// The server's own version, as clients see it. Default: that of Portcullis.
-    pub fn version(mut self, version: &str) -> Self {
-        self.parts.version = version.to_owned();
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.parts.version = version.into();
         self
     }
 
     /// Says how to use the server, to the model. Everybody sees it.
-    pub fn instructions(mut self, text: &str) -> Self {
-        self.parts.instructions = Some(text.to_owned());
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.parts.instructions = Some(text.into());
         self
     }
 
@@ -193,8 +193,8 @@ impl<A> ServerBuilder<A> {
     }
 
     /// As [`deny`](Self::deny), for the components with `tag`. If several tags apply, hiding wins.
-    pub fn deny_tagged(mut self, tag: &str, deny: Deny) -> Self {
-        self.parts.everywhere.deny_tagged.push((tag.to_owned(), deny));
+    pub fn deny_tagged(mut self, tag: impl Into<String>, deny: Deny) -> Self {
+        self.parts.everywhere.deny_tagged.push((tag.into(), deny));
         self
     }
 
@@ -215,7 +215,7 @@ impl<A> ServerBuilder<A> {
     ///     .build()?;
     /// # Ok(()) }
     /// ```
-    pub fn scope_implies(mut self, scope: &str, implied: impl OneOrMany) -> Self {
+    pub fn scope_implies(mut self, scope: impl Into<String>, implied: impl OneOrMany) -> Self {
         self.parts.hierarchy = self.parts.hierarchy.implies(scope, implied);
         self
     }

@@ -38,30 +38,30 @@ impl<A> ServerBuilder<A> {
     /// It is the one source of the resource identifier, the metadata's URL and the accepted
     /// Host and Origin. Default: the bound address, which is right on loopback only. It has
     /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
-    pub fn public_url(mut self, url: &str) -> Self {
-        self.parts.http.public_url = Some(url.to_owned());
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.parts.http.public_url = Some(url.into());
         self
     }
 
     /// The path of the MCP endpoint. Default: `/mcp`.
-    pub fn path(mut self, path: &str) -> Self {
-        self.parts.http.path = path.to_owned();
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.parts.http.path = path.into();
         self
     }
 
     /// Accepts requests for one more host, or `host:port`: the internal name that a proxy
     /// sends, for instance. A host beyond loopback makes the server reachable for
     /// others, as a [`public_url`](Self::public_url) does.
-    pub fn allow_host(mut self, host: &str) -> Self {
-        self.parts.http.hosts.push(host.to_owned());
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.parts.http.hosts.push(host.into());
         self
     }
 
     /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
     /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
     /// compared as it is written.
-    pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.parts.http.origins.push(origin.to_owned());
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.parts.http.origins.push(origin.into());
         self
     }
 

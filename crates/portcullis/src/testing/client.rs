@@ -83,8 +83,8 @@ impl TestClient {
 
     /// As the holder of a good token for `subject`, with no scopes and no claims.
     #[must_use]
-    pub fn as_user(&self, subject: &str) -> Self {
-        Self { principal: Some(Principal::new(subject)), ..self.clone() }
+    pub fn as_user(&self, subject: impl Into<String>) -> Self {
+        Self { principal: Some(Principal::new(Into::<String>::into(subject))), ..self.clone() }
     }
 
     /// Without authentication.
@@ -108,10 +108,10 @@ impl TestClient {
 
     /// With one more claim.
     #[must_use]
-    pub fn claim(&self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn claim(&self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.with(|principal| {
             let mut claims: Claims = principal.claims().clone();
-            claims.insert(name.to_owned(), value.into());
+            claims.insert(name.into(), value.into());
             principal.with_claims(claims)
         })
     }
@@ -124,14 +124,14 @@ impl TestClient {
 
     /// With a token that was issued by `issuer`.
     #[must_use]
-    pub fn issuer(&self, issuer: &str) -> Self {
-        self.with(|principal| principal.with_issuer(issuer))
+    pub fn issuer(&self, issuer: impl Into<String>) -> Self {
+        self.with(|principal| principal.with_issuer(Into::<String>::into(issuer)))
     }
 
     /// With a token that was issued to the OAuth client `client_id`.
     #[must_use]
-    pub fn client_id(&self, client_id: &str) -> Self {
-        self.with(|principal| principal.with_client_id(client_id))
+    pub fn client_id(&self, client_id: impl Into<String>) -> Self {
+        self.with(|principal| principal.with_client_id(Into::<String>::into(client_id)))
     }
 
     /// With a token that ends at `end`.
