@@ -25,10 +25,9 @@ mod verifier;
 
 pub use access::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
-    ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, Not, Reduced,
-    RequireRoles, RequireScopes, RestrictTag, RoleExtractor, Shortfall, States, Target, all_of,
-    any_of, by_arguments, claim, described, extract, not, require_roles, require_scopes,
-    restrict_tag,
+    ClaimCheck, ClaimError, Decision, Denial, Described, IntoCheck, IntoChecks, Not, RequireRoles,
+    RequireScopes, RestrictTag, RoleExtractor, Shortfall, States, Target, all_of, any_of,
+    by_arguments, claim, described, extract, not, require_roles, require_scopes, restrict_tag,
 };
 pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
 pub use authenticator::{Authenticator, Refusal};

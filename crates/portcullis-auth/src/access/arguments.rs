@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::compiler::Compiler;
 use super::{AuthContext, Check, Decision, IntoCheck};
 use crate::MaybeFuture;
 
@@ -119,8 +120,8 @@ where
         self.in_lists.validate()
     }
 
-    fn tags(&self) -> Vec<String> {
-        self.in_lists.tags()
+    fn tags(&self, compiler: Compiler) -> Vec<String> {
+        self.in_lists.tags(compiler)
     }
 
     fn reads_arguments(&self) -> bool {

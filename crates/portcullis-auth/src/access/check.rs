@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::compiler::{Compiler, Reduced};
 use super::{AuthContext, Decision, Target};
-use crate::{MaybeFuture, Scopes};
+use crate::MaybeFuture;
 
 /// One condition for seeing and using a component.
 ///
@@ -73,20 +74,6 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The check reduced for a component, where that is known before any request.
-    /// Default: it has to be asked each time.
-    ///
-    /// It is an optimisation, and has to agree with [`check`](Self::check).
-    fn reduce(&self, component: Target<'_>) -> Reduced {
-        let _ = component;
-        Reduced::Dynamic
-    }
-
-    /// The tags that the check speaks of: the server does not build if no component has one.
-    fn tags(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     /// Whether the check also looks at the validated arguments of a call. It is then asked a
     /// second time, with [`AuthContext::arguments`]; without them it says what lists do, and
     /// that has to allow a call too. For tools alone.
@@ -100,19 +87,20 @@ pub trait Check: fmt::Debug + Send + Sync + 'static {
     fn over_stdio(&self) -> bool {
         false
     }
-}
 
-/// A check reduced for one component.
-///
-/// Exhaustive: whoever compiles checks must know every form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reduced {
-    /// It allows, whoever asks.
-    Allows,
-    /// It requires these scopes and nothing else.
-    Scopes(Scopes),
-    /// It has to be asked.
-    Dynamic,
+    /// The check reduced for a component, where that is known before any request; it agrees with
+    /// [`check`](Self::check). Default: it has to be asked each time.
+    #[doc(hidden)]
+    fn reduce(&self, component: Target<'_>, _: Compiler) -> Reduced {
+        let _ = component;
+        Reduced::Dynamic
+    }
+
+    /// The tags that the check speaks of: the server does not build if no component has one.
+    #[doc(hidden)]
+    fn tags(&self, _: Compiler) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What `auth = …` accepts: a [`Check`], or a function of `&AuthContext`, sync or async, that

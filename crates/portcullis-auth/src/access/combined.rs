@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AuthContext, Check, Decision, Denial, IntoCheck, IntoChecks, Reduced, Target};
+use super::compiler::{Compiler, Reduced};
+use super::{AuthContext, Check, Decision, Denial, IntoCheck, IntoChecks, Target};
 use crate::{MaybeFuture, Scopes};
 
 /// Allows if every one of its checks does, asked in their order.
@@ -167,10 +168,10 @@ impl Check for AllOf {
         validate(&self.0, "all_of([])")
     }
 
-    fn reduce(&self, component: Target<'_>) -> Reduced {
+    fn reduce(&self, component: Target<'_>, compiler: Compiler) -> Reduced {
         let mut all: Option<Scopes> = None;
         for check in &self.0 {
-            match check.reduce(component) {
+            match check.reduce(component, compiler) {
                 Reduced::Allows => {}
                 Reduced::Scopes(scopes) => {
                     all = Some(all.map_or_else(|| scopes.clone(), |before| before.union(&scopes)));
@@ -185,8 +186,8 @@ impl Check for AllOf {
         }
     }
 
-    fn tags(&self) -> Vec<String> {
-        self.0.iter().flat_map(|check| check.tags()).collect()
+    fn tags(&self, compiler: Compiler) -> Vec<String> {
+        self.0.iter().flat_map(|check| check.tags(compiler)).collect()
     }
 
     fn reads_arguments(&self) -> bool {
@@ -245,8 +246,8 @@ impl Check for AnyOf {
         validate(&self.0, "any_of([])")
     }
 
-    fn tags(&self) -> Vec<String> {
-        self.0.iter().flat_map(|check| check.tags()).collect()
+    fn tags(&self, compiler: Compiler) -> Vec<String> {
+        self.0.iter().flat_map(|check| check.tags(compiler)).collect()
     }
 
     fn reads_arguments(&self) -> bool {
@@ -280,8 +281,8 @@ impl Check for Not {
         self.0.validate()
     }
 
-    fn tags(&self) -> Vec<String> {
-        self.0.tags()
+    fn tags(&self, compiler: Compiler) -> Vec<String> {
+        self.0.tags(compiler)
     }
 }
 
@@ -424,8 +425,8 @@ mod tests {
         let target = Target { kind: "tool", name: "t", tags: &[] };
         let both =
             all_of((require_scopes("a"), crate::restrict_tag("x", "b"), require_scopes("c")));
-        assert_eq!(both.reduce(target), Reduced::Scopes(Scopes::from_iter(["a", "c"])));
-        assert_eq!(all_of((require_scopes("a"), later)).reduce(target), Reduced::Dynamic);
-        assert_eq!(any_of([require_scopes("a")]).reduce(target), Reduced::Dynamic);
+        assert_eq!(both.reduce(target, Compiler), Reduced::Scopes(Scopes::from_iter(["a", "c"])));
+        assert_eq!(all_of((require_scopes("a"), later)).reduce(target, Compiler), Reduced::Dynamic);
+        assert_eq!(any_of([require_scopes("a")]).reduce(target, Compiler), Reduced::Dynamic);
     }
 }

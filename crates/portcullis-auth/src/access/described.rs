@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::{AuthContext, Check, Decision, IntoCheck, Reduced, Target};
+use super::compiler::{Compiler, Reduced};
+use super::{AuthContext, Check, Decision, IntoCheck, Target};
 use crate::MaybeFuture;
 
 /// Says in words what `check` requires, for the access table and the audit trail: of a function
@@ -48,12 +49,12 @@ impl Check for Described {
         self.check.validate()
     }
 
-    fn reduce(&self, component: Target<'_>) -> Reduced {
-        self.check.reduce(component)
+    fn reduce(&self, component: Target<'_>, compiler: Compiler) -> Reduced {
+        self.check.reduce(component, compiler)
     }
 
-    fn tags(&self) -> Vec<String> {
-        self.check.tags()
+    fn tags(&self, compiler: Compiler) -> Vec<String> {
+        self.check.tags(compiler)
     }
 
     fn reads_arguments(&self) -> bool {

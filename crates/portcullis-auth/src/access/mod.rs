@@ -8,6 +8,8 @@ mod arguments;
 mod check;
 mod claim;
 mod combined;
+#[doc(hidden)]
+pub mod compiler;
 mod context;
 mod decision;
 mod described;
@@ -18,7 +20,7 @@ mod states;
 mod tag;
 
 pub use arguments::{ByArguments, by_arguments};
-pub use check::{Check, IntoCheck, IntoChecks, Reduced};
+pub use check::{Check, IntoCheck, IntoChecks};
 #[cfg(feature = "jwt")]
 pub(crate) use claim::find;
 pub use claim::{Claim, ClaimCheck, ClaimError, claim};

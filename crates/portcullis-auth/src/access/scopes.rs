@@ -1,4 +1,5 @@
-use super::{AuthContext, Check, Decision, Reduced, Target};
+use super::compiler::{Compiler, Reduced};
+use super::{AuthContext, Check, Decision, Target};
 use crate::scopes::is_scope_token;
 use crate::{MaybeFuture, OneOrMany, Scopes};
 
@@ -65,7 +66,7 @@ impl Check for RequireScopes {
         }
     }
 
-    fn reduce(&self, _: Target<'_>) -> Reduced {
+    fn reduce(&self, _: Target<'_>, _: Compiler) -> Reduced {
         match self.scopes.is_empty() {
             true => Reduced::Dynamic,
             false => Reduced::Scopes(self.scopes.clone()),

@@ -1,4 +1,5 @@
-use super::{AuthContext, Check, Decision, Reduced, RequireScopes, Target, require_scopes};
+use super::compiler::{Compiler, Reduced};
+use super::{AuthContext, Check, Decision, RequireScopes, Target, require_scopes};
 use crate::{MaybeFuture, OneOrMany};
 
 /// Requires `scopes` of whoever sees or uses a component that is tagged `tag`; every other
@@ -44,14 +45,14 @@ impl Check for RestrictTag {
         self.scopes.validate()
     }
 
-    fn reduce(&self, component: Target<'_>) -> Reduced {
+    fn reduce(&self, component: Target<'_>, _: Compiler) -> Reduced {
         match component.tags.contains(&self.tag) {
             true => Reduced::Scopes(self.scopes.scopes().clone()),
             false => Reduced::Allows,
         }
     }
 
-    fn tags(&self) -> Vec<String> {
+    fn tags(&self, _: Compiler) -> Vec<String> {
         vec![self.tag.clone()]
     }
 }
@@ -71,7 +72,10 @@ mod tests {
         let ask = async |tags| check.check(AuthContext::new(Some(&bob), &none, target(tags))).await;
         assert!(!ask(&tags).await.is_allow());
         assert!(ask(&tags[1..]).await.is_allow());
-        assert_eq!(check.reduce(target(&tags[1..])), Reduced::Allows);
-        assert_eq!(check.reduce(target(&tags)), Reduced::Scopes(Scopes::from_iter(["admin"])));
+        assert_eq!(check.reduce(target(&tags[1..]), Compiler), Reduced::Allows);
+        assert_eq!(
+            check.reduce(target(&tags), Compiler),
+            Reduced::Scopes(Scopes::from_iter(["admin"]))
+        );
     }
 }

@@ -7,8 +7,8 @@ pub(crate) mod table;
 pub use portcullis_auth::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
     ClaimCheck, ClaimError, Decision, Denial, Described, Granted, IntoCheck, IntoChecks, Not,
-    OneOrMany, Reduced, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy,
-    Scopes, Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
+    OneOrMany, RequireRoles, RequireScopes, RestrictTag, RoleExtractor, ScopeHierarchy, Scopes,
+    Target, all_of, any_of, by_arguments, claim, described, extract, not, require_roles,
     require_scopes, restrict_tag,
 };
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use portcullis_auth::{Check, Reduced, Scopes, Target};
+use portcullis_auth::access::compiler::{Compiler, Reduced};
+use portcullis_auth::{Check, Scopes, Target};
 
 use crate::component::Deny;
 use crate::component::verdict::RuleId;
@@ -88,13 +89,45 @@ impl CompiledChecks {
     }
 }
 
+/// What a check is for a component, as only this compiler may ask: a check of a user's that
+/// reduced itself wrongly would be bypassed.
+///
+/// ```compile_fail,E0061
+/// use portcullis::access::{Check, require_scopes};
+///
+/// require_scopes("read").tags();
+/// ```
+///
+/// ```compile_fail,E0050
+/// use portcullis::guard::MaybeFuture;
+/// use portcullis::access::{AuthContext, Check, Decision};
+///
+/// #[derive(Debug)]
+/// struct Open;
+///
+/// impl Check for Open {
+///     fn check<'a>(&'a self, _: AuthContext<'a>) -> MaybeFuture<'a, Decision> {
+///         MaybeFuture::ready(Decision::Allow)
+///     }
+///     fn requirement(&self) -> String {
+///         "nothing".to_owned()
+///     }
+///     fn tags(&self) -> Vec<String> {
+///         Vec::new()
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0432
+/// use portcullis::access::compiler::Compiler;
+/// ```
 fn compile(
     target: Target<'_>,
     source: CheckSource,
     check: &Arc<dyn Check>,
     rules: &mut Rules,
 ) -> Option<CompiledCheck> {
-    let need = match (check.reduce(target), source) {
+    let need = match (check.reduce(target, Compiler), source) {
         _ if check.over_stdio() => Need::Local(Arc::clone(check)),
         (Reduced::Allows, CheckSource::Server) => return None,
         // Its author required something, if only a caller.

@@ -62,6 +62,7 @@ pub use axum::Extension;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodRouter;
+use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::http::HostOriginGuard;
 
@@ -303,7 +304,7 @@ impl Route {
             Access::Required(check) if check.reads_arguments() => {
                 flaw(ProblemKind::InvalidCheck, "the check reads arguments, but a route has none")
             }
-            Access::Required(check) if !check.tags().is_empty() => {
+            Access::Required(check) if !check.tags(Compiler).is_empty() => {
                 flaw(ProblemKind::InvalidCheck, "the check asks for a tag, but a route has none")
             }
             Access::Required(check) => {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
 use portcullis_guard::Alarm;
 use portcullis_protocol::{Identity, Limits};
@@ -159,7 +160,7 @@ fn unmet_rules(
     selectors: impl Iterator<Item = Selector>,
 ) -> Vec<Problem> {
     let components = || catalogue.entries().map(|entry| entry.selected());
-    let of_checks = everywhere.checks.iter().flat_map(|check| check.tags());
+    let of_checks = everywhere.checks.iter().flat_map(|check| check.tags(Compiler));
     let denied = everywhere.deny_tagged.iter().map(|(tag, _)| tag.clone());
     let tagged = of_checks.chain(denied).map(|tag| tags([tag]));
     let unmet = selectors.chain(tagged).flat_map(|selector| selector.unmet(components));
