@@ -51,7 +51,7 @@ pub trait Service: Send + Sync + 'static {
     /// moment later.
     fn session_ended(&self, _session: SessionKey) {}
 
-    /// Takes note of a request over HTTP that was refused before the service was asked: once
+    /// Takes note of a request that was refused before the service was asked: once
     /// for each, and in a batch once for each message. Default: nothing.
     ///
     /// Requests that HTTP itself refuses (a malformed head, one over the limits) and paths

@@ -10,7 +10,8 @@ use tokio::sync::broadcast;
 
 use crate::model::{CallToolResult, ContentBlock};
 use crate::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service, SessionKey,
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service,
+    SessionKey, Transport,
 };
 
 /// Where requests come from.
@@ -115,8 +116,10 @@ impl Service for Fake {
     }
 
     fn rejected(&self, refused: &RejectionRecord<'_>) {
-        let RejectionRecord { rule, status, reason, .. } = refused;
-        assert_eq!(refused.remote.unwrap().ip(), REMOTE.ip());
+        let RejectionRecord { rule, reason, .. } = refused;
+        let is_http = refused.transport == Transport::Http;
+        assert_eq!(refused.remote.map(|remote| remote.ip()), is_http.then_some(REMOTE.ip()));
+        let status = refused.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
         let subject = refused.principal.map_or("-", Principal::subject);
         self.refused.lock().unwrap().push(format!("{rule} {status} {subject}: {reason}"));
     }

@@ -3,6 +3,7 @@
 mod json_lines;
 mod line;
 mod log_text;
+mod pending;
 mod record;
 mod sink;
 mod timestamp;
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use json_lines::JsonLines;
 pub use log_text::LogText;
+#[doc(hidden)]
+pub use pending::{PendingRecord, Recorded};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
 

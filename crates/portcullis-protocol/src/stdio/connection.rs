@@ -16,8 +16,8 @@ use crate::message::meta;
 use crate::message::params::Params;
 use crate::service::serve_caught;
 use crate::{
-    Changed, ClientInfo, Exchange, Limits, Operation, ProtocolVersion, RpcError, Service,
-    SessionKey, Transport,
+    Changed, ClientInfo, Exchange, Limits, Operation, ProtocolVersion, RejectionRecord, RpcError,
+    Service, SessionKey, Transport,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -45,6 +45,20 @@ enum Reply {
     Later(RequestId, BoxFuture<'static, Vec<u8>>),
 }
 
+/// Why a request is answered with an error at once.
+enum Refusal {
+    /// The protocol refuses it.
+    Unasked(RpcError),
+    /// The service does not admit it, and has recorded that.
+    Unadmitted(RpcError),
+}
+
+impl From<RpcError> for Refusal {
+    fn from(error: RpcError) -> Self {
+        Self::Unasked(error)
+    }
+}
+
 impl<S: Service> Connection<S> {
     pub(super) fn new(service: Arc<S>, limits: &Limits) -> Self {
         Self {
@@ -69,8 +83,35 @@ impl<S: Service> Connection<S> {
                 self.receive_batch(&batch);
                 None
             }
-            Err(error) => Some(failure(None, &error)),
+            Err(error) => Some(self.refused("envelope", None, None, &error)),
         }
+    }
+
+    /// Refuses a line that was too long to be read.
+    pub(super) fn too_long(&self) -> Vec<u8> {
+        let error = RpcError::invalid_request("the line is too long");
+        self.refused("body", None, None, &error)
+    }
+
+    /// The answer to what the service is not asked about, which is told of it.
+    fn refused(
+        &self,
+        rule: &'static str,
+        id: Option<&RequestId>,
+        version: Option<ProtocolVersion>,
+        error: &RpcError,
+    ) -> Vec<u8> {
+        self.service.rejected(&RejectionRecord {
+            transport: Transport::Stdio,
+            rule,
+            reason: &error.to_string(),
+            status: None,
+            http_method: None,
+            path: None,
+            remote: None,
+            principal: None,
+        });
+        json_rpc::error(id, version, error)
     }
 
     /// What is to be sent next: the answer of a request that was running, or what changed.
@@ -156,12 +197,20 @@ impl<S: Service> Connection<S> {
             }
             Ok(Message::Response) => Reply::Nothing,
             Ok(Message::Request { id, method, params }) => {
-                self.request(&id, &method, &params, in_batch).unwrap_or_else(|error| {
+                self.request(&id, &method, &params, in_batch).unwrap_or_else(|refusal| {
                     let version = self.session.as_ref().map(|session| session.version);
-                    Reply::Now(json_rpc::error(Some(&id), version, &error))
+                    Reply::Now(match refusal {
+                        Refusal::Unasked(error) => {
+                            let rule = if error == RpcError::Busy { "limits" } else { "envelope" };
+                            self.refused(rule, Some(&id), version, &error)
+                        }
+                        Refusal::Unadmitted(error) => json_rpc::error(Some(&id), version, &error),
+                    })
                 })
             }
-            Err(Malformed { id, error }) => Reply::Now(failure(id.as_ref(), &error)),
+            Err(Malformed { id, error }) => {
+                Reply::Now(self.refused("envelope", id.as_ref(), None, &error))
+            }
         }
     }
 
@@ -171,10 +220,10 @@ impl<S: Service> Connection<S> {
         method: &str,
         params: &Params<'_>,
         in_batch: bool,
-    ) -> Result<Reply, RpcError> {
+    ) -> Result<Reply, Refusal> {
         if method == "initialize" {
             if in_batch {
-                return Err(RpcError::invalid_request("`initialize` cannot be in a batch"));
+                return Err(RpcError::invalid_request("`initialize` cannot be in a batch").into());
             }
             return self.initialize(id, params).map(Reply::Now);
         }
@@ -182,18 +231,18 @@ impl<S: Service> Connection<S> {
         let (version, client) = match meta.filter(|meta| meta.is_stateless()) {
             Some(_) if in_batch => {
                 let error = "a message with its version in `_meta` cannot be in a batch";
-                return Err(RpcError::invalid_request(error));
+                return Err(RpcError::invalid_request(error).into());
             }
             Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
             None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
             None => match &self.session {
                 Some(session) => (session.version, session.client.clone()),
-                None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion")),
+                None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion").into()),
             },
         };
         let exchange = local(version, client);
         if method == "server/discover" && version.is_stateless() {
-            self.service.admit("server/discover", &exchange)?;
+            self.service.admit("server/discover", &exchange).map_err(Refusal::Unadmitted)?;
             let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
             return Ok(Reply::Now(answer));
         }
@@ -205,13 +254,13 @@ impl<S: Service> Connection<S> {
         self.start(id, operation, exchange)
     }
 
-    fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, RpcError> {
+    fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, Refusal> {
         let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
-            return Err(RpcError::invalid_request("the session is already initialized"));
+            return Err(RpcError::invalid_request("the session is already initialized").into());
         }
         let exchange = local(session.version, session.client.clone());
-        self.service.admit("initialize", &exchange)?;
+        self.service.admit("initialize", &exchange).map_err(Refusal::Unadmitted)?;
         let answer = response::initialized(id, session.version, self.service.identity());
         self.listens.begin(self.changes(&exchange));
         self.session = Some(session);
@@ -223,14 +272,14 @@ impl<S: Service> Connection<S> {
         &mut self,
         subscription: Subscription,
         exchange: &Exchange,
-    ) -> Result<Vec<u8>, RpcError> {
+    ) -> Result<Vec<u8>, Refusal> {
         if self.listens.contains(&subscription.id) || self.running.contains(&subscription.id) {
-            return Err(InFlight::taken());
+            return Err(InFlight::taken().into());
         }
         if self.listens.len() >= self.max_listens {
-            return Err(RpcError::Busy);
+            return Err(RpcError::Busy.into());
         }
-        self.service.admit(Subscription::METHOD, exchange)?;
+        self.service.admit(Subscription::METHOD, exchange).map_err(Refusal::Unadmitted)?;
         let acknowledged = subscription.acknowledged();
         self.listens.add(subscription, self.changes(exchange));
         Ok(acknowledged)
@@ -246,12 +295,12 @@ impl<S: Service> Connection<S> {
         id: &RequestId,
         operation: Operation<'static>,
         exchange: Exchange,
-    ) -> Result<Reply, RpcError> {
+    ) -> Result<Reply, Refusal> {
         if self.running.len() >= self.max_running {
-            return Err(RpcError::Busy);
+            return Err(RpcError::Busy.into());
         }
         if self.listens.contains(id) {
-            return Err(InFlight::taken());
+            return Err(InFlight::taken().into());
         }
         let registration = self.running.begin(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
@@ -275,8 +324,4 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         remote: None,
         session: Some(SessionKey::LOCAL),
     }
-}
-
-fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
-    json_rpc::error(id, None, error)
 }

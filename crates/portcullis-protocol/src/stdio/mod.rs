@@ -17,8 +17,7 @@ use futures_util::FutureExt;
 
 use self::connection::Connection;
 use self::lines::{Line, Lines, Output};
-use crate::answer::json_rpc;
-use crate::{Limits, RpcError, Service};
+use crate::{Limits, Service};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
 /// then running requests have [`Limits::drain_timeout`] to finish.
@@ -82,10 +81,7 @@ async fn converse<S: Service>(
             answers = connection.next() => answers,
             line = lines.next() => match line {
                 Some(Line::Complete(line)) => connection.receive(&line).into_iter().collect(),
-                Some(Line::TooLong) => {
-                    let error = RpcError::invalid_request("the line is too long");
-                    vec![json_rpc::error(None, None, &error)]
-                }
+                Some(Line::TooLong) => vec![connection.too_long()],
                 None => return Ok(()),
             },
         };
@@ -101,7 +97,8 @@ mod tests {
 
     use super::*;
     use crate::model::{CallToolResult, ContentBlock};
-    use crate::{Changed, Exchange, Identity, Operation, Outcome, Page};
+    use crate::test_support::Fake;
+    use crate::{Changed, Exchange, Identity, Operation, Outcome, Page, RpcError};
 
     struct Echo(Identity);
 
@@ -317,6 +314,57 @@ mod tests {
         assert_eq!(answers[0]["error"]["code"], -32700);
         assert_eq!(answers[1]["error"]["code"], -32600);
         assert_eq!(answers[2]["id"], 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_before_the_service_is_asked_is_recorded_once() {
+        let service = Fake::new();
+        let limits = Limits { body_bytes: 500, ..Limits::default() };
+        let long = "x".repeat(600);
+        let input = [
+            "nonsense",
+            &long,
+            &request(1, "tools/list", json!({})),
+            &initialize("2025-03-26"),
+            &initialize("2025-03-26"),
+            &request(2, "no/such", json!({})),
+            r#"["#,
+            r#"[{"jsonrpc":"2.0","id":3}]"#,
+            &request(4, "ping", json!({})),
+            &request(5, "tools/call", json!({"name": "denied"})),
+        ];
+        let input = io::Cursor::new(input.join("\n").into_bytes());
+        let lines = Lines::from_reader(input, limits.body_bytes).unwrap();
+        let output = Output::to_writer(Written::default()).unwrap();
+        let stop = std::future::pending();
+        serve_lines(Arc::clone(&service), &limits, lines, output, stop).await.unwrap();
+        let refusals = service.refusals();
+        let expected =
+            ["envelope", "body", "envelope", "envelope", "envelope", "envelope", "envelope"];
+        assert_eq!(refusals.len(), expected.len(), "{refusals:#?}");
+        for (refusal, rule) in refusals.iter().zip(expected) {
+            assert!(refusal.starts_with(&format!("{rule} - -: ")), "{refusal}");
+        }
+        assert_eq!(service.asked().len(), 1, "the call was not refused by the protocol");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_at_once_is_recorded_as_over_a_limit() {
+        let service = Fake::new();
+        let limits = Limits {
+            concurrent_requests: 1,
+            drain_timeout: std::time::Duration::from_millis(10),
+            ..Limits::default()
+        };
+        let wait = |id| request(id, "tools/call", json!({"name": "wait"}));
+        let input = [initialize("2025-11-25"), wait(1), wait(2)].join("\n");
+        let lines = Lines::from_reader(io::Cursor::new(input.into_bytes()), 1_000).unwrap();
+        let output = Output::to_writer(Written::default()).unwrap();
+        let stop = std::future::pending();
+        serve_lines(Arc::clone(&service), &limits, lines, output, stop).await.unwrap();
+        let refusals = service.refusals();
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert!(refusals[0].starts_with("limits - -: "), "{refusals:?}");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use portcullis_auth::audit::{AuditError, AuditRecord, LogText, Verdict};
+use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
 use portcullis_guard::{OperationId, Reference};
 use portcullis_protocol::{Exchange, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
@@ -19,51 +19,55 @@ use crate::operation::engine::Engine;
 ///
 /// It knows components by their own keys alone: the name that a caller sends may be anything,
 /// and a URI holds arguments.
-pub(crate) struct Trail<'a> {
-    engine: &'a Engine,
-    exchange: Arc<Exchange>,
-    operation: &'static str,
-    id: OperationId,
-    time: SystemTime,
-    started: Instant,
-    entry: Option<&'a Entry>,
-    verdict: Verdict,
-    rule: Option<&'a str>,
-    reason: Option<Cow<'static, str>>,
-    shown: Option<usize>,
-    hidden: Vec<usize>,
-    outcome: Option<&'static str>,
-    reference: Option<Reference>,
+pub(crate) struct OperationRecord<'a> {
+    pending: PendingRecord<'a, About<'a>>,
     absent: bool,
-    ended: bool,
     span: Span,
 }
 
-impl<'a> Trail<'a> {
+/// Who asks for what, and what a list showed of it.
+struct About<'a> {
+    engine: &'a Engine,
+    exchange: Arc<Exchange>,
+    entry: Option<&'a Entry>,
+    shown: Option<usize>,
+    /// How many components each of the rules hid.
+    hidden: Vec<usize>,
+}
+
+impl Recorded for About<'_> {
+    fn complete(
+        &self,
+        record: AuditRecord<'_>,
+        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let rules = self.engine.catalogue.rules.texts();
+        let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
+        let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
+        let mut record = of(&self.exchange, record);
+        record.kind = self.entry.map(|entry| entry.kind.as_str());
+        record.component = self.entry.map(|entry| entry.key.as_str());
+        record.shown = self.shown;
+        record.hidden = &hidden;
+        write(&record)
+    }
+}
+
+impl<'a> OperationRecord<'a> {
     pub(crate) fn begin(
         engine: &'a Engine,
         exchange: &Arc<Exchange>,
         operation: &'static str,
     ) -> Self {
-        Self {
-            engine,
-            exchange: Arc::clone(exchange),
-            operation,
-            id: OperationId::new(),
-            time: engine.clock.now(),
-            started: Instant::now(),
-            entry: None,
-            verdict: Verdict::Failed,
-            rule: None,
-            reason: None,
-            shown: None,
-            hidden: Vec::new(),
-            outcome: None,
-            reference: None,
-            absent: false,
-            ended: false,
-            span: Span::none(),
-        }
+        let (time, transport) = (engine.clock.now(), exchange.transport.as_str());
+        let exchange = Arc::clone(exchange);
+        let about = About { engine, exchange, entry: None, shown: None, hidden: Vec::new() };
+        let pending = PendingRecord::begin(&engine.audit, time, transport, operation, about);
+        Self { pending, absent: false, span: Span::none() }
+    }
+
+    fn engine(&self) -> &'a Engine {
+        self.pending.about.engine
     }
 
     /// Begins the span of the operation, in which everything is logged on its way, by its handler
@@ -71,38 +75,38 @@ impl<'a> Trail<'a> {
     pub(crate) fn begin_span(&mut self) -> Span {
         self.span = tracing::info_span!(
             "operation",
-            id = %self.id,
-            operation = self.operation,
+            id = %self.pending.id(),
+            operation = self.pending.operation(),
             component = field::Empty,
-            subject = subject(&self.exchange).as_deref(),
+            subject = subject(&self.pending.about.exchange).as_deref(),
         );
         self.span.clone()
     }
 
     pub(crate) fn started(&self) -> Instant {
-        self.started
+        self.pending.started()
     }
 
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        Arc::clone(&self.exchange)
+        Arc::clone(&self.pending.about.exchange)
     }
 
     /// When a caller who is told that something is not there may be told, whatever was asked on
     /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
     pub(crate) fn absent_until(&self) -> Option<Instant> {
-        let told = self.absent && !self.engine.facilities.trusts(&self.exchange);
-        told.then(|| self.started + self.engine.limits.not_found_delay)
+        let told = self.absent && !self.engine().facilities.trusts(&self.pending.about.exchange);
+        told.then(|| self.started() + self.engine().limits.not_found_delay)
     }
 
     /// Warns, once for each component, when the check that hides it took longer than the time at
     /// which callers are told that something is not there: a side channel.
     pub(crate) fn warn_if_late(&self, until: Instant) {
-        let Some(entry) = self.entry.filter(|_| self.absent) else { return };
+        let Some(entry) = self.pending.about.entry.filter(|_| self.absent) else { return };
         if Instant::now() > until && !entry.was_late.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 component = entry.key,
-                took = ?self.started.elapsed(),
-                absence = ?self.engine.limits.not_found_delay,
+                took = ?self.started().elapsed(),
+                absence = ?self.engine().limits.not_found_delay,
                 "a check took longer than Limits::not_found_delay: callers can detect hidden components by \
                  timing (a side channel), so raise the limit"
             );
@@ -111,7 +115,7 @@ impl<'a> Trail<'a> {
 
     /// Whether the operation may run at all, if it may not run unrecorded.
     pub(crate) fn check_audit(&mut self) -> Result<(), RpcError> {
-        self.engine.audit.ready().map_err(|_| self.failed("audit"))
+        self.engine().audit.ready().map_err(|_| self.failed("audit"))
     }
 
     /// Notes that the operation is over one of its caller's rate limits.
@@ -121,28 +125,28 @@ impl<'a> Trail<'a> {
     }
 
     fn note_limited(&mut self, rule: &'static str) {
-        self.verdict = Verdict::Limited;
-        self.rule = Some(rule);
-        self.outcome = Some("limited");
+        self.pending.verdict = Verdict::Limited;
+        self.pending.rule = Some(Cow::Borrowed(rule));
+        self.pending.outcome = Some("limited");
     }
 
     /// Notes that nothing could decide whether the operation is allowed.
     pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
         let reference = Reference::new();
         tracing::error!(rule, %reference, "operation refused: internal failure");
-        self.verdict = Verdict::Failed;
-        self.rule = Some(rule);
-        self.outcome = Some("internal_error");
-        self.reference = Some(reference);
+        self.pending.verdict = Verdict::Failed;
+        self.pending.rule = Some(Cow::Borrowed(rule));
+        self.pending.outcome = Some("internal_error");
+        self.pending.reference = Some(reference);
         RpcError::Internal(format!("Internal error (reference {reference})").into())
     }
 
     /// Notes that no component has the name that the caller gave.
     pub(crate) fn unknown(&mut self) -> Face {
-        self.verdict = Verdict::Denied;
-        self.rule = Some("unknown");
-        self.reason = Some(Cow::Borrowed("no component has this name"));
-        self.outcome = Some("not_found");
+        self.pending.verdict = Verdict::Denied;
+        self.pending.rule = Some(Cow::Borrowed("unknown"));
+        self.pending.reason = Some(Cow::Borrowed("no component has this name"));
+        self.pending.outcome = Some("not_found");
         self.absent = true;
         Face::Absent
     }
@@ -157,10 +161,10 @@ impl<'a> Trail<'a> {
     fn note_denied(&mut self, entry: &'a Entry, denied: &mut Denied) {
         let Denied { rule, reason, face } = denied;
         self.concerns(entry);
-        self.rule = Some(self.engine.catalogue.rules.text(*rule));
-        self.reason = Some(std::mem::take(reason));
+        self.pending.rule = Some(Cow::Borrowed(self.engine().catalogue.rules.text(*rule)));
+        self.pending.reason = Some(std::mem::take(reason));
         self.absent = matches!(face, Face::Absent);
-        (self.verdict, self.outcome) = match face {
+        (self.pending.verdict, self.pending.outcome) = match face {
             Face::Absent => (Verdict::Denied, Some("not_found")),
             Face::Spoken(_) => (Verdict::Denied, Some("denied")),
             Face::Challenge(_) => (Verdict::Challenged, Some("insufficient_scope")),
@@ -169,46 +173,46 @@ impl<'a> Trail<'a> {
 
     /// Nothing is in the way of what is not an operation; what is one is decided about further.
     pub(crate) fn admitted(&mut self) {
-        self.verdict = Verdict::Allowed;
+        self.pending.verdict = Verdict::Allowed;
     }
 
     /// The number of the operation.
     pub(crate) fn id(&self) -> OperationId {
-        self.id
+        self.pending.id()
     }
 
     /// Notes that the caller may use the component.
     pub(crate) fn allowed(&mut self, entry: &'a Entry) {
         self.concerns(entry);
-        self.verdict = Verdict::Allowed;
+        self.pending.verdict = Verdict::Allowed;
     }
 
     fn concerns(&mut self, entry: &'a Entry) {
-        self.entry = Some(entry);
+        self.pending.about.entry = Some(entry);
         self.span.record("component", entry.key.as_str());
     }
 
     /// Notes that a rule hides a component of a list.
     pub(crate) fn hidden(&mut self, rule: RuleId) {
-        if self.hidden.is_empty() {
-            self.hidden = vec![0; self.engine.catalogue.rules.texts().len()];
+        if self.pending.about.hidden.is_empty() {
+            self.pending.about.hidden = vec![0; self.engine().catalogue.rules.texts().len()];
         }
-        if let Some(count) = self.hidden.get_mut(rule.index()) {
+        if let Some(count) = self.pending.about.hidden.get_mut(rule.index()) {
             *count += 1;
         }
     }
 
     /// Notes that a list shows so many components.
     pub(crate) fn listed(&mut self, shown: usize) {
-        self.verdict = Verdict::Allowed;
-        self.shown = Some(shown);
+        self.pending.verdict = Verdict::Allowed;
+        self.pending.about.shown = Some(shown);
     }
 
     /// Notes that the cursor names no entry that its caller was shown.
     pub(crate) fn no_such_cursor(&mut self) -> RpcError {
-        self.verdict = Verdict::Denied;
-        self.rule = Some("cursor");
-        self.outcome = Some("invalid_arguments");
+        self.pending.verdict = Verdict::Denied;
+        self.pending.rule = Some(Cow::Borrowed("cursor"));
+        self.pending.outcome = Some("invalid_arguments");
         self.absent = true;
         RpcError::InvalidArguments("Invalid cursor".to_owned())
     }
@@ -216,11 +220,11 @@ impl<'a> Trail<'a> {
     /// Logs what the operator must know of an error, notes the outcome, and returns what the caller
     /// may know.
     pub(crate) fn reveal(&mut self, error: ToolError) -> PublicError {
-        let component = self.entry.map_or("", |entry| entry.key.as_str());
-        let mut public = error.reveal(component, self.engine.show_internal_errors);
-        self.outcome = Some(match &mut public {
+        let component = self.pending.about.entry.map_or("", |entry| entry.key.as_str());
+        let mut public = error.reveal(component, self.engine().show_internal_errors);
+        self.pending.outcome = Some(match &mut public {
             PublicError::Message { outcome, reference, .. } => {
-                self.reference = *reference;
+                self.pending.reference = *reference;
                 *outcome
             }
             PublicError::RefusedArgument(_) => "invalid_arguments",
@@ -229,12 +233,12 @@ impl<'a> Trail<'a> {
                 "not_found"
             }
             PublicError::InsufficientScope(_) => {
-                self.verdict = Verdict::Challenged;
-                self.rule = Some("the handler");
+                self.pending.verdict = Verdict::Challenged;
+                self.pending.rule = Some(Cow::Borrowed("the handler"));
                 "insufficient_scope"
             }
             PublicError::Denied(denied) => {
-                match self.entry {
+                match self.pending.about.entry {
                     Some(entry) => self.note_denied(entry, denied),
                     None => denied.face = Face::Absent,
                 }
@@ -257,7 +261,7 @@ impl<'a> Trail<'a> {
             Err(RpcError::RateLimited { .. }) => ("limited", self.status_when_limited()),
             Err(_) => ("error", None),
         };
-        match self.write(outcome, status) {
+        match self.pending.write(outcome, status) {
             Ok(()) => result,
             Err(_) => Err(self.failed("audit")),
         }
@@ -265,55 +269,52 @@ impl<'a> Trail<'a> {
 
     /// In a session a rate limit is an answer like any other, but to what is no request.
     fn status_when_limited(&self) -> Option<u16> {
-        let Exchange { transport, version, .. } = &*self.exchange;
-        let is_answer = !version.is_stateless() && self.operation != "stream";
+        let Exchange { transport, version, .. } = &*self.pending.about.exchange;
+        let is_answer = !version.is_stateless() && self.pending.operation() != "stream";
         (*transport == Transport::Http && !is_answer).then_some(429)
-    }
-
-    fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
-        self.ended = true;
-        let rules = self.engine.catalogue.rules.texts();
-        let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
-        let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
-        let mut record = record(&self.exchange, self.id, self.time, self.operation);
-        record.kind = self.entry.map(|entry| entry.kind.as_str());
-        record.component = self.entry.map(|entry| entry.key.as_str());
-        record.verdict = self.verdict;
-        record.rule = self.rule;
-        record.reason = self.reason.as_deref().map(LogText::from);
-        record.shown = self.shown;
-        record.hidden = &hidden;
-        record.outcome = self.outcome.unwrap_or(outcome);
-        record.status = status;
-        record.reference = self.reference;
-        record.duration = self.started.elapsed();
-        self.engine.audit.record(&record)
     }
 }
 
 /// Records a request that was refused before it became an operation. There is nothing left
 /// to stop where that cannot be done.
 pub(super) fn refused(engine: &Engine, refused: &RejectionRecord<'_>) {
-    let operation = if refused.http_method.is_some() { "request" } else { "connection" };
-    let (id, now) = (OperationId::new(), engine.clock.now());
-    let mut record = AuditRecord::new(id, now, "http", operation);
-    if let Some(principal) = refused.principal {
-        record = record.with_principal(principal);
-    }
-    record.remote = refused.remote.map(|address| address.ip());
+    let operation = match refused.transport {
+        Transport::Http if refused.http_method.is_none() => "connection",
+        _ => "request",
+    };
+    let (time, transport) = (engine.clock.now(), refused.transport.as_str());
+    let about = Rejected(refused);
+    let mut record = PendingRecord::begin(&engine.audit, time, transport, operation, about);
     record.verdict = match (refused.rule, refused.status) {
-        ("bearer", 401 | 403) => Verdict::Challenged,
+        ("bearer", Some(401 | 403)) => Verdict::Challenged,
         // Nobody could tell who calls, or something broke.
-        ("bearer", 503) | (_, 500) => Verdict::Failed,
-        (_, 429 | 503) | ("limits" | "session", 200) => Verdict::Limited,
+        ("bearer", Some(503)) | (_, Some(500)) => Verdict::Failed,
+        (_, Some(429 | 503)) | ("limits" | "session", Some(200)) => Verdict::Limited,
+        ("limits", None) => Verdict::Limited,
         _ => Verdict::Refused,
     };
-    record.rule = Some(refused.rule);
-    record.reason = Some(LogText::from(refused.reason));
-    record.outcome = "refused";
-    record.status = Some(refused.status);
+    record.rule = Some(Cow::Borrowed(refused.rule));
+    record.reason = Some(Cow::Borrowed(refused.reason));
     // The sink's failure is counted and logged.
-    let _ = engine.audit.record(&record);
+    let _ = record.write("refused", refused.status);
+}
+
+/// A request that was refused, and by whom it was sent, if that is known.
+struct Rejected<'r>(&'r RejectionRecord<'r>);
+
+impl Recorded for Rejected<'_> {
+    fn complete(
+        &self,
+        record: AuditRecord<'_>,
+        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let mut record = record;
+        if let Some(principal) = self.0.principal {
+            record = record.with_principal(principal);
+        }
+        record.remote = self.0.remote.map(|address| address.ip());
+        write(&record)
+    }
 }
 
 /// The principal of the token, fit for a log.
@@ -328,8 +329,11 @@ pub(crate) fn record<'r>(
     time: SystemTime,
     operation: &'static str,
 ) -> AuditRecord<'r> {
-    let transport = exchange.transport.as_str();
-    let mut record = AuditRecord::new(id, time, transport, operation);
+    of(exchange, AuditRecord::new(id, time, exchange.transport.as_str(), operation))
+}
+
+/// Sets who asks, and how they came in.
+fn of<'r>(exchange: &'r Exchange, mut record: AuditRecord<'r>) -> AuditRecord<'r> {
     if let Some(principal) = &exchange.principal {
         record = record.with_principal(principal);
     }
@@ -340,15 +344,4 @@ pub(crate) fn record<'r>(
     record.protocol = Some(exchange.version.as_str());
     record.remote = exchange.remote.map(|address| address.ip());
     record
-}
-
-/// An operation that is dropped on its way leaves a record, too.
-impl Drop for Trail<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.outcome = None;
-            // No caller is left to learn that it was not written.
-            let _ = self.write("cancelled", None);
-        }
-    }
 }

@@ -22,7 +22,7 @@ use crate::component::tool_error::{Crashed, PublicError, ToolError};
 use crate::component::verdict::{Denied, Face};
 use crate::component::{Erased, Handler};
 use crate::middleware::{Handled, Operation, Request, Response, Spelling};
-use crate::operation::audit::Trail;
+use crate::operation::audit::OperationRecord;
 use crate::operation::engine::Engine;
 use crate::operation::refusal::{denied, public_error};
 
@@ -32,13 +32,13 @@ pub(super) async fn tool<'a>(
     arguments: &Arguments<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
     let unknown = || RpcError::Unknown { kind: "tool", name: name.to_owned() };
     let failed = |text: String| {
         Ok(Outcome::ToolCalled(CallToolResult::error(vec![ContentBlock::text(text)])))
     };
-    let entry = match find(&engine.catalogue.tools, name, asking, trail).await {
+    let entry = match find(&engine.catalogue.tools, name, asking, record).await {
         Ok(entry) => entry,
         Err(Face::Absent) => return Err(unknown()),
         Err(Face::Challenge(scopes)) => return Err(RpcError::InsufficientScope(scopes)),
@@ -47,14 +47,14 @@ pub(super) async fn tool<'a>(
     let answer = match arguments.read() {
         Ok(arguments) => {
             let operation = Operation::CallTool { component: entry.target(), arguments };
-            answer(engine, entry, operation, exchange, asking, trail.id()).await
+            answer(engine, entry, operation, exchange, asking, record.id()).await
         }
         Err(refused) => Err(refused_arguments(refused)),
     };
     match answer {
         Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
-        Ok(_) => Err(trail.failed("middleware answered a tool call with something else")),
-        Err(error) => match trail.reveal(error) {
+        Ok(_) => Err(record.failed("middleware answered a tool call with something else")),
+        Err(error) => match record.reveal(error) {
             PublicError::Message { text, .. } => failed(text.into_owned()),
             PublicError::RefusedArgument(text) => failed(text),
             PublicError::NotFound => failed("Not found".to_owned()),
@@ -71,16 +71,16 @@ pub(super) async fn resource<'a>(
     uri: &str,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
     let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
-    let (entry, arguments) = match find_resource(engine, uri, asking, trail).await {
+    let (entry, arguments) = match find_resource(engine, uri, asking, record).await {
         Ok(found) => found,
         Err(face) => return Err(denied(face, not_found)),
     };
     let component = entry.target();
     let operation = Operation::ReadResource { component, uri, arguments };
-    match answer(engine, entry, operation, exchange, asking, trail.id()).await {
+    match answer(engine, entry, operation, exchange, asking, record.id()).await {
         Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
             let contents = match body {
                 Body::Text(text) => ResourceContents::text(text, uri),
@@ -89,8 +89,8 @@ pub(super) async fn resource<'a>(
             let contents = contents.with_mime_type(entry.mime_type(default));
             Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
         }
-        Ok(_) => Err(trail.failed("middleware answered a read with something else")),
-        Err(error) => Err(match trail.reveal(error) {
+        Ok(_) => Err(record.failed("middleware answered a read with something else")),
+        Err(error) => Err(match record.reveal(error) {
             PublicError::NotFound => not_found(),
             error => public_error(error, not_found),
         }),
@@ -103,17 +103,17 @@ pub(super) async fn prompt<'a>(
     arguments: &Arguments<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
     let unknown = || RpcError::Unknown { kind: "prompt", name: name.to_owned() };
-    let entry = match find(&engine.catalogue.prompts, name, asking, trail).await {
+    let entry = match find(&engine.catalogue.prompts, name, asking, record).await {
         Ok(entry) => entry,
         Err(face) => return Err(denied(face, unknown)),
     };
     let answer = match arguments.read() {
         Ok(arguments) => {
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
-            answer(engine, entry, operation, exchange, asking, trail.id()).await
+            answer(engine, entry, operation, exchange, asking, record.id()).await
         }
         Err(refused) => Err(refused_arguments(refused)),
     };
@@ -123,8 +123,8 @@ pub(super) async fn prompt<'a>(
             result.description.clone_from(&entry.about.description);
             Ok(Outcome::PromptGot(result))
         }
-        Ok(_) => Err(trail.failed("middleware answered a prompt with something else")),
-        Err(error) => Err(public_error(trail.reveal(error), unknown)),
+        Ok(_) => Err(record.failed("middleware answered a prompt with something else")),
+        Err(error) => Err(public_error(record.reveal(error), unknown)),
     }
 }
 
@@ -133,15 +133,15 @@ async fn find<'a>(
     section: &'a Section,
     name: &str,
     asking: &Asking<'_>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<&'a Entry, Face> {
-    let Some(entry) = section.find(name) else { return Err(trail.unknown()) };
+    let Some(entry) = section.find(name) else { return Err(record.unknown()) };
     match decide(entry, asking, Purpose::Use).await {
         Access::Allowed => {
-            trail.allowed(entry);
+            record.allowed(entry);
             Ok(entry)
         }
-        Access::Denied(denial) => Err(trail.denied(entry, denial)),
+        Access::Denied(denial) => Err(record.denied(entry, denial)),
     }
 }
 
@@ -154,9 +154,9 @@ async fn find_resource<'a>(
     engine: &'a Engine,
     uri: &str,
     asking: &Asking<'_>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<(&'a Entry, Values), Face> {
-    let Some(uri) = ResourceUri::parse(uri) else { return Err(trail.unknown()) };
+    let Some(uri) = ResourceUri::parse(uri) else { return Err(record.unknown()) };
     let fixed = engine.catalogue.resources.find_uri(&uri);
     let templates = engine.catalogue.templates.entries.iter().filter_map(|entry| {
         let template = entry.template.as_ref()?;
@@ -172,12 +172,12 @@ async fn find_resource<'a>(
     let mut answering = None;
     for (entry, arguments) in concerned {
         if let Access::Denied(denial) = decide(entry, asking, Purpose::Use).await {
-            return Err(trail.denied(entry, denial));
+            return Err(record.denied(entry, denial));
         }
         answering = answering.or_else(|| Some((entry, arguments?)));
     }
-    let (entry, arguments) = answering.ok_or_else(|| trail.unknown())?;
-    trail.allowed(entry);
+    let (entry, arguments) = answering.ok_or_else(|| record.unknown())?;
+    record.allowed(entry);
     Ok((entry, arguments))
 }
 

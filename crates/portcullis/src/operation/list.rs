@@ -12,7 +12,7 @@ use crate::component::ComponentKind;
 use crate::component::context::Context;
 use crate::component::verdict::RuleId;
 use crate::middleware::Listed;
-use crate::operation::audit::Trail;
+use crate::operation::audit::OperationRecord;
 use crate::operation::engine::Engine;
 use crate::operation::refusal::public_error;
 
@@ -22,29 +22,29 @@ pub(super) async fn page(
     kind: ComponentKind,
     cursor: Option<&str>,
     asking: &Asking<'_>,
-    trail: &mut Trail<'_>,
+    record: &mut OperationRecord<'_>,
 ) -> Result<Page, RpcError> {
     let section = engine.catalogue.section(kind);
-    let mut page = allowed_page(engine, kind, cursor, asking, trail).await?;
+    let mut page = allowed_page(engine, kind, cursor, asking, record).await?;
     if engine.layers.middleware().is_empty() {
         return Ok(page);
     }
     loop {
         let more = page.next_cursor.take();
-        let context = Context::new(trail.exchange(), Arc::clone(&engine.facilities), trail.id());
+        let context = Context::new(record.exchange(), Arc::clone(&engine.facilities), record.id());
         let listed = Listed::new(section, page);
         let listed = engine.layers.list(context, kind, section, listed).await;
         page = listed.map(Listed::into_page).map_err(|error| {
-            public_error(trail.reveal(error), || RpcError::Internal("Not found".into()))
+            public_error(record.reveal(error), || RpcError::Internal("Not found".into()))
         })?;
-        trail.listed(page.visible.len());
+        record.listed(page.visible.len());
         let Some(more) = more else { return Ok(page) };
         // A cursor names what its caller was shown: the last that middleware left in.
         if let Some(last) = page.visible.last().and_then(|last| section.at(*last)) {
             page.next_cursor = Some(URL_SAFE_NO_PAD.encode(&last.key));
             return Ok(page);
         }
-        page = allowed_page(engine, kind, Some(&more), asking, trail).await?;
+        page = allowed_page(engine, kind, Some(&more), asking, record).await?;
     }
 }
 
@@ -55,20 +55,20 @@ async fn allowed_page(
     kind: ComponentKind,
     cursor: Option<&str>,
     asking: &Asking<'_>,
-    trail: &mut Trail<'_>,
+    record: &mut OperationRecord<'_>,
 ) -> Result<Page, RpcError> {
     let section = engine.catalogue.section(kind);
     let start = match cursor {
         None => 0,
         Some(cursor) => match after(section, cursor, asking).await {
             Some(start) => start,
-            None => return Err(trail.no_such_cursor()),
+            None => return Err(record.no_such_cursor()),
         },
     };
     let rest = section.entries.len() - start;
     let size = rest.min(engine.page_size);
     let mut decision = ListDecision::new(*asking, &engine.catalogue, kind);
-    let mut filling = Filling { visible: Vec::with_capacity(size + 1), size, trail };
+    let mut filling = Filling { visible: Vec::with_capacity(size + 1), size, record };
     let mut position = start;
     while position < section.entries.len() && !filling.is_over() {
         position = filling.take_known(&decision, position);
@@ -85,7 +85,7 @@ async fn allowed_page(
         let last = page.visible.last().and_then(|last| section.at(*last));
         page.next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(&last.key));
     }
-    trail.listed(page.visible.len());
+    record.listed(page.visible.len());
     Ok(page)
 }
 
@@ -94,7 +94,7 @@ async fn allowed_page(
 struct Filling<'t, 'a> {
     visible: Vec<u32>,
     size: usize,
-    trail: &'t mut Trail<'a>,
+    record: &'t mut OperationRecord<'a>,
 }
 
 impl Filling<'_, '_> {
@@ -106,7 +106,7 @@ impl Filling<'_, '_> {
         match (shows, u32::try_from(position)) {
             (Ok(()), Ok(position)) => self.visible.push(position),
             (Ok(()), Err(_)) => {}
-            (Err(rule), _) => self.trail.hidden(rule),
+            (Err(rule), _) => self.record.hidden(rule),
         }
     }
 

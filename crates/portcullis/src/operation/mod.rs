@@ -20,7 +20,7 @@ use portcullis_protocol::{
 };
 use tracing::Instrument;
 
-use self::audit::Trail;
+use self::audit::OperationRecord;
 pub(crate) use self::engine::Engine;
 pub(crate) use self::list_changed::changes;
 use crate::component::ComponentKind;
@@ -42,16 +42,17 @@ impl Service for EngineService {
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
         let exchange = Arc::new(exchange);
-        let mut trail = Trail::begin(&self.0, &exchange, method(&operation));
-        let span = trail.begin_span();
-        let walk = AssertUnwindSafe(walk(&self.0, operation, &exchange, &mut trail)).catch_unwind();
+        let mut record = OperationRecord::begin(&self.0, &exchange, method(&operation));
+        let span = record.begin_span();
+        let walk =
+            AssertUnwindSafe(walk(&self.0, operation, &exchange, &mut record)).catch_unwind();
         // Middleware may panic: everything else that is not ours is caught where it is asked.
-        let result = walk.instrument(span).await.unwrap_or_else(|_| Err(trail.failed("panic")));
-        let absent_until = trail.absent_until();
+        let result = walk.instrument(span).await.unwrap_or_else(|_| Err(record.failed("panic")));
+        let absent_until = record.absent_until();
         if let Some(until) = absent_until {
-            trail.warn_if_late(until);
+            record.warn_if_late(until);
         }
-        let result = trail.end(result);
+        let result = record.end(result);
         if let Some(until) = absent_until {
             self.0.alarm.wait_until(until).await;
         }
@@ -60,13 +61,13 @@ impl Service for EngineService {
 
     fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
         let exchange = Arc::new(exchange.clone());
-        let mut trail = Trail::begin(&self.0, &exchange, what);
+        let mut record = OperationRecord::begin(&self.0, &exchange, what);
         let admitted = match what {
             // It gives back what was counted when the session began.
-            "session_end" => trail.check_audit().map(|()| trail.admitted()),
-            _ => admitted(&self.0, &exchange, &mut trail),
+            "session_end" => record.check_audit().map(|()| record.admitted()),
+            _ => admitted(&self.0, &exchange, &mut record),
         };
-        trail.end(admitted)
+        record.end(admitted)
     }
 
     fn changes(
@@ -91,39 +92,40 @@ async fn walk<'a>(
     engine: &'a Engine,
     operation: Operation<'_>,
     exchange: &Arc<Exchange>,
-    trail: &mut Trail<'a>,
+    record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
-    admitted(engine, exchange, trail)?;
+    admitted(engine, exchange, record)?;
     let rules = engine.visibility.effective(exchange).await;
-    let rules = rules.map_err(|Unknown| trail.failed("visibility"))?;
-    let asking = engine.asking(exchange, &rules, trail.started());
+    let rules = rules.map_err(|Unknown| record.failed("visibility"))?;
+    let asking = engine.asking(exchange, &rules, record.started());
     match operation {
         Operation::ListTools { cursor } => {
-            let page = list::page(engine, ComponentKind::Tool, cursor.as_deref(), &asking, trail);
+            let page = list::page(engine, ComponentKind::Tool, cursor.as_deref(), &asking, record);
             page.await.map(Outcome::Tools)
         }
         Operation::ListResources { cursor } => {
             let kind = ComponentKind::Resource;
-            let page = list::page(engine, kind, cursor.as_deref(), &asking, trail);
+            let page = list::page(engine, kind, cursor.as_deref(), &asking, record);
             page.await.map(Outcome::Resources)
         }
         Operation::ListResourceTemplates { cursor } => {
             let kind = ComponentKind::ResourceTemplate;
-            let page = list::page(engine, kind, cursor.as_deref(), &asking, trail);
+            let page = list::page(engine, kind, cursor.as_deref(), &asking, record);
             page.await.map(Outcome::ResourceTemplates)
         }
         Operation::ListPrompts { cursor } => {
-            let page = list::page(engine, ComponentKind::Prompt, cursor.as_deref(), &asking, trail);
+            let page =
+                list::page(engine, ComponentKind::Prompt, cursor.as_deref(), &asking, record);
             page.await.map(Outcome::Prompts)
         }
         Operation::CallTool { name, arguments } => {
-            call::tool(engine, &name, &arguments, exchange, &asking, trail).await
+            call::tool(engine, &name, &arguments, exchange, &asking, record).await
         }
         Operation::ReadResource { uri } => {
-            call::resource(engine, &uri, exchange, &asking, trail).await
+            call::resource(engine, &uri, exchange, &asking, record).await
         }
         Operation::GetPrompt { name, arguments } => {
-            call::prompt(engine, &name, &arguments, exchange, &asking, trail).await
+            call::prompt(engine, &name, &arguments, exchange, &asking, record).await
         }
         _ => Err(RpcError::MethodNotFound),
     }
@@ -131,11 +133,15 @@ async fn walk<'a>(
 
 /// Whether anything may be asked at all: it has to be recorded, and within the limit of its
 /// caller.
-fn admitted(engine: &Engine, exchange: &Exchange, trail: &mut Trail<'_>) -> Result<(), RpcError> {
-    trail.check_audit()?;
+fn admitted(
+    engine: &Engine,
+    exchange: &Exchange,
+    record: &mut OperationRecord<'_>,
+) -> Result<(), RpcError> {
+    record.check_audit()?;
     let limited = engine.layers.check_rate(exchange, None);
-    limited.map_err(|wait| trail.limited(rate_limit::PER_PRINCIPAL, wait))?;
-    trail.admitted();
+    limited.map_err(|wait| record.limited(rate_limit::PER_PRINCIPAL, wait))?;
+    record.admitted();
     Ok(())
 }
 

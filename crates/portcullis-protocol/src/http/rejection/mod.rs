@@ -19,7 +19,7 @@ use crate::http::oauth_error;
 use crate::http::request_info::RequestInfo;
 use crate::message::envelope::RequestId;
 use crate::message::rpc_error::ErrorObject;
-use crate::{ProtocolVersion, RejectionRecord, RpcError};
+use crate::{ProtocolVersion, RejectionRecord, RpcError, Transport};
 
 /// A request that was refused before the service was asked, with what its sender is told.
 ///
@@ -130,8 +130,8 @@ pub(crate) fn record<'a>(
     principal: Option<&'a Principal>,
 ) -> RejectionRecord<'a> {
     let RequestInfo { http_method, path, remote } = info;
-    let (rule, status) = (rule.name(), status.as_u16());
-    RejectionRecord { rule, reason, status, http_method, path, remote, principal }
+    let (transport, rule, status) = (Transport::Http, rule.name(), Some(status.as_u16()));
+    RejectionRecord { transport, rule, reason, status, http_method, path, remote, principal }
 }
 
 /// The text for paths where MCP is not served.

@@ -1,0 +1,135 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use portcullis_guard::{OperationId, Reference};
+use tokio::time::Instant;
+
+use super::{Audit, AuditError, AuditRecord, LogText, Verdict};
+
+/// What a [`PendingRecord`] is about.
+pub trait Recorded {
+    /// Sets what only this knows, and gives the record to `write`: it may borrow what is local.
+    ///
+    /// # Errors
+    ///
+    /// What `write` answers.
+    fn complete(
+        &self,
+        record: AuditRecord<'_>,
+        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError>;
+
+    /// The outcome and the HTTP status of what ended before its record was written, after
+    /// `elapsed`. Default: it was cancelled.
+    fn dropped(&self, elapsed: Duration) -> (&'static str, Option<u16>) {
+        let _ = elapsed;
+        ("cancelled", None)
+    }
+}
+
+/// A record that is written once, at the latest when it is dropped: what is cancelled and what
+/// panics leaves its record, too.
+///
+/// Until something else is noted, it says that nothing could decide.
+pub struct PendingRecord<'a, R: Recorded> {
+    audit: &'a Audit,
+    id: OperationId,
+    time: SystemTime,
+    started: Instant,
+    transport: &'static str,
+    operation: &'static str,
+    /// The decision.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub rule: Option<Cow<'a, str>>,
+    /// Why, in the words of the rule.
+    pub reason: Option<Cow<'a, str>>,
+    /// How it ended, where that is known before the end.
+    pub outcome: Option<&'static str>,
+    /// The reference under which the log has what went wrong.
+    pub reference: Option<Reference>,
+    /// What it is about.
+    pub about: R,
+    is_written: bool,
+}
+
+impl<'a, R: Recorded> PendingRecord<'a, R> {
+    /// The record of what begins now, at `time` by the server's clock.
+    pub fn begin(
+        audit: &'a Audit,
+        time: SystemTime,
+        transport: &'static str,
+        operation: &'static str,
+        about: R,
+    ) -> Self {
+        Self {
+            audit,
+            id: OperationId::new(),
+            time,
+            started: Instant::now(),
+            transport,
+            operation,
+            verdict: Verdict::Failed,
+            rule: None,
+            reason: None,
+            outcome: None,
+            reference: None,
+            about,
+            is_written: false,
+        }
+    }
+
+    /// The number of the operation.
+    pub fn id(&self) -> OperationId {
+        self.id
+    }
+
+    /// When it began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The method of the protocol, or what else happens.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// Writes the record: with `outcome`, unless another one was noted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Audit::record`]: what was not recorded must not reach the caller.
+    pub fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
+        self.is_written = true;
+        let mut record = AuditRecord::new(self.id, self.time, self.transport, self.operation);
+        record.verdict = self.verdict;
+        record.rule = self.rule.as_deref();
+        record.reason = self.reason.as_deref().map(LogText::from);
+        record.outcome = self.outcome.unwrap_or(outcome);
+        record.status = status;
+        record.reference = self.reference;
+        record.duration = self.started.elapsed();
+        self.about.complete(record, |record| self.audit.record(record))
+    }
+}
+
+impl<R: Recorded> Drop for PendingRecord<'_, R> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.outcome = None;
+            let (outcome, status) = self.about.dropped(self.started.elapsed());
+            // No caller is left to learn that it was not written.
+            let _ = self.write(outcome, status);
+        }
+    }
+}
+
+impl<R: Recorded> fmt::Debug for PendingRecord<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, operation, verdict, .. } = self;
+        let mut record = f.debug_struct("PendingRecord");
+        record.field("id", id).field("operation", operation).field("verdict", verdict);
+        record.finish_non_exhaustive()
+    }
+}
