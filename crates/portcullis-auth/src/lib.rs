@@ -19,6 +19,8 @@ mod last_bearer;
 mod metadata;
 mod one_or_many;
 mod principal;
+#[cfg(feature = "public-url")]
+mod public_url;
 mod resource;
 mod scopes;
 mod verifier;
@@ -45,6 +47,8 @@ pub use metadata::ProtectedResourceMetadata;
 pub use one_or_many::OneOrMany;
 pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId};
+#[cfg(feature = "public-url")]
+pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;
 pub use scopes::Scopes;
 pub use verifier::{TokenVerifier, VerifyError};

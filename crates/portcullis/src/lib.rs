@@ -141,7 +141,7 @@ pub mod guard {
     };
     #[cfg(feature = "fetch")]
     pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
-    #[cfg(any(feature = "fetch", feature = "http"))]
+    #[cfg(feature = "fetch")]
     pub use url::Url;
 }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
-use portcullis_auth::{Authenticator, ProtectedResourceMetadata};
+use portcullis_auth::{Authenticator, EndpointPath, ProtectedResourceMetadata};
 use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -34,8 +34,8 @@ use crate::{Limits, Service};
 /// The parts of an [`App`].
 #[derive(Debug)]
 pub struct AppConfig {
-    /// The path of the MCP endpoint, without a slash at its end.
-    pub path: String,
+    /// The path of the MCP endpoint.
+    pub path: EndpointPath,
     /// Which hosts and origins are the server's own.
     pub guard: HostOriginGuard,
     /// Decides who may call; without one, everybody may.
@@ -55,7 +55,7 @@ pub struct AppConfig {
 /// Each request passes the guard first, whatever its path.
 pub struct App<S> {
     endpoint: Endpoint<S>,
-    path: String,
+    path: EndpointPath,
     guard: HostOriginGuard,
     metadata: Option<Metadata>,
     routes: Router,
@@ -110,9 +110,8 @@ impl<S: Service> App<S> {
 
     /// Answers one request, which came over the connection of `peer`.
     pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
-        let path = request.uri().path();
-        let is_endpoint = path.strip_suffix('/').unwrap_or(path) == self.path;
-        let path = is_endpoint.then_some(&*self.path);
+        let is_endpoint = self.path.is(request.uri().path());
+        let path = is_endpoint.then_some(self.path.as_str());
         let info = RequestInfo::new(request.method(), path, peer.remote);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
@@ -300,7 +299,7 @@ mod tests {
         };
         change(&mut limits);
         let guard = HostOriginGuard::new(Vec::new(), super::super::Origins::default(), true);
-        let path = "/mcp".to_owned();
+        let path = EndpointPath::parse("/mcp").unwrap();
         let config =
             AppConfig { path, guard, authenticator, metadata: None, limits, clock, routes };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()

@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use portcullis_auth::{
-    Authenticator, BearerToken, MaybeFuture, Principal, TokenVerifier, VerifyError,
+    Authenticator, BearerToken, EndpointPath, MaybeFuture, Principal, TokenVerifier, VerifyError,
 };
 use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ impl Edge {
             Authenticator::new(Arc::new(Names), METADATA.to_owned(), clock.clone()).into()
         });
         let config = AppConfig {
-            path: "/mcp".to_owned(),
+            path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             metadata: None,

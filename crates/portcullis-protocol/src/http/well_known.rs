@@ -1,7 +1,7 @@
 use axum::response::Response;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode};
-use portcullis_auth::ProtectedResourceMetadata;
+use portcullis_auth::{EndpointPath, ProtectedResourceMetadata, PublicUrl};
 
 use crate::http::{answer, rejection};
 
@@ -15,18 +15,18 @@ pub(super) struct Metadata {
 
 impl Metadata {
     pub(super) fn new(
-        endpoint: &str,
+        endpoint: &EndpointPath,
         document: &ProtectedResourceMetadata,
     ) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            path: ProtectedResourceMetadata::well_known_path(endpoint),
+            path: format!("{}{}", PublicUrl::ROOT_METADATA_PATH, endpoint.as_str()),
             document: serde_json::to_vec(document)?,
         })
     }
 
     pub(super) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
-        path == self.path || path == ProtectedResourceMetadata::ROOT_PATH
+        path == self.path || path == PublicUrl::ROOT_METADATA_PATH
     }
 
     pub(super) fn answer(&self, method: &Method) -> Response {

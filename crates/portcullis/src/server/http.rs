@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use portcullis_auth::{OneOrMany, Scopes};
+use portcullis_auth::{
+    EndpointPath, OneOrMany, PublicUrl, PublicUrlError, PublicUrlErrorKind, Scopes,
+};
 use portcullis_protocol::http::{Authority, Origin};
-use url::{Host, Url};
 
 use crate::error::{Problem, ProblemKind};
 use crate::route::{IntoRoute, Route};
@@ -23,8 +24,8 @@ pub(crate) struct HttpOptions {
 
 /// As it was checked.
 pub(crate) struct HttpConfig {
-    pub(crate) public_url: Option<Url>,
-    pub(crate) path: String,
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) path: EndpointPath,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<Origin>,
     pub(crate) routes: Vec<Route>,
@@ -123,11 +124,16 @@ impl Default for HttpOptions {
 
 impl HttpOptions {
     pub(crate) fn check(self, problems: &mut Vec<Problem>) -> HttpConfig {
-        let path = self.path.trim_end_matches('/').to_owned();
-        if !is_plain_path(&self.path) {
-            problems.push(wrong_path(&self.path));
-        }
-        let public_url = self.public_url.as_deref().and_then(|url| keep(public_url(url), problems));
+        let path = EndpointPath::parse(&self.path)
+            .map_err(|error| problem_with_url(&error).within(format_args!("path {:?}", self.path)));
+        // What is wrong with the path says nothing of the origin.
+        let path = keep(path, problems).unwrap_or_default();
+        let public_url = self.public_url.as_deref().and_then(|text| {
+            let url = PublicUrl::parse(text, path.clone()).map_err(|error| {
+                problem_with_url(&error).within(format_args!("public_url {text:?}"))
+            });
+            keep(url, problems)
+        });
         let origins = self.origins.iter().filter_map(|url| keep(origin(url), problems)).collect();
         for host in &self.hosts {
             if Authority::parse(host).is_none() {
@@ -135,7 +141,7 @@ impl HttpOptions {
                 problems.push(problem.within(format_args!("allow_host({host:?})")));
             }
         }
-        problems.extend(self.routes.iter().filter_map(|route| route.problem(&path)));
+        problems.extend(self.routes.iter().filter_map(|route| route.problem(path.as_str())));
         let mut routes = HashSet::new();
         for route in &self.routes {
             if !routes.insert((route.method, &route.path)) {
@@ -160,44 +166,6 @@ fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T>
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// The public URL, checked: an https origin, or an http one on loopback.
-pub(crate) fn public_url(text: &str) -> Result<Url, Problem> {
-    let wrong = |what: &str| {
-        let problem = Problem::new(ProblemKind::InvalidPublicUrl, what);
-        Err(problem.within(format_args!("public_url {text:?}")))
-    };
-    let Ok(url) = Url::parse(text) else {
-        return wrong("not a URL: write one such as https://mcp.example.com");
-    };
-    let loopback = is_loopback(&url);
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => return wrong("use https: clients send tokens to it"),
-    }
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return wrong("remove the user, password, query or fragment");
-    }
-    if url.path() != "/" {
-        return wrong("remove the path: set the path of the endpoint with `path`");
-    }
-    Ok(url)
-}
-
-/// Whether a URL leads to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 fn origin(text: &str) -> Result<Origin, Problem> {
     Origin::parse(text).map_err(|what| {
         let problem = Problem::new(ProblemKind::InvalidOrigin, what);
@@ -216,25 +184,11 @@ fn problem_with_scopes(supported: &Scopes) -> Option<Problem> {
     Some(Problem::new(ProblemKind::InvalidScope, text).within("scopes_supported"))
 }
 
-/// What is wrong with a path that is not plain.
-fn wrong_path(path: &str) -> Problem {
-    let invalid = |text: &str| Problem::new(ProblemKind::InvalidPath, text);
-    let problem = match path.strip_prefix('/') {
-        None => invalid(&format!("a path begins with `/`: write \"/{path}\"")),
-        Some(_) if path.contains(".well-known") => Problem::new(
-            ProblemKind::ReservedPath,
-            "the protocol uses `/.well-known/`: choose another path",
-        ),
-        Some(_) => invalid(
-            "use only letters, digits and `-._~` between slashes, and no empty segment, `.` or `..`",
-        ),
+fn problem_with_url(error: &PublicUrlError) -> Problem {
+    let kind = match error.kind() {
+        PublicUrlErrorKind::InvalidPath => ProblemKind::InvalidPath,
+        PublicUrlErrorKind::ReservedPath => ProblemKind::ReservedPath,
+        _ => ProblemKind::InvalidPublicUrl,
     };
-    problem.within(format_args!("path {path:?}"))
-}
-
-fn is_plain_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
-        && !path.contains("//")
-        && !path.split('/').any(|segment| matches!(segment, "." | ".." | ".well-known"))
+    Problem::new(kind, error.to_string())
 }

@@ -3,10 +3,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use portcullis_auth::{
-    Authenticator, ProtectedResourceMetadata, Scopes, TokenVerifier, is_same_resource,
+    Authenticator, ProtectedResourceMetadata, PublicUrl, Scopes, TokenVerifier, is_same_resource,
 };
 use portcullis_protocol::http::{App, AppConfig, Authority, HostOriginGuard, Listener, Origins};
-use url::Url;
 
 use crate::catalogue::compiled_checks::Need;
 use crate::component::Deny;
@@ -14,7 +13,6 @@ use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
 use crate::route::guard::guarded;
 use crate::server::Server;
-use crate::server::http::{self, is_loopback};
 use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
@@ -31,7 +29,7 @@ impl Server {
     pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
         let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let given = match &options.public_url {
-            Some(url) => Some(public_url(url)?),
+            Some(url) => Some(self.public_url(url)?),
             None => self.http.public_url.clone(),
         };
         self.refuse_unsafe(address, given.as_ref())?;
@@ -42,11 +40,9 @@ impl Server {
         let address = listener.local_address()?;
         let public_url = match given {
             Some(url) => url,
-            None => public_url(&format!("http://{address}"))?,
+            None => self.public_url(&format!("http://{address}"))?,
         };
-        let origin = public_url.origin().ascii_serialization();
-        let url = format!("{origin}{}", self.http.path);
-        self.warn(&url, !is_loopback(&public_url));
+        self.warn(&public_url);
         if let Some(verifier) = self.verifier.clone() {
             // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
             tokio::spawn(async move {
@@ -56,25 +52,34 @@ impl Server {
             });
         }
         let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
-        let app = Arc::new(self.app(address, &public_url, &url, &origin)?);
+        let app = Arc::new(self.app(address, &public_url)?);
+        let url = public_url.resource();
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
+    }
+
+    /// The URL under which clients reach the endpoint, if `origin` is where they find the server.
+    fn public_url(&self, origin: &str) -> Result<PublicUrl, StartError> {
+        PublicUrl::parse(origin, self.http.path.clone()).map_err(|error| {
+            let text = format!("public_url {origin:?}: {error}");
+            StartError::new(StartErrorKind::InvalidPublicUrl, text)
+        })
     }
 
     /// What is never safe, whatever the components are.
     fn refuse_unsafe(
         &self,
         address: SocketAddr,
-        public_url: Option<&Url>,
+        public_url: Option<&PublicUrl>,
     ) -> Result<(), StartError> {
         let refused = |kind, reason: String| Err(StartError::new(kind, reason));
         // A public_url, or a further host, says that others come in: through a proxy on this
         // machine for example.
-        let public = public_url.filter(|url| !is_loopback(url));
+        let public = public_url.filter(|url| !url.is_loopback());
         let is_ours = |host: &str| Authority::parse(host).is_some_and(|host| host.is_loopback());
         let host = self.http.hosts.iter().find(|host| !is_ours(host));
         let place = match (public, host) {
             _ if !address.ip().is_loopback() => format!("listening on {address}"),
-            (Some(url), _) => format!("being reached as {}", url.origin().ascii_serialization()),
+            (Some(url), _) => format!("being reached as {}", url.origin()),
             (None, Some(host)) => format!("being reached as {host}"),
             (None, None) => return Ok(()),
         };
@@ -107,7 +112,8 @@ impl Server {
     }
 
     /// What the operator should know before the first request.
-    fn warn(&self, url: &str, public: bool) {
+    fn warn(&self, public_url: &PublicUrl) {
+        let url = public_url.resource();
         startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
         match &self.verifier {
             Some(verifier) if verifier.loopback_only() => {
@@ -119,7 +125,7 @@ impl Server {
             Some(_) => {}
             None => {
                 startup::warn(&self.without_authentication());
-                if public {
+                if !public_url.is_loopback() {
                     startup::warn(
                         "public_url makes this server reachable for others: clients are not authenticated",
                     );
@@ -136,7 +142,7 @@ impl Server {
             );
         }
         let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
-        let ours = |audience: &String| is_same_resource(audience, url);
+        let ours = |audience: &String| is_same_resource(audience, &url);
         if !audiences.is_empty() && !audiences.iter().any(ours) {
             // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
             startup::warn(&format!(
@@ -170,30 +176,26 @@ impl Server {
     fn app(
         self,
         address: SocketAddr,
-        public_url: &Url,
-        resource: &str,
-        origin: &str,
+        public_url: &PublicUrl,
     ) -> Result<App<EngineService>, StartError> {
         let mut authorities = Authority::of(public_url);
         authorities.extend(self.http.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
         origins.allow(public_url);
-        if address.ip().is_loopback() && is_loopback(public_url) {
+        if address.ip().is_loopback() && public_url.is_loopback() {
             origins.allow_loopback();
         }
         self.http.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
         let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
-            resource: resource.to_owned(),
+            resource: public_url.resource(),
             authorization_servers: verifier.authorization_servers(),
             scopes_supported: self.scopes_supported(&verifier.required_scopes()),
             bearer_methods_supported: ["header"],
             resource_name: self.engine.identity.name().to_owned(),
         });
-        let metadata_url =
-            format!("{origin}{}", ProtectedResourceMetadata::well_known_path(&self.http.path));
         let authenticator = self.verifier.map(|verifier| {
             let clock = Arc::clone(&self.engine.clock);
-            let authenticator = Authenticator::new(verifier, metadata_url, clock);
+            let authenticator = Authenticator::new(verifier, public_url.metadata_url(), clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
         let mut guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
@@ -215,11 +217,6 @@ impl Server {
         App::new(Arc::new(EngineService(self.engine)), config)
             .map_err(|error| StartError::new(StartErrorKind::UnusableEndpoint, error.to_string()))
     }
-}
-
-fn public_url(text: &str) -> Result<Url, StartError> {
-    http::public_url(text)
-        .map_err(|problem| StartError::new(StartErrorKind::InvalidPublicUrl, problem.to_string()))
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, StartError> {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use futures_util::stream::Stream;
+#[cfg(feature = "http")]
+use portcullis_auth::EndpointPath;
 use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
 use portcullis_protocol::{
@@ -55,7 +57,7 @@ pub struct TestClient {
     pub(crate) required: Option<Scopes>,
     pub(crate) principal: Option<Principal>,
     #[cfg(feature = "http")]
-    pub(crate) path: String,
+    pub(crate) path: EndpointPath,
     #[cfg(feature = "http")]
     pub(crate) routes: Arc<[Route]>,
     transport: Transport,

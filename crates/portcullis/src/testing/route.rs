@@ -6,8 +6,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use portcullis_auth::{
-    Authenticator, BearerToken, MaybeFuture, Principal, ProtectedResourceMetadata, Scopes,
-    TokenVerifier, VerifyError,
+    Authenticator, BearerToken, MaybeFuture, Principal, PublicUrl, Scopes, TokenVerifier,
+    VerifyError,
 };
 use portcullis_protocol::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
 use serde_json::Value;
@@ -62,7 +62,7 @@ impl TestClient {
         if self.principal.is_some() {
             headers.entry(AUTHORIZATION).or_insert(HeaderValue::from_static("Bearer test"));
         }
-        let Ok(app) = self.app() else {
+        let Some(app) = self.app() else {
             return TestResponse::empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let (head, body) = app.answer(request, &Peer::default()).await.into_parts();
@@ -71,12 +71,12 @@ impl TestClient {
     }
 
     /// The server over HTTP, for whom any token is one of this client's user.
-    fn app(&self) -> Result<App<EngineService>, serde_json::Error> {
+    fn app(&self) -> Option<App<EngineService>> {
         let engine = &self.engine;
+        let url = PublicUrl::parse("http://localhost", self.path.clone()).ok()?;
         let authenticator = self.required.clone().map(|required| {
             let user = User { principal: self.principal.clone().map(Arc::new), required };
-            let path = ProtectedResourceMetadata::well_known_path(&self.path);
-            let (url, clock) = (format!("http://localhost{path}"), Arc::clone(&engine.clock));
+            let (url, clock) = (url.metadata_url(), Arc::clone(&engine.clock));
             let authenticator = Authenticator::new(Arc::new(user), url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&engine.facilities.hierarchy)))
         });
@@ -94,7 +94,7 @@ impl TestClient {
             clock: Arc::clone(&engine.clock),
             routes,
         };
-        App::new(Arc::new(EngineService(Arc::clone(engine))), config)
+        App::new(Arc::new(EngineService(Arc::clone(engine))), config).ok()
     }
 }
 

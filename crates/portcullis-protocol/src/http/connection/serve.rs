@@ -177,6 +177,7 @@ mod tests {
     use axum::Router;
     use futures_util::stream;
     use portcullis_auth::Authenticator;
+    use portcullis_auth::EndpointPath;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::{Instant, sleep_until};
@@ -249,7 +250,7 @@ mod tests {
         let (header_timeout, unauthenticated_timeout) = (SHORT, 2 * SHORT);
         let limits = Limits { header_timeout, unauthenticated_timeout, ..Limits::default() };
         let config = AppConfig {
-            path: "/mcp".to_owned(),
+            path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             metadata: None,

@@ -1,4 +1,4 @@
-use url::Url;
+use portcullis_auth::PublicUrl;
 
 /// A host and a port, as in a `Host` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,8 @@ impl Authority {
 
     /// The authorities under which `url` is reached: its default port may be left out.
     #[must_use]
-    pub fn of(url: &Url) -> Vec<Self> {
-        let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return Vec::new() };
-        let port = url.port_or_known_default();
+    pub fn of(url: &PublicUrl) -> Vec<Self> {
+        let (host, port) = (url.host().to_owned(), url.port_or_default());
         let mut authorities = vec![Self { host: host.clone(), port }];
         if url.port().is_none() {
             authorities.push(Self { host, port: None });

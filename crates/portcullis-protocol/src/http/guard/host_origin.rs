@@ -138,13 +138,17 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use url::Url;
+    use portcullis_auth::{EndpointPath, PublicUrl};
 
     use super::*;
     use crate::http::guard::origins::Origin;
 
+    fn public_url() -> PublicUrl {
+        PublicUrl::parse("https://mcp.example.com", EndpointPath::default()).unwrap()
+    }
+
     fn guard() -> HostOriginGuard {
-        let url = Url::parse("https://mcp.example.com/mcp").unwrap();
+        let url = public_url();
         let mut origins = Origins::default();
         origins.allow(&url);
         origins.allow_loopback();
@@ -242,8 +246,7 @@ mod tests {
 
     #[test]
     fn loopback_names_are_for_loopback_servers_only() {
-        let url = Url::parse("https://mcp.example.com").unwrap();
-        let public = HostOriginGuard::new(Authority::of(&url), Origins::default(), false);
+        let public = HostOriginGuard::new(Authority::of(&public_url()), Origins::default(), false);
         assert_eq!(host(&public, "/mcp", &[b"localhost"]), 421);
         assert_eq!(origin(&public, &["http://localhost:6274"]), 403);
     }

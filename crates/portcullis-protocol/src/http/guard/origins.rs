@@ -1,3 +1,4 @@
+use portcullis_auth::PublicUrl;
 use url::Url;
 
 use crate::http::guard::authority::is_loopback_host;
@@ -85,11 +86,8 @@ impl Origins {
     }
 
     /// Allows the origin of `url`.
-    pub fn allow(&mut self, url: &Url) {
-        let origin = url.origin();
-        if origin.is_tuple() {
-            self.allowed.push(origin.ascii_serialization());
-        }
+    pub fn allow(&mut self, url: &PublicUrl) {
+        self.allowed.push(url.origin().to_owned());
     }
 
     /// Allows an origin.

@@ -1,0 +1,275 @@
+use std::fmt;
+
+use url::{Host, Url};
+
+/// Where clients reach a server: its origin, and the path of its endpoint.
+///
+/// It is made once from configuration, and the resource identifier, the URLs of metadata and the
+/// accepted Host and Origin are read from it: no request changes any of them.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_auth::{EndpointPath, PublicUrl};
+///
+/// let url = PublicUrl::parse("https://mcp.example.com", EndpointPath::parse("/mcp")?)?;
+/// assert_eq!(url.resource(), "https://mcp.example.com/mcp");
+/// assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/mcp");
+/// # Ok::<(), portcullis_auth::PublicUrlError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    url: Url,
+    origin: String,
+    path: EndpointPath,
+}
+
+impl PublicUrl {
+    /// Where the metadata of a resource without a path is (RFC 9728 §3.1). Some clients try it
+    /// first, whatever the path is.
+    pub const ROOT_METADATA_PATH: &'static str = "/.well-known/oauth-protected-resource";
+
+    /// Reads an origin, which has to be https beyond loopback (RFC 9728 §1.2), for the endpoint at
+    /// `path`.
+    ///
+    /// # Errors
+    ///
+    /// For what is no origin to which tokens may be sent.
+    pub fn parse(origin: &str, path: EndpointPath) -> Result<Self, PublicUrlError> {
+        let invalid = |text: &str| PublicUrlError::new(PublicUrlErrorKind::InvalidOrigin, text);
+        let url = Url::parse(origin)
+            .map_err(|_| invalid("not a URL: write one such as https://mcp.example.com"))?;
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+            let text = "use https: clients send tokens to it";
+            return Err(PublicUrlError::new(PublicUrlErrorKind::InsecureOrigin, text));
+        }
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err(invalid("remove the user, password, query or fragment"));
+        }
+        if url.path() != "/" {
+            return Err(invalid("remove the path: set the path of the endpoint with `path`"));
+        }
+        let origin = url.origin().ascii_serialization();
+        Ok(Self { url, origin, path })
+    }
+
+    /// The origin, as browsers write it (RFC 6454 §6.2).
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The host: a name in lower case, or an address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port, if it is not the default one of the scheme.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.url.port()
+    }
+
+    /// The port, the default one too.
+    #[must_use]
+    pub fn port_or_default(&self) -> Option<u16> {
+        self.url.port_or_known_default()
+    }
+
+    /// The path of the endpoint.
+    #[must_use]
+    pub fn path(&self) -> &EndpointPath {
+        &self.path
+    }
+
+    /// The resource identifier (RFC 9728 §1.2): the URL that clients call, byte for byte.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        format!("{}{}", self.origin, self.path.as_str())
+    }
+
+    /// Where the metadata document is (RFC 9728 §3.1): the well-known segment goes between host
+    /// and path.
+    #[must_use]
+    pub fn metadata_path(&self) -> String {
+        format!("{}{}", Self::ROOT_METADATA_PATH, self.path.as_str())
+    }
+
+    /// The URL of the metadata document, which challenges name (RFC 9728 §5.1).
+    #[must_use]
+    pub fn metadata_url(&self) -> String {
+        format!("{}{}", self.origin, self.metadata_path())
+    }
+
+    /// Whether it leads to the machine itself.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The path of an endpoint, in which nothing has to be escaped: it has one spelling but for a slash
+/// at its end, which is left out. Default: the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointPath(String);
+
+impl EndpointPath {
+    /// Reads a path that begins with `/`.
+    ///
+    /// # Errors
+    ///
+    /// For one that is not plain, and for one with a segment `.well-known`, which the protocol
+    /// uses.
+    pub fn parse(path: &str) -> Result<Self, PublicUrlError> {
+        let invalid = |text: &str| PublicUrlError::new(PublicUrlErrorKind::InvalidPath, text);
+        if !path.starts_with('/') {
+            return Err(invalid(&format!("a path begins with `/`: write \"/{path}\"")));
+        }
+        if path.split('/').any(|segment| segment == ".well-known") {
+            let text = "the protocol uses `/.well-known/`: choose another path";
+            return Err(PublicUrlError::new(PublicUrlErrorKind::ReservedPath, text));
+        }
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b));
+        let dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
+        if !plain || dots || path.contains("//") {
+            return Err(invalid(
+                "use only letters, digits and `-._~` between slashes, and no empty segment, `.` or `..`",
+            ));
+        }
+        Ok(Self(path.strip_suffix('/').unwrap_or(path).to_owned()))
+    }
+
+    /// The path without a slash at its end: that of the root is empty.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a request for `path` is one for the endpoint.
+    #[must_use]
+    pub fn is(&self, path: &str) -> bool {
+        path.strip_suffix('/').unwrap_or(path) == self.0
+    }
+}
+
+/// Why a server cannot be reached under a URL. It displays as what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrlError {
+    kind: PublicUrlErrorKind,
+    text: String,
+}
+
+/// Why a server cannot be reached under a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PublicUrlErrorKind {
+    /// The origin is more than an origin, or not one at all.
+    InvalidOrigin,
+    /// Tokens would be sent in the clear.
+    InsecureOrigin,
+    /// The path is not plain text that begins with `/`.
+    InvalidPath,
+    /// The protocol uses the path.
+    ReservedPath,
+}
+
+impl PublicUrlError {
+    fn new(kind: PublicUrlErrorKind, text: &str) -> Self {
+        Self { kind, text: text.to_owned() }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn kind(&self) -> PublicUrlErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for PublicUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for PublicUrlError {}
+
+#[cfg(test)]
+mod tests {
+    use super::PublicUrlErrorKind as Kind;
+    use super::*;
+
+    fn parse(origin: &str, path: &str) -> Result<PublicUrl, Kind> {
+        let url = EndpointPath::parse(path).and_then(|path| PublicUrl::parse(origin, path));
+        url.map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn rfc9728_3_1_the_well_known_segment_goes_before_the_path() {
+        let url = |path| parse("https://MCP.example.com:443/", path).unwrap();
+        for (path, resource, metadata) in [
+            ("/mcp", "/mcp", "/.well-known/oauth-protected-resource/mcp"),
+            ("/a/mcp/", "/a/mcp", "/.well-known/oauth-protected-resource/a/mcp"),
+            ("/", "", "/.well-known/oauth-protected-resource"),
+        ] {
+            let url = url(path);
+            assert_eq!(url.resource(), format!("https://mcp.example.com{resource}"));
+            assert_eq!(url.metadata_path(), metadata);
+            assert_eq!(url.metadata_url(), format!("https://mcp.example.com{metadata}"));
+        }
+    }
+
+    #[test]
+    fn tokens_are_sent_in_the_clear_on_this_machine_only() {
+        for loopback in ["http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000"] {
+            assert!(parse(loopback, "/mcp").unwrap().is_loopback(), "{loopback}");
+        }
+        for foreign in ["http://mcp.example.com", "http://localhost.example.com", "ws://localhost"]
+        {
+            assert_eq!(parse(foreign, "/mcp"), Err(Kind::InsecureOrigin), "{foreign}");
+        }
+        assert!(!parse("https://mcp.example.com", "/mcp").unwrap().is_loopback());
+    }
+
+    #[test]
+    fn an_origin_is_no_more_than_that() {
+        for more in [
+            "mcp.example.com",
+            "https://",
+            "https://user@mcp.example.com",
+            "https://:secret@mcp.example.com",
+            "https://mcp.example.com/?a",
+            "https://mcp.example.com/#a",
+            "https://mcp.example.com/mcp",
+        ] {
+            assert_eq!(parse(more, "/mcp"), Err(Kind::InvalidOrigin), "{more}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        let parse = |path| EndpointPath::parse(path).map_err(|error| error.kind());
+        for path in ["mcp", "", "//", "/a//b", "/a/../b", "/.", "/a b", "/%6d", "/a?b", "/a#b"] {
+            assert_eq!(parse(path), Err(Kind::InvalidPath), "{path}");
+        }
+        assert_eq!(parse("/.well-known/mcp"), Err(Kind::ReservedPath));
+        assert_eq!(parse("/a.well-known").unwrap().as_str(), "/a.well-known");
+        let path = parse("/A-1._~/b/").unwrap();
+        assert_eq!(path.as_str(), "/A-1._~/b");
+        assert!(path.is("/A-1._~/b") && path.is("/A-1._~/b/") && !path.is("/A-1._~/b//"));
+        assert_eq!(parse("/").unwrap(), EndpointPath::default());
+    }
+}
