@@ -158,12 +158,6 @@ impl EndpointPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether a request for `path` is one for the endpoint.
-    #[must_use]
-    pub fn is(&self, path: &str) -> bool {
-        path.strip_suffix('/').unwrap_or(path) == self.0
-    }
 }
 
 /// Why a server cannot be reached under a URL. It displays as what to do about it.
@@ -267,9 +261,7 @@ mod tests {
         }
         assert_eq!(parse("/.well-known/mcp"), Err(Kind::ReservedPath));
         assert_eq!(parse("/a.well-known").unwrap().as_str(), "/a.well-known");
-        let path = parse("/A-1._~/b/").unwrap();
-        assert_eq!(path.as_str(), "/A-1._~/b");
-        assert!(path.is("/A-1._~/b") && path.is("/A-1._~/b/") && !path.is("/A-1._~/b//"));
+        assert_eq!(parse("/A-1._~/b/").unwrap().as_str(), "/A-1._~/b");
         assert_eq!(parse("/").unwrap(), EndpointPath::default());
     }
 }

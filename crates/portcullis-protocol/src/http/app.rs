@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use http_body_util::Limited;
-use portcullis_auth::{Authenticator, EndpointPath, ProtectedResourceMetadata};
+use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -22,13 +22,12 @@ use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::cors;
 use crate::http::guard::host_origin::HostOriginGuard;
 use crate::http::guard::media_type;
+use crate::http::mount::{Mount, MountError, Mounts, Serves};
 use crate::http::peer::Peer;
-use crate::http::rejection::{self, Rejection};
+use crate::http::rejection::{self, ErrorFormat, Rejection};
 use crate::http::request_info::RequestInfo;
 use crate::http::route::RouteVisitor;
 use crate::http::session::Sessions;
-use crate::http::well_known::Metadata;
-
 use crate::{Limits, Service};
 
 /// The parts of an [`App`].
@@ -40,25 +39,21 @@ pub struct AppConfig {
     pub guard: HostOriginGuard,
     /// Decides who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
-    /// The protected-resource metadata, on servers that ask for tokens.
-    pub metadata: Option<ProtectedResourceMetadata>,
+    /// What is served beside the endpoint.
+    pub mounts: Vec<Mount>,
     /// The limits of the server.
     pub limits: Limits,
     /// The clock by which sessions are idle, and streams end with their tokens.
     pub clock: Arc<dyn Clock>,
-    /// Routes beside the endpoint.
-    pub routes: Router,
 }
 
-/// Everything that answers HTTP requests: the endpoint, its metadata, the custom routes.
+/// Everything that answers HTTP requests: the endpoint, and what is mounted beside it.
 ///
 /// Each request passes the guard first, whatever its path.
 pub struct App<S> {
     endpoint: Endpoint<S>,
-    path: EndpointPath,
+    mounts: Mounts,
     guard: HostOriginGuard,
-    metadata: Option<Metadata>,
-    routes: Router,
     routing: Semaphore,
 }
 
@@ -67,12 +62,11 @@ impl<S: Service> App<S> {
     ///
     /// # Errors
     ///
-    /// When the metadata document cannot be written as JSON.
-    pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, serde_json::Error> {
-        let AppConfig { path, guard, authenticator, metadata, limits, clock, routes } = config;
-        let metadata = metadata.map(|document| Metadata::new(&path, &document)).transpose()?;
+    /// When two mounts have the same path.
+    pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, MountError> {
+        let AppConfig { path, guard, authenticator, mounts, limits, clock } = config;
+        let mounts = Mounts::new(&path, mounts)?;
         let routing = Semaphore::new(limits.concurrent_requests);
-        let routes = routes.fallback(async || rejection::outside(StatusCode::NOT_FOUND, None));
         let on_end = {
             let service = Arc::clone(&service);
             move |session| service.session_ended(session)
@@ -81,7 +75,7 @@ impl<S: Service> App<S> {
         let budget = Budget::new(&limits);
         let places = Places::new(&limits, &budget);
         let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
-        Ok(Self { endpoint, path, guard, metadata, routes, routing })
+        Ok(Self { endpoint, mounts, guard, routing })
     }
 
     /// Ends the streams of sessions, which have no end of their own.
@@ -110,34 +104,31 @@ impl<S: Service> App<S> {
 
     /// Answers one request, which came over the connection of `peer`.
     pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
-        let is_endpoint = self.path.is(request.uri().path());
-        let path = is_endpoint.then_some(self.path.as_str());
+        let (mount, path) = self.mounts.find(request.uri().path());
         let info = RequestInfo::new(request.method(), path, peer.remote);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, info, peer).await;
-        answer.unwrap_or_else(|refusal| self.refuse(refusal, info))
+        let answer = self.admitted(&mut request, mount, info, peer).await;
+        answer.unwrap_or_else(|refusal| self.refuse(refusal, info, mount.errors))
     }
 
     /// Answers a request whose connection leaves too much unread.
     pub(super) fn refuse_unread(&self, peer: &Peer) -> Response {
         let info = RequestInfo { http_method: None, path: None, remote: peer.remote };
-        self.refuse(Rejection::unread(), info)
+        self.refuse(Rejection::unread(), info, ErrorFormat::OAuth)
     }
 
     /// The one place where requests are refused, noted and answered.
-    fn refuse(&self, refusal: Rejection, info: RequestInfo<'_>) -> Response {
+    fn refuse(&self, refusal: Rejection, info: RequestInfo<'_>, format: ErrorFormat) -> Response {
         self.endpoint.service.rejected(&refusal.record(info));
-        match info.path {
-            Some(_) => refusal.into_response(),
-            None => refusal.into_response_outside(),
-        }
+        refusal.into_response_in(format)
     }
 
     async fn admitted(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
+        mount: &Mount,
         info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Rejection> {
@@ -146,24 +137,19 @@ impl<S: Service> App<S> {
         if peer.probes_only && info.path.is_some() {
             return Err(Rejection::too_many_connections());
         }
-        if let Some(metadata) = &self.metadata
-            && metadata.is_at(request.uri().path())
-        {
-            return Ok(metadata.answer(request.method()));
-        }
-        let origin = self.guard.check_origin(request.headers())?.cloned();
-        let answer = match info.path {
-            Some(_) => self.endpoint(request, info, peer).await,
-            None => {
+        let readers = self.guard.check_origin(mount.origin, request.headers())?;
+        let answer = match &mount.serves {
+            Serves::Endpoint => self.endpoint(request, info, peer).await,
+            Serves::Document(document) => Ok(document.answer(request.method())),
+            Serves::Routes(routes) => {
                 let request = mem::take(request);
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
-                self.route(request, info, peer).await
+                self.route(routes, request, info, peer).await
             }
         };
-        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, info));
-        if let Some(origin) = origin {
-            cors::allow(&mut response, origin);
-        }
+        let mut response =
+            answer.unwrap_or_else(|refusal| self.refuse(refusal, info, mount.errors));
+        cors::allow(&mut response, readers);
         Ok(response)
     }
 
@@ -183,6 +169,7 @@ impl<S: Service> App<S> {
     /// handlers find the peer of the connection where axum has it.
     async fn route(
         &self,
+        routes: &Router,
         request: Request<Body>,
         info: RequestInfo<'_>,
         peer: &Peer,
@@ -199,7 +186,7 @@ impl<S: Service> App<S> {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         let path = request.uri().path().to_owned();
-        let answer = AssertUnwindSafe(self.routes.clone().oneshot(request)).catch_unwind();
+        let answer = AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind();
         let answer = tokio::time::timeout(limits.handler_timeout, answer).await;
         if counts.is_exceeded() {
             return Err(Rejection::busy());
@@ -221,7 +208,7 @@ impl<S: Service> App<S> {
 
 impl<S> fmt::Debug for App<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("App").field("mounts", &self.mounts).finish_non_exhaustive()
     }
 }
 
@@ -300,8 +287,9 @@ mod tests {
         change(&mut limits);
         let guard = HostOriginGuard::new(Vec::new(), super::super::Origins::default(), true);
         let path = EndpointPath::parse("/mcp").unwrap();
-        let config =
-            AppConfig { path, guard, authenticator, metadata: None, limits, clock, routes };
+        let paths = ["/panics", "/never"].map(str::to_owned);
+        let mounts = vec![Mount::routes(paths, routes)];
+        let config = AppConfig { path, guard, authenticator, mounts, limits, clock };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{AUTHORIZATION, HOST};
@@ -68,10 +67,9 @@ impl Edge {
             path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
-            metadata: None,
+            mounts: Vec::new(),
             limits,
             clock: clock.clone(),
-            routes: Router::new(),
         };
         let service = Fake::new();
         let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());

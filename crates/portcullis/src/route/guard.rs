@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
@@ -13,7 +14,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
-use portcullis_protocol::http::{RouteRefusal, authenticate};
+use portcullis_protocol::http::{Mount, RouteRefusal, authenticate};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -36,8 +37,20 @@ struct Guard {
     name: String,
 }
 
+/// The routes, each behind its guard.
+pub(crate) fn mount(
+    routes: &[Route],
+    engine: &Arc<Engine>,
+    authenticator: Option<&Arc<Authenticator>>,
+) -> Mount {
+    let router = routes.iter().fold(Router::new(), |router, route| {
+        router.route(&route.path, guarded(route.clone(), engine, authenticator))
+    });
+    Mount::routes(routes.iter().map(|route| route.path.clone()), router)
+}
+
 /// The route's handler, behind its check if it has one, and with its audit records.
-pub(crate) fn guarded(
+fn guarded(
     route: Route,
     engine: &Arc<Engine>,
     authenticator: Option<&Arc<Authenticator>>,

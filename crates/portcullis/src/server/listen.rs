@@ -1,17 +1,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use portcullis_auth::{
     Authenticator, ProtectedResourceMetadata, PublicUrl, Scopes, TokenVerifier, is_same_resource,
 };
-use portcullis_protocol::http::{App, AppConfig, Authority, HostOriginGuard, Listener, Origins};
+use portcullis_protocol::http::{
+    App, AppConfig, Authority, HostOriginGuard, Listener, Mount, MountError, Origins,
+};
 
 use crate::catalogue::compiled_checks::Need;
 use crate::component::Deny;
 use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
-use crate::route::guard::guarded;
+use crate::route::guard::mount;
 use crate::server::Server;
 use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
@@ -186,36 +187,36 @@ impl Server {
             origins.allow_loopback();
         }
         self.http.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
-        let metadata = self.verifier.as_ref().map(|verifier| ProtectedResourceMetadata {
-            resource: public_url.resource(),
-            authorization_servers: verifier.authorization_servers(),
-            scopes_supported: self.scopes_supported(&verifier.required_scopes()),
-            bearer_methods_supported: ["header"],
-            resource_name: self.engine.identity.name().to_owned(),
-        });
+        let unusable = |error: MountError| {
+            StartError::new(StartErrorKind::UnusableEndpoint, error.to_string())
+        };
+        let mut mounts = Vec::new();
+        if let Some(verifier) = &self.verifier {
+            let document = ProtectedResourceMetadata {
+                resource: public_url.resource(),
+                authorization_servers: verifier.authorization_servers(),
+                scopes_supported: self.scopes_supported(&verifier.required_scopes()),
+                bearer_methods_supported: ["header"],
+                resource_name: self.engine.identity.name().to_owned(),
+            };
+            mounts.push(Mount::protected_resource(public_url, &document).map_err(unusable)?);
+        }
         let authenticator = self.verifier.map(|verifier| {
             let clock = Arc::clone(&self.engine.clock);
             let authenticator = Authenticator::new(verifier, public_url.metadata_url(), clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
-        let mut guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
-        let mut routes = Router::new();
-        for route in self.http.routes {
-            guard = route.through(guard);
-            let path = route.path.clone();
-            routes = routes.route(&path, guarded(route, &self.engine, authenticator.as_ref()));
-        }
+        mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));
+        let guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
         let config = AppConfig {
             path: self.http.path,
-            guard,
+            guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
-            metadata,
+            mounts,
             limits: self.engine.limits.clone(),
             clock: Arc::clone(&self.engine.clock),
-            routes,
         };
-        App::new(Arc::new(EngineService(self.engine)), config)
-            .map_err(|error| StartError::new(StartErrorKind::UnusableEndpoint, error.to_string()))
+        App::new(Arc::new(EngineService(self.engine)), config).map_err(unusable)
     }
 }
 

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -13,7 +12,7 @@ use portcullis_protocol::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
 use serde_json::Value;
 
 use crate::operation::EngineService;
-use crate::route::guard::guarded;
+use crate::route::guard::mount;
 use crate::testing::client::TestClient;
 
 impl TestClient {
@@ -80,19 +79,15 @@ impl TestClient {
             let authenticator = Authenticator::new(Arc::new(user), url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&engine.facilities.hierarchy)))
         });
-        let routes = self.routes.iter().fold(Router::new(), |router, route| {
-            let guarded = guarded(route.clone(), engine, authenticator.as_ref());
-            router.route(&route.path, guarded)
-        });
+        let mounts = vec![mount(&self.routes, engine, authenticator.as_ref())];
         let guard = HostOriginGuard::new(Vec::new(), Origins::default(), true);
         let config = AppConfig {
             path: self.path.clone(),
             guard: self.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
-            metadata: None,
+            mounts,
             limits: engine.limits.clone(),
             clock: Arc::clone(&engine.clock),
-            routes,
         };
         App::new(Arc::new(EngineService(Arc::clone(engine))), config).ok()
     }

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::http::route::RouteVisitor;
     use crate::http::test_server::Names;
-    use crate::http::{AppConfig, HostOriginGuard, Origins};
+    use crate::http::{AppConfig, HostOriginGuard, Mount, Origins};
     use crate::{Exchange, Identity, Operation, Outcome, RpcError};
 
     struct Nothing(Identity);
@@ -249,17 +249,17 @@ mod tests {
     ) -> (Vec<TcpStream>, watch::Sender<()>) {
         let (header_timeout, unauthenticated_timeout) = (SHORT, 2 * SHORT);
         let limits = Limits { header_timeout, unauthenticated_timeout, ..Limits::default() };
+        let routes = Router::new()
+            .route("/slow", axum::routing::get(slow))
+            .route("/much", axum::routing::get(async || vec![b'x'; MUCH]))
+            .route("/known", axum::routing::get(known));
         let config = AppConfig {
             path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
-            metadata: None,
+            mounts: vec![Mount::routes(["/slow", "/much", "/known"].map(str::to_owned), routes)],
             limits: limits.clone(),
             clock: Arc::new(portcullis_guard::SystemClock),
-            routes: Router::new()
-                .route("/slow", axum::routing::get(slow))
-                .route("/much", axum::routing::get(async || vec![b'x'; MUCH]))
-                .route("/known", axum::routing::get(known)),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
         let app = Arc::new(App::new(service, config).unwrap());

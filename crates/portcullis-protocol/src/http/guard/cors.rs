@@ -8,6 +8,8 @@ use http::header::{
 use http::{Method, StatusCode};
 
 const ALLOWED: &str = "authorization, content-type, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, last-event-id";
+/// What clients send along with a request for something public.
+const ALLOWED_TO_ANY: &str = "mcp-protocol-version, authorization";
 const EXPOSED: &str = "www-authenticate, mcp-session-id, retry-after";
 
 /// The answer to a preflight from an allowed `origin`. It needs no token and does nothing.
@@ -21,13 +23,32 @@ pub(crate) fn preflight() -> Response {
     response
 }
 
-/// Lets the page at `origin` read the response. Credentials are never allowed: there are
-/// no cookies here to send.
-pub(crate) fn allow(response: &mut Response, origin: HeaderValue) {
+/// Which pages may read an answer.
+#[derive(Debug)]
+pub(crate) enum Readers {
+    /// No page sent the request.
+    NoPage,
+    /// Those of this origin, which sent it.
+    Page(HeaderValue),
+    /// All: the answer is public.
+    Anybody,
+}
+
+/// Lets pages read the response. Credentials are never allowed: there are no cookies here to send.
+pub(crate) fn allow(response: &mut Response, readers: Readers) {
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    headers.append(VARY, HeaderValue::from_static("Origin"));
+    match readers {
+        Readers::NoPage => {}
+        Readers::Page(origin) => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        Readers::Anybody => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_TO_ANY));
+        }
+    }
 }
 
 /// Whether a request asks what it may ask.

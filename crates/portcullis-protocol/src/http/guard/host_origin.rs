@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use portcullis_auth::audit::LogText;
 
 use crate::http::guard::authority::{Authority, host_and_port, is_loopback_host};
+use crate::http::guard::cors::Readers;
 use crate::http::guard::origins::Origins;
 use crate::http::rejection::{Rejection, Rule};
 
@@ -99,12 +100,17 @@ impl HostOriginGuard {
         self.any_host.iter().any(|(own, path)| own == method && path == uri.path())
     }
 
-    /// The second decision: whether the page that sent the request may do so. Returns the allowed
-    /// origin, for the CORS headers of the answer.
-    pub(crate) fn check_origin<'a>(
+    /// The second decision: whether the page that sent the request may do so. Returns which pages
+    /// may read the answer.
+    pub(crate) fn check_origin(
         &self,
-        headers: &'a HeaderMap,
-    ) -> Result<Option<&'a HeaderValue>, Rejection> {
+        policy: OriginPolicy,
+        headers: &HeaderMap,
+    ) -> Result<Readers, Rejection> {
+        match policy {
+            OriginPolicy::SameSite => {}
+            OriginPolicy::AnyOrigin => return Ok(Readers::Anybody),
+        }
         let foreign = |reason| {
             let message = "This Origin may not use the server";
             Rejection::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
@@ -114,8 +120,8 @@ impl HostOriginGuard {
             (None, _) if is_cross_site(headers) => {
                 Err(foreign("a cross-site request without an Origin"))
             }
-            (None, _) => Ok(None),
-            (Some(origin), None) if self.allows(origin) => Ok(Some(origin)),
+            (None, _) => Ok(Readers::NoPage),
+            (Some(origin), None) if self.allows(origin) => Ok(Readers::Page(origin.clone())),
             (Some(_), _) => {
                 tracing::info!(
                     "request refused: 403, a foreign Origin; to allow it, set allow_origin"
@@ -128,6 +134,15 @@ impl HostOriginGuard {
     fn allows(&self, origin: &HeaderValue) -> bool {
         origin.to_str().is_ok_and(|origin| self.origins.contains(origin))
     }
+}
+
+/// Which pages may use what is served at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OriginPolicy {
+    /// Those of allowed origins.
+    SameSite,
+    /// Any: what is served there is public, and changes nothing.
+    AnyOrigin,
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
@@ -169,7 +184,7 @@ mod tests {
         for origin in origins {
             headers.append(ORIGIN, origin.parse().unwrap());
         }
-        let decision = guard.check_origin(&headers).map(drop);
+        let decision = guard.check_origin(OriginPolicy::SameSite, &headers).map(drop);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
     }
 
@@ -307,8 +322,18 @@ mod tests {
     fn n05_a_cross_site_request_without_an_origin_is_refused() {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
-        assert!(guard().check_origin(&headers).is_err());
+        let check = |headers: &HeaderMap| guard().check_origin(OriginPolicy::SameSite, headers);
+        assert!(check(&headers).is_err());
         headers.insert(ORIGIN, HeaderValue::from_static("https://mcp.example.com"));
-        assert!(guard().check_origin(&headers).is_ok());
+        assert!(check(&headers).is_ok());
+    }
+
+    #[test]
+    fn what_is_public_is_for_any_page() {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        headers.insert(ORIGIN, HeaderValue::from_static("https://anywhere.example"));
+        let readers = guard().check_origin(OriginPolicy::AnyOrigin, &headers);
+        assert!(matches!(readers, Ok(Readers::Anybody)));
     }
 }

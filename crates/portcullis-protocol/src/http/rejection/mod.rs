@@ -29,6 +29,15 @@ use crate::{ProtocolVersion, RejectionRecord, RpcError, Transport};
 #[derive(Debug)]
 pub(crate) struct Rejection(Box<Parts>);
 
+/// The form of errors at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// That of JSON-RPC, at the endpoint.
+    JsonRpc,
+    /// That of RFC 6749 §5.2, everywhere else.
+    OAuth,
+}
+
 #[derive(Debug)]
 struct Parts {
     rule: Rule,
@@ -113,11 +122,16 @@ impl Rejection {
         refused(status, &reason, json_rpc::raw_error(id.as_ref(), error), header)
     }
 
-    /// As [`into_response`](Self::into_response), for what was no request to the endpoint.
-    pub(crate) fn into_response_outside(self) -> Response {
-        let Parts { status, reason, error, header, .. } = *self.0;
-        let body = oauth_error::body(&oauth_error::name(status), Some(&error.message));
-        refused(status, &reason, body, header)
+    /// As [`into_response`](Self::into_response), in the form that is used where it was refused.
+    pub(crate) fn into_response_in(self, format: ErrorFormat) -> Response {
+        match format {
+            ErrorFormat::JsonRpc => self.into_response(),
+            ErrorFormat::OAuth => {
+                let Parts { status, reason, error, header, .. } = *self.0;
+                let body = oauth_error::body(&oauth_error::name(status), Some(&error.message));
+                refused(status, &reason, body, header)
+            }
+        }
     }
 }
 
