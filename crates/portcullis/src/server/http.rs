@@ -141,7 +141,8 @@ impl HttpOptions {
                 problems.push(problem.within(format_args!("allow_host({host:?})")));
             }
         }
-        problems.extend(self.routes.iter().filter_map(|route| route.problem(path.as_str())));
+        let endpoint = self.path.trim_end_matches('/');
+        problems.extend(self.routes.iter().filter_map(|route| route.problem(endpoint)));
         let mut routes = HashSet::new();
         for route in &self.routes {
             if !routes.insert((route.method, &route.path)) {
