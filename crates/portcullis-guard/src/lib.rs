@@ -21,12 +21,15 @@ pub mod fetch;
 pub mod json;
 pub mod log;
 mod maybe_future;
+#[cfg(unix)]
+mod open_flags;
 pub mod random;
 mod secret;
 #[cfg(feature = "signature")]
 pub mod signature;
 pub mod stdout;
 pub mod text;
+#[cfg(feature = "files")]
 pub mod workspace;
 
 pub use alarm::Alarm;
@@ -40,4 +43,5 @@ pub use log::{LogWriter, stderr};
 pub use maybe_future::MaybeFuture;
 pub use random::{OperationId, Reference};
 pub use secret::Secret;
+#[cfg(feature = "files")]
 pub use workspace::{Workspace, WorkspaceError, WorkspaceErrorKind};

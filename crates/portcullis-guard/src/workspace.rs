@@ -109,7 +109,7 @@ impl Workspace {
         options.read(true);
         // A pipe without a writer would block the open for ever.
         #[cfg(unix)]
-        options.custom_flags(O_NONBLOCK);
+        options.custom_flags(crate::open_flags::O_NONBLOCK);
         let file = self.root.open_with(path, &options).map_err(not_found)?;
         let metadata = file.metadata().map_err(not_found)?;
         if !metadata.is_file() {
@@ -200,12 +200,6 @@ fn is_plain(path: &Path) -> bool {
             matches!(part, Component::Normal(_) | Component::CurDir | Component::ParentDir)
         })
 }
-
-/// `O_NONBLOCK`, which only matters for pipes and devices: a regular file ignores it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) const O_NONBLOCK: i32 = 0o4000;
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-pub(crate) const O_NONBLOCK: i32 = 0x0004;
 
 #[cfg(test)]
 mod tests {

@@ -58,10 +58,11 @@
 //! | `http` | yes | Streamable HTTP, [`route`](mod@route), `public_url`, [`Listening`](server::Listening): hyper and axum |
 //! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), and `fetch`: aws-lc-rs |
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
+//! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
 //! | `testing` | yes | [`TestClient`](testing::TestClient); no further crate |
 //!
-//! A server over stdio alone, with tools, resources, prompts and `Workspace`, needs none of
-//! them: `default-features = false`. Asked for HTTP, it does not start
+//! A server over stdio alone, with tools, resources and prompts, needs none of them:
+//! `default-features = false`. Asked for HTTP, it does not start
 //! ([`TransportNotBuilt`](error::StartErrorKind::TransportNotBuilt)).
 //!
 //! # The brief, section by section
@@ -136,11 +137,12 @@ pub mod auth {
 pub mod guard {
     pub use portcullis_guard::{
         Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
-        MaybeFuture, OperationId, Reference, Secret, SystemClock, Workspace, WorkspaceError,
-        WorkspaceErrorKind,
+        MaybeFuture, OperationId, Reference, Secret, SystemClock,
     };
     #[cfg(feature = "fetch")]
     pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
+    #[cfg(feature = "files")]
+    pub use portcullis_guard::{Workspace, WorkspaceError, WorkspaceErrorKind};
     #[cfg(feature = "fetch")]
     pub use url::Url;
 }
@@ -161,6 +163,7 @@ pub mod prelude {
     #[cfg(feature = "jwt")]
     pub use crate::auth::JwtVerifier;
     pub use crate::component::{Args, Message};
+    #[cfg(feature = "files")]
     pub use crate::guard::Workspace;
     pub use crate::middleware::AuthMiddleware;
     pub use crate::visibility::tags;

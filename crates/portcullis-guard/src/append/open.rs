@@ -12,7 +12,7 @@ pub(super) fn regular_file(path: &Path) -> io::Result<File> {
     {
         use std::os::unix::fs::OpenOptionsExt;
         // A pipe without a reader would block the open for ever.
-        options.mode(0o600).custom_flags(crate::workspace::O_NONBLOCK);
+        options.mode(0o600).custom_flags(crate::open_flags::O_NONBLOCK);
     }
     // An exclusive creation follows no link; what was there before is looked at once open.
     let file = match open(options.clone().create_new(true), path) {

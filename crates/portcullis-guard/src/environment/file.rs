@@ -81,7 +81,7 @@ fn open(path: &Path) -> io::Result<File> {
     {
         use std::os::unix::fs::OpenOptionsExt;
         // A pipe without a writer would block the open for ever.
-        options.custom_flags(crate::workspace::O_NONBLOCK);
+        options.custom_flags(crate::open_flags::O_NONBLOCK);
     }
     options.open(path)
 }
