@@ -4,22 +4,20 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
 use tokio::time::Instant;
 
 use super::Requester;
+use super::quota::{Nanos, Quota, nanos};
 
 /// The buckets that are not full, up to a limit.
 ///
-/// Times count from when the limiter was made. Each bucket is stored as the time at which it is
-/// full again: the theoretical arrival time of the algorithm.
+/// Times count from when the limiter was made, by tokio's clock: tests pause it. Each bucket is
+/// stored as the time at which it is full again.
 pub(super) struct Buckets {
     table: Mutex<Table>,
     capacity: usize,
-    /// The time in which a bucket gains one request.
-    interval: Nanos,
+    quota: Quota,
+    since: Instant,
 }
 
 /// The requester and, for a limit per component, the component that a bucket belongs to.
@@ -35,12 +33,36 @@ struct Table {
     /// An entry for each known bucket: a time before which it is not full.
     queue: BinaryHeap<Reverse<(Nanos, Key)>>,
     /// The shared bucket of all requesters who came when there was no room for another.
-    shared: Option<Nanos>,
+    shared: Nanos,
 }
 
 impl Buckets {
-    pub(super) fn new(capacity: usize, interval: Duration) -> Self {
-        Self { table: Mutex::default(), capacity, interval: interval.into() }
+    pub(super) fn new(capacity: usize, quota: Quota) -> Self {
+        Self { table: Mutex::default(), capacity, quota, since: Instant::now() }
+    }
+
+    /// Takes one request out of the bucket of `key`, or says in how long it holds one.
+    pub(super) fn take(&self, key: Key) -> Result<(), Duration> {
+        self.take_at(key, nanos(self.since.elapsed())).map_err(Duration::from_nanos)
+    }
+
+    fn take_at(&self, key: Key, now: Nanos) -> Result<(), Nanos> {
+        let Ok(mut table) = self.table.lock() else {
+            return Err(self.quota.interval());
+        };
+        if let Some(full) = table.known.get_mut(&key) {
+            *full = self.quota.take(*full, now)?;
+            return Ok(());
+        }
+        table.forget_full(now);
+        if table.known.len() < self.capacity {
+            let full = self.quota.take(now, now)?;
+            table.known.insert(key, full);
+            table.queue.push(Reverse((full, key)));
+        } else {
+            table.shared = self.quota.take(table.shared, now)?;
+        }
+        Ok(())
     }
 }
 
@@ -51,34 +73,11 @@ impl Buckets {
         let table = self.table.lock().unwrap();
         (table.known.len(), table.queue.len())
     }
-}
 
-impl StateStore for Buckets {
-    type Key = Key;
-
-    fn measure_and_replace<T, F, E>(&self, key: &Key, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let Ok(mut table) = self.table.lock() else {
-            return measure(Some(NEVER)).map(|(answer, _)| answer);
-        };
-        if let Some(bucket) = table.known.get_mut(key) {
-            let (answer, full) = measure(Some(*bucket))?;
-            *bucket = full;
-            return Ok(answer);
-        }
-        let (answer, full) = measure(None)?;
-        // The bucket was full, and lacks one request now.
-        table.forget_full(full.saturating_sub(self.interval));
-        if table.known.len() < self.capacity {
-            table.known.insert(*key, full);
-            table.queue.push(Reverse((full, *key)));
-            return Ok(answer);
-        }
-        let (answer, full) = measure(table.shared)?;
-        table.shared = Some(full);
-        Ok(answer)
+    /// Panics with the lock held.
+    pub(super) fn poison(&self) {
+        let _table = self.table.lock().unwrap();
+        panic!("in the lock")
     }
 }
 
@@ -107,26 +106,4 @@ impl fmt::Debug for Buckets {
     }
 }
 
-/// The age of the limiter, by tokio's clock: tests pause it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Uptime {
-    since: Instant,
-}
-
-impl Uptime {
-    pub(super) fn begin() -> Self {
-        Self { since: Instant::now() }
-    }
-}
-
-impl Clock for Uptime {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.since.elapsed().into()
-    }
-}
-
-/// 292 years from the start: no such bucket has room.
-const NEVER: Nanos = Nanos::new(u64::MAX / 2);
 const LOOKED_AT_FOR_A_NEW_ONE: usize = 16;

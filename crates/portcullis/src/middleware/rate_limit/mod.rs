@@ -1,16 +1,12 @@
 mod buckets;
+mod quota;
 mod requester;
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::{Quota, RateLimiter};
-
-use self::buckets::{Buckets, Key, Uptime};
+use self::buckets::{Buckets, Key};
+use self::quota::Quota;
 
 pub(crate) use self::requester::Requester;
 use crate::error::{Problem, ProblemKind};
@@ -60,7 +56,7 @@ pub struct RateLimit {
     requests: u32,
     period: Duration,
     burst: u32,
-    limiter: Result<Limiter, &'static str>,
+    buckets: Result<Buckets, &'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +64,6 @@ enum Per {
     Component,
     Principal,
 }
-
-type Limiter = RateLimiter<Key, Buckets, Uptime, NoOpMiddleware<Nanos>>;
 
 impl RateLimit {
     /// Lets each caller make `requests` requests per `period`, and as many at once.
@@ -99,7 +93,7 @@ impl RateLimit {
 
     /// What is wrong with the limit, in the words of who wrote it.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        let problem = Problem::new(ProblemKind::InvalidRateLimit, *self.limiter.as_ref().err()?);
+        let problem = Problem::new(ProblemKind::InvalidRateLimit, *self.buckets.as_ref().err()?);
         let Self { per, requests, period, burst, .. } = self;
         let per = match per {
             Per::Component => "per_component",
@@ -118,17 +112,14 @@ impl RateLimit {
         requester: Requester,
         component: Option<u32>,
     ) -> Result<(), Duration> {
-        let Ok(limiter) = &self.limiter else {
+        let Ok(buckets) = &self.buckets else {
             return Err(self.period);
         };
         let component = match self.per {
             Per::Component => component,
             Per::Principal => None,
         };
-        limiter.check_key(&Key { requester, component }).map_err(|until| {
-            // Nobody waits longer than for one request, unless it cannot be told.
-            until.wait_time_from(limiter.clock().now()).min(until.quota().replenish_interval())
-        })
+        buckets.take(Key { requester, component })
     }
 
     fn new(per: Per, requests: u32, period: Duration, burst: u32) -> Self {
@@ -142,11 +133,9 @@ impl RateLimit {
         burst: u32,
         capacity: usize,
     ) -> Self {
-        let limiter = quota(requests, period, burst).map(|quota| {
-            let buckets = Buckets::new(capacity, quota.replenish_interval());
-            RateLimiter::new(quota, buckets, Uptime::begin())
-        });
-        Self { per, requests, period, burst, limiter }
+        let quota = Quota::new(requests, period, burst);
+        let buckets = quota.map(|quota| Buckets::new(capacity, quota));
+        Self { per, requests, period, burst, buckets }
     }
 }
 
@@ -161,17 +150,6 @@ impl fmt::Debug for RateLimit {
     }
 }
 
-fn quota(requests: u32, period: Duration, burst: u32) -> Result<Quota, &'static str> {
-    let requests = NonZeroU32::new(requests).ok_or("allow at least one request")?;
-    let burst = NonZeroU32::new(burst).ok_or("the burst must be at least one request")?;
-    let quota = Quota::with_period(period / requests.get())
-        .ok_or("the period is too short: allow at least one nanosecond per request")?;
-    match quota.replenish_interval().checked_mul(burst.get()) {
-        Some(whole) if whole <= LONGEST => Ok(quota.allow_burst(burst)),
-        _ => Err("the period is too long: an empty bucket must refill within a year"),
-    }
-}
-
 /// What records call the kinds of limits.
 pub(crate) const PER_PRINCIPAL: &str = "rate limit per principal";
 pub(crate) const PER_COMPONENT: &str = "rate limit per component";
@@ -179,14 +157,12 @@ pub(crate) const PER_COMPONENT: &str = "rate limit per component";
 pub(crate) const PER_ROUTE: &str = "rate limit of the route";
 
 const CAPACITY: usize = 65_536;
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv6Addr};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use governor::state::StateStore;
     use portcullis_auth::Principal;
     use tokio::time::advance;
 
@@ -293,7 +269,7 @@ mod tests {
         }
         assert_eq!(passed, 65_535 + 10, "a bucket each, and one for all others");
         assert_eq!(limit.check(user("mallory"), None), Err(SECOND));
-        assert_eq!(limit.limiter.unwrap().into_state_store().sizes(), (65_536, 65_536));
+        assert_eq!(limit.buckets.unwrap().sizes(), (65_536, 65_536));
     }
 
     #[tokio::test(start_paused = true)]
@@ -328,14 +304,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_poisoned_lock_is_a_no() {
-        let quota = quota(10, 10 * SECOND, 10).unwrap();
-        let buckets = Buckets::new(CAPACITY, quota.replenish_interval());
-        let key = Key { requester: user("alice"), component: None };
-        let broken = |_| -> Result<((), Nanos), ()> { panic!("in the lock") };
-        let measured = || buckets.measure_and_replace(&key, broken);
-        catch_unwind(AssertUnwindSafe(measured)).unwrap_err();
-        let limiter = Ok(RateLimiter::new(quota, buckets, Uptime::begin()));
-        let limit = RateLimit { limiter, ..RateLimit::per_principal(10, 10 * SECOND) };
+        let limit = RateLimit::per_principal(10, 10 * SECOND);
+        let buckets = limit.buckets.as_ref().unwrap();
+        catch_unwind(AssertUnwindSafe(|| buckets.poison())).unwrap_err();
         assert_eq!(limit.check(user("alice"), None), Err(SECOND));
         assert_eq!(limit.check(user("bob"), None), Err(SECOND));
     }
