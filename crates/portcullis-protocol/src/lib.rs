@@ -6,8 +6,7 @@
 //! untrusted; over HTTP, Host and Origin are checked against an allow-list first (DNS rebinding,
 //! CSRF).
 //!
-//! The model types are those of the official SDK, re-exported in [`model`]; this crate is
-//! the only one that names it.
+//! Results and list entries have the types in [`model`].
 
 mod answer;
 mod exchange;

@@ -93,8 +93,7 @@ struct CallShape<'a, C> {
     content: &'a [C],
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a serde_json::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_error: Option<bool>,
+    is_error: bool,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawValue>,
 }
@@ -123,4 +122,79 @@ struct PromptShape<'a, M> {
     messages: &'a [M],
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawValue>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{ContentBlock, PromptMessage, ResourceContents, Role};
+
+    /// Compares the whole answer, in the newest version and in the one before it.
+    fn is_answered(outcome: &Outcome, newest: &str, session: &str) {
+        let meta = RawValue::from_string(r#"{"m":1}"#.to_owned()).unwrap();
+        for (version, expected) in
+            [(ProtocolVersion::V2026_07_28, newest), (ProtocolVersion::V2025_11_25, session)]
+        {
+            let answer = outcome.answer(&RequestId::Number(7), version, &meta);
+            assert_eq!(
+                String::from_utf8(answer).unwrap(),
+                format!(r#"{{"jsonrpc":"2.0","id":7,"result":{expected}}}"#)
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_is_answered_with_its_content_and_whether_it_failed() {
+        is_answered(
+            &Outcome::ToolCalled(CallToolResult::success(Vec::new())),
+            r#"{"resultType":"complete","content":[],"isError":false,"_meta":{"m":1}}"#,
+            r#"{"content":[],"isError":false}"#,
+        );
+        is_answered(
+            &Outcome::ToolCalled(CallToolResult::error(vec![ContentBlock::text("no")])),
+            r#"{"resultType":"complete","content":[{"type":"text","text":"no"}],"isError":true,"_meta":{"m":1}}"#,
+            r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#,
+        );
+        let mut structured = CallToolResult::success(vec![ContentBlock::text("{}")]);
+        structured.structured_content = Some(json!({"b": 1, "a": null}));
+        is_answered(
+            &Outcome::ToolCalled(structured),
+            r#"{"resultType":"complete","content":[{"type":"text","text":"{}"}],"structuredContent":{"b":1,"a":null},"isError":false,"_meta":{"m":1}}"#,
+            r#"{"content":[{"type":"text","text":"{}"}],"structuredContent":{"b":1,"a":null},"isError":false}"#,
+        );
+    }
+
+    #[test]
+    fn a_read_is_answered_with_how_long_it_may_be_kept_since_2026_07_28() {
+        let contents = vec![ResourceContents::Text {
+            uri: "x://y".into(),
+            mime_type: "text/plain".into(),
+            text: "t".into(),
+        }];
+        is_answered(
+            &Outcome::ResourceRead(ReadResourceResult { contents }),
+            r#"{"resultType":"complete","contents":[{"uri":"x://y","mimeType":"text/plain","text":"t"}],"ttlMs":0,"cacheScope":"private","_meta":{"m":1}}"#,
+            r#"{"contents":[{"uri":"x://y","mimeType":"text/plain","text":"t"}]}"#,
+        );
+    }
+
+    #[test]
+    fn a_prompt_is_answered_with_its_messages() {
+        let message = PromptMessage { role: Role::User, content: ContentBlock::text("hello") };
+        is_answered(
+            &Outcome::PromptGot(GetPromptResult { description: None, messages: vec![message] }),
+            r#"{"resultType":"complete","messages":[{"role":"user","content":{"type":"text","text":"hello"}}],"_meta":{"m":1}}"#,
+            r#"{"messages":[{"role":"user","content":{"type":"text","text":"hello"}}]}"#,
+        );
+        is_answered(
+            &Outcome::PromptGot(GetPromptResult {
+                description: Some("D".into()),
+                messages: Vec::new(),
+            }),
+            r#"{"resultType":"complete","description":"D","messages":[],"_meta":{"m":1}}"#,
+            r#"{"description":"D","messages":[]}"#,
+        );
+    }
 }

@@ -1,6 +1,5 @@
-use std::sync::Arc;
-
 use portcullis_protocol::{Descriptor, model};
+use serde_json::Map;
 
 use crate::catalogue::input_schema::ArgumentSchema;
 use crate::catalogue::output_schema::OutputSchema;
@@ -14,42 +13,32 @@ pub(super) fn describe(
     schema: &ArgumentSchema,
     output: Option<&OutputSchema>,
 ) -> Result<Descriptor, serde_json::Error> {
-    let name = about.name.clone().unwrap_or_else(|| key.to_owned());
+    let name = about.name.as_deref().unwrap_or(key);
+    let title = about.title.as_deref();
+    let description = about.description.as_deref();
+    let mime_type = about.mime_type.as_deref();
     match kind {
-        ComponentKind::Tool => {
-            let input = schema.schema().as_object().cloned().unwrap_or_default();
-            let description = about.description.clone().map(Into::into);
-            let mut tool = model::Tool::new_with_raw(key.to_owned(), description, input);
-            tool.title.clone_from(&about.title);
-            tool.output_schema = output.map(|output| Arc::new(output.schema().clone()));
-            tool.annotations = about.annotations.model();
-            Descriptor::new(&tool)
-        }
+        ComponentKind::Tool => Descriptor::new(&model::Tool {
+            name: key,
+            title,
+            description,
+            input_schema: schema.schema().as_object().unwrap_or(&Map::new()),
+            output_schema: output.map(OutputSchema::schema),
+            annotations: about.annotations.model(),
+        }),
         ComponentKind::Resource => {
-            let mut resource = model::Resource::new(key, name);
-            resource.title.clone_from(&about.title);
-            resource.description.clone_from(&about.description);
-            resource.mime_type.clone_from(&about.mime_type);
-            Descriptor::new(&resource)
+            Descriptor::new(&model::Resource { uri: key, name, title, description, mime_type })
         }
-        ComponentKind::ResourceTemplate => {
-            let mut template = model::ResourceTemplate::new(key, name);
-            template.title.clone_from(&about.title);
-            template.description.clone_from(&about.description);
-            template.mime_type.clone_from(&about.mime_type);
-            Descriptor::new(&template)
-        }
+        ComponentKind::ResourceTemplate => Descriptor::new(&model::ResourceTemplate {
+            uri_template: key,
+            name,
+            title,
+            description,
+            mime_type,
+        }),
         ComponentKind::Prompt => {
-            let arguments = schema.listed().into_iter().map(|listed| {
-                let mut argument =
-                    model::PromptArgument::new(listed.name).with_required(listed.required);
-                argument.description = listed.description;
-                argument
-            });
-            let mut prompt =
-                model::Prompt::new(key, about.description.clone(), Some(arguments.collect()));
-            prompt.title.clone_from(&about.title);
-            Descriptor::new(&prompt)
+            let arguments = schema.listed();
+            Descriptor::new(&model::Prompt { name: key, title, description, arguments })
         }
     }
 }

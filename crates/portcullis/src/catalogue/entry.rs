@@ -189,10 +189,12 @@ fn problem_with_uri(uri: &str) -> Option<Problem> {
 }
 
 fn problem_with_variables(template: &UriTemplate, schema: &ArgumentSchema) -> Vec<Problem> {
-    let arguments: Vec<String> =
-        schema.listed().into_iter().map(|argument| argument.name).collect();
-    let unused = template.variables().iter().filter(|variable| !arguments.contains(variable));
-    let unknown = arguments.iter().filter(|argument| !template.variables().contains(argument));
+    let arguments: Vec<&str> = schema.listed().into_iter().map(|argument| argument.name).collect();
+    let unused =
+        template.variables().iter().filter(|variable| !arguments.contains(&variable.as_str()));
+    let unknown = arguments
+        .iter()
+        .filter(|argument| !template.variables().iter().any(|variable| variable == *argument));
     unused
         .map(|variable| format!("the variable `{{{variable}}}` needs a parameter of that name"))
         .chain(unknown.map(|argument| {

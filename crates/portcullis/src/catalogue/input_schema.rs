@@ -1,6 +1,7 @@
 //! The schema that clients are shown, and the validation by what it was written from.
 
 use jsonschema::{ValidationError, Validator};
+use portcullis_protocol::model::PromptArgument;
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::closed_schema::{self, Null};
@@ -32,13 +33,6 @@ pub(crate) struct ArgumentSchema {
     pub(crate) defaults: Vec<(String, Value)>,
     /// The arguments that null leaves out.
     pub(crate) left_out: Vec<String>,
-}
-
-/// One argument of a prompt, as its list entry shows it.
-pub(crate) struct Listed {
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    pub(crate) required: bool,
 }
 
 impl ArgumentSchema {
@@ -122,14 +116,14 @@ impl ArgumentSchema {
     }
 
     /// The arguments, as the list entry of a prompt shows them.
-    pub(crate) fn listed(&self) -> Vec<Listed> {
+    pub(crate) fn listed(&self) -> Vec<PromptArgument<'_>> {
         let required = self.schema.get("required").and_then(Value::as_array);
         let properties =
             self.schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         properties
-            .map(|(name, property)| Listed {
-                name: name.clone(),
-                description: property.get("description").and_then(Value::as_str).map(str::to_owned),
+            .map(|(name, property)| PromptArgument {
+                name,
+                description: property.get("description").and_then(Value::as_str),
                 required: required.is_some_and(|required| required.iter().any(|r| r == name)),
             })
             .collect()

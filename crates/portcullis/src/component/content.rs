@@ -1,8 +1,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_protocol::model::{
-    AudioContent, ContentBlock, EmbeddedResource, ImageContent, ResourceContents, TextContent,
-};
+use portcullis_protocol::model::{ContentBlock, ResourceContents};
 
 /// One piece of what a tool answers with, or of what a prompt's message says.
 ///
@@ -29,19 +27,19 @@ impl Content {
     /// Text.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self(ContentBlock::Text(TextContent::new(text)))
+        Self(ContentBlock::text(text))
     }
 
     /// An image, such as `image/png`.
     #[must_use]
     pub fn image(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Image(ImageContent::new(STANDARD.encode(bytes), mime_type)))
+        Self(ContentBlock::Image { data: STANDARD.encode(bytes), mime_type: mime_type.into() })
     }
 
     /// Sound, such as `audio/wav`.
     #[must_use]
     pub fn audio(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Audio(AudioContent::new(STANDARD.encode(bytes), mime_type)))
+        Self(ContentBlock::Audio { data: STANDARD.encode(bytes), mime_type: mime_type.into() })
     }
 
     /// A resource of text with its URI, embedded: it need not be one that the server lists, and no
@@ -52,7 +50,11 @@ impl Content {
         text: impl Into<String>,
         mime_type: impl Into<String>,
     ) -> Self {
-        Self::resource(ResourceContents::text(text, uri).with_mime_type(mime_type))
+        Self::resource(ResourceContents::Text {
+            uri: uri.into(),
+            mime_type: mime_type.into(),
+            text: text.into(),
+        })
     }
 
     /// A resource of bytes with its URI, embedded as [`resource_text`](Self::resource_text) is.
@@ -62,12 +64,15 @@ impl Content {
         bytes: impl AsRef<[u8]>,
         mime_type: impl Into<String>,
     ) -> Self {
-        let blob = ResourceContents::blob(STANDARD.encode(bytes), uri);
-        Self::resource(blob.with_mime_type(mime_type))
+        Self::resource(ResourceContents::Blob {
+            uri: uri.into(),
+            mime_type: mime_type.into(),
+            blob: STANDARD.encode(bytes),
+        })
     }
 
-    fn resource(contents: ResourceContents) -> Self {
-        Self(ContentBlock::Resource(EmbeddedResource::new(contents)))
+    fn resource(resource: ResourceContents) -> Self {
+        Self(ContentBlock::Resource { resource })
     }
 }
 

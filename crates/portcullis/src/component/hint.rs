@@ -30,14 +30,12 @@ impl Annotations {
             return None;
         }
         let read_only = self.0.contains(&Hint::ReadOnly);
-        let mut model = ToolAnnotations::new()
-            .read_only(read_only)
-            .open_world(self.0.contains(&Hint::OpenWorld));
-        if !read_only {
-            model = model
-                .destructive(self.0.contains(&Hint::Destructive))
-                .idempotent(self.0.contains(&Hint::Idempotent));
-        }
-        Some(model)
+        let unless_read_only = |hint| (!read_only).then(|| self.0.contains(&hint));
+        Some(ToolAnnotations {
+            read_only_hint: Some(read_only),
+            destructive_hint: unless_read_only(Hint::Destructive),
+            idempotent_hint: unless_read_only(Hint::Idempotent),
+            open_world_hint: Some(self.0.contains(&Hint::OpenWorld)),
+        })
     }
 }

@@ -265,13 +265,13 @@ impl Message {
     /// Something that the user says.
     #[must_use]
     pub fn user(content: impl Into<Content>) -> Self {
-        Self(PromptMessage::new(Role::User, content.into().0))
+        Self(PromptMessage { role: Role::User, content: content.into().0 })
     }
 
     /// Something that the model says.
     #[must_use]
     pub fn assistant(content: impl Into<Content>) -> Self {
-        Self(PromptMessage::new(Role::Assistant, content.into().0))
+        Self(PromptMessage { role: Role::Assistant, content: content.into().0 })
     }
 }
 

@@ -82,12 +82,12 @@ pub(super) async fn resource<'a>(
     let operation = Operation::ReadResource { component, uri, arguments };
     match answer(engine, entry, operation, exchange, asking, record.id()).await {
         Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
+            let (uri, mime_type) = (uri.to_owned(), entry.mime_type(default).to_owned());
             let contents = match body {
-                Body::Text(text) => ResourceContents::text(text, uri),
-                Body::Blob(blob) => ResourceContents::blob(blob, uri),
+                Body::Text(text) => ResourceContents::Text { uri, mime_type, text },
+                Body::Blob(blob) => ResourceContents::Blob { uri, mime_type, blob },
             };
-            let contents = contents.with_mime_type(entry.mime_type(default));
-            Ok(Outcome::ResourceRead(ReadResourceResult::new(vec![contents])))
+            Ok(Outcome::ResourceRead(ReadResourceResult { contents: vec![contents] }))
         }
         Ok(_) => Err(record.failed("middleware answered a read with something else")),
         Err(error) => Err(match record.reveal(error) {
@@ -119,9 +119,8 @@ pub(super) async fn prompt<'a>(
     };
     match answer {
         Ok(Response::Prompt(messages)) => {
-            let mut result = GetPromptResult::new(messages.0);
-            result.description.clone_from(&entry.about.description);
-            Ok(Outcome::PromptGot(result))
+            let description = entry.about.description.clone();
+            Ok(Outcome::PromptGot(GetPromptResult { description, messages: messages.0 }))
         }
         Ok(_) => Err(record.failed("middleware answered a prompt with something else")),
         Err(error) => Err(public_error(record.reveal(error), unknown)),

@@ -292,9 +292,9 @@ fn observed(
         Ok(Outcome::ToolCalled(result)) => {
             let content = serde_json::to_value(&result.content).map_err(|e| e.to_string())?;
             match result.is_error {
-                Some(true) if content[0]["text"] == SPOKEN => Some(Use::Told),
-                Some(true) => return Err(format!("a tool failed: {}", text(&content))),
-                _ => None,
+                true if content[0]["text"] == SPOKEN => Some(Use::Told),
+                true => return Err(format!("a tool failed: {}", text(&content))),
+                false => None,
             }
         }
         Ok(Outcome::ResourceRead(_) | Outcome::PromptGot(_)) => None,

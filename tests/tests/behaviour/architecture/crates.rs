@@ -30,8 +30,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 12] = [
-    ("rmcp", "portcullis-protocol"),
+const DOORS: [(&str, &str); 11] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),

@@ -1,0 +1,16 @@
+//! The types of the MCP schema that a server writes: list entries, content and results.
+//!
+//! Each is written and never read, and has the members that Portcullis sets, in the order in
+//! which they are written.
+
+mod component;
+mod content;
+mod result;
+#[cfg(test)]
+mod tests;
+
+pub use self::component::{
+    Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations,
+};
+pub use self::content::{ContentBlock, ResourceContents};
+pub use self::result::{CallToolResult, GetPromptResult, PromptMessage, ReadResourceResult, Role};
