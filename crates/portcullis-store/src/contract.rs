@@ -20,7 +20,7 @@ use portcullis_guard::ManualClock;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::{CasOutcome, MAX_VALUE_BYTES, RecordKey, RecordValue, Store, StoreError};
+use crate::{CasOutcome, MAX_VALUE_BYTES, RecordKey, RecordOwner, RecordValue, Store, StoreError};
 
 /// Opens a store for each case and sees that the case holds.
 ///
@@ -44,6 +44,8 @@ pub async fn holds<S: Store>(open: impl AsyncFn(Arc<ManualClock>) -> S) {
     new().await.a_time_that_has_come_leaves_nothing().await;
     new().await.a_swap_is_made_if_the_value_is_the_expected_one().await;
     new().await.a_swap_may_remove().await;
+    new().await.an_owner_lists_its_live_records_and_no_others().await;
+    new().await.no_more_is_listed_than_was_asked_for().await;
     new().await.one_of_100_takes_a_value().await;
     new().await.one_of_50_swaps_a_value().await;
     new().await.no_increment_of_50_is_lost().await;
@@ -199,6 +201,52 @@ impl<S: Store> Case<S> {
         self.is_absent("a").await;
     }
 
+    async fn an_owner_lists_its_live_records_and_no_others(self) {
+        let (alice, bob) = (owner("alice"), owner("bob"));
+        self.lists(&alice, &[]).await;
+        for name in ["one", "two", "taken", "swapped", "ended"] {
+            self.store.put(&alice.key([name]), value(name), at(60)).await.unwrap();
+        }
+        self.store.put(&bob.key(["one"]), value("bob's"), at(60)).await.unwrap();
+        self.store.put(&key("one"), value("nobody's"), at(60)).await.unwrap();
+        self.lists(&alice, &["ended", "one", "swapped", "taken", "two"]).await;
+
+        self.store.take(&alice.key(["taken"])).await.unwrap();
+        self.store.put(&alice.key(["ended"]), value("ended"), at(10)).await.unwrap();
+        self.store.put(&alice.key(["two"]), value("second"), at(60)).await.unwrap();
+        let (new, swapped) = (alice.key(["new"]), alice.key(["swapped"]));
+        let swap = self.store.compare_and_swap(&new, None, Some(value("new")), at(60));
+        assert_eq!(swap.await, Ok(CasOutcome::Done));
+        let old = value("swapped");
+        let swap = self.store.compare_and_swap(&swapped, Some(&old), None, at(60));
+        assert_eq!(swap.await, Ok(CasOutcome::Done));
+        self.clock.set(START + 10);
+        self.lists(&alice, &["new", "one", "second"]).await;
+        self.lists(&bob, &["bob's"]).await;
+
+        for (key, value) in self.store.list(&alice, 10).await.unwrap() {
+            assert_eq!(self.store.take(&key).await, Ok(Some(value)), "a key that was listed");
+        }
+        self.lists(&alice, &[]).await;
+        self.lists(&bob, &["bob's"]).await;
+    }
+
+    async fn no_more_is_listed_than_was_asked_for(self) {
+        let alice = owner("alice");
+        for number in 0..300 {
+            let (name, expires_at) = (number.to_string(), if number < 100 { 10 } else { 60 });
+            self.store.put(&alice.key([&name]), value(&name), at(expires_at)).await.unwrap();
+        }
+        self.clock.set(START + 10);
+        for limit in [0, 1, 150, 200, 1000] {
+            let mut listed = self.store.list(&alice, limit).await.unwrap();
+            assert_eq!(listed.len(), limit.min(200), "of 200 live ones");
+            listed.sort_by_key(|(key, _)| *key.digest());
+            listed.dedup_by_key(|(key, _)| *key.digest());
+            assert_eq!(listed.len(), limit.min(200), "each once");
+        }
+    }
+
     async fn one_of_100_takes_a_value(self) {
         for _ in 0..ROUNDS {
             self.put("a", "one", 60).await;
@@ -284,6 +332,14 @@ impl<S: Store> Case<S> {
         assert_eq!(self.store.get(&key(name)).await, Ok(None), "get {name:?}");
     }
 
+    async fn lists(&self, owner: &RecordOwner, expected: &[&str]) {
+        let listed = self.store.list(owner, 100).await.unwrap();
+        let mut texts: Vec<_> =
+            listed.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
+        texts.sort_unstable();
+        assert_eq!(texts, expected, "list");
+    }
+
     async fn swap(
         &self,
         name: &str,
@@ -299,6 +355,10 @@ impl<S: Store> Case<S> {
 
 fn key(name: &str) -> RecordKey {
     RecordKey::new("contract", [name])
+}
+
+fn owner(name: &str) -> RecordOwner {
+    RecordOwner::new("contract", [name])
 }
 
 fn value(text: &str) -> RecordValue {

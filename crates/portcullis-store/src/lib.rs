@@ -13,7 +13,7 @@ mod store;
 mod value;
 
 pub use error::{MAX_VALUE_BYTES, StoreError};
-pub use key::RecordKey;
+pub use key::{RecordKey, RecordOwner};
 pub use memory::MemoryStore;
 pub use store::{CasOutcome, Store};
 pub use value::RecordValue;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use portcullis_guard::{Clock, MaybeFuture};
 
-use crate::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
+use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError};
 
 /// The records of one process, which end with it. The default store.
 ///
@@ -102,6 +102,17 @@ impl Store for MemoryStore {
             Ok(CasOutcome::Done)
         }))
     }
+
+    fn list<'a>(
+        &'a self,
+        owner: &'a RecordOwner,
+        limit: usize,
+    ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>> {
+        MaybeFuture::ready(match self.records.read() {
+            Ok(records) => Ok(records.of(owner, self.clock.now()).take(limit).collect()),
+            Err(_) => Err(poisoned()),
+        })
+    }
 }
 
 impl fmt::Debug for MemoryStore {
@@ -117,6 +128,8 @@ struct Records {
     by_key: HashMap<Digest, Record>,
     /// One for each record.
     by_expiry: BTreeSet<(SystemTime, Digest)>,
+    /// One for each record that has an owner: the owner's digest and the record's.
+    by_owner: BTreeSet<(Digest, Digest)>,
     /// Of all values together.
     bytes: usize,
 }
@@ -124,6 +137,7 @@ struct Records {
 struct Record {
     value: RecordValue,
     expires_at: SystemTime,
+    owner: Option<Digest>,
 }
 
 impl Records {
@@ -132,9 +146,26 @@ impl Records {
         (record.expires_at > now).then_some(&record.value)
     }
 
+    fn of(
+        &self,
+        owner: &RecordOwner,
+        now: SystemTime,
+    ) -> impl Iterator<Item = (RecordKey, RecordValue)> {
+        let digest = *owner.digest();
+        self.by_owner.range((digest, [0; 32])..=(digest, [u8::MAX; 32])).filter_map(
+            move |(_, key)| {
+                let key = owner.key_of_digest(*key);
+                Some((key, self.live(&key, now)?.clone()))
+            },
+        )
+    }
+
     fn remove(&mut self, key: &Digest) -> Option<RecordValue> {
         let record = self.by_key.remove(key)?;
         self.by_expiry.remove(&(record.expires_at, *key));
+        if let Some(owner) = record.owner {
+            self.by_owner.remove(&(owner, *key));
+        }
         self.bytes -= record.value.as_bytes().len();
         Some(record.value)
     }
@@ -161,7 +192,11 @@ impl Records {
         self.remove(key.digest());
         self.bytes += size;
         self.by_expiry.insert((expires_at, *key.digest()));
-        self.by_key.insert(*key.digest(), Record { value, expires_at });
+        let owner = key.owner().copied();
+        if let Some(owner) = owner {
+            self.by_owner.insert((owner, *key.digest()));
+        }
+        self.by_key.insert(*key.digest(), Record { value, expires_at, owner });
         Ok(())
     }
 
@@ -268,19 +303,22 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_left_of_what_is_gone() {
         let (store, clock) = store(1_000);
-        for number in 0..100 {
-            put(&store, number).await.unwrap();
-            put(&store, number).await.unwrap();
+        let owner = RecordOwner::new("test", ["alice"]);
+        let keys: Vec<_> =
+            (0..50).map(key).chain((0..50u8).map(|number| owner.key([&[number]]))).collect();
+        for key in keys.iter().chain(&keys) {
+            store.put(key, RecordValue::new(*b"value").unwrap(), end()).await.unwrap();
         }
-        for number in 0..50 {
-            store.take(&key(number)).await.unwrap().unwrap();
+        for key in keys.iter().step_by(2) {
+            store.take(key).await.unwrap().unwrap();
         }
         clock.set(2_000);
-        for number in 50..100 {
-            assert_eq!(store.take(&key(number)).await, Ok(None));
+        for key in keys.iter().skip(1).step_by(2) {
+            assert_eq!(store.take(key).await, Ok(None));
         }
         let records = store.records.read().unwrap();
-        assert_eq!((records.by_key.len(), records.by_expiry.len(), records.bytes), (0, 0, 0));
+        assert_eq!((records.by_key.len(), records.by_expiry.len()), (0, 0));
+        assert_eq!((records.by_owner.len(), records.bytes), (0, 0));
     }
 
     #[tokio::test]
@@ -316,6 +354,7 @@ mod tests {
         assert_eq!(put(&store, 0).await, Err(no.clone()));
         assert_eq!(store.get(&key(0)).await, Err(no.clone()));
         assert_eq!(store.take(&key(0)).await, Err(no.clone()));
-        assert_eq!(store.compare_and_swap(&key(0), None, None, end()).await, Err(no));
+        assert_eq!(store.compare_and_swap(&key(0), None, None, end()).await, Err(no.clone()));
+        assert_eq!(store.list(&RecordOwner::new("test", ["alice"]), 1).await, Err(no));
     }
 }

@@ -3,11 +3,11 @@ use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
 
-use crate::{RecordKey, RecordValue, StoreError};
+use crate::{RecordKey, RecordOwner, RecordValue, StoreError};
 
 /// Where records rest until they expire.
 ///
-/// Each operation is atomic: it takes place at one moment, for every task, process and
+/// Each operation but [`list`](Self::list) is atomic: it takes place at one moment, for every task, process and
 /// machine that shares the store. A record whose time has come (`expires_at` is not after
 /// the clock's time) is absent, in every operation, whether or not it was removed yet.
 ///
@@ -90,6 +90,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         new: Option<RecordValue>,
         expires_at: SystemTime,
     ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>>;
+
+    /// The live records whose keys `owner` made, at most `limit` of them, in no order.
+    ///
+    /// Not a moment's picture: a record that is put or taken meanwhile may be there or not.
+    /// All others are there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::unavailable`] when the store cannot be asked.
+    fn list<'a>(
+        &'a self,
+        owner: &'a RecordOwner,
+        limit: usize,
+    ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>>;
 }
 
 /// The outcome of a [`compare_and_swap`](Store::compare_and_swap).

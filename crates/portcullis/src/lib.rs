@@ -150,7 +150,7 @@ pub mod guard {
 /// What is kept between requests, and what a backend of your own implements.
 pub mod store {
     pub use portcullis_store::{
-        CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError,
+        CasOutcome, MemoryStore, RecordKey, RecordOwner, RecordValue, Store, StoreError,
     };
 }
 
