@@ -2,6 +2,7 @@
 
 mod public;
 mod roca;
+mod sign;
 mod small_order;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use aws_lc_rs::{hmac, rsa};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
 pub use self::public::public_form;
+pub use self::sign::{SigningFailed, SigningKey};
 
 /// What comes before the 32 bytes in the `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410 §4).
 const ED25519_INFO: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
@@ -336,6 +338,10 @@ impl std::error::Error for BadSignature {}
 pub enum KeyRejected {
     /// Not one `PUBLIC KEY` section of PEM.
     NotPem,
+    /// Not one `PRIVATE KEY` section of PEM.
+    NotPrivatePem,
+    /// Not a private key that signs here.
+    NotSigning,
     /// A private key, which does not belong here.
     Private,
     /// Not a key.
@@ -355,6 +361,11 @@ impl fmt::Display for KeyRejected {
                 "not one `-----BEGIN PUBLIC KEY-----` section of PEM (`openssl pkey -pubin` and \
                  `openssl x509 -pubkey -noout` write one)"
             }
+            Self::NotPrivatePem => {
+                "not one `-----BEGIN PRIVATE KEY-----` section of PEM (PKCS #8; \
+                 `openssl genpkey -algorithm ed25519` and `openssl pkcs8 -topk8 -nocrypt` write one)"
+            }
+            Self::NotSigning => "not a well-formed Ed25519, P-256 or RSA private key",
             Self::Private => "a private key, where only the public one belongs",
             Self::Malformed => "not a well-formed RSA, P-256, P-384, P-521 or Ed25519 key",
             Self::Size => "too short to be safe, or too long",
