@@ -135,6 +135,24 @@ impl PublicKey {
         Self::checked(kind, [&[4], x, y].concat())
     }
 
+    /// The coordinates of a point that [`ec`](Self::ec) or a [`SigningKey`] gave, each as long as
+    /// the curve's field; nothing for other keys.
+    #[must_use]
+    pub fn coordinates(&self) -> Option<(&[u8], &[u8])> {
+        match (self.kind, self.encoded.as_slice()) {
+            (KeyKind::P256 | KeyKind::P384 | KeyKind::P521, [4, point @ ..]) => {
+                Some(point.split_at(point.len() / 2))
+            }
+            _ => None,
+        }
+    }
+
+    /// The 32 bytes of an Ed25519 key; nothing for other keys.
+    #[must_use]
+    pub fn ed25519_point(&self) -> Option<&[u8]> {
+        (self.kind == KeyKind::Ed25519).then_some(self.encoded.as_slice())
+    }
+
     /// An Ed25519 key of 32 bytes (RFC 8037 §2).
     ///
     /// # Errors

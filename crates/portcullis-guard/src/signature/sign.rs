@@ -47,6 +47,36 @@ enum Pair {
 }
 
 impl SigningKey {
+    /// A new key, for Ed25519 or ES256.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRejected::Kind`] for another scheme: RSA keys take long to make, so they are brought.
+    /// [`KeyRejected::NotSigning`] without random bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis_guard::signature::{Scheme, SigningKey};
+    ///
+    /// let key = SigningKey::generate(Scheme::EcdsaP256Sha256)?;
+    /// let kept = key.to_pkcs8()?;
+    /// let again = SigningKey::from_pkcs8(kept.expose())?;
+    /// assert_eq!(again.public_key(), key.public_key());
+    /// # Ok::<(), portcullis_guard::signature::KeyRejected>(())
+    /// ```
+    pub fn generate(scheme: Scheme) -> Result<Self, KeyRejected> {
+        let random = SystemRandom::new();
+        let document = match scheme {
+            Scheme::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random),
+            Scheme::EcdsaP256Sha256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            }
+            _ => return Err(KeyRejected::Kind),
+        };
+        Self::from_pkcs8(document.map_err(|_| KeyRejected::NotSigning)?.as_ref())
+    }
+
     /// The one key in a PEM text, in a section `PRIVATE KEY` (PKCS #8, RFC 5958).
     ///
     /// # Errors
@@ -79,6 +109,21 @@ impl SigningKey {
         let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| KeyRejected::NotSigning)?;
         let public = PublicKey::rsa_from_der(pair.public_key().as_ref())?;
         Ok(Self { pair: Pair::Rsa(Box::new(pair)), public })
+    }
+
+    /// The key as a `PrivateKeyInfo`, which [`from_pkcs8`](Self::from_pkcs8) takes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRejected::Kind`] for RSA, which came from outside and is kept there.
+    pub fn to_pkcs8(&self) -> Result<Secret<Vec<u8>>, KeyRejected> {
+        let document = match &self.pair {
+            Pair::Ed25519(pair) => pair.to_pkcs8(),
+            Pair::P256(pair) => pair.to_pkcs8v1(),
+            Pair::Rsa(_) => return Err(KeyRejected::Kind),
+        };
+        let document = document.map_err(|_| KeyRejected::NotSigning)?;
+        Ok(Secret::new(document.as_ref().to_vec()))
     }
 
     /// How its signatures are made.
@@ -161,6 +206,34 @@ mod tests {
             assert!(public.verify(b"message", &signature).is_ok());
             assert!(public.verify(b"messagf", &signature).is_err());
         }
+    }
+
+    #[test]
+    fn a_key_that_was_kept_signs_as_before() {
+        for scheme in [Scheme::Ed25519, Scheme::EcdsaP256Sha256] {
+            let (key, other) =
+                (SigningKey::generate(scheme).unwrap(), SigningKey::generate(scheme).unwrap());
+            let kept = SigningKey::from_pkcs8(key.to_pkcs8().unwrap().expose()).unwrap();
+            let signature = kept.sign(b"message").unwrap();
+            let verify = |key: &SigningKey| {
+                key.public_key().verifying(scheme).unwrap().verify(b"message", &signature)
+            };
+            assert!(verify(&key).is_ok() && verify(&other).is_err(), "{scheme:?}");
+        }
+        let rsa = SigningKey::generate(Scheme::RsaPkcs1Sha256).map(drop);
+        assert_eq!(rsa, Err(KeyRejected::Kind));
+    }
+
+    #[test]
+    fn a_public_key_gives_the_bytes_that_a_jwk_is_made_of() {
+        let key = SigningKey::generate(Scheme::EcdsaP256Sha256).unwrap();
+        let (x, y) = key.public_key().coordinates().unwrap();
+        assert_eq!(PublicKey::ec(KeyKind::P256, x, y).as_ref(), Ok(key.public_key()));
+        assert_eq!(key.public_key().ed25519_point(), None);
+        let key = SigningKey::generate(Scheme::Ed25519).unwrap();
+        let point = key.public_key().ed25519_point().unwrap();
+        assert_eq!(PublicKey::ed25519(point).as_ref(), Ok(key.public_key()));
+        assert_eq!(key.public_key().coordinates(), None);
     }
 
     #[test]
