@@ -11,6 +11,8 @@ pub mod audit;
 mod authenticator;
 mod bearer;
 pub mod challenge;
+#[cfg(feature = "jwt")]
+mod claims;
 pub mod danger;
 mod hierarchy;
 #[cfg(feature = "jwt")]
@@ -21,8 +23,12 @@ mod one_or_many;
 mod principal;
 #[cfg(feature = "public-url")]
 mod public_url;
+#[cfg(feature = "jwt")]
+mod refused_tokens;
 mod resource;
 mod scopes;
+#[cfg(feature = "jwt")]
+mod token_cache;
 mod verifier;
 
 pub use access::{

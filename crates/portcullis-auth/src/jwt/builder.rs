@@ -8,16 +8,16 @@ use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, Secret, SystemClock};
 use url::Url;
 
-use super::cache::TokenCache;
 use super::claims::Expected;
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use super::key::Key;
 use super::key_set::KeySet;
-use super::refused::RefusedTokens;
 use super::remote::{self, RemoteKeys};
 use super::secret;
 use super::{Algorithm, JwtVerifier, Keys};
+use crate::refused_tokens::RefusedTokens;
 use crate::scopes::is_scope_token;
+use crate::token_cache::TokenCache;
 use crate::{OneOrMany, Scopes};
 
 /// How long a fetch of keys may take. A token waits for two of them at most, and the server

@@ -2,7 +2,6 @@
 
 mod algorithm;
 mod builder;
-mod cache;
 mod claims;
 mod compact;
 mod environment;
@@ -12,7 +11,6 @@ mod freshness;
 pub mod fuzzing;
 mod key;
 mod key_set;
-mod refused;
 mod remote;
 mod secret;
 #[cfg(test)]
@@ -27,13 +25,14 @@ use url::Url;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtVerifierBuilder;
-use self::cache::{TokenCache, TokenDigest};
-use self::claims::{Expected, Unexpected};
+use self::claims::Expected;
 use self::compact::CompactJws;
 pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use self::key_set::{KeySet, Unverified};
-use self::refused::{Known, RefusedTokens};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
+use crate::claims::Unexpected;
+use crate::refused_tokens::{Known, RefusedTokens};
+use crate::token_cache::{TokenCache, TokenDigest};
 use crate::{BearerToken, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError};
 
 /// Verifies access tokens that are signed JWTs.
@@ -94,7 +93,7 @@ pub struct JwtVerifier {
     algorithms: Vec<Algorithm>,
     expected: Expected,
     required: Scopes,
-    cache: Option<TokenCache>,
+    cache: Option<TokenCache<u64>>,
     refused: RefusedTokens,
     clock: Arc<dyn Clock>,
     description: String,
@@ -159,7 +158,7 @@ impl JwtVerifier {
     }
 
     fn cached(&self, token: Option<TokenDigest>, generation: u64) -> Option<Arc<Principal>> {
-        let found = self.cache.as_ref()?.find(token?, generation)?;
+        let found = self.cache.as_ref()?.find(token?, |of| of == generation)?;
         let now = self.clock.now();
         found.expires_at().is_some_and(|end| now < end).then_some(found)
     }

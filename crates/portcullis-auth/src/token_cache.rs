@@ -13,38 +13,37 @@ const WEIGHT: usize = 32 * 1024 * 1024;
 
 /// Tokens that were verified, by their SHA-256.
 ///
-/// An entry counts for the generation of keys that verified it. Its principal carries its
-/// own expiry, which is enforced on each request. At most `capacity` tokens are kept, and
+/// An entry has a mark, by which its finder tells whether it still counts: the generation of keys
+/// that verified it, say. Its principal carries its own expiry, which is enforced on each request. At most `capacity` tokens are kept, and
 /// fewer if their claims are large: the ones that were used last.
-pub(super) struct TokenCache {
-    shards: [Mutex<Shard>; SHARDS],
+pub(crate) struct TokenCache<M> {
+    shards: [Mutex<Shard<M>>; SHARDS],
     /// How many entries each map of a shard takes before the maps swap, which drops the entries
     /// unused for longest.
     half: usize,
 }
 
 /// Two maps: the entries used since the maps last swapped, and the entries not used since.
-#[derive(Default)]
-struct Shard {
-    recent: HashMap<TokenDigest, Entry>,
-    older: HashMap<TokenDigest, Entry>,
+struct Shard<M> {
+    recent: HashMap<TokenDigest, Entry<M>>,
+    older: HashMap<TokenDigest, Entry<M>>,
     /// The weight of the recent entries.
     weight: usize,
 }
 
 #[derive(Clone)]
-struct Entry {
-    generation: u64,
+struct Entry<M> {
+    mark: M,
     principal: Arc<Principal>,
     weight: usize,
 }
 
 /// The key under which a token is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct TokenDigest([u8; 32]);
+pub(crate) struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    pub(super) fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         Self(digest::sha256(token.as_bytes()))
     }
 
@@ -54,14 +53,19 @@ impl TokenDigest {
     }
 }
 
-impl TokenCache {
+impl<M: Copy> TokenCache<M> {
     /// A cache of about `capacity` tokens; `None` for a capacity of 0.
-    pub(super) fn new(capacity: usize) -> Option<Self> {
+    pub(crate) fn new(capacity: usize) -> Option<Self> {
         let half = capacity.div_ceil(2 * SHARDS);
-        (capacity > 0).then(|| Self { shards: Default::default(), half })
+        (capacity > 0).then(|| Self { shards: std::array::from_fn(|_| Mutex::default()), half })
     }
 
-    pub(super) fn find(&self, token: TokenDigest, generation: u64) -> Option<Arc<Principal>> {
+    /// The principal of `token`, if its mark `counts`; otherwise it is forgotten.
+    pub(crate) fn find(
+        &self,
+        token: TokenDigest,
+        counts: impl Fn(M) -> bool,
+    ) -> Option<Arc<Principal>> {
         // A broken lock is a miss: the token is verified again.
         let mut shard = self.shards.get(token.shard())?.lock().ok()?;
         let entry = match shard.recent.get(&token) {
@@ -72,24 +76,30 @@ impl TokenCache {
                 entry
             }
         };
-        if entry.generation == generation {
+        if counts(entry.mark) {
             return Some(entry.principal);
         }
         shard.recent.remove(&token);
         None
     }
 
-    pub(super) fn keep(&self, token: TokenDigest, generation: u64, principal: Arc<Principal>) {
+    pub(crate) fn keep(&self, token: TokenDigest, mark: M, principal: Arc<Principal>) {
         let weight = weight_of_members(principal.claims());
-        let entry = Entry { generation, principal, weight };
+        let entry = Entry { mark, principal, weight };
         if let Some(Ok(mut shard)) = self.shards.get(token.shard()).map(Mutex::lock) {
             shard.insert(token, entry, self.half);
         }
     }
 }
 
-impl Shard {
-    fn insert(&mut self, token: TokenDigest, entry: Entry, half: usize) {
+impl<M> Default for Shard<M> {
+    fn default() -> Self {
+        Self { recent: HashMap::new(), older: HashMap::new(), weight: 0 }
+    }
+}
+
+impl<M> Shard<M> {
+    fn insert(&mut self, token: TokenDigest, entry: Entry<M>, half: usize) {
         let full = self.recent.len() >= half || self.weight + entry.weight > WEIGHT / (2 * SHARDS);
         if full {
             self.older = std::mem::take(&mut self.recent);
@@ -115,7 +125,7 @@ fn weight_of_members(members: &Claims) -> usize {
     NODE + members.iter().map(|(name, value)| 32 + name.len() + weight(value)).sum::<usize>()
 }
 
-impl fmt::Debug for TokenCache {
+impl<M> fmt::Debug for TokenCache<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenCache")
     }
@@ -130,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_for_its_generation_of_keys_only() {
+    fn a_token_is_found_by_a_mark_that_counts_only() {
         let cache = TokenCache::new(100).unwrap();
         let token = TokenDigest::of("a");
         cache.keep(token, 1, principal());
-        assert!(cache.find(token, 1).is_some());
-        assert!(cache.find(token, 2).is_none());
-        assert!(cache.find(TokenDigest::of("b"), 1).is_none());
+        assert!(cache.find(token, |mark| mark == 1).is_some());
+        assert!(cache.find(token, |mark| mark == 2).is_none());
+        assert!(cache.find(TokenDigest::of("b"), |_| true).is_none());
     }
 
     #[test]
@@ -145,10 +155,11 @@ mod tests {
         let used = TokenDigest::of("used");
         cache.keep(used, 1, principal());
         for other in 0..10_000 {
-            assert!(cache.find(used, 1).is_some(), "lost after {other}");
+            assert!(cache.find(used, |_| true).is_some(), "lost after {other}");
             cache.keep(TokenDigest::of(&other.to_string()), 1, principal());
         }
-        let kept = (0..10_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), 1).is_some());
+        let kept =
+            (0..10_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), |_| true).is_some());
         assert!(kept.count() <= 320);
     }
 
@@ -161,12 +172,13 @@ mod tests {
         for number in 0..1_000 {
             cache.keep(TokenDigest::of(&number.to_string()), 1, Arc::clone(&large));
         }
-        let kept = (0..1_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), 1).is_some());
+        let kept =
+            (0..1_000).filter(|n| cache.find(TokenDigest::of(&n.to_string()), |_| true).is_some());
         assert!((16..=64).contains(&kept.count()));
     }
 
     #[test]
     fn no_capacity_is_no_cache() {
-        assert!(TokenCache::new(0).is_none());
+        assert!(TokenCache::<u64>::new(0).is_none());
     }
 }

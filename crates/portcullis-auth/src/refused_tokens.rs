@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::cache::TokenDigest;
 use crate::VerifyError;
+use crate::token_cache::TokenDigest;
 
 /// How long a refusal is remembered.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ const CAPACITY: usize = 2_048;
 /// bytes, and costs the server a signature check with each key. A refusal is remembered for one
 /// generation of keys, and for ten seconds. A token that may become good later is not remembered.
 #[derive(Default)]
-pub(super) struct RefusedTokens {
+pub(crate) struct RefusedTokens {
     /// Whether a token was ever refused: until then, there is nothing to look up.
     any: AtomicBool,
     memory: Mutex<Memory>,
@@ -26,7 +26,7 @@ pub(super) struct RefusedTokens {
 
 /// What is known of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(crate) enum Known {
     /// The token is not good.
     Refused(VerifyError),
     /// None of these keys verifies it; newer ones might.
@@ -47,12 +47,12 @@ struct Entry {
 }
 
 impl RefusedTokens {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Relaxed)
     }
 
     /// What is known of `token` at `now`, under the keys of `generation`.
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         token: TokenDigest,
         generation: u64,
@@ -69,7 +69,7 @@ impl RefusedTokens {
         lasts.then(|| entry.known.clone())
     }
 
-    pub(super) fn keep(&self, token: TokenDigest, generation: u64, now: SystemTime, known: Known) {
+    pub(crate) fn keep(&self, token: TokenDigest, generation: u64, now: SystemTime, known: Known) {
         let Ok(mut memory) = self.memory.lock() else { return };
         if memory.generation > generation {
             return;
