@@ -3,7 +3,8 @@
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
 //! ([`digest`], [`signature`]), files with untrusted paths, against path traversal
-//! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), standard error and output
+//! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for their owner alone
+//! ([`PrivateFile`]), standard error and output
 //! ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
 //! untrusted JSON ([`json`]) and text ([`text`]), and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
@@ -23,6 +24,7 @@ pub mod log;
 mod maybe_future;
 #[cfg(unix)]
 mod open_flags;
+mod private_file;
 pub mod random;
 mod secret;
 #[cfg(feature = "signature")]
@@ -41,6 +43,7 @@ pub use error_chain::ErrorChain;
 pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
 pub use log::{LogWriter, stderr};
 pub use maybe_future::MaybeFuture;
+pub use private_file::{FilePlace, PrivateFile, PrivateFileError, PrivateFileErrorKind};
 pub use random::{OperationId, Reference};
 pub use secret::Secret;
 #[cfg(feature = "files")]

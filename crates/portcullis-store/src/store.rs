@@ -54,6 +54,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether a write would be tried now, as far as is known without asking anybody: for
+    /// readiness probes. Default: it would.
+    ///
+    /// # Errors
+    ///
+    /// What a write would return.
+    fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The value that is there.
     ///
     /// # Errors

@@ -1,0 +1,442 @@
+//! The door to files that hold what only their owner may read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::{fmt, iter};
+
+use crate::Reference;
+
+/// A file that only its owner can read, in a folder that only its owner can enter.
+///
+/// What it decides:
+///
+/// 1. The folder has mode 0700, without regard to its sticky and set-id bits. One that is absent is
+///    created so, if the folder around it exists.
+/// 2. The file is a regular file with mode 0600. A link, a pipe, a device or a folder is refused.
+/// 3. A new file is filled under a random name beside its own, and gets its own name only then: a
+///    crash leaves no half of a file, and of two processes that create it at once, one does.
+/// 4. Nothing is repaired: a wider mode is an error that says the `chmod`, since somebody may have
+///    read the file.
+///
+/// **Deployment caveat.** Modes are those of Unix; on other systems they are not looked at. A
+/// Kubernetes volume with `fsGroup` widens the modes of what is in it at each start, unless
+/// `fsGroupChangePolicy` is `OnRootMismatch`.
+///
+/// # Example
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use portcullis_guard::{PrivateFile, PrivateFileErrorKind};
+///
+/// # let around = tempfile::tempdir().unwrap();
+/// let path = around.path().join("state/numbers");
+/// PrivateFile::create(&path, |mut file| file.write_all(b"1 2 3"))?;
+/// let mut text = String::new();
+/// PrivateFile::open(&path)?.into_file().read_to_string(&mut text).unwrap();
+/// assert_eq!(text, "1 2 3");
+///
+/// # #[cfg(unix)] {
+/// # use std::{fs, os::unix::fs::PermissionsExt};
+/// fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+/// let refused = PrivateFile::open(&path).unwrap_err();
+/// assert_eq!(refused.kind(), PrivateFileErrorKind::Exposed);
+/// # }
+/// # Ok::<(), portcullis_guard::PrivateFileError>(())
+/// ```
+#[derive(Debug)]
+pub struct PrivateFile {
+    file: File,
+    place: FilePlace,
+}
+
+impl PrivateFile {
+    /// Opens the file at `path`, which the program itself has chosen, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateFileErrorKind::Absent`] without a file there, and the others where others could
+    /// read it, it is no regular file, or the operating system refuses.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PrivateFileError> {
+        let path = path.as_ref();
+        check_folder(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = open(&mut options, path).map_err(|cause| unopened(path, cause))?;
+        let place = FilePlace::of(path, &file)?;
+        Ok(Self { file, place })
+    }
+
+    /// Creates the file at `path` with what `fill` writes; does nothing if one is there.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses, `fill` fails, or others could read the file.
+    pub fn create(
+        path: impl AsRef<Path>,
+        fill: impl FnOnce(File) -> io::Result<()>,
+    ) -> Result<(), PrivateFileError> {
+        let path = path.as_ref();
+        make_folder(path)?;
+        check_folder(path)?;
+        let draft = draft(path)?;
+        let failed = |cause| unopened(path, cause);
+        let filled = new_file(&draft).and_then(|file| {
+            fill(file.try_clone()?)?;
+            file.sync_all()
+        });
+        // Unlike a rename, a link takes the place of nothing.
+        let named = filled.and_then(|()| fs::hard_link(&draft, path));
+        let removed = fs::remove_file(&draft);
+        match named {
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            named => named.and(removed).map_err(failed)?,
+        }
+        sync_folder(path).map_err(failed)
+    }
+
+    /// Where the file was found.
+    #[must_use]
+    pub fn place(&self) -> &FilePlace {
+        &self.place
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+/// Where a [`PrivateFile`] was found: two are equal if the same file has the same path.
+///
+/// A lock belongs to a file, not to its path. When a file is removed or replaced, a program that
+/// holds it open writes to where nobody looks, and another program opens what has its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlace {
+    path: PathBuf,
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+}
+
+impl FilePlace {
+    fn of(path: &Path, file: &File) -> Result<Self, PrivateFileError> {
+        let opened = file.metadata().map_err(|cause| unopened(path, cause))?;
+        if !opened.is_file() {
+            let text = "is not a regular file";
+            return Err(PrivateFileError::new(PrivateFileErrorKind::NotRegular, path, text));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            check_mode(&opened, path, 0o600)?;
+            let place =
+                Self { path: path.to_owned(), device_and_inode: (opened.dev(), opened.ino()) };
+            place.check()?;
+            Ok(place)
+        }
+        #[cfg(not(unix))]
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sees that the file still has its path.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateFileErrorKind::Replaced`] if something else is there, or nothing.
+    pub fn check(&self) -> Result<(), PrivateFileError> {
+        let replaced = |text: String| {
+            Err(PrivateFileError::new(PrivateFileErrorKind::Replaced, &self.path, text))
+        };
+        match self.path.symlink_metadata() {
+            Err(cause) => replaced(format!("was removed while it was open ({cause})")),
+            Ok(found) if found.is_symlink() => {
+                let text = "is a link: name the file itself";
+                Err(PrivateFileError::new(PrivateFileErrorKind::NotRegular, &self.path, text))
+            }
+            #[cfg(unix)]
+            Ok(found) => {
+                use std::os::unix::fs::MetadataExt;
+                match (found.dev(), found.ino()) == self.device_and_inode {
+                    true => Ok(()),
+                    false => replaced("was replaced while it was open".to_owned()),
+                }
+            }
+            #[cfg(not(unix))]
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Sees that so many bytes can be written in the folder of the file.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot, as on a full disk.
+    pub fn try_room(&self, bytes: usize) -> Result<(), PrivateFileError> {
+        let draft = draft(&self.path)?;
+        let written = new_file(&draft).and_then(|mut file| {
+            file.write_all(&iter::repeat_n(0, bytes).collect::<Vec<u8>>())?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&draft);
+        written.and(removed).map_err(|cause| unopened(&self.path, cause))
+    }
+}
+
+/// Why a file is not used. The text says what to do.
+#[derive(Debug)]
+pub struct PrivateFileError {
+    kind: PrivateFileErrorKind,
+    path: PathBuf,
+    text: String,
+}
+
+/// What is wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrivateFileErrorKind {
+    /// There is no such file.
+    Absent,
+    /// Others than its owner may read the file, or look into its folder.
+    Exposed,
+    /// It is a link, a folder, a pipe or a device.
+    NotRegular,
+    /// Another file has its path, or none.
+    Replaced,
+    /// The operating system refuses.
+    Unavailable,
+}
+
+impl PrivateFileError {
+    fn new(kind: PrivateFileErrorKind, path: &Path, text: impl Into<String>) -> Self {
+        Self { kind, path: path.to_owned(), text: text.into() }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> PrivateFileErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for PrivateFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path.display(), self.text)
+    }
+}
+
+impl std::error::Error for PrivateFileError {}
+
+fn unopened(path: &Path, cause: io::Error) -> PrivateFileError {
+    let kind = match cause.kind() {
+        ErrorKind::NotFound => PrivateFileErrorKind::Absent,
+        _ => PrivateFileErrorKind::Unavailable,
+    };
+    PrivateFileError::new(kind, path, format!("cannot be used: {cause}"))
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), PrivateFileError> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    match builder.create(folder(path)) {
+        Err(cause) if cause.kind() != ErrorKind::AlreadyExists => {
+            let text = format!("cannot be created as a folder: {cause}");
+            Err(PrivateFileError::new(PrivateFileErrorKind::Unavailable, folder(path), text))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn check_folder(path: &Path) -> Result<(), PrivateFileError> {
+    let found = fs::metadata(folder(path)).map_err(|cause| unopened(folder(path), cause))?;
+    #[cfg(unix)]
+    check_mode(&found, folder(path), 0o700)?;
+    #[cfg(not(unix))]
+    drop(found);
+    Ok(())
+}
+
+#[cfg(unix)]
+fn check_mode(found: &fs::Metadata, path: &Path, right: u32) -> Result<(), PrivateFileError> {
+    use std::os::unix::fs::MetadataExt;
+    let mode = found.mode() & 0o777;
+    if mode & !right == 0 {
+        return Ok(());
+    }
+    let text = format!("has mode {mode:04o}, so that others may read it: chmod {right:o} it");
+    Err(PrivateFileError::new(PrivateFileErrorKind::Exposed, path, text))
+}
+
+/// A name beside `path` that nothing has.
+fn draft(path: &Path) -> Result<PathBuf, PrivateFileError> {
+    let Some(name) = path.file_name() else {
+        let text = "does not end with the name of a file";
+        return Err(PrivateFileError::new(PrivateFileErrorKind::NotRegular, path, text));
+    };
+    let name = format!(".{}.{}.new", name.to_string_lossy(), Reference::new());
+    Ok(folder(path).join(name))
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    open(&mut options, path)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door to private files")]
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe would block the open.
+        options.mode(0o600).custom_flags(crate::open_flags::O_NONBLOCK);
+    }
+    options.open(path)
+}
+
+/// Makes a new name last.
+#[expect(clippy::disallowed_methods, reason = "this is the door to private files")]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn place() -> (TempDir, PathBuf) {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("state/file");
+        (around, path)
+    }
+
+    fn fill(mut file: File) -> io::Result<()> {
+        file.write_all(b"text")
+    }
+
+    fn kind(path: &Path) -> PrivateFileErrorKind {
+        PrivateFile::open(path).unwrap_err().kind()
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn e23_a_new_file_and_its_folder_are_the_owners_alone() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+        let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(names, 1, "nothing but the file is left");
+    }
+
+    #[test]
+    fn e23_what_others_may_read_is_refused() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        for mode in [0o644, 0o640, 0o604, 0o660, 0o700] {
+            chmod(&path, mode);
+            assert_eq!(kind(&path), PrivateFileErrorKind::Exposed, "{mode:o}");
+        }
+        chmod(&path, 0o600);
+        for mode in [0o755, 0o750, 0o711, 0o770] {
+            chmod(path.parent().unwrap(), mode);
+            assert_eq!(kind(&path), PrivateFileErrorKind::Exposed, "{mode:o}");
+            let created = PrivateFile::create(path.with_extension("other"), fill);
+            assert_eq!(created.unwrap_err().kind(), PrivateFileErrorKind::Exposed, "{mode:o}");
+        }
+        let text = PrivateFile::open(&path).unwrap_err().to_string();
+        assert!(
+            text.ends_with("has mode 0770, so that others may read it: chmod 700 it"),
+            "{text}"
+        );
+        chmod(path.parent().unwrap(), 0o700);
+        PrivateFile::open(&path).unwrap();
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        let link = path.with_extension("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(kind(&link), PrivateFileErrorKind::NotRegular);
+        assert_eq!(kind(&path.with_extension("absent")), PrivateFileErrorKind::Absent);
+        assert_eq!(
+            kind(path.parent().unwrap()),
+            PrivateFileErrorKind::Exposed,
+            "its folder is wide"
+        );
+        chmod(path.parent().unwrap().parent().unwrap(), 0o700);
+        assert_eq!(kind(path.parent().unwrap()), PrivateFileErrorKind::Unavailable, "a folder");
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_as_it_is() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        PrivateFile::create(&path, |mut file| file.write_all(b"another")).unwrap();
+        let mut text = String::new();
+        PrivateFile::open(&path).unwrap().into_file().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_filled_is_not_created() {
+        let (_around, path) = place();
+        let failed = PrivateFile::create(&path, |_| Err(ErrorKind::StorageFull.into()));
+        assert_eq!(failed.unwrap_err().kind(), PrivateFileErrorKind::Unavailable);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_or_replaced_is_noticed() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        let file = PrivateFile::open(&path).unwrap();
+        file.place().check().unwrap();
+        fs::rename(&path, path.with_extension("old")).unwrap();
+        let gone = file.place().check().unwrap_err();
+        assert_eq!(gone.kind(), PrivateFileErrorKind::Replaced);
+        PrivateFile::create(&path, fill).unwrap();
+        let other = file.place().check().unwrap_err();
+        assert_eq!(other.kind(), PrivateFileErrorKind::Replaced);
+        assert_ne!(PrivateFile::open(&path).unwrap().place(), file.place());
+        fs::rename(path.with_extension("old"), &path).unwrap();
+        file.place().check().unwrap();
+        assert_eq!(PrivateFile::open(&path).unwrap().place(), file.place());
+    }
+
+    #[test]
+    fn trying_for_room_leaves_nothing() {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        let file = PrivateFile::open(&path).unwrap();
+        file.place().try_room(4096).unwrap();
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}
