@@ -4,8 +4,8 @@
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
 //! ([`digest`], [`signature`]), files with untrusted paths, against path traversal
 //! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for their owner alone
-//! ([`PrivateFile`]), standard error and output
-//! ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
+//! ([`PrivateFile`]), files that are re-read as they change ([`WatchedFile`]), standard error and
+//! output ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
 //! untrusted JSON ([`json`]) and text ([`text`]), and values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
@@ -26,6 +26,7 @@ mod maybe_future;
 mod open_flags;
 mod private_file;
 pub mod random;
+pub mod reload;
 mod secret;
 #[cfg(feature = "signature")]
 pub mod signature;
@@ -45,6 +46,7 @@ pub use log::{LogWriter, stderr};
 pub use maybe_future::MaybeFuture;
 pub use private_file::{FilePlace, PrivateFile, PrivateFileError, PrivateFileErrorKind};
 pub use random::{OperationId, Reference};
+pub use reload::{SecretFile, WatchedFile, WatchedFileError, WatchedFileErrorKind};
 pub use secret::Secret;
 #[cfg(feature = "files")]
 pub use workspace::{Workspace, WorkspaceError, WorkspaceErrorKind};

@@ -137,7 +137,8 @@ pub mod auth {
 pub mod guard {
     pub use portcullis_guard::{
         Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
-        MaybeFuture, OperationId, Reference, Secret, SystemClock,
+        MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock, WatchedFile,
+        WatchedFileError, WatchedFileErrorKind,
     };
     #[cfg(feature = "fetch")]
     pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};

@@ -13,10 +13,10 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What is wrong with a file, and where: never what it holds.
 #[derive(Debug)]
-pub(super) struct Flaw {
+pub(crate) struct Flaw {
     pub(super) kind: EnvironmentErrorKind,
     pub(super) line: Option<usize>,
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Flaw {
@@ -42,7 +42,7 @@ impl Flaw {
 /// # Errors
 ///
 /// As [`text`], and when there is nothing but white space.
-pub(super) fn value(path: &Path) -> Result<String, Flaw> {
+pub(crate) fn value(path: &Path) -> Result<String, Flaw> {
     let text = text(path)?;
     match text.trim().is_empty() {
         true => Err(Flaw::of_file(EnvironmentErrorKind::Empty, "is empty")),

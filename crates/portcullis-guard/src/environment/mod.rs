@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use self::error::{EnvironmentError, EnvironmentErrorKind};
+pub(crate) use self::file::{Flaw, value as file_text};
 
 /// The variables that the process was started with, and those of an `.env` file if one
 /// was asked for.
@@ -158,6 +159,14 @@ impl fmt::Debug for Environment {
 }
 
 fn warn_if_exposed(path: &Path) {
+    warn_of_mode(path);
+    if tracked_by_git(path) {
+        tracing::warn!(path = %path.display(), "git tracks the environment file: remove it and change its secrets");
+    }
+}
+
+/// Warns when every user may read or change a file of secrets.
+pub(crate) fn warn_of_mode(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -166,18 +175,15 @@ fn warn_if_exposed(path: &Path) {
             tracing::warn!(path = %path.display(), "{warning}");
         }
     }
-    if tracked_by_git(path) {
-        tracing::warn!(path = %path.display(), "git tracks the environment file: remove it and change its secrets");
-    }
 }
 
 /// What is wrong with the permissions of a file of secrets.
 #[cfg(unix)]
 fn exposure(mode: u32) -> Option<&'static str> {
     if mode & 0o002 != 0 {
-        Some("every user may change the environment file, and with it the server: chmod 600 it")
+        Some("every user may change the file, and with it the server: chmod 600 it")
     } else if mode & 0o004 != 0 {
-        Some("every user may read the environment file: chmod 600 it")
+        Some("every user may read the file: chmod 600 it")
     } else {
         None
     }
