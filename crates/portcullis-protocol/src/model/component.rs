@@ -90,7 +90,7 @@ pub struct Prompt<'a> {
     /// The text that people choose by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
-    /// Its arguments, all of which are strings.
+    /// Its arguments: strings, each of them.
     pub arguments: Vec<PromptArgument<'a>>,
 }
 
