@@ -1,24 +1,31 @@
 //! What the attributes accept, and what they say about what they do not.
 //!
-//! `tests/macros/fail/*.stderr` is what the compiler prints: each message has to point at
-//! the user's own token and say what to do. `TRYBUILD=overwrite` rewrites them.
+//! `fail/*.stderr` is what the compiler prints: each message has to point at the user's own
+//! token and say what to do. `TRYBUILD=overwrite` rewrites them.
+
+pub extern crate portcullis as mcp;
 
 use std::path::Path;
 
+#[path = "pass/everything.rs"]
+#[expect(unreachable_pub, reason = "a public function, in a public module for all that it knows")]
+mod everything;
+#[path = "pass/renamed.rs"]
+mod renamed;
+
 #[test]
-fn attributes_accept_and_refuse_with_messages_that_help() {
-    let cases = trybuild::TestCases::new();
-    cases.pass("tests/macros/pass/*.rs");
-    cases.compile_fail("tests/macros/fail/*.rs");
+fn attributes_refuse_with_messages_that_help() {
+    trybuild::TestCases::new().compile_fail("tests/fail/*.rs");
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test reads the repository's own files")]
 fn messages_on_the_pages_of_the_macros_are_the_compilers() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(folder.join("src/component/attributes.rs")).unwrap();
+    let page = folder.join("../portcullis/src/component/attributes.rs");
+    let page = std::fs::read_to_string(page).unwrap();
     let mut messages = String::new();
-    for file in std::fs::read_dir(folder.join("tests/macros/fail")).unwrap() {
+    for file in std::fs::read_dir(folder.join("tests/fail")).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "stderr") {
             messages += &std::fs::read_to_string(path).unwrap();

@@ -47,7 +47,8 @@ fn level(least: u64) -> impl Fn(&AuthContext) -> bool {
 )]
 async fn everything(
     /// A comment
-    #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")] text: String,
+    #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")]
+    text: String,
     #[arg(description = "A number", ge = -1, gt = -2, le = 10, lt = 11)] number: Option<i64>,
     #[arg(min_items = 0, max_items = 3)] list: Vec<Filter>,
     #[arg(secret, reason = "it is stored for the caller's own account")] api_key: Option<String>,
@@ -82,7 +83,8 @@ async fn report(quarter: String, #[arg(ge = 1)] pages: Option<u8>) -> Vec<Messag
     vec![Message::user(quarter), Message::assistant(format!("{pages:?}"))]
 }
 
-fn main() {
+#[test]
+fn every_option_constraint_parameter_and_result_is_accepted() {
     let all = components![everything, spread, inner::outside, note, blob, report,];
     Server::builder("everything").no_auth().state(Store).components(all).build().unwrap();
 }

@@ -1,9 +1,7 @@
-//! The crate under another name, and from another crate.
-
-pub extern crate portcullis as mcp;
+//! The crate under another name, `mcp`, and from another crate.
 
 mod framework {
-    pub use mcp as inner;
+    pub(super) use mcp as inner;
 }
 
 use mcp::prelude::*;
@@ -24,7 +22,8 @@ async fn inherited(name: String) -> String {
     name
 }
 
-fn main() {
+#[test]
+fn the_crate_may_have_another_name() {
     let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("alice"));
     let all = components![renamed, absolute, inherited];
     Server::builder("renamed").auth(tokens).components(all).build().unwrap();
