@@ -31,4 +31,4 @@ pub use connection::Listener;
 pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody};
 pub use mount::{Mount, MountError};
 pub use peer::Peer;
-pub use route::{RouteRefusal, authenticate};
+pub use route::{RouteRejection, authenticate};

@@ -23,7 +23,7 @@ use crate::{Limits, RpcError};
 /// object whose `error` names it, and whose `error_description` is a text (RFC 6749 §5.2).
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum RouteRefusal {
+pub enum RouteRejection {
     /// The bearer stage lets nobody in: 401, 403 or 503.
     Bearer(portcullis_auth::Refusal),
     /// Scopes are missing, which the `WWW-Authenticate` header names: 403.
@@ -46,12 +46,12 @@ pub enum RouteRefusal {
 ///
 /// # Errors
 ///
-/// [`RouteRefusal::Bearer`], already logged with its exact cause.
+/// [`RouteRejection::Bearer`], already logged with its exact cause.
 pub async fn authenticate(
     authenticator: &Authenticator,
     limits: &Limits,
     head: &Parts,
-) -> Result<Arc<Principal>, RouteRefusal> {
+) -> Result<Arc<Principal>, RouteRejection> {
     let visitor: Option<RouteVisitor> = head.extensions.get().cloned();
     let RouteVisitor { budget, address, standing } = visitor.unwrap_or_else(|| RouteVisitor {
         budget: Budget::new(limits),
@@ -61,7 +61,7 @@ pub async fn authenticate(
     let visitor = Visitor { budget: &budget, address: address.as_ref(), standing: &standing };
     let (last, headers, uri) = (LastBearer::default(), &head.headers, &head.uri);
     let principal = bearer::authenticate(authenticator, limits, headers, uri, &last, visitor);
-    principal.await.map_err(RouteRefusal::Bearer)
+    principal.await.map_err(RouteRejection::Bearer)
 }
 
 /// The connection of a request to a route, among its extensions.
@@ -72,7 +72,7 @@ pub(super) struct RouteVisitor {
     pub(super) standing: Arc<Standing>,
 }
 
-impl RouteRefusal {
+impl RouteRejection {
     /// The HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
-use portcullis_protocol::http::{Mount, RouteRefusal, authenticate};
+use portcullis_protocol::http::{Mount, RouteRejection, authenticate};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -101,7 +101,7 @@ impl Guard {
         &self,
         head: &Parts,
         record: &mut RouteRecord<'_>,
-    ) -> Result<Option<Caller>, RouteRefusal> {
+    ) -> Result<Option<Caller>, RouteRejection> {
         let engine = &self.engine;
         engine.audit.ready().map_err(|_| record.failed("the sink is not ready"))?;
         let Some(check) = &self.check else {
@@ -115,7 +115,7 @@ impl Guard {
         };
         let authenticator = self.authenticator.as_ref().ok_or_else(|| {
             record.denied("bearer", "nobody can be authenticated");
-            RouteRefusal::Absent
+            RouteRejection::Absent
         })?;
         let principal = match authenticate(authenticator, &engine.limits, head).await {
             Ok(principal) => principal,
@@ -147,11 +147,11 @@ impl Guard {
         Err(match missing.map(|(required, granted)| granted.lacking(required)) {
             Some(missing) => {
                 record.pending.verdict = Verdict::Challenged;
-                RouteRefusal::InsufficientScope(authenticator.insufficient_scope(&missing))
+                RouteRejection::InsufficientScope(authenticator.insufficient_scope(&missing))
             }
             None => {
                 let spoken = denial.spoken().map(|error| error.message().to_owned());
-                RouteRefusal::Denied(spoken.map(Into::into))
+                RouteRejection::Denied(spoken.map(Into::into))
             }
         })
     }
@@ -223,21 +223,21 @@ impl<'a> RouteRecord<'a> {
         self.pending.reason = Some(reason.into());
     }
 
-    fn failed(&mut self, reason: &'static str) -> RouteRefusal {
+    fn failed(&mut self, reason: &'static str) -> RouteRejection {
         self.pending.rule = Some("audit".into());
         self.pending.reason = Some(reason.into());
-        RouteRefusal::Failed
+        RouteRejection::Failed
     }
 
-    fn over(&mut self, limit: &'static str, retry_after: Duration) -> RouteRefusal {
+    fn over(&mut self, limit: &'static str, retry_after: Duration) -> RouteRejection {
         self.pending.verdict = Verdict::Limited;
         self.pending.rule = Some(limit.into());
-        RouteRefusal::TooOften { retry_after }
+        RouteRejection::TooOften { retry_after }
     }
 
-    fn not_let_in(&mut self, refusal: RouteRefusal) -> RouteRefusal {
+    fn not_let_in(&mut self, refusal: RouteRejection) -> RouteRejection {
         self.pending.rule = Some("bearer".into());
-        if let RouteRefusal::Bearer(refusal) = &refusal {
+        if let RouteRejection::Bearer(refusal) = &refusal {
             self.pending.reason = Some(refusal.reason.clone());
             self.pending.about.principal.clone_from(&refusal.principal);
         }
@@ -252,7 +252,7 @@ impl<'a> RouteRecord<'a> {
         let outcome = if is_allowed { "ok" } else { "refused" };
         match self.pending.write(outcome, Some(response.status().as_u16())) {
             Ok(()) => response,
-            Err(_) => RouteRefusal::Failed.into_response(),
+            Err(_) => RouteRejection::Failed.into_response(),
         }
     }
 }

@@ -30,13 +30,14 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 11] = [
+const DOORS: [(&str, &str); 12] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),
     ("jsonwebtoken", "portcullis-auth"),
     ("aws-lc-rs", "portcullis-guard"),
     ("sha2", "portcullis-guard"),
+    ("subtle", "portcullis-guard"),
     ("getrandom", "portcullis-guard"),
     ("cap-std", "portcullis-guard"),
     ("rustix", "portcullis-guard"),
