@@ -21,7 +21,7 @@ mod last_bearer;
 mod metadata;
 mod one_or_many;
 mod principal;
-#[cfg(feature = "public-url")]
+mod provider;
 mod public_url;
 #[cfg(feature = "jwt")]
 mod refused_tokens;
@@ -53,7 +53,10 @@ pub use metadata::ProtectedResourceMetadata;
 pub use one_or_many::OneOrMany;
 pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId};
-#[cfg(feature = "public-url")]
+pub use provider::{
+    AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,
+    ProtectedResource, RemoteAuthProvider, RemoteAuthProviderBuilder,
+};
 pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;
 pub use scopes::Scopes;

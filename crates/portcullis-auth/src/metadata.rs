@@ -18,4 +18,7 @@ pub struct ProtectedResourceMetadata {
     pub bearer_methods_supported: [&'static str; 1],
     /// The server's name, for people.
     pub resource_name: String,
+    /// Where people who write clients read about the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_documentation: Option<String>,
 }

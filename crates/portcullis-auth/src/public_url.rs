@@ -1,5 +1,6 @@
 use std::fmt;
 
+#[cfg(feature = "public-url")]
 use url::{Host, Url};
 
 /// Where clients reach a server: its origin, and the path of its endpoint.
@@ -10,17 +11,22 @@ use url::{Host, Url};
 /// # Example
 ///
 /// ```
+/// # #[cfg(feature = "public-url")] {
 /// use portcullis_auth::{EndpointPath, PublicUrl};
 ///
 /// let url = PublicUrl::parse("https://mcp.example.com", EndpointPath::parse("/mcp")?)?;
 /// assert_eq!(url.resource(), "https://mcp.example.com/mcp");
 /// assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/mcp");
+/// # }
 /// # Ok::<(), portcullis_auth::PublicUrlError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
-    url: Url,
     origin: String,
+    host: String,
+    port: Option<u16>,
+    port_or_default: Option<u16>,
+    loopback: bool,
     path: EndpointPath,
 }
 
@@ -35,6 +41,7 @@ impl PublicUrl {
     /// # Errors
     ///
     /// For what is no origin to which tokens may be sent.
+    #[cfg(feature = "public-url")]
     pub fn parse(origin: &str, path: EndpointPath) -> Result<Self, PublicUrlError> {
         let invalid = |text: &str| PublicUrlError::new(PublicUrlErrorKind::InvalidOrigin, text);
         let url = Url::parse(origin)
@@ -53,8 +60,14 @@ impl PublicUrl {
         if url.path() != "/" {
             return Err(invalid("remove the path: set the path of the endpoint with `path`"));
         }
-        let origin = url.origin().ascii_serialization();
-        Ok(Self { url, origin, path })
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            port: url.port(),
+            port_or_default: url.port_or_known_default(),
+            loopback: is_loopback(&url),
+            path,
+        })
     }
 
     /// The origin, as browsers write it (RFC 6454 §6.2).
@@ -66,19 +79,19 @@ impl PublicUrl {
     /// The host: a name in lower case, or an address.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
+        &self.host
     }
 
     /// The port, if it is not the default one of the scheme.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.url.port()
+        self.port
     }
 
     /// The port, the default one too.
     #[must_use]
     pub fn port_or_default(&self) -> Option<u16> {
-        self.url.port_or_known_default()
+        self.port_or_default
     }
 
     /// The path of the endpoint.
@@ -109,10 +122,11 @@ impl PublicUrl {
     /// Whether it leads to the machine itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
+        self.loopback
     }
 }
 
+#[cfg(feature = "public-url")]
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -201,7 +215,7 @@ impl fmt::Display for PublicUrlError {
 
 impl std::error::Error for PublicUrlError {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "public-url"))]
 mod tests {
     use super::PublicUrlErrorKind as Kind;
     use super::*;

@@ -56,12 +56,31 @@ pub fn judge(address: IpAddr) -> Result<(), NotPublic> {
     }
 }
 
+/// Whether `address` is one that private networks use (RFC 1918, RFC 4193, RFC 6598). Where a cloud
+/// serves metadata within such a range, [`judge`] says so.
+#[must_use]
+pub fn is_private_use(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            address.is_private() || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(address) => address.is_unique_local(),
+    }
+}
+
 /// Where clouds serve metadata, among addresses that might pass or be let pass otherwise.
 const CLOUD_METADATA: [Ipv4Addr; 4] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(192, 0, 0, 192),
+];
+
+/// As [`CLOUD_METADATA`], on private networks of IPv6.
+const CLOUD_METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
+    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
 ];
 
 /// The IANA IPv4 special-purpose registry, and multicast: address and prefix length.
@@ -102,6 +121,9 @@ fn judge_v6(address: Ipv6Addr) -> Result<(), NotPublic> {
     }
     if address == Ipv6Addr::UNSPECIFIED {
         return Err(NotPublic::Reserved);
+    }
+    if CLOUD_METADATA_V6.contains(&address) {
+        return Err(NotPublic::CloudMetadata);
     }
     let segments = address.segments();
     let low =

@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | limits | [`Limits`](server::Limits) | [Limits](manual::limits) |
 //! | Host, Origin: DNS rebinding, CSRF | [`public_url`](ServerBuilder::public_url), [`allow_host`](ServerBuilder::allow_host), [`allow_origin`](ServerBuilder::allow_origin) | [Host and Origin](manual::host_and_origin) |
-//! | bearer token | [`JwtVerifier`](auth::JwtVerifier), [`TokenVerifier`](auth::TokenVerifier) | [Tokens](manual::tokens) |
+//! | bearer token | [`JwtVerifier`](auth::JwtVerifier), [`TokenVerifier`](auth::TokenVerifier), [`RemoteAuthProvider`](auth::RemoteAuthProvider) | [Tokens](manual::tokens), [Authorization servers](manual::authorization_servers) |
 //! | rate limit | [`RateLimit`](middleware::RateLimit), token buckets | [Limits](manual::limits) |
 //! | the decision, which fails closed | [`require_scopes`](access::require_scopes), [`require_roles`](access::require_roles), [`claim`](access::claim), [`by_arguments`](access::by_arguments), [`Check`](access::Check); [`AuthMiddleware`](middleware::AuthMiddleware), [`restrict_tag`](access::restrict_tag) | [Access](manual::access) |
 //! | and what is shown at all | [`Visibility`](visibility::Visibility), [`Context::enable_components`] | [Visibility](manual::visibility) |
@@ -71,8 +71,9 @@
 //! |---|---|
 //! | 1 transports, 17 dual mode | [Transports](manual::transports) |
 //! | 2 environment, 15 secrets | [Secrets](manual::secrets), [Errors](manual::errors) |
-//! | 3 OAuth 2.1, 4 token verification, 6 remote authorization servers | [Tokens](manual::tokens) |
+//! | 3 OAuth 2.1, 4 token verification | [Tokens](manual::tokens) |
 //! | 5 built-in providers | [What is not done](manual::not_done) |
+//! | 6 remote authorization servers | [Authorization servers](manual::authorization_servers) |
 //! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
 //! | 10 session visibility | [Visibility](manual::visibility) |
 //! | 11 custom routes | [Routes](manual::routes) |
@@ -129,7 +130,10 @@ pub mod auth {
         Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
     };
     pub use portcullis_auth::{
-        BearerToken, Claims, Principal, PrincipalId, TokenVerifier, VerifyError,
+        AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,
+        BearerToken, Claims, EndpointPath, Principal, PrincipalId, ProtectedResource, PublicUrl,
+        PublicUrlError, PublicUrlErrorKind, RemoteAuthProvider, RemoteAuthProviderBuilder,
+        TokenVerifier, VerifyError,
     };
 }
 

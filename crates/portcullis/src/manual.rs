@@ -8,6 +8,9 @@ pub mod transports {}
 #[doc = include_str!("../manual/tokens.md")]
 pub mod tokens {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/authorization_servers.md")]
+pub mod authorization_servers {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/access.md")]
 pub mod access {}
 #[doc = include_str!("../manual/links.md")]

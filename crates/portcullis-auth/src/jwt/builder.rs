@@ -1,18 +1,20 @@
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::signature::PublicKey;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Secret, SystemClock};
+use portcullis_guard::{Clock, Environment, Secret, SystemClock};
 use url::Url;
 
 use super::claims::Expected;
+use super::discovery::Discovery;
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use super::key::Key;
 use super::key_set::KeySet;
-use super::remote::{self, RemoteKeys};
+use super::remote::{self, Place, RemoteKeys};
 use super::secret;
 use super::{Algorithm, JwtVerifier, Keys};
 use crate::refused_tokens::RefusedTokens;
@@ -30,7 +32,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const CACHED_TOKENS: usize = 10_000;
 
 /// Describes a [`JwtVerifier`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a verifier is built by .build()"]
 pub struct JwtVerifierBuilder {
     source: Source,
@@ -45,14 +47,18 @@ pub struct JwtVerifierBuilder {
     scope_claims: Vec<Vec<String>>,
     cached_tokens: usize,
     fetch: FetchBuilder,
+    ca_file: Option<PathBuf>,
     stale: Duration,
     clock: Arc<dyn Clock>,
     pub(super) problems: Vec<JwtProblem>,
 }
 
 /// Where the keys come from.
+#[derive(Clone)]
 pub(super) enum Source {
     Jwks(String),
+    /// Where the issuer's metadata says.
+    Discover,
     PublicKey(String),
     Hmac(Secret<String>),
     /// Nothing usable; the problems say why.
@@ -63,6 +69,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Jwks(_) => "Jwks",
+            Self::Discover => "Discover",
             Self::PublicKey(_) => "PublicKey",
             Self::Hmac(_) => "Hmac",
             Self::Nothing => "Nothing",
@@ -85,6 +92,7 @@ impl JwtVerifierBuilder {
             scope_claims: Vec::new(),
             cached_tokens: CACHED_TOKENS,
             fetch: Fetch::builder().time(FETCH_TIME),
+            ca_file: None,
             stale: STALE,
             clock: Arc::new(SystemClock),
             problems: Vec::new(),
@@ -102,6 +110,11 @@ impl JwtVerifierBuilder {
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
+    }
+
+    /// As [`audience`](Self::audience), unless there is one.
+    pub(crate) fn audience_unless_set(self, audience: &str) -> Self {
+        if self.audiences.is_empty() { self.audience(audience) } else { self }
     }
 
     /// Which algorithms are accepted. A token never decides that.
@@ -178,6 +191,24 @@ impl JwtVerifierBuilder {
     /// providers under development.
     pub fn allow_loopback_idp(mut self) -> Self {
         self.fetch = self.fetch.allow_loopback();
+        self
+    }
+
+    /// Lets keys and metadata come from `host` on a private network, over https, and from no other
+    /// host: for an identity provider inside, such as `idp.corp.internal`.
+    ///
+    /// The host is a name or an address, without a port. Loopback and the metadata of clouds stay
+    /// refused, whatever the name resolves to.
+    pub fn allow_private_idp(mut self, host: impl Into<String>) -> Self {
+        self.fetch = self.fetch.allow_private_host(host);
+        self
+    }
+
+    /// Trusts the certificates in this PEM file, and no others, for keys and metadata: for an
+    /// identity provider with a certificate authority of its own. It is read by
+    /// [`build`](Self::build).
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
         self
     }
 
@@ -297,7 +328,7 @@ impl JwtVerifierBuilder {
                 let problem = format!("{other} needs a public key, but a secret is configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
-            (Some(other), Source::Jwks(_) | Source::PublicKey(_)) => {
+            (Some(other), Source::Jwks(_) | Source::Discover | Source::PublicKey(_)) => {
                 let problem = format!("{other} needs a secret, but public keys are configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
@@ -309,38 +340,80 @@ impl JwtVerifierBuilder {
     fn keys(&mut self, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
         match std::mem::replace(&mut self.source, Source::Nothing) {
             Source::Nothing => None,
-            Source::Jwks(url) => self.remote(&url, algorithms),
+            Source::Jwks(url) => self.published(&url, algorithms),
+            Source::Discover => self.discovered(algorithms),
             Source::PublicKey(pem) => self.public_key(&pem, algorithms),
             Source::Hmac(secret) => self.secret(&secret, algorithms),
         }
     }
 
-    fn remote(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
+    fn published(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
         let Ok(url) = Url::parse(url) else {
             self.problem(JwtProblemKind::InvalidJwksUri, "the address of the JWK set is not a URL");
             return None;
         };
-        let fetch = match self.fetch.clone().build() {
-            Ok(fetch) => fetch,
-            Err(error) => {
-                self.problem(JwtProblemKind::UnusableClient, error.to_string());
-                return None;
-            }
-        };
+        let fetch = self.client()?;
         if let Err(error) = fetch.judge(&url) {
             self.problem(
                 JwtProblemKind::InvalidJwksUri,
                 format!("the address of the JWK set: {error}"),
             );
         }
+        Some(self.remote(Place::Known(url), fetch, algorithms))
+    }
+
+    fn discovered(&mut self, algorithms: &[Algorithm]) -> Option<Keys> {
+        // A missing one is a problem of its own.
+        let issuer = self.issuer.clone().filter(|issuer| !issuer.is_empty())?;
+        let fetch = self.client()?;
+        let discovery = Discovery::new(&issuer).map_err(str::to_owned).and_then(|discovery| {
+            let judged = discovery.places().iter().try_for_each(|place| fetch.judge(place));
+            judged.map(|()| discovery).map_err(|error| error.to_string())
+        });
+        match discovery {
+            Ok(discovery) => {
+                let place = Place::Discovered(discovery, Mutex::default());
+                Some(self.remote(place, fetch, algorithms))
+            }
+            Err(why) => {
+                let text = format!(
+                    "the metadata of the issuer {} cannot be fetched: {why}",
+                    quoted(&issuer)
+                );
+                self.problem(JwtProblemKind::UndiscoverableIssuer, text);
+                None
+            }
+        }
+    }
+
+    fn client(&mut self) -> Option<Fetch> {
+        let mut fetch = self.fetch.clone();
+        if let Some(path) = self.ca_file.take() {
+            match Environment::default().with_variable_from_file("CA", &path) {
+                Ok(file) => {
+                    fetch = fetch.trust_only(file.variable("CA").unwrap_or_default());
+                }
+                Err(error) => {
+                    self.problem(JwtProblemKind::UnusableClient, format!("ca_file: {error}"));
+                    return None;
+                }
+            }
+        }
+        fetch
+            .build()
+            .map_err(|error| self.problem(JwtProblemKind::UnusableClient, error.to_string()))
+            .ok()
+    }
+
+    fn remote(&self, place: Place, fetch: Fetch, algorithms: &[Algorithm]) -> Keys {
         let source = remote::Source {
-            url,
+            place,
             fetch,
             clock: Arc::clone(&self.clock),
             algorithms: algorithms.to_vec(),
             stale: self.stale,
         };
-        Some(Keys::Remote(RemoteKeys::new(source)))
+        Keys::Remote(RemoteKeys::new(source))
     }
 
     /// Reads the one public key, and drops the algorithms that it is not made for.

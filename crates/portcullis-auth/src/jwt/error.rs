@@ -49,6 +49,8 @@ pub enum JwtProblemKind {
     UnsuitableAlgorithm,
     /// The address of the JWK set is not a URL, or may not be requested.
     InvalidJwksUri,
+    /// The issuer is not a URL at which its metadata may be looked for.
+    UndiscoverableIssuer,
     /// The HTTP client for the JWK set cannot be set up.
     UnusableClient,
     /// The public key cannot be used.

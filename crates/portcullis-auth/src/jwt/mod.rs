@@ -4,6 +4,7 @@ mod algorithm;
 mod builder;
 mod claims;
 mod compact;
+mod discovery;
 mod environment;
 mod error;
 mod freshness;
@@ -129,6 +130,38 @@ impl JwtVerifier {
     /// its own kind.
     pub fn jwks(url: impl Into<String>) -> JwtVerifierBuilder {
         JwtVerifierBuilder::new(builder::Source::Jwks(url.into()))
+    }
+
+    /// A verifier with the keys of `issuer`, from where its metadata says that they are (RFC 8414,
+    /// OpenID Connect Discovery).
+    ///
+    /// 1. The metadata is looked for at the three places that a provider may have for it, when keys
+    ///    are first needed, and once a day after that.
+    /// 2. Its `issuer` is the one given here, compared as a text: metadata of another issuer, or with
+    ///    another slash at the end, is refused, and the log names both.
+    /// 3. Keys come from its `jwks_uri`, as with [`jwks`](Self::jwks). No redirect is followed, and
+    ///    the sizes and times of answers are bounded.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_auth as auth; }
+    /// use portcullis::auth::{JwtProblemKind, JwtVerifier};
+    ///
+    /// let verifier = JwtVerifier::discover("https://idp.example.com/realms/main")
+    ///     .audience("https://mcp.example.com/mcp")
+    ///     .build()?;
+    ///
+    /// // Refused: the metadata, and with it the keys, could be anybody's on the way.
+    /// let insecure = JwtVerifier::discover("http://idp.example.com")
+    ///     .audience("https://mcp.example.com/mcp")
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(insecure.problems()[0].kind(), JwtProblemKind::UndiscoverableIssuer);
+    /// # Ok::<(), portcullis::auth::JwtConfigError>(())
+    /// ```
+    pub fn discover(issuer: impl Into<String>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(builder::Source::Discover).issuer(issuer)
     }
 
     /// A verifier with one public key, in PEM (`-----BEGIN PUBLIC KEY-----`): RSA of at

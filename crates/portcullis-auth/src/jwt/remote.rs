@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::text::quoted;
@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 use super::Algorithm;
+use super::discovery::Discovery;
 use super::freshness;
 use super::key_set::{KeySet, Unverified};
 
@@ -19,6 +20,8 @@ const BURST: u32 = 3;
 const COOL_DOWN: Duration = Duration::from_secs(10);
 /// How long nothing is fetched after a fetch failed.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long the metadata of an issuer says where its keys are.
+const REDISCOVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many tokens wait at once for the first keys.
 const WAITING_FOR_ANY: usize = 1_024;
 /// How many tokens wait at once for newer keys than the known ones. Key ids are untrusted, and
@@ -54,11 +57,19 @@ pub(super) struct RemoteKeys {
 
 /// Where keys come from, and by which rules.
 pub(super) struct Source {
-    pub(super) url: Url,
+    pub(super) place: Place,
     pub(super) fetch: Fetch,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) stale: Duration,
+}
+
+/// Where the document with the keys is.
+pub(super) enum Place {
+    Known(Url),
+    /// Where the issuer's metadata says, which is read again after [`REDISCOVERY`], and after keys
+    /// could not be fetched from there.
+    Discovered(Discovery, Mutex<Option<(SystemTime, Url)>>),
 }
 
 /// The keys of one fetch.
@@ -312,9 +323,8 @@ impl Flight {
     async fn fly(mut self) {
         let source = &self.keys.source;
         self.fetched = source.read().await.map_err(|why| {
-            let url = source.shown();
-            tracing::error!(url, reason = why, "cannot fetch the issuer's keys");
-            format!("{url}: {why}").into()
+            tracing::error!(reason = why, "cannot fetch the issuer's keys");
+            why.into()
         });
     }
 }
@@ -327,9 +337,18 @@ impl Drop for Flight {
 }
 
 impl Source {
-    /// Fetches the set, and reads how long it is fresh.
+    /// Fetches the set, from where it is now.
     async fn read(&self) -> Result<Fetched, String> {
-        let fetched = self.fetch.get(&self.url).await.map_err(|error| error.to_string())?;
+        let url = self.place.url(&self.fetch, self.clock.now()).await?;
+        self.read_at(&url).await.map_err(|why| {
+            self.place.forget();
+            format!("{}: {why}", shown(&url))
+        })
+    }
+
+    /// Fetches the set at `url`, and reads how long it is fresh.
+    async fn read_at(&self, url: &Url) -> Result<Fetched, String> {
+        let fetched = self.fetch.get(url).await.map_err(|error| error.to_string())?;
         let media_type =
             fetched.content_type.as_deref().map_or("no content type".to_owned(), quoted);
         let answer = format!("the answer is {}, {media_type}", fetched.status);
@@ -345,21 +364,54 @@ impl Source {
         let fresh = freshness::of(fetched.cache_control.as_deref());
         Ok(Fetched { keys, document: digest::sha256(&fetched.body), fresh })
     }
+}
 
-    /// The URL for the log, without what may be a secret in it.
-    fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        // A URL that has no place for credentials has none.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.into()
+impl Place {
+    async fn url(&self, fetch: &Fetch, now: SystemTime) -> Result<Url, String> {
+        let (discovery, found) = match self {
+            Self::Known(url) => return Ok(url.clone()),
+            Self::Discovered(discovery, found) => (discovery, found),
+        };
+        // A broken lock is a miss: the metadata is read again.
+        let known = found.lock().ok().and_then(|found| found.clone());
+        if let Some((at, url)) = known
+            && (at..at + REDISCOVERY).contains(&now)
+        {
+            return Ok(url);
+        }
+        let metadata = discovery.find(fetch).await.map_err(|error| error.to_string())?;
+        let url = metadata.jwks_uri().map_err(|why| format!("{}: {why}", metadata.url))?;
+        if let Ok(mut found) = found.lock() {
+            *found = Some((now, url.clone()));
+        }
+        Ok(url)
     }
+
+    fn forget(&self) {
+        if let Self::Discovered(_, found) = self
+            && let Ok(mut found) = found.lock()
+        {
+            *found = None;
+        }
+    }
+}
+
+/// A URL for the log, without what may be a secret in it.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // A URL that has no place for credentials has none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source({:?})", self.url.host_str())
+        match &self.place {
+            Place::Known(url) => write!(f, "Source({:?})", url.host_str()),
+            Place::Discovered(discovery, _) => write!(f, "Source({discovery:?})"),
+        }
     }
 }

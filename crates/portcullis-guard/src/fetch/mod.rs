@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
-use url::Url;
+use reqwest::{Certificate, Method};
+use url::{Host, Url};
 
 use self::destination::Destinations;
 pub use self::destination::Refusal;
@@ -42,7 +42,8 @@ const TIME: Duration = Duration::from_secs(10);
 /// that is no GET is refused, and one with headers of its own is sent on to its own origin alone.
 ///
 /// **Deployment caveat.** Loopback is refused too. An identity provider on the same machine
-/// needs [`allow_loopback`](FetchBuilder::allow_loopback), for development and tests.
+/// needs [`allow_loopback`](FetchBuilder::allow_loopback), for development and tests; one on a
+/// private network is named by [`allow_private_host`](FetchBuilder::allow_private_host).
 ///
 /// # Example
 ///
@@ -97,6 +98,8 @@ impl Fetch {
             max_body: MAX_BODY,
             time: TIME,
             lookup: Arc::new(SystemLookup),
+            private_host: None,
+            trusted: None,
         }
     }
 
@@ -211,12 +214,41 @@ pub struct FetchBuilder {
     max_body: usize,
     time: Duration,
     lookup: Arc<dyn Lookup>,
+    private_host: Option<String>,
+    /// Certificates of authorities, in PEM.
+    trusted: Option<String>,
 }
 
 impl FetchBuilder {
     /// Lets requests go to this machine, in plain http too.
     pub fn allow_loopback(mut self) -> Self {
         self.loopback = true;
+        self
+    }
+
+    /// Lets requests go to `host` even on a private network, and to no other host. It is a name or
+    /// an address, without a port. The scheme stays https; loopback and the metadata of clouds stay
+    /// refused.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// use portcullis::guard::Fetch;
+    ///
+    /// let fetch = Fetch::builder().allow_private_host("idp.corp.internal").build()?;
+    /// assert!(fetch.judge(&"https://idp.corp.internal:8443/jwks".parse().unwrap()).is_ok());
+    /// assert!(fetch.judge(&"https://example.com/jwks".parse().unwrap()).unwrap_err().is_refused());
+    /// # Ok::<(), portcullis_guard::FetchError>(())
+    /// ```
+    pub fn allow_private_host(mut self, host: impl Into<String>) -> Self {
+        self.private_host = Some(host.into());
+        self
+    }
+
+    /// Trusts the certificate authorities in `pem`, and no others. Default: those of the system.
+    pub fn trust_only(mut self, pem: impl Into<String>) -> Self {
+        self.trusted = Some(pem.into());
         self
     }
 
@@ -248,16 +280,33 @@ impl FetchBuilder {
     ///
     /// # Errors
     ///
-    /// When TLS cannot be set up.
+    /// When TLS cannot be set up, or what was allowed or trusted cannot be read.
     pub fn build(self) -> Result<Fetch, FetchError> {
-        let Self { loopback, redirects, max_body, time, lookup } = self;
-        let destinations = Destinations { loopback };
-        let client = reqwest::Client::builder()
+        let Self { loopback, redirects, max_body, time, lookup, private_host, trusted } = self;
+        let only = match private_host.map(|host| Host::parse(&host)) {
+            Some(Ok(host)) => Some(Arc::new(host)),
+            Some(Err(_)) => {
+                let text = "the private host is a name or an address, without scheme, port or path";
+                return Err(FetchError::Misconfigured(text));
+            }
+            None => None,
+        };
+        let destinations = Destinations { loopback, only };
+        let mut client = reqwest::Client::builder();
+        if let Some(pem) = trusted {
+            let authorities = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+            if authorities.is_empty() {
+                let text = "the trusted certificates are not PEM (`-----BEGIN CERTIFICATE-----`)";
+                return Err(FetchError::Misconfigured(text));
+            }
+            client = client.tls_certs_only(authorities);
+        }
+        let client = client
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(time)
-            .dns_resolver(Arc::new(Pinned { lookup, destinations }))
+            .dns_resolver(Arc::new(Pinned { lookup, destinations: destinations.clone() }))
             .build()
             .map_err(FetchError::from_reqwest)?;
         Ok(Fetch { client, destinations, redirects, max_body, time })
@@ -272,6 +321,8 @@ pub enum FetchError {
     Refused(Refusal),
     /// The request cannot be sent: the text says what is wrong with it.
     Malformed(&'static str),
+    /// The client cannot be set up: the text says what is wrong with its description.
+    Misconfigured(&'static str),
     /// The request timed out.
     TimedOut,
     /// The body of the answer is over the limit.
@@ -302,6 +353,7 @@ impl fmt::Display for FetchError {
         match self {
             Self::Refused(refusal) => write!(f, "the destination is refused: {refusal}"),
             Self::Malformed(problem) => write!(f, "the request is malformed: {problem}"),
+            Self::Misconfigured(problem) => write!(f, "the client cannot be set up: {problem}"),
             Self::TimedOut => f.write_str("the request timed out"),
             Self::TooLarge => f.write_str("the body is too large"),
             // What it is made of says why: a refused connection, a certificate, a name.

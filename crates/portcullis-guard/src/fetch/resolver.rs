@@ -38,7 +38,7 @@ pub(super) struct Pinned {
 
 impl Resolve for Pinned {
     fn resolve(&self, name: Name) -> Resolving {
-        let (found, destinations) = (self.lookup.lookup(name.as_str()), self.destinations);
+        let (found, destinations) = (self.lookup.lookup(name.as_str()), self.destinations.clone());
         let name = name.as_str().to_owned();
         Box::pin(async move {
             let addresses = found.await?;

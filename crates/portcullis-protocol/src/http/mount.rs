@@ -176,6 +176,7 @@ mod tests {
             scopes_supported: Vec::new(),
             bearer_methods_supported: ["header"],
             resource_name: "test".to_owned(),
+            resource_documentation: None,
         };
         Mount::protected_resource(&url, &document).unwrap()
     }

@@ -28,6 +28,8 @@ pub enum StartErrorKind {
     DevelopmentVerifierExposed,
     /// Others would reach a server without authentication.
     Unauthenticated,
+    /// The authorization server or verifier cannot be used at the server's URL.
+    UnusableAuthProvider,
     /// The endpoint could not be set up.
     UnusableEndpoint,
 }

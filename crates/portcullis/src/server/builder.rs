@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{AuditFailure, AuditSink, OneOrMany, ScopeHierarchy, States, TokenVerifier};
+use portcullis_auth::{AuditFailure, AuditSink, AuthProvider, OneOrMany, ScopeHierarchy, States};
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
 use portcullis_store::Store;
@@ -49,7 +49,7 @@ pub struct AuthUnset(());
 
 /// Authentication is decided: `auth` or `no_auth` was called.
 #[derive(Clone, Debug)]
-pub struct AuthSet(Option<Arc<dyn TokenVerifier>>);
+pub struct AuthSet(Option<Arc<dyn AuthProvider>>);
 
 pub(crate) struct Parts {
     pub(crate) name: String,
@@ -107,9 +107,11 @@ impl ServerBuilder<AuthUnset> {
         Self { parts, auth: AuthUnset(()) }
     }
 
-    /// Over HTTP, lets callers in who have a token that `verifier` accepts.
-    pub fn auth(self, verifier: impl TokenVerifier) -> ServerBuilder<AuthSet> {
-        ServerBuilder { parts: self.parts, auth: AuthSet(Some(Arc::new(verifier))) }
+    /// Over HTTP, lets callers in who have a token that `provider` accepts: a
+    /// [`TokenVerifier`](crate::auth::TokenVerifier), or an authorization server, such as a
+    /// [`RemoteAuthProvider`](crate::auth::RemoteAuthProvider).
+    pub fn auth(self, provider: impl AuthProvider) -> ServerBuilder<AuthSet> {
+        ServerBuilder { parts: self.parts, auth: AuthSet(Some(Arc::new(provider))) }
     }
 
     /// Serves clients without authentication. Over HTTP, components that need it are then hidden,
@@ -303,15 +305,15 @@ impl<A> ServerBuilder<A> {
 #[diagnostic::on_unimplemented(
     message = "`build` becomes available after `auth` or `no_auth`",
     label = "authentication is not decided",
-    note = "call `.auth(verifier)` or `.no_auth()` before `.build()`"
+    note = "call `.auth(provider)` or `.no_auth()` before `.build()`"
 )]
 pub trait AuthState: sealed::Sealed {
     #[doc(hidden)]
-    fn verifier(self) -> Option<Arc<dyn TokenVerifier>>;
+    fn provider(self) -> Option<Arc<dyn AuthProvider>>;
 }
 
 impl AuthState for AuthSet {
-    fn verifier(self) -> Option<Arc<dyn TokenVerifier>> {
+    fn provider(self) -> Option<Arc<dyn AuthProvider>> {
         self.0
     }
 }

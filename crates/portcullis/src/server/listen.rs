@@ -2,7 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_auth::{
-    Authenticator, ProtectedResourceMetadata, PublicUrl, Scopes, TokenVerifier, is_same_resource,
+    Authenticator, ProtectedResource, ProtectedResourceMetadata, PublicUrl, Scopes,
+    is_same_resource,
 };
 use portcullis_protocol::http::{
     App, AppConfig, Authority, HostOriginGuard, Listener, Mount, MountError, Origins,
@@ -43,8 +44,9 @@ impl Server {
             Some(url) => url,
             None => self.public_url(&format!("http://{address}"))?,
         };
-        self.warn(&public_url);
-        if let Some(verifier) = self.verifier.clone() {
+        let resource = self.protected_resource(&public_url)?;
+        self.warn(&public_url, resource.as_ref());
+        if let Some(verifier) = resource.as_ref().map(|resource| Arc::clone(&resource.verifier)) {
             // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
             tokio::spawn(async move {
                 if let Err(error) = verifier.ready().await {
@@ -53,7 +55,7 @@ impl Server {
             });
         }
         let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
-        let app = Arc::new(self.app(address, &public_url)?);
+        let app = Arc::new(self.app(address, &public_url, resource)?);
         let url = public_url.resource();
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
     }
@@ -64,6 +66,15 @@ impl Server {
             let text = format!("public_url {origin:?}: {error}");
             StartError::new(StartErrorKind::InvalidPublicUrl, text)
         })
+    }
+
+    /// What verifies the tokens of the server at `url`, unless it serves without authentication.
+    fn protected_resource(&self, url: &PublicUrl) -> Result<Option<ProtectedResource>, StartError> {
+        let Some(auth) = &self.auth else { return Ok(None) };
+        let resource = Arc::clone(&auth.provider).at(url).map_err(|error| {
+            StartError::new(StartErrorKind::UnusableAuthProvider, error.to_string())
+        })?;
+        Ok(Some(resource))
     }
 
     /// What is never safe, whatever the components are.
@@ -84,12 +95,12 @@ impl Server {
             (None, Some(host)) => format!("being reached as {host}"),
             (None, None) => return Ok(()),
         };
-        match &self.verifier {
-            Some(verifier) if verifier.loopback_only() => {
+        match &self.auth {
+            Some(auth) if auth.summary.loopback_only => {
                 let reason = format!(
                     "{place} would accept {} from other machines: use a real verifier, or listen on \
                      127.0.0.1 without a public_url or allow_host",
-                    verifier.description()
+                    auth.summary.description
                 );
                 return refused(StartErrorKind::DevelopmentVerifierExposed, reason);
             }
@@ -113,36 +124,36 @@ impl Server {
     }
 
     /// What the operator should know before the first request.
-    fn warn(&self, public_url: &PublicUrl) {
+    fn warn(&self, public_url: &PublicUrl, resource: Option<&ProtectedResource>) {
         let url = public_url.resource();
         startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
-        match &self.verifier {
-            Some(verifier) if verifier.loopback_only() => {
-                startup::warn(&format!("{}: never use them in production", verifier.description()));
+        let Some(resource) = resource else {
+            startup::warn(&self.without_authentication());
+            if !public_url.is_loopback() {
+                startup::warn(
+                    "public_url makes this server reachable for others: clients are not authenticated",
+                );
             }
-            Some(verifier) if verifier.authorization_servers().is_empty() => startup::warn(
+            return self.say_routes();
+        };
+        let verifier = &resource.verifier;
+        if verifier.loopback_only() {
+            startup::warn(&format!("{}: never use them in production", verifier.description()));
+        } else if resource.authorization_servers.is_empty() {
+            startup::warn(
                 "the metadata names no authorization server: clients cannot find out where to get a token",
-            ),
-            Some(_) => {}
-            None => {
-                startup::warn(&self.without_authentication());
-                if !public_url.is_loopback() {
-                    startup::warn(
-                        "public_url makes this server reachable for others: clients are not authenticated",
-                    );
-                }
-            }
+            );
         }
-        let warnings = self.verifier.as_deref().map(TokenVerifier::warnings).unwrap_or_default();
-        warnings.iter().for_each(|warning| startup::warn(warning));
-        let required = self.verifier.as_deref().map(TokenVerifier::required_scopes);
-        if required.is_some_and(|required| required != required.offered()) {
+        resource.warnings.iter().for_each(|warning| startup::warn(warning));
+        verifier.warnings().iter().for_each(|warning| startup::warn(warning));
+        let required = verifier.required_scopes();
+        if required != required.offered() {
             startup::warn(
                 "every token must have the scope offline_access, but clients are not told to request it: \
                  remove it, since it stands for a refresh token and protects nothing",
             );
         }
-        let audiences = self.verifier.as_deref().map(TokenVerifier::audiences).unwrap_or_default();
+        let audiences = verifier.audiences();
         let ours = |audience: &String| is_same_resource(audience, &url);
         if !audiences.is_empty() && !audiences.iter().any(ours) {
             // RFC 8707 §2: a client asks for a token for the resource that the metadata names.
@@ -151,8 +162,12 @@ impl Server {
                  tokens for {url:?}: add that audience, or set public_url"
             ));
         }
+        self.say_routes();
+    }
+
+    fn say_routes(&self) {
         for route in &self.http.routes {
-            startup::say(&route.described(self.verifier.is_some()));
+            startup::say(&route.described(self.auth.is_some()));
         }
         startup::warn_without_log();
     }
@@ -178,6 +193,7 @@ impl Server {
         self,
         address: SocketAddr,
         public_url: &PublicUrl,
+        resource: Option<ProtectedResource>,
     ) -> Result<App<EngineService>, StartError> {
         let mut authorities = Authority::of(public_url);
         authorities.extend(self.http.hosts.iter().filter_map(|host| Authority::parse(host)));
@@ -191,19 +207,21 @@ impl Server {
             StartError::new(StartErrorKind::UnusableEndpoint, error.to_string())
         };
         let mut mounts = Vec::new();
-        if let Some(verifier) = &self.verifier {
+        if let Some(resource) = &resource {
+            let name = resource.resource_name.as_deref().unwrap_or(self.engine.identity.name());
             let document = ProtectedResourceMetadata {
                 resource: public_url.resource(),
-                authorization_servers: verifier.authorization_servers(),
-                scopes_supported: self.scopes_supported(&verifier.required_scopes()),
+                authorization_servers: resource.authorization_servers.clone(),
+                scopes_supported: self.scopes_supported(&resource.verifier.required_scopes()),
                 bearer_methods_supported: ["header"],
-                resource_name: self.engine.identity.name().to_owned(),
+                resource_name: name.to_owned(),
+                resource_documentation: resource.resource_documentation.clone(),
             };
             mounts.push(Mount::protected_resource(public_url, &document).map_err(unusable)?);
         }
-        let authenticator = self.verifier.map(|verifier| {
-            let clock = Arc::clone(&self.engine.clock);
-            let authenticator = Authenticator::new(verifier, public_url.metadata_url(), clock);
+        let authenticator = resource.map(|resource| {
+            let (url, clock) = (public_url.metadata_url(), Arc::clone(&self.engine.clock));
+            let authenticator = Authenticator::new(resource.verifier, url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
         mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));

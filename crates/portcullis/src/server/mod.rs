@@ -22,7 +22,7 @@ pub use self::listening::Listening;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{Principal, TokenVerifier};
+use portcullis_auth::{AuthProvider, AuthSummary, Principal};
 
 use crate::access::explain::{Explaining, Explanation};
 use crate::access::table::AccessTable;
@@ -49,9 +49,22 @@ use crate::visibility::{Rule, ServerRules};
 /// ```
 pub struct Server {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) verifier: Option<Arc<dyn TokenVerifier>>,
+    pub(crate) auth: Option<Authentication>,
     #[cfg(feature = "http")]
     pub(crate) http: HttpConfig,
+}
+
+/// Who decides who gets in over HTTP, and what is known of that without a URL.
+#[derive(Debug)]
+pub(crate) struct Authentication {
+    pub(crate) provider: Arc<dyn AuthProvider>,
+    pub(crate) summary: AuthSummary,
+}
+
+impl Authentication {
+    pub(crate) fn new(provider: Arc<dyn AuthProvider>) -> Self {
+        Self { summary: provider.summary(), provider }
+    }
 }
 
 impl Server {
@@ -59,7 +72,7 @@ impl Server {
     #[must_use]
     pub fn access_table(&self) -> AccessTable {
         let Engine { catalogue, facilities, .. } = &*self.engine;
-        let authenticated = self.verifier.is_some();
+        let authenticated = self.auth.is_some();
         AccessTable::new(catalogue, &self.shown(), authenticated, facilities.trusts_stdio)
     }
 
@@ -128,7 +141,9 @@ impl Server {
     /// What authentication is in force over HTTP, in a few words.
     #[must_use]
     pub fn authentication(&self) -> String {
-        self.verifier.as_ref().map_or_else(|| "none".to_owned(), |verifier| verifier.description())
+        self.auth
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |auth| auth.summary.description.clone())
     }
 
     pub(crate) fn limits(&self) -> &Limits {

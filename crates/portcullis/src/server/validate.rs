@@ -17,8 +17,8 @@ use crate::operation::Engine;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
-use crate::server::Server;
 use crate::server::builder::{AuthState, ServerBuilder};
+use crate::server::{Authentication, Server};
 use crate::visibility::VisibilityState;
 
 impl<A> ServerBuilder<A> {
@@ -34,7 +34,7 @@ impl<A> ServerBuilder<A> {
         A: AuthState,
     {
         let Self { parts, auth } = self;
-        let verifier = auth.verifier();
+        let auth = auth.provider().map(Authentication::new);
         let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
         #[cfg(feature = "http")]
@@ -76,7 +76,7 @@ impl<A> ServerBuilder<A> {
         #[cfg(not(feature = "http"))]
         let routes_decide = false;
         if !routes_decide {
-            let required = verifier.as_ref().map(|verifier| verifier.required_scopes());
+            let required = auth.as_ref().map(|auth| auth.summary.required_scopes.clone());
             problems.extend(unmet_scopes(
                 &catalogue,
                 &required.unwrap_or_default(),
@@ -128,7 +128,7 @@ impl<A> ServerBuilder<A> {
         };
         Ok(Server {
             engine: Arc::new(engine),
-            verifier,
+            auth,
             #[cfg(feature = "http")]
             http,
         })

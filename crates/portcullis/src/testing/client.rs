@@ -71,7 +71,7 @@ impl TestClient {
     pub fn new(server: &Server) -> Self {
         Self {
             engine: Arc::clone(&server.engine),
-            required: server.verifier.as_ref().map(|verifier| verifier.required_scopes()),
+            required: server.auth.as_ref().map(|auth| auth.summary.required_scopes.clone()),
             principal: None,
             #[cfg(feature = "http")]
             path: server.http.path.clone(),

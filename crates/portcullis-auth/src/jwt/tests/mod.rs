@@ -1,5 +1,6 @@
 //! An issuer of tokens, and the tests that need one.
 
+mod discovery;
 mod publisher;
 mod refused;
 mod remote;

@@ -1,3 +1,5 @@
+mod inside;
+
 use std::io;
 use std::net::IpAddr;
 use std::sync::Mutex;
