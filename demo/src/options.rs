@@ -105,6 +105,9 @@ pub enum AuthOption {
     /// JSON Web Tokens, configured by the flags below or their variables; JWT_HMAC_SECRET
     /// sets a shared secret, and JWT_REQUIRED_SCOPES the scopes that every request needs
     Jwt,
+    /// JSON Web Tokens of the authorization server --idp, at which clients sign in by themselves;
+    /// of the flags below those about its keys are not needed
+    Remote,
     /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
     /// dev-token-bob (read)
     Static,
@@ -112,12 +115,17 @@ pub enum AuthOption {
     None,
 }
 
-/// Which tokens are accepted, with `--auth jwt`. Each flag wins over its variable: JWT_ISSUER,
+/// Which tokens are accepted, with `--auth jwt` and `--auth remote`. Each flag wins over its variable: JWT_ISSUER,
 /// JWT_AUDIENCE, JWT_JWKS_URI, JWT_PUBLIC_KEY, JWT_ALGORITHMS and so on. Only the variable
 /// JWT_HMAC_SECRET sets a shared secret, since everybody can read command lines, and only
 /// JWT_REQUIRED_SCOPES the scopes that every request needs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JwtOptions {
+    /// With --auth remote: the issuer, whose metadata says where its keys are. The audience is this
+    /// server's URL, unless --audience names another
+    #[arg(long, help_heading = "Tokens", value_name = "ISSUER", conflicts_with_all = ["issuer", "jwks", "public_key"], value_parser = NonEmptyStringValueParser::new())]
+    pub idp: Option<String>,
+
     /// The issuer of the tokens, their `iss` (JWT_ISSUER)
     #[arg(long, help_heading = "Tokens", value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub issuer: Option<String>,

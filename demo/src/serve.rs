@@ -150,14 +150,16 @@ fn with_auth(
     server: ServerBuilder<AuthUnset>,
 ) -> Result<ServerBuilder<AuthSet>, Error> {
     let auth = options.auth.unwrap_or(AuthOption::Static);
-    if auth != AuthOption::Jwt {
-        options.jwt.refuse()?;
+    match auth {
+        AuthOption::Jwt | AuthOption::Remote => {}
+        AuthOption::Static | AuthOption::None => options.jwt.refuse()?,
     }
     if options.auth.is_none() {
         refuse_token_variables(&environment)?;
     }
     Ok(match auth {
         AuthOption::Jwt => server.auth(options.jwt.verifier(environment)?),
+        AuthOption::Remote => server.auth(options.jwt.remote(environment)?),
         AuthOption::None => server.no_auth(),
         AuthOption::Static => {
             let alice = user("alice")
@@ -177,7 +179,14 @@ fn with_auth(
 
 /// Whoever has set them up believes that tokens are verified.
 fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
-    let variables = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET", "JWT_ISSUER"];
+    let variables = [
+        "JWT_JWKS_URI",
+        "JWT_JWKS_FILE",
+        "JWT_DISCOVERY",
+        "JWT_PUBLIC_KEY",
+        "JWT_HMAC_SECRET",
+        "JWT_ISSUER",
+    ];
     match variables.into_iter().find(|name| environment.variable(name).is_some()) {
         Some(name) => Err(Error::from(format!(
             "{name} is set, but --auth is not: write --auth jwt to use it, or --auth static or none to \
@@ -201,7 +210,7 @@ fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
 fn curl(options: &Options, url: &str) -> String {
     let token = match options.auth.unwrap_or(AuthOption::Static) {
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
-        AuthOption::Jwt => "-H \"Authorization: Bearer $TOKEN\" ",
+        AuthOption::Jwt | AuthOption::Remote => "-H \"Authorization: Bearer $TOKEN\" ",
         AuthOption::None => "",
     };
     let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;

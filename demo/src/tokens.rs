@@ -1,10 +1,14 @@
 //! From the flags for tokens to what verifies them.
 
-use portcullis::auth::{JwtVerifier, JwtVerifierBuilder};
+use portcullis::auth::{JwtVerifier, JwtVerifierBuilder, RemoteAuthProvider};
 use portcullis::guard::Environment;
 
 use crate::Error;
 use crate::options::JwtOptions;
+
+/// The variables that say where keys come from.
+const SOURCES: [&str; 5] =
+    ["JWT_JWKS_URI", "JWT_JWKS_FILE", "JWT_DISCOVERY", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
 
 impl JwtOptions {
     /// A verifier as the flags say, and where they say nothing, the variables.
@@ -12,7 +16,29 @@ impl JwtOptions {
     /// # Errors
     ///
     /// Names everything that is missing or wrong.
-    pub fn verifier(&self, mut environment: Environment) -> Result<JwtVerifier, Error> {
+    pub fn verifier(&self, environment: Environment) -> Result<JwtVerifier, Error> {
+        if self.idp.is_some() {
+            return Err("--idp needs --auth remote".into());
+        }
+        Ok(self.described(environment)?.build()?)
+    }
+
+    /// The authorization server that `--idp` names, and what the other flags say of its tokens.
+    ///
+    /// # Errors
+    ///
+    /// Names everything that is missing or wrong.
+    pub fn remote(&self, mut environment: Environment) -> Result<RemoteAuthProvider, Error> {
+        let idp = self.idp.as_ref().ok_or("--auth remote needs --idp ISSUER")?;
+        for source in SOURCES {
+            environment = environment.with_variable(source, "");
+        }
+        environment =
+            environment.with_variable("JWT_DISCOVERY", "true").with_variable("JWT_ISSUER", idp);
+        Ok(RemoteAuthProvider::jwt(self.described(environment)?).build()?)
+    }
+
+    fn described(&self, mut environment: Environment) -> Result<JwtVerifierBuilder, Error> {
         let lifetime = self.max_token_lifetime.map(|seconds| seconds.to_string());
         let named = [
             ("JWT_ISSUER", &self.issuer),
@@ -34,7 +60,7 @@ impl JwtOptions {
             environment = environment.with_variable("JWT_ACCESS_TOKENS_ONLY", "true");
         }
         if self.jwks.is_some() || self.public_key.is_some() {
-            for source in ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"] {
+            for source in SOURCES {
                 environment = environment.with_variable(source, "");
             }
         }
@@ -54,7 +80,7 @@ impl JwtOptions {
         if self.allow_loopback_idp {
             verifier = verifier.allow_loopback_idp();
         }
-        Ok(verifier.build()?)
+        Ok(verifier)
     }
 
     /// Refuses flags that would have no effect.
@@ -73,6 +99,9 @@ impl JwtOptions {
             ("--scope-claim", !self.scope_claim.is_empty()),
             ("--max-token-lifetime", self.max_token_lifetime.is_some()),
         ];
+        if self.idp.is_some() {
+            return Err("--idp needs --auth remote".into());
+        }
         match given.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(format!("{flag} needs --auth jwt").into()),
             None => Ok(()),

@@ -1,8 +1,9 @@
 //! An identity provider of the tests' own: it signs whatever it is told to.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -29,6 +30,7 @@ pub struct Issuer {
     p384: EcdsaKeyPair,
     ed25519: Ed25519KeyPair,
     url: String,
+    documents: Arc<Mutex<HashMap<String, String>>>,
 }
 
 /// How a token is signed.
@@ -62,11 +64,17 @@ impl Issuer {
             p384: EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap(),
             ed25519: Ed25519KeyPair::generate().unwrap(),
             url,
+            documents: Arc::default(),
         };
-        let body = Arc::new(json!({"keys": issuer.jwks()}).to_string());
+        let keys = json!({"keys": issuer.jwks()}).to_string();
+        let documents = Arc::clone(&issuer.documents);
         std::thread::spawn(move || {
             for mut stream in socket.incoming().map_while(Result::ok) {
-                let _ = stream.read(&mut [0; 4096]);
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).unwrap_or_default();
+                let head = String::from_utf8_lossy(&head[..read]).into_owned();
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                let body = documents.lock().unwrap().get(path).unwrap_or(&keys).clone();
                 let head = format!(
                     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                     body.len()
@@ -76,6 +84,15 @@ impl Issuer {
                     .and_then(|()| stream.write_all(body.as_bytes()));
             }
         });
+        issuer
+    }
+
+    /// Publishes metadata at `path`, as that of the issuer at `suffix` on this origin, and gives
+    /// this issuer's name.
+    pub fn publish_metadata(&self, path: &str, suffix: &str) -> String {
+        let issuer = format!("{}{suffix}", self.url.trim_end_matches("/jwks"));
+        let document = json!({"issuer": issuer, "jwks_uri": self.url});
+        self.documents.lock().unwrap().insert(path.to_owned(), document.to_string());
         issuer
     }
 

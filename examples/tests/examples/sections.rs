@@ -64,6 +64,32 @@ fn section_4_tokens_are_verified_by_whichever_key_is_configured() {
 }
 
 #[test]
+fn section_6_one_url_of_an_authorization_server_is_enough() {
+    let idp = Issuer::start();
+    let issuer = idp.publish_metadata("/.well-known/openid-configuration", "");
+    let program = env!("CARGO_BIN_EXE_section_06_remote_auth");
+    let server =
+        Testbed::on_free_port_with(program, &[("IDP", issuer.as_str()), ("IDP_IS_LOCAL", "yes")]);
+    let metadata = server.request("GET /.well-known/oauth-protected-resource/mcp", &[], b"").json();
+    assert_eq!(
+        metadata,
+        json!({
+            "resource": server.url(),
+            "authorization_servers": [issuer],
+            "scopes_supported": ["read", "publish"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Reports of Example Inc.",
+            "resource_documentation": "https://docs.example.com/mcp",
+        })
+    );
+    let mut good = claims("alice", "read");
+    (good["iss"], good["aud"]) = (json!(issuer), json!(server.url()));
+    assert_eq!(names_of(&server, Some(&idp.token(&good))), ["whoami"]);
+    good["aud"] = json!("https://wiki.example.com");
+    assert_eq!(server.rpc(Some(&idp.token(&good)), "tools/list", json!({})).status, 401);
+}
+
+#[test]
 fn section_7_what_is_not_allowed_does_not_exist() {
     let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_section_07_component_auth"));
     assert_eq!(names_of(&server, ALICE), ["get_profile", "delete_user"]);

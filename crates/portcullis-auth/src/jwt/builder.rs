@@ -1,12 +1,12 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::signature::PublicKey;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Environment, Secret, SystemClock};
+use portcullis_guard::{Clock, Environment, ErrorChain, Secret, SystemClock, WatchedFile};
 use url::Url;
 
 use super::claims::Expected;
@@ -59,6 +59,7 @@ pub(super) enum Source {
     Jwks(String),
     /// Where the issuer's metadata says.
     Discover,
+    File(PathBuf),
     PublicKey(String),
     Hmac(Secret<String>),
     /// Nothing usable; the problems say why.
@@ -70,6 +71,7 @@ impl fmt::Debug for Source {
         f.write_str(match self {
             Self::Jwks(_) => "Jwks",
             Self::Discover => "Discover",
+            Self::File(_) => "File",
             Self::PublicKey(_) => "PublicKey",
             Self::Hmac(_) => "Hmac",
             Self::Nothing => "Nothing",
@@ -284,6 +286,7 @@ impl JwtVerifierBuilder {
         let source = match &keys {
             Keys::Fixed(_) if names.iter().all(|name| name.starts_with("HS")) => "a shared secret",
             Keys::Fixed(_) => "a public key",
+            Keys::File(_) => "a JWK set in a file",
             Keys::Remote(_) => "a JWK set",
         };
         Ok(JwtVerifier {
@@ -328,7 +331,10 @@ impl JwtVerifierBuilder {
                 let problem = format!("{other} needs a public key, but a secret is configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
-            (Some(other), Source::Jwks(_) | Source::Discover | Source::PublicKey(_)) => {
+            (
+                Some(other),
+                Source::Jwks(_) | Source::Discover | Source::File(_) | Source::PublicKey(_),
+            ) => {
                 let problem = format!("{other} needs a secret, but public keys are configured");
                 self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
             }
@@ -342,6 +348,7 @@ impl JwtVerifierBuilder {
             Source::Nothing => None,
             Source::Jwks(url) => self.published(&url, algorithms),
             Source::Discover => self.discovered(algorithms),
+            Source::File(path) => self.file(&path, algorithms),
             Source::PublicKey(pem) => self.public_key(&pem, algorithms),
             Source::Hmac(secret) => self.secret(&secret, algorithms),
         }
@@ -414,6 +421,20 @@ impl JwtVerifierBuilder {
             stale: self.stale,
         };
         Keys::Remote(RemoteKeys::new(source))
+    }
+
+    fn file(&mut self, path: &Path, algorithms: &[Algorithm]) -> Option<Keys> {
+        let algorithms = algorithms.to_vec();
+        let read = move |text: &str| {
+            KeySet::read(text, &algorithms).map_err(|refused| refused.to_string())
+        };
+        WatchedFile::open(path, read)
+            .map_err(|error| {
+                let text = format!("the JWK set: {}", ErrorChain::new(&error));
+                self.problem(JwtProblemKind::UnusableJwksFile, text);
+            })
+            .map(Keys::File)
+            .ok()
     }
 
     /// Reads the one public key, and drops the algorithms that it is not made for.

@@ -93,8 +93,8 @@ impl Discovery {
     ///
     /// # Errors
     ///
-    /// When there is none at any of them. Whatever is not a document with this very issuer means
-    /// the next place: some providers answer 401 or a page where they have none.
+    /// When no place has it. Whatever is not a document with this very issuer means the next place:
+    /// some providers answer 401 or a page where they have none.
     pub(super) async fn find(&self, fetch: &Fetch) -> Result<Metadata, Undiscovered> {
         let looks = self.places.iter().map(|place| self.look(fetch, place));
         let mut misses = Vec::new();

@@ -8,7 +8,8 @@ use super::builder::{JwtVerifierBuilder, Source};
 use super::error::{JwtProblem, JwtProblemKind};
 use crate::Scopes;
 
-const SOURCES: [&str; 3] = ["JWT_JWKS_URI", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+const SOURCES: [&str; 5] =
+    ["JWT_JWKS_URI", "JWT_JWKS_FILE", "JWT_DISCOVERY", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
 
 const OTHERS: [&str; 7] = [
     "JWT_ISSUER",
@@ -25,7 +26,7 @@ impl JwtVerifierBuilder {
     ///
     /// | variable | what it is |
     /// |---|---|
-    /// | `JWT_JWKS_URI`, `JWT_PUBLIC_KEY` or `JWT_HMAC_SECRET` | where the keys come from: one of the three. A PEM key may have `\n` for its line ends. |
+    /// | `JWT_JWKS_URI`, `JWT_JWKS_FILE`, `JWT_PUBLIC_KEY`, `JWT_HMAC_SECRET`, or `JWT_DISCOVERY=true` for [`discover`](super::JwtVerifier::discover) | where the keys come from: one of them. A PEM key may have `\n` for its line ends. |
     /// | `JWT_ISSUER` | [`issuer`](Self::issuer) |
     /// | `JWT_AUDIENCE` | [`audience`](Self::audience), or several with commas or spaces between |
     /// | `JWT_ALGORITHMS` | [`algorithms`](Self::algorithms), with commas or spaces between; optional |
@@ -70,6 +71,11 @@ impl JwtVerifierBuilder {
         };
         let mut builder = Self::new(source);
         builder.problems.extend(problem);
+        if environment.variable("JWT_DISCOVERY").is_some_and(|value| !matches!(value, "true" | "1"))
+        {
+            let text = "JWT_DISCOVERY must be `true`: unset it to name another source of keys";
+            builder.problem(JwtProblemKind::InvalidVariable, text);
+        }
         for name in SOURCES.into_iter().chain(OTHERS) {
             if environment.is_unreadable(name) {
                 builder.problem(JwtProblemKind::InvalidVariable, format!("{name} is not UTF-8"));
@@ -136,6 +142,8 @@ fn source(environment: &Environment, name: &str) -> Source {
     let value = environment.variable(name).unwrap_or_default().to_owned();
     match name {
         "JWT_JWKS_URI" => Source::Jwks(value),
+        "JWT_JWKS_FILE" => Source::File(value.into()),
+        "JWT_DISCOVERY" => Source::Discover,
         "JWT_HMAC_SECRET" => Source::Hmac(Secret::new(value)),
         _ => Source::PublicKey(value.replace("\\n", "\n")),
     }

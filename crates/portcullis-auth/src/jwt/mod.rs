@@ -12,12 +12,14 @@ mod freshness;
 pub mod fuzzing;
 mod key;
 mod key_set;
+mod keys;
 mod remote;
 mod secret;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_guard::text::quoted;
@@ -30,6 +32,7 @@ use self::claims::Expected;
 use self::compact::CompactJws;
 pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use self::key_set::{KeySet, Unverified};
+use self::keys::{FIXED, Keys, Now};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
 use crate::claims::Unexpected;
 use crate::refused_tokens::{Known, RefusedTokens};
@@ -100,12 +103,6 @@ pub struct JwtVerifier {
     description: String,
 }
 
-#[derive(Debug)]
-enum Keys {
-    Fixed(KeySet),
-    Remote(Arc<RemoteKeys>),
-}
-
 /// A token, and its digest once somebody wanted that.
 #[derive(Clone, Copy)]
 struct Asked<'t> {
@@ -118,9 +115,6 @@ impl Asked<'_> {
         self.digest.unwrap_or_else(|| TokenDigest::of(self.token.expose()))
     }
 }
-
-/// The generation of keys that do not change.
-const FIXED: u64 = 0;
 
 impl JwtVerifier {
     /// A verifier with the keys that the issuer publishes at `url` (RFC 7517).
@@ -162,6 +156,16 @@ impl JwtVerifier {
     /// ```
     pub fn discover(issuer: impl Into<String>) -> JwtVerifierBuilder {
         JwtVerifierBuilder::new(builder::Source::Discover).issuer(issuer)
+    }
+
+    /// A verifier with the keys in the JWK set in a file (RFC 7517), for an issuer whose keys reach
+    /// this machine in another way.
+    ///
+    /// The file is re-read as it changes, and at SIGHUP; see
+    /// [`WatchedFile`](portcullis_guard::WatchedFile). A key that is no longer in it verifies nothing
+    /// from then on. A file that is no JWK set changes nothing, and the log says why.
+    pub fn jwks_file(path: impl Into<PathBuf>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(builder::Source::File(path.into()))
     }
 
     /// A verifier with one public key, in PEM (`-----BEGIN PUBLIC KEY-----`): RSA of at
@@ -293,14 +297,8 @@ impl TokenVerifier for JwtVerifier {
         &'a self,
         token: &'a BearerToken,
     ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
-        let snapshot = match &self.keys {
-            Keys::Fixed(_) => None,
-            Keys::Remote(remote) => remote.snapshot(),
-        };
-        let generation = match &self.keys {
-            Keys::Fixed(_) => Some(FIXED),
-            Keys::Remote(_) => snapshot.as_ref().map(|snapshot| snapshot.generation),
-        };
+        let now = self.keys.now();
+        let generation = now.generation();
         let known_ones = self.cache.is_some() || !self.refused.is_empty();
         let digest = known_ones.then(|| TokenDigest::of(token.expose()));
         if let Some(principal) = generation.and_then(|of| self.cached(digest, of)) {
@@ -321,10 +319,11 @@ impl TokenVerifier for JwtVerifier {
             return MaybeFuture::ready(Err(VerifyError::invalid(reason)));
         }
         let asked = Asked { token, digest };
-        let (keys, generation) = match (&self.keys, &snapshot) {
-            (Keys::Fixed(keys), _) => (keys, FIXED),
-            (Keys::Remote(_), Some(snapshot)) => (&*snapshot.keys, snapshot.generation),
-            (Keys::Remote(remote), None) => {
+        let (keys, generation) = match &now {
+            Now::Fixed(keys) => (*keys, FIXED),
+            Now::File(loaded) => (&*loaded.value, loaded.generation),
+            Now::Remote(_, Some(snapshot)) => (&*snapshot.keys, snapshot.generation),
+            Now::Remote(remote, None) => {
                 return MaybeFuture::pending(self.verify_later(remote, None, jws, asked));
             }
         };
@@ -332,9 +331,9 @@ impl TokenVerifier for JwtVerifier {
             Some(Known::UnknownKey) => Err(Unverified::UnknownKey),
             Some(Known::Refused(_)) | None => keys.verify(&jws),
         };
-        match (verified, &self.keys) {
+        match (verified, now) {
             (Ok(()), _) => MaybeFuture::ready(self.accept(&jws, asked, generation)),
-            (Err(Unverified::UnknownKey), Keys::Remote(remote)) => {
+            (Err(Unverified::UnknownKey), Now::Remote(remote, snapshot)) => {
                 // Whoever sends it again while newer keys are fetched gets no second try.
                 self.refused.keep(asked.digest(), generation, self.clock.now(), Known::UnknownKey);
                 MaybeFuture::pending(self.verify_later(remote, snapshot, jws, asked))
@@ -347,7 +346,7 @@ impl TokenVerifier for JwtVerifier {
 
     fn ready(&self) -> MaybeFuture<'_, Result<(), VerifyError>> {
         match &self.keys {
-            Keys::Fixed(_) => MaybeFuture::ready(Ok(())),
+            Keys::Fixed(_) | Keys::File(_) => MaybeFuture::ready(Ok(())),
             Keys::Remote(remote) => {
                 MaybeFuture::pending(async { remote.first().await.map(drop).map_err(unavailable) })
             }
@@ -378,10 +377,7 @@ impl TokenVerifier for JwtVerifier {
 
     fn generation(&self) -> Option<u64> {
         self.cache.as_ref()?;
-        match &self.keys {
-            Keys::Fixed(_) => Some(FIXED),
-            Keys::Remote(remote) => Some(remote.snapshot()?.generation),
-        }
+        self.keys.now().generation()
     }
 
     fn required_scopes(&self) -> Scopes {

@@ -322,10 +322,7 @@ struct Flight {
 impl Flight {
     async fn fly(mut self) {
         let source = &self.keys.source;
-        self.fetched = source.read().await.map_err(|why| {
-            tracing::error!(reason = why, "cannot fetch the issuer's keys");
-            why.into()
-        });
+        self.fetched = source.read().await.map_err(Into::into);
     }
 }
 
@@ -339,10 +336,14 @@ impl Drop for Flight {
 impl Source {
     /// Fetches the set, from where it is now.
     async fn read(&self) -> Result<Fetched, String> {
-        let url = self.place.url(&self.fetch, self.clock.now()).await?;
+        let url = self.place.url(&self.fetch, self.clock.now()).await.inspect_err(|why| {
+            tracing::error!(reason = why, "cannot find the issuer's keys");
+        })?;
         self.read_at(&url).await.map_err(|why| {
             self.place.forget();
-            format!("{}: {why}", shown(&url))
+            let url = shown(&url);
+            tracing::error!(url, reason = why, "cannot fetch the issuer's keys");
+            format!("{url}: {why}")
         })
     }
 

@@ -93,7 +93,7 @@ impl RemoteAuthProvider {
     }
 
     /// The authorization servers whose tokens `verifier` accepts, of whichever kind they are.
-    pub fn new(verifier: impl TokenVerifier) -> RemoteAuthProviderBuilder {
+    pub fn verifier(verifier: impl TokenVerifier) -> RemoteAuthProviderBuilder {
         RemoteAuthProviderBuilder::new(Verifying::Given(Arc::new(verifier)))
     }
 }
@@ -124,7 +124,11 @@ impl AuthProvider for RemoteAuthProvider {
 impl Verifying {
     #[cfg_attr(
         not(feature = "jwt"),
-        expect(clippy::unnecessary_wraps, reason = "with `jwt` it may fail")
+        expect(
+            unused_variables,
+            clippy::unnecessary_wraps,
+            reason = "only `jwt` needs a resource"
+        )
     )]
     fn build(&self, resource: &str) -> Result<Arc<dyn TokenVerifier>, AuthProviderError> {
         match self {

@@ -24,7 +24,7 @@ fn an_issuer_is_named_byte_for_byte_or_not_at_all() {
         "http://127.0.0.1:3000/",
         "http://[::1]:3000",
     ] {
-        let built = RemoteAuthProvider::new(tokens()).authorization_servers(issuer).build();
+        let built = RemoteAuthProvider::verifier(tokens()).authorization_servers(issuer).build();
         assert_eq!(built.unwrap().authorization_servers, [issuer]);
     }
     for issuer in [
@@ -42,14 +42,14 @@ fn an_issuer_is_named_byte_for_byte_or_not_at_all() {
         "https://idp.example.com/ö",
         "ftp://idp.example.com",
     ] {
-        let built = RemoteAuthProvider::new(tokens()).authorization_servers(issuer).build();
+        let built = RemoteAuthProvider::verifier(tokens()).authorization_servers(issuer).build();
         assert_eq!(kinds(built), [Kind::InvalidAuthorizationServer], "{issuer:?}");
     }
 }
 
 #[test]
 fn everything_that_is_wrong_is_named_at_once() {
-    let nobody = RemoteAuthProvider::new(tokens()).resource_documentation("docs").build();
+    let nobody = RemoteAuthProvider::verifier(tokens()).resource_documentation("docs").build();
     assert_eq!(kinds(nobody), [Kind::MissingAuthorizationServer, Kind::InvalidDocumentation]);
 }
 

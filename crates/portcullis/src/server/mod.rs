@@ -57,13 +57,19 @@ pub struct Server {
 /// Who decides who gets in over HTTP, and what is known of that without a URL.
 #[derive(Debug)]
 pub(crate) struct Authentication {
+    /// Over stdio nobody is asked for a token.
+    #[cfg(feature = "http")]
     pub(crate) provider: Arc<dyn AuthProvider>,
     pub(crate) summary: AuthSummary,
 }
 
 impl Authentication {
-    pub(crate) fn new(provider: Arc<dyn AuthProvider>) -> Self {
-        Self { summary: provider.summary(), provider }
+    pub(crate) fn new(provider: &Arc<dyn AuthProvider>) -> Self {
+        Self {
+            summary: provider.summary(),
+            #[cfg(feature = "http")]
+            provider: Arc::clone(provider),
+        }
     }
 }
 

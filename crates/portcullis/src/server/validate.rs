@@ -34,7 +34,7 @@ impl<A> ServerBuilder<A> {
         A: AuthState,
     {
         let Self { parts, auth } = self;
-        let auth = auth.provider().map(Authentication::new);
+        let auth = auth.provider().as_ref().map(Authentication::new);
         let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
         #[cfg(feature = "http")]

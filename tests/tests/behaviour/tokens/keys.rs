@@ -9,10 +9,15 @@ use serde_json::json;
 
 use crate::TESTBED;
 
-/// What the testbed says when it does not start.
+/// What the testbed says when it does not start with `--auth jwt`.
 fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    refused_with(&[&["--auth", "jwt"], arguments].concat(), variables)
+}
+
+/// What the testbed says when it does not start.
+pub(super) fn refused_with(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let output = Command::new(TESTBED)
-        .args(["--listen", "127.0.0.1:0", "--auth", "jwt"])
+        .args(["--listen", "127.0.0.1:0"])
         .args(arguments)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())

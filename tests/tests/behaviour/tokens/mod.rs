@@ -2,6 +2,7 @@
 
 mod claims;
 mod keys;
+mod remote;
 mod scopes;
 mod structure;
 

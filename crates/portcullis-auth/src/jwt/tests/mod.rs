@@ -1,6 +1,7 @@
 //! An issuer of tokens, and the tests that need one.
 
 mod discovery;
+mod file;
 mod publisher;
 mod refused;
 mod remote;
