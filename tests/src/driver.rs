@@ -580,6 +580,11 @@ pub fn interrupt(process: u32) {
     signal(process, "-INT");
 }
 
+/// Sends SIGHUP.
+pub fn hang_up(process: u32) {
+    signal(process, "-HUP");
+}
+
 fn signal(process: u32, signal: &str) {
     let status = Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
     assert!(status.success());

@@ -19,6 +19,7 @@ mod logged;
 mod newcomer;
 mod oracle;
 mod public_enums;
+mod reload;
 mod schemas;
 mod sessions;
 mod stdio;

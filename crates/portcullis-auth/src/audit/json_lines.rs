@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use portcullis_guard::reload::{self, Cause, Progress, Reload};
 use portcullis_guard::{AppendError, AppendFile};
 
 use super::{AuditError, AuditRecord, AuditSink, line};
@@ -15,10 +17,12 @@ use super::{AuditError, AuditRecord, AuditSink, line};
 /// every second.
 ///
 /// **Deployment caveat.** Only its owner may read a new file (mode 0600); other readers need a
-/// copy, or a group. The file is kept open: rotate it by copying and truncating (logrotate's
-/// `copytruncate`), or restart the server after renaming. Every user who may write the file can
-/// change it: ship the records off the machine if that matters.
-pub struct JsonLines {
+/// copy, or a group. The file is kept open: rotate it by renaming it and sending the process
+/// SIGHUP, upon which a running server opens the path again and loses no record. Every user who
+/// may write the file can change it: ship the records off the machine if that matters.
+pub struct JsonLines(Arc<Inner>);
+
+struct Inner {
     path: PathBuf,
     file: AppendFile,
 }
@@ -28,32 +32,53 @@ impl JsonLines {
     ///
     /// # Errors
     ///
-    /// When it cannot be opened, or is a link, a folder, a pipe or a device.
+    /// When it cannot be opened, or is a link, a folder, a pipe or a device, or when no thread can
+    /// be started.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AuditError> {
         let path = path.as_ref().to_owned();
         let file = AppendFile::open(&path)?;
-        Ok(Self { path, file })
+        let inner = Arc::new(Inner { path, file });
+        let reloaded: Arc<dyn Reload> = inner.clone();
+        reload::watch(&reloaded).map_err(AuditError::new)?;
+        Ok(Self(inner))
+    }
+}
+
+impl Reload for Inner {
+    fn reload(&self, cause: Cause) -> Progress {
+        // Records are written to a file that is renamed until its owner is done renaming.
+        if cause == Cause::Signal {
+            match self.file.reopen() {
+                Ok(()) => {
+                    tracing::info!(path = %self.path.display(), "the audit file is open again")
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the audit file cannot be opened again: records go on into the old one");
+                }
+            }
+        }
+        Progress::Settled
     }
 }
 
 impl AuditSink for JsonLines {
     fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
-        self.file.append(|line| Ok(line::append(line, record)?))?;
+        self.0.file.append(|line| Ok(line::append(line, record)?))?;
         Ok(())
     }
 
     fn ready(&self) -> Result<(), AuditError> {
-        Ok(self.file.ready()?)
+        Ok(self.0.file.ready()?)
     }
 
     fn flush(&self) -> Result<(), AuditError> {
-        Ok(self.file.flush()?)
+        Ok(self.0.file.flush()?)
     }
 }
 
 impl fmt::Debug for JsonLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JsonLines({})", self.path.display())
+        write!(f, "JsonLines({})", self.0.path.display())
     }
 }
 

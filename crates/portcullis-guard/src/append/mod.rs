@@ -33,8 +33,9 @@ const RETRY: Duration = Duration::from_secs(1);
 ///
 /// **Deployment caveat.** A line is safe from a crash of the program once it was
 /// [flushed](Self::flush), and from a power failure when the operating system says so:
-/// nothing is synced. A file that is renamed away is still the one that is written to. An
-/// older file keeps its mode; there is a warning when every user may read or write it.
+/// nothing is synced. A file that is renamed away is still the one that is written to, until
+/// [`reopen`](Self::reopen). An older file keeps its mode; there is a warning when every user may
+/// read or write it.
 ///
 /// # Example
 ///
@@ -53,6 +54,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Ok::<(), portcullis_guard::AppendError>(())
 /// ```
 pub struct AppendFile {
+    path: PathBuf,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
@@ -70,10 +72,11 @@ impl AppendFile {
             |cause| AppendError::Unopened { path: path.to_owned(), cause: Arc::new(cause) };
         let file = open::regular_file(path).map_err(unopened)?;
         let torn = open::ends_within_a_line(&file).map_err(unopened)?;
-        Self::start(file, torn, RETRY).map_err(unopened)
+        Self::start(path, file, torn, RETRY).map_err(unopened)
     }
 
     fn start(
+        path: &Path,
         out: impl io::Write + Send + 'static,
         torn: bool,
         retry: Duration,
@@ -81,9 +84,9 @@ impl AppendFile {
         let queue = Arc::new(Queue::new(if torn { b"\n" } else { b"" }));
         let writer = thread::Builder::new().name("portcullis-append".to_owned()).spawn({
             let queue = queue.clone();
-            move || queue.write_to(out, retry)
+            move || queue.write_to(Box::new(out), retry)
         })?;
-        Ok(Self { queue, writer: Some(writer) })
+        Ok(Self { path: path.to_owned(), queue, writer: Some(writer) })
     }
 
     /// Appends one line: what `write` appends to the vector, and a line feed.
@@ -109,6 +112,36 @@ impl AppendFile {
     /// The error that [`append`](Self::append) would return.
     pub fn ready(&self) -> Result<(), AppendError> {
         self.queue.ready()
+    }
+
+    /// Opens the path again, and goes on in what is there now: once the file was renamed away, a
+    /// new one. No line is lost, torn or written twice; those that were appended before may be in
+    /// either file.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open). The lines then go on into the file of before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use portcullis_guard::AppendFile;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (path, old) = (folder.path().join("visits.log"), folder.path().join("visits.1"));
+    /// let file = AppendFile::open(&path)?;
+    /// std::fs::rename(&path, &old).unwrap();
+    /// file.reopen()?;
+    /// file.append(|line| write!(line, "hello"))?;
+    /// file.flush()?;
+    /// assert_eq!(std::fs::read_to_string(&path).unwrap(), "hello\n");
+    /// # Ok::<(), portcullis_guard::AppendError>(())
+    /// ```
+    pub fn reopen(&self) -> Result<(), AppendError> {
+        let unopened =
+            |cause| AppendError::Unopened { path: self.path.clone(), cause: Arc::new(cause) };
+        self.queue.reopen(open::regular_file(&self.path).map_err(unopened)?)
     }
 
     /// Waits until every line that was appended before is with the operating system, for

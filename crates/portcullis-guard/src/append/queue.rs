@@ -1,10 +1,11 @@
 //! The lines that wait, and the thread that writes them.
 
+use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::AppendError;
+use super::{AppendError, open};
 
 /// The most bytes that wait to be written.
 pub(super) const MAX_UNWRITTEN: u64 = 8 * 1024 * 1024;
@@ -31,6 +32,8 @@ struct State {
     written: u64,
     /// Why the last write failed, until one succeeds.
     failure: Option<Arc<io::Error>>,
+    /// The file that takes the place of the one that is written to.
+    reopened: Option<File>,
     /// Whether the writer sleeps until there is a line.
     idle: bool,
     /// How many callers wait for the writer.
@@ -105,6 +108,13 @@ impl Queue {
         }
     }
 
+    /// Has the writer go on in `file`.
+    pub(super) fn reopen(&self, file: File) -> Result<(), AppendError> {
+        self.lock()?.reopened = Some(file);
+        self.work.notify_one();
+        Ok(())
+    }
+
     /// Takes no more lines, and waits until the writer has ended. Says whether it has.
     pub(super) fn close(&self) -> bool {
         let Ok(mut state) = self.lock() else { return false };
@@ -114,10 +124,10 @@ impl Queue {
     }
 
     /// Writes the lines to `out` until the queue is closed: the writer thread's loop.
-    pub(super) fn write_to(&self, mut out: impl io::Write, retry: Duration) {
+    pub(super) fn write_to(&self, mut out: Out, retry: Duration) {
         let _end = End(self);
         let mut batch = Vec::new();
-        while self.next(&mut batch).is_ok_and(|more| more) {
+        while self.next(&mut batch, &mut out).is_ok_and(|more| more) {
             if !self.write(&mut out, &batch, retry) {
                 tracing::error!("cannot write the file: the last lines are lost");
                 return;
@@ -126,35 +136,53 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and exchanges them for the empty `batch`. There are no more once the
-    /// queue is closed.
-    fn next(&self, batch: &mut Vec<u8>) -> Result<bool, AppendError> {
-        let rests = |s: &mut State| !s.closing && s.flushing == 0;
-        let (mut state, _) =
-            self.work.wait_timeout_while(self.lock()?, PAUSE, rests).map_err(ended)?;
-        state.idle = true;
-        let sleeps = |s: &mut State| s.lines.is_empty() && !s.closing;
-        let mut state = self.work.wait_while(state, sleeps).map_err(ended)?;
-        state.idle = false;
-        std::mem::swap(&mut state.lines, batch);
-        Ok(!batch.is_empty())
+    /// Waits for lines and exchanges them for the empty `batch`, and `out` for a reopened file.
+    /// There are no more lines once the queue is closed.
+    fn next(&self, batch: &mut Vec<u8>, out: &mut Out) -> Result<bool, AppendError> {
+        loop {
+            let rests = |s: &mut State| !s.closing && s.flushing == 0 && s.reopened.is_none();
+            let (mut state, _) =
+                self.work.wait_timeout_while(self.lock()?, PAUSE, rests).map_err(ended)?;
+            state.idle = true;
+            let sleeps = |s: &mut State| s.lines.is_empty() && !s.closing && s.reopened.is_none();
+            let mut state = self.work.wait_while(state, sleeps).map_err(ended)?;
+            state.idle = false;
+            let reopened = state.reopened.take();
+            std::mem::swap(&mut state.lines, batch);
+            let closing = state.closing;
+            drop(state);
+            if let Some(file) = reopened {
+                *out = begun(file);
+            }
+            if closing || !batch.is_empty() {
+                return Ok(!batch.is_empty());
+            }
+        }
     }
 
     /// Writes `batch`, however often it fails. Gives up only once the queue is closed.
-    fn write(&self, out: &mut impl io::Write, batch: &[u8], retry: Duration) -> bool {
-        let mut rest = batch;
-        while !rest.is_empty() {
+    fn write(&self, out: &mut Out, batch: &[u8], retry: Duration) -> bool {
+        let mut written = 0;
+        while let Some(rest) = batch.get(written..).filter(|rest| !rest.is_empty()) {
             let failure = match out.write(rest) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(written) => {
-                    rest = rest.get(written..).unwrap_or_default();
+                Ok(more) => {
+                    written += more;
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            if !self.rest(failure, retry) {
-                return false;
+            match self.rest(failure, retry) {
+                Rested::Closed => return false,
+                Rested::Again => {}
+                Rested::Reopened(file) => {
+                    *out = begun(file);
+                    // The line that is torn in the old file is whole in this one.
+                    let whole = batch.get(..written).unwrap_or_default();
+                    written =
+                        whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                }
             }
         }
         let Ok(mut state) = self.lock() else { return false };
@@ -164,15 +192,19 @@ impl Queue {
         true
     }
 
-    /// Rests after a failure, and says whether to try again.
-    fn rest(&self, failure: io::Error, retry: Duration) -> bool {
-        let Ok(mut state) = self.lock() else { return false };
+    /// Rests after a failure, and says how to go on.
+    fn rest(&self, failure: io::Error, retry: Duration) -> Rested {
+        let Ok(mut state) = self.lock() else { return Rested::Closed };
         if state.closing {
-            return false;
+            return Rested::Closed;
         }
         state.failure = Some(Arc::new(failure));
         self.progress.notify_all();
-        self.work.wait_timeout_while(state, retry, |s| !s.closing).is_ok()
+        let rests = |s: &mut State| !s.closing && s.reopened.is_none();
+        match self.work.wait_timeout_while(state, retry, rests) {
+            Ok((mut state, _)) => state.reopened.take().map_or(Rested::Again, Rested::Reopened),
+            Err(_) => Rested::Closed,
+        }
     }
 
     /// Waits for the writer as long as `condition` holds, it has not ended, and there is
@@ -201,6 +233,29 @@ impl Queue {
     pub(super) fn recover(&self) -> Result<(), AppendError> {
         self.wait(self.lock()?, |s| s.failure.is_some())?.ready()
     }
+}
+
+/// What the lines are written to.
+pub(super) type Out = Box<dyn io::Write + Send>;
+
+/// What came after a failed write.
+enum Rested {
+    /// The time is over: try again.
+    Again,
+    /// There is another file to write to.
+    Reopened(File),
+    Closed,
+}
+
+/// A file to go on in, with the line ended that was torn in it.
+fn begun(file: File) -> Out {
+    // The writer asks, since nobody else knows that it is not within a line itself.
+    let torn = open::ends_within_a_line(&file).unwrap_or(true);
+    let mut out: Out = Box::new(file);
+    if torn && let Err(error) = out.write_all(b"\n") {
+        tracing::warn!(%error, "cannot end the torn line of a reopened file");
+    }
+    out
 }
 
 /// A line may be half there: nothing more is written.

@@ -47,7 +47,7 @@ impl Write for Disk {
 }
 
 fn start(disk: &Disk, retry: Duration) -> AppendFile {
-    AppendFile::start(disk.clone(), false, retry).unwrap()
+    AppendFile::start(Path::new(""), disk.clone(), false, retry).unwrap()
 }
 
 fn line(file: &AppendFile, text: &str) -> Result<(), AppendError> {
@@ -161,7 +161,7 @@ fn a_line_is_written_without_being_asked_for() {
         }
     }
     let (sender, seen) = mpsc::channel();
-    let file = AppendFile::start(Seen(sender), false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Seen(sender), false, RETRY).unwrap();
     for text in ["one", "two", "three"] {
         while !file.queue.is_idle() {
             thread::yield_now();
@@ -266,7 +266,7 @@ fn a_writer_that_panics_refuses_lines() {
             Ok(())
         }
     }
-    let file = AppendFile::start(Broken, false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Broken, false, RETRY).unwrap();
     line(&file, "lost").unwrap();
     assert!(matches!(file.flush(), Err(AppendError::Ended)));
     assert!(matches!(line(&file, "refused"), Err(AppendError::Ended)));
@@ -280,4 +280,97 @@ fn the_end_does_not_wait_for_a_disk_that_stays_full() {
     assert!(file.flush().is_err());
     drop(file);
     assert_eq!(Arc::strong_count(&disk.0), 1, "the writer has ended");
+}
+
+#[test]
+fn a_renamed_file_is_left_and_no_line_is_lost_torn_or_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let file = AppendFile::open(&path).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let file = &file;
+            scope.spawn(move || {
+                (0..5_000).for_each(|number| line(file, &format!("{thread} {number}")).unwrap());
+            });
+        }
+        for rotation in 0..20 {
+            fs::rename(&path, folder.path().join(format!("file.{rotation}"))).unwrap();
+            file.reopen().unwrap();
+            file.flush().unwrap();
+        }
+    });
+    line(&file, "last").unwrap();
+    file.flush().unwrap();
+    assert!(read(&path).ends_with("last\n"));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(file);
+    let texts = (0..20).map(|rotation| read(&folder.path().join(format!("file.{rotation}"))));
+    let mut lines: Vec<String> = texts
+        .chain([read(&path)])
+        .inspect(|text| assert!(text.is_empty() || text.ends_with('\n')))
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(lines.pop().as_deref(), Some("last"));
+    let mut expected: Vec<String> = (0..4)
+        .flat_map(|thread| (0..5_000).map(move |number| format!("{thread} {number}")))
+        .collect();
+    lines.sort();
+    expected.sort();
+    assert!(lines == expected, "{} lines", lines.len());
+}
+
+/// A file that was deleted takes its space until nobody has it open.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_file_is_left_at_once() {
+    let (folder, path) = folder_with("file", "");
+    let file = AppendFile::open(&path).unwrap();
+    let old = folder.path().join("old");
+    fs::rename(&path, &old).unwrap();
+    let is_open = || {
+        #[expect(clippy::disallowed_methods, reason = "the test looks at what is open")]
+        let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == old))
+    };
+    assert!(is_open());
+    file.reopen().unwrap();
+    for _ in 0..1_000 {
+        if !is_open() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the old file is still open");
+}
+
+#[test]
+fn a_path_that_cannot_be_opened_again_leaves_the_file_as_it_was() {
+    let (folder, path) = folder_with("file", "");
+    let file = AppendFile::open(&path).unwrap();
+    let old = folder.path().join("old");
+    fs::rename(&path, &old).unwrap();
+    symlink(&old, &path).unwrap();
+    assert!(matches!(file.reopen(), Err(AppendError::Unopened { .. })));
+    line(&file, "still here").unwrap();
+    file.flush().unwrap();
+    assert_eq!(read(&old), "still here\n");
+}
+
+#[test]
+fn a_line_that_failed_half_way_is_whole_in_the_reopened_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let disk = Disk::with_free(10);
+    let file = AppendFile::start(&path, disk.clone(), false, Duration::from_secs(3_600)).unwrap();
+    {
+        let _held = disk.state();
+        ["first", "second", "third"].iter().for_each(|text| line(&file, text).unwrap());
+    }
+    assert!(matches!(file.flush(), Err(AppendError::Failed(_))));
+    file.reopen().unwrap();
+    file.queue.recover().unwrap();
+    file.flush().unwrap();
+    assert_eq!(disk.state().content, b"first\nseco");
+    assert_eq!(read(&path), "second\nthird\n");
 }

@@ -1,8 +1,9 @@
-//! The signals that end a server.
+//! The signals that end a server, and the one that has it reload its files.
 
 use std::io;
 use std::thread;
 
+use portcullis_guard::reload;
 use tokio::sync::oneshot;
 
 /// The exit status that a shell gives a process that Ctrl-C has ended.
@@ -10,6 +11,9 @@ use tokio::sync::oneshot;
 const ENDED_BY_INTERRUPT: i32 = 130;
 
 /// Is ready at the first SIGTERM or Ctrl-C. After that, another Ctrl-C ends the process at once.
+///
+/// SIGHUP reloads what is watched. Where nothing is, it ends the process, as it does by default: a
+/// server in a terminal that was closed has nobody to serve.
 ///
 /// Signals have a thread of their own: handlers that keep all other threads busy cannot keep the
 /// process from stopping.
@@ -37,19 +41,29 @@ pub(crate) async fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 async fn listen(listening: oneshot::Sender<io::Result<()>>, mut stop: oneshot::Sender<()>) {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) = match signals {
+    let signals = || {
+        let hangup = reload::is_anything_watched().then(|| signal(SignalKind::hangup()));
+        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()];
+        Ok((hangup.transpose()?, signal(terminate)?, signal(interrupt)?))
+    };
+    let (mut hangup, mut terminate, mut interrupt) = match signals() {
         Ok(signals) => {
             drop(listening.send(Ok(())));
             signals
         }
         Err(error) => return drop(listening.send(Err(error))),
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = stop.closed() => return,
+    let mut hung_up = async || match &mut hangup {
+        Some(hangup) => hangup.recv().await,
+        None => std::future::pending().await,
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hung_up() => reload::now(),
+            () = stop.closed() => return,
+        }
     }
     say(stop);
     interrupt.recv().await;
