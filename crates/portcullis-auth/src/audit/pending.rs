@@ -32,6 +32,15 @@ pub trait Recorded {
 /// panics leaves its record, too.
 ///
 /// Until something else is noted, it says that nothing could decide.
+///
+/// ```compile_fail,E0382
+/// use portcullis_auth::audit::{PendingRecord, Recorded};
+///
+/// fn twice<R: Recorded>(mut record: PendingRecord<'_, R>) {
+///     let _ = record.write("ok", None);
+///     let _ = record.write("ok", None);
+/// }
+/// ```
 pub struct PendingRecord<'a, R: Recorded> {
     audit: &'a Audit,
     id: OperationId,
@@ -100,7 +109,11 @@ impl<'a, R: Recorded> PendingRecord<'a, R> {
     /// # Errors
     ///
     /// As [`Audit::record`]: what was not recorded must not reach the caller.
-    pub fn write(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
+    pub fn write(mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
+        self.record(outcome, status)
+    }
+
+    fn record(&mut self, outcome: &'static str, status: Option<u16>) -> Result<(), AuditError> {
         self.is_written = true;
         let mut record = AuditRecord::new(self.id, self.time, self.transport, self.operation);
         record.verdict = self.verdict;
@@ -120,7 +133,7 @@ impl<R: Recorded> Drop for PendingRecord<'_, R> {
             self.outcome = None;
             let (outcome, status) = self.about.dropped(self.started.elapsed());
             // No caller is left to learn that it was not written.
-            let _ = self.write(outcome, status);
+            let _ = self.record(outcome, status);
         }
     }
 }
@@ -131,5 +144,73 @@ impl<R: Recorded> fmt::Debug for PendingRecord<'_, R> {
         let mut record = f.debug_struct("PendingRecord");
         record.field("id", id).field("operation", operation).field("verdict", verdict);
         record.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::audit::{AuditFailure, AuditSink};
+
+    /// The verdict, the outcome and the status.
+    type Written = (Verdict, &'static str, Option<u16>);
+
+    /// What was recorded.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<Vec<Written>>>);
+
+    impl AuditSink for Kept {
+        fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+            let kept = (record.verdict, record.outcome, record.status);
+            self.0.lock().unwrap().push(kept);
+            Err(AuditError::new("written, and not kept"))
+        }
+    }
+
+    struct Nothing;
+
+    impl Recorded for Nothing {
+        fn complete(
+            &self,
+            record: AuditRecord<'_>,
+            write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
+        ) -> Result<(), AuditError> {
+            write(&record)
+        }
+    }
+
+    /// What is recorded of something to which `happens`.
+    fn recorded(happens: impl FnOnce(PendingRecord<'_, Nothing>)) -> Vec<Written> {
+        let kept = Kept::default();
+        let audit = Audit::new(AuditFailure::Stop).sink(kept.clone());
+        happens(PendingRecord::begin(&audit, UNIX_EPOCH, "http", "route", Nothing));
+        kept.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn e11_a_record_is_written_once_even_if_no_sink_takes_it() {
+        let written = recorded(|mut record| {
+            record.verdict = Verdict::Allowed;
+            assert!(record.write("ok", Some(200)).is_err());
+        });
+        assert_eq!(written, [(Verdict::Allowed, "ok", Some(200))]);
+        let noted = recorded(|mut record| {
+            record.outcome = Some("limited");
+            let _ = record.write("error", None);
+        });
+        assert_eq!(noted, [(Verdict::Failed, "limited", None)], "what was noted before");
+    }
+
+    #[test]
+    fn e11_what_is_dropped_on_its_way_has_its_record() {
+        let dropped = recorded(|mut record| {
+            record.verdict = Verdict::Allowed;
+            record.outcome = Some("ok");
+            drop(record);
+        });
+        assert_eq!(dropped, [(Verdict::Allowed, "cancelled", None)]);
     }
 }

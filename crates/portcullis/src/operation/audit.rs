@@ -132,13 +132,12 @@ impl<'a> OperationRecord<'a> {
 
     /// Notes that nothing could decide whether the operation is allowed.
     pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
-        let reference = Reference::new();
-        tracing::error!(rule, %reference, "operation refused: internal failure");
+        let (reference, error) = broken(rule);
         self.pending.verdict = Verdict::Failed;
         self.pending.rule = Some(Cow::Borrowed(rule));
         self.pending.outcome = Some("internal_error");
         self.pending.reference = Some(reference);
-        RpcError::Internal(format!("Internal error (reference {reference})").into())
+        error
     }
 
     /// Notes that no component has the name that the caller gave.
@@ -254,7 +253,7 @@ impl<'a> OperationRecord<'a> {
     }
 
     /// Writes the record. If it has to be written and cannot be, the caller gets no result.
-    pub(crate) fn end<T>(mut self, result: Result<T, RpcError>) -> Result<T, RpcError> {
+    pub(crate) fn end<T>(self, result: Result<T, RpcError>) -> Result<T, RpcError> {
         let (outcome, status) = match &result {
             Ok(_) => ("ok", None),
             Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
@@ -263,7 +262,7 @@ impl<'a> OperationRecord<'a> {
         };
         match self.pending.write(outcome, status) {
             Ok(()) => result,
-            Err(_) => Err(self.failed("audit")),
+            Err(_) => Err(broken("audit").1),
         }
     }
 
@@ -273,6 +272,14 @@ impl<'a> OperationRecord<'a> {
         let is_answer = !version.is_stateless() && self.pending.operation() != "stream";
         (*transport == Transport::Http && !is_answer).then_some(429)
     }
+}
+
+/// Logs that `rule` could not decide: the reference in the log, and the error that names it.
+fn broken(rule: &'static str) -> (Reference, RpcError) {
+    let reference = Reference::new();
+    tracing::error!(rule, %reference, "operation refused: internal failure");
+    let text = format!("Internal error (reference {reference})");
+    (reference, RpcError::Internal(text.into()))
 }
 
 /// Records a request that was refused before it became an operation. There is nothing left
