@@ -182,16 +182,15 @@ impl<S: Service> App<S> {
         let (budget, standing) = (Arc::clone(budget), Arc::clone(&peer.standing));
         let visitor = RouteVisitor { budget, address: peer.address.clone(), standing };
         request.extensions_mut().insert(visitor);
+        request.extensions_mut().insert(Arc::clone(&counts));
         if let Some(remote) = info.remote {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         let path = request.uri().path().to_owned();
         let answer = AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind();
         let answer = tokio::time::timeout(limits.handler_timeout, answer).await;
-        if counts.is_exceeded() {
-            return Err(Rejection::busy());
-        }
         Ok(match answer {
+            Ok(Ok(Ok(_))) if counts.take_exceeded() => return Err(Rejection::busy()),
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {

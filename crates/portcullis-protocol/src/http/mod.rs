@@ -28,7 +28,7 @@ mod well_known;
 
 pub use app::{App, AppConfig};
 pub use connection::Listener;
-pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody};
+pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody};
 pub use mount::{Mount, MountError};
 pub use peer::Peer;
 pub use route::{RouteRejection, authenticate};

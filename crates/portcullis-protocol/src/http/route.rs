@@ -35,6 +35,8 @@ pub enum RouteRejection {
         /// How long until there is room again.
         retry_after: Duration,
     },
+    /// There was no room for the body: 503.
+    Busy,
     /// The server does not authenticate, so the route does not exist: 404.
     Absent,
     /// Something broke: 500. The cause has been logged.
@@ -80,6 +82,7 @@ impl RouteRejection {
             Self::Bearer(refusal) => refusal.status,
             Self::InsufficientScope(_) | Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Absent => StatusCode::NOT_FOUND,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -98,6 +101,7 @@ impl RouteRejection {
             Self::TooOften { retry_after } => {
                 Some(RpcError::RateLimited { retry_after: *retry_after }.to_string().into())
             }
+            Self::Busy => Some(RpcError::Busy.to_string().into()),
             // Exactly as for a path where nothing is served.
             Self::Absent => None,
             Self::Failed => Some("Internal error".into()),
@@ -112,6 +116,7 @@ impl RouteRejection {
             Self::TooOften { retry_after } => {
                 Some((RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after))))
             }
+            Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             Self::Denied(_) | Self::Absent | Self::Failed => None,
         };
         let mut response = json(status, body);

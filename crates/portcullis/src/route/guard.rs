@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
-use portcullis_protocol::http::{Mount, RouteRejection, authenticate};
+use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -69,6 +69,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     let mut record = RouteRecord::begin(&guard, remote.map(|address| address.ip()));
     let (mut head, body) = request.into_parts();
     let served = guard.serves(&head.method);
+    let room: Option<Arc<RouteBody>> = head.extensions.get().cloned();
     let response = match guard.admit(&head, &mut record).await {
         Ok(caller) => {
             if let Some(caller) = caller {
@@ -77,7 +78,11 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
             head.extensions.insert(record.pending.id());
             head.extensions.insert(guard.engine.stopping.clone());
             let span = record.span();
-            next.run(Request::from_parts(head, body)).instrument(span).await
+            let response = next.run(Request::from_parts(head, body)).instrument(span).await;
+            match room.is_some_and(|room| room.take_exceeded()) {
+                true => record.without_room().into_response(),
+                false => response,
+            }
         }
         Err(refusal) => refusal.into_response(),
     };
@@ -235,6 +240,13 @@ impl<'a> RouteRecord<'a> {
         RouteRejection::TooOften { retry_after }
     }
 
+    fn without_room(&mut self) -> RouteRejection {
+        self.pending.verdict = Verdict::Limited;
+        self.pending.rule = Some("limits".into());
+        self.pending.reason = Some("too many large bodies at once".into());
+        RouteRejection::Busy
+    }
+
     fn not_let_in(&mut self, refusal: RouteRejection) -> RouteRejection {
         self.pending.rule = Some("bearer".into());
         if let RouteRejection::Bearer(refusal) = &refusal {
@@ -247,12 +259,56 @@ impl<'a> RouteRecord<'a> {
         refusal
     }
 
-    fn end(mut self, response: Response) -> Response {
+    fn end(self, response: Response) -> Response {
         let is_allowed = self.pending.verdict == Verdict::Allowed;
         let outcome = if is_allowed { "ok" } else { "refused" };
         match self.pending.write(outcome, Some(response.status().as_u16())) {
             Ok(()) => response,
             Err(_) => RouteRejection::Failed.into_response(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use portcullis_auth::AuditSink;
+
+    use crate::Server;
+    use crate::route::post;
+    use crate::testing::TestClient;
+
+    use super::*;
+
+    /// What was recorded: the verdict, the rule and the status.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl AuditSink for Kept {
+        fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+            let AuditRecord { verdict, rule, status, .. } = record;
+            self.0.lock().unwrap().push(format!("{verdict:?} {rule:?} {status:?}"));
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn e11_a_body_without_room_leaves_one_record_of_what_was_answered() {
+        let kept = Kept::default();
+        let server = Server::builder("test")
+            .no_auth()
+            .audit(kept.clone())
+            .limits(|limits| limits.waiting_body_bytes = 70 * 1024)
+            .route(post("/upload", async |_: String| "done").public("keeps nothing"));
+        let client = TestClient::new(&server.build().unwrap());
+        for (bytes, status) in [(1024, 200), (128 * 1024, 503)] {
+            let request = Request::post("/upload").body(vec![b'x'; bytes]).unwrap();
+            let answer = client.send(request).await;
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.header("retry-after"), (status == 503).then_some("1"));
+        }
+        let records = kept.0.lock().unwrap().clone();
+        assert_eq!(records, ["Allowed None Some(200)", "Limited Some(\"limits\") Some(503)"]);
     }
 }

@@ -137,9 +137,10 @@ pub(crate) struct Counted<B> {
     counts: Arc<RouteBody>,
 }
 
-/// What the body of a request to a custom route takes, for as long as the request runs.
+/// What the body of a request to a custom route takes, for as long as the request runs. It is among
+/// the extensions of the request.
 #[derive(Debug)]
-pub(crate) struct RouteBody {
+pub struct RouteBody {
     account: Mutex<Account>,
     exceeded: AtomicBool,
 }
@@ -150,9 +151,10 @@ impl RouteBody {
         Arc::new(Self { account, exceeded: AtomicBool::new(false) })
     }
 
-    /// Whether there was no room for it.
-    pub(crate) fn is_exceeded(&self) -> bool {
-        self.exceeded.load(Ordering::Relaxed)
+    /// Whether there was no room for it, so that the handler has read an error in its place. True
+    /// once: whoever learns of it refuses the request, and records that.
+    pub fn take_exceeded(&self) -> bool {
+        self.exceeded.swap(false, Ordering::Relaxed)
     }
 
     fn add(&self, more: usize) -> bool {
@@ -241,8 +243,9 @@ mod tests {
         assert!(read_within(&budget, body(FREE_BYTES), usize::MAX).await.is_ok(), "small");
         let counts = RouteBody::new(&budget, Whose::default());
         let route = |bytes| Counted::new(body(bytes).unwrap(), &counts).collect();
-        assert!(route(FREE_BYTES).await.is_ok() && !counts.is_exceeded());
-        assert!(route(2 * FREE_BYTES).await.is_err() && counts.is_exceeded());
+        assert!(route(FREE_BYTES).await.is_ok() && !counts.take_exceeded());
+        assert!(route(2 * FREE_BYTES).await.is_err() && counts.take_exceeded());
+        assert!(!counts.take_exceeded(), "once");
         drop((held, counts));
         let bytes = read_within(&budget, body(most), usize::MAX).await.map(|bytes| bytes.len());
         assert_eq!(bytes, Ok(most));

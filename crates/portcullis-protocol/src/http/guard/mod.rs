@@ -9,6 +9,6 @@ pub(crate) mod media_type;
 pub(crate) mod origins;
 
 pub use authority::Authority;
-pub use body::RequestBody;
+pub use body::{RequestBody, RouteBody};
 pub use host_origin::HostOriginGuard;
 pub use origins::{Origin, Origins};
