@@ -125,9 +125,7 @@ fn principal(entry: &Map<String, Value>) -> Result<Principal, &'static str> {
                 user.with_claims(value.as_object().ok_or("`claims` is not an object")?.clone())
             }
             _ => {
-                return Err(
-                    "it has a member that is none of subject, scopes, client_id and claims",
-                );
+                return Err("it has a member other than subject, scopes, client_id and claims");
             }
         };
     }

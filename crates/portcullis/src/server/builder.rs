@@ -22,6 +22,9 @@ const PAGE_SIZE: usize = 1_000;
 /// Describes a server. [`build`](Self::build) becomes available after [`auth`](Self::auth) or
 /// [`no_auth`](Self::no_auth).
 ///
+/// `A` says whether that was decided. A function that adds the same to several servers keeps it
+/// open, as `fn add<A>(server: ServerBuilder<A>) -> ServerBuilder<A>`.
+///
 /// # Example
 ///
 /// ```
