@@ -1,7 +1,8 @@
 //! What the library calls things, and what they are called on the command line.
 
 /// The words of the library's messages, each with its flag.
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 7] = [
+    ("a real verifier", "--auth jwt"),
     ("public_url", "--public-url URL"),
     (".auth(", "--auth jwt"),
     (".issuer(", "--issuer ISSUER"),

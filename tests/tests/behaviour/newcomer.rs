@@ -140,6 +140,7 @@ fn trial_d10_a_message_says_what_to_write() {
 fn trial_d10_the_demo_names_its_flags() {
     for (flags, named) in [
         (&["--listen", "0.0.0.0:0", "--auth", "none"][..], "--auth jwt"),
+        (&["--listen", "0.0.0.0:0"], "--auth jwt"),
         (&["--auth", "jwt"], "--issuer ISSUER, --audience AUDIENCE, --jwks URL"),
         (&["--path", "mcp"], "--path PATH"),
     ] {

@@ -104,7 +104,6 @@ impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
 }
 
 /// Why a sink failed: for the log, never for a caller.
-#[derive(Debug)]
 pub struct AuditError(Box<dyn Error + Send + Sync>);
 
 impl AuditError {
@@ -124,6 +123,13 @@ impl AuditError {
 impl fmt::Display for AuditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The same text, because that is what a `main` that returns it prints.
+impl fmt::Debug for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -6,7 +6,7 @@ use super::file::Flaw;
 /// A file that could not be used, or variables that are not set.
 ///
 /// Its text names the file and the line, or the variables, and never a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EnvironmentError {
     kind: EnvironmentErrorKind,
     line: Option<usize>,
@@ -68,6 +68,13 @@ impl EnvironmentError {
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// The same text, because that is what a `main` that returns it prints.
+impl fmt::Debug for EnvironmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -125,7 +125,8 @@ impl Environment {
     /// let key = Secret::new(key.to_owned());
     ///
     /// let refused = environment.require(["MAIL_KEY", "MAIL_HOST", "MAIL_FROM"]).unwrap_err();
-    /// assert_eq!(refused.to_string(), "set the variables MAIL_HOST, MAIL_FROM: missing, empty or not UTF-8");
+    /// // What a `main` prints that returns it:
+    /// assert_eq!(format!("{refused:?}"), "set the variables MAIL_HOST, MAIL_FROM: missing, empty or not UTF-8");
     /// # Ok::<(), portcullis::guard::EnvironmentError>(())
     /// ```
     pub fn require<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], EnvironmentError> {

@@ -98,8 +98,8 @@ impl Server {
         match &self.auth {
             Some(auth) if auth.summary.loopback_only => {
                 let reason = format!(
-                    "{place} would accept {} from other machines: use a real verifier, or listen on \
-                     127.0.0.1 without a public_url or allow_host",
+                    "{place} would accept {} from other machines: use a real verifier, such as \
+                     JwtVerifier, or listen on 127.0.0.1 without a public_url or allow_host",
                     auth.summary.description
                 );
                 return refused(StartErrorKind::DevelopmentVerifierExposed, reason);
@@ -115,8 +115,8 @@ impl Server {
         }
         if public_url.is_none() && !address.ip().is_loopback() {
             let reason = format!(
-                "listening on {address} needs a public_url: tokens, metadata and the Host check are \
-                 bound to it"
+                "listening on {address} needs a public_url, since tokens, metadata and the Host \
+                 check are bound to it: set .public_url(\"https://…\") or PORTCULLIS_PUBLIC_URL"
             );
             return refused(StartErrorKind::MissingPublicUrl, reason);
         }
