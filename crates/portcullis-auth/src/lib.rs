@@ -30,6 +30,8 @@ mod scopes;
 #[cfg(feature = "jwt")]
 mod token_cache;
 mod verifier;
+#[cfg(feature = "jwt")]
+mod verify;
 
 pub use access::{
     AllOf, AnyOf, AuthContext, AuthorizationError, ByArguments, Check, CheckError, Claim,
@@ -61,3 +63,10 @@ pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind
 pub use resource::is_same_resource;
 pub use scopes::Scopes;
 pub use verifier::{TokenVerifier, VerifyError};
+#[cfg(feature = "jwt")]
+pub use verify::{
+    ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
+    GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
+    IntrospectionVerifier, IntrospectionVerifierBuilder, MultiVerifier, MultiVerifierBuilder,
+    NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
+};

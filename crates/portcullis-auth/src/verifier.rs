@@ -87,6 +87,12 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The issuer of every principal that the verifier gives, if it is always the same one.
+    /// Default: unknown.
+    fn issuer(&self) -> Option<&str> {
+        None
+    }
+
     /// The audiences that tokens must have, if the verifier checks them: start-up warns when the
     /// server itself is not among them. Default: unknown.
     fn audiences(&self) -> &[String] {

@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | limits | [`Limits`](server::Limits) | [Limits](manual::limits) |
 //! | Host, Origin: DNS rebinding, CSRF | [`public_url`](ServerBuilder::public_url), [`allow_host`](ServerBuilder::allow_host), [`allow_origin`](ServerBuilder::allow_origin) | [Host and Origin](manual::host_and_origin) |
-//! | bearer token | [`JwtVerifier`](auth::JwtVerifier), [`TokenVerifier`](auth::TokenVerifier), [`RemoteAuthProvider`](auth::RemoteAuthProvider) | [Tokens](manual::tokens), [Authorization servers](manual::authorization_servers) |
+//! | bearer token | [`JwtVerifier`](auth::JwtVerifier), [`IntrospectionVerifier`](auth::IntrospectionVerifier), [`TokenVerifier`](auth::TokenVerifier), [`RemoteAuthProvider`](auth::RemoteAuthProvider) | [Tokens](manual::tokens), [Authorization servers](manual::authorization_servers), [Opaque tokens](manual::opaque_tokens), [API keys](manual::api_keys) |
 //! | rate limit | [`RateLimit`](middleware::RateLimit), token buckets | [Limits](manual::limits) |
 //! | the decision, which fails closed | [`require_scopes`](access::require_scopes), [`require_roles`](access::require_roles), [`claim`](access::claim), [`by_arguments`](access::by_arguments), [`Check`](access::Check); [`AuthMiddleware`](middleware::AuthMiddleware), [`restrict_tag`](access::restrict_tag) | [Access](manual::access) |
 //! | and what is shown at all | [`Visibility`](visibility::Visibility), [`Context::enable_components`] | [Visibility](manual::visibility) |
@@ -56,7 +56,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `http` | yes | Streamable HTTP, [`route`](mod@route), `public_url`, [`Listening`](server::Listening): hyper and axum |
-//! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), and `fetch`: aws-lc-rs |
+//! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), [`IntrospectionVerifier`](auth::IntrospectionVerifier) and the other verifiers, and `fetch`: aws-lc-rs |
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
 //! | `testing` | yes | [`TestClient`](testing::TestClient); no further crate |
@@ -127,7 +127,11 @@ pub use self::server::run_options::RunOptions;
 pub mod auth {
     #[cfg(feature = "jwt")]
     pub use portcullis_auth::{
-        Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
+        Algorithm, ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
+        GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
+        IntrospectionVerifier, IntrospectionVerifierBuilder, JwtConfigError, JwtProblem,
+        JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MultiVerifier, MultiVerifierBuilder,
+        NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
     };
     pub use portcullis_auth::{
         AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,

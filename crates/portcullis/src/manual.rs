@@ -11,6 +11,12 @@ pub mod tokens {}
 #[doc = include_str!("../manual/authorization_servers.md")]
 pub mod authorization_servers {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/opaque_tokens.md")]
+pub mod opaque_tokens {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/api_keys.md")]
+pub mod api_keys {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/access.md")]
 pub mod access {}
 #[doc = include_str!("../manual/links.md")]

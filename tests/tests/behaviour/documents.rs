@@ -107,6 +107,8 @@ fn every_page_of_the_manual_is_in_rustdoc_and_in_its_table() {
 fn each_control_has_a_list_an_example_and_a_caveat() {
     for page in [
         "tokens",
+        "opaque_tokens",
+        "api_keys",
         "access",
         "visibility",
         "routes",

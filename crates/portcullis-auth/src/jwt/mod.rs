@@ -391,6 +391,10 @@ impl TokenVerifier for JwtVerifier {
         if url { vec![issuer.clone()] } else { Vec::new() }
     }
 
+    fn issuer(&self) -> Option<&str> {
+        Some(&self.expected.issuer)
+    }
+
     fn audiences(&self) -> &[String] {
         &self.expected.audiences
     }

@@ -30,6 +30,12 @@ pub enum Error {
     /// Tokens cannot be verified as described.
     #[cfg(feature = "jwt")]
     Jwt(portcullis_auth::JwtConfigError),
+    /// Tokens cannot be verified as described, by introspection, a vendor or several verifiers.
+    #[cfg(feature = "jwt")]
+    Verifier(portcullis_auth::VerifierConfigError),
+    /// API keys cannot be verified as described.
+    #[cfg(feature = "jwt")]
+    ApiKey(portcullis_auth::ApiKeyError),
     /// The audit file could not be opened.
     Audit(portcullis_auth::AuditError),
     /// The operating system refused.
@@ -45,6 +51,10 @@ impl fmt::Display for Error {
             Self::Environment(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "jwt")]
             Self::Jwt(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "jwt")]
+            Self::Verifier(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "jwt")]
+            Self::ApiKey(error) => fmt::Display::fmt(error, f),
             Self::Audit(error) => fmt::Display::fmt(error, f),
             Self::Io(error) => fmt::Display::fmt(error, f),
         }
@@ -67,6 +77,10 @@ impl std::error::Error for Error {
             Self::Environment(error) => error.source(),
             #[cfg(feature = "jwt")]
             Self::Jwt(error) => error.source(),
+            #[cfg(feature = "jwt")]
+            Self::Verifier(error) => error.source(),
+            #[cfg(feature = "jwt")]
+            Self::ApiKey(error) => error.source(),
             Self::Audit(error) => error.source(),
             Self::Io(error) => error.source(),
         }
@@ -101,6 +115,20 @@ impl From<portcullis_guard::EnvironmentError> for Error {
 impl From<portcullis_auth::JwtConfigError> for Error {
     fn from(error: portcullis_auth::JwtConfigError) -> Self {
         Self::Jwt(error)
+    }
+}
+
+#[cfg(feature = "jwt")]
+impl From<portcullis_auth::VerifierConfigError> for Error {
+    fn from(error: portcullis_auth::VerifierConfigError) -> Self {
+        Self::Verifier(error)
+    }
+}
+
+#[cfg(feature = "jwt")]
+impl From<portcullis_auth::ApiKeyError> for Error {
+    fn from(error: portcullis_auth::ApiKeyError) -> Self {
+        Self::ApiKey(error)
     }
 }
 

@@ -1,0 +1,20 @@
+//! Verifiers of tokens that say nothing by themselves, and of several sources at once.
+
+mod api_key;
+mod config_error;
+mod inquiry;
+mod introspection;
+mod multi;
+#[cfg(test)]
+mod provider;
+mod vendor;
+
+pub use self::api_key::{
+    ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder, NewApiKey,
+};
+pub use self::config_error::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
+pub use self::introspection::{IntrospectionVerifier, IntrospectionVerifierBuilder};
+pub use self::multi::{MultiVerifier, MultiVerifierBuilder};
+pub use self::vendor::{
+    GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
+};
