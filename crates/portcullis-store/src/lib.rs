@@ -2,17 +2,21 @@
 //!
 //! Whatever must be seen by another replica, or by the next request, is a record in a
 //! [`Store`]: a [`RecordValue`] under a [`RecordKey`], until a time. [`MemoryStore`] keeps them in this
-//! process. Every backend passes the same cases, those of `contract`.
+//! process, `FileStore` (feature `redb`) in a file. Every backend passes the same cases, those of `contract`.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+#[cfg(feature = "redb")]
+mod file;
 mod key;
 mod memory;
 mod store;
 mod value;
 
 pub use error::{MAX_VALUE_BYTES, StoreError};
+#[cfg(feature = "redb")]
+pub use file::{FileStore, StoreOpenError, StoreOpenErrorKind};
 pub use key::{RecordKey, RecordOwner};
 pub use memory::MemoryStore;
 pub use store::{CasOutcome, Store};

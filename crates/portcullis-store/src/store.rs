@@ -64,6 +64,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether values leave this process as they are, for whoever can read a file or a network to
+    /// see. A server does not build with such a store. Default: no.
+    fn is_unsealed(&self) -> bool {
+        false
+    }
+
     /// The value that is there.
     ///
     /// # Errors

@@ -161,6 +161,8 @@ pub mod store {
     pub use portcullis_store::{
         CasOutcome, MemoryStore, RecordKey, RecordOwner, RecordValue, Store, StoreError,
     };
+    #[cfg(feature = "redb")]
+    pub use portcullis_store::{FileStore, StoreOpenError, StoreOpenErrorKind};
 }
 
 /// What nearly every server needs, without names that shadow those of std or axum.

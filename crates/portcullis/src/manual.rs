@@ -41,6 +41,9 @@ pub mod host_and_origin {}
 #[doc = include_str!("../manual/limits.md")]
 pub mod limits {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/storage.md")]
+pub mod storage {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/secrets.md")]
 pub mod secrets {}
 #[doc = include_str!("../manual/links.md")]

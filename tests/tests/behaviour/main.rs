@@ -23,6 +23,7 @@ mod reload;
 mod schemas;
 mod sessions;
 mod stdio;
+mod storage;
 mod threats;
 mod tokens;
 mod values;

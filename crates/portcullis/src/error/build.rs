@@ -119,6 +119,8 @@ pub enum ProblemKind {
     InvalidScope,
     /// `offline_access` is named as a scope of the server.
     OfflineAccess,
+    /// The store writes values as they are, for whoever can read a file or a network to see.
+    UnsealedStore,
     /// `serde_json` reads numbers as texts, which breaks validation.
     ArbitraryPrecision,
     /// A route contradicts itself, or does not say why it is public.

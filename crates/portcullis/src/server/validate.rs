@@ -54,6 +54,12 @@ impl<A> ServerBuilder<A> {
             let problem = Problem::new(ProblemKind::InvalidPageSize, "set at least 1");
             problems.push(problem.within("page_size(0)"));
         }
+        if parts.store.as_ref().is_some_and(|store| store.is_unsealed()) {
+            let text = "it writes values as they are: seal them, or say that they are no secret \
+                        with dangerously_unsealed()";
+            let problem = Problem::new(ProblemKind::UnsealedStore, text);
+            problems.push(problem.within("store"));
+        }
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(credential_lint::holds_secret) {

@@ -30,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 12] = [
+const DOORS: [(&str, &str); 13] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),
@@ -42,6 +42,7 @@ const DOORS: [(&str, &str); 12] = [
     ("cap-std", "portcullis-guard"),
     ("rustix", "portcullis-guard"),
     ("reqwest", "portcullis-guard"),
+    ("redb", "portcullis-store"),
     ("jsonschema", "portcullis"),
 ];
 
