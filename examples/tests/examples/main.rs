@@ -2,6 +2,7 @@
 
 mod sections;
 mod tasks;
+mod tokens;
 
 use std::path::Path;
 
