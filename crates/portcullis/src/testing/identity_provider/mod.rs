@@ -1,0 +1,221 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::signature::{Scheme, SigningKey};
+use portcullis_guard::{Clock, Secret, SystemClock, random};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use self::token::TestToken;
+
+mod endpoints;
+#[cfg(test)]
+mod tests;
+mod token;
+
+/// An identity provider on loopback, for tests: it issues any token that it is asked for, wrong
+/// ones too.
+///
+/// It has a JWK set (ES256), metadata under both well-known names (RFC 8414, OpenID Connect
+/// Discovery) and an introspection endpoint (RFC 7662). It runs on the runtime of the test, and
+/// is down once it is dropped. Nobody signs in at it: tokens come from [`token`](Self::token).
+///
+/// # Example
+///
+/// ```
+/// use portcullis::RunOptions;
+/// use portcullis::prelude::*;
+/// use portcullis::testing::IdentityProvider;
+///
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// const AUDIENCE: &str = "https://mcp.example.com/mcp";
+///
+/// let idp = IdentityProvider::start().await?;
+/// let verifier = JwtVerifier::discover(idp.issuer())
+///     .audience(AUDIENCE)
+///     .allow_loopback_idp() // it is on this machine
+///     .build()?;
+///
+/// let accepts = async |token: String| verifier.verify(&token.as_str().into()).await.is_ok();
+/// # use portcullis::auth::TokenVerifier;
+/// assert!(accepts(idp.token("alice", AUDIENCE).scopes(["read"]).sign()).await);
+/// assert!(!accepts(idp.token("alice", AUDIENCE).expired().sign()).await);
+/// assert!(!accepts(idp.token("alice", "https://other.example.com").sign()).await);
+///
+/// // The server as a whole, over a live port.
+/// let server = Server::builder("test").auth(verifier).build()?;
+/// let listening = server.listen(&RunOptions::new().listen("127.0.0.1:0")).await?;
+/// # drop(listening);
+/// # Ok(()) }
+/// ```
+pub struct IdentityProvider {
+    state: Arc<State>,
+    serving: JoinHandle<()>,
+}
+
+/// What the endpoints answer from.
+struct State {
+    issuer: String,
+    client_secret: Secret<String>,
+    clock: Arc<dyn Clock>,
+    issued: Mutex<Issued>,
+}
+
+struct Issued {
+    /// Newest first: that one signs.
+    keys: Vec<Key>,
+    /// What introspection says of the tokens that are good.
+    tokens: HashMap<String, Map<String, Value>>,
+}
+
+struct Key {
+    id: String,
+    pair: Arc<SigningKey>,
+}
+
+impl IdentityProvider {
+    /// Starts one on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port, or there are no random bytes.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_with(SystemClock).await
+    }
+
+    /// As [`start`](Self::start), with the clock that tokens are dated by.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_with(clock: impl Clock) -> io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "a provider for tests, on loopback alone")]
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let state = Arc::new(State {
+            issuer: format!("http://{}", listener.local_addr()?),
+            client_secret: Secret::new(text()?),
+            clock: Arc::new(clock),
+            issued: Mutex::new(Issued { keys: vec![Key::new()?], tokens: HashMap::new() }),
+        });
+        let endpoints = endpoints::router(Arc::clone(&state));
+        let serving = tokio::spawn(async move {
+            // It ends with an error only once the socket is broken: the provider is down then.
+            let _ = axum::serve(listener, endpoints).await;
+        });
+        Ok(Self { state, serving })
+    }
+
+    /// The issuer: `iss` of the tokens, and where discovery begins.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.state.issuer
+    }
+
+    /// Where the JWK set is.
+    #[must_use]
+    pub fn jwks_uri(&self) -> String {
+        format!("{}/jwks", self.state.issuer)
+    }
+
+    /// Where tokens are introspected (RFC 7662), with `client_secret_basic` or
+    /// `client_secret_post`.
+    #[must_use]
+    pub fn introspection_endpoint(&self) -> String {
+        format!("{}/introspect", self.state.issuer)
+    }
+
+    /// The client that may introspect tokens.
+    #[must_use]
+    pub fn client_id(&self) -> &'static str {
+        endpoints::CLIENT_ID
+    }
+
+    /// The secret of that client.
+    #[must_use]
+    pub fn client_secret(&self) -> Secret<String> {
+        self.state.client_secret.clone()
+    }
+
+    /// Begins a token for `subject` at the server that is `audience`, which is good until it is
+    /// told otherwise.
+    pub fn token(&self, subject: impl Into<String>, audience: impl Into<String>) -> TestToken<'_> {
+        TestToken::new(&self.state, &subject.into(), &audience.into())
+    }
+
+    /// Signs with another key from now on. The keys of before stay in the JWK set.
+    ///
+    /// # Errors
+    ///
+    /// When there are no random bytes.
+    pub fn rotate(&self) -> io::Result<()> {
+        let key = Key::new()?;
+        self.state.issued().keys.insert(0, key);
+        Ok(())
+    }
+
+    /// Takes all keys but the newest out of the JWK set: what they signed is good no longer.
+    pub fn withdraw_old_keys(&self) {
+        self.state.issued().keys.truncate(1);
+    }
+
+    /// Revokes `token`: introspection calls it inactive. A JWT is still signed.
+    pub fn revoke(&self, token: &str) {
+        self.state.issued().tokens.remove(token);
+    }
+}
+
+impl State {
+    fn issued(&self) -> MutexGuard<'_, Issued> {
+        // Each change is one call.
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In seconds since 1970.
+    fn now(&self) -> u64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+}
+
+impl Key {
+    fn new() -> io::Result<Self> {
+        let pair = SigningKey::generate(Scheme::EcdsaP256Sha256).map_err(io::Error::other)?;
+        Ok(Self { id: text()?, pair: Arc::new(pair) })
+    }
+
+    /// The public half (RFC 7517 §4, RFC 7518 §6.2).
+    fn jwk(&self) -> Option<Value> {
+        let (x, y) = self.pair.public_key().coordinates()?;
+        let (x, y) = (encode(x), encode(y));
+        Some(json!({
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": x, "y": y,
+        }))
+    }
+}
+
+/// A text that nobody guesses.
+fn text() -> io::Result<String> {
+    Ok(encode(&random::bytes::<24>().map_err(io::Error::other)?))
+}
+
+fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Drop for IdentityProvider {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentityProvider({})", self.state.issuer)
+    }
+}
