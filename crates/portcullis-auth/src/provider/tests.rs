@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::AuthProviderProblemKind as Kind;
 use super::*;
 use crate::danger::{StaticTokenVerifier, user};
@@ -55,6 +53,8 @@ fn everything_that_is_wrong_is_named_at_once() {
 
 #[cfg(all(feature = "jwt", feature = "public-url"))]
 mod jwt {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{EndpointPath, JwtVerifier};
 

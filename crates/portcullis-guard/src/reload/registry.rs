@@ -17,7 +17,9 @@ pub trait Reload: Send + Sync + 'static {
     fn reload(&self, cause: Cause) -> Progress;
 }
 
-/// Why something is to be reloaded. There is no third cause.
+/// Why something is to be reloaded.
+///
+/// Exhaustive: there is no third cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Two seconds are over.
@@ -26,7 +28,9 @@ pub enum Cause {
     Signal,
 }
 
-/// What has come of a look. There is no third way.
+/// The outcome of a look.
+///
+/// Exhaustive: something is still changing, or nothing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing is left to do.

@@ -179,6 +179,10 @@ impl Writer {
                  the file of its store"
             )),
         };
+        if matches!(fault, Fault::Replaced(_)) {
+            // First, or whoever hears of the fault could still read the file that is gone.
+            self.shared.withdraw();
+        }
         self.shared.fail(error.clone());
         error
     }

@@ -55,8 +55,8 @@ impl<A> ServerBuilder<A> {
             problems.push(problem.within("page_size(0)"));
         }
         if parts.store.as_ref().is_some_and(|store| store.is_unsealed()) {
-            let text = "it writes values as they are: seal them, or say that they are no secret \
-                        with dangerously_unsealed()";
+            let text = "it writes values as they are: seal them in a Store around it, or say that they \
+                        are no secret with dangerously_unsealed()";
             let problem = Problem::new(ProblemKind::UnsealedStore, text);
             problems.push(problem.within("store"));
         }
