@@ -415,7 +415,8 @@ fn trial_c_inspector_calls_everything() {
 
 #[test]
 fn trial_c_inspector_is_told_of_the_rate_limit_and_of_a_missing_token() {
-    let testbed = Testbed::start(TESTBED, &[&EVERYTHING[..], &["--rate-limit", "40"]].concat());
+    // So few that a slow machine's calls use them up too: each starts a process.
+    let testbed = Testbed::start(TESTBED, &[&EVERYTHING[..], &["--rate-limit", "20"]].concat());
     let call = ["--method", "tools/call", "--tool-name", AGAIN.0, "--protocol-era", "legacy"];
     let again = || inspector(&testbed, Some(TOKEN), &call);
     let mut seen = again();
@@ -429,7 +430,7 @@ fn trial_c_inspector_is_told_of_the_rate_limit_and_of_a_missing_token() {
     assert!(seen.reported.contains("Too many requests"), "{seen:?}");
     // In this time the rate limit allows all that one operation asks for.
     for _ in 0..4 {
-        thread::sleep(Duration::from_secs(12));
+        thread::sleep(Duration::from_secs(24));
         seen = again();
         if seen.succeeded {
             break;
