@@ -14,8 +14,9 @@ const WEIGHT: usize = 32 * 1024 * 1024;
 /// Tokens that were verified, by their SHA-256.
 ///
 /// An entry has a mark, by which its finder tells whether it still counts: the generation of keys
-/// that verified it, say. Its principal carries its own expiry, which is enforced on each request. At most `capacity` tokens are kept, and
-/// fewer if their claims are large: the ones that were used last.
+/// that verified it, say. Its principal carries its own expiry, which is enforced on each request.
+/// At most `capacity` tokens are kept, and fewer if their claims are large: the ones that were used
+/// last.
 pub(crate) struct TokenCache<M> {
     shards: [Mutex<Shard<M>>; SHARDS],
     /// How many entries each map of a shard takes before the maps swap, which drops the entries

@@ -121,6 +121,9 @@ impl RecordOwner {
     }
 
     /// The key of the owner's record that a backend keeps under `digest`.
+    ///
+    /// For backends alone, in [`list`](crate::Store::list): with the digest of somebody else's key,
+    /// one record would have two owners.
     #[must_use]
     pub fn key_of_digest(&self, digest: [u8; 32]) -> RecordKey {
         RecordKey { purpose: self.purpose, owner: Some(self.digest), digest }
