@@ -1,9 +1,9 @@
-//! The door to digests: aws-lc-rs where the feature `signature` links it anyhow, and sha2 in a
+//! The door to digests: aws-lc-rs where a feature links it anyhow, and sha2 in a
 //! build without, which links no C. A test holds that both agree.
 
-#[cfg(feature = "signature")]
+#[cfg(feature = "aws-lc")]
 use self::by_aws_lc::Sha256;
-#[cfg(not(feature = "signature"))]
+#[cfg(not(feature = "aws-lc"))]
 use self::by_sha2::Sha256;
 
 /// The SHA-256 digest of `bytes` (FIPS 180-4).
@@ -46,7 +46,7 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
     Sha256::equal(a, b)
 }
 
-#[cfg(feature = "signature")]
+#[cfg(feature = "aws-lc")]
 mod by_aws_lc {
     use aws_lc_rs::{constant_time, digest};
 
@@ -81,7 +81,7 @@ mod by_aws_lc {
     }
 }
 
-#[cfg(any(test, not(feature = "signature")))]
+#[cfg(any(test, not(feature = "aws-lc")))]
 mod by_sha2 {
     use sha2::Digest;
     use subtle::ConstantTimeEq;

@@ -2,7 +2,7 @@
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
-//! ([`digest`], [`signature`]), files with untrusted paths, against path traversal
+//! ([`digest`], [`signature`], and [`seal`] with [`keys`]), files with untrusted paths, against path traversal
 //! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for their owner alone
 //! ([`PrivateFile`]), files that are re-read as they change ([`WatchedFile`]), standard error and
 //! output ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
@@ -20,6 +20,8 @@ mod error_chain;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod json;
+#[cfg(feature = "keys")]
+pub mod keys;
 pub mod log;
 mod maybe_future;
 #[cfg(unix)]
@@ -27,6 +29,8 @@ mod open_flags;
 mod private_file;
 pub mod random;
 pub mod reload;
+#[cfg(feature = "keys")]
+pub mod seal;
 mod secret;
 #[cfg(feature = "signature")]
 pub mod signature;

@@ -59,6 +59,7 @@
 //! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), [`IntrospectionVerifier`](auth::IntrospectionVerifier) and the other verifiers, and `fetch`: aws-lc-rs |
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
+//! | `keys` | yes | [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:
@@ -70,7 +71,7 @@
 //! | section | page |
 //! |---|---|
 //! | 1 transports, 17 dual mode | [Transports](manual::transports) |
-//! | 2 environment, 15 secrets | [Secrets](manual::secrets), [Errors](manual::errors) |
+//! | 2 environment, 15 secrets | [Secrets](manual::secrets), [Keys](manual::keys), [Errors](manual::errors) |
 //! | 3 OAuth 2.1, 4 token verification | [Tokens](manual::tokens) |
 //! | 5 built-in providers | [What is not done](manual::not_done) |
 //! | 6 remote authorization servers | [Authorization servers](manual::authorization_servers) |
@@ -141,7 +142,7 @@ pub mod auth {
     };
 }
 
-/// The safe doors outwards: files, requests, the environment, the clock, secrets.
+/// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
     pub use portcullis_guard::{
         Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
@@ -152,6 +153,8 @@ pub mod guard {
     pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
     #[cfg(feature = "files")]
     pub use portcullis_guard::{Workspace, WorkspaceError, WorkspaceErrorKind};
+    #[cfg(feature = "keys")]
+    pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]
     pub use url::Url;
 }

@@ -47,6 +47,9 @@ pub mod storage {}
 #[doc = include_str!("../manual/secrets.md")]
 pub mod secrets {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/keys.md")]
+pub mod keys {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/errors.md")]
 pub mod errors {}
 #[doc = include_str!("../manual/links.md")]

@@ -118,6 +118,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "host_and_origin",
         "limits",
         "secrets",
+        "keys",
         "errors",
         "audit",
     ] {

@@ -58,10 +58,13 @@ pub(crate) fn value(path: &Path) -> Result<String, Flaw> {
 pub(super) fn text(path: &Path) -> Result<String, Flaw> {
     let unread = |error: io::Error| Flaw::unread(&error);
     let file = open(path).map_err(unread)?;
-    if !file.metadata().map_err(unread)?.is_file() {
+    let found = file.metadata().map_err(unread)?;
+    if !found.is_file() {
         return Err(Flaw::of_file(EnvironmentErrorKind::NotRegularFile, "is not a regular file"));
     }
-    let mut text = String::new();
+    // Room for all of it: a secret that moves as its text grows would stay behind in memory.
+    let room = found.len().min(MAX_BYTES) + 1;
+    let mut text = String::with_capacity(usize::try_from(room).unwrap_or_default());
     let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unread)?;
     if read as u64 > MAX_BYTES {
         return Err(Flaw::of_file(EnvironmentErrorKind::TooLarge, "is larger than 1 MiB"));

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use self::error::{EnvironmentError, EnvironmentErrorKind};
-pub(crate) use self::file::{Flaw, value as file_text};
+pub(crate) use self::file::value as file_text;
 
 /// The variables that the process was started with, and those of an `.env` file if one
 /// was asked for.

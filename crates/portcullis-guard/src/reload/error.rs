@@ -3,8 +3,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::environment::Flaw;
-
 /// A watched file whose content was not taken.
 ///
 /// Its text names the file and what is wrong, never what the file holds.
@@ -29,9 +27,9 @@ pub enum WatchedFileErrorKind {
 }
 
 impl WatchedFileError {
-    pub(super) fn unreadable(path: &Path, flaw: &Flaw) -> Self {
+    pub(super) fn unreadable(path: &Path, text: String) -> Self {
         let (kind, path) = (WatchedFileErrorKind::Unreadable, path.to_owned());
-        Self { kind, path, text: flaw.text.clone(), source: None }
+        Self { kind, path, text, source: None }
     }
 
     pub(super) fn malformed(path: &Path, why: Box<dyn Error + Send + Sync>) -> Self {

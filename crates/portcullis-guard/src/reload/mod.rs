@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub use self::error::{WatchedFileError, WatchedFileErrorKind};
 pub use self::registry::{Cause, Progress, Reload, is_anything_watched, now, watch};
 pub use self::secret_file::SecretFile;
-use crate::environment::{self, Flaw};
-use crate::{ErrorChain, Secret, digest};
+use crate::{ErrorChain, Secret, digest, environment};
 
 /// What a file holds, re-read when the file changes.
 ///
@@ -69,11 +68,14 @@ pub struct Loaded<T> {
 
 struct Inner<T> {
     path: PathBuf,
+    load: Load,
     read: Box<Read<T>>,
     loaded: RwLock<Loaded<T>>,
     judged: Mutex<Judged>,
 }
 
+/// The text of a file, which may be a secret, or what is wrong with the file.
+pub(crate) type Load = fn(&Path) -> Result<Secret<String>, String>;
 type Read<T> = dyn Fn(&str) -> Result<T, Box<dyn Error + Send + Sync>> + Send + Sync;
 type Digest = [u8; 32];
 
@@ -98,22 +100,33 @@ impl<T: Send + Sync + 'static> WatchedFile<T> {
         path: impl AsRef<Path>,
         read: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
     ) -> Result<Self, WatchedFileError> {
-        let file = Self::unwatched(path.as_ref(), read)?;
+        Self::open_with(path.as_ref(), text, read)
+    }
+
+    /// Reads the file by `load`, which says what is wrong with a file that it refuses.
+    pub(crate) fn open_with<E: Into<Box<dyn Error + Send + Sync>>>(
+        path: &Path,
+        load: Load,
+        read: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Self, WatchedFileError> {
+        let file = Self::unwatched(path, load, read)?;
         let watched: Arc<dyn Reload> = file.0.clone();
         watch(&watched).map_err(|why| WatchedFileError::unwatched(file.path(), why))?;
         Ok(file)
     }
 
-    fn unwatched<E: Into<Box<dyn Error + Send + Sync>>>(
+    pub(crate) fn unwatched<E: Into<Box<dyn Error + Send + Sync>>>(
         path: &Path,
+        load: Load,
         read: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
     ) -> Result<Self, WatchedFileError> {
         let read: Box<Read<T>> = Box::new(move |text| read(text).map_err(Into::into));
-        let text = text(path).map_err(|flaw| WatchedFileError::unreadable(path, &flaw))?;
+        let text = load(path).map_err(|flaw| WatchedFileError::unreadable(path, flaw))?;
         let value = read(text.expose()).map_err(|why| WatchedFileError::malformed(path, why))?;
         let seen = digest::sha256(text.expose().as_bytes());
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
+            load,
             read,
             loaded: RwLock::new(Loaded { value: Arc::new(value), generation: 0 }),
             judged: Mutex::new(Judged { in_force: seen, last: seen, candidate: None }),
@@ -152,10 +165,10 @@ impl<T: Send + Sync + 'static> WatchedFile<T> {
 impl<T> Inner<T> {
     fn look(&self, cause: Cause) -> Result<Progress, WatchedFileError> {
         let mut judged = self.judged();
-        let text = text(&self.path);
+        let text = (self.load)(&self.path);
         let seen = match &text {
             Ok(text) => digest::sha256(text.expose().as_bytes()),
-            Err(flaw) => digest::sha256_of_parts(["unreadable", flaw.text.as_str()]),
+            Err(flaw) => digest::sha256_of_parts(["unreadable", flaw.as_str()]),
         };
         if cause == Cause::Poll {
             if seen == judged.last {
@@ -168,7 +181,7 @@ impl<T> Inner<T> {
         }
         judged.candidate = None;
         judged.last = seen;
-        let text = text.map_err(|flaw| WatchedFileError::unreadable(&self.path, &flaw))?;
+        let text = text.map_err(|flaw| WatchedFileError::unreadable(&self.path, flaw))?;
         if seen == judged.in_force {
             return Ok(Progress::Settled);
         }
@@ -198,9 +211,8 @@ impl<T: Send + Sync + 'static> Reload for Inner<T> {
     }
 }
 
-/// The text, which may be a secret.
-fn text(path: &Path) -> Result<Secret<String>, Flaw> {
-    environment::file_text(path).map(Secret::new)
+pub(crate) fn text(path: &Path) -> Result<Secret<String>, String> {
+    environment::file_text(path).map(Secret::new).map_err(|flaw| flaw.text)
 }
 
 impl<T> Clone for WatchedFile<T> {

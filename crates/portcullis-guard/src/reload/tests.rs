@@ -17,7 +17,7 @@ fn write(path: &Path, text: &str) {
 
 /// Looked at only when the test says so.
 fn number(path: &Path) -> WatchedFile<u32> {
-    WatchedFile::unwatched(path, |text| text.trim().parse::<u32>()).unwrap()
+    WatchedFile::unwatched(path, text, |text| text.trim().parse::<u32>()).unwrap()
 }
 
 fn poll(file: &WatchedFile<u32>) -> Progress {
@@ -79,7 +79,7 @@ fn bad_content_is_read_and_reported_once() {
     write(&path, "1");
     let reads = Arc::new(AtomicUsize::new(0));
     let counted = reads.clone();
-    let file = WatchedFile::unwatched(&path, move |text| {
+    let file = WatchedFile::unwatched(&path, text, move |text| {
         counted.fetch_add(1, Ordering::SeqCst);
         text.parse::<u32>()
     });
