@@ -15,6 +15,7 @@ enum Kind {
     Full,
     TooLarge,
     Unavailable,
+    Unopened,
 }
 
 impl StoreError {
@@ -37,6 +38,12 @@ impl StoreError {
         Self { kind: Kind::Unavailable, reason: reason.into() }
     }
 
+    /// The value that is there does not open: its key is missing or revoked, or it is not as it was
+    /// sealed. It stays.
+    pub fn unopened(reason: impl Into<String>) -> Self {
+        Self { kind: Kind::Unopened, reason: reason.into() }
+    }
+
     /// The reason, for the log.
     #[must_use]
     pub fn reason(&self) -> &str {
@@ -53,6 +60,12 @@ impl StoreError {
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.kind == Kind::TooLarge
+    }
+
+    /// Whether there is a value that does not open.
+    #[must_use]
+    pub fn is_unopened(&self) -> bool {
+        self.kind == Kind::Unopened
     }
 
     /// Whether the store cannot be asked at the moment.

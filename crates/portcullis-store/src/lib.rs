@@ -2,7 +2,7 @@
 //!
 //! Whatever must be seen by another replica, or by the next request, is a record in a
 //! [`Store`]: a [`RecordValue`] under a [`RecordKey`], until a time. [`MemoryStore`] keeps them in this
-//! process, `FileStore` (feature `redb`) in a file. Every backend passes the same cases, those of `contract`.
+//! process, `FileStore` (feature `redb`) in a file. `Sealed` (feature `sealed`) seals the values of another store. Every backend passes the same cases, those of `contract`.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -11,6 +11,9 @@ mod error;
 mod file;
 mod key;
 mod memory;
+#[cfg(feature = "sealed")]
+mod sealed;
+mod shared;
 mod store;
 mod value;
 
@@ -19,5 +22,7 @@ pub use error::{MAX_VALUE_BYTES, StoreError};
 pub use file::{FileStore, StoreOpenError, StoreOpenErrorKind};
 pub use key::{RecordKey, RecordOwner};
 pub use memory::MemoryStore;
+#[cfg(feature = "sealed")]
+pub use sealed::Sealed;
 pub use store::{CasOutcome, Store};
 pub use value::RecordValue;

@@ -3,6 +3,9 @@ use std::sync::Arc;
 
 use crate::{MAX_VALUE_BYTES, StoreError};
 
+/// How much longer a value is once it is sealed.
+pub(crate) const SEAL_BYTES: usize = 37;
+
 /// The bytes of a record, at most [`MAX_VALUE_BYTES`] of them. Clones share them.
 ///
 /// `Debug` shows their number only.
@@ -30,7 +33,22 @@ impl RecordValue {
     ///
     /// [`StoreError::too_large`] beyond [`MAX_VALUE_BYTES`].
     pub fn new(bytes: impl AsRef<[u8]> + Into<Arc<[u8]>>) -> Result<Self, StoreError> {
-        if bytes.as_ref().len() > MAX_VALUE_BYTES {
+        Self::within(MAX_VALUE_BYTES, bytes)
+    }
+
+    /// A value as it rests in a backend, which may be sealed: 37 bytes longer than what is stored.
+    ///
+    /// For backends alone, which give what they were given.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::too_large`] beyond [`MAX_VALUE_BYTES`] and 37 bytes.
+    pub fn resting(bytes: impl AsRef<[u8]> + Into<Arc<[u8]>>) -> Result<Self, StoreError> {
+        Self::within(MAX_VALUE_BYTES + SEAL_BYTES, bytes)
+    }
+
+    fn within(most: usize, bytes: impl AsRef<[u8]> + Into<Arc<[u8]>>) -> Result<Self, StoreError> {
+        if bytes.as_ref().len() > most {
             return Err(StoreError::too_large());
         }
         Ok(Self(bytes.into()))
@@ -58,6 +76,8 @@ mod tests {
         assert!(RecordValue::new(Vec::new()).is_ok());
         assert!(RecordValue::new(vec![7; 65_536]).is_ok());
         assert_eq!(RecordValue::new(vec![7; 65_537]), Err(StoreError::too_large()));
+        assert!(RecordValue::resting(vec![7; 65_573]).is_ok());
+        assert_eq!(RecordValue::resting(vec![7; 65_574]), Err(StoreError::too_large()));
     }
 
     #[test]

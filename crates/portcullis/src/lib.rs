@@ -59,7 +59,7 @@
 //! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), [`IntrospectionVerifier`](auth::IntrospectionVerifier) and the other verifiers, and `fetch`: aws-lc-rs |
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
-//! | `keys` | yes | [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
+//! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:
@@ -161,6 +161,8 @@ pub mod guard {
 
 /// What is kept between requests, and what a backend of your own implements.
 pub mod store {
+    #[cfg(feature = "keys")]
+    pub use portcullis_store::Sealed;
     pub use portcullis_store::{
         CasOutcome, MemoryStore, RecordKey, RecordOwner, RecordValue, Store, StoreError,
     };

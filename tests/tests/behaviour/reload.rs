@@ -2,11 +2,15 @@
 //! longer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::danger::StaticTokenVerifier;
+use portcullis::danger::{self, StaticTokenVerifier};
+use portcullis::guard::SystemClock;
+use portcullis::guard::keys::{KeyFile, KeyRing};
 use portcullis::prelude::*;
+use portcullis::store::{MemoryStore, Sealed};
 use portcullis_tests::audit::records;
 use portcullis_tests::driver::{Testbed, hang_up};
 use portcullis_tests::served::Served;
@@ -123,4 +127,57 @@ fn static_tokens_change_with_their_file_and_no_request_fails() {
         },
     );
     assert!(asked > 100, "{asked}");
+}
+
+#[test]
+fn keys_change_with_their_file_and_no_request_fails() {
+    #[tool(tags("admin"))]
+    async fn wipe() -> &'static str {
+        "wiped"
+    }
+    #[tool]
+    async fn unlock(context: Context) -> Result<&'static str, ToolError> {
+        context.enable_components(tags(["admin"])).await?;
+        Ok("unlocked")
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let file = KeyFile::new(&path);
+    let old = file.create().unwrap();
+    let keys = KeyRing::from_file(&path).unwrap();
+    let tokens = StaticTokenVerifier::new()
+        .token("alice", danger::user("alice"))
+        .token("bob", danger::user("bob"));
+    let store = Sealed::new(MemoryStore::new(Arc::new(SystemClock)), keys.clone());
+    let server = Server::builder("reload")
+        .auth(tokens)
+        .store(store)
+        .components(components![wipe, unlock])
+        .disable(tags(["admin"]));
+    let served = Served::start(server.build().unwrap());
+    let call = |token, tool: &str| {
+        let params = json!({"name": tool, "arguments": {}});
+        served.rpc(Some(token), "tools/call", params).body
+    };
+    let both = |token| {
+        for (tool, text) in [("unlock", "unlocked"), ("wipe", "wiped")] {
+            let body = call(token, tool);
+            assert!(body.contains(text), "{token}, {tool}: {body}");
+        }
+    };
+    both("alice");
+    let asked = under_load(
+        || both("bob"),
+        || {
+            let new = file.rotate().unwrap();
+            wait_until("the new key", || keys.sealing_key() == new);
+            assert!(call("alice", "wipe").contains("wiped"), "the old key opens");
+            file.revoke(old).unwrap();
+            wait_until("the end of the old key", || !call("alice", "wipe").contains("wiped"));
+        },
+    );
+    assert!(asked > 100, "{asked}");
+    // Hers is sealed with the key that is gone; his, with the new one.
+    both("bob");
 }

@@ -117,7 +117,7 @@ impl KeyRing {
     ///
     /// [`KeyErrorKind::Missing`] when neither is set, [`KeyErrorKind::Ambiguous`] when both are;
     /// else as those of [`from_text`](Self::from_text) and [`from_file`](Self::from_file).
-    pub fn from_environment(environment: &Environment) -> Result<Self, KeyError> {
+    pub fn from_env(environment: &Environment) -> Result<Self, KeyError> {
         for name in [KEYS_VARIABLE, KEY_FILE_VARIABLE] {
             if environment.is_unreadable(name) {
                 return Err(KeyError::malformed(&format!("the variable {name} is not UTF-8")));

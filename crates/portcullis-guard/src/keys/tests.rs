@@ -92,7 +92,7 @@ fn n28_there_are_no_keys_by_default() {
     let path = path.to_str().unwrap();
     let of = |pairs: &[(&str, &str)]| {
         let environment = Environment::from_pairs(pairs.iter().copied());
-        KeyRing::from_environment(&environment).map(drop).map_err(|error| error.kind())
+        KeyRing::from_env(&environment).map(drop).map_err(|error| error.kind())
     };
     assert_eq!(of(&[]), Err(KeyErrorKind::Missing));
     assert_eq!(of(&[(KEYS_VARIABLE, ""), (KEY_FILE_VARIABLE, "")]), Err(KeyErrorKind::Missing));
@@ -104,7 +104,7 @@ fn n28_there_are_no_keys_by_default() {
     assert_eq!(of(&[(KEY_FILE_VARIABLE, path)]), Ok(()));
     assert_eq!(of(&[(KEY_FILE_VARIABLE, "/nowhere/keys")]), Err(KeyErrorKind::Unusable));
     assert_eq!(of(&[(KEYS_VARIABLE, "secret-api-key")]), Err(KeyErrorKind::Malformed));
-    let missing = KeyRing::from_environment(&Environment::default()).unwrap_err().to_string();
+    let missing = KeyRing::from_env(&Environment::default()).unwrap_err().to_string();
     assert!(missing.contains("portcullis keys new --file"), "{missing}");
 }
 

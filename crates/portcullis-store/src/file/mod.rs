@@ -53,8 +53,8 @@ use writer::{Pace, Request, Writer};
 ///
 /// **Deployment caveat.** The disk has to be a local one: locks and syncing are not to be relied on
 /// over NFS. Stop the server before you replace or restore the file. Values are written as they are,
-/// and a server does not build with a store that nothing seals, unless
-/// [`dangerously_unsealed`](Self::dangerously_unsealed) allows it.
+/// and a server does not build with a store that nothing seals: `Sealed` around it does (feature
+/// `sealed`), or [`dangerously_unsealed`](Self::dangerously_unsealed) allows it.
 ///
 /// # Example
 ///

@@ -65,6 +65,6 @@ impl Snapshot {
 
 /// A stored value, which was short enough when it was stored.
 pub(super) fn record_value(bytes: &[u8]) -> Result<RecordValue, redb::Error> {
-    RecordValue::new(bytes)
+    RecordValue::resting(bytes)
         .map_err(|error: StoreError| redb::Error::Corrupted(error.reason().to_owned()))
 }

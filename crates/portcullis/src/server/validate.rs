@@ -55,8 +55,9 @@ impl<A> ServerBuilder<A> {
             problems.push(problem.within("page_size(0)"));
         }
         if parts.store.as_ref().is_some_and(|store| store.is_unsealed()) {
-            let text = "it writes values as they are: seal them in a Store around it, or say that they \
-                        are no secret with dangerously_unsealed()";
+            let text = "it writes values as they are: use Sealed::new(store, keys), with keys that \
+                        `portcullis keys new` makes, or say that they are no secret with \
+                        dangerously_unsealed()";
             let problem = Problem::new(ProblemKind::UnsealedStore, text);
             problems.push(problem.within("store"));
         }

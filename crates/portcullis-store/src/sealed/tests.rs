@@ -1,0 +1,246 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_guard::ManualClock;
+use portcullis_guard::keys::new_key;
+
+use super::*;
+use crate::{MemoryStore, contract};
+
+type Resting = Arc<MemoryStore>;
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(1_000))
+}
+
+fn end() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(2_000)
+}
+
+fn resting() -> Resting {
+    Arc::new(MemoryStore::new(clock()))
+}
+
+fn key() -> RecordKey {
+    RecordKey::new("token", ["alice"])
+}
+
+fn value(text: &str) -> RecordValue {
+    RecordValue::new(text.as_bytes()).unwrap()
+}
+
+/// A new line of a key file.
+fn line() -> String {
+    new_key().unwrap().expose().clone()
+}
+
+fn sealed(resting: &Resting, lines: &[&str]) -> Sealed<Resting> {
+    Sealed::new(Arc::clone(resting), KeyRing::from_text(&lines.join("\n")).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_sealed_memory_store_is_a_store() {
+    contract::holds(async |clock| {
+        Sealed::new(MemoryStore::new(clock), KeyRing::ephemeral().unwrap())
+    })
+    .await;
+}
+
+#[cfg(feature = "redb")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_sealed_file_store_is_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = std::sync::atomic::AtomicUsize::new(0);
+    contract::holds(async |clock| {
+        let number = opened.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = folder.path().join(format!("{number}/store.redb"));
+        let resting: Arc<dyn Store> = Arc::new(crate::FileStore::open(path, clock).unwrap());
+        assert!(resting.is_unsealed());
+        Sealed::new(resting, KeyRing::ephemeral().unwrap())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn e23_what_rests_does_not_tell_the_value() {
+    let resting = resting();
+    let store = sealed(&resting, &[&line()]);
+    store.put(&key(), value("hunter2"), end()).await.unwrap();
+    let first = resting.get(&key()).await.unwrap().unwrap();
+    assert_eq!(first.as_bytes().len(), 7 + value::SEAL_BYTES);
+    assert!(!first.as_bytes().windows(4).any(|part| part == b"hunt"));
+    store.put(&key(), value("hunter2"), end()).await.unwrap();
+    assert_ne!(resting.get(&key()).await.unwrap().unwrap(), first, "nor that it is the same");
+}
+
+#[tokio::test]
+async fn e23_a_record_that_was_moved_or_altered_is_an_error() {
+    let resting = resting();
+    let store = sealed(&resting, &[&line()]);
+    let (alice, bob) = (RecordOwner::new("token", ["alice"]), RecordOwner::new("token", ["bob"]));
+    let of_alice = alice.key(["one"]);
+    store.put(&of_alice, value("hunter2"), end()).await.unwrap();
+    let stolen = resting.get(&of_alice).await.unwrap().unwrap();
+    let others = [
+        bob.key(["one"]),
+        alice.key(["two"]),
+        RecordKey::new("token", ["one"]),
+        // The same record, as one of bob's.
+        bob.key_of_digest(*of_alice.digest()),
+        RecordOwner::new("code", ["alice"]).key_of_digest(*of_alice.digest()),
+    ];
+    for other in &others {
+        resting.put(other, stolen.clone(), end()).await.unwrap();
+        assert!(store.get(other).await.unwrap_err().is_unopened(), "{other:?}");
+        resting.take(other).await.unwrap();
+    }
+    resting.put(&bob.key(["one"]), stolen.clone(), end()).await.unwrap();
+    assert!(store.list(&bob, 10).await.unwrap_err().is_unopened());
+
+    for altered in [&stolen.as_bytes()[1..], &[stolen.as_bytes(), b"a"].concat(), b"", b"hunter2"] {
+        let altered = RecordValue::new(altered).unwrap();
+        resting.put(&of_alice, altered, end()).await.unwrap();
+        assert!(store.get(&of_alice).await.unwrap_err().is_unopened());
+        assert!(store.list(&alice, 10).await.unwrap_err().is_unopened());
+    }
+}
+
+#[tokio::test]
+async fn e23_old_keys_open_and_a_missing_or_revoked_one_is_named() {
+    let (old, new) = (line(), line());
+    let (retained, id) = (old.replace(" valid ", " retained "), &old[..16]);
+    let revoked = format!("{id} revoked");
+    let resting = resting();
+    sealed(&resting, &[&old]).put(&key(), value("hunter2"), end()).await.unwrap();
+
+    let both = sealed(&resting, &[&new, &retained]);
+    assert_eq!(both.get(&key()).await, Ok(Some(value("hunter2"))));
+    for without in [sealed(&resting, &[&new]), sealed(&resting, &[&new, &revoked])] {
+        let swap = without.compare_and_swap(&key(), Some(&value("hunter2")), None, end()).await;
+        for error in [
+            without.get(&key()).await.unwrap_err(),
+            without.take(&key()).await.unwrap_err(),
+            swap.unwrap_err(),
+        ] {
+            assert!(error.is_unopened() && error.reason().contains(id), "{error}");
+        }
+        let swap = without.compare_and_swap(&key(), None, Some(value("new")), end()).await;
+        assert_eq!(swap, Ok(CasOutcome::Conflict), "there is a record");
+    }
+    assert_eq!(both.take(&key()).await, Ok(Some(value("hunter2"))), "it was not lost");
+
+    // What is put is sealed with the new key.
+    both.put(&key(), value("hunter2"), end()).await.unwrap();
+    assert_eq!(sealed(&resting, &[&new]).get(&key()).await, Ok(Some(value("hunter2"))));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_opened_can_be_replaced() {
+    let resting = resting();
+    sealed(&resting, &[&line()]).put(&key(), value("old"), end()).await.unwrap();
+    let store = sealed(&resting, &[&line()]);
+    store.put(&key(), value("new"), end()).await.unwrap();
+    assert_eq!(store.get(&key()).await, Ok(Some(value("new"))));
+}
+
+#[tokio::test]
+async fn the_largest_value_fits_and_no_larger_one() {
+    let store = sealed(&resting(), &[&line()]);
+    let largest = RecordValue::new(vec![7; MAX_VALUE_BYTES]).unwrap();
+    store.put(&key(), largest.clone(), end()).await.unwrap();
+    assert_eq!(store.get(&key()).await, Ok(Some(largest)));
+    let larger = RecordValue::resting(vec![7; MAX_VALUE_BYTES + 1]).unwrap();
+    assert_eq!(store.put(&key(), larger.clone(), end()).await, Err(StoreError::too_large()));
+    let swap = store.compare_and_swap(&key(), None, Some(larger), end()).await;
+    assert_eq!(swap, Err(StoreError::too_large()));
+}
+
+/// Two replicas write the same value again and again: each seals it once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_swap_is_about_values_and_not_about_how_they_are_sealed() {
+    let store = Arc::new(sealed(&resting(), &[&line()]));
+    store.put(&key(), value("one"), end()).await.unwrap();
+    let again = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                store.put(&key(), value("one"), end()).await.unwrap();
+            }
+        })
+    };
+    for _ in 0..500 {
+        let one = value("one");
+        let swap = store.compare_and_swap(&key(), Some(&one), Some(one.clone()), end()).await;
+        assert_eq!(swap, Ok(CasOutcome::Done));
+    }
+    again.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
+    let store = Sealed::new(Unsealed(resting()), KeyRing::ephemeral().unwrap());
+    assert!(Store::is_unsealed(&store.store) && !store.is_unsealed());
+    assert!(store.is_empty());
+    assert_eq!(store.ready(), Err(StoreError::full()));
+    store.put(&key(), value("one"), end()).await.unwrap();
+    assert!(!store.is_empty());
+}
+
+/// A file, as it were.
+#[derive(Debug)]
+struct Unsealed(Resting);
+
+impl Store for Unsealed {
+    fn put<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        value: RecordValue,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<(), StoreError>> {
+        self.0.put(key, value, expires_at)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        Err(StoreError::full())
+    }
+
+    fn is_unsealed(&self) -> bool {
+        true
+    }
+
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.0.get(key)
+    }
+
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.0.take(key)
+    }
+
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        expected: Option<&'a RecordValue>,
+        new: Option<RecordValue>,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>> {
+        self.0.compare_and_swap(key, expected, new, expires_at)
+    }
+
+    fn list<'a>(
+        &'a self,
+        owner: &'a RecordOwner,
+        limit: usize,
+    ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>> {
+        self.0.list(owner, limit)
+    }
+}
