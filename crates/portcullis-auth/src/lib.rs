@@ -65,7 +65,7 @@ pub use scopes::Scopes;
 pub use verifier::{TokenVerifier, VerifyError};
 #[cfg(feature = "jwt")]
 pub use verify::{
-    ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
+    ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
     GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
     IntrospectionVerifier, IntrospectionVerifierBuilder, MultiVerifier, MultiVerifierBuilder,
     NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,

@@ -2,11 +2,13 @@
 //!
 //! Each dangerous thing has one door, and the doors are here: the process environment
 //! ([`Environment`]), the clock ([`Clock`], [`Alarm`]), randomness ([`random`]), cryptography
-//! ([`digest`], [`signature`], and [`seal`] with [`keys`]), files with untrusted paths, against path traversal
-//! ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for their owner alone
-//! ([`PrivateFile`]), files that are re-read as they change ([`WatchedFile`]), standard error and
-//! output ([`log`], [`stdout`]), requests to untrusted URLs, against SSRF and DNS rebinding ([`Fetch`]),
-//! untrusted JSON ([`json`]) and text ([`text`]), and values that must not be seen ([`Secret`]).
+//! ([`digest`], [`signature`], and [`seal`] with [`keys`]), files with untrusted paths, against
+//! path traversal ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for
+//! their owner alone ([`PrivateFile`]), files that commands change
+//! ([`LockedFile`](locked_file::LockedFile)), files that are re-read as they change
+//! ([`WatchedFile`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
+//! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), and
+//! values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
 
@@ -22,6 +24,7 @@ pub mod fetch;
 pub mod json;
 #[cfg(feature = "keys")]
 pub mod keys;
+pub mod locked_file;
 pub mod log;
 mod maybe_future;
 #[cfg(unix)]

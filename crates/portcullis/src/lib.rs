@@ -128,11 +128,11 @@ pub use self::server::run_options::RunOptions;
 pub mod auth {
     #[cfg(feature = "jwt")]
     pub use portcullis_auth::{
-        Algorithm, ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
-        GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
-        IntrospectionVerifier, IntrospectionVerifierBuilder, JwtConfigError, JwtProblem,
-        JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MultiVerifier, MultiVerifierBuilder,
-        NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
+        Algorithm, ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys,
+        ApiKeysBuilder, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,
+        GoogleVerifierBuilder, IntrospectionVerifier, IntrospectionVerifierBuilder, JwtConfigError,
+        JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MultiVerifier,
+        MultiVerifierBuilder, NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
     };
     pub use portcullis_auth::{
         AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,

@@ -9,10 +9,9 @@
 //! ```
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Duration;
 
-use portcullis::auth::{ApiKeyList, ApiKeys, NewApiKey};
+use portcullis::auth::{ApiKeyFile, ApiKeys, NewApiKey};
 use portcullis::guard::{Environment, SystemClock};
 use portcullis::prelude::*;
 
@@ -24,34 +23,18 @@ async fn whoami(caller: Caller) -> Result<String, ToolError> {
     Ok(caller.subject().unwrap_or_default().to_owned())
 }
 
-fn read(file: &Path) -> Result<ApiKeyList, Box<dyn Error>> {
-    match file.exists() {
-        true => Ok(ApiKeyList::read(&std::fs::read_to_string(file)?)?),
-        false => Ok(ApiKeyList::default()),
-    }
-}
-
-/// Beside the file and renamed, so that the server never reads a half.
-fn write(file: &Path, list: &ApiKeyList) -> Result<(), Box<dyn Error>> {
-    let beside = file.with_extension("new");
-    std::fs::write(&beside, list.to_string())?;
-    Ok(std::fs::rename(beside, file)?)
-}
-
-fn change(file: &Path, words: &[&str]) -> Result<(), Box<dyn Error>> {
-    let mut list = read(file)?;
+fn change(file: &str, words: &[&str]) -> Result<(), Box<dyn Error>> {
+    let keys = ApiKeyFile::new(file);
     match words {
         ["new", subject, scopes @ ..] => {
             let new = NewApiKey::of(*subject).scopes(scopes.to_vec());
-            let (key, record) = new.mint(&SystemClock)?;
-            println!("{}", key.expose());
-            list.add(record)?;
+            println!("{}", keys.mint(new, &SystemClock)?.0.expose());
         }
-        ["rotate", id] => println!("{}", list.rotate(id, OVERLAP, &SystemClock)?.expose()),
-        ["revoke", id] => list.revoke(id)?,
+        ["rotate", id] => println!("{}", keys.rotate(id, OVERLAP, &SystemClock)?.0.expose()),
+        ["revoke", id] => keys.revoke(id)?,
         _ => return Err("new <subject> <scope>…, rotate <id> or revoke <id>".into()),
     }
-    write(file, &list)
+    Ok(())
 }
 
 #[tokio::main]
@@ -62,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if !words.is_empty() {
-        return change(Path::new(file), &words);
+        return change(file, &words);
     }
     let server = Server::builder("api-keys")
         .auth(ApiKeys::file(file).build()?)

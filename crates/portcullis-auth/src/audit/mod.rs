@@ -17,6 +17,7 @@ pub use log_text::LogText;
 pub use pending::{PendingRecord, Recorded};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
+pub use timestamp::Timestamp;
 
 /// What a server does while an audit sink fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serializer;
@@ -7,7 +8,20 @@ const LAST: u64 = 253_402_300_799;
 
 /// A time as RFC 3339 writes it, in UTC with microseconds. What lies before 1970 or after
 /// 9999 is written as the first or the last second that can be.
-pub(super) struct Timestamp([u8; 27]);
+///
+/// # Example
+///
+/// ```
+/// # mod portcullis { pub use portcullis_auth::audit; }
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use portcullis::audit::Timestamp;
+///
+/// let time = Timestamp::from(UNIX_EPOCH + Duration::from_secs(1_785_242_096));
+/// assert_eq!(time.to_string(), "2026-07-28T12:34:56.000000Z");
+/// assert_eq!(format!("{time:.10}"), "2026-07-28");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp([u8; 27]);
 
 impl Timestamp {
     fn as_str(&self) -> &str {
@@ -41,6 +55,18 @@ impl From<SystemTime> for Timestamp {
             y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2,
             b'.', f1, f2, f3, f4, f5, f6, b'Z',
         ])
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

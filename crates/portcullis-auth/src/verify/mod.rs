@@ -10,7 +10,8 @@ mod provider;
 mod vendor;
 
 pub use self::api_key::{
-    ApiKeyError, ApiKeyErrorKind, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder, NewApiKey,
+    ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
+    NewApiKey,
 };
 pub use self::config_error::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
 pub use self::introspection::{IntrospectionVerifier, IntrospectionVerifierBuilder};

@@ -241,7 +241,7 @@ fn unopened(path: &Path, cause: &io::Error) -> PrivateFileError {
     PrivateFileError::new(kind, path, format!("cannot be used: {cause}"))
 }
 
-fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
@@ -285,7 +285,7 @@ fn check_mode(found: &fs::Metadata, path: &Path, right: u32) -> Result<(), Priva
 }
 
 /// A name beside `path` that nothing has.
-fn draft(path: &Path) -> Result<PathBuf, PrivateFileError> {
+pub(crate) fn draft(path: &Path) -> Result<PathBuf, PrivateFileError> {
     let Some(name) = path.file_name() else {
         let text = "does not end with the name of a file";
         return Err(PrivateFileError::new(PrivateFileErrorKind::NotRegular, path, text));
@@ -294,7 +294,7 @@ fn draft(path: &Path) -> Result<PathBuf, PrivateFileError> {
     Ok(folder(path).join(name))
 }
 
-fn new_file(path: &Path) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     open(&mut options, path)
@@ -313,7 +313,7 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 
 /// Makes a new name last.
 #[expect(clippy::disallowed_methods, reason = "this is the door to private files")]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
 }
 

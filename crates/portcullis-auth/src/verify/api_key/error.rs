@@ -1,5 +1,6 @@
 use std::fmt;
 
+use portcullis_guard::locked_file::LockedFileError;
 use portcullis_guard::{ErrorChain, WatchedFileError};
 
 /// Why API keys cannot be minted, listed or read. The text never holds a key.
@@ -13,7 +14,7 @@ pub struct ApiKeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiKeyErrorKind {
-    /// The file of keys cannot be read or watched.
+    /// The file of keys cannot be read, watched or changed.
     File,
     /// A line of the list is not a record of a key.
     MalformedRecord,
@@ -43,6 +44,10 @@ impl ApiKeyError {
     pub(super) fn of_file(error: &WatchedFileError) -> Self {
         let text = format!("API keys cannot be read: {}", ErrorChain::new(error));
         Self::new(ApiKeyErrorKind::File, text)
+    }
+
+    pub(super) fn of_change(error: &LockedFileError) -> Self {
+        Self::new(ApiKeyErrorKind::File, error.to_string())
     }
 
     /// What is wrong.

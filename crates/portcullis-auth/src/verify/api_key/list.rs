@@ -12,8 +12,7 @@ use super::record::ApiKeyRecord;
 /// The records of API keys, as a file holds them: one a line, with empty lines and lines that
 /// begin with `#` between them.
 ///
-/// Its `Display` is the text of the file. A program that changes the file writes the text beside
-/// it, and renames that.
+/// Its `Display` is the text of the file. [`ApiKeyFile`](super::ApiKeyFile) changes the file.
 ///
 /// # Example
 ///
@@ -109,6 +108,16 @@ impl ApiKeyList {
         overlap: Duration,
         clock: &dyn Clock,
     ) -> Result<Secret<String>, ApiKeyError> {
+        Ok(self.rotated(id, overlap, clock)?.0)
+    }
+
+    /// As [`rotate`](Self::rotate), with the record of the new key.
+    pub(super) fn rotated(
+        &mut self,
+        id: &str,
+        overlap: Duration,
+        clock: &dyn Clock,
+    ) -> Result<(Secret<String>, ApiKeyRecord), ApiKeyError> {
         let now = clock.now();
         let old = self.record(id)?;
         if old.is_revoked() || old.expires_at() <= now {
@@ -123,8 +132,8 @@ impl ApiKeyList {
             .mint(clock)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         old.end_by(now.saturating_add(overlap).as_secs());
-        self.add(record)?;
-        Ok(key)
+        self.add(record.clone())?;
+        Ok((key, record))
     }
 
     pub(super) fn find(&self, digest: &[u8; 32]) -> Option<&ApiKeyRecord> {

@@ -1,6 +1,7 @@
 //! API keys: long-lived credentials of programs, which this server's operator hands out.
 
 mod error;
+mod file;
 mod last_use;
 mod list;
 mod minted;
@@ -16,6 +17,7 @@ use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, SystemClock, WatchedFile, digest};
 
 pub use self::error::{ApiKeyError, ApiKeyErrorKind};
+pub use self::file::ApiKeyFile;
 use self::last_use::LastUse;
 pub use self::list::ApiKeyList;
 pub use self::minted::NewApiKey;
@@ -90,7 +92,7 @@ enum Source {
 }
 
 impl ApiKeys {
-    /// A verifier for the keys in the file at `path`, which an [`ApiKeyList`] writes.
+    /// A verifier for the keys in the file at `path`, which an [`ApiKeyFile`] writes.
     pub fn file(path: impl AsRef<Path>) -> ApiKeysBuilder {
         ApiKeysBuilder::new(Kept::InFile(path.as_ref().to_owned()))
     }

@@ -1,4 +1,8 @@
 //! Keys that are minted, listed, rotated and revoked.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests lay out files, and read what was written"
+)]
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -151,7 +155,6 @@ async fn a_changed_file_counts_and_a_bad_one_changes_nothing() {
     let path = folder.path().join("api-keys");
     let (key, mut list) = alice(&clock);
     let write = |text: &str| {
-        #[expect(clippy::disallowed_methods, reason = "the test is the operator")]
         std::fs::write(&path, text).unwrap();
     };
     assert_eq!(ApiKeys::file(&path).build().unwrap_err().kind(), ApiKeyErrorKind::File);
@@ -200,5 +203,71 @@ fn what_no_key_can_be_is_not_minted() {
         assert_eq!(kind(NewApiKey::of("a").prefix(prefix)), InvalidPrefix, "{prefix}");
         let built = ApiKeys::list(ApiKeyList::default()).prefix(prefix).build();
         assert_eq!(built.unwrap_err().kind(), InvalidPrefix, "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_changed_line_by_line_and_watched_keys_follow() {
+    let clock = clock();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api-keys");
+    let file = ApiKeyFile::new(&path);
+    let (key, record) = file.mint(NewApiKey::of("alice"), &*clock).unwrap();
+    let keys = ApiKeys::file(&path).clock(Arc::clone(&clock)).build().unwrap();
+    assert_eq!(verdict(&verify(&keys, key.expose()).await), "good");
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("# whose\n\n{text}# the end")).unwrap();
+    let (other, of_bob) = file.mint(NewApiKey::of("bob"), &*clock).unwrap();
+    let (new, of_new) = file.rotate(record.id(), DAY, &*clock).unwrap();
+    file.revoke(of_bob.id()).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let begins = |line: &str| line.split(',').next().unwrap().to_owned();
+    let lines: Vec<_> = text.lines().map(begins).collect();
+    let line = |record: &ApiKeyRecord| format!("{{\"id\":\"{}\"", record.id());
+    let header = "# API keys".to_owned();
+    let expected = [
+        "# whose".to_owned(),
+        String::new(),
+        header,
+        line(&record),
+        "# the end".to_owned(),
+        line(&of_bob),
+        line(&of_new),
+    ];
+    assert_eq!(lines, expected);
+    assert!(text.ends_with("}\n"));
+
+    keys.reread().unwrap();
+    for (key, expected) in [(&key, "good"), (&new, "good"), (&other, "invalid")] {
+        assert_eq!(verdict(&verify(&keys, key.expose()).await), expected);
+    }
+    clock.advance(DAY);
+    assert_eq!(verdict(&verify(&keys, key.expose()).await), "invalid");
+    assert_eq!(verdict(&verify(&keys, new.expose()).await), "good");
+}
+
+#[test]
+fn e23_a_file_that_is_no_list_of_api_keys_stays_as_it_is() {
+    let clock = clock();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api-keys");
+    let file = ApiKeyFile::new(&path);
+    assert_eq!(file.revoke("a").unwrap_err().kind(), ApiKeyErrorKind::File, "absent");
+    for foreign in ["[package]\nname = \"a\"\n", "{}", "# mine\nroot:x:0:0:root"] {
+        std::fs::write(&path, foreign).unwrap();
+        let kind = ApiKeyErrorKind::MalformedRecord;
+        assert_eq!(file.mint(NewApiKey::of("a"), &*clock).unwrap_err().kind(), kind);
+        assert_eq!(file.list().unwrap_err().kind(), kind);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let exposed = file.mint(NewApiKey::of("a"), &*clock).unwrap_err();
+        assert_eq!(exposed.kind(), ApiKeyErrorKind::File);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 }

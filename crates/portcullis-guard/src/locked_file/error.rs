@@ -1,0 +1,98 @@
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::{error, fmt};
+
+/// Why a file was not read or changed. The text says what to do, and nothing that is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedFileError {
+    kind: LockedFileErrorKind,
+    path: PathBuf,
+    text: String,
+}
+
+/// What is wrong with a file, or with where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LockedFileErrorKind {
+    /// There is no such file, or no such folder.
+    Absent,
+    /// Something is there already.
+    Exists,
+    /// Others may write it, or read what is secret.
+    Exposed,
+    /// It is a link, a folder, a pipe or a device, or its path has no name.
+    NotRegular,
+    /// It is too large, or not UTF-8.
+    NotText,
+    /// Another process keeps it locked.
+    Busy,
+    /// The operating system refuses.
+    Unavailable,
+}
+
+impl LockedFileError {
+    fn new(kind: LockedFileErrorKind, path: &Path, text: impl Into<String>) -> Self {
+        Self { kind, path: path.to_owned(), text: text.into() }
+    }
+
+    pub(super) fn io(path: &Path, what: &str, cause: &io::Error) -> Self {
+        let kind = match cause.kind() {
+            ErrorKind::NotFound => LockedFileErrorKind::Absent,
+            _ => LockedFileErrorKind::Unavailable,
+        };
+        Self::new(kind, path, format!("cannot be {what}: {cause}"))
+    }
+
+    pub(super) fn exists(path: &Path) -> Self {
+        Self::new(LockedFileErrorKind::Exists, path, "is there already, and stays as it is")
+    }
+
+    pub(super) fn exposed(path: &Path, mode: u32, right: u32) -> Self {
+        let text = format!(
+            "has mode {mode:04o}, so that others may have read or written it: chmod {right:o} it"
+        );
+        Self::new(LockedFileErrorKind::Exposed, path, text)
+    }
+
+    pub(super) fn link(path: &Path) -> Self {
+        let text = "is a link: name the file that it leads to";
+        Self::new(LockedFileErrorKind::NotRegular, path, text)
+    }
+
+    pub(super) fn nameless(path: &Path) -> Self {
+        let text = "does not end with the name of a file";
+        Self::new(LockedFileErrorKind::NotRegular, path, text)
+    }
+
+    pub(super) fn not_regular(path: &Path) -> Self {
+        Self::new(LockedFileErrorKind::NotRegular, path, "is not a regular file")
+    }
+
+    pub(super) fn too_large(path: &Path) -> Self {
+        let text = "has more than 1 MiB: remove lines that are no longer needed";
+        Self::new(LockedFileErrorKind::NotText, path, text)
+    }
+
+    pub(super) fn not_text(path: &Path) -> Self {
+        Self::new(LockedFileErrorKind::NotText, path, "is not UTF-8 text")
+    }
+
+    pub(super) fn busy(path: &Path) -> Self {
+        let text = "is being changed by another process for ten seconds: try again when it ended";
+        Self::new(LockedFileErrorKind::Busy, path, text)
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> LockedFileErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for LockedFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path.display(), self.text)
+    }
+}
+
+impl error::Error for LockedFileError {}
