@@ -1,9 +1,9 @@
 use std::fmt;
-use std::io;
 use std::path::Path;
 
 use super::KeyId;
 use crate::ErrorChain;
+use crate::locked_file::{LockedFileError, LockedFileErrorKind};
 
 /// Why there are no keys, or a file of them was not changed.
 ///
@@ -112,8 +112,12 @@ impl KeyError {
         Self::new(kind, format!("the file {} {text}", path.display()))
     }
 
-    pub(super) fn io(path: &Path, what: &str, error: &io::Error) -> Self {
-        Self::file(KeyErrorKind::Unusable, path, format!("cannot be {what}: {error}"))
+    pub(super) fn of_change(error: &LockedFileError) -> Self {
+        let kind = match error.kind() {
+            LockedFileErrorKind::Exposed => KeyErrorKind::Exposed,
+            _ => KeyErrorKind::Unusable,
+        };
+        Self::new(kind, error.to_string())
     }
 
     pub(super) fn unwatched(error: &ErrorChain<'_>) -> Self {

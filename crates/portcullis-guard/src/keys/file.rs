@@ -1,17 +1,17 @@
 //! What a file of keys may be, and how it is changed.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::list::KeyList;
 use super::{KeyError, KeyErrorKind, KeyId, KeyState};
+use crate::locked_file::{LockedFile, LockedFileErrorKind, Readers};
 use crate::{Secret, reload};
 
 /// A file of keys, as `portcullis keys` makes and changes it.
 ///
 /// A change replaces the file at once, by a rename: a reader sees the old keys or the new ones.
-/// Two changes at the same time exclude each other.
+/// The second of two changes waits for the first, for ten seconds ([`LockedFile`]).
 ///
 /// # Example
 ///
@@ -50,19 +50,15 @@ impl KeyFile {
     /// being written.
     pub fn create(&self) -> Result<KeyId, KeyError> {
         let list = KeyList::one_new()?;
-        let mut file = match create(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let text = "is there already: `portcullis keys rotate` adds a key to it";
-                return Err(KeyError::file(KeyErrorKind::Exists, &self.path, text));
-            }
-            Err(error) => return Err(KeyError::io(&self.path, "created", &error)),
-        };
-        let written = write(&mut file, &list).and_then(|()| sync_folder(&self.path));
-        if let Err(error) = written {
-            remove(&self.path);
-            return Err(KeyError::io(&self.path, "written", &error));
-        }
+        LockedFile::create(&self.path, Readers::Trusted, list.text().expose()).map_err(
+            |error| match error.kind() {
+                LockedFileErrorKind::Exists => {
+                    let text = "is there already: `portcullis keys rotate` adds a key to it";
+                    KeyError::file(KeyErrorKind::Exists, &self.path, text)
+                }
+                _ => KeyError::of_change(&error),
+            },
+        )?;
         Ok(list.sealing().ok_or_else(KeyError::no_valid_key)?.id())
     }
 
@@ -73,7 +69,7 @@ impl KeyFile {
     /// As those of [`KeyRing::from_file`](super::KeyRing::from_file); a file in which no key is
     /// valid is read.
     pub fn states(&self) -> Result<Vec<(KeyId, KeyState)>, KeyError> {
-        let list = self.read()?;
+        let list = self.parse(read(&self.path)?.expose())?;
         Ok(list.entries().iter().map(|key| (key.id(), key.state())).collect())
     }
 
@@ -108,68 +104,20 @@ impl KeyFile {
         self.change(|list| list.revoke(id))
     }
 
-    fn read(&self) -> Result<KeyList, KeyError> {
-        KeyList::parse(read(&self.path)?.expose()).map_err(|error| error.of(self.path.display()))
+    fn parse(&self, text: &str) -> Result<KeyList, KeyError> {
+        KeyList::parse(text).map_err(|error| error.of(self.path.display()))
     }
 
     fn change<T>(
         &self,
         change: impl FnOnce(&mut KeyList) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
-        // A rename would put a file in place of the link.
-        if self.path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
-            let text = "is a link: name the file that it leads to";
-            return Err(KeyError::file(KeyErrorKind::Unusable, &self.path, text));
-        }
-        // Made before the keys are read, so that a second change is refused, and none is lost.
-        let mut next = NextFile::beside(&self.path)?;
-        let mut list = self.read()?;
+        let failed = |error| KeyError::of_change(&error);
+        let file = LockedFile::open(&self.path, Readers::Trusted).map_err(failed)?;
+        let mut list = self.parse(file.text().expose())?;
         let changed = change(&mut list)?;
-        next.put_in_place(&self.path, &list)?;
+        file.replace(list.text().expose()).map_err(failed)?;
         Ok(changed)
-    }
-}
-
-/// The file that takes the place of the old one. Until then it is the lock, and is removed if the
-/// change fails.
-struct NextFile {
-    path: PathBuf,
-    file: File,
-    in_place: bool,
-}
-
-impl NextFile {
-    fn beside(path: &Path) -> Result<Self, KeyError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let next = PathBuf::from(name);
-        match create(&next) {
-            Ok(file) => Ok(Self { path: next, file, in_place: false }),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let text = "is there: another command changes the keys, or one was interrupted; \
-                            in that case remove it";
-                Err(KeyError::file(KeyErrorKind::Exists, &next, text))
-            }
-            Err(error) => Err(KeyError::io(&next, "created", &error)),
-        }
-    }
-
-    fn put_in_place(&mut self, path: &Path, list: &KeyList) -> Result<(), KeyError> {
-        let failed = |error: io::Error| KeyError::io(path, "replaced", &error);
-        let old = path.metadata().map_err(failed)?;
-        keep_owner(&self.file, &old).map_err(failed)?;
-        write(&mut self.file, list).map_err(failed)?;
-        std::fs::rename(&self.path, path).map_err(failed)?;
-        self.in_place = true;
-        sync_folder(path).map_err(failed)
-    }
-}
-
-impl Drop for NextFile {
-    fn drop(&mut self) {
-        if !self.in_place {
-            remove(&self.path);
-        }
     }
 }
 
@@ -205,56 +153,4 @@ fn is_exposed(found: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_exposed(_: &Metadata) -> bool {
     false
-}
-
-/// A new file for its owner alone. An exclusive creation follows no link.
-#[expect(clippy::disallowed_methods, reason = "this is the door to files of keys")]
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
-}
-
-fn write(file: &mut File, list: &KeyList) -> io::Result<()> {
-    file.write_all(list.text().expose().as_bytes())?;
-    file.sync_all()
-}
-
-/// Owner, group and mode of the file that is replaced: the server goes on reading it.
-#[cfg(unix)]
-fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
-    file.set_permissions(old.permissions())
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
-/// A rename is in the folder, and is lost with it in a crash until then.
-#[cfg(unix)]
-#[expect(clippy::disallowed_methods, reason = "this is the door to files of keys")]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-fn remove(path: &Path) {
-    // What is left behind is named by the next command.
-    let _ = std::fs::remove_file(path);
 }
