@@ -7,6 +7,8 @@
 //! cargo run --bin api_keys -- rotate <id>        # a second key; the first is good for an hour
 //! cargo run --bin api_keys -- revoke <id>        # the running server refuses the key in seconds
 //! ```
+//!
+//! `portcullis keys api` does the same from a shell, with more flags.
 
 use std::error::Error;
 use std::time::Duration;

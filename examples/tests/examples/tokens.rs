@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use portcullis::guard::keys::KeyFile;
 use portcullis_tests::driver::Testbed;
 use serde_json::{Value, json};
 
@@ -115,4 +116,37 @@ fn api_keys_are_minted_rotated_and_revoked_while_the_server_runs() {
     becomes(&first, 401);
     assert_eq!(status(&second), 200);
     assert!(!server.log().contains(&first) && !server.log().contains(&second));
+}
+
+#[test]
+fn key_rotation_opens_with_the_old_key_until_it_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = KeyFile::new(folder.path().join("keys"));
+    let run = |words: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_key_rotation"));
+        command.args(words).env("PORTCULLIS_KEY_FILE", folder.path().join("keys"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that refused to start reads nothing.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout).unwrap()),
+            false => Err(String::from_utf8(output.stderr).unwrap()),
+        }
+    };
+    let absent = run(&["seal", "alice", "a token"], "").unwrap_err();
+    assert!(absent.contains("No such file"), "{absent}");
+    let old = file.create().unwrap();
+    let sealed = run(&["seal", "alice", "a token"], "").unwrap();
+    assert!(!sealed.contains("token"), "{sealed}");
+
+    file.rotate().unwrap();
+    assert_eq!(run(&["open", "alice"], &sealed).unwrap(), "a token\n");
+    assert!(run(&["open", "bob"], &sealed).is_err(), "it is alice's");
+    file.revoke(old).unwrap();
+    let refused = run(&["open", "alice"], &sealed).unwrap_err();
+    assert!(refused.contains(&old.to_string()) && refused.to_lowercase().contains("revoked"), "{refused}");
+    let resealed = run(&["seal", "alice", "another"], "").unwrap();
+    assert_eq!(run(&["open", "alice"], &resealed).unwrap(), "another\n");
 }

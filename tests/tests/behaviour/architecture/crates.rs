@@ -7,7 +7,7 @@ use portcullis_tests::driver::{root, run};
 use serde_json::Value;
 
 /// What each crate may use of the others, tests aside.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("portcullis-guard", &[]),
     ("portcullis-store", &["portcullis-guard"]),
     ("portcullis-auth", &["portcullis-store", "portcullis-guard"]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "portcullis-guard",
         ],
     ),
+    ("portcullis-cli", &["portcullis"]),
     ("portcullis-demo", &["portcullis"]),
     ("benches", &["portcullis"]),
 ];

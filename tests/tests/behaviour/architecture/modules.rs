@@ -7,7 +7,7 @@ use portcullis_tests::driver::root;
 use super::reader::{Crate, Rooms};
 
 /// What has rooms: a crate, or a folder in one.
-const HOUSES: [(&str, &[&str]); 7] = [
+const HOUSES: [(&str, &[&str]); 8] = [
     ("portcullis-guard", &[]),
     ("portcullis-store", &[]),
     ("portcullis-auth", &[]),
@@ -15,6 +15,7 @@ const HOUSES: [(&str, &[&str]); 7] = [
     ("portcullis-protocol", &[]),
     ("portcullis-protocol", &["http"]),
     ("portcullis", &[]),
+    ("portcullis-cli", &[]),
 ];
 
 /// A list of rooms in ARCHITECTURE.md, from the ground up: each may use those before it.

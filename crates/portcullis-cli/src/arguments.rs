@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::duration;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 refused (standard error says why, and what to do), 2 wrong command line";
+
+/// Keys for MCP servers that are built with Portcullis.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make, list, rotate and revoke keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// Keys that seal what a server stores: the newest valid one seals, retained ones still open, and
+/// what a revoked one sealed is lost. A running server reads a changed file within seconds.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) enum KeysCommand {
+    /// Make the first key: a file, or a value for the variable PORTCULLIS_KEYS
+    ///
+    /// A file is made for its owner alone, and never overwritten. Without --file the key is printed
+    /// to standard output, for a secret manager.
+    #[command(after_help = "\
+Examples:
+  portcullis keys new --file /etc/my-server/keys
+  export PORTCULLIS_KEYS=\"$(portcullis keys new)\"")]
+    New {
+        /// The file to make
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+    },
+
+    /// Show the ids and states of the keys, newest first; never a key
+    #[command(after_help = "\
+Example:
+  portcullis keys list --file /etc/my-server/keys")]
+    List(OfFile),
+
+    /// Add a key that only opens, until the next rotation
+    ///
+    /// Where several replicas share a store, each has to know a key before the first one seals with
+    /// it: stage it, bring the file to all of them, then rotate.
+    #[command(after_help = "\
+Example:
+  portcullis keys stage --file /etc/my-server/keys")]
+    Stage(OfFile),
+
+    /// Seal with a new key from now on, or with the staged one; the old keys still open
+    #[command(after_help = "\
+Example:
+  portcullis keys rotate --file /etc/my-server/keys")]
+    Rotate(OfFile),
+
+    /// Destroy a key that no longer seals: what it sealed can never be opened again
+    #[command(after_help = "\
+Example:
+  portcullis keys revoke 8a32caa555d10204 --file /etc/my-server/keys")]
+    Revoke {
+        /// The id of the key, as `portcullis keys list` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+
+        #[command(flatten)]
+        of: OfFile,
+    },
+
+    /// Make, list, rotate and revoke API keys, with which programs authenticate
+    #[command(subcommand)]
+    Api(ApiCommand),
+}
+
+/// Which file of keys is meant.
+#[derive(Args, Debug)]
+pub(crate) struct OfFile {
+    /// The file of keys [default: the file that the variable PORTCULLIS_KEY_FILE names]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// API keys: credentials of programs, for servers with `ApiKeys::file`. The file holds digests and
+/// no key. A running server reads a changed file within seconds.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) enum ApiCommand {
+    /// Make an API key, print it once to standard output, and add its digest to the file
+    #[command(after_help = "\
+Examples:
+  portcullis keys api new --name reports --scope read --file /etc/my-server/api-keys
+  portcullis keys api new --name ci --client-id nightly --scope read --scope write \\
+      --expires 30d --file /etc/my-server/api-keys | my-secret-manager store ci-key")]
+    New {
+        /// Whom the key speaks for: the subject, in checks and in audit records
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+
+        /// A scope that the key grants; repeat the flag for several [default: none]
+        #[arg(long, value_name = "SCOPE")]
+        scope: Vec<String>,
+
+        /// How long it is good: a number of d, h, m or s
+        #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = duration::parse)]
+        expires: Duration,
+
+        /// The program that has the key, in audit records [default: the id of the key]
+        #[arg(long, value_name = "ID")]
+        client_id: Option<String>,
+
+        /// What the key begins with, as the server's `ApiKeys` has it
+        #[arg(long, default_value = "pk_")]
+        prefix: String,
+
+        #[command(flatten)]
+        of: OfApiKeys,
+    },
+
+    /// Show what the file says of each key: id, state, end, names and scopes
+    #[command(after_help = "\
+Example:
+  portcullis keys api list --file /etc/my-server/api-keys")]
+    List(OfApiKeys),
+
+    /// Make a second key like the first, print it once, and let the first end after an overlap
+    #[command(after_help = "\
+Example:
+  portcullis keys api rotate 9f86d081884c7d65 --overlap 7d --file /etc/my-server/api-keys")]
+    Rotate {
+        /// The id of the key, as `portcullis keys api list` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+
+        /// How long the first key is still good: a number of d, h, m or s
+        #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration::parse)]
+        overlap: Duration,
+
+        #[command(flatten)]
+        of: OfApiKeys,
+    },
+
+    /// Refuse a key from now on; its line stays, for the log to name it
+    #[command(after_help = "\
+Example:
+  portcullis keys api revoke 9f86d081884c7d65 --file /etc/my-server/api-keys")]
+    Revoke {
+        /// The id of the key, as `portcullis keys api list` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+
+        #[command(flatten)]
+        of: OfApiKeys,
+    },
+}
+
+/// Which file of API keys is meant.
+#[derive(Args, Debug)]
+pub(crate) struct OfApiKeys {
+    /// The file of API keys
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: PathBuf,
+}

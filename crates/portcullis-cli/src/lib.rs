@@ -1,0 +1,46 @@
+//! The command `portcullis`: keys that seal what a server stores, and API keys.
+//!
+//! ```text
+//! cargo install portcullis-cli
+//! portcullis --help
+//! ```
+//!
+//! Secrets go to standard output, and only where the command is there to make one. Lists go there
+//! too; all else goes to standard error. Exit codes: 0 for done, 1 for refused, with the reason and
+//! what to do about it, and 2 for a command line that is wrong.
+
+mod api_keys;
+mod arguments;
+mod duration;
+mod keys;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::arguments::{Arguments, Command, KeysCommand};
+
+/// Why a command was refused, in words for whoever typed it. It never holds a secret.
+type Error = Box<dyn std::error::Error>;
+
+/// Does what the process was told on its command line.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Command::Keys(command) = Arguments::parse().command;
+    let done = match command {
+        KeysCommand::New { file } => keys::create(file.as_deref()),
+        KeysCommand::List(of) => keys::list(&of),
+        KeysCommand::Stage(of) => keys::stage(&of),
+        KeysCommand::Rotate(of) => keys::rotate(&of),
+        KeysCommand::Revoke { id, of } => keys::revoke(&of, &id),
+        KeysCommand::Api(command) => api_keys::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The command `portcullis`.
+
+fn main() -> std::process::ExitCode {
+    portcullis_cli::run()
+}
