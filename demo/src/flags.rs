@@ -1,9 +1,10 @@
 //! What the library calls things, and what they are called on the command line.
 
 /// The words of the library's messages, each with its flag.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 8] = [
     ("a real verifier", "--auth jwt"),
     ("public_url", "--public-url URL"),
+    ("PORTCULLIS_LISTEN", "--listen ADDRESS"),
     (".auth(", "--auth jwt"),
     (".issuer(", "--issuer ISSUER"),
     (".audience(", "--audience AUDIENCE"),

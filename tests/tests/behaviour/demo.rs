@@ -267,6 +267,19 @@ fn what_is_not_safe_does_not_start() {
 }
 
 #[test]
+fn a_port_that_is_taken_names_the_flag_and_the_variable() {
+    let server = Testbed::start(demo(), &[]);
+    let mut command = Command::new(demo());
+    command.args(["--listen", server.authority()]).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    let line = message.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(line.contains(server.authority()) && line.contains("PORTCULLIS_LISTEN"), "{line}");
+    assert!(message.contains("on the command line: --listen ADDRESS"), "{message}");
+}
+
+#[test]
 fn variables_come_from_the_env_file_and_flags_win() {
     use std::io::Write;
     let mut file = tempfile::NamedTempFile::new().unwrap();

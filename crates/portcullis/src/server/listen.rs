@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,7 +37,14 @@ impl Server {
         };
         self.refuse_unsafe(address, given.as_ref())?;
         let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
-            let text = format!("cannot listen on {address}: {error}");
+            let advice = match error.kind() {
+                ErrorKind::AddrInUse => {
+                    ": stop the program that listens there, or choose another address \
+                     (PORTCULLIS_LISTEN, or RunOptions::listen), such as 127.0.0.1:0 for any free port"
+                }
+                _ => "",
+            };
+            let text = format!("cannot listen on {address}: {error}{advice}");
             StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
         })?;
         let address = listener.local_address()?;
