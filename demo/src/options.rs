@@ -38,6 +38,10 @@ pub struct Options {
     #[command(flatten)]
     pub jwt: JwtOptions,
 
+    /// Whom to ask about tokens.
+    #[command(flatten)]
+    pub introspection: IntrospectionOptions,
+
     /// Read variables that are not set from this file of NAME=value lines
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
@@ -108,6 +112,8 @@ pub enum AuthOption {
     /// JSON Web Tokens of the authorization server --idp, at which clients sign in by themselves;
     /// of the flags below those about its keys are not needed
     Remote,
+    /// Opaque tokens, about which the authorization server --idp is asked (RFC 7662)
+    Introspect,
     /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
     /// dev-token-bob (read)
     Static,
@@ -121,8 +127,8 @@ pub enum AuthOption {
 /// JWT_REQUIRED_SCOPES the scopes that every request needs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JwtOptions {
-    /// With --auth remote: the issuer, whose metadata says where its keys are. The audience is this
-    /// server's URL, unless --audience names another
+    /// With --auth remote and introspect: the issuer. With remote its metadata says where its keys
+    /// are, and the audience is this server's URL, unless --audience names another
     #[arg(long, help_heading = "Tokens", value_name = "ISSUER", conflicts_with_all = ["issuer", "jwks", "public_key"], value_parser = NonEmptyStringValueParser::new())]
     pub idp: Option<String>,
 
@@ -166,4 +172,21 @@ pub struct JwtOptions {
     /// Allow a JWK set on this machine (loopback), over plain http too
     #[arg(long, help_heading = "Tokens")]
     pub allow_loopback_idp: bool,
+}
+
+/// Whom to ask about tokens, with `--auth introspect`. Only the variable INTROSPECTION_CLIENT_SECRET or
+/// a file sets the secret, since everybody can read command lines.
+#[derive(Args, Clone, Debug, Default)]
+pub struct IntrospectionOptions {
+    /// The URL at which --idp is asked about a token
+    #[arg(long, help_heading = "Introspection", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub introspection_endpoint: Option<String>,
+
+    /// This server's own client id at --idp
+    #[arg(long, help_heading = "Introspection", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub client_id: Option<String>,
+
+    /// A file with the secret of --client-id (INTROSPECTION_CLIENT_SECRET holds the secret itself)
+    #[arg(long, help_heading = "Introspection", value_name = "FILE")]
+    pub client_secret_file: Option<PathBuf>,
 }

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
+use crate::tokens::CLIENT_SECRET;
 use crate::{Error, flags};
 
 /// How long a message at the end waits for whoever reads standard error.
@@ -152,7 +153,11 @@ fn with_auth(
     let auth = options.auth.unwrap_or(AuthOption::Static);
     match auth {
         AuthOption::Jwt | AuthOption::Remote => {}
+        AuthOption::Introspect => options.jwt.refuse_beside_introspection()?,
         AuthOption::Static | AuthOption::None => options.jwt.refuse()?,
+    }
+    if auth != AuthOption::Introspect {
+        options.introspection.refuse()?;
     }
     if options.auth.is_none() {
         refuse_token_variables(&environment)?;
@@ -160,6 +165,9 @@ fn with_auth(
     Ok(match auth {
         AuthOption::Jwt => server.auth(options.jwt.verifier(environment)?),
         AuthOption::Remote => server.auth(options.jwt.remote(environment)?),
+        AuthOption::Introspect => {
+            server.auth(options.introspection.verifier(&options.jwt, environment)?)
+        }
         AuthOption::None => server.no_auth(),
         AuthOption::Static => {
             let alice = user("alice")
@@ -186,14 +194,15 @@ fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
         "JWT_PUBLIC_KEY",
         "JWT_HMAC_SECRET",
         "JWT_ISSUER",
+        CLIENT_SECRET,
     ];
-    match variables.into_iter().find(|name| environment.variable(name).is_some()) {
-        Some(name) => Err(Error::from(format!(
-            "{name} is set, but --auth is not: write --auth jwt to use it, or --auth static or none to \
-             ignore it"
-        ))),
-        None => Ok(()),
-    }
+    let set = variables.into_iter().find(|name| environment.variable(name).is_some());
+    let Some(name) = set else { return Ok(()) };
+    let auth = if name == CLIENT_SECRET { "introspect" } else { "jwt" };
+    Err(Error::from(format!(
+        "{name} is set, but --auth is not: write --auth {auth} to use it, or --auth static or none to \
+         ignore it"
+    )))
 }
 
 /// Standard output is free for it: nothing is served.
@@ -210,7 +219,9 @@ fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
 fn curl(options: &Options, url: &str) -> String {
     let token = match options.auth.unwrap_or(AuthOption::Static) {
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
-        AuthOption::Jwt | AuthOption::Remote => "-H \"Authorization: Bearer $TOKEN\" ",
+        AuthOption::Jwt | AuthOption::Remote | AuthOption::Introspect => {
+            "-H \"Authorization: Bearer $TOKEN\" "
+        }
         AuthOption::None => "",
     };
     let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;

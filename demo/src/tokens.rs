@@ -1,14 +1,19 @@
 //! From the flags for tokens to what verifies them.
 
-use portcullis::auth::{JwtVerifier, JwtVerifierBuilder, RemoteAuthProvider};
-use portcullis::guard::Environment;
+use portcullis::auth::{
+    IntrospectionVerifier, JwtVerifier, JwtVerifierBuilder, RemoteAuthProvider,
+};
+use portcullis::guard::{Environment, Secret};
 
 use crate::Error;
-use crate::options::JwtOptions;
+use crate::options::{IntrospectionOptions, JwtOptions};
 
 /// The variables that say where keys come from.
 const SOURCES: [&str; 5] =
     ["JWT_JWKS_URI", "JWT_JWKS_FILE", "JWT_DISCOVERY", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+
+/// The variable with the secret of `--client-id`.
+pub const CLIENT_SECRET: &str = "INTROSPECTION_CLIENT_SECRET";
 
 impl JwtOptions {
     /// A verifier as the flags say, and where they say nothing, the variables.
@@ -18,7 +23,7 @@ impl JwtOptions {
     /// Names everything that is missing or wrong.
     pub fn verifier(&self, environment: Environment) -> Result<JwtVerifier, Error> {
         if self.idp.is_some() {
-            return Err("--idp needs --auth remote".into());
+            return Err("--idp needs --auth remote or introspect".into());
         }
         Ok(self.described(environment)?.build()?)
     }
@@ -83,6 +88,92 @@ impl JwtOptions {
         Ok(verifier)
     }
 
+    /// Refuses flags that would have no effect without tokens.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn refuse(&self) -> Result<(), Error> {
+        if self.idp.is_some() {
+            return Err("--idp needs --auth remote or introspect".into());
+        }
+        for (flag, given) in [
+            ("--audience", !self.audience.is_empty()),
+            ("--scope-claim", !self.scope_claim.is_empty()),
+        ] {
+            if given {
+                return Err(format!("{flag} needs --auth jwt, remote or introspect").into());
+            }
+        }
+        self.refuse_beside_introspection()
+    }
+
+    /// Refuses flags that are about JWTs alone.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn refuse_beside_introspection(&self) -> Result<(), Error> {
+        let given = [
+            ("--issuer", self.issuer.is_some()),
+            ("--jwks", self.jwks.is_some()),
+            ("--public-key", self.public_key.is_some()),
+            ("--algorithms", self.algorithms.is_some()),
+            ("--access-tokens-only", self.access_tokens_only),
+            ("--max-token-lifetime", self.max_token_lifetime.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("{flag} needs --auth jwt").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl IntrospectionOptions {
+    /// A verifier that asks `--idp` about tokens.
+    ///
+    /// # Errors
+    ///
+    /// Names what is missing or wrong.
+    pub fn verifier(
+        &self,
+        tokens: &JwtOptions,
+        mut environment: Environment,
+    ) -> Result<IntrospectionVerifier, Error> {
+        let required = |flag: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| format!("--auth introspect needs {flag}"))
+        };
+        let issuer = required("--idp ISSUER", &tokens.idp)?;
+        let endpoint = required("--introspection-endpoint URL", &self.introspection_endpoint)?;
+        let client_id = required("--client-id ID", &self.client_id)?;
+        if tokens.audience.is_empty() {
+            return Err("--auth introspect needs --audience AUDIENCE: without it tokens for any \
+                        service would pass"
+                .into());
+        }
+        if let Some(file) = &self.client_secret_file {
+            environment = environment.with_variable_from_file(CLIENT_SECRET, file)?;
+        }
+        let secret = environment.variable(CLIENT_SECRET).ok_or_else(|| {
+            format!(
+                "--auth introspect needs --client-secret-file FILE, or the variable {CLIENT_SECRET}"
+            )
+        })?;
+        let mut verifier = IntrospectionVerifier::endpoint(endpoint)
+            .client_secret_basic(client_id, Secret::new(secret.trim_end().to_owned()))
+            .issuer(issuer);
+        for audience in &tokens.audience {
+            verifier = verifier.audience(audience);
+        }
+        for name in &tokens.scope_claim {
+            verifier = verifier.scope_claim(name.as_str());
+        }
+        if tokens.allow_loopback_idp {
+            verifier = verifier.allow_loopback_idp();
+        }
+        Ok(verifier.build()?)
+    }
+
     /// Refuses flags that would have no effect.
     ///
     /// # Errors
@@ -90,20 +181,12 @@ impl JwtOptions {
     /// When there is one.
     pub fn refuse(&self) -> Result<(), Error> {
         let given = [
-            ("--issuer", self.issuer.is_some()),
-            ("--audience", !self.audience.is_empty()),
-            ("--jwks", self.jwks.is_some()),
-            ("--public-key", self.public_key.is_some()),
-            ("--algorithms", self.algorithms.is_some()),
-            ("--access-tokens-only", self.access_tokens_only),
-            ("--scope-claim", !self.scope_claim.is_empty()),
-            ("--max-token-lifetime", self.max_token_lifetime.is_some()),
+            ("--introspection-endpoint", self.introspection_endpoint.is_some()),
+            ("--client-id", self.client_id.is_some()),
+            ("--client-secret-file", self.client_secret_file.is_some()),
         ];
-        if self.idp.is_some() {
-            return Err("--idp needs --auth remote".into());
-        }
         match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("{flag} needs --auth jwt").into()),
+            Some((flag, _)) => Err(format!("{flag} needs --auth introspect").into()),
             None => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! JSON Web Tokens over a live port, by the ids of docs/threats.md.
 
 mod claims;
+mod introspection;
 mod keys;
 mod remote;
 mod scopes;
