@@ -1,10 +1,11 @@
 //! What the library calls things, and what they are called on the command line.
 
 /// The words of the library's messages, each with its flag.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 9] = [
     ("a real verifier", "--auth jwt"),
     ("public_url", "--public-url URL"),
     ("PORTCULLIS_LISTEN", "--listen ADDRESS"),
+    ("PORTCULLIS_KEY_FILE", "--key-file FILE"),
     (".auth(", "--auth jwt"),
     (".issuer(", "--issuer ISSUER"),
     (".audience(", "--audience AUDIENCE"),

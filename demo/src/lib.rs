@@ -13,6 +13,7 @@ pub mod secrets;
 pub mod serve;
 pub mod state;
 pub mod stock;
+mod storage;
 pub mod tokens;
 
 use portcullis::prelude::*;

@@ -46,9 +46,19 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
 
-    /// The folder for the database and the workspace [default: a temporary folder]
+    /// The folder for the database, the workspace and the store [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+
+    /// Where records rest, such as what somebody has unlocked: memory, or file, which is in
+    /// --state-dir [default: file with --state-dir, memory without it]
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+
+    /// The file of the keys that seal the store, as `portcullis keys new` makes it
+    /// (PORTCULLIS_KEY_FILE; PORTCULLIS_KEYS holds keys themselves)
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 
     /// Log to standard error at this level (error, warn, info, debug) or filter, such as
     /// `info,portcullis=debug`

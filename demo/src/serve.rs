@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
+use crate::storage::with_store;
 use crate::tokens::CLIENT_SECRET;
 use crate::{Error, flags};
 
@@ -55,10 +56,11 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
     let environment = environment(options)?;
     let run = run_options(options, &environment)?;
     let server = with_limits(options, server.path(&options.path));
-    let server = with_auth(options, environment, server)?;
+    let server = with_auth(options, environment.clone(), server)?;
     if let Some(format) = options.print_access {
         return print(&server.build()?.access_table(), format);
     }
+    let (server, storage) = with_store(options, &environment, server)?;
     let server = with_audit(options, server)?.build()?;
     if options.transport(&run) == TransportOption::Stdio {
         return Ok(server.run_stdio().await?);
@@ -69,7 +71,7 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
     // It never fails: whether anybody reads it is not the server's concern.
     let _ = writeln!(
         portcullis::stderr(),
-        "URL             {url}\nAuthentication  {authentication}\n\n\
+        "URL             {url}\nAuthentication  {authentication}\nStorage         {storage}\n\n\
          Who may see and use what:\n{table}\nTry it:\n{curl}\n"
     );
     Ok(listening.run().await?)

@@ -146,7 +146,10 @@ fn key_rotation_opens_with_the_old_key_until_it_is_revoked() {
     assert!(run(&["open", "bob"], &sealed).is_err(), "it is alice's");
     file.revoke(old).unwrap();
     let refused = run(&["open", "alice"], &sealed).unwrap_err();
-    assert!(refused.contains(&old.to_string()) && refused.to_lowercase().contains("revoked"), "{refused}");
+    assert!(
+        refused.contains(&old.to_string()) && refused.to_lowercase().contains("revoked"),
+        "{refused}"
+    );
     let resealed = run(&["seal", "alice", "another"], "").unwrap();
     assert_eq!(run(&["open", "alice"], &resealed).unwrap(), "another\n");
 }

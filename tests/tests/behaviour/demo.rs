@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use portcullis::guard::keys::{KeyFile, new_key};
 use portcullis_tests::driver::{StdioTestbed, Testbed, message, root, run, terminate};
 use serde_json::{Value, json};
 
@@ -48,7 +49,8 @@ fn the_printed_curl_line_lists_what_that_token_may_use() {
 fn its_tools_work_on_its_database() {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().to_str().unwrap();
-    let server = Testbed::start(demo(), &["--state-dir", folder]);
+    let in_memory = ["--state-dir", folder, "--store", "memory"];
+    let server = Testbed::start(demo(), &in_memory);
     let profile = server.call(BOB, "get_profile", json!({}))["structuredContent"].take();
     assert_eq!(profile, json!({"user": "Bob", "role": "member"}));
     let found =
@@ -82,7 +84,7 @@ fn its_tools_work_on_its_database() {
     assert!(read(ALICE, "secret://keys").body.contains("mail-relay"));
     drop(server);
 
-    let again = Testbed::start(demo(), &["--state-dir", folder]);
+    let again = Testbed::start(demo(), &in_memory);
     assert_eq!(
         text(&again.call(ALICE, "delete_user", json!({"user_id": "carol"}))),
         "There is no such user."
@@ -178,14 +180,85 @@ fn dangerous_tools_wait_to_be_unlocked_and_a_reset_undoes_what_they_did() {
 #[test]
 fn what_was_wiped_stays_wiped_after_a_restart() {
     let state = tempfile::tempdir().unwrap();
-    let arguments = ["--state-dir", state.path().to_str().unwrap()];
+    let folder = state.path().to_str().unwrap();
+    let arguments = ["--state-dir", folder, "--store", "memory"];
     let server = Testbed::start(demo(), &arguments);
     called(&server, ALICE, "unlock_admin");
     called(&server, ALICE, "wipe_database");
     drop(server);
     let again = Testbed::start(demo(), &arguments);
     assert_eq!(called(&again, BOB, "public_action"), "In stock: 0 pieces of 0 items");
-    assert!(!tools(&again, ALICE).contains(&"wipe_database".to_owned()), "an unlock has an end");
+    let unlocked = tools(&again, ALICE).contains(&"wipe_database".to_owned());
+    assert!(!unlocked, "what is in memory ends with the process");
+}
+
+#[test]
+fn what_was_unlocked_rests_sealed_in_a_file_and_is_lost_with_its_key() {
+    let state = tempfile::tempdir().unwrap();
+    let keys = state.path().join("keys");
+    let file = KeyFile::new(&keys);
+    let first = file.create().unwrap();
+    let folder = state.path().to_str().unwrap();
+    let arguments = ["--state-dir", folder, "--key-file", keys.to_str().unwrap()];
+    let start = || Testbed::start(demo(), &arguments);
+    let sees = |server: &Testbed| tools(server, ALICE).contains(&"wipe_database".to_owned());
+    let server = start();
+    server.wait_for_log(&format!("records.redb, sealed with the key {first}"));
+    assert!(!sees(&server));
+    called(&server, ALICE, "unlock_admin");
+    assert!(sees(&server));
+    drop(server);
+
+    let second = file.rotate().unwrap();
+    let server = start();
+    server.wait_for_log(&format!("sealed with the key {second}"));
+    assert!(sees(&server), "the key before it still opens");
+    assert!(!tools(&server, BOB).contains(&"wipe_database".to_owned()));
+    drop(server);
+
+    file.revoke(first).unwrap();
+    let server = start();
+    let refused = server.rpc(ALICE, "tools/list", json!({})).body;
+    assert!(!refused.contains("wipe_database"), "{refused}");
+    server.wait_for_log(&first.to_string());
+}
+
+#[test]
+fn n28_a_file_store_without_keys_does_not_start_and_says_the_command_that_makes_them() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().to_str().unwrap();
+    let absent = state.path().join("absent");
+    let absent = absent.to_str().unwrap();
+    for (arguments, reason) in [
+        (&["--state-dir", folder][..], "portcullis keys new --file"),
+        (&["--state-dir", folder, "--store", "file"], "on the command line: --key-file FILE"),
+        (&["--state-dir", folder, "--key-file", absent], "No such file"),
+        (&["--store", "file"], "--store file needs --state-dir"),
+        (&["--store", "sqlite"], "--store: write memory or file"),
+        (&["--key-file", absent], "--key-file needs --store file"),
+    ] {
+        let mut command = Command::new(demo());
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.contains(reason), "{arguments:?}: {message}");
+        assert!(!state.path().join("store").exists(), "nothing is made");
+    }
+    let print = ["--print-access", "--state-dir", folder];
+    let output = Command::new(demo()).args(print).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "nothing is stored");
+}
+
+#[test]
+fn keys_of_a_variable_seal_too() {
+    let state = tempfile::tempdir().unwrap();
+    let key = new_key().unwrap();
+    let variables = [("PORTCULLIS_KEYS", key.expose().as_str())];
+    let arguments = ["--state-dir", state.path().to_str().unwrap()];
+    let server = Testbed::start_with(demo(), &arguments, &variables);
+    server.wait_for_log(&format!("sealed with the key {}", &key.expose()[..16]));
+    assert!(!server.log().contains(&key.expose()[20..]));
 }
 
 #[test]

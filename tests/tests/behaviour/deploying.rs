@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::guard::keys::KeyFile;
 use portcullis_tests::driver::{Response, Testbed, message, root, run, terminate};
 use portcullis_tests::issuer::{Issuer, claims};
 use serde_json::{Value, json};
@@ -262,10 +263,18 @@ fn the_unit_of_the_page_serves_records_and_stops_as_it_says() {
     let command = unit("ExecStart").concat().replace("--drain-delay 10", "--drain-delay 2");
     let limits = recipe("sh", "ulimit -n");
     let script = Script::new(&format!("{limits}\nexec {command}"), &issuer);
-    let variables = unit_variables(&issuer);
+    // What systemd hands to the service: `%d`.
+    assert_eq!(unit("LoadCredential"), ["keys:/etc/portcullis-demo/keys"]);
+    KeyFile::new(script.path("keys")).create().unwrap();
+    let credentials = script.folder.path().to_str().unwrap();
+    let variables: Vec<_> = unit_variables(&issuer)
+        .into_iter()
+        .map(|(name, value)| (name, value.replace("%d", credentials)))
+        .collect();
     let variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (&**name, &**value)).collect();
     let server = script.start(&variables);
+    assert!(script.path("state/store/records.redb").exists());
 
     // The recipe for the system's limits says what the unit says.
     assert_eq!(soft_limit(server.id(), "Max open files"), unit("LimitNOFILE").concat());
@@ -372,7 +381,7 @@ fn flags_and_variables_of_the_page_are_those_of_the_program() {
         assert!(known.contains(&format!("\"{variable}\"")), "nothing reads {variable}");
         variables += 1;
     }
-    assert_eq!(variables, 13, "{table}");
+    assert_eq!(variables, 15, "{table}");
 }
 
 fn lines(text: &str) -> Vec<String> {

@@ -244,7 +244,10 @@ fn trial_a5_answers_that_nobody_reads_take_no_more_than_their_budget() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("workspace")).unwrap();
     std::fs::write(folder.path().join("workspace/big"), "x".repeat(1_000_000)).unwrap();
-    let testbed = Testbed::start(TESTBED, &["--state-dir", folder.path().to_str().unwrap()]);
+    let testbed = Testbed::start(
+        TESTBED,
+        &["--state-dir", folder.path().to_str().unwrap(), "--store", "memory"],
+    );
     let call = message("tools/call", json!({"name": "read_file", "arguments": {"path": "big"}}));
     let call = call.to_string();
     let head = |token| {
