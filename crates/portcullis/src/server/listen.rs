@@ -2,6 +2,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use portcullis_auth::{
     Authenticator, ProtectedResource, ProtectedResourceMetadata, PublicUrl, Scopes,
     is_same_resource,
@@ -30,6 +31,15 @@ impl Server {
     ///
     /// As [`run_with`](Self::run_with).
     pub async fn listen(self, options: &RunOptions) -> Result<Listening, Error> {
+        self.bound(options).await
+    }
+
+    /// Boxed, so that it is compiled here, and not by each program.
+    fn bound(self, options: &RunOptions) -> BoxFuture<'_, Result<Listening, Error>> {
+        Box::pin(self.bind(options))
+    }
+
+    async fn bind(self, options: &RunOptions) -> Result<Listening, Error> {
         let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let given = match &options.public_url {
             Some(url) => Some(self.public_url(url)?),

@@ -1,10 +1,14 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, Either, select};
 use portcullis_protocol::http::{App, Listener};
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::operation::EngineService;
@@ -44,25 +48,47 @@ impl Listening {
     ///
     /// When signals cannot be received.
     pub async fn run(self) -> Result<(), Error> {
-        startup::log_panics();
-        let stop = stop_signal().await?;
-        self.run_until(stop).await;
-        startup::drain_log();
-        Ok(())
+        self.serve_until_signalled().await
     }
 
     /// Serves until `stop` is ready, and for [`Limits::drain_delay`](crate::server::Limits::drain_delay)
     /// after that, then waits for running requests to finish.
     pub async fn run_until(self, stop: impl Future<Output = ()>) {
-        let Self { listener, app, stopping, drain_delay, .. } = self;
-        let stop = async {
-            stop.await;
-            stopping.begin();
-            if !drain_delay.is_zero() {
-                tokio::time::sleep(drain_delay).await;
+        let (tell, told) = oneshot::channel();
+        match select(self.serve(told), pin!(stop)).await {
+            Either::Left(((), _)) => {}
+            Either::Right(((), serving)) => {
+                drop(tell);
+                serving.await;
             }
-        };
-        listener.serve(app, stop).await;
+        }
+    }
+
+    /// Boxed, as [`serve`](Self::serve).
+    fn serve_until_signalled(self) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            startup::log_panics();
+            let stop = stop_signal().await?;
+            self.run_until(stop).await;
+            startup::drain_log();
+            Ok(())
+        })
+    }
+
+    /// Serves until the sender of `stop` is gone. Boxed, so that it is compiled here: each program
+    /// would compile what it awaits otherwise, all of HTTP.
+    fn serve(self, stop: oneshot::Receiver<Infallible>) -> BoxFuture<'static, ()> {
+        let Self { listener, app, stopping, drain_delay, .. } = self;
+        Box::pin(async move {
+            let stop = async {
+                let Err(_) = stop.await;
+                stopping.begin();
+                if !drain_delay.is_zero() {
+                    tokio::time::sleep(drain_delay).await;
+                }
+            };
+            listener.serve(app, stop).await;
+        })
     }
 }
 

@@ -22,6 +22,7 @@ pub use self::listening::Listening;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use portcullis_auth::{AuthProvider, AuthSummary, Principal};
 
 use crate::access::explain::{Explaining, Explanation};
@@ -121,6 +122,15 @@ impl Server {
         principal: Option<&Principal>,
         component: &str,
     ) -> Result<Explanation, SelectionError> {
+        self.explained(principal, component).await
+    }
+
+    /// Boxed, so that it is compiled here, and not by each program.
+    fn explained<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        component: &'a str,
+    ) -> BoxFuture<'a, Result<Explanation, SelectionError>> {
         let Engine { catalogue, visibility, facilities, limits, .. } = &*self.engine;
         let explaining = Explaining {
             catalogue,
@@ -129,7 +139,7 @@ impl Server {
             states: &facilities.states,
             decision_timeout: limits.decision_timeout,
         };
-        explaining.explain(principal, component).await
+        Box::pin(async move { explaining.explain(principal, component).await })
     }
 
     /// Shows and hides components while the server runs.

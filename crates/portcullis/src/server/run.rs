@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use portcullis_guard::Environment;
 use portcullis_protocol::{Transport, stdio};
 
@@ -37,7 +38,7 @@ impl Server {
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.auth.is_some() { Transport::Http } else { Transport::Stdio };
         match options.transport.unwrap_or(default) {
-            Transport::Stdio => self.run_stdio().await,
+            Transport::Stdio => self.serve_stdio().await,
             #[cfg(feature = "http")]
             _ => self.listen(&options).await?.run().await,
             #[cfg(not(feature = "http"))]
@@ -59,18 +60,25 @@ impl Server {
     ///
     /// When standard output is closed, or signals cannot be received.
     pub async fn run_stdio(self) -> Result<(), Error> {
-        startup::warn(&match self.engine.facilities.trusts_stdio {
-            true => "serving stdio: no authentication, the local user may use every component"
-                .to_owned(),
-            false => format!("serving stdio, {}", self.without_authentication()),
-        });
-        startup::warn_without_log();
-        startup::log_panics();
-        let stop = stop_signal().await?;
-        let served = Arc::new(EngineService(Arc::clone(&self.engine)));
-        let served = stdio::serve(served, self.limits(), stop).await;
-        startup::drain_log();
-        Ok(served?)
+        self.serve_stdio().await
+    }
+
+    /// Boxed, so that it is compiled here: each program would compile what it awaits otherwise.
+    fn serve_stdio(self) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            startup::warn(&match self.engine.facilities.trusts_stdio {
+                true => "serving stdio: no authentication, the local user may use every component"
+                    .to_owned(),
+                false => format!("serving stdio, {}", self.without_authentication()),
+            });
+            startup::warn_without_log();
+            startup::log_panics();
+            let stop = stop_signal().await?;
+            let served = Arc::new(EngineService(Arc::clone(&self.engine)));
+            let served = stdio::serve(served, self.limits(), stop).await;
+            startup::drain_log();
+            Ok(served?)
+        })
     }
 
     /// What it means that nobody is authenticated, where nobody is trusted.

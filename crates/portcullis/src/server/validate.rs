@@ -17,7 +17,7 @@ use crate::operation::Engine;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
-use crate::server::builder::{AuthState, ServerBuilder};
+use crate::server::builder::{AuthState, Parts, ServerBuilder};
 use crate::server::{Authentication, Server};
 use crate::visibility::VisibilityState;
 
@@ -33,8 +33,14 @@ impl<A> ServerBuilder<A> {
     where
         A: AuthState,
     {
-        let Self { parts, auth } = self;
-        let auth = auth.provider().as_ref().map(Authentication::new);
+        self.parts.build(self.auth.provider().as_ref().map(Authentication::new))
+    }
+}
+
+impl Parts {
+    /// Not generic, so that it is compiled here, and not by each program.
+    fn build(self, auth: Option<Authentication>) -> Result<Server, Error> {
+        let parts = self;
         let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
         let mut problems = Vec::new();
         #[cfg(feature = "http")]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
 #[cfg(feature = "http")]
 use portcullis_auth::EndpointPath;
@@ -194,12 +195,20 @@ impl TestClient {
 
     /// Sends any request.
     pub async fn ask(&self, method: &str, params: Value) -> TestAnswer {
-        if let Some(refused) = self.refused() {
-            return refused;
-        }
-        let served = EngineService(Arc::clone(&self.engine));
-        let (status, json) = in_process::answer(&served, self.exchange(), method, &params).await;
-        TestAnswer { status: status.as_u16(), json }
+        self.answered(method, params).await
+    }
+
+    /// Boxed, so that it is compiled here, and not by each test.
+    fn answered<'a>(&'a self, method: &'a str, params: Value) -> BoxFuture<'a, TestAnswer> {
+        Box::pin(async move {
+            if let Some(refused) = self.refused() {
+                return refused;
+            }
+            let served = EngineService(Arc::clone(&self.engine));
+            let answer = in_process::answer(&served, self.exchange(), method, &params);
+            let (status, json) = answer.await;
+            TestAnswer { status: status.as_u16(), json }
+        })
     }
 
     /// The answer that a server with authentication gives before it looks at a message.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use futures_util::future::BoxFuture;
 use portcullis_auth::{
     Authenticator, BearerToken, MaybeFuture, Principal, PublicUrl, Scopes, TokenVerifier,
     VerifyError,
@@ -55,18 +56,25 @@ impl TestClient {
     /// # Ok(()) }
     /// ```
     pub async fn send(&self, request: Request<Vec<u8>>) -> TestResponse {
+        self.sent(request).await
+    }
+
+    /// Boxed, so that it is compiled here, and not by each test.
+    fn sent(&self, request: Request<Vec<u8>>) -> BoxFuture<'_, TestResponse> {
         let mut request = request.map(Body::from);
         let headers = request.headers_mut();
         headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
         if self.principal.is_some() {
             headers.entry(AUTHORIZATION).or_insert(HeaderValue::from_static("Bearer test"));
         }
-        let Some(app) = self.app() else {
-            return TestResponse::empty(StatusCode::INTERNAL_SERVER_ERROR);
-        };
-        let (head, body) = app.answer(request, &Peer::default()).await.into_parts();
-        let body = to_bytes(body, usize::MAX).await.ok();
-        TestResponse { status: head.status, headers: head.headers, body }
+        Box::pin(async move {
+            let Some(app) = self.app() else {
+                return TestResponse::empty(StatusCode::INTERNAL_SERVER_ERROR);
+            };
+            let (head, body) = app.answer(request, &Peer::default()).await.into_parts();
+            let body = to_bytes(body, usize::MAX).await.ok();
+            TestResponse { status: head.status, headers: head.headers, body }
+        })
     }
 
     /// The server over HTTP, for whom any token is one of this client's user.

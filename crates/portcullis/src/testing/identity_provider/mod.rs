@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
 use portcullis_guard::signature::{Scheme, SigningKey};
 use portcullis_guard::{Clock, Secret, SystemClock, random};
 use serde_json::{Map, Value, json};
@@ -95,12 +96,21 @@ impl IdentityProvider {
     ///
     /// As [`start`](Self::start).
     pub async fn start_with(clock: impl Clock) -> io::Result<Self> {
+        Self::started(Arc::new(clock)).await
+    }
+
+    /// Boxed, so that it is compiled here, and not by each test.
+    fn started(clock: Arc<dyn Clock>) -> BoxFuture<'static, io::Result<Self>> {
+        Box::pin(Self::bind(clock))
+    }
+
+    async fn bind(clock: Arc<dyn Clock>) -> io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "a provider for tests, on loopback alone")]
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let state = Arc::new(State {
             issuer: format!("http://{}", listener.local_addr()?),
             client_secret: Secret::new(text()?),
-            clock: Arc::new(clock),
+            clock,
             issued: Mutex::new(Issued { keys: vec![Key::new()?], tokens: HashMap::new() }),
         });
         let endpoints = endpoints::router(Arc::clone(&state));
