@@ -7,7 +7,7 @@ use portcullis_tests::driver::{root, run};
 use serde_json::Value;
 
 /// What each crate may use of the others, tests aside.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("portcullis-guard", &[]),
     ("portcullis-store", &["portcullis-guard"]),
     ("portcullis-auth", &["portcullis-store", "portcullis-guard"]),
@@ -28,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("portcullis-cli", &["portcullis"]),
     ("portcullis-demo", &["portcullis"]),
     ("benches", &["portcullis"]),
+    ("portcullis-attributes", &[]),
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
@@ -48,7 +49,8 @@ const DOORS: [(&str, &str); 13] = [
 ];
 
 /// What nobody but this workspace depends on.
-const UNPUBLISHED: [&str; 3] = ["benches", "portcullis-demo", "portcullis-tests"];
+const UNPUBLISHED: [&str; 4] =
+    ["benches", "portcullis-attributes", "portcullis-demo", "portcullis-tests"];
 
 pub(super) fn manifests() -> Vec<Value> {
     let metadata = run(Command::new(env!("CARGO"))

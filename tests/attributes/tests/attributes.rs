@@ -23,7 +23,7 @@ fn attributes_refuse_with_messages_that_help() {
 #[expect(clippy::disallowed_methods, reason = "the test reads the repository's own files")]
 fn messages_on_the_pages_of_the_macros_are_the_compilers() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = folder.join("../portcullis/src/component/attributes.rs");
+    let page = folder.join("../../crates/portcullis/src/component/attributes.rs");
     let page = std::fs::read_to_string(page).unwrap();
     let mut messages = String::new();
     for file in std::fs::read_dir(folder.join("tests/fail")).unwrap() {
