@@ -15,7 +15,8 @@ pub(crate) fn demo() -> &'static str {
     static DEMO: LazyLock<String> = LazyLock::new(|| {
         let path = Path::new(TESTBED).with_file_name("portcullis-demo");
         run(Command::new(env!("CARGO"))
-            .args(["build", "-p", "portcullis-demo"])
+            // With the features of `cargo run`: of the demo alone, Tokio and more are compiled again.
+            .args(["build", "--locked", "--bin", "portcullis-demo"])
             .current_dir(root()))
         .unwrap();
         path.to_str().unwrap().to_owned()
