@@ -54,7 +54,7 @@ pub const KEY_FILE_VARIABLE: &str = "PORTCULLIS_KEY_FILE";
 /// let (new, old) = (new_key()?, new_key()?);
 /// let old = old.expose().replace(" valid ", " retained ");
 /// let keys = KeyRing::from_text(&format!("{}\n{old}", new.expose()))?;
-/// assert_eq!(keys.states().map(|(_, state)| state), [KeyState::Valid, KeyState::Retained]);
+/// assert!(keys.states().map(|(_, state)| state).eq([KeyState::Valid, KeyState::Retained]));
 ///
 /// // Nothing could be sealed.
 /// let error = KeyRing::from_text(&old).unwrap_err();
