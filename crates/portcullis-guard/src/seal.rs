@@ -284,6 +284,9 @@ mod tests {
         assert_eq!(error.kind(), SealErrorKind::RevokedKey);
         assert_eq!(error.key_id(), Some(only_old.sealing_key()));
         assert!(error.to_string().contains(revoked), "{error}");
+        let kept = old.replace(" valid ", " revoked ");
+        let kept = KeyRing::from_text(&format!("{new}\n{kept}")).unwrap();
+        assert_eq!(kind(open(&kept, &binding(), &of_old)), SealErrorKind::RevokedKey);
         let error = open(&only_new, &binding(), &of_old).unwrap_err();
         assert_eq!(error.kind(), SealErrorKind::UnknownKey);
         assert!(error.to_string().contains(revoked), "{error}");

@@ -6,9 +6,7 @@ use portcullis_guard::MaybeFuture;
 use portcullis_guard::keys::KeyRing;
 use portcullis_guard::seal::{self, Binding};
 
-use crate::{
-    CasOutcome, MAX_VALUE_BYTES, RecordKey, RecordOwner, RecordValue, Store, StoreError, value,
-};
+use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError, value};
 
 /// A store that seals what rests in another one: a file, or a network service.
 ///
@@ -76,9 +74,6 @@ impl<S: Store> Sealed<S> {
     }
 
     fn seal(&self, key: &RecordKey, value: &RecordValue) -> Result<RecordValue, StoreError> {
-        if value.as_bytes().len() > MAX_VALUE_BYTES {
-            return Err(StoreError::too_large());
-        }
         let sealed = seal::seal(&self.keys, &binding(key), value.as_bytes());
         RecordValue::resting(sealed.map_err(|error| StoreError::unavailable(error.to_string()))?)
     }

@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis_guard::ManualClock;
 use portcullis_guard::keys::new_key;
 
 use super::*;
-use crate::{MemoryStore, contract};
+use crate::{MAX_VALUE_BYTES, MemoryStore, contract};
 
 type Resting = Arc<MemoryStore>;
 
@@ -178,7 +178,7 @@ async fn a_swap_is_about_values_and_not_about_how_they_are_sealed() {
 
 #[tokio::test]
 async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
-    let store = Sealed::new(Unsealed(resting()), KeyRing::ephemeral().unwrap());
+    let store = Sealed::new(File::default(), KeyRing::ephemeral().unwrap());
     assert!(Store::is_unsealed(&store.store) && !store.is_unsealed());
     assert!(store.is_empty());
     assert_eq!(store.ready(), Err(StoreError::full()));
@@ -186,22 +186,66 @@ async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
     assert!(!store.is_empty());
 }
 
-/// A file, as it were.
-#[derive(Debug)]
-struct Unsealed(Resting);
+/// What somebody else writes while a record is read is not taken for what was read.
+#[tokio::test]
+async fn what_is_taken_is_what_is_given() {
+    let store = Sealed::new(File::default(), KeyRing::ephemeral().unwrap());
+    store.put(&key(), value("one"), end()).await.unwrap();
+    store.store.meddle([store.seal(&key(), &value("two")).unwrap()]);
+    assert_eq!(store.take(&key()).await, Ok(Some(value("two"))));
+    assert_eq!(store.get(&key()).await, Ok(None));
+}
 
-impl Store for Unsealed {
+#[tokio::test]
+async fn a_record_that_changes_all_the_time_is_an_error_and_stays() {
+    let store = Sealed::new(File::default(), KeyRing::ephemeral().unwrap());
+    store.put(&key(), value("one"), end()).await.unwrap();
+    let (one, two) = (value("one"), Some(value("two")));
+    let others = || (0..TRIES).map(|_| store.seal(&key(), &value("one")).unwrap());
+    store.store.meddle(others());
+    assert!(store.take(&key()).await.unwrap_err().is_unavailable());
+    store.store.meddle(others());
+    let swap = store.compare_and_swap(&key(), Some(&one), two.clone(), end()).await;
+    assert!(swap.unwrap_err().is_unavailable());
+    assert_eq!(store.get(&key()).await, Ok(Some(one.clone())));
+
+    store.store.meddle(others().skip(1));
+    let swap = store.compare_and_swap(&key(), Some(&one), two, end()).await;
+    assert_eq!(swap, Ok(CasOutcome::Done), "at the last try");
+}
+
+/// As a file, where somebody else writes too.
+#[derive(Debug)]
+struct File {
+    resting: Resting,
+    /// What is written next, each after a read.
+    writes: Mutex<Vec<RecordValue>>,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self { resting: resting(), writes: Mutex::default() }
+    }
+}
+
+impl File {
+    fn meddle(&self, writes: impl IntoIterator<Item = RecordValue>) {
+        self.writes.lock().unwrap().extend(writes);
+    }
+}
+
+impl Store for File {
     fn put<'a>(
         &'a self,
         key: &'a RecordKey,
         value: RecordValue,
         expires_at: SystemTime,
     ) -> MaybeFuture<'a, Result<(), StoreError>> {
-        self.0.put(key, value, expires_at)
+        self.resting.put(key, value, expires_at)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.resting.is_empty()
     }
 
     fn ready(&self) -> Result<(), StoreError> {
@@ -216,14 +260,21 @@ impl Store for Unsealed {
         &'a self,
         key: &'a RecordKey,
     ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
-        self.0.get(key)
+        MaybeFuture::pending(async move {
+            let found = self.resting.get(key).await;
+            let other = self.writes.lock().unwrap().pop();
+            if let Some(other) = other {
+                self.resting.put(key, other, end()).await?;
+            }
+            found
+        })
     }
 
     fn take<'a>(
         &'a self,
         key: &'a RecordKey,
     ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
-        self.0.take(key)
+        self.resting.take(key)
     }
 
     fn compare_and_swap<'a>(
@@ -233,7 +284,7 @@ impl Store for Unsealed {
         new: Option<RecordValue>,
         expires_at: SystemTime,
     ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>> {
-        self.0.compare_and_swap(key, expected, new, expires_at)
+        self.resting.compare_and_swap(key, expected, new, expires_at)
     }
 
     fn list<'a>(
@@ -241,6 +292,6 @@ impl Store for Unsealed {
         owner: &'a RecordOwner,
         limit: usize,
     ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>> {
-        self.0.list(owner, limit)
+        self.resting.list(owner, limit)
     }
 }
