@@ -136,7 +136,30 @@ fn constraint(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
 }
 
 fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
-    meta.error(format!("unknown constraint: #[arg(…)] takes {KNOWN}"))
+    let written = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+    let meant = meant(&written).map(|name| format!("write `{name}` for `{written}`; "));
+    let meant = meant.unwrap_or_default();
+    meta.error(format!("unknown constraint: {meant}#[arg(…)] takes {KNOWN}"))
+}
+
+/// Our name for a constraint that is called `written` elsewhere: in JSON Schema, in other
+/// frameworks, in Rust.
+fn meant(written: &str) -> Option<&'static str> {
+    let plain = written.replace('_', "").to_lowercase();
+    Some(match plain.as_str() {
+        "min" | "minimum" | "atleast" | "gte" => "ge",
+        "max" | "maximum" | "atmost" | "lte" => "le",
+        "exclusivemin" | "exclusiveminimum" | "above" | "morethan" => "gt",
+        "exclusivemax" | "exclusivemaximum" | "below" | "lessthan" => "lt",
+        "minlength" | "minlen" => "min_length",
+        "maxlength" | "maxlen" => "max_length",
+        "minitems" => "min_items",
+        "maxitems" => "max_items",
+        "regex" | "regexp" | "matches" => "pattern",
+        "enum" | "oneof" | "choices" | "values" | "options" => "one_of",
+        "doc" | "help" | "desc" => "description",
+        _ => return None,
+    })
 }
 
 /// An integer without a suffix would be an `i32`.

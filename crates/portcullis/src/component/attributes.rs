@@ -258,7 +258,18 @@ pub use portcullis_macros::prompt;
 #[macro_export]
 macro_rules! components {
     ($($($segment:ident)::+),* $(,)?) => {
-        $crate::Components::new()$(.with($($segment)::+ {}))*
+        $crate::Components::new()
+            $(.with($crate::function_needs_attribute_tool_or_resource_or_prompt!($($segment)::+)))*
+    };
+}
+
+/// The compiler names this macro in its error about a function without an attribute: no other text
+/// of that error can be chosen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! function_needs_attribute_tool_or_resource_or_prompt {
+    ($($segment:ident)::+) => {
+        $($segment)::+ {}
     };
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use portcullis_auth::{OneOrMany, Target};
@@ -5,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::component::kind::ComponentKind;
 use crate::error::{Problem, ProblemKind};
+
+/// A problem with a tag names at most so many others.
+const MAX_TAGS_SHOWN: usize = 20;
 
 /// Which components are meant.
 ///
@@ -149,12 +153,10 @@ impl Criterion {
     where
         C: Iterator<Item = Selected<'a>>,
     {
-        let (values, what, problem): (&[String], _, _) = match self {
-            Self::Tags(own) => (own, "tag", "no component has it"),
-            Self::Names(own) => (own, "name", "no component has it"),
-            Self::Keys(own) => {
-                (own, "key", "no component has it (a key is a kind and a name, such as `tool:add`)")
-            }
+        let (values, what): (&[String], _) = match self {
+            Self::Tags(own) => (own, "tag"),
+            Self::Names(own) => (own, "name"),
+            Self::Keys(own) => (own, "key"),
             Self::Kinds(own) if own.is_empty() => return vec![nothing()],
             Self::Kinds(_) => return Vec::new(),
         };
@@ -169,10 +171,37 @@ impl Criterion {
             };
             components().any(|component| one.matches(component))
         };
-        let unmet = values.iter().filter(|value| !is_met(value));
-        let unused = || Problem::new(ProblemKind::UnusedRule, problem);
-        unmet.map(|value| unused().within(format_args!("{what} {value:?}"))).collect()
+        let unmet: Vec<&String> = values.iter().filter(|value| !is_met(value)).collect();
+        if unmet.is_empty() {
+            return Vec::new();
+        }
+        let hint = match self {
+            Self::Tags(_) => known_tags(components()),
+            Self::Keys(_) => "a key is a kind and a name, such as `tool:add`".to_owned(),
+            Self::Names(_) | Self::Kinds(_) => String::new(),
+        };
+        let text = match hint.as_str() {
+            "" => "no component has it".to_owned(),
+            hint => format!("no component has it; {hint}"),
+        };
+        let unused = |value| {
+            let problem = Problem::new(ProblemKind::UnusedRule, text.as_str());
+            problem.within(format_args!("{what} {value:?}"))
+        };
+        unmet.into_iter().map(unused).collect()
     }
+}
+
+/// The tags to choose from, as a hint for who misspelt one.
+fn known_tags<'a>(components: impl Iterator<Item = Selected<'a>>) -> String {
+    let known: BTreeSet<&str> =
+        components.flat_map(|component| component.tags).map(String::as_str).collect();
+    if known.is_empty() {
+        return "there are no tags".to_owned();
+    }
+    let shown: Vec<&str> = known.iter().copied().take(MAX_TAGS_SHOWN).collect();
+    let more = if known.len() > shown.len() { ", …" } else { "" };
+    format!("known tags: {}{more}", shown.join(", "))
 }
 
 fn nothing() -> Problem {
@@ -227,5 +256,21 @@ mod tests {
             assert_eq!(unmet.len(), 1, "{wrong}");
             assert_eq!(unmet[0].kind(), ProblemKind::UnusedRule);
         }
+    }
+
+    #[test]
+    fn a_misspelt_tag_is_answered_with_the_known_ones() {
+        let text = |own: &[String]| {
+            let own =
+                || std::iter::once(Selected { kind: ComponentKind::Tool, name: "t", tags: own });
+            tags(["amdin"]).unmet(own)[0].to_string()
+        };
+        assert_eq!(
+            text(&["ops", "admin", "ops"].map(str::to_owned)),
+            r#"tag "amdin": no component has it; known tags: admin, ops"#
+        );
+        assert_eq!(text(&[]), r#"tag "amdin": no component has it; there are no tags"#);
+        let many: Vec<String> = (10..31).map(|n| format!("t{n}")).collect();
+        assert!(text(&many).ends_with("t28, t29, …"), "{}", text(&many));
     }
 }

@@ -320,13 +320,13 @@ fn rules_for_what_no_component_has_do_not_build() {
     use crate::visibility::{keys, names, tags};
 
     let unused = |text: &str| (ProblemKind::UnusedRule, format!("{text} (unused rule)"));
-    let opps = || unused("tag \"opps\": no component has it");
+    let opps = || unused("tag \"opps\": no component has it; known tags: ops");
     let refused: [((ProblemKind, String), Change); 8] = [
         (opps(), |server| server.disable(tags(["opps"]))),
         (unused("name \"b\": no component has it"), |server| server.only(names(["a", "b"]))),
         (
             unused(
-                "key \"a\": no component has it (a key is a kind and a name, such as `tool:add`)",
+                "key \"a\": no component has it; a key is a kind and a name, such as `tool:add`",
             ),
             |server| server.enable(keys(["a"])),
         ),
