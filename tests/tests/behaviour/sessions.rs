@@ -67,6 +67,11 @@ fn versions_that_are_not_served_are_answered_with_the_newest() {
     let header = "MCP-Protocol-Version: 2099-01-01";
     let response = testbed.outside(ALICE).post(&[header], &initialize(NEWEST));
     assert_eq!((response.status, response.code()), (400, -32022));
+    // Without `_meta` nothing says that the client knows no sessions.
+    let response = testbed.outside(ALICE).post(&[header], &request(1, "tools/list", json!({})));
+    assert_eq!((response.status, response.code()), (400, -32022));
+    let supported = &response.json()["error"]["data"]["supported"];
+    assert!(supported.as_array().unwrap().contains(&json!("2026-07-28")), "{supported}");
 }
 
 #[test]

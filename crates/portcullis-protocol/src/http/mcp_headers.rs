@@ -47,8 +47,8 @@ pub(super) fn check_session(
     }
 }
 
-/// `initialize` may name a version that is served here, or none.
-pub(super) fn check_initialize(headers: &HeaderMap) -> Result<(), RpcError> {
+/// What belongs to no session may name a version that is served here, or none.
+pub(super) fn check_sessionless(headers: &HeaderMap) -> Result<(), RpcError> {
     match headers.contains_key(&VERSION) {
         true => version(headers).map(drop),
         false => Ok(()),

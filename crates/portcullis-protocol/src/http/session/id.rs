@@ -35,6 +35,11 @@ impl SessionId {
         SessionKey::of(&URL_SAFE_NO_PAD.encode(self.0))
     }
 
+    /// Whether a request names a session.
+    pub(super) fn is_named(headers: &HeaderMap) -> bool {
+        headers.contains_key(Self::HEADER)
+    }
+
     /// The id that a request names. One that cannot be an id names no session.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Rejection> {
         let one = || Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);

@@ -4,7 +4,8 @@
 //! `initialize` makes a session and names it in `Mcp-Session-Id`; every other request has
 //! to name it. What a request that does so is answered with, in this order:
 //!
-//! 1. 400 without exactly one `Mcp-Session-Id`.
+//! 1. 400 without exactly one `Mcp-Session-Id`. Without any, and with an `MCP-Protocol-Version` that
+//!    is not served, the answer names the versions that are.
 //! 2. 404 for a session that does not exist, has ended, has been idle too long, or
 //!    belongs to another principal. They all read the same, on every method.
 //! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
@@ -38,6 +39,11 @@ use crate::http::request::EndpointRequest;
 impl Sessions {
     /// The session that a request names, once it was found to be its caller's own.
     fn named(&self, caller: &EndpointRequest<'_>) -> Result<Own, Rejection> {
+        if !SessionId::is_named(caller.headers) {
+            // A client of a version that is not served knows no session, and is told the versions.
+            mcp_headers::check_sessionless(caller.headers)
+                .map_err(|error| Rejection::message(error.status(), None, None, &error))?;
+        }
         let id = SessionId::read(caller.headers)?;
         let session = self.find(id, caller.owner())?;
         mcp_headers::check_session(caller.headers, session.version)?;

@@ -99,7 +99,7 @@ fn initialize<S: Service>(
     params: &Params<'_>,
 ) -> Result<Response, Rejection> {
     let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
-    let agreed = match mcp_headers::check_initialize(caller.headers).and(agreed) {
+    let agreed = match mcp_headers::check_sessionless(caller.headers).and(agreed) {
         Ok(agreed) => agreed,
         Err(error) => {
             return Err(Rejection::message(error.status(), Some(request), None, &error));
@@ -115,7 +115,7 @@ fn initialize<S: Service>(
         sessions.end(&session)?;
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    sessions.settle(&session, caller.owner())?;
+    sessions.settle(&session, caller.owner());
     let answer = response::initialized(request, version, identity);
     let mut response = answer::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);

@@ -74,19 +74,21 @@ impl Sessions {
 
     /// Lets a new session stay. If it is one too many, the session of its owner that was unused for
     /// longest ends: clients forget sessions, and would lock their own user out.
-    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) -> Result<(), Rejection> {
+    ///
+    /// It refuses nothing, since the session was admitted and recorded: a broken table refuses
+    /// each use of the session instead.
+    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
             let unused = table.longest_unused(owner, Some(new.id))?;
             table.remove(unused);
             Some(())
-        })?;
-        if ended.is_some() {
+        });
+        if let Ok(Some(())) = ended {
             tracing::info!(
                 "a session was ended: its principal exceeded sessions_per_principal, and used the others since"
             );
         }
-        Ok(())
     }
 
     /// The status of the refusal, if `more` sessions would be too many.
