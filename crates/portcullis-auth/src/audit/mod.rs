@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use json_lines::JsonLines;
 pub use log_text::LogText;
 #[doc(hidden)]
-pub use pending::{PendingRecord, Recorded};
+pub use pending::{PendingRecord, Recorded, Written};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
 pub use timestamp::Timestamp;

@@ -11,14 +11,28 @@ use super::{Audit, AuditError, AuditRecord, LogText, Verdict};
 pub trait Recorded {
     /// Sets what only this knows, and gives the record to `write`: it may borrow what is local.
     ///
-    /// # Errors
+    /// `write` alone makes a [`Written`], so no implementation can leave the record out:
     ///
-    /// What `write` answers.
+    /// ```compile_fail,E0423
+    /// use portcullis_auth::audit::{AuditRecord, Recorded, Written};
+    ///
+    /// struct Silent;
+    ///
+    /// impl Recorded for Silent {
+    ///     fn complete(
+    ///         &self,
+    ///         _: AuditRecord<'_>,
+    ///         _: impl FnOnce(&AuditRecord<'_>) -> Written,
+    ///     ) -> Written {
+    ///         Written(Ok(()))
+    ///     }
+    /// }
+    /// ```
     fn complete(
         &self,
         record: AuditRecord<'_>,
-        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError>;
+        write: impl FnOnce(&AuditRecord<'_>) -> Written,
+    ) -> Written;
 
     /// The outcome and the HTTP status of what ended before its record was written, after
     /// `elapsed`. Default: it was cancelled.
@@ -27,6 +41,11 @@ pub trait Recorded {
         ("cancelled", None)
     }
 }
+
+/// A record was given to the log and to every sink, or a sink did not take it.
+#[derive(Debug)]
+#[must_use = "a `Recorded` returns it"]
+pub struct Written(Result<(), AuditError>);
 
 /// A record that is written once, at the latest when it is dropped: what is cancelled and what
 /// panics leaves its record, too.
@@ -123,7 +142,9 @@ impl<'a, R: Recorded> PendingRecord<'a, R> {
         record.status = status;
         record.reference = self.reference;
         record.duration = self.started.elapsed();
-        self.about.complete(record, |record| self.audit.record(record))
+        let Written(written) =
+            self.about.complete(record, |record| Written(self.audit.record(record)));
+        written
     }
 }
 
@@ -156,11 +177,11 @@ mod tests {
     use crate::audit::{AuditFailure, AuditSink};
 
     /// The verdict, the outcome and the status.
-    type Written = (Verdict, &'static str, Option<u16>);
+    type Noted = (Verdict, &'static str, Option<u16>);
 
     /// What was recorded.
     #[derive(Clone, Debug, Default)]
-    struct Kept(Arc<Mutex<Vec<Written>>>);
+    struct Kept(Arc<Mutex<Vec<Noted>>>);
 
     impl AuditSink for Kept {
         fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
@@ -176,14 +197,14 @@ mod tests {
         fn complete(
             &self,
             record: AuditRecord<'_>,
-            write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
-        ) -> Result<(), AuditError> {
+            write: impl FnOnce(&AuditRecord<'_>) -> Written,
+        ) -> Written {
             write(&record)
         }
     }
 
     /// What is recorded of something to which `happens`.
-    fn recorded(happens: impl FnOnce(PendingRecord<'_, Nothing>)) -> Vec<Written> {
+    fn recorded(happens: impl FnOnce(PendingRecord<'_, Nothing>)) -> Vec<Noted> {
         let kept = Kept::default();
         let audit = Audit::new(AuditFailure::Stop).sink(kept.clone());
         happens(PendingRecord::begin(&audit, UNIX_EPOCH, "http", "route", Nothing));

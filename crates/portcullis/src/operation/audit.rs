@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
+use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
 use portcullis_guard::{OperationId, Reference};
 use portcullis_protocol::{Exchange, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
@@ -39,8 +39,8 @@ impl Recorded for About<'_> {
     fn complete(
         &self,
         record: AuditRecord<'_>,
-        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
+        write: impl FnOnce(&AuditRecord<'_>) -> Written,
+    ) -> Written {
         let rules = self.engine.catalogue.rules.texts();
         let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
         let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
@@ -313,8 +313,8 @@ impl Recorded for Rejected<'_> {
     fn complete(
         &self,
         record: AuditRecord<'_>,
-        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
+        write: impl FnOnce(&AuditRecord<'_>) -> Written,
+    ) -> Written {
         let mut record = record;
         if let Some(principal) = self.0.principal {
             record = record.with_principal(principal);

@@ -12,7 +12,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use portcullis_auth::audit::{AuditError, AuditRecord, LogText, PendingRecord, Recorded, Verdict};
+use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
 use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
 use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate};
 use tokio::time::Instant;
@@ -178,8 +178,8 @@ impl Recorded for About<'_> {
     fn complete(
         &self,
         record: AuditRecord<'_>,
-        write: impl FnOnce(&AuditRecord<'_>) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
+        write: impl FnOnce(&AuditRecord<'_>) -> Written,
+    ) -> Written {
         let mut record = record;
         if let Some(principal) = &self.principal {
             record = record.with_principal(principal);
@@ -274,6 +274,7 @@ mod tests {
     use std::sync::Mutex;
 
     use portcullis_auth::AuditSink;
+    use portcullis_auth::audit::AuditError;
 
     use crate::Server;
     use crate::route::post;
