@@ -2,7 +2,7 @@ use serde::Serialize;
 
 /// A `ContentBlock`: one piece of a tool's result or of a prompt's message (MCP 2026-07-28, Schema).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum ContentBlock {
     /// Text.
