@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 use portcullis_auth::{States, Target};
 use portcullis_protocol::{Descriptor, MAX_URI_BYTES};
 
-use crate::catalogue::compiled_checks::{CompiledChecks, Rules};
+use crate::catalogue::compiled_checks::{CompiledChecks, Need, Rules};
 use crate::catalogue::credential_lint;
 use crate::catalogue::describe::describe;
 use crate::catalogue::everywhere::Everywhere;
@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     /// Whether its function can find out what its caller was granted.
     pub(crate) sees_caller: bool,
     pub(crate) deny: Deny,
+    /// Whether its own `deny` says challenge.
+    pub(crate) asks_to_challenge: bool,
     pub(crate) schema: ArgumentSchema,
     pub(crate) output: Option<OutputSchema>,
     pub(crate) template: Option<UriTemplate>,
@@ -104,6 +106,7 @@ impl Entry {
         let descriptor = describe(kind, &key, &about, &schema, output.as_ref())
             .map_err(|error| vec![Problem::new(ProblemKind::Unwritable, error.to_string())])?;
         let target = Target { kind: kind.as_str(), name: &key, tags: &about.tags };
+        let asks_to_challenge = deny == Some(Deny::Challenge);
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let checks =
             CompiledChecks::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
@@ -122,6 +125,7 @@ impl Entry {
             checks,
             sees_caller,
             deny,
+            asks_to_challenge,
             schema,
             output,
             template,
@@ -134,6 +138,16 @@ impl Entry {
     /// Whether anything is required to see and use it.
     pub(crate) fn is_protected(&self) -> bool {
         !self.checks.all.is_empty()
+    }
+
+    /// Whether one of its checks may find scopes missing.
+    pub(crate) fn can_challenge(&self) -> bool {
+        self.checks.all.iter().any(|check| !matches!(check.need, Need::Caller))
+    }
+
+    /// Whether nothing says what it is for.
+    pub(crate) fn is_undescribed(&self) -> bool {
+        self.about.description.as_deref().is_none_or(|text| text.trim().is_empty())
     }
 
     /// A number of its own among all components.

@@ -62,6 +62,7 @@ pub use axum::Extension;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
 use axum::routing::MethodRouter;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::http::HostOriginGuard;
@@ -69,6 +70,14 @@ use portcullis_protocol::http::HostOriginGuard;
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::rate_limit::RateLimit;
 use crate::operation::stopping::Stopping;
+
+/// What a path has only as `%` and two digits (RFC 3986 §3.3).
+const NOT_IN_PATHS: AsciiSet = {
+    let unreserved = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let delimiters = unreserved.remove(b'!').remove(b'$').remove(b'&').remove(b'\'').remove(b'(');
+    let delimiters = delimiters.remove(b')').remove(b'*').remove(b'+').remove(b',').remove(b';');
+    delimiters.remove(b'=').remove(b':').remove(b'@').remove(b'/').remove(b'%')
+};
 
 /// A route for `GET` (and `HEAD`) requests at `path`.
 pub fn get<H: Handler<T, ()>, T: 'static>(path: impl Into<String>, handler: H) -> UndecidedRoute {
@@ -252,9 +261,10 @@ impl Route {
     pub(crate) fn described(&self, authenticated: bool) -> String {
         let Self { method, path, access, .. } = self;
         match access {
-            Access::Required(_) if !authenticated => {
-                format!("route: {method} {path}, hidden: the server has no authentication")
-            }
+            Access::Required(_) if !authenticated => format!(
+                "route: {method} {path}, hidden from everybody: the server has no authentication, \
+                 so set .auth(…), or make the route public"
+            ),
             Access::Public(why) => {
                 let any_host = if self.any_host { ", for any Host" } else { "" };
                 format!("public route: {method} {path}{any_host} ({why})")
@@ -263,6 +273,11 @@ impl Route {
                 format!("route: {method} {path}, needs {}", check.requirement())
             }
         }
+    }
+
+    /// Whether nobody can use it.
+    pub(crate) fn is_unreachable(&self, authenticated: bool) -> bool {
+        self.check().is_some() && !authenticated
     }
 
     /// What is wrong with the route, if anything.
@@ -279,6 +294,9 @@ impl Route {
         let flaw = |kind, text: &str| Some(Problem::new(kind, text));
         if !self.path.starts_with('/') || self.path.contains(['{', '}', '*', '?', '#', ':']) {
             return flaw(ProblemKind::InvalidPath, "a path is plain text that begins with `/`");
+        }
+        if let Some(text) = unmatched(&self.path) {
+            return flaw(ProblemKind::InvalidPath, &text);
         }
         let path = self.path.trim_end_matches('/');
         if path == endpoint || path.starts_with("/.well-known/") {
@@ -313,6 +331,26 @@ impl Route {
             Access::Public(_) => None,
         }
     }
+}
+
+/// Why no request would ever match a path, which is compared as clients send it.
+fn unmatched(path: &str) -> Option<String> {
+    let sent = utf8_percent_encode(path, &NOT_IN_PATHS).to_string();
+    if sent != path {
+        return Some(format!("clients escape this path: write {sent:?}, or use plain letters"));
+    }
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Some("clients resolve the segments `.` and `..`: leave them out".to_owned());
+    }
+    let hex = |byte: Option<u8>| byte.is_some_and(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
+    let escaped = |rest: &str| {
+        let mut digits = rest.bytes();
+        hex(digits.next()) && hex(digits.next())
+    };
+    if path.split('%').skip(1).any(|rest| !escaped(rest)) {
+        return Some("a `%` needs two upper-case hexadecimal digits".to_owned());
+    }
+    None
 }
 
 impl fmt::Debug for UndecidedRoute {
@@ -356,6 +394,25 @@ mod tests {
         );
         let endpoint = get("/mcp", async || "ok").public("x").any_host();
         assert_eq!(problem(&endpoint), Some(ProblemKind::ReservedPath));
+    }
+
+    #[test]
+    fn a_path_that_no_request_matches_is_refused_with_the_one_that_does() {
+        let text = |path: &str| {
+            let problem = get(path, async || "ok").public("x").problem("/mcp")?;
+            assert_eq!(problem.kind(), ProblemKind::InvalidPath, "{path}");
+            Some(problem.text().to_owned())
+        };
+        let written =
+            |path: &str| format!("clients escape this path: write {path:?}, or use plain letters");
+        assert_eq!(text("/café"), Some(written("/caf%C3%A9")));
+        assert_eq!(text("/a b"), Some(written("/a%20b")));
+        for never in ["/a/../b", "/.", "/caf%c3%a9", "/100%", "/%2"] {
+            assert!(text(never).is_some(), "{never}");
+        }
+        for fine in ["/caf%C3%A9", "/a%20b", "/v1.0/it's(a)~b;c=d@e,f!", "/..a/.b", "/"] {
+            assert_eq!(text(fine), None, "{fine}");
+        }
     }
 
     #[test]

@@ -184,9 +184,15 @@ impl Server {
     }
 
     fn say_routes(&self) {
+        let authenticated = self.auth.is_some();
         for route in &self.http.routes {
-            startup::say(&route.described(self.auth.is_some()));
+            let line = route.described(authenticated);
+            match route.is_unreachable(authenticated) {
+                true => startup::warn(&line),
+                false => startup::say(&line),
+            }
         }
+        self.warn_of_components();
         startup::warn_without_log();
     }
 
@@ -245,7 +251,7 @@ impl Server {
         mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));
         let guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
         let config = AppConfig {
-            path: self.http.path,
+            path: public_url.path().clone(),
             guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
             mounts,

@@ -71,6 +71,7 @@ impl Server {
                     .to_owned(),
                 false => format!("serving stdio, {}", self.without_authentication()),
             });
+            self.warn_of_components();
             startup::warn_without_log();
             startup::log_panics();
             let stop = stop_signal().await?;
@@ -79,6 +80,11 @@ impl Server {
             startup::drain_log();
             Ok(served?)
         })
+    }
+
+    /// Says what of the components works, and hardly as it was meant.
+    pub(crate) fn warn_of_components(&self) {
+        startup::warnings(&self.engine.catalogue).iter().for_each(|line| startup::warn(line));
     }
 
     /// What it means that nobody is authenticated, where nobody is trusted.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use portcullis_guard::text;
 
 use crate::access::decision::panic_text;
+use crate::catalogue::{Catalogue, Entry};
+use crate::component::ComponentKind;
 
 /// The longest text of a panic that is logged, in characters.
 const MAX_LOGGED_CHARS: usize = 2_048;
@@ -40,6 +42,29 @@ pub(crate) fn warn_unlogged(line: &str) {
     if !tracing::dispatcher::has_been_set() {
         warn(line);
     }
+}
+
+/// What of the components works, and hardly as it was meant.
+pub(crate) fn warnings(catalogue: &Catalogue) -> Vec<String> {
+    let keys = |is_meant: fn(&&Entry) -> bool| -> Vec<&str> {
+        catalogue.entries().filter(is_meant).map(|entry| entry.key.as_str()).collect()
+    };
+    let undescribed = keys(|entry| entry.kind == ComponentKind::Tool && entry.is_undescribed());
+    let unchallenged = keys(|entry| entry.asks_to_challenge && !entry.can_challenge());
+    let mut warnings = Vec::new();
+    if !undescribed.is_empty() {
+        warnings.push(format!(
+            "tools without a description, by which models choose: {undescribed:?}: write a doc \
+             comment or .description(…)"
+        ));
+    }
+    if !unchallenged.is_empty() {
+        warnings.push(format!(
+            "components with `deny = challenge` and no check that could ask for a scope: \
+             {unchallenged:?}: add require_scopes(…), or leave `deny` out"
+        ));
+    }
+    warnings
 }
 
 /// Says that the causes of masked errors are lost, where they are.
@@ -77,4 +102,39 @@ pub(crate) fn drain_log() {
 /// panic, and a panic within the hook for panics ends the process.
 fn to_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(portcullis_guard::stderr(), "portcullis: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_auth::{AuthContext, Decision, require_scopes, restrict_tag};
+
+    use super::*;
+    use crate::component::Deny;
+    use crate::{Components, Server, Tool};
+
+    #[test]
+    fn tools_without_a_description_and_challenges_that_nobody_meets_are_warned_of() {
+        let plain = |name: &str| Tool::new(name).description("Does it.");
+        let challenging = |name: &str| plain(name).deny(Deny::Challenge);
+        let dynamic = |_: &AuthContext<'_>| Decision::Allow;
+        let tools = [
+            Tool::new("bare"),
+            Tool::new("blank").description(" "),
+            plain("plain"),
+            challenging("open"),
+            challenging("untagged").auth(restrict_tag("ops", ["admin"])),
+            challenging("scoped").auth(require_scopes(["write"])),
+            challenging("dynamic").auth(dynamic),
+            plain("tagged").tag("ops"),
+        ];
+        let tools = tools.map(|tool| tool.handler(|_call| async { "done" }));
+        let components = tools.into_iter().fold(Components::new(), Components::with);
+        let server = Server::builder("test").no_auth().deny(Deny::Challenge);
+        let server = server.components(components).build().unwrap();
+        let [undescribed, unchallenged] = &*warnings(&server.engine.catalogue) else {
+            panic!("{:?}", warnings(&server.engine.catalogue))
+        };
+        assert!(undescribed.contains(r#"["bare", "blank"]"#), "{undescribed}");
+        assert!(unchallenged.contains(r#"["open", "untagged"]"#), "{unchallenged}");
+    }
 }
