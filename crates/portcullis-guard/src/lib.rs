@@ -28,6 +28,7 @@ pub mod locked_file;
 pub mod log;
 mod maybe_future;
 #[cfg(unix)]
+#[cfg(unix)]
 mod open_flags;
 mod private_file;
 pub mod random;

@@ -14,12 +14,17 @@ use crate::Reference;
 /// 1. The folder has mode 0700, without regard to its sticky and set-id bits. One that is absent is
 ///    created so, if the folder around it exists.
 /// 2. The file is a regular file with mode 0600. A link, a pipe, a device or a folder is refused.
-/// 3. A new file is filled under a random name beside its own, and gets its own name only then: a
+/// 3. File and folder belong to the user whose process it is, or to root: another owner can read
+///    and change both, whatever their modes are.
+/// 4. Where every user may write to the folder around the folder, as in `/tmp`, it is sticky: others
+///    would otherwise put a folder of their own in its place.
+/// 5. A new file is filled under a random name beside its own, and gets its own name only then: a
 ///    crash leaves no half of a file, and of two processes that create it at once, one does.
-/// 4. Nothing is repaired: a wider mode is an error that says the `chmod`, since somebody may have
+/// 6. Nothing is repaired: a wider mode is an error that says the `chmod`, since somebody may have
 ///    read the file.
 ///
-/// **Deployment caveat.** Modes are those of Unix; on other systems they are not looked at. A
+/// **Deployment caveat.** Modes and owners are those of Unix; on other systems they are not looked
+/// at. A
 /// Kubernetes volume with `fsGroup` widens the modes of what is in it at each start, unless
 /// `fsGroupChangePolicy` is `OnRootMismatch`.
 ///
@@ -129,7 +134,7 @@ impl FilePlace {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            check_mode(&opened, path, 0o600)?;
+            check_access(&opened, path, 0o600)?;
             let place =
                 Self { path: path.to_owned(), device_and_inode: (opened.dev(), opened.ino()) };
             place.check()?;
@@ -203,7 +208,7 @@ pub struct PrivateFileError {
 pub enum PrivateFileErrorKind {
     /// There is no such file.
     Absent,
-    /// Others than its owner may read the file, or look into its folder.
+    /// Others may read or replace the file: they own it or its folder, or a mode lets them.
     Exposed,
     /// It is a link, a folder, a pipe or a device.
     NotRegular,
@@ -265,23 +270,62 @@ fn make_folder(path: &Path) -> Result<(), PrivateFileError> {
 }
 
 fn check_folder(path: &Path) -> Result<(), PrivateFileError> {
-    let found = fs::metadata(folder(path)).map_err(|cause| unopened(folder(path), &cause))?;
+    let folder = folder(path);
+    let metadata = |path: &Path| fs::metadata(path).map_err(|cause| unopened(path, &cause));
+    let found = metadata(folder)?;
     #[cfg(unix)]
-    check_mode(&found, folder(path), 0o700)?;
+    {
+        check_access(&found, folder, 0o700)?;
+        let around = around(folder);
+        check_around(&metadata(&around)?, &around)?;
+    }
     #[cfg(not(unix))]
     drop(found);
     Ok(())
 }
 
 #[cfg(unix)]
-fn check_mode(found: &fs::Metadata, path: &Path, right: u32) -> Result<(), PrivateFileError> {
+fn check_access(found: &fs::Metadata, path: &Path, right: u32) -> Result<(), PrivateFileError> {
     use std::os::unix::fs::MetadataExt;
+    check_owner(found.uid(), rustix::process::geteuid().as_raw(), path)?;
     let mode = found.mode() & 0o777;
     if mode & !right == 0 {
         return Ok(());
     }
     let text = format!("has mode {mode:04o}, so that others may read it: chmod {right:o} it");
     Err(PrivateFileError::new(PrivateFileErrorKind::Exposed, path, text))
+}
+
+#[cfg(unix)]
+fn check_owner(owner: u32, own: u32, path: &Path) -> Result<(), PrivateFileError> {
+    const ROOT: u32 = 0;
+    if owner == own || owner == ROOT {
+        return Ok(());
+    }
+    let text = format!(
+        "belongs to user {owner}, who may read and replace it: chown it to user {own}, as whom the \
+         server runs"
+    );
+    Err(PrivateFileError::new(PrivateFileErrorKind::Exposed, path, text))
+}
+
+/// Refuses a folder in which every user may rename what others have there.
+#[cfg(unix)]
+fn check_around(found: &fs::Metadata, path: &Path) -> Result<(), PrivateFileError> {
+    use std::os::unix::fs::MetadataExt;
+    const STICKY: u32 = 0o1000;
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    if found.mode() & WRITABLE_BY_ALL == 0 || found.mode() & STICKY != 0 {
+        return Ok(());
+    }
+    let text = "lets every user replace what is in it: chmod o-w it, or chmod +t it";
+    Err(PrivateFileError::new(PrivateFileErrorKind::Exposed, path, text))
+}
+
+/// The folder that a folder is in.
+#[cfg(unix)]
+fn around(folder: &Path) -> PathBuf {
+    folder.join("..")
 }
 
 /// A name beside `path` that nothing has.

@@ -1,7 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at what is in a folder")]
 
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use tempfile::TempDir;
 
@@ -54,6 +54,48 @@ fn e23_what_others_may_read_is_refused() {
     assert!(text.ends_with("has mode 0770, so that others may read it: chmod 700 it"), "{text}");
     chmod(path.parent().unwrap(), 0o700);
     PrivateFile::open(&path).unwrap();
+}
+
+#[test]
+fn e23_what_another_user_owns_is_refused() {
+    let refused = |owner, own| check_owner(owner, own, Path::new("state"));
+    for (owner, own) in [(1000, 1000), (0, 1000), (0, 0)] {
+        refused(owner, own).unwrap();
+    }
+    for (owner, own) in [(1001, 1000), (1000, 0)] {
+        assert_eq!(refused(owner, own).unwrap_err().kind(), PrivateFileErrorKind::Exposed);
+    }
+    let text = refused(1001, 1000).unwrap_err().to_string();
+    assert!(
+        text.starts_with("state belongs to user 1001") && text.contains("chown it to user 1000")
+    );
+
+    let (_around, path) = place();
+    PrivateFile::create(&path, fill).unwrap();
+    for given in [path.parent().unwrap(), &path] {
+        // Only root can give something away, and is refused what it gave.
+        if chown(given, Some(65_534), None).is_ok() {
+            assert_eq!(kind(&path), PrivateFileErrorKind::Exposed, "{}", given.display());
+            chown(given, Some(0), None).unwrap();
+        }
+    }
+    PrivateFile::open(&path).unwrap();
+}
+
+#[test]
+fn e23_a_folder_that_everybody_could_replace_is_refused() {
+    let (around, path) = place();
+    PrivateFile::create(&path, fill).unwrap();
+    for (mode, fine) in [(0o777, false), (0o702, false), (0o1777, true), (0o775, true)] {
+        chmod(around.path(), mode);
+        let opened = PrivateFile::open(&path).map(drop).map_err(|error| error.kind());
+        let created = PrivateFile::create(path.with_extension("other"), fill);
+        assert_eq!(opened.is_ok(), fine, "{mode:o}");
+        assert_eq!(created.is_ok(), fine, "{mode:o}");
+    }
+    chmod(around.path(), 0o777);
+    let text = PrivateFile::open(&path).unwrap_err().to_string();
+    assert!(text.contains("chmod o-w it"), "{text}");
 }
 
 #[test]

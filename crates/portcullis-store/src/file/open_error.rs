@@ -20,7 +20,7 @@ pub enum StoreOpenErrorKind {
     AlreadyOpen,
     /// The file is damaged or cut short.
     Corrupt,
-    /// Others than its owner may read the file, or look into its folder.
+    /// Others may read or replace the file: they own it or its folder, or a mode lets them.
     Exposed,
     /// The file is something else than a store.
     Foreign,
