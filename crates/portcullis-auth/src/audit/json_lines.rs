@@ -59,6 +59,10 @@ impl Reload for Inner {
         }
         Progress::Settled
     }
+
+    fn name(&self) -> String {
+        format!("the audit file {}", self.path.display())
+    }
 }
 
 impl AuditSink for JsonLines {

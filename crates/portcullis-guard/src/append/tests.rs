@@ -358,6 +358,23 @@ fn a_path_that_cannot_be_opened_again_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn a_torn_line_in_the_reopened_file_is_ended_first() {
+    let (folder, path) = folder_with("file", "");
+    let file = AppendFile::open(&path).unwrap();
+    line(&file, "one").unwrap();
+    file.flush().unwrap();
+    fs::rename(&path, folder.path().join("old")).unwrap();
+    // What another program began to write there.
+    let (torn, other) = folder_with("file", "tor");
+    fs::rename(other, &path).unwrap();
+    drop(torn);
+    file.reopen().unwrap();
+    line(&file, "two").unwrap();
+    file.flush().unwrap();
+    assert_eq!(read(&path), "tor\ntwo\n");
+}
+
+#[test]
 fn a_line_that_failed_half_way_is_whole_in_the_reopened_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");

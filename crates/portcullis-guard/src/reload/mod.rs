@@ -27,6 +27,8 @@ use crate::{ErrorChain, Secret, digest, environment};
 /// 3. Content that cannot be read or understood changes nothing: the value from before stays in
 ///    force, and the log says why, once.
 /// 4. The file is a regular one of at most 1 MiB, in UTF-8, and not empty.
+/// 5. Each file is read on a thread of its own. While a file system hangs, its files keep their
+///    values, the log says so after five seconds, and all other files are re-read as ever.
 ///
 /// Clones share the file and the value.
 ///
@@ -208,6 +210,10 @@ impl<T: Send + Sync + 'static> Reload for Inner<T> {
             tracing::error!(error, "a watched file is refused: what it held before stays in force");
             Progress::Settled
         })
+    }
+
+    fn name(&self) -> String {
+        format!("the file {}", self.path.display())
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -164,12 +165,49 @@ fn files_are_watched_by_themselves_and_a_panic_ends_nothing() {
     wait_for(&file, 3);
 }
 
+/// Real time: whatever hangs in the reading of one file.
+#[test]
+fn e07_a_file_system_that_hangs_keeps_no_other_file_from_being_re_read() {
+    let folder = folder();
+    let (path, stuck) = (folder.path().join("number"), folder.path().join("stuck"));
+    write(&path, "1");
+    write(&stuck, "1");
+    let (free, hangs) = mpsc::channel::<()>();
+    let (hangs, reads) = (Mutex::new(hangs), Arc::new(AtomicUsize::new(0)));
+    let counted = reads.clone();
+    let hanging = WatchedFile::open(&stuck, move |text| {
+        if counted.fetch_add(1, Ordering::SeqCst) == 1 {
+            let _ = hangs.lock().unwrap().recv();
+        }
+        text.trim().parse::<u32>()
+    });
+    let hanging = hanging.unwrap();
+    let file = WatchedFile::open(&path, |text| text.trim().parse::<u32>()).unwrap();
+    write(&stuck, "2");
+    now();
+    wait_until("the read hangs", || reads.load(Ordering::SeqCst) == 2);
+    write(&path, "2");
+    wait_for(&file, 2);
+    // Asked for while it hangs: done once it no longer does.
+    write(&stuck, "3");
+    write(&path, "3");
+    now();
+    wait_for(&file, 3);
+    assert_eq!((reads.load(Ordering::SeqCst), *hanging.current()), (2, 1), "one look at a time");
+    free.send(()).unwrap();
+    wait_for(&hanging, 3);
+}
+
 fn wait_for(file: &WatchedFile<u32>, expected: u32) {
+    wait_until(&format!("{expected} in force"), || *file.current() == expected);
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..500 {
-        if *file.current() == expected {
+        if condition() {
             return;
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("{expected} is not in force after five seconds");
+    panic!("{what}: not within five seconds");
 }
