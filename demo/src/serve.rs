@@ -194,7 +194,9 @@ fn refuse_token_variables(environment: &Environment) -> Result<(), Error> {
         "JWT_JWKS_FILE",
         "JWT_DISCOVERY",
         "JWT_PUBLIC_KEY",
+        "JWT_PUBLIC_KEY_FILE",
         "JWT_HMAC_SECRET",
+        "JWT_HMAC_SECRET_FILE",
         "JWT_ISSUER",
         CLIENT_SECRET,
     ];

@@ -9,8 +9,15 @@ use crate::Error;
 use crate::options::{IntrospectionOptions, JwtOptions};
 
 /// The variables that say where keys come from.
-const SOURCES: [&str; 5] =
-    ["JWT_JWKS_URI", "JWT_JWKS_FILE", "JWT_DISCOVERY", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+const SOURCES: [&str; 7] = [
+    "JWT_JWKS_URI",
+    "JWT_JWKS_FILE",
+    "JWT_DISCOVERY",
+    "JWT_PUBLIC_KEY",
+    "JWT_PUBLIC_KEY_FILE",
+    "JWT_HMAC_SECRET",
+    "JWT_HMAC_SECRET_FILE",
+];
 
 /// The variable with the secret of `--client-id`.
 pub const CLIENT_SECRET: &str = "INTROSPECTION_CLIENT_SECRET";

@@ -1,18 +1,20 @@
 //! Files that change while the server serves: nothing fails, the new one counts, the old one no
 //! longer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use portcullis::auth::{ApiKeyList, ApiKeyRecord, ApiKeys, NewApiKey, TokenVerifier};
 use portcullis::danger::{self, StaticTokenVerifier};
-use portcullis::guard::SystemClock;
 use portcullis::guard::keys::{KeyFile, KeyRing};
+use portcullis::guard::{Secret, SystemClock};
 use portcullis::prelude::*;
 use portcullis::store::{MemoryStore, Sealed};
 use portcullis_tests::audit::records;
 use portcullis_tests::driver::{Testbed, hang_up};
+use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, Signing, claims};
 use portcullis_tests::served::Served;
 use serde_json::{Value, json};
 
@@ -94,39 +96,181 @@ fn sighup_ends_a_server_that_has_nothing_to_reload() {
     assert_eq!(testbed.exit_code(), None, "ended by the signal");
 }
 
+#[tool(name = "echo")]
+async fn echo_back(text: String) -> String {
+    text
+}
+
+fn serve(verifier: impl TokenVerifier) -> Served {
+    let server = Server::builder("reload").auth(verifier).components(components![echo_back]);
+    Served::start(server.build().unwrap())
+}
+
+/// A file that is replaced whole.
+struct Replaced {
+    folder: tempfile::TempDir,
+}
+
+impl Replaced {
+    fn with(text: &str) -> Self {
+        let file = Self { folder: tempfile::tempdir().unwrap() };
+        file.replace(text);
+        file
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("file")
+    }
+
+    fn replace(&self, text: &str) {
+        let other = self.folder.path().join("other");
+        std::fs::write(&other, text).unwrap();
+        std::fs::rename(&other, self.path()).unwrap();
+    }
+}
+
+/// Tokens of before and after a change, and of both.
+struct Tokens<'t> {
+    old: &'t str,
+    new: &'t str,
+    kept: Option<&'t str>,
+}
+
+/// Under load: `change` lets the new token in and the old one out, within the bound; after `spoil`,
+/// which leaves nothing usable in the file, all is as before.
+fn change_over(server: &Testbed, tokens: &Tokens<'_>, change: impl Fn(), spoil: impl Fn()) {
+    let Tokens { old, new, kept } = *tokens;
+    let status = |token| server.rpc(Some(token), "tools/list", json!({})).status;
+    let ask = || match kept {
+        Some(kept) => echo(server, Some(kept)),
+        // The change is between two of the questions at most.
+        None => assert!([new, old, new].iter().any(|token| status(token) == 200), "neither"),
+    };
+    let asked = under_load(ask, || {
+        assert_eq!((status(old), status(new)), (200, 401));
+        change();
+        wait_until("the new token", || status(new) == 200);
+        assert_eq!(status(old), 401);
+        spoil();
+        std::thread::sleep(Duration::from_secs(3));
+        assert_eq!((status(new), status(old)), (200, 401));
+    });
+    assert!(asked > 100, "{asked}");
+}
+
 #[test]
 fn static_tokens_change_with_their_file_and_no_request_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tokens.json");
-    let replace = |text: &str| {
-        let other = folder.path().join("other");
-        std::fs::write(&other, text).unwrap();
-        std::fs::rename(&other, &path).unwrap();
-    };
-    replace(r#"{"kept": {"subject": "carol"}, "old": {"subject": "olga"}}"#);
-
-    #[tool]
-    async fn echo(text: String) -> String {
-        text
-    }
-    let tokens = StaticTokenVerifier::from_file(&path).unwrap();
-    let server = Server::builder("reload").auth(tokens).components(components![echo]);
-    let served = Served::start(server.build().unwrap());
-    let status = |token| served.rpc(Some(token), "tools/list", json!({})).status;
-    let asked = under_load(
-        || self::echo(&served, Some("kept")),
-        || {
-            assert_eq!((status("old"), status("new")), (200, 401));
-            replace(r#"{"kept": {"subject": "carol"}, "new": {"subject": "nina"}}"#);
-            wait_until("the new token", || status("new") == 200);
-            assert_eq!(status("old"), 401);
-            // Half a file keeps what was there.
-            replace(r#"{"kept": {"subject": "carol"}, "new": {"subj"#);
-            std::thread::sleep(Duration::from_secs(3));
-            assert_eq!((status("new"), status("old")), (200, 401));
-        },
+    let file = Replaced::with(r#"{"kept": {"subject": "carol"}, "old": {"subject": "olga"}}"#);
+    let served = serve(StaticTokenVerifier::from_file(file.path()).unwrap());
+    change_over(
+        &served,
+        &Tokens { old: "old", new: "new", kept: Some("kept") },
+        || file.replace(r#"{"kept": {"subject": "carol"}, "new": {"subject": "nina"}}"#),
+        || file.replace(r#"{"kept": {"subject": "carol"}, "new": {"subj"#),
     );
-    assert!(asked > 100, "{asked}");
+}
+
+#[test]
+fn api_keys_change_with_their_file_and_no_request_fails() {
+    let mint = |subject: &str| NewApiKey::of(subject).mint(&SystemClock).unwrap();
+    let (kept, old, new) = (mint("carol"), mint("olga"), mint("nina"));
+    let list = |records: [&ApiKeyRecord; 2]| {
+        let mut list = ApiKeyList::default();
+        records.into_iter().for_each(|record| list.add(record.clone()).unwrap());
+        list
+    };
+    let file = Replaced::with(&list([&kept.1, &old.1]).to_string());
+    let served = serve(ApiKeys::file(file.path()).build().unwrap());
+    let expose = |key: &(Secret<String>, ApiKeyRecord)| key.0.expose().clone();
+    let (kept_key, old_key, new_key) = (expose(&kept), expose(&old), expose(&new));
+    change_over(
+        &served,
+        &Tokens { old: &old_key, new: &new_key, kept: Some(&kept_key) },
+        || {
+            let mut changed = list([&kept.1, &old.1]);
+            changed.add(new.1.clone()).unwrap();
+            changed.revoke(old.1.id()).unwrap();
+            file.replace(&changed.to_string());
+        },
+        || file.replace("pk_half a rec"),
+    );
+}
+
+fn good_token(issuer: &Issuer) -> String {
+    issuer.token(&claims("carol", "read"))
+}
+
+#[test]
+fn a_jwk_set_changes_with_its_file_and_no_request_fails() {
+    let issuers = [Issuer::start(), Issuer::start(), Issuer::start()];
+    let [kept, old, new] = &issuers;
+    let set = |issuers: [&Issuer; 2]| {
+        // Each with an id of its own, as one issuer's keys have.
+        let keys = issuers.map(|issuer| issuer.jwks().pop().unwrap());
+        json!({"keys": keys}).to_string()
+    };
+    let file = Replaced::with(&set([kept, old]));
+    let builder = JwtVerifier::jwks_file(file.path()).issuer(ISSUER).audience(AUDIENCE);
+    let served = serve(builder.build().unwrap());
+    let [kept_token, old_token, new_token] = issuers.each_ref().map(good_token);
+    change_over(
+        &served,
+        &Tokens { old: &old_token, new: &new_token, kept: Some(&kept_token) },
+        || file.replace(&set([kept, new])),
+        || file.replace(r#"{"keys":[]}"#),
+    );
+}
+
+#[test]
+fn a_public_key_changes_with_its_file_and_no_request_fails() {
+    let issuers = [Issuer::start(), Issuer::start()];
+    let pem = |issuer: &Issuer| {
+        String::from_utf8(issuer.rsa_key_in_every_encoding().pop().unwrap()).unwrap()
+    };
+    let token = |issuer: &Issuer| {
+        issuer.sign(r#"{"alg":"RS256"}"#, &claims("carol", "read").to_string(), Signing::Rs256)
+    };
+    let [old, new] = &issuers;
+    let file = Replaced::with(&pem(old));
+    let builder = JwtVerifier::public_key_file(file.path()).issuer(ISSUER).audience(AUDIENCE);
+    let served = serve(builder.build().unwrap());
+    change_over(
+        &served,
+        &Tokens { old: &token(old), new: &token(new), kept: None },
+        || file.replace(&pem(new)),
+        || file.replace(&pem(old).replace("END", "ENDE")),
+    );
+}
+
+#[test]
+fn a_shared_secret_changes_with_its_file_at_sighup_and_no_request_fails() {
+    let issuer = Issuer::start();
+    let [old, new] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+    let token = |secret: &str| {
+        let payload = claims("carol", "read").to_string();
+        issuer.sign(r#"{"alg":"HS256"}"#, &payload, Signing::Hs256(secret.as_bytes()))
+    };
+    let file = Replaced::with(&format!("{old}\n"));
+    let path = file.path();
+    let variables = [
+        ("JWT_HMAC_SECRET_FILE", path.to_str().unwrap()),
+        ("JWT_ISSUER", ISSUER),
+        ("JWT_AUDIENCE", AUDIENCE),
+    ];
+    let testbed = Testbed::start_with(TESTBED, &["--auth", "jwt"], &variables);
+    let replace = |text: &str| {
+        file.replace(text);
+        hang_up(testbed.id());
+    };
+    change_over(
+        &testbed,
+        &Tokens { old: &token(old), new: &token(new), kept: None },
+        || replace(&format!("{new}\n")),
+        || replace("short\n"),
+    );
+    let log = testbed.log();
+    assert!(log.contains("a watched file is refused"), "{log}");
+    assert!(!log.contains(old) && !log.contains(new) && !log.contains("short\n"), "{log}");
 }
 
 #[test]

@@ -1,22 +1,15 @@
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
-use portcullis_guard::signature::PublicKey;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Environment, ErrorChain, Secret, SystemClock, WatchedFile};
-use url::Url;
+use portcullis_guard::{Clock, SystemClock};
 
 use super::claims::Expected;
-use super::discovery::Discovery;
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
-use super::key::Key;
-use super::key_set::KeySet;
-use super::remote::{self, Place, RemoteKeys};
-use super::secret;
-use super::{Algorithm, JwtVerifier, Keys};
+use super::source::Source;
+use super::{Algorithm, JwtVerifier};
 use crate::refused_tokens::RefusedTokens;
 use crate::scopes::is_scope_token;
 use crate::token_cache::TokenCache;
@@ -35,8 +28,8 @@ const CACHED_TOKENS: usize = 10_000;
 #[derive(Clone, Debug)]
 #[must_use = "a verifier is built by .build()"]
 pub struct JwtVerifierBuilder {
-    source: Source,
-    issuer: Option<String>,
+    pub(super) source: Source,
+    pub(super) issuer: Option<String>,
     audiences: Vec<String>,
     algorithms: Option<Vec<Algorithm>>,
     required: Scopes,
@@ -46,37 +39,11 @@ pub struct JwtVerifierBuilder {
     max_lifetime: Option<Duration>,
     scope_claims: Vec<Vec<String>>,
     cached_tokens: usize,
-    fetch: FetchBuilder,
-    ca_file: Option<PathBuf>,
-    stale: Duration,
-    clock: Arc<dyn Clock>,
+    pub(super) fetch: FetchBuilder,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) stale: Duration,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) problems: Vec<JwtProblem>,
-}
-
-/// Where the keys come from.
-#[derive(Clone)]
-pub(super) enum Source {
-    Jwks(String),
-    /// Where the issuer's metadata says.
-    Discover,
-    File(PathBuf),
-    PublicKey(String),
-    Hmac(Secret<String>),
-    /// Nothing usable; the problems say why.
-    Nothing,
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jwks(_) => "Jwks",
-            Self::Discover => "Discover",
-            Self::File(_) => "File",
-            Self::PublicKey(_) => "PublicKey",
-            Self::Hmac(_) => "Hmac",
-            Self::Nothing => "Nothing",
-        })
-    }
 }
 
 impl JwtVerifierBuilder {
@@ -228,6 +195,7 @@ impl JwtVerifierBuilder {
     /// [`JwtProblemKind`].
     pub fn build(mut self) -> Result<JwtVerifier, JwtConfigError> {
         let mut algorithms = self.checked_algorithms();
+        let source = self.source.described();
         let keys = self.keys(&mut algorithms);
         let issuer = self.issuer.take().filter(|issuer| !issuer.is_empty());
         if issuer.is_none() {
@@ -283,12 +251,6 @@ impl JwtVerifierBuilder {
             return Err(JwtConfigError::new(self.problems));
         };
         let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-        let source = match &keys {
-            Keys::Fixed(_) if names.iter().all(|name| name.starts_with("HS")) => "a shared secret",
-            Keys::Fixed(_) => "a public key",
-            Keys::File(_) => "a JWK set in a file",
-            Keys::Remote(_) => "a JWK set",
-        };
         Ok(JwtVerifier {
             description: format!("JWTs of {issuer}, by {source} ({})", names.join(", ")),
             keys,
@@ -316,155 +278,28 @@ impl JwtVerifierBuilder {
     /// The algorithms that were named, or those that suit the source.
     fn checked_algorithms(&mut self) -> Vec<Algorithm> {
         let Some(named) = self.algorithms.take() else {
-            return match &self.source {
-                Source::Hmac(_) => vec![Algorithm::HS256],
-                _ => Algorithm::ALL.into_iter().filter(|own| !own.is_symmetric()).collect(),
+            return match self.source.is_symmetric() {
+                true => vec![Algorithm::HS256],
+                false => Algorithm::ALL.into_iter().filter(|own| !own.is_symmetric()).collect(),
             };
         };
         if named.is_empty() {
             self.problem(JwtProblemKind::NoAlgorithm, "the list of algorithms is empty");
         }
-        let symmetric = matches!(self.source, Source::Hmac(_));
+        let symmetric = self.source.is_symmetric();
         let other = named.iter().find(|algorithm| algorithm.is_symmetric() != symmetric);
-        match (other, &self.source) {
-            (Some(other), Source::Hmac(_)) => {
-                let problem = format!("{other} needs a public key, but a secret is configured");
-                self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
+        let problem = match (other, &self.source) {
+            (Some(_), Source::Nothing) | (None, _) => None,
+            (Some(other), _) if symmetric => {
+                Some(format!("{other} needs a public key, but a secret is configured"))
             }
-            (
-                Some(other),
-                Source::Jwks(_) | Source::Discover | Source::File(_) | Source::PublicKey(_),
-            ) => {
-                let problem = format!("{other} needs a secret, but public keys are configured");
-                self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
+            (Some(other), _) => {
+                Some(format!("{other} needs a secret, but public keys are configured"))
             }
-            (Some(_), Source::Nothing) | (None, _) => {}
+        };
+        if let Some(problem) = problem {
+            self.problem(JwtProblemKind::UnsuitableAlgorithm, problem);
         }
         named
-    }
-
-    fn keys(&mut self, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
-        match std::mem::replace(&mut self.source, Source::Nothing) {
-            Source::Nothing => None,
-            Source::Jwks(url) => self.published(&url, algorithms),
-            Source::Discover => self.discovered(algorithms),
-            Source::File(path) => self.file(&path, algorithms),
-            Source::PublicKey(pem) => self.public_key(&pem, algorithms),
-            Source::Hmac(secret) => self.secret(&secret, algorithms),
-        }
-    }
-
-    fn published(&mut self, url: &str, algorithms: &[Algorithm]) -> Option<Keys> {
-        let Ok(url) = Url::parse(url) else {
-            self.problem(JwtProblemKind::InvalidJwksUri, "the address of the JWK set is not a URL");
-            return None;
-        };
-        let fetch = self.client()?;
-        if let Err(error) = fetch.judge(&url) {
-            self.problem(
-                JwtProblemKind::InvalidJwksUri,
-                format!("the address of the JWK set: {error}"),
-            );
-        }
-        Some(self.remote(Place::Known(url), fetch, algorithms))
-    }
-
-    fn discovered(&mut self, algorithms: &[Algorithm]) -> Option<Keys> {
-        // A missing one is a problem of its own.
-        let issuer = self.issuer.clone().filter(|issuer| !issuer.is_empty())?;
-        let fetch = self.client()?;
-        let discovery = Discovery::new(&issuer).map_err(str::to_owned).and_then(|discovery| {
-            let judged = discovery.places().iter().try_for_each(|place| fetch.judge(place));
-            judged.map(|()| discovery).map_err(|error| error.to_string())
-        });
-        match discovery {
-            Ok(discovery) => {
-                let place = Place::Discovered(discovery, Mutex::default());
-                Some(self.remote(place, fetch, algorithms))
-            }
-            Err(why) => {
-                let text = format!(
-                    "the metadata of the issuer {} cannot be fetched: {why}",
-                    quoted(&issuer)
-                );
-                self.problem(JwtProblemKind::UndiscoverableIssuer, text);
-                None
-            }
-        }
-    }
-
-    fn client(&mut self) -> Option<Fetch> {
-        let mut fetch = self.fetch.clone();
-        if let Some(path) = self.ca_file.take() {
-            match Environment::default().with_variable_from_file("CA", &path) {
-                Ok(file) => {
-                    fetch = fetch.trust_only(file.variable("CA").unwrap_or_default());
-                }
-                Err(error) => {
-                    self.problem(JwtProblemKind::UnusableClient, format!("ca_file: {error}"));
-                    return None;
-                }
-            }
-        }
-        fetch
-            .build()
-            .map_err(|error| self.problem(JwtProblemKind::UnusableClient, error.to_string()))
-            .ok()
-    }
-
-    fn remote(&self, place: Place, fetch: Fetch, algorithms: &[Algorithm]) -> Keys {
-        let source = remote::Source {
-            place,
-            fetch,
-            clock: Arc::clone(&self.clock),
-            algorithms: algorithms.to_vec(),
-            stale: self.stale,
-        };
-        Keys::Remote(RemoteKeys::new(source))
-    }
-
-    fn file(&mut self, path: &Path, algorithms: &[Algorithm]) -> Option<Keys> {
-        let algorithms = algorithms.to_vec();
-        let read = move |text: &str| {
-            KeySet::read(text, &algorithms).map_err(|refused| refused.to_string())
-        };
-        WatchedFile::open(path, read)
-            .map_err(|error| {
-                let text = format!("the JWK set: {}", ErrorChain::new(&error));
-                self.problem(JwtProblemKind::UnusableJwksFile, text);
-            })
-            .map(Keys::File)
-            .ok()
-    }
-
-    /// Reads the one public key, and drops the algorithms that it is not made for.
-    fn public_key(&mut self, pem: &str, algorithms: &mut Vec<Algorithm>) -> Option<Keys> {
-        let key = PublicKey::from_pem(pem)
-            .and_then(|key| {
-                algorithms.retain(|algorithm| algorithm.takes(key.kind()));
-                Key::public(None, &key, algorithms)
-            })
-            .map_err(|rejected| {
-                self.problem(
-                    JwtProblemKind::InvalidPublicKey,
-                    format!("the public key is {rejected}"),
-                )
-            });
-        Some(Keys::Fixed(KeySet::of(key.ok()?)))
-    }
-
-    fn secret(&mut self, secret: &Secret<String>, algorithms: &[Algorithm]) -> Option<Keys> {
-        if let Some(problem) = secret::weakness(secret.expose()) {
-            self.problem(JwtProblemKind::WeakSecret, format!("the secret {problem}"));
-            return None;
-        }
-        let key = Key::secret(secret.expose().as_bytes(), algorithms).map_err(|_| {
-            self.problem(
-                JwtProblemKind::WeakSecret,
-                "the secret is shorter than the hash: HS256 needs 32 bytes, HS384 48, HS512 64 \
-                 (`openssl rand -base64 64` makes one)",
-            );
-        });
-        Some(Keys::Fixed(KeySet::of(key.ok()?)))
     }
 }

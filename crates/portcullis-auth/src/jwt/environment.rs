@@ -4,12 +4,20 @@ use portcullis_guard::text::quoted;
 use portcullis_guard::{Environment, Secret};
 
 use super::Algorithm;
-use super::builder::{JwtVerifierBuilder, Source};
+use super::builder::JwtVerifierBuilder;
 use super::error::{JwtProblem, JwtProblemKind};
+use super::source::Source;
 use crate::Scopes;
 
-const SOURCES: [&str; 5] =
-    ["JWT_JWKS_URI", "JWT_JWKS_FILE", "JWT_DISCOVERY", "JWT_PUBLIC_KEY", "JWT_HMAC_SECRET"];
+const SOURCES: [&str; 7] = [
+    "JWT_JWKS_URI",
+    "JWT_JWKS_FILE",
+    "JWT_DISCOVERY",
+    "JWT_PUBLIC_KEY",
+    "JWT_PUBLIC_KEY_FILE",
+    "JWT_HMAC_SECRET",
+    "JWT_HMAC_SECRET_FILE",
+];
 
 const OTHERS: [&str; 7] = [
     "JWT_ISSUER",
@@ -26,7 +34,7 @@ impl JwtVerifierBuilder {
     ///
     /// | variable | what it is |
     /// |---|---|
-    /// | `JWT_JWKS_URI`, `JWT_JWKS_FILE`, `JWT_PUBLIC_KEY`, `JWT_HMAC_SECRET`, or `JWT_DISCOVERY=true` for [`discover`](super::JwtVerifier::discover) | where the keys come from: one of them. A PEM key may have `\n` for its line ends. |
+    /// | `JWT_JWKS_URI`, `JWT_JWKS_FILE`, `JWT_PUBLIC_KEY`, `JWT_PUBLIC_KEY_FILE`, `JWT_HMAC_SECRET`, `JWT_HMAC_SECRET_FILE`, or `JWT_DISCOVERY=true` for [`discover`](super::JwtVerifier::discover) | where the keys come from: one of them. A PEM key may have `\n` for its line ends. |
     /// | `JWT_ISSUER` | [`issuer`](Self::issuer) |
     /// | `JWT_AUDIENCE` | [`audience`](Self::audience), or several with commas or spaces between |
     /// | `JWT_ALGORITHMS` | [`algorithms`](Self::algorithms), with commas or spaces between; optional |
@@ -144,7 +152,9 @@ fn source(environment: &Environment, name: &str) -> Source {
         "JWT_JWKS_URI" => Source::Jwks(value),
         "JWT_JWKS_FILE" => Source::File(value.into()),
         "JWT_DISCOVERY" => Source::Discover,
+        "JWT_PUBLIC_KEY_FILE" => Source::PublicKeyFile(value.into()),
         "JWT_HMAC_SECRET" => Source::Hmac(Secret::new(value)),
+        "JWT_HMAC_SECRET_FILE" => Source::HmacFile(value.into()),
         _ => Source::PublicKey(value.replace("\\n", "\n")),
     }
 }

@@ -51,6 +51,8 @@ pub enum JwtProblemKind {
     InvalidJwksUri,
     /// The issuer is not a URL at which its metadata may be looked for.
     UndiscoverableIssuer,
+    /// The file with the public key or the secret cannot be read.
+    UnusableKeyFile,
     /// The file with the JWK set cannot be read, or holds none.
     UnusableJwksFile,
     /// The HTTP client for the JWK set cannot be set up.

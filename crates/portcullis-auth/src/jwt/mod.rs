@@ -15,6 +15,7 @@ mod key_set;
 mod keys;
 mod remote;
 mod secret;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use self::key_set::{KeySet, Unverified};
 use self::keys::{FIXED, Keys, Now};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
+use self::source::Source;
 use crate::claims::Unexpected;
 use crate::refused_tokens::{Known, RefusedTokens};
 use crate::token_cache::{TokenCache, TokenDigest};
@@ -123,7 +125,7 @@ impl JwtVerifier {
     /// again as they change. Default for the algorithms: all asymmetric ones, each with keys of
     /// its own kind.
     pub fn jwks(url: impl Into<String>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(builder::Source::Jwks(url.into()))
+        JwtVerifierBuilder::new(Source::Jwks(url.into()))
     }
 
     /// A verifier with the keys of `issuer`, from where its metadata says that they are (RFC 8414,
@@ -155,7 +157,7 @@ impl JwtVerifier {
     /// # Ok::<(), portcullis::auth::JwtConfigError>(())
     /// ```
     pub fn discover(issuer: impl Into<String>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(builder::Source::Discover).issuer(issuer)
+        JwtVerifierBuilder::new(Source::Discover).issuer(issuer)
     }
 
     /// A verifier with the keys in the JWK set in a file (RFC 7517), for an issuer whose keys reach
@@ -165,7 +167,7 @@ impl JwtVerifier {
     /// [`WatchedFile`](portcullis_guard::WatchedFile). A key that is no longer in it verifies nothing
     /// from then on. A file that is no JWK set changes nothing, and the log says why.
     pub fn jwks_file(path: impl Into<PathBuf>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(builder::Source::File(path.into()))
+        JwtVerifierBuilder::new(Source::File(path.into()))
     }
 
     /// A verifier with one public key, in PEM (`-----BEGIN PUBLIC KEY-----`): RSA of at
@@ -173,7 +175,20 @@ impl JwtVerifier {
     ///
     /// Default for the algorithms: all that the key is made for.
     pub fn public_key_pem(pem: impl Into<String>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(builder::Source::PublicKey(pem.into()))
+        JwtVerifierBuilder::new(Source::PublicKey(pem.into()))
+    }
+
+    /// A verifier with the one public key in a PEM file, as [`public_key_pem`](Self::public_key_pem)
+    /// takes it.
+    ///
+    /// The file is re-read as it changes, and at SIGHUP; see
+    /// [`WatchedFile`](portcullis_guard::WatchedFile). The key of before verifies nothing from then
+    /// on: for an overlap, use [`jwks_file`](Self::jwks_file). A file without a usable key changes
+    /// nothing, and the log says why.
+    ///
+    /// Default for the algorithms: all asymmetric ones, since a later key may be of another kind.
+    pub fn public_key_file(path: impl Into<PathBuf>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(Source::PublicKeyFile(path.into()))
     }
 
     /// A verifier with a secret that the issuer shares, at least as long as the hash: 32
@@ -181,7 +196,37 @@ impl JwtVerifier {
     ///
     /// Whoever can verify such tokens can make them. Prefer a public key.
     pub fn hmac(secret: Secret<String>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(builder::Source::Hmac(secret))
+        JwtVerifierBuilder::new(Source::Hmac(secret))
+    }
+
+    /// As [`hmac`](Self::hmac), with the secret in a file of its own
+    /// ([`SecretFile`](portcullis_guard::SecretFile)), which is re-read as it changes, and at SIGHUP.
+    ///
+    /// Tokens of the secret of before are refused from then on. A file without a usable secret
+    /// changes nothing, and the log says why.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_auth as auth; }
+    /// use portcullis::auth::{JwtProblemKind, JwtVerifier};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("jwt-secret");
+    /// let build = || {
+    ///     let verifier = JwtVerifier::hmac_file(&path).issuer("https://idp.example.com");
+    ///     verifier.audience("https://mcp.example.com/mcp").build()
+    /// };
+    /// std::fs::write(&path, "c61UJ0Pbz9VqQcZLrW2mXhTGn8yAEdKf\n").unwrap();
+    /// let verifier = build()?;
+    ///
+    /// // Refused: whoever has one token could search for so short a secret.
+    /// std::fs::write(&path, "short\n").unwrap();
+    /// assert_eq!(build().unwrap_err().problems()[0].kind(), JwtProblemKind::WeakSecret);
+    /// # Ok::<(), portcullis::auth::JwtConfigError>(())
+    /// ```
+    pub fn hmac_file(path: impl Into<PathBuf>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(Source::HmacFile(path.into()))
     }
 
     /// A verifier as the process environment describes it; see

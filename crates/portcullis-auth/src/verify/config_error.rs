@@ -18,6 +18,8 @@ pub struct VerifierProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifierProblemKind {
+    /// A variable is not UTF-8, or is not what it should be.
+    InvalidVariable,
     /// The address to ask at is not a URL, or may not be requested.
     InvalidEndpoint,
     /// The HTTP client cannot be set up.

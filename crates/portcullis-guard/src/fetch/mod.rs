@@ -5,6 +5,7 @@ mod request;
 mod resolver;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub use self::destination::Refusal;
 pub use self::request::FetchRequest;
 use self::resolver::Pinned;
 pub use self::resolver::{Lookup, SystemLookup};
-use crate::ErrorChain;
+use crate::{Environment, EnvironmentError, ErrorChain};
 
 /// The largest body that is read, in bytes: 64 KiB, far more than any key set or metadata.
 const MAX_BODY: usize = 64 * 1024;
@@ -250,6 +251,17 @@ impl FetchBuilder {
     pub fn trust_only(mut self, pem: impl Into<String>) -> Self {
         self.trusted = Some(pem.into());
         self
+    }
+
+    /// As [`trust_only`](Self::trust_only), for the PEM file at `path`, which is read now.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is not a regular file, is empty or larger than 1 MiB, or is not
+    /// UTF-8.
+    pub fn trust_only_file(&self, path: &Path) -> Result<Self, EnvironmentError> {
+        let file = Environment::default().with_variable_from_file("CA", path)?;
+        Ok(self.clone().trust_only(file.variable("CA").unwrap_or_default()))
     }
 
     /// Follows up to `hops` redirects, each judged like the first request. Default: none.

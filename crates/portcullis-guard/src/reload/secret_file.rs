@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,9 +35,40 @@ impl SecretFile {
     ///
     /// As [`WatchedFile::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WatchedFileError> {
+        let read = |text: &str| Ok::<_, Infallible>(Secret::new(text.to_owned()));
+        Self::read_as(path, read).map(Self)
+    }
+
+    /// As [`open`](Self::open), for what `read` makes of the secret: a key, say, which is then made
+    /// once for each content.
+    ///
+    /// # Errors
+    ///
+    /// As [`WatchedFile::open`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// use portcullis::guard::{SecretFile, WatchedFileErrorKind};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("pin");
+    /// std::fs::write(&path, "1234\n").unwrap();
+    /// let pin = SecretFile::read_as(&path, |secret| secret.parse::<u32>())?;
+    /// assert_eq!(*pin.current(), 1234);
+    ///
+    /// std::fs::write(&path, "none\n").unwrap();
+    /// assert_eq!(pin.reread().unwrap_err().kind(), WatchedFileErrorKind::Malformed);
+    /// # Ok::<(), portcullis::guard::WatchedFileError>(())
+    /// ```
+    pub fn read_as<T: Send + Sync + 'static, E: Into<Box<dyn Error + Send + Sync>>>(
+        path: impl AsRef<Path>,
+        read: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<WatchedFile<T>, WatchedFileError> {
         let path = path.as_ref();
         crate::environment::warn_of_mode(path);
-        WatchedFile::open(path, |text| Ok::<_, Infallible>(secret(text))).map(Self)
+        WatchedFile::open(path, move |text| read(line(text)))
     }
 
     /// The secret in force.
@@ -55,9 +87,10 @@ impl SecretFile {
     }
 }
 
-fn secret(text: &str) -> Secret<String> {
+/// The text without the one line end after it.
+fn line(text: &str) -> &str {
     let line = text.strip_suffix('\n').unwrap_or(text);
-    Secret::new(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 impl fmt::Debug for SecretFile {

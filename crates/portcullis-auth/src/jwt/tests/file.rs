@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use portcullis_guard::ErrorChain;
+
+use super::super::Keys;
 use super::publisher::{clock, lasting, until, verdict};
 use super::*;
 
@@ -56,4 +59,59 @@ fn a_file_without_keys_stops_the_start() {
         write(&path, unusable);
         assert_eq!(refused(), JwtProblemKind::UnusableJwksFile, "{unusable}");
     }
+}
+
+/// An HS256 token with the claims of [`lasting`].
+fn hs256(secret: &str) -> String {
+    let claims = with(json!({"exp": NOW + 1_000_000})).to_string();
+    let input = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.as_bytes()));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    format!("{input}.{}", encode(hmac::sign(&key, input.as_bytes()).as_ref()))
+}
+
+#[tokio::test]
+async fn j04_a_secret_in_a_file_is_re_read_and_a_weak_one_changes_nothing() {
+    let [old, new] = [SECRET, "fedcba9876543210fedcba9876543210"];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    write(&path, &format!("{old}\n"));
+    let builder = JwtVerifier::hmac_file(&path).issuer(ISSUER).audience(AUDIENCE);
+    let verifier = builder.clock(clock()).build().unwrap();
+    assert!(verifier.description().ends_with("by a shared secret in a file (HS256)"));
+    assert_eq!(verdict(&verify(&verifier, &hs256(old)).await), "good");
+    let reread = || match &verifier.keys {
+        Keys::File(file) => file.reread().map_err(|error| ErrorChain::new(&error).to_string()),
+        Keys::Fixed(_) | Keys::Remote(_) => panic!("it is in a file"),
+    };
+    for weak in ["hunter2", "changeme-changeme-changeme-changeme", "-----BEGIN PUBLIC KEY-----"] {
+        write(&path, weak);
+        let text = reread().unwrap_err();
+        assert!(text.contains("the secret ") && !text.contains(weak), "{text}");
+        assert_eq!(verdict(&verify(&verifier, &hs256(old)).await), "good");
+    }
+    write(&path, new);
+    reread().unwrap();
+    assert_eq!(verdict(&verify(&verifier, &hs256(old)).await), "invalid");
+    assert_eq!(verdict(&verify(&verifier, &hs256(new)).await), "good");
+}
+
+#[test]
+fn a_file_without_a_usable_key_stops_the_start() {
+    use JwtProblemKind::{InvalidPublicKey, UnusableKeyFile, WeakSecret};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let refused = |builder: JwtVerifierBuilder| {
+        let error = builder.issuer(ISSUER).audience(AUDIENCE).build().unwrap_err();
+        error.problems().iter().map(JwtProblem::kind).collect::<Vec<_>>()
+    };
+    let (secret, key) = (
+        || refused(JwtVerifier::hmac_file(&path)),
+        || refused(JwtVerifier::public_key_file(&path)),
+    );
+    assert_eq!((secret(), key()), (vec![UnusableKeyFile], vec![UnusableKeyFile]));
+    write(&path, "short");
+    assert_eq!((secret(), key()), (vec![WeakSecret], vec![InvalidPublicKey]));
+    let unsuitable = JwtVerifier::hmac_file(&path).algorithms([Algorithm::ES256]);
+    assert!(refused(unsuitable).contains(&JwtProblemKind::UnsuitableAlgorithm));
 }

@@ -323,7 +323,7 @@ fn the_environment_describes_a_verifier_and_everything_wrong_is_named_at_once() 
     assert_eq!(
         error.to_string(),
         "tokens cannot be verified:\n  \
-         - keys are missing: set one of JWT_JWKS_URI, JWT_JWKS_FILE, JWT_DISCOVERY, JWT_PUBLIC_KEY, JWT_HMAC_SECRET\n  \
+         - keys are missing: set one of JWT_JWKS_URI, JWT_JWKS_FILE, JWT_DISCOVERY, JWT_PUBLIC_KEY, JWT_PUBLIC_KEY_FILE, JWT_HMAC_SECRET, JWT_HMAC_SECRET_FILE\n  \
          - JWT_ACCESS_TOKENS_ONLY must be `true` or `false`\n  \
          - JWT_MAX_TOKEN_LIFETIME must be a whole number of seconds, such as 3600\n  \
          - JWT_ALGORITHMS: unknown algorithm \"none\" (known: RS256, RS384, RS512, PS256, PS384, \

@@ -1,18 +1,17 @@
-use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
-use portcullis_guard::signature::SigningKey;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Secret, SystemClock};
+use portcullis_guard::{Clock, ErrorChain, Secret, SecretFile, SystemClock};
 use url::Url;
 
 use super::super::inquiry::{EXCHANGE_TIME, Inquiry, LIFETIME, MAX_LIFETIME};
 use super::super::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
 use super::answer::Expected;
-use super::credentials::{BasicEncoding, Credentials};
+use super::credentials::{BasicEncoding, CredentialSource, Credentials, Method};
 use super::{Endpoint, IntrospectionVerifier};
 use crate::{OneOrMany, Scopes};
 
@@ -24,7 +23,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 #[must_use = "a verifier is built by .build()"]
 pub struct IntrospectionVerifierBuilder {
     url: String,
-    methods: Vec<Method>,
+    credentials: Vec<Client>,
     issuer: String,
     audiences: Vec<String>,
     clients: Vec<String>,
@@ -38,32 +37,38 @@ pub struct IntrospectionVerifierBuilder {
     key_id: Option<String>,
     assertion_audience: Option<String>,
     fetch: FetchBuilder,
+    ca_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     problems: Vec<VerifierProblem>,
 }
 
-/// A way to authenticate, with what it needs.
-enum Method {
-    Basic(String, Secret<String>),
-    Post(String, Secret<String>),
-    PrivateKey(String, Secret<String>),
+/// Which way to authenticate was chosen, for which client.
+#[derive(Debug)]
+struct Client {
+    id: String,
+    way: Way,
+    secret: ClientSecret,
 }
 
-impl fmt::Debug for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Basic(..) => "Basic",
-            Self::Post(..) => "Post",
-            Self::PrivateKey(..) => "PrivateKey",
-        })
-    }
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Basic,
+    Post,
+    PrivateKey,
+}
+
+/// A secret, or a private key in PEM.
+#[derive(Debug)]
+enum ClientSecret {
+    Text(Secret<String>),
+    File(PathBuf),
 }
 
 impl IntrospectionVerifierBuilder {
     pub(super) fn new(url: String) -> Self {
         Self {
             url,
-            methods: Vec::new(),
+            credentials: Vec::new(),
             issuer: String::new(),
             audiences: Vec::new(),
             clients: Vec::new(),
@@ -77,6 +82,7 @@ impl IntrospectionVerifierBuilder {
             key_id: None,
             assertion_audience: None,
             fetch: Fetch::builder().time(EXCHANGE_TIME),
+            ca_file: None,
             clock: Arc::new(SystemClock),
             problems: Vec::new(),
         }
@@ -88,9 +94,14 @@ impl IntrospectionVerifierBuilder {
     /// Where the secret has other characters than letters, digits, `-`, `.`, `_` and `~`, some
     /// providers read them encoded and some do not: see
     /// [`unencoded_basic`](Self::unencoded_basic).
-    pub fn client_secret_basic(mut self, id: impl Into<String>, secret: Secret<String>) -> Self {
-        self.methods.push(Method::Basic(id.into(), secret));
-        self
+    pub fn client_secret_basic(self, id: impl Into<String>, secret: Secret<String>) -> Self {
+        self.client(id, Way::Basic, ClientSecret::Text(secret))
+    }
+
+    /// As [`client_secret_basic`](Self::client_secret_basic), with the secret in a file of its own
+    /// ([`SecretFile`](portcullis_guard::SecretFile)), which is re-read as it changes, and at SIGHUP.
+    pub fn client_secret_basic_file(self, id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.client(id, Way::Basic, ClientSecret::File(path.into()))
     }
 
     /// Sends the client id and the secret of `client_secret_basic` as they are, to a provider that
@@ -101,9 +112,14 @@ impl IntrospectionVerifierBuilder {
     }
 
     /// Authenticates with a client id and a secret in the body (RFC 6749 §2.3.1).
-    pub fn client_secret_post(mut self, id: impl Into<String>, secret: Secret<String>) -> Self {
-        self.methods.push(Method::Post(id.into(), secret));
-        self
+    pub fn client_secret_post(self, id: impl Into<String>, secret: Secret<String>) -> Self {
+        self.client(id, Way::Post, ClientSecret::Text(secret))
+    }
+
+    /// As [`client_secret_post`](Self::client_secret_post), with the secret in a file of its own
+    /// ([`SecretFile`](portcullis_guard::SecretFile)), which is re-read as it changes, and at SIGHUP.
+    pub fn client_secret_post_file(self, id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.client(id, Way::Post, ClientSecret::File(path.into()))
     }
 
     /// Authenticates with a JWT that is signed by a private key (`private_key_jwt`, RFC 7523
@@ -111,8 +127,18 @@ impl IntrospectionVerifierBuilder {
     ///
     /// The audience of the JWT is the issuer, unless
     /// [`assertion_audience`](Self::assertion_audience) names another.
-    pub fn private_key_jwt(mut self, id: impl Into<String>, pem: Secret<String>) -> Self {
-        self.methods.push(Method::PrivateKey(id.into(), pem));
+    pub fn private_key_jwt(self, id: impl Into<String>, pem: Secret<String>) -> Self {
+        self.client(id, Way::PrivateKey, ClientSecret::Text(pem))
+    }
+
+    /// As [`private_key_jwt`](Self::private_key_jwt), with the key in a PEM file, which is re-read as
+    /// it changes, and at SIGHUP.
+    pub fn private_key_jwt_file(self, id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.client(id, Way::PrivateKey, ClientSecret::File(path.into()))
+    }
+
+    fn client(mut self, id: impl Into<String>, way: Way, secret: ClientSecret) -> Self {
+        self.credentials.push(Client { id: id.into(), way, secret });
         self
     }
 
@@ -201,6 +227,23 @@ impl IntrospectionVerifierBuilder {
         self
     }
 
+    /// Lets the endpoint be `host` on a private network, over https, and no other host there: for an
+    /// identity provider inside, such as `idp.corp.internal`.
+    ///
+    /// The host is a name or an address, without a port. Loopback and the metadata of clouds stay
+    /// refused, whatever the name resolves to.
+    pub fn allow_private_idp(mut self, host: impl Into<String>) -> Self {
+        self.fetch = self.fetch.allow_private_host(host);
+        self
+    }
+
+    /// Trusts the certificates in this PEM file, and no others: for an identity provider with a
+    /// certificate authority of its own. It is read by [`build`](Self::build).
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
     /// The clock by which tokens expire and answers age. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -215,15 +258,17 @@ impl IntrospectionVerifierBuilder {
     /// [`VerifierProblemKind`].
     pub fn build(mut self) -> Result<IntrospectionVerifier, VerifierConfigError> {
         let endpoint = self.checked_endpoint();
-        let warnings = self.warnings();
-        let credentials = self.credentials();
+        let credentials = self.checked_credentials();
         self.check();
         let (Some((url, fetch)), Some(credentials), true) =
             (endpoint, credentials, self.problems.is_empty())
         else {
             return Err(VerifierConfigError::new(self.problems));
         };
-        let method = credentials.method();
+        let (method, warning) = {
+            let credentials = credentials.current();
+            (credentials.method(), credentials.warning())
+        };
         let description = format!("tokens of {}, by introspection ({method})", self.issuer);
         let expected = Expected {
             issuer: self.issuer,
@@ -240,21 +285,32 @@ impl IntrospectionVerifierBuilder {
             inquiry: Inquiry::new(endpoint, self.clock, self.cache_lifetime),
             required: self.required,
             description,
-            warnings,
+            warnings: warning.into_iter().collect(),
         })
     }
 
-    fn problem(&mut self, kind: VerifierProblemKind, text: impl Into<String>) {
+    pub(super) fn problem(&mut self, kind: VerifierProblemKind, text: impl Into<String>) {
         self.problems.push(VerifierProblem::new(kind, text));
     }
 
     fn checked_endpoint(&mut self) -> Option<(Url, Fetch)> {
         let Ok(url) = Url::parse(&self.url) else {
-            let text = "the address of the introspection endpoint is not a URL";
+            let text = "the address of the introspection endpoint is not a URL: name one, such as \
+                        https://idp.example.com/introspect, in .endpoint(…) or INTROSPECTION_ENDPOINT";
             self.problem(VerifierProblemKind::InvalidEndpoint, text);
             return None;
         };
-        let fetch = match self.fetch.clone().build() {
+        let mut client = self.fetch.clone();
+        if let Some(path) = self.ca_file.take() {
+            match client.trust_only_file(&path) {
+                Ok(trusting) => client = trusting,
+                Err(error) => {
+                    self.problem(VerifierProblemKind::UnusableClient, format!("ca_file: {error}"));
+                    return None;
+                }
+            }
+        }
+        let fetch = match client.build() {
             Ok(fetch) => fetch,
             Err(error) => {
                 self.problem(VerifierProblemKind::UnusableClient, error.to_string());
@@ -268,23 +324,9 @@ impl IntrospectionVerifierBuilder {
         Some((url, fetch))
     }
 
-    /// What differs between providers and shows with the first token only.
-    fn warnings(&self) -> Vec<String> {
-        let reserved = |b: u8| !(b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-        let odd = self.methods.iter().any(|method| match method {
-            Method::Basic(id, secret) => id.bytes().chain(secret.expose().bytes()).any(reserved),
-            Method::Post(..) | Method::PrivateKey(..) => false,
-        });
-        let warning = "the client id or secret has characters that providers read differently in \
-                       client_secret_basic: if the provider answers 401, try .unencoded_basic() or \
-                       .client_secret_post(…)";
-        if odd && self.basic == BasicEncoding::Form { vec![warning.to_owned()] } else { Vec::new() }
-    }
-
-    fn credentials(&mut self) -> Option<Credentials> {
-        let mut methods = std::mem::take(&mut self.methods);
-        let (method, second) = (methods.pop(), methods.pop());
-        let Some(method) = method else {
+    fn checked_credentials(&mut self) -> Option<CredentialSource> {
+        let (client, second) = (self.credentials.pop(), self.credentials.pop());
+        let Some(Client { id, way, secret }) = client else {
             let text = "the provider does not know who asks: set .client_secret_basic(id, secret), \
                         .client_secret_post(id, secret) or .private_key_jwt(id, pem)";
             self.problem(VerifierProblemKind::MissingCredentials, text);
@@ -295,33 +337,25 @@ impl IntrospectionVerifierBuilder {
             self.problem(unusable, "the credentials are set more than once: keep one of them");
             return None;
         }
-        let (Method::Basic(id, secret) | Method::Post(id, secret) | Method::PrivateKey(id, secret)) =
-            &method;
-        if id.is_empty() || secret.expose().is_empty() {
-            self.problem(unusable, "the client id or its secret is empty");
-            return None;
-        }
-        match method {
-            Method::Basic(id, _) if self.basic == BasicEncoding::Raw && id.contains(':') => {
-                let text = "a client id with a colon cannot be sent unencoded: it ends there";
-                self.problem(unusable, text);
-                None
-            }
-            Method::Basic(id, secret) => Some(Credentials::basic(&id, &secret, self.basic)),
-            Method::Post(id, secret) => Some(Credentials::ClientSecretPost { id, secret }),
-            Method::PrivateKey(id, pem) => match SigningKey::from_pem(&pem) {
-                Ok(key) => {
-                    let audience = self.assertion_audience.take();
-                    let audience = audience.unwrap_or_else(|| self.issuer.clone());
-                    let key_id = self.key_id.take();
-                    Some(Credentials::PrivateKeyJwt { id, key, key_id, audience })
-                }
-                Err(rejected) => {
-                    self.problem(unusable, format!("the private key is {rejected}"));
-                    None
-                }
+        let method = match way {
+            Way::Basic => Method::Basic(self.basic),
+            Way::Post => Method::Post,
+            Way::PrivateKey => Method::PrivateKey {
+                key_id: self.key_id.take(),
+                audience: self.assertion_audience.take().unwrap_or_else(|| self.issuer.clone()),
             },
-        }
+        };
+        let credentials = match secret {
+            ClientSecret::Text(secret) => Credentials::new(&method, &id, secret.expose())
+                .map(|credentials| CredentialSource::Fixed(Arc::new(credentials))),
+            ClientSecret::File(path) => {
+                let read = move |secret: &str| Credentials::new(&method, &id, secret);
+                SecretFile::read_as(path, read)
+                    .map(CredentialSource::File)
+                    .map_err(|error| ErrorChain::new(&error).to_string())
+            }
+        };
+        credentials.map_err(|text| self.problem(unusable, text)).ok()
     }
 
     fn check(&mut self) {

@@ -1,10 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_guard::signature::{Scheme, SigningKey};
-use portcullis_guard::{FetchRequest, Secret, random};
+use portcullis_guard::{FetchRequest, Secret, WatchedFile, random};
 use serde_json::json;
 
 /// RFC 7523 §2.2.
@@ -12,10 +13,31 @@ pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 /// How long an assertion is good: it is sent at once, and clocks differ.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
+/// The credentials of now.
+#[derive(Debug)]
+pub(super) enum CredentialSource {
+    Fixed(Arc<Credentials>),
+    /// Made again whenever the file with the secret changes.
+    File(WatchedFile<Credentials>),
+}
+
+impl CredentialSource {
+    pub(super) fn current(&self) -> Arc<Credentials> {
+        match self {
+            Self::Fixed(credentials) => Arc::clone(credentials),
+            Self::File(file) => file.current(),
+        }
+    }
+}
+
 /// How this server authenticates to the authorization server, by the names of RFC 7591 §2.
 pub(super) enum Credentials {
-    /// The value of the header.
-    ClientSecretBasic(Secret<String>),
+    ClientSecretBasic {
+        /// The value of the header.
+        header: Secret<String>,
+        /// Whether some providers read it otherwise.
+        is_ambiguous: bool,
+    },
     ClientSecretPost {
         id: String,
         secret: Secret<String>,
@@ -28,6 +50,14 @@ pub(super) enum Credentials {
     },
 }
 
+/// A way to authenticate, with what it needs beside the client id and the secret.
+#[derive(Clone, Debug)]
+pub(super) enum Method {
+    Basic(BasicEncoding),
+    Post,
+    PrivateKey { key_id: Option<String>, audience: String },
+}
+
 /// How id and secret are written in `client_secret_basic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BasicEncoding {
@@ -38,13 +68,52 @@ pub(super) enum BasicEncoding {
 }
 
 impl Credentials {
-    pub(super) fn basic(id: &str, secret: &Secret<String>, encoding: BasicEncoding) -> Self {
+    /// The credentials of the client `id`, whose secret, or private key in PEM, is `secret`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, and never the secret.
+    pub(super) fn new(method: &Method, id: &str, secret: &str) -> Result<Self, String> {
+        if id.is_empty() || secret.is_empty() {
+            return Err("the client id or its secret is empty".to_owned());
+        }
+        let (id, secret) = (id.to_owned(), Secret::new(secret.to_owned()));
+        Ok(match method {
+            Method::Basic(BasicEncoding::Raw) if id.contains(':') => {
+                let text = "a client id with a colon cannot be sent unencoded: it ends there";
+                return Err(text.to_owned());
+            }
+            Method::Basic(encoding) => Self::basic(&id, &secret, *encoding),
+            Method::Post => Self::ClientSecretPost { id, secret },
+            Method::PrivateKey { key_id, audience } => Self::PrivateKeyJwt {
+                id,
+                key: SigningKey::from_pem(&secret)
+                    .map_err(|rejected| format!("the private key is {rejected}"))?,
+                key_id: key_id.clone(),
+                audience: audience.clone(),
+            },
+        })
+    }
+
+    fn basic(id: &str, secret: &Secret<String>, encoding: BasicEncoding) -> Self {
+        let reserved = |b: u8| !(b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        let is_ambiguous = encoding == BasicEncoding::Form
+            && id.bytes().chain(secret.expose().bytes()).any(reserved);
         let pair = Secret::new(match encoding {
             BasicEncoding::Form => format!("{}:{}", form(id), form(secret.expose())),
             BasicEncoding::Raw => format!("{id}:{}", secret.expose()),
         });
-        let header = format!("Basic {}", STANDARD.encode(pair.expose()));
-        Self::ClientSecretBasic(Secret::new(header))
+        let header = Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())));
+        Self::ClientSecretBasic { header, is_ambiguous }
+    }
+
+    /// What differs between providers, and shows with the first token only.
+    pub(super) fn warning(&self) -> Option<String> {
+        let warning = "the client id or secret has characters that providers read differently in \
+                       client_secret_basic: if the provider answers 401, try .unencoded_basic() or \
+                       .client_secret_post(…)";
+        matches!(self, Self::ClientSecretBasic { is_ambiguous: true, .. })
+            .then(|| warning.to_owned())
     }
 
     /// The request, with the form's `pairs` and these credentials in it.
@@ -59,7 +128,7 @@ impl Credentials {
         now: SystemTime,
     ) -> Result<FetchRequest, String> {
         match self {
-            Self::ClientSecretBasic(header) => {
+            Self::ClientSecretBasic { header, .. } => {
                 return Ok(request.header("authorization", header.expose()).form(pairs));
             }
             Self::ClientSecretPost { id, secret } => {
@@ -78,7 +147,7 @@ impl Credentials {
     /// The name of the method (RFC 7591 §2).
     pub(super) fn method(&self) -> &'static str {
         match self {
-            Self::ClientSecretBasic(_) => "client_secret_basic",
+            Self::ClientSecretBasic { .. } => "client_secret_basic",
             Self::ClientSecretPost { .. } => "client_secret_post",
             Self::PrivateKeyJwt { .. } => "private_key_jwt",
         }

@@ -3,18 +3,20 @@
 mod answer;
 mod builder;
 mod credentials;
+mod environment;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use portcullis_guard::{Fetch, FetchRequest};
+use portcullis_guard::{Environment, Fetch, FetchRequest};
 use url::Url;
 
 use self::answer::Expected;
 pub use self::builder::IntrospectionVerifierBuilder;
-use self::credentials::Credentials;
+use self::credentials::CredentialSource;
+use super::VerifierConfigError;
 use super::inquiry::{Authority, Inquiry, Unverified, probe_token};
 use crate::{BearerToken, Claims, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError};
 
@@ -86,6 +88,16 @@ impl IntrospectionVerifier {
     /// A verifier that asks at `url`, the authorization server's introspection endpoint.
     pub fn endpoint(url: impl Into<String>) -> IntrospectionVerifierBuilder {
         IntrospectionVerifierBuilder::new(url.into())
+    }
+
+    /// A verifier as the process environment describes it; see
+    /// [`IntrospectionVerifierBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// Names everything that is missing or wrong, all at once.
+    pub fn from_env() -> Result<Self, VerifierConfigError> {
+        IntrospectionVerifierBuilder::from_env(&Environment::process()).build()
     }
 
     fn expected(&self) -> &Expected {
@@ -161,7 +173,7 @@ impl TokenVerifier for IntrospectionVerifier {
 struct Endpoint {
     url: Url,
     fetch: Fetch,
-    credentials: Credentials,
+    credentials: CredentialSource,
     expected: Expected,
 }
 
@@ -170,9 +182,9 @@ impl Endpoint {
         // Several providers call refresh tokens active, unless the hint says what is meant.
         let pairs =
             vec![("token", token.to_owned()), ("token_type_hint", "access_token".to_owned())];
+        let credentials = self.credentials.current();
         let request = FetchRequest::post(&self.url).header("accept", "application/json");
-        let request =
-            self.credentials.request(request, pairs, now).map_err(Unverified::NoAnswer)?;
+        let request = credentials.request(request, pairs, now).map_err(Unverified::NoAnswer)?;
         let fetched = self.fetch.send(request).await.map_err(|error| {
             Unverified::NoAnswer(format!("the introspection endpoint does not answer: {error}"))
         })?;

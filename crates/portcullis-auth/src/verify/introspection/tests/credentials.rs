@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_guard::signature::{Scheme, SigningKey};
 
 use super::super::super::{VerifierProblem, VerifierProblemKind};
+use super::super::credentials::CredentialSource;
 use super::*;
 
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -124,4 +125,110 @@ fn what_is_missing_or_unsafe_is_named_all_at_once() {
     let warned = whole().client_secret_basic("mcp", secret("a+b")).build().unwrap();
     assert_eq!(warned.warnings().len(), 1);
     assert!(basic(whole()).build().unwrap().warnings().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_secret_in_a_file_is_re_read_as_it_changes() {
+    #[expect(clippy::disallowed_methods, reason = "the test is who writes the file")]
+    fn write(path: &std::path::Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+    }
+    let (provider, clock) = (Provider::start(&with(json!({}))).await, clock());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    write(&path, "hunter2\n");
+    let basic = at(&provider, &clock).client_secret_basic_file("mcp", &path).build().unwrap();
+    let post = at(&provider, &clock).client_secret_post_file("mcp", &path).build().unwrap();
+    let reread = |verifier: &IntrospectionVerifier| match &verifier.inquiry.authority.credentials {
+        CredentialSource::File(file) => file.reread(),
+        CredentialSource::Fixed(_) => panic!("it is in a file"),
+    };
+    for (text, in_force) in [("hunter2\n", "hunter2"), ("hunter3", "hunter3"), ("\n", "hunter3")] {
+        write(&path, text);
+        for verifier in [&basic, &post] {
+            assert_eq!(reread(verifier).is_ok(), text != "\n");
+        }
+        assert!(verify(&basic, &format!("basic {text}")).await.is_ok());
+        let sent = format!("authorization: Basic {}", STANDARD.encode(format!("mcp:{in_force}")));
+        let (head, _) = provider.request();
+        assert!(head.lines().any(|line| line == sent), "{head}");
+        assert!(verify(&post, &format!("post {text}")).await.is_ok());
+        let pairs = pairs(&provider.request().1);
+        assert!(pairs.contains(&("client_secret".into(), in_force.into())), "{pairs:?}");
+    }
+    write(&path, "hunter2");
+    let key = at(&provider, &clock).private_key_jwt_file("mcp", &path).build().unwrap_err();
+    assert_eq!(key.problems()[0].kind(), VerifierProblemKind::UnusableCredentials);
+    assert!(!key.to_string().contains("hunter2"), "{key}");
+    write(&path, PEM);
+    let key = at(&provider, &clock).private_key_jwt_file("mcp", &path).build().unwrap();
+    assert!(verify(&key, "key").await.is_ok());
+}
+
+#[test]
+fn the_environment_describes_a_verifier() {
+    use portcullis_guard::Environment;
+
+    let names = [
+        ("INTROSPECTION_ENDPOINT", "https://idp.example.com/introspect"),
+        ("INTROSPECTION_ISSUER", ISSUER),
+        ("INTROSPECTION_AUDIENCE", "https://a.example.com/mcp, https://b.example.com/mcp"),
+        ("INTROSPECTION_CLIENT_ID", "mcp"),
+        ("INTROSPECTION_REQUIRED_SCOPES", "read write"),
+    ];
+    let build = |more: &[(&str, &str)]| {
+        let environment = Environment::from_pairs(names.iter().chain(more).copied());
+        IntrospectionVerifierBuilder::from_env(&environment).build()
+    };
+    let secret = ("INTROSPECTION_CLIENT_SECRET", "hunter2");
+    let one_line = PEM.replace('\n', "\\n");
+    let key = ("INTROSPECTION_PRIVATE_KEY", one_line.as_str());
+    let method = |name| ("INTROSPECTION_AUTH_METHOD", name);
+    for (more, expected) in [
+        (&[secret][..], "client_secret_basic"),
+        (&[secret, method("client_secret_post")], "client_secret_post"),
+        (&[key], "private_key_jwt"),
+        (&[key, method("private_key_jwt")], "private_key_jwt"),
+    ] {
+        let verifier = build(more).unwrap();
+        let description = verifier.description();
+        assert!(description.contains(&format!("({expected})")), "{description}");
+        assert_eq!(verifier.audiences().len(), 2);
+        assert_eq!(verifier.required_scopes().to_string(), "read write");
+    }
+    use VerifierProblemKind::*;
+    for (more, kinds) in [
+        (&[][..], &[MissingCredentials][..]),
+        (&[secret, key], &[UnusableCredentials]),
+        (&[secret, method("private_key_jwt")], &[InvalidVariable]),
+        (&[key, method("client_secret_post")], &[InvalidVariable]),
+        (&[secret, method("client_secret_jwt")], &[InvalidVariable]),
+        (&[secret, ("INTROSPECTION_ENDPOINT", "idp")], &[InvalidEndpoint]),
+        (&[secret, ("INTROSPECTION_REQUIRED_SCOPES", ",")], &[InvalidVariable]),
+        (&[("INTROSPECTION_CLIENT_SECRET_FILE", "/nowhere/secret")], &[UnusableCredentials]),
+    ] {
+        let error = build(more).unwrap_err();
+        let found: Vec<_> = error.problems().iter().map(VerifierProblem::kind).collect();
+        assert_eq!(found, kinds, "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_provider_inside_is_named_and_its_authority_is_in_a_file() {
+    let at = |host: &str| {
+        IntrospectionVerifier::endpoint(format!("https://{host}/introspect"))
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .client_secret_basic("mcp", secret("hunter2"))
+    };
+    let kind = |builder: IntrospectionVerifierBuilder| {
+        builder.build().map(drop).map_err(|error| error.problems()[0].kind())
+    };
+    assert_eq!(kind(at("10.0.0.1")), Err(VerifierProblemKind::InvalidEndpoint));
+    assert_eq!(kind(at("10.0.0.1").allow_private_idp("10.0.0.1")), Ok(()));
+    let other = at("10.0.0.2").allow_private_idp("10.0.0.1");
+    assert_eq!(kind(other), Err(VerifierProblemKind::InvalidEndpoint));
+    let absent = at("idp.example.com").ca_file("/nowhere/ca.pem");
+    assert_eq!(kind(absent), Err(VerifierProblemKind::UnusableClient));
 }
