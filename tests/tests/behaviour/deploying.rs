@@ -177,7 +177,10 @@ impl Proxy {
             sent += &format!("{line}\r\n");
         }
         for (name, value) in self.headers.iter().filter(|(_, value)| !value.is_empty()) {
-            sent += &format!("{name}: {}\r\n", value.replace("$host", host));
+            // nginx: `$http_host` is the header, `$host` the name in it.
+            let name_of_host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            let value = value.replace("$http_host", host).replace("$host", name_of_host);
+            sent += &format!("{name}: {value}\r\n");
         }
         let mut server = TcpStream::connect(upstream).unwrap();
         server.write_all(format!("{sent}\r\n").as_bytes()).unwrap();
@@ -221,6 +224,19 @@ fn behind_the_proxy_of_the_page_clients_find_the_server_under_its_public_url() {
     assert_eq!(tools(proxy, "internal.example", "/tools/mcp", Some(&token)).status, 421);
     let elsewhere = token_for(&issuer, "https://example.com/mcp");
     assert_eq!(tools(proxy, "example.com", "/tools/mcp", Some(&elsewhere)).status, 401);
+}
+
+#[test]
+fn the_proxy_of_the_page_keeps_the_port_of_a_public_url() {
+    let issuer = Issuer::start();
+    let command = recipe("sh", "--path").replace("127.0.0.1:8000", "\"$PORTCULLIS_LISTEN\"");
+    let command = command.replace("https://example.com", "https://example.com:8443");
+    let server = Script::new(&format!("exec {command}"), &issuer);
+    let server = server.start(&[]);
+    let proxy = Proxy::of_the_page().start(address(&server));
+    let token = token_for(&issuer, "https://example.com:8443/tools/mcp");
+    let status = |host: &str| tools(proxy, host, "/tools/mcp", Some(&token)).status;
+    assert_eq!((status("example.com:8443"), status("example.com")), (200, 421));
 }
 
 #[test]
@@ -381,7 +397,7 @@ fn flags_and_variables_of_the_page_are_those_of_the_program() {
         assert!(known.contains(&format!("\"{variable}\"")), "nothing reads {variable}");
         variables += 1;
     }
-    assert_eq!(variables, 15, "{table}");
+    assert_eq!(variables, 19, "{table}");
 }
 
 fn lines(text: &str) -> Vec<String> {
