@@ -9,5 +9,6 @@ pub mod issuer;
 pub mod noisy;
 pub mod oracle;
 pub mod ranks;
+pub mod secrets;
 pub mod served;
 pub mod testbed;
