@@ -2,7 +2,9 @@
 //!
 //! Whatever must be seen by another replica, or by the next request, is a record in a
 //! [`Store`]: a [`RecordValue`] under a [`RecordKey`], until a time. [`MemoryStore`] keeps them in this
-//! process, `FileStore` (feature `redb`) in a file. `Sealed` (feature `sealed`) seals the values of another store. Every backend passes the same cases, those of `contract`.
+//! process, `FileStore` (feature `redb`) in a file, and `RedisStore` (feature `redis`) where several
+//! processes share them. `Sealed` (feature `sealed`) seals the values of another store. Every backend
+//! passes the same cases, those of `contract`.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -11,12 +13,16 @@ mod error;
 mod file;
 mod key;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sealed")]
 mod sealed;
 mod shared;
 mod store;
 mod value;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOpenError, RedisOpenErrorKind, RedisStore, RedisStoreBuilder};
 pub use error::{MAX_VALUE_BYTES, StoreError};
 #[cfg(feature = "redb")]
 pub use file::{FileStore, StoreOpenError, StoreOpenErrorKind};

@@ -168,6 +168,8 @@ pub mod store {
     };
     #[cfg(feature = "redb")]
     pub use portcullis_store::{FileStore, StoreOpenError, StoreOpenErrorKind};
+    #[cfg(feature = "redis")]
+    pub use portcullis_store::{RedisOpenError, RedisOpenErrorKind, RedisStore, RedisStoreBuilder};
 }
 
 /// What nearly every server needs, without names that shadow those of std or axum.

@@ -44,6 +44,9 @@ pub mod limits {}
 #[doc = include_str!("../manual/storage.md")]
 pub mod storage {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/redis.md")]
+pub mod redis {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/secrets.md")]
 pub mod secrets {}
 #[doc = include_str!("../manual/links.md")]

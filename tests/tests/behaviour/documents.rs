@@ -117,6 +117,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "outbound",
         "host_and_origin",
         "limits",
+        "redis",
         "secrets",
         "keys",
         "errors",

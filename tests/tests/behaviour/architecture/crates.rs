@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 13] = [
+const DOORS: [(&str, &str); 15] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),
@@ -45,6 +45,8 @@ const DOORS: [(&str, &str); 13] = [
     ("rustix", "portcullis-guard"),
     ("reqwest", "portcullis-guard"),
     ("redb", "portcullis-store"),
+    ("redis", "portcullis-store"),
+    ("rustls", "portcullis-store"),
     ("jsonschema", "portcullis"),
 ];
 
