@@ -57,6 +57,7 @@ fn declaration(
         ReturnType::Default => ident.span(),
     };
     let handler = quote_spanned! { returned =>
+        .takes_only_parameters()
         .handler(|#call: #portcullis::component::Call| async move {
             #(#taken)*
             ::core::result::Result::<_, #portcullis::ToolError>::Ok(#ident(#(#variables),*).await)

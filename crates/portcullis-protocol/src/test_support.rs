@@ -28,8 +28,12 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new() -> Arc<Self> {
+        Self::named("fake")
+    }
+
+    pub(crate) fn named(name: &str) -> Arc<Self> {
         Arc::new(Self {
-            identity: Identity::new("fake", "1", None),
+            identity: Identity::new(name, "1", None),
             changes: broadcast::Sender::new(16),
             asked: Mutex::default(),
             listening: Mutex::default(),

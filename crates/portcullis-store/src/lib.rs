@@ -8,6 +8,8 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+#[cfg(any(test, feature = "contract"))]
+mod distant;
 mod error;
 #[cfg(feature = "redb")]
 mod file;
@@ -23,6 +25,8 @@ mod value;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOpenError, RedisOpenErrorKind, RedisStore, RedisStoreBuilder};
+#[cfg(any(test, feature = "contract"))]
+pub use distant::Distant;
 pub use error::{MAX_VALUE_BYTES, StoreError};
 #[cfg(feature = "redb")]
 pub use file::{FileStore, StoreOpenError, StoreOpenErrorKind};

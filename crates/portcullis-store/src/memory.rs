@@ -74,6 +74,10 @@ impl Store for MemoryStore {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a RecordKey,

@@ -29,6 +29,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).is_unsealed()
     }
 
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a RecordKey,

@@ -70,6 +70,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether other processes may read and write the records as well: then a server asks for what
+    /// others may have changed, and keeps here what its replicas need. Default: they may.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// The value that is there.
     ///
     /// # Errors

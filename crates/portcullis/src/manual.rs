@@ -47,6 +47,9 @@ pub mod storage {}
 #[doc = include_str!("../manual/redis.md")]
 pub mod redis {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/replicas.md")]
+pub mod replicas {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/secrets.md")]
 pub mod secrets {}
 #[doc = include_str!("../manual/links.md")]

@@ -12,6 +12,7 @@ use http::{Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
+use portcullis_store::Store;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
@@ -45,6 +46,9 @@ pub struct AppConfig {
     pub limits: Limits,
     /// The clock by which sessions are idle, and streams end with their tokens.
     pub clock: Arc<dyn Clock>,
+    /// Where sessions are kept for the server's replicas, if they share it. They are known by the
+    /// name of the server, and replicas have the same.
+    pub store: Arc<dyn Store>,
 }
 
 /// Everything that answers HTTP requests: the endpoint, and what is mounted beside it.
@@ -64,14 +68,15 @@ impl<S: Service> App<S> {
     ///
     /// When two mounts have the same path.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, MountError> {
-        let AppConfig { path, guard, authenticator, mounts, limits, clock } = config;
+        let AppConfig { path, guard, authenticator, mounts, limits, clock, store } = config;
         let mounts = Mounts::new(&path, mounts)?;
         let routing = Semaphore::new(limits.concurrent_requests);
         let on_end = {
             let service = Arc::clone(&service);
             move |session| service.session_ended(session)
         };
-        let sessions = Arc::new(Sessions::new(&limits, clock, on_end));
+        let sessions = Sessions::new(&limits, clock, on_end);
+        let sessions = Arc::new(sessions.kept_in(&store, service.identity().name()));
         let budget = Budget::new(&limits);
         let places = Places::new(&limits, &budget);
         let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
@@ -218,6 +223,7 @@ mod tests {
     use http::header::{AUTHORIZATION, HOST};
     use portcullis_auth::{BearerToken, MaybeFuture, Principal, TokenVerifier, VerifyError};
     use portcullis_guard::SystemClock;
+    use portcullis_store::MemoryStore;
 
     use super::*;
     use crate::http::budget::Of;
@@ -288,7 +294,8 @@ mod tests {
         let path = EndpointPath::parse("/mcp").unwrap();
         let paths = ["/panics", "/never"].map(str::to_owned);
         let mounts = vec![Mount::routes(paths, routes)];
-        let config = AppConfig { path, guard, authenticator, mounts, limits, clock };
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let config = AppConfig { path, guard, authenticator, mounts, limits, clock, store };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 

@@ -86,8 +86,12 @@ impl<S: Service> Endpoint<S> {
         let stateless = mcp_headers::name_stateless(headers);
         match *method {
             Method::POST => {}
-            Method::GET if !stateless => return session::open_stream(service, sessions, caller),
-            Method::DELETE if !stateless => return session::end(&**service, sessions, caller),
+            Method::GET if !stateless => {
+                return session::open_stream(service, sessions, caller).await;
+            }
+            Method::DELETE if !stateless => {
+                return session::end(&**service, sessions, caller).await;
+            }
             _ => return Err(Rejection::method_not_allowed(stateless)),
         }
         media_type::check_content(headers)?;

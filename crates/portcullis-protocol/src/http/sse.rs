@@ -31,6 +31,9 @@ pub(super) trait Lease: Send + 'static {
     /// Waits until the stream is to end.
     fn over(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Keeps alive what it belongs to; asked again and again while the stream is open.
+    fn renew(&mut self) -> impl Future<Output = ()> + Send;
+
     /// The time, as the authenticator sees it.
     fn now(&self) -> SystemTime;
 }
@@ -46,6 +49,7 @@ pub(super) struct Events<L> {
     opening: Option<Bytes>,
     closing: Option<Bytes>,
     ends: Option<SystemTime>,
+    renewed: Instant,
     over: bool,
     place: L,
 }
@@ -81,6 +85,7 @@ impl<L: Lease> Events<L> {
             opening: None,
             closing: None,
             ends: exchange.principal.as_ref().and_then(|principal| principal.expires_at()),
+            renewed: Instant::now(),
             over: false,
             place,
         }
@@ -100,6 +105,10 @@ impl<L: Lease> Events<L> {
         }
         if let Some(opening) = self.opening.take() {
             return Some(opening);
+        }
+        if self.renewed.elapsed() >= KEEP_ALIVE {
+            self.renewed = Instant::now();
+            self.place.renew().await;
         }
         let comment = Instant::now() + KEEP_ALIVE;
         loop {

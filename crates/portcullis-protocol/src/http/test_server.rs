@@ -1,7 +1,7 @@
 //! A server without a socket, for tests: what answers, whom it lets in, and what time it is.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -11,7 +11,8 @@ use http_body_util::BodyExt;
 use portcullis_auth::{
     Authenticator, BearerToken, EndpointPath, MaybeFuture, Principal, TokenVerifier, VerifyError,
 };
-use portcullis_guard::ManualClock;
+use portcullis_guard::{Clock, ManualClock};
+use portcullis_store::{Distant, MemoryStore, Store};
 use serde_json::{Value, json};
 
 use crate::Limits;
@@ -45,12 +46,55 @@ pub(super) const METADATA: &str = "https://h/.well-known/oauth-protected-resourc
 pub(super) struct Edge {
     pub(super) app: Arc<App<Fake>>,
     pub(super) service: Arc<Fake>,
+    pub(super) store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     authenticates: bool,
 }
 
 impl Edge {
     pub(super) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Self::on(Fake::new(), authenticates, change, clock, store)
+    }
+
+    /// Two replicas of a server, with one clock, and their store.
+    pub(super) fn replicas(authenticates: bool) -> ([Self; 2], Distant<MemoryStore>) {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let store = Distant::new(MemoryStore::new(clock.clone()));
+        let replica =
+            || Self::on(Fake::new(), authenticates, |_| {}, clock.clone(), Arc::new(store.clone()));
+        ([replica(), replica()], store)
+    }
+
+    /// Two more, with the store and the clock of `like`.
+    pub(super) fn replicas_on(
+        authenticates: bool,
+        store: &Distant<MemoryStore>,
+        like: &Self,
+    ) -> [Self; 2] {
+        let replica = || Self::named("fake", authenticates, store, like);
+        [replica(), replica()]
+    }
+
+    /// A server of this name, with the store and the clock of `like`.
+    pub(super) fn named(
+        name: &str,
+        authenticates: bool,
+        store: &Distant<MemoryStore>,
+        like: &Self,
+    ) -> Self {
+        let (service, clock) = (Fake::named(name), like.clock.clone());
+        Self::on(service, authenticates, |_| {}, clock, Arc::new(store.clone()))
+    }
+
+    fn on(
+        service: Arc<Fake>,
+        authenticates: bool,
+        change: impl FnOnce(&mut Limits),
+        clock: Arc<ManualClock>,
+        store: Arc<dyn Store>,
+    ) -> Self {
         let mut limits = Limits {
             sessions: 5,
             sessions_per_principal: 2,
@@ -59,7 +103,6 @@ impl Edge {
             ..Limits::default()
         };
         change(&mut limits);
-        let clock = Arc::new(ManualClock::at(1_000));
         let authenticator = authenticates.then(|| {
             Authenticator::new(Arc::new(Names), METADATA.to_owned(), clock.clone()).into()
         });
@@ -70,10 +113,10 @@ impl Edge {
             mounts: Vec::new(),
             limits,
             clock: clock.clone(),
+            store: Arc::clone(&store),
         };
-        let service = Fake::new();
         let app = Arc::new(App::new(Arc::clone(&service), config).unwrap());
-        Self { app, service, clock, authenticates }
+        Self { app, service, store, clock, authenticates }
     }
 
     pub(super) fn new() -> Self {
@@ -151,6 +194,11 @@ impl Edge {
 
     pub(super) async fn stream(&self, token: &str, id: &str) -> Response {
         self.send("GET", token, Some(id), &Value::Null).await
+    }
+
+    /// A time that is not over soon.
+    pub(super) fn end(&self) -> SystemTime {
+        self.clock.now() + Duration::from_secs(60)
     }
 
     pub(super) fn pass(&self, seconds: u64) {

@@ -6,7 +6,7 @@ use crate::{ClientInfo, ProtocolVersion, RpcError};
 const MAX_CLIENT_BYTES: usize = 256;
 
 /// What `initialize` agrees on (MCP lifecycle §Version Negotiation).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Initialize {
     pub(crate) version: ProtocolVersion,
     pub(crate) client: Option<ClientInfo>,

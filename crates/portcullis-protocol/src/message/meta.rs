@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::message::json_object;
 use crate::{ProtocolVersion, RpcError};
 
 /// The client's own name and version. Self-reported: for display and logs only.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ClientInfo {
     /// The name of the client software.
     pub name: String,

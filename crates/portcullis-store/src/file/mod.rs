@@ -200,6 +200,10 @@ impl Store for FileStore {
         self.shared.ready()
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn is_unsealed(&self) -> bool {
         !self.may_be_unsealed
     }

@@ -169,6 +169,10 @@ impl<S: Store> Store for Sealed<S> {
         false
     }
 
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a RecordKey,

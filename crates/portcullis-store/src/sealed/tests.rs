@@ -180,6 +180,8 @@ async fn a_swap_is_about_values_and_not_about_how_they_are_sealed() {
 async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
     let store = Sealed::new(File::default(), KeyRing::ephemeral().unwrap());
     assert!(Store::is_unsealed(&store.store) && !store.is_unsealed());
+    assert!(store.is_shared());
+    assert!(!Sealed::new(resting(), KeyRing::ephemeral().unwrap()).is_shared());
     assert!(store.is_empty());
     assert_eq!(store.ready(), Err(StoreError::full()));
     store.put(&key(), value("one"), end()).await.unwrap();

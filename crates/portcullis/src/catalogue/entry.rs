@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) checks: CompiledChecks,
     /// Whether its function can find out what its caller was granted.
     pub(crate) sees_caller: bool,
+    /// Whether its function is given a [`Context`](crate::Context).
+    pub(crate) sees_context: bool,
     pub(crate) deny: Deny,
     /// Whether its own `deny` says challenge.
     pub(crate) asks_to_challenge: bool,
@@ -62,6 +64,7 @@ impl Entry {
             }
         }
         let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
+        let sees_context = parameters.sees_call || parameters.sees_context;
         let schema = match ArgumentSchema::compile(&mut parameters) {
             Ok(schema) => schema,
             Err(found) => return Err([problems, found].concat()),
@@ -124,6 +127,7 @@ impl Entry {
             about,
             checks,
             sees_caller,
+            sees_context,
             deny,
             asks_to_challenge,
             schema,

@@ -66,7 +66,14 @@ impl Declaration {
     }
 
     pub(crate) fn parameter<P: Parameter>(&mut self, argument: Argument) {
+        let before = self.parameters.declared;
         P::declare(&mut self.parameters, argument);
+        // One that declares nothing of ours may take anything out of the call.
+        self.parameters.sees_context |= self.parameters.declared == before;
+    }
+
+    pub(crate) fn takes_only_parameters(&mut self) {
+        self.parameters.sees_call = false;
     }
 
     pub(crate) fn input_schema(&mut self, schema: serde_json::Value) {
@@ -121,6 +128,14 @@ macro_rules! common_options {
                 argument: crate::component::Argument,
             ) -> Self {
                 self.0.parameter::<P>(argument);
+                self
+            }
+
+            /// Says that the handler takes its parameters out of the call, and nothing else: the
+            /// attributes do.
+            #[doc(hidden)]
+            pub fn takes_only_parameters(mut self) -> Self {
+                self.0.takes_only_parameters();
                 self
             }
         }

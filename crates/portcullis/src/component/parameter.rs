@@ -77,6 +77,7 @@ impl Parameter for Context {
     fn declare(parameters: &mut Parameters, argument: Argument) {
         parameters.given("Context", &argument);
         parameters.sees_caller = true;
+        parameters.sees_context = true;
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
@@ -194,6 +195,13 @@ pub struct Parameters {
     pub(crate) needs_caller: bool,
     /// Whether the function can find out what its caller was granted.
     pub(crate) sees_caller: bool,
+    /// Whether the function may be given a [`Context`], by which it can change visibility.
+    pub(crate) sees_context: bool,
+    /// Whether the function takes its parameters out of the call by itself, and so may look at
+    /// all of it.
+    pub(crate) sees_call: bool,
+    /// How many were declared by parameters of ours.
+    pub(crate) declared: usize,
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) problems: Vec<Problem>,
 }
@@ -235,6 +243,9 @@ impl Parameters {
             spread: None,
             needs_caller: false,
             sees_caller: false,
+            sees_context: false,
+            sees_call: true,
+            declared: 0,
             states: Vec::new(),
             problems: Vec::new(),
         }
@@ -245,6 +256,7 @@ impl Parameters {
     }
 
     fn argument<T: DeserializeOwned + JsonSchema>(&mut self, argument: Argument) {
+        self.declared += 1;
         let schema = as_object(self.generator.subschema_for::<T>());
         // What the schema library calls an `Option`.
         const OPTION: &str = "Nullable_";
@@ -288,6 +300,7 @@ impl Parameters {
     }
 
     fn given(&mut self, kind: &str, argument: &Argument) {
+        self.declared += 1;
         if !argument.is_bare() {
             let text = format!("the server provides the `{kind}`: remove #[arg(…)]");
             let problem = Problem::new(ProblemKind::InvalidParameter, text);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use portcullis_auth::audit::Audit;
 use portcullis_guard::{Alarm, Clock};
 use portcullis_protocol::{Exchange, Identity, Limits};
+#[cfg(feature = "http")]
+use portcullis_store::Store;
 use tokio::time::Instant;
 
 use crate::access::decision::Asking;
@@ -25,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) visibility: Arc<VisibilityState>,
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
+    #[cfg(feature = "http")]
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
     #[cfg(feature = "http")]

@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, Stream};
 use portcullis_protocol::{Changed, Exchange};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::access::decision::ListDecision;
 use crate::component::ComponentKind;
 use crate::operation::engine::Engine;
-use crate::visibility::{Scope, Unknown, View, Watch};
+use crate::visibility::{Rule, Scope, Unknown, View, Watch};
 
 /// What changes of what `exchange` sees, from now on.
 ///
@@ -49,7 +49,7 @@ fn view(engine: Arc<Engine>, exchange: Exchange) -> BoxFuture<'static, Result<Lo
                 }
             }
         }
-        Ok(Look { view, ends: rules.ends })
+        Ok(Look { view, ends: rules.ends, own: rules.own })
     }
     .boxed()
 }
@@ -61,9 +61,10 @@ struct Listener {
     last: LastLook,
 }
 
-/// What is seen, and how long it is until a rule ends by itself.
+/// What is seen, by which rules of one's own, and how long it is until one of them ends by itself.
 struct Look {
     view: View,
+    own: Vec<Rule>,
     ends: Option<Duration>,
 }
 
@@ -80,7 +81,7 @@ impl Listener {
             LastLook::Looked(look) => look,
         };
         loop {
-            wait(&self.watch, before.as_ref()).await;
+            wait(&self.engine, &self.exchange, &self.watch, before.as_ref()).await;
             let now = view(Arc::clone(&self.engine), self.exchange.clone()).await.ok();
             let changed = match (&before, &now) {
                 (Some(before), Some(now)) => now.view.since(&before.view),
@@ -97,12 +98,23 @@ impl Listener {
     }
 }
 
-/// Waits until rules change, or one ends by itself; or for a while, where it could not be told
-/// what is seen.
-async fn wait(watch: &Watch, before: Option<&Look>) {
-    match before.map_or(Some(AGAIN), |look| look.ends) {
-        Some(time) => _ = tokio::time::timeout(time, watch.changed()).await,
-        None => watch.changed().await,
+/// Waits until rules change, or one ends by itself; or for a while, where it could not be told what
+/// is seen.
+async fn wait(engine: &Engine, exchange: &Exchange, watch: &Watch, before: Option<&Look>) {
+    let ends = before.map_or(Some(AGAIN), |look| look.ends).map(|time| Instant::now() + time);
+    loop {
+        let look = engine.visibility.own().look_interval().map(|time| Instant::now() + time);
+        let Some(wake) = ends.into_iter().chain(look).min() else {
+            return watch.changed().await;
+        };
+        if timeout_at(wake, watch.changed()).await.is_ok() || Some(wake) == ends {
+            return;
+        }
+        // Another replica may have changed the rules. All is decided again only if it has.
+        let rules = engine.visibility.effective(exchange).await;
+        if rules.ok().map(|rules| rules.own).as_ref() != before.map(|look| &look.own) {
+            return;
+        }
     }
 }
 

@@ -257,6 +257,7 @@ impl Server {
             mounts,
             limits: self.engine.limits.clone(),
             clock: Arc::clone(&self.engine.clock),
+            store: Arc::clone(&self.engine.store),
         };
         App::new(Arc::new(EngineService(self.engine)), config).map_err(unusable)
     }

@@ -19,7 +19,7 @@ use crate::operation::stopping::Stopping;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::builder::{AuthState, Parts, ServerBuilder};
 use crate::server::{Authentication, Server};
-use crate::visibility::VisibilityState;
+use crate::visibility::{ScopedRules, VisibilityState};
 
 impl<A> ServerBuilder<A> {
     /// Builds the server.
@@ -110,8 +110,12 @@ impl Parts {
         let audit = Audit::new(parts.audit_failure);
         let audit = Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink));
         let (catalogue, clock) = (Arc::new(catalogue), parts.clock);
-        let visibility =
-            VisibilityState::new(rules, Arc::clone(&catalogue), store, Arc::clone(&clock));
+        let mut own = ScopedRules::new(Arc::clone(&store), &parts.name, Arc::clone(&clock));
+        own.patience = parts.limits.decision_timeout;
+        // Middleware is given a context, too.
+        own.can_change = !parts.layers.middleware().is_empty()
+            || catalogue.entries().any(|entry| entry.sees_context);
+        let visibility = VisibilityState::new(rules, Arc::clone(&catalogue), own);
         let visibility = Arc::new(visibility);
         let control = RecordedVisibility {
             state: Arc::clone(&visibility),
@@ -134,6 +138,8 @@ impl Parts {
             visibility,
             layers: parts.layers,
             audit,
+            #[cfg(feature = "http")]
+            store,
             clock,
             alarm: Alarm::new(),
             #[cfg(feature = "http")]

@@ -96,6 +96,7 @@ impl TestClient {
             mounts,
             limits: engine.limits.clone(),
             clock: Arc::clone(&engine.clock),
+            store: Arc::clone(&engine.store),
         };
         App::new(Arc::new(EngineService(Arc::clone(engine))), config).ok()
     }

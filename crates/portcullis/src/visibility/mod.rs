@@ -3,6 +3,7 @@
 //!
 //! Rules can only hide what checks would allow; they never grant access.
 
+mod absences;
 mod changes;
 mod rules;
 mod scope;
@@ -16,9 +17,7 @@ pub use crate::component::visibility::{Visibility, VisibilityChange};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use portcullis_guard::Clock;
 use portcullis_protocol::{Exchange, SessionKey};
-use portcullis_store::Store;
 
 pub(crate) use self::changes::{Changes, View, Watch};
 pub(crate) use self::rules::{Rule, ServerRules, last_word};
@@ -39,7 +38,7 @@ pub(crate) struct VisibilityState {
 #[derive(Debug)]
 pub(crate) struct EffectiveRules {
     server: Arc<ServerRules>,
-    own: Vec<Rule>,
+    pub(crate) own: Vec<Rule>,
     /// How long it is until an own rule ends.
     pub(crate) ends: Option<Duration>,
 }
@@ -49,16 +48,11 @@ pub(crate) struct EffectiveRules {
 pub(crate) struct Unknown;
 
 impl VisibilityState {
-    pub(crate) fn new(
-        rules: Vec<Rule>,
-        catalogue: Arc<Catalogue>,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn new(rules: Vec<Rule>, catalogue: Arc<Catalogue>, own: ScopedRules) -> Self {
         Self {
             server: RwLock::new(Arc::new(ServerRules::new(rules, &catalogue))),
             catalogue,
-            own: ScopedRules::new(store, clock),
+            own,
             changes: Changes::default(),
         }
     }
@@ -127,3 +121,6 @@ impl EffectiveRules {
         self.own.is_empty().then(|| self.server.shown(kind))
     }
 }
+
+#[cfg(test)]
+mod tests;

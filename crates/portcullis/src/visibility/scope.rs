@@ -22,11 +22,21 @@ impl Scope {
         }
     }
 
-    /// Where its rules rest.
-    pub(crate) fn key(self) -> RecordKey {
+    /// Where its rules rest, for the server of this name: others may share the store.
+    pub(crate) fn key(self, server: &str) -> RecordKey {
+        let server = server.as_bytes();
         match self {
-            Self::Session(session) => RecordKey::new("visibility of a session", [&session.bytes()]),
-            Self::Principal(principal) => RecordKey::new("visibility of a principal", [&principal]),
+            Self::Session(session) => {
+                RecordKey::new("visibility of a session", [server, session.bytes()])
+            }
+            Self::Principal(principal) => {
+                RecordKey::new("visibility of a principal", [server, &principal])
+            }
         }
+    }
+
+    /// Whether it ends with this process: over stdio there is one session, whose key says nothing.
+    pub(crate) fn is_of_process(self) -> bool {
+        self == Self::Session(SessionKey::LOCAL)
     }
 }

@@ -3,10 +3,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_guard::Clock;
 use portcullis_protocol::{Exchange, SessionKey};
-use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
+use portcullis_store::{CasOutcome, MemoryStore, RecordKey, RecordValue, Store, StoreError};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::Unknown;
+use super::absences::{Absences, Knowledge};
 use super::rules::Rule;
 use super::scope::Scope;
 
@@ -18,12 +20,24 @@ const SESSION: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RULES: usize = 64;
 /// How often a change is tried while other requests keep changing the same record.
 const ATTEMPTS: usize = 32;
+/// How soon somebody who listens is told what another replica has changed.
+const LOOKS: Duration = Duration::from_secs(2);
 
 /// The rules of sessions and principals, in the store.
 #[derive(Debug)]
 pub(crate) struct ScopedRules {
     store: Arc<dyn Store>,
+    /// The rules of what ends with this process.
+    process: MemoryStore,
+    /// The name of the server, which its replicas have in common.
+    server: String,
     clock: Arc<dyn Clock>,
+    /// What need not be asked for, of a store that other replicas write too.
+    absences: Option<Absences>,
+    /// Whether anything of this server can change rules: otherwise none are asked for.
+    pub(crate) can_change: bool,
+    /// How long the store may take to answer.
+    pub(crate) patience: Duration,
 }
 
 /// Why rules were not changed.
@@ -55,8 +69,21 @@ struct Resting {
 }
 
 impl ScopedRules {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub(crate) fn new(store: Arc<dyn Store>, server: &str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            process: MemoryStore::new(Arc::clone(&clock)),
+            server: server.to_owned(),
+            absences: store.is_shared().then(Absences::default),
+            can_change: true,
+            patience: Duration::from_secs(10),
+            store,
+            clock,
+        }
+    }
+
+    /// How often somebody who listens has to look for what other replicas have changed.
+    pub(crate) fn look_interval(&self) -> Option<Duration> {
+        (self.absences.is_some() && self.can_change).then_some(LOOKS)
     }
 
     /// The rules of `scope` that hold now, and how long it is until one of them ends.
@@ -65,22 +92,37 @@ impl ScopedRules {
         scope: Scope,
     ) -> Result<(Vec<Rule>, Option<Duration>), Unknown> {
         // Most servers unlock nothing, and need no key for it.
-        if self.store.is_empty() {
+        let store = self.store_of(scope);
+        if !self.can_change || store.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let key = scope.key();
-        let found = self.store.get(&key).await.map_err(|error| {
+        let question = match self.absences.as_ref().map(|absences| absences.look(scope)) {
+            Some(Knowledge::Absent) => return Ok((Vec::new(), None)),
+            Some(Knowledge::Unknown(question)) => Some(question),
+            None => None,
+        };
+        let key = scope.key(&self.server);
+        let found = timeout(self.patience, store.get(&key)).await.map_err(|_| {
+            tracing::error!("the store takes too long: cannot read the visibility rules");
+            Unknown
+        })?;
+        let found = found.map_err(|error| {
             tracing::error!(reason = error.reason(), "cannot read the visibility rules");
             Unknown
         })?;
-        let Some(value) = found else { return Ok((Vec::new(), None)) };
+        let Some(value) = found else {
+            if let (Some(absences), Some(question)) = (&self.absences, question) {
+                absences.note(scope, question);
+            }
+            return Ok((Vec::new(), None));
+        };
         let record: Record = serde_json::from_slice(value.as_bytes()).map_err(|_| {
             tracing::error!("the stored visibility rules are malformed");
             Unknown
         })?;
         let now = self.now()?;
         if matches!(scope, Scope::Session(_)) && now > record.written + SESSION.as_secs() / 2 {
-            self.refresh(&key, &value, &record, now).await;
+            self.refresh(store, &key, &value, &record, now).await;
         }
         let holding: Vec<Resting> =
             record.rules.into_iter().filter(|resting| resting.until > now).collect();
@@ -96,9 +138,10 @@ impl ScopedRules {
         rules: &[Rule],
         at_most: Option<Duration>,
     ) -> Result<(), NotChanged> {
-        let key = scope.key();
+        let (store, key) = (self.store_of(scope), scope.key(&self.server));
+        let _changing = self.absences.as_ref().map(|absences| absences.changing(scope));
         for _ in 0..ATTEMPTS {
-            let before = self.store.get(&key).await.map_err(NotChanged::Store)?;
+            let before = store.get(&key).await.map_err(NotChanged::Store)?;
             let now = self.now().map_err(|Unknown| {
                 NotChanged::Store(StoreError::unavailable("the clock is before 1970"))
             })?;
@@ -120,7 +163,7 @@ impl ScopedRules {
             let ends = record.rules.iter().map(|resting| resting.until).max().unwrap_or(now);
             let value = written(&record).map_err(NotChanged::Store)?;
             let ends = UNIX_EPOCH + Duration::from_secs(ends);
-            let swap = self.store.compare_and_swap(&key, before.as_ref(), Some(value), ends).await;
+            let swap = store.compare_and_swap(&key, before.as_ref(), Some(value), ends).await;
             match swap.map_err(NotChanged::Store)? {
                 CasOutcome::Done => return Ok(()),
                 CasOutcome::Conflict => {}
@@ -133,14 +176,18 @@ impl ScopedRules {
 
     /// Forgets the rules of `scope`.
     pub(crate) async fn forget(&self, scope: Scope) -> Result<(), StoreError> {
-        self.store.take(&scope.key()).await.map(drop)
+        let _changing = self.absences.as_ref().map(|absences| absences.changing(scope));
+        self.store_of(scope).take(&scope.key(&self.server)).await.map(drop)
     }
 
     /// Forgets the rules of a session that has ended. If the store has to be waited for, a task of
     /// its own does so; if removal fails, the rules stay until they expire, and no request reaches
     /// them.
     pub(crate) fn forget_session(&self, session: SessionKey) {
-        let key = Scope::Session(session).key();
+        if !self.can_change {
+            return;
+        }
+        let key = Scope::Session(session).key(&self.server);
         match self.store.take(&key).now() {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => {
@@ -160,6 +207,13 @@ impl ScopedRules {
                     tracing::warn!(reason, "cannot remove the visibility rules of a session");
                 }
             });
+        }
+    }
+
+    fn store_of(&self, scope: Scope) -> &dyn Store {
+        match scope.is_of_process() {
+            true => &self.process,
+            false => &*self.store,
         }
     }
 
@@ -185,7 +239,14 @@ impl ScopedRules {
     }
 
     /// Lets the rules of a session that is in use rest for another while.
-    async fn refresh(&self, key: &RecordKey, value: &RecordValue, record: &Record, now: u64) {
+    async fn refresh(
+        &self,
+        store: &dyn Store,
+        key: &RecordKey,
+        value: &RecordValue,
+        record: &Record,
+        now: u64,
+    ) {
         let until = now + SESSION.as_secs();
         let rules = record.rules.iter().filter(|resting| resting.until > now);
         let rules = rules.map(|resting| Resting {
@@ -196,7 +257,7 @@ impl ScopedRules {
         let rules = rules.collect();
         let ends = UNIX_EPOCH + Duration::from_secs(until);
         let refreshed = match written(&Record { rules, written: now }) {
-            Ok(new) => self.store.compare_and_swap(key, Some(value), Some(new), ends).await,
+            Ok(new) => store.compare_and_swap(key, Some(value), Some(new), ends).await,
             Err(error) => Err(error),
         };
         // They hold for some hours more, and the next request tries again.
@@ -221,7 +282,6 @@ mod tests {
     use portcullis_auth::Principal;
     use portcullis_guard::ManualClock;
     use portcullis_protocol::{ProtocolVersion, Transport};
-    use portcullis_store::MemoryStore;
 
     use super::*;
     use crate::component::selector::tags;
@@ -231,7 +291,7 @@ mod tests {
     fn own_rules() -> (ScopedRules, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        (ScopedRules::new(store, clock.clone()), clock)
+        (ScopedRules::new(store, "test", clock.clone()), clock)
     }
 
     fn exchange(expires: Option<u64>) -> Exchange {

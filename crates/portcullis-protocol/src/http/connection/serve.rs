@@ -253,13 +253,15 @@ mod tests {
             .route("/slow", axum::routing::get(slow))
             .route("/much", axum::routing::get(async || vec![b'x'; MUCH]))
             .route("/known", axum::routing::get(known));
+        let clock = Arc::new(portcullis_guard::SystemClock);
         let config = AppConfig {
             path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             mounts: vec![Mount::routes(["/slow", "/much", "/known"].map(str::to_owned), routes)],
             limits: limits.clone(),
-            clock: Arc::new(portcullis_guard::SystemClock),
+            clock: clock.clone(),
+            store: Arc::new(portcullis_store::MemoryStore::new(clock)),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
         let app = Arc::new(App::new(service, config).unwrap());

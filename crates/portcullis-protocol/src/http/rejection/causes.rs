@@ -10,6 +10,9 @@ use crate::message::rpc_error::whole_seconds;
 impl Rejection {
     /// Between the first look at the session and the second.
     pub(crate) const ENDED: &str = "the session has ended meanwhile";
+    pub(crate) const NOT_THERE: &str =
+        "the session does not exist, has ended, or was idle for too long";
+    pub(crate) const OF_ANOTHER: &str = "the session belongs to another principal";
 
     pub(crate) fn busy() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -43,6 +46,14 @@ impl Rejection {
     pub(crate) fn no_session(reason: &'static str) -> Self {
         let message = "No such session: send `initialize` to start one";
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
+    }
+
+    /// The store that replicas share sessions in does not answer: nobody knows whether there is
+    /// such a session.
+    pub(crate) fn sessions_unavailable() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Session, status, "Sessions cannot be looked up now");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// 429 for too many of one principal, 503 for too many altogether. Nobody knows when one of

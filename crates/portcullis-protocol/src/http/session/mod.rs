@@ -14,9 +14,13 @@
 //! made it: with a new token the same principal goes on. Without authentication the session
 //! id is all that there is.
 //!
+//! Where the store is shared, a session that another replica began is restored here, for the same
+//! principal, and one that another has ended is at an end here within a second.
+//!
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
 mod id;
+mod kept;
 mod post;
 mod sessions;
 mod stream;
@@ -38,36 +42,38 @@ use crate::http::request::EndpointRequest;
 
 impl Sessions {
     /// The session that a request names, once it was found to be its caller's own.
-    fn named(&self, caller: &EndpointRequest<'_>) -> Result<Own, Rejection> {
+    async fn named(&self, caller: &EndpointRequest<'_>) -> Result<Own, Rejection> {
         if !SessionId::is_named(caller.headers) {
             // A client of a version that is not served knows no session, and is told the versions.
             mcp_headers::check_sessionless(caller.headers)
                 .map_err(|error| Rejection::message(error.status(), None, None, &error))?;
         }
         let id = SessionId::read(caller.headers)?;
-        let session = self.find(id, caller.owner())?;
+        let session = self.find(id, caller.owner()).await?;
         mcp_headers::check_session(caller.headers, session.version)?;
         Ok(session)
     }
 }
 
 /// Ends the session that a DELETE names. What runs in it is dropped, and its stream ends.
-pub(super) fn end<S: Service>(
+pub(super) async fn end<S: Service>(
     service: &S,
     sessions: &Sessions,
     caller: &EndpointRequest<'_>,
 ) -> Result<Response, Rejection> {
-    let session = sessions.named(caller)?;
+    let session = sessions.named(caller).await?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
     if let Err(error) = service.admit("session_end", &exchange) {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
-    sessions.end(&session)?;
+    sessions.end(&session).await?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
 }
 
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod tests;

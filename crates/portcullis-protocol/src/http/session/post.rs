@@ -27,9 +27,9 @@ pub(in crate::http) async fn receive<S: Service>(
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, sessions, caller, id, params);
+        return initialize(service, sessions, caller, id, params).await;
     }
-    let exchanges = Exchanges::new(service, sessions, caller)?;
+    let exchanges = Exchanges::new(service, sessions, caller).await?;
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
         Reply::Answered(answer) => Ok(answer::json(StatusCode::OK, answer)),
@@ -56,7 +56,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
     caller: &EndpointRequest<'_>,
     body: &[u8],
 ) -> Result<Response, Rejection> {
-    let exchanges = Exchanges::new(service, sessions, caller)?;
+    let exchanges = Exchanges::new(service, sessions, caller).await?;
     if !exchanges.session.version.has_batches() {
         let error = RpcError::invalid_request("only version 2025-03-26 has batches");
         return Err(exchanges.refused(None, &error));
@@ -91,7 +91,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
 }
 
 /// Makes a session. One that the client names is not looked at: ids are given, not taken.
-fn initialize<S: Service>(
+async fn initialize<S: Service>(
     service: &S,
     sessions: &Sessions,
     caller: &EndpointRequest<'_>,
@@ -109,13 +109,14 @@ fn initialize<S: Service>(
     let exchange = caller.exchange(version, agreed.client.clone(), None);
     let (id, header) = SessionId::mint()?;
     // It has its place before the service is asked, which notes that it begins.
-    let begun = sessions.begin(id, caller.owner(), agreed);
+    let begun = sessions.begin(id, caller.owner(), agreed.clone());
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
     if let Err(error) = service.admit("initialize", &exchange) {
-        sessions.end(&session)?;
+        sessions.drop_new(&session)?;
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    sessions.settle(&session, caller.owner());
+    let settled = sessions.settle(&session, caller.owner(), &agreed).await;
+    settled.map_err(|refusal| refusal.in_answer_to(request))?;
     let answer = response::initialized(request, version, identity);
     let mut response = answer::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);
@@ -161,12 +162,12 @@ enum Ran {
 struct Dropped;
 
 impl<'a, S: Service> Exchanges<'a, S> {
-    fn new(
+    async fn new(
         service: &'a S,
         sessions: &'a Sessions,
         caller: &'a EndpointRequest<'a>,
     ) -> Result<Self, Rejection> {
-        let session = sessions.named(caller)?;
+        let session = sessions.named(caller).await?;
         Ok(Self { service, sessions, caller, session })
     }
 

@@ -6,8 +6,10 @@ use futures_util::future::{AbortRegistration, Abortable, Pending, pending};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
+use portcullis_store::Store;
 
 use super::SessionId;
+use super::kept::{CONFIRMED, Confirmation, KeptSessions};
 use super::streams::StreamId;
 use super::table::{Session, Table};
 use crate::http::rejection::{Rejection, Rule};
@@ -25,6 +27,8 @@ use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 /// task for that. It is locked for a look-up at a time, never while anything waits.
 pub(crate) struct Sessions {
     table: Mutex<Table>,
+    /// Where the other replicas find them, if they can.
+    kept: Option<KeptSessions>,
     limits: Limits,
     clock: Arc<dyn Clock>,
     /// Notified of each session that has ended, while nothing is locked.
@@ -40,6 +44,15 @@ pub(super) struct Own {
     pub(super) client: Option<ClientInfo>,
 }
 
+/// A session as it is in the table.
+enum Look {
+    /// Whether it goes on, the store has to say.
+    Unconfirmed(Own),
+    Confirmed(Own),
+    OfAnother,
+    NotThere,
+}
+
 impl Sessions {
     pub(crate) fn new(
         limits: &Limits,
@@ -47,7 +60,15 @@ impl Sessions {
         on_end: impl Fn(SessionKey) + Send + Sync + 'static,
     ) -> Self {
         let (limits, on_end) = (limits.clone(), Box::new(on_end));
-        Self { table: Mutex::default(), limits, clock, on_end }
+        Self { table: Mutex::default(), kept: None, limits, clock, on_end }
+    }
+
+    /// Keeps them in `store` as well, for the replicas of the server of this name, if they share it.
+    pub(crate) fn kept_in(mut self, store: &Arc<dyn Store>, server: &str) -> Self {
+        let kept =
+            || KeptSessions::new(Arc::clone(store), server, &self.limits, self.clock.clone());
+        self.kept = store.is_shared().then(kept);
+        self
     }
 
     /// Makes the session `id`: 429 when its owner has too many, 503 when there are too many
@@ -72,22 +93,46 @@ impl Sessions {
         })?
     }
 
-    /// Lets a new session stay. If it is one too many, the session of its owner that was unused for
-    /// longest ends: clients forget sessions, and would lock their own user out.
-    ///
+    /// Lets a new session stay, with what was agreed on. If it is one too many, the session of its
+    /// owner that was unused for longest ends: clients forget sessions, and would lock their own
+    /// user out.
+    pub(super) async fn settle(
+        &self,
+        new: &Own,
+        owner: Option<PrincipalId>,
+        agreed: &Initialize,
+    ) -> Result<(), Rejection> {
+        if let Some(kept) = &self.kept
+            && let Err(refusal) = kept.keep(new.key, owner, agreed).await
+        {
+            self.drop_new(new)?;
+            return Err(refusal);
+        }
+        self.make_room(new, owner).await;
+        Ok(())
+    }
+
+    /// Drops a session that was not settled.
+    pub(super) fn drop_new(&self, new: &Own) -> Result<(), Rejection> {
+        self.table(|table, _| table.remove(new.id))
+    }
+
     /// It refuses nothing, since the session was admitted and recorded: a broken table refuses
     /// each use of the session instead.
-    pub(super) fn settle(&self, new: &Own, owner: Option<PrincipalId>) {
+    async fn make_room(&self, new: &Own, owner: Option<PrincipalId>) {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
             let unused = table.longest_unused(owner, Some(new.id))?;
             table.remove(unused);
-            Some(())
+            Some(unused)
         });
-        if let Ok(Some(())) = ended {
-            tracing::info!(
-                "a session was ended: its principal exceeded sessions_per_principal, and used the others since"
-            );
+        let Ok(Some(ended)) = ended else { return };
+        tracing::info!(
+            "a session was ended: its principal exceeded sessions_per_principal, and used the others since"
+        );
+        if let Some(kept) = &self.kept {
+            // Otherwise it goes on at other replicas, which have room for it: the log says so.
+            let _ = kept.end(ended.key()).await;
         }
     }
 
@@ -106,17 +151,70 @@ impl Sessions {
     }
 
     /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
-    pub(super) fn find(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Rejection> {
+    pub(super) async fn find(
+        &self,
+        id: SessionId,
+        owner: Option<PrincipalId>,
+    ) -> Result<Own, Rejection> {
+        match self.look(id, owner)? {
+            Look::Confirmed(own) => Ok(own),
+            Look::Unconfirmed(own) => {
+                self.confirm(&own, owner).await?;
+                Ok(own)
+            }
+            Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
+            Look::NotThere => self.restore(id, owner).await,
+        }
+    }
+
+    fn look(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Look, Rejection> {
         self.table(|table, now| match table.sessions.get_mut(&id) {
             Some(session) if session.owner == owner => {
                 session.used = now;
+                let since = now.duration_since(session.confirmed);
+                let confirmed = self.kept.is_none() || since.is_ok_and(|time| time < CONFIRMED);
                 let Session { key, version, client, .. } = session;
-                Ok(Own { id, key: *key, version: *version, client: client.clone() })
+                let own = Own { id, key: *key, version: *version, client: client.clone() };
+                if confirmed { Look::Confirmed(own) } else { Look::Unconfirmed(own) }
             }
-            Some(_) => Err("the session belongs to another principal"),
-            None => Err("the session does not exist, has ended, or was idle for too long"),
-        })?
-        .map_err(Rejection::no_session)
+            Some(_) => Look::OfAnother,
+            None => Look::NotThere,
+        })
+    }
+
+    /// Looks whether another replica has ended a session, which then ends here too.
+    async fn confirm(&self, own: &Own, owner: Option<PrincipalId>) -> Result<(), Rejection> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let asked = self.clock.now();
+        let agreed = Initialize { version: own.version, client: own.client.clone() };
+        match kept.confirm(own.key, owner, &agreed).await? {
+            Confirmation::GoesOn => self.table(|table, _| {
+                if let Some(session) = table.sessions.get_mut(&own.id) {
+                    session.confirmed = asked;
+                }
+            }),
+            Confirmation::Ended => {
+                self.table(|table, _| table.remove(own.id))?;
+                Err(Rejection::no_session("another replica has ended the session"))
+            }
+        }
+    }
+
+    /// Goes on with a session that another replica began, for the same owner and no other.
+    async fn restore(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Rejection> {
+        let Some(kept) = &self.kept else {
+            return Err(Rejection::no_session(Rejection::NOT_THERE));
+        };
+        let agreed = kept.find(id.key(), owner).await?;
+        // Another request may have restored it meanwhile.
+        match self.look(id, owner)? {
+            Look::Confirmed(own) | Look::Unconfirmed(own) => return Ok(own),
+            Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
+            Look::NotThere => {}
+        }
+        let own = self.begin(id, owner, agreed)?;
+        self.make_room(&own, owner).await;
+        Ok(own)
     }
 
     /// Whether a session that was found is still there.
@@ -124,8 +222,12 @@ impl Sessions {
         self.table(|table, _| table.sessions.contains_key(&session.id))
     }
 
-    /// Ends a session: drops the requests that run in it, and ends its stream.
-    pub(super) fn end(&self, session: &Own) -> Result<(), Rejection> {
+    /// Ends a session: drops the requests that run in it, and ends its stream. Where replicas share
+    /// it, it ends only if it does for all of them.
+    pub(super) async fn end(&self, session: &Own) -> Result<(), Rejection> {
+        if let Some(kept) = &self.kept {
+            kept.end(session.key).await?;
+        }
         self.table(|table, _| table.remove(session.id))
     }
 
@@ -211,7 +313,7 @@ impl Sessions {
             tracing::error!("the lock on the session table is poisoned");
             Rejection::internal(Rule::Session)
         })?;
-        table.sweep(now, self.limits.session_idle_timeout);
+        table.sweep(now, self.limits.session_idle_timeout, self.kept.is_some());
         let seen = look(&mut table, now);
         let ended = std::mem::take(&mut table.ended);
         drop(table);
@@ -306,6 +408,19 @@ impl Lease for Streaming {
 
     async fn over(&mut self) {
         let _ = (&mut self.end).await;
+    }
+
+    async fn renew(&mut self) {
+        let Some(id) = self.session else { return };
+        let found = self.sessions.table(|table, _| {
+            let session = table.sessions.get(&id)?;
+            let Session { key, owner, version, client, .. } = session;
+            Some((Own { id, key: *key, version: *version, client: client.clone() }, *owner))
+        });
+        if let Ok(Some((own, owner))) = found {
+            // Without the store the stream goes on: it tells of nothing that cannot be looked up.
+            let _ = self.sessions.confirm(&own, owner).await;
+        }
     }
 
     fn now(&self) -> SystemTime {

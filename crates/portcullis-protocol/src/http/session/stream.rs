@@ -16,13 +16,13 @@ use crate::http::sse::{self, Events};
 /// newer one of the session takes over.
 /// `Last-Event-ID` is not looked at: events here have no ids and none is kept, so there is
 /// nothing that could be sent again, to its owner or to anybody else.
-pub(in crate::http) fn open_stream<S: Service>(
+pub(in crate::http) async fn open_stream<S: Service>(
     service: &Arc<S>,
     sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
 ) -> Result<Response, Rejection> {
     media_type::check_accept_stream(caller.headers)?;
-    let session = sessions.named(caller)?;
+    let session = sessions.named(caller).await?;
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange) {

@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
     pub(super) used: SystemTime,
+    /// When it was last seen in the store that replicas share.
+    pub(super) confirmed: SystemTime,
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
@@ -45,7 +47,17 @@ impl Session {
     ) -> Self {
         let Initialize { version, client } = agreed;
         let in_flight = InFlight::default();
-        Self { key, owner, version, client, used: now, queued: now, in_flight, stream: None }
+        Self {
+            key,
+            owner,
+            version,
+            client,
+            used: now,
+            confirmed: now,
+            queued: now,
+            in_flight,
+            stream: None,
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -54,9 +66,19 @@ impl Session {
 }
 
 impl Table {
-    /// Ends the sessions that have been idle for `idle`. Each is looked at no more often
+    /// Removes the sessions that have been idle for `idle`. Each is looked at no more often
     /// than it was used.
-    pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration) {
+    ///
+    /// They have ended, unless they are kept elsewhere: another replica may go on with them.
+    pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration, kept: bool) {
+        let ended = self.ended.len();
+        self.remove_idle(now, idle);
+        if kept {
+            self.ended.truncate(ended);
+        }
+    }
+
+    fn remove_idle(&mut self, now: SystemTime, idle: Duration) {
         let is_over = |since: SystemTime| now.duration_since(since).is_ok_and(|time| time >= idle);
         while let Some(&(queued, id)) = self.queue.first().filter(|(queued, _)| is_over(*queued)) {
             let Some(session) = self.sessions.get_mut(&id) else {

@@ -85,8 +85,8 @@ async fn the_service_is_told_of_each_session_that_ends() {
     assert_eq!(told, idle);
 }
 
-#[test]
-fn the_end_of_a_session_is_told_while_nothing_is_locked() {
+#[tokio::test]
+async fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     let clock = Arc::new(ManualClock::at(0));
     let sessions = Arc::new_cyclic(|own: &Weak<Sessions>| {
         let own = own.clone();
@@ -98,7 +98,7 @@ fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     let (id, _) = SessionId::mint().unwrap();
     let version = ProtocolVersion::V2025_11_25;
     sessions.begin(id, None, Initialize { version, client: None }).unwrap();
-    sessions.end(&sessions.find(id, None).unwrap()).unwrap();
+    sessions.end(&sessions.find(id, None).await.unwrap()).await.unwrap();
     assert!(sessions.is_stopping());
 }
 

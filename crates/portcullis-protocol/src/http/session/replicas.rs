@@ -1,0 +1,239 @@
+//! Two replicas of one server: each has its own table, and the store is one.
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+use portcullis_auth::Principal;
+use portcullis_store::{Distant, MemoryStore, RecordKey, RecordValue, Store};
+use serde_json::{Value, json};
+
+use crate::SessionKey;
+use crate::http::test_server::{Edge, read};
+
+const OK: StatusCode = StatusCode::OK;
+const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+async fn delete(edge: &Edge, token: &str, id: &str) -> StatusCode {
+    edge.send("DELETE", token, Some(id), &Value::Null).await.status()
+}
+
+/// Where the session is kept.
+fn record(id: &str) -> RecordKey {
+    let key = SessionKey::of(id);
+    RecordKey::new("session", [b"fake".as_slice(), key.bytes()])
+}
+
+async fn kept(store: &Distant<MemoryStore>, id: &str) -> Option<String> {
+    let value = store.get(&record(id)).await.unwrap()?;
+    Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_session_goes_on_at_another_replica_with_its_principal_version_and_client() {
+    let ([one, other], _) = Edge::replicas(true);
+    let params = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": {"name": "old", "version": "7"},
+    });
+    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+    let begun = one.send("POST", "alice", None, &body).await;
+    let id = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}});
+    assert_eq!(other.send("POST", "alice", Some(&id), &call).await.status(), OK);
+    let [exchange] = &other.service.asked()[..] else { panic!("not one") };
+    assert_eq!(exchange.session, Some(SessionKey::of(&id)));
+    assert_eq!(exchange.version.as_str(), "2025-06-18");
+    assert_eq!(exchange.client.as_ref().map(|client| &*client.name), Some("old"));
+    assert_eq!(exchange.principal.as_deref().map(Principal::subject), Some("alice"));
+    assert_eq!(one.ping("alice", &id).await, OK, "and at the first one too");
+}
+
+#[tokio::test]
+async fn n10_a_session_is_restored_for_nobody_but_its_whole_principal() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    for stranger in ["bob", "alice/another-client"] {
+        assert_eq!(other.ping(stranger, &id).await, NOT_FOUND, "{stranger}");
+        assert_eq!(other.stream(stranger, &id).await.status(), NOT_FOUND, "{stranger}");
+        assert_eq!(delete(&other, stranger, &id).await, NOT_FOUND, "{stranger}");
+        assert_eq!(other.app.sessions().sizes(), [0; 5], "{stranger}");
+    }
+    let reasons = other.service.refusals();
+    assert_eq!(reasons[0], "session 404 bob: the session belongs to another principal");
+    assert_eq!(reasons.len(), 6);
+    assert!(kept(&store, &id).await.is_some());
+    assert_eq!(other.ping("alice", &id).await, OK);
+    // Once it is there, it is still nobody else's.
+    assert_eq!(other.ping("bob", &id).await, NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_anonymous_session_is_no_principals_and_a_principals_never_anonymous() {
+    let ([with, _], store) = Edge::replicas(true);
+    let [without, other] = Edge::replicas_on(false, &store, &with);
+    let anonymous = without.begin("").await;
+    let alices = with.begin("alice").await;
+    assert_eq!(with.ping("alice", &anonymous).await, NOT_FOUND);
+    assert_eq!(other.ping("", &alices).await, NOT_FOUND);
+    assert_eq!(other.ping("", &anonymous).await, OK);
+    // What does not say whose it is belongs to nobody, and not to everybody.
+    let written = kept(&store, &anonymous).await.unwrap();
+    assert!(written.contains(r#""owner":"anonymous""#), "{written}");
+    let [_, third] = Edge::replicas_on(false, &store, &with);
+    for bad in [
+        written.replace(r#""owner":"anonymous","#, ""),
+        written.replace(r#""anonymous""#, "null"),
+        written.replace('}', r#","more":1}"#),
+        written.replace("2025-11-25", "2026-07-28"),
+        written.replace("2025-11-25", "2024-11-05"),
+        written[..written.len() - 1].to_owned(),
+        String::new(),
+    ] {
+        let value = RecordValue::new(bad.clone().into_bytes()).unwrap();
+        store.put(&record(&anonymous), value, third.end()).await.unwrap();
+        assert_eq!(third.ping("", &anonymous).await, NOT_FOUND, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn n11_an_id_that_nobody_was_given_is_no_session_on_any_replica() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    let before = store.trips();
+    for forged in ["x", "", &id[1..], &format!("{id}A")] {
+        assert_eq!(other.ping("alice", forged).await, NOT_FOUND, "{forged}");
+    }
+    assert_eq!(store.trips(), before, "what cannot be an id is not asked for");
+    assert_eq!(other.ping("alice", &"A".repeat(32)).await, NOT_FOUND);
+    assert_eq!(other.app.sessions().sizes(), [0; 5]);
+}
+
+#[tokio::test]
+async fn another_server_on_the_same_store_has_sessions_of_its_own() {
+    let ([one, _], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    let other = Edge::named("another", true, &store, &one);
+    assert_eq!(other.ping("alice", &id).await, NOT_FOUND);
+    assert_eq!(delete(&other, "alice", &id).await, NOT_FOUND);
+    assert_eq!(one.ping("alice", &id).await, OK);
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_at_one_replica_ends_at_the_others_within_a_second() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    assert_eq!(other.ping("alice", &id).await, OK);
+    assert_eq!(delete(&one, "alice", &id).await, StatusCode::NO_CONTENT);
+    assert_eq!(kept(&store, &id).await, None);
+    assert_eq!(one.ping("alice", &id).await, NOT_FOUND);
+    other.pass(1);
+    assert_eq!(other.ping("alice", &id).await, NOT_FOUND);
+    assert_eq!(other.service.ended(), [SessionKey::of(&id)]);
+    assert_eq!(other.app.sessions().sizes(), [0; 5]);
+    // It does not come back, whoever asks.
+    for edge in [&one, &other] {
+        assert_eq!(edge.ping("alice", &id).await, NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn a_session_in_use_costs_a_round_trip_a_second() {
+    let ([one, _], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    let before = store.trips();
+    for _ in 0..50 {
+        assert_eq!(one.ping("alice", &id).await, OK);
+    }
+    assert_eq!(store.trips(), before);
+    one.pass(1);
+    for _ in 0..50 {
+        assert_eq!(one.ping("alice", &id).await, OK);
+    }
+    assert_eq!(store.trips(), before + 1);
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_it_is_used_at_any_replica() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    for edge in [&other, &one, &other, &other, &other, &one] {
+        one.pass(29 * 60);
+        assert_eq!(edge.ping("alice", &id).await, OK);
+    }
+    // The one that it was idle at reports no end.
+    assert_eq!((one.service.ended(), other.service.ended()), (vec![], vec![]));
+    one.pass(30 * 60 + 61);
+    assert_eq!(one.ping("alice", &id).await, NOT_FOUND);
+    assert_eq!(other.ping("alice", &id).await, NOT_FOUND);
+    assert_eq!(kept(&store, &id).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_lasts_as_long_as_its_stream_and_no_longer() {
+    let ([one, other], _) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    let mut stream = one.stream("alice", &id).await;
+    for _ in 0..10 {
+        for _ in 0..4 {
+            assert!(stream.body_mut().frame().await.is_some());
+        }
+        one.pass(20 * 60);
+    }
+    assert_eq!(other.ping("alice", &id).await, OK);
+    assert_eq!(delete(&other, "alice", &id).await, StatusCode::NO_CONTENT);
+    one.pass(1);
+    let rest = async { while stream.body_mut().frame().await.is_some() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_session_that_makes_room_ends_at_all_replicas() {
+    let ([one, other], store) = Edge::replicas(true);
+    let first = one.begin("alice").await;
+    one.pass(1);
+    let second = one.begin("alice").await;
+    one.pass(1);
+    let third = one.begin("alice").await;
+    assert_eq!(kept(&store, &first).await, None);
+    assert_eq!(other.ping("alice", &first).await, NOT_FOUND);
+    // Restored ones count as if they had begun here.
+    for id in [&second, &third] {
+        assert_eq!(other.ping("alice", id).await, OK);
+        other.pass(1);
+    }
+    let fourth = other.begin("alice").await;
+    assert_eq!(other.ping("alice", &fourth).await, OK);
+    assert_eq!(one.ping("alice", &second).await, NOT_FOUND);
+}
+
+#[tokio::test]
+async fn without_the_store_sessions_are_refused_rather_than_guessed() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    store.cut(true);
+    assert_eq!(one.ping("alice", &id).await, OK, "it was seen within this second");
+    one.pass(1);
+    let refused = one.stream("alice", &id).await;
+    assert_eq!(refused.status(), UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(other.ping("alice", &id).await, UNAVAILABLE);
+    assert_eq!(delete(&one, "alice", &id).await, UNAVAILABLE);
+    let (status, answer) = read(one.initialize("alice").await).await;
+    assert_eq!((status, &answer["id"]), (200, &json!(0)));
+    assert!(answer["error"]["code"].is_number(), "{answer}");
+    assert_eq!(one.app.sessions().sizes()[0], 1, "the one that was not kept is gone");
+    store.cut(false);
+    for edge in [&one, &other] {
+        assert_eq!(edge.ping("alice", &id).await, OK, "nothing was ended for it");
+    }
+}
+
+#[tokio::test]
+async fn in_a_store_of_this_process_no_session_is_kept() {
+    let edge = Edge::new();
+    let id = edge.begin("alice").await;
+    edge.pass(10);
+    assert_eq!(edge.ping("alice", &id).await, OK);
+    assert!(!edge.store.is_shared());
+    assert_eq!(edge.store.get(&record(&id)).await, Ok(None));
+}
