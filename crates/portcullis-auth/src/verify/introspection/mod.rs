@@ -186,7 +186,10 @@ impl Endpoint {
         let request = FetchRequest::post(&self.url).header("accept", "application/json");
         let request = credentials.request(request, pairs, now).map_err(Unverified::NoAnswer)?;
         let fetched = self.fetch.send(request).await.map_err(|error| {
-            Unverified::NoAnswer(format!("the introspection endpoint does not answer: {error}"))
+            let issuer = &self.expected.issuer;
+            Unverified::NoAnswer(format!(
+                "the introspection endpoint of {issuer} does not answer: {error}"
+            ))
         })?;
         answer::read(fetched.status, &fetched.body)
     }
