@@ -1,53 +1,111 @@
 // The official TypeScript client as a real peer of the server under test.
 //
-//     node client.mjs --url URL [--token TOKEN] [--protocol VERSION]
+//     node client.mjs --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
 //     node client.mjs [--protocol VERSION] --stdio COMMAND [ARGS...]
 //
 // Connects, lists everything, tries a fixed set of operations and prints one
-// JSON object on stdout. A refused operation is reported in that object; only
+// JSON object on stdout; of several --url one after the other, on a line each. A refused operation is reported in that object; only
 // a failed connection or listing makes the exit status non-zero.
+//
+// PROGRAM is sign_in.mjs, which is the browser of the person who signs in.
 //
 // VERSION is a version to pin, `2026-07-28` by default (`server/discover` must
 // offer it), `auto` (`server/discover`, then `initialize`) or `legacy`
 // (`initialize`).
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 
 import {
   Client,
   ProtocolError,
   SdkHttpError,
   StreamableHTTPClientTransport,
+  UnauthorizedError,
 } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 function parseArgs(argv) {
-  const options = { protocol: "2026-07-28" };
+  const options = { protocol: "2026-07-28", urls: [] };
   while (argv.length > 0) {
     const flag = argv.shift();
     if (flag === "--stdio") {
       options.stdio = argv.splice(0);
-    } else if (["--url", "--token", "--protocol"].includes(flag)) {
+    } else if (flag === "--url") {
+      options.urls.push(argv.shift());
+    } else if (["--token", "--sign-in", "--protocol"].includes(flag)) {
       options[flag.slice(2)] = argv.shift();
     } else {
       throw new Error(`unknown argument ${flag}`);
     }
   }
-  if (Boolean(options.url) === Boolean(options.stdio?.length)) {
+  if (Boolean(options.urls.length) === Boolean(options.stdio?.length)) {
     throw new Error("give either --url or --stdio");
   }
   return options;
 }
 
-function transportFor({ url, token, stdio }) {
+/** What a host adds to the library's OAuth: a memory, and the browser. */
+class SigningIn {
+  redirectUrl = "http://127.0.0.1:33418/callback";
+  clientMetadata = {
+    client_name: "portcullis-peer-node",
+    redirect_uris: [this.redirectUrl],
+    grant_types: ["authorization_code", "refresh_token"],
+    token_endpoint_auth_method: "none",
+  };
+
+  constructor(program) {
+    this.program = program;
+  }
+
+  clientInformation() {
+    return this.client;
+  }
+
+  saveClientInformation(client) {
+    this.client = client;
+  }
+
+  tokens() {
+    return this.saved;
+  }
+
+  saveTokens(tokens) {
+    this.saved = tokens;
+  }
+
+  codeVerifier() {
+    return this.verifier;
+  }
+
+  saveCodeVerifier(verifier) {
+    this.verifier = verifier;
+  }
+
+  discoveryState() {
+    return this.discovered;
+  }
+
+  saveDiscoveryState(discovered) {
+    this.discovered = discovered;
+  }
+
+  async redirectToAuthorization(url) {
+    const { stdout } = await promisify(execFile)("node", [this.program, url.href]);
+    this.callback = new URL(stdout.trim()).searchParams;
+  }
+}
+
+function transportFor({ stdio }, url, authProvider) {
   if (stdio) {
     const [command, ...args] = stdio;
     return new StdioClientTransport({ command, args });
   }
-  return new StreamableHTTPClientTransport(new URL(url), {
-    authProvider: { token: async () => token },
-  });
+  return new StreamableHTTPClientTransport(new URL(url), { authProvider });
 }
 
-async function connect(options) {
+async function connect(options, url) {
   const mode = ["auto", "legacy"].includes(options.protocol)
     ? options.protocol
     : { pin: options.protocol };
@@ -55,7 +113,16 @@ async function connect(options) {
     { name: "portcullis-peer-node", version: "0.0.0" },
     { versionNegotiation: { mode } },
   );
-  await client.connect(transportFor(options));
+  const { token, "sign-in": program } = options;
+  const authProvider = program ? new SigningIn(program) : { token: async () => token };
+  const transport = transportFor(options, url, authProvider);
+  try {
+    await client.connect(transport);
+  } catch (error) {
+    if (!(program && error instanceof UnauthorizedError)) throw error;
+    await transport.finishAuth(authProvider.callback);
+    await client.connect(transportFor(options, url, authProvider));
+  }
   return client;
 }
 
@@ -117,9 +184,12 @@ async function explore(client) {
 // The library reports skipped listings with `console.debug`, which Node writes to stdout.
 console.debug = console.error;
 
-const client = await connect(parseArgs(process.argv.slice(2)));
-try {
-  console.log(JSON.stringify(await explore(client)));
-} finally {
-  await client.close();
+const options = parseArgs(process.argv.slice(2));
+for (const url of options.stdio ? [undefined] : options.urls) {
+  const client = await connect(options, url);
+  try {
+    console.log(JSON.stringify(await explore(client)));
+  } finally {
+    await client.close();
+  }
 }

@@ -1,26 +1,31 @@
 // A certified identity provider (oidc-provider) as a real issuer of access tokens.
 //
-//     node identity_provider.mjs [--port PORT]
+//     node identity_provider.mjs [--port PORT] [--trailing-slash]
 //
 // Prints one line of JSON on stdout when it is ready, everything else on stderr:
 //
-//     {"issuer": "http://127.0.0.1:PORT", "jwks_uri": "…", "control": "http://127.0.0.1:PORT2"}
+//     {"issuer": "http://127.0.0.1:PORT", "jwks_uri": "…", "control": "http://127.0.0.1:PORT2",
+//      "introspection": {"endpoint": "…", "client_id": "mcp-server", "client_secret": "…"},
+//      "assertion": {"client_id": "mcp-server-key", "pem": its private key}}
 //
 // and ends when stdin closes, or on SIGTERM. All keys are new at each start.
 //
 // Tokens are RFC 9068 (`at+jwt`), made and signed by the library at its own token endpoint.
 // Clients: alice-app (read, write, admin) and bob-app (read), secret `NAME-secret`, by HTTP
-// Basic, and step-up-app (read, write, admin), which is public and has but the authorization
-// code flow; whoever `login_hint` names signs in there. A token has the scopes that were
-// asked for. `resource` may be any URL and becomes the audience. Two headers of a request to
-// the token endpoint choose what a resource server would have registered: `x-token-alg`
-// (RS256, PS256, ES256, EdDSA; RS256 if absent) and `x-token-ttl` (seconds, 600).
+// Basic, step-up-app (read, write, admin), which is public and has but the authorization
+// code flow, and whoever registers (RFC 7591). Whoever `login_hint` names signs in, or alice, and
+// consents to everything. A token has the scopes that were asked for. `resource` may be any URL
+// and becomes the audience. Two headers of a request to the token endpoint choose what a resource
+// server would have registered: `x-token-alg` (RS256, PS256, ES256, EdDSA; RS256 if absent),
+// `x-token-ttl` (seconds, 600) and `x-token-format` (jwt or opaque; jwt). With --trailing-slash the
+// issuer ends with one.
 //
 // The control server, JSON in and out:
 //
-//     POST /token        {client, scope, resource, alg, ttl?, user?} -> {access_token}
+//     POST /token        {client, scope, resource, alg, ttl?, user?, format?} -> {access_token}
 //                        client_credentials (`sub` is the client, RFC 9068 section 2.2), or
 //                        with `user` a whole authorization code flow (`sub` is the user)
+//     POST /revoke       {client, token} -> {}
 //     POST /rotate       {alg, keep_old} -> {kid}: a new key signs from now on
 //     POST /behaviour    {mode?, max_age?, location?} -> what now holds, for the JWKS alone:
 //                        normal    the keys, `Cache-Control: max-age=<max_age>` (3600)
@@ -33,22 +38,31 @@
 //     GET  /stats        {jwks_requests, in_flight, in_flight_max}
 //     POST /stats/reset  the same, after the reset
 
-import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+} from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import Provider, { interactionPolicy } from "oidc-provider";
+import Provider from "oidc-provider";
 
 import { follow } from "./browser.mjs";
 
 // The library prints notices with console.info, and stdout is the protocol.
 console.info = console.error;
 
-const CLIENTS = { "alice-app": "read write admin", "bob-app": "read" };
-const PUBLIC_CLIENTS = { "step-up-app": "read write admin" };
+const SCOPES = "read write admin";
+const CLIENTS = { "alice-app": SCOPES, "bob-app": "read" };
+const PUBLIC_CLIENTS = { "step-up-app": SCOPES };
+const scopeOf = ({ clientId }) => CLIENTS[clientId] ?? SCOPES;
+const SERVER = { client_id: "mcp-server", client_secret: randomBytes(24).toString("hex") };
 const REDIRECT_URI = "https://app.example.com/callback";
 
 // --- keys ------------------------------------------------------------------------------
@@ -60,9 +74,20 @@ const KEY_TYPES = {
   EdDSA: ["ed25519", {}],
 };
 
+// Node 20 can wait for itself when it exports a key as JWK that it has just made: the garbage
+// collector may then end what made it, which needs the key's lock. So the key is read again.
+function newPrivateKey([type, options]) {
+  const { privateKey } = generateKeyPairSync(type, {
+    ...options,
+    publicKeyEncoding: { format: "der", type: "spki" },
+    privateKeyEncoding: { format: "pem", type: "pkcs8" },
+  });
+  return createPrivateKey(privateKey);
+}
+
 let generation = 0;
 function newKey(alg) {
-  const { privateKey } = generateKeyPairSync(...KEY_TYPES[alg]);
+  const privateKey = newPrivateKey(KEY_TYPES[alg]);
   generation += 1;
   return { ...privateKey.export({ format: "jwk" }), alg, use: "sig", kid: `${alg}-${generation}` };
 }
@@ -70,6 +95,7 @@ function newKey(alg) {
 // In order of age: the last one of an algorithm signs, all are published.
 let keys = Object.keys(KEY_TYPES).map(newKey);
 
+const SERVER_KEY = newPrivateKey(KEY_TYPES.ES256);
 const signingKid = (alg) => keys.findLast((key) => key.alg === alg)?.kid;
 
 // --- the provider ----------------------------------------------------------------------
@@ -83,12 +109,13 @@ const registrations = (clients, own) =>
     ...own(client_id),
   }));
 
+/** What asks about tokens, and asks for none. */
+const resourceServer = (own) => ({ ...own, grant_types: [], response_types: [], redirect_uris: [] });
+
 function buildProvider(issuer) {
-  const policy = interactionPolicy.base();
-  policy.remove("consent");
   const provider = new Provider(issuer, {
     jwks: { keys },
-    scopes: ["read", "write", "admin"],
+    scopes: ["openid", "offline_access", ...SCOPES.split(" ")],
     clients: [
       ...registrations(CLIENTS, (client_id) => ({
         client_secret: `${client_id}-secret`,
@@ -98,22 +125,32 @@ function buildProvider(issuer) {
         token_endpoint_auth_method: "none",
         grant_types: ["authorization_code"],
       })),
+      resourceServer(SERVER),
+      resourceServer({
+        client_id: "mcp-server-key",
+        token_endpoint_auth_method: "private_key_jwt",
+        jwks: { keys: [createPublicKey(SERVER_KEY).export({ format: "jwk" })] },
+      }),
     ],
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     ttl: { Interaction: 60, Session: 60, Grant: 60, AuthorizationCode: 60 },
-    interactions: { policy, url: (_ctx, { uid }) => `/login/${uid}` },
+    interactions: { url: (_ctx, { uid }) => `/login/${uid}` },
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     async loadExistingGrant(ctx) {
       const { client, params, session } = ctx.oidc;
       const { Grant } = ctx.oidc.provider;
       const grant = new Grant({ clientId: client.clientId, accountId: session.accountId });
-      grant.addResourceScope(params.resource, client.scope);
+      grant.addOIDCScope(`openid offline_access ${SCOPES}`);
+      grant.addResourceScope(params.resource, scopeOf(client));
       await grant.save();
       return grant;
     },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      registration: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
@@ -121,8 +158,8 @@ function buildProvider(issuer) {
           const alg = ctx.get("x-token-alg") || "RS256";
           return {
             audience,
-            scope: client.scope,
-            accessTokenFormat: "jwt",
+            scope: scopeOf(client),
+            accessTokenFormat: ctx.get("x-token-format") || "jwt",
             accessTokenTTL: Number(ctx.get("x-token-ttl") || 600),
             jwt: { sign: { alg, kid: signingKid(alg) } },
           };
@@ -193,22 +230,35 @@ function serveJwks(req, res) {
 
 // --- getting a token -------------------------------------------------------------------
 
-async function askToken({ client, resource, alg = "RS256", ttl = 600 }, parameters) {
-  const response = await fetch(`${issuer}/token`, {
+const basic = (client) =>
+  `Basic ${Buffer.from(`${client}:${client}-secret`).toString("base64")}`;
+
+async function askToken({ client, resource, alg = "RS256", ttl = 600, format }, parameters) {
+  const response = await fetch(`${origin}/token`, {
     method: "POST",
     headers: {
-      authorization: `Basic ${Buffer.from(`${client}:${client}-secret`).toString("base64")}`,
+      authorization: basic(client),
       "x-token-alg": alg,
       "x-token-ttl": String(ttl),
+      "x-token-format": format ?? "jwt",
     },
     body: new URLSearchParams({ resource, ...parameters }),
   });
   return [response.status, await response.json()];
 }
 
+async function revoke({ client, token }) {
+  const response = await fetch(`${origin}/token/revocation`, {
+    method: "POST",
+    headers: { authorization: basic(client) },
+    body: new URLSearchParams({ token }),
+  });
+  return [response.status, {}];
+}
+
 // Gives what the callback is given.
 async function signIn({ client, scope, resource, user }, code_challenge) {
-  const url = new URL("/auth", issuer);
+  const url = new URL("/auth", origin);
   url.search = new URLSearchParams({
     client_id: client, response_type: "code", redirect_uri: REDIRECT_URI, scope, resource,
     login_hint: user, code_challenge, code_challenge_method: "S256",
@@ -234,7 +284,10 @@ async function token(request) {
 
 async function login(req, res) {
   const { params } = await provider.interactionDetails(req, res);
-  await provider.interactionFinished(req, res, { login: { accountId: params.login_hint } });
+  await provider.interactionFinished(req, res, {
+    login: { accountId: params.login_hint ?? "alice" },
+    consent: {},
+  });
 }
 
 // --- the two servers -------------------------------------------------------------------
@@ -254,6 +307,7 @@ function behave(change) {
 
 const CONTROL = {
   "POST /token": token,
+  "POST /revoke": revoke,
   "POST /rotate": rotate,
   "POST /behaviour": behave,
   "GET /stats": () => [200, stats],
@@ -290,11 +344,28 @@ async function listen(server, port) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-const { values } = parseArgs({ options: { port: { type: "string", default: "0" } } });
-const issuer = await listen(createServer(serveIssuer), Number(values.port));
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    "trailing-slash": { type: "boolean", default: false },
+  },
+});
+const origin = await listen(createServer(serveIssuer), Number(values.port));
+const issuer = values["trailing-slash"] ? `${origin}/` : origin;
 install();
 const controlUrl = await listen(createServer(serveControl), 0);
-console.log(JSON.stringify({ issuer, jwks_uri: `${issuer}/jwks`, control: controlUrl }));
+console.log(
+  JSON.stringify({
+    issuer,
+    jwks_uri: `${origin}/jwks`,
+    control: controlUrl,
+    introspection: { endpoint: `${origin}/token/introspection`, ...SERVER },
+    assertion: {
+      client_id: "mcp-server-key",
+      pem: SERVER_KEY.export({ format: "pem", type: "pkcs8" }),
+    },
+  }),
+);
 
 process.stdin.resume().on("end", () => process.exit(0));
 process.on("SIGTERM", () => process.exit(0));

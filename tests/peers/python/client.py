@@ -1,11 +1,13 @@
 """FastMCP's Python client as a real peer of the server under test.
 
-    python client.py --url URL [--token TOKEN] [--protocol VERSION]
+    python client.py --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
     python client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
 
 Connects, lists everything, tries a fixed set of operations and prints one JSON
-object on stdout. A refused operation is reported in that object; only a failed
+object on stdout; of several --url one after the other, on a line each. A refused operation is reported in that object; only a failed
 connection or listing makes the exit status non-zero.
+
+PROGRAM is node/sign_in.mjs, which is the browser that the client opens.
 
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`).
@@ -14,16 +16,19 @@ VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 import argparse
 import asyncio
 import json
+import webbrowser
 
 from fastmcp import Client
+from fastmcp.client.auth import OAuth
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp.shared.exceptions import MCPError
 
 
 def parse_args():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url")
+    parser.add_argument("--url", action="append")
     parser.add_argument("--token")
+    parser.add_argument("--sign-in")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -32,12 +37,17 @@ def parse_args():
     return args
 
 
-def connect(args):
+def connect(args, url):
     if args.stdio:
         command, *rest = args.stdio
         transport = StdioTransport(command, rest, keep_alive=False)
     else:
-        transport = StreamableHttpTransport(args.url, auth=args.token)
+        auth = args.token
+        if args.sign_in:
+            browser = webbrowser.BackgroundBrowser(["node", args.sign_in, "--visit", "%s"])
+            webbrowser.register("sign-in", None, browser, preferred=True)
+            auth = OAuth()
+        transport = StreamableHttpTransport(url, auth=auth)
     return Client(transport, mode=args.protocol)
 
 
@@ -94,8 +104,10 @@ async def explore(client):
 
 
 async def main():
-    async with connect(parse_args()) as client:
-        print(json.dumps(await explore(client)))
+    args = parse_args()
+    for url in args.url or [None]:
+        async with connect(args, url) as client:
+            print(json.dumps(await explore(client)))
 
 
 asyncio.run(main())

@@ -1,11 +1,13 @@
 """The official Python SDK's own client as a real peer of the server under test.
 
-    python mcp_client.py --url URL [--token TOKEN] [--protocol VERSION]
+    python mcp_client.py --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
     python mcp_client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
 
 Connects, lists everything, tries a fixed set of operations and prints one JSON
-object on stdout. A refused operation is reported in that object; only a failed
+object on stdout; of several --url one after the other, on a line each. A refused operation is reported in that object; only a failed
 connection or listing makes the exit status non-zero.
+
+PROGRAM is node/sign_in.mjs, which is the browser of the person who signs in.
 
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`,
@@ -15,17 +17,22 @@ which always offers 2025-11-25: this client cannot pin an older version).
 import argparse
 import asyncio
 import json
+import subprocess
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl, urlsplit
 
 from httpx2 import AsyncClient
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
 
 def parse_args():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url")
+    parser.add_argument("--url", action="append")
     parser.add_argument("--token")
+    parser.add_argument("--sign-in")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -34,8 +41,49 @@ def parse_args():
     return args
 
 
+class Memory:
+    """What the client keeps: of one run, as a host without a disk does."""
+
+    tokens = client_info = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client_info
+
+    async def set_client_info(self, client_info):
+        self.client_info = client_info
+
+
+def signing_in(url, program):
+    """The library's own OAuth, with the browser and the callback that a host has to add."""
+    callback = None
+
+    async def redirect(authorization_url):
+        nonlocal callback
+        command = ["node", program, authorization_url]
+        callback = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    async def answer():
+        sent = dict(parse_qsl(urlsplit(callback.strip()).query))
+        if "code" not in sent:
+            raise RuntimeError(f"sent back with {sent}")
+        return AuthorizationCodeResult(code=sent["code"], state=sent["state"], iss=sent.get("iss"))
+
+    metadata = OAuthClientMetadata(
+        client_name="portcullis-peer-mcp",
+        redirect_uris=["http://127.0.0.1:33418/callback"],
+        token_endpoint_auth_method="none",
+    )
+    return OAuthClientProvider(url, metadata, Memory(), redirect, answer)
+
+
 @asynccontextmanager
-async def connect(args):
+async def connect(args, url):
     if args.stdio:
         command, *rest = args.stdio
         server = StdioServerParameters(command=command, args=rest)
@@ -43,8 +91,9 @@ async def connect(args):
             yield client
     else:
         headers = {"authorization": f"Bearer {args.token}"} if args.token else {}
-        async with AsyncClient(headers=headers, timeout=30) as http:
-            server = streamable_http_client(args.url, http_client=http)
+        auth = signing_in(url, args.sign_in) if args.sign_in else None
+        async with AsyncClient(headers=headers, auth=auth, timeout=30) as http:
+            server = streamable_http_client(url, http_client=http)
             async with Client(server, mode=args.protocol) as client:
                 yield client
 
@@ -116,8 +165,10 @@ async def explore(client):
 
 
 async def main():
-    async with connect(parse_args()) as client:
-        print(json.dumps(await explore(client)))
+    args = parse_args()
+    for url in args.url or [None]:
+        async with connect(args, url) as client:
+            print(json.dumps(await explore(client)))
 
 
 asyncio.run(main())

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,20 +13,32 @@ use serde_json::{Value, json};
 
 use crate::TESTBED;
 
-const AUDIENCE: &str = "https://mcp.example.com/mcp";
+pub(crate) const AUDIENCE: &str = "https://mcp.example.com/mcp";
 
 /// The provider, until it is dropped.
 pub(crate) struct Provider {
-    process: Child,
+    process: Mutex<Child>,
     issuer: String,
     jwks: String,
     control: String,
+    /// What it said when it was ready.
+    pub(crate) started: Value,
 }
 
 impl Provider {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Its issuer ends with a slash.
+    pub(crate) fn with_trailing_slash() -> Self {
+        Self::start_with(&["--trailing-slash"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let mut process = Command::new("node")
             .arg(root().join("target/peers/node/identity_provider.mjs"))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -37,7 +50,7 @@ impl Provider {
             .unwrap_or_else(|_| panic!("{line:?}\nis it there? ./test fetches it"));
         let text = |name: &str| started[name].as_str().unwrap().to_owned();
         let (issuer, jwks, control) = (text("issuer"), text("jwks_uri"), text("control"));
-        Self { process, issuer, jwks, control }
+        Self { process: Mutex::new(process), issuer, jwks, control, started }
     }
 
     /// A testbed that accepts the provider's tokens.
@@ -55,6 +68,13 @@ impl Provider {
         Testbed::start_at(TESTBED, address, &self.flags(&resource), &variables)
     }
 
+    /// A testbed whose clients sign in at the provider by themselves. Every request needs
+    /// `required`.
+    pub(crate) fn remote(&self, required: &str) -> Testbed {
+        let flags = ["--auth", "remote", "--idp", &self.issuer];
+        Testbed::start_with(TESTBED, &flags, &[("JWT_REQUIRED_SCOPES", required)])
+    }
+
     fn flags<'a>(&'a self, audience: &'a str) -> [&'a str; 8] {
         let Self { issuer, jwks, .. } = self;
         ["--auth", "jwt", "--issuer", issuer, "--audience", audience, "--jwks", jwks]
@@ -66,9 +86,25 @@ impl Provider {
 
     /// An access token of `client`, from the provider's own token endpoint.
     pub(crate) fn token(&self, client: &str, scope: &str, alg: &str) -> String {
-        let asked = json!({"client": client, "scope": scope, "resource": AUDIENCE, "alg": alg});
-        let answer = self.post("/token", &asked);
+        self.token_as(&json!({"client": client, "scope": scope, "resource": AUDIENCE, "alg": alg}))
+    }
+
+    /// An access token as the control server is asked for it.
+    pub(crate) fn token_as(&self, asked: &Value) -> String {
+        let answer = self.post("/token", asked);
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    pub(crate) fn revoke(&self, client: &str, token: &str) {
+        let answer = self.post("/revoke", &json!({"client": client, "token": token}));
+        assert_eq!(answer, json!({}), "it is not revoked");
+    }
+
+    /// Ends the process; nobody listens any more.
+    pub(crate) fn stop(&self) {
+        let mut process = self.process.lock().unwrap();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 
     fn rotate(&self, alg: &str) {
@@ -102,8 +138,7 @@ impl Provider {
 
 impl Drop for Provider {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 

@@ -6,6 +6,8 @@ mod conformance;
 mod differential;
 mod hosts;
 mod identity_provider;
+mod providers;
+mod sign_in;
 mod step_up;
 
 use std::path::PathBuf;
@@ -40,6 +42,11 @@ fn node() -> PathBuf {
 }
 
 fn explore(client: &[PathBuf], arguments: &[&str]) -> Value {
+    explore_each(client, arguments).remove(0)
+}
+
+/// What a client saw of each `--url`, one after the other.
+fn explore_each(client: &[PathBuf], arguments: &[&str]) -> Vec<Value> {
     let mut command = Command::new(&client[0]);
     command
         .args(&client[1..])
@@ -48,7 +55,8 @@ fn explore(client: &[PathBuf], arguments: &[&str]) -> Value {
         .env("FASTMCP_LOG_LEVEL", "ERROR");
     let output =
         run(&mut command).unwrap_or_else(|error| panic!("{error}\nis it there? ./test fetches it"));
-    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{command:?} printed {output:?}"))
+    let seen = output.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
+    seen.unwrap_or_else(|_| panic!("{command:?} printed {output:?}"))
 }
 
 fn names(value: &Value) -> Vec<&str> {

@@ -1,13 +1,15 @@
 //! The official Rust client (rmcp) as a real peer of the server under test.
 //!
 //! ```text
-//! portcullis-peer-rmcp --url URL [--token TOKEN] [--protocol VERSION]
+//! portcullis-peer-rmcp --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
 //! portcullis-peer-rmcp [--protocol VERSION] --stdio COMMAND [ARGS...]
 //! ```
 //!
 //! Connects, lists everything, tries a fixed set of operations and prints one
-//! JSON object on stdout. A refused operation is reported in that object; only
+//! JSON object on stdout; of several --url one after the other, on a line each. A refused operation is reported in that object; only
 //! a failed connection or listing makes the exit status non-zero.
+//!
+//! PROGRAM is node/sign_in.mjs, which is the browser of the person who signs in.
 //!
 //! VERSION is `2026-07-28` (the default: `server/discover` must offer it), an
 //! older version (`initialize` asks for it), `legacy` (the newest of those) or
@@ -20,6 +22,7 @@ use rmcp::model::{
     Implementation, JsonObject, ProtocolVersion, ReadResourceRequestParams, ResourceContents,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError};
+use rmcp::transport::auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use rmcp::{RoleClient, object};
@@ -31,40 +34,51 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let client = connect(Options::parse(std::env::args().skip(1))?).await?;
-    println!("{}", explore(&client).await?);
-    client.cancel().await?;
+    let options = Options::parse(std::env::args().skip(1))?;
+    let urls: Vec<_> = options.urls.iter().map(|url| Some(url.as_str())).collect();
+    for url in if urls.is_empty() { vec![None] } else { urls } {
+        let client = connect(&options, url).await?;
+        println!("{}", explore(&client).await?);
+        client.cancel().await?;
+    }
     Ok(())
 }
 
 struct Options {
-    url: Option<String>,
+    urls: Vec<String>,
     token: Option<String>,
+    sign_in: Option<String>,
     protocol: String,
     stdio: Vec<String>,
 }
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options =
-            Self { url: None, token: None, protocol: "2026-07-28".into(), stdio: Vec::new() };
+        let mut options = Self {
+            urls: Vec::new(),
+            token: None,
+            sign_in: None,
+            protocol: "2026-07-28".into(),
+            stdio: Vec::new(),
+        };
         while let Some(flag) = args.next() {
             match flag.as_str() {
-                "--url" => options.url = args.next(),
+                "--url" => options.urls.extend(args.next()),
                 "--token" => options.token = args.next(),
+                "--sign-in" => options.sign_in = args.next(),
                 "--protocol" => options.protocol = args.next().ok_or("--protocol needs a value")?,
                 "--stdio" => options.stdio = args.by_ref().collect(),
                 other => return Err(format!("unknown argument {other}").into()),
             }
         }
-        if options.url.is_some() != options.stdio.is_empty() {
+        if options.urls.is_empty() == options.stdio.is_empty() {
             return Err("give either --url or --stdio".into());
         }
         Ok(options)
     }
 }
 
-async fn connect(options: Options) -> Result<Client> {
+async fn connect(options: &Options, url: Option<&str>) -> Result<Client> {
     let handshake = ProtocolVersion::LATEST_WITH_INITIALIZE;
     let config = ClientConfig::new(
         ClientCapabilities::default(),
@@ -88,12 +102,22 @@ async fn connect(options: Options) -> Result<Client> {
             }
         }
     };
-    let client = match options.url {
+    let client = match url {
         Some(url) => {
             let mut http = StreamableHttpClientTransportConfig::with_uri(url);
-            http.auth_header = options.token;
-            let transport = StreamableHttpClientTransport::from_config(http);
-            config.serve_with_lifecycle(transport, lifecycle).await?
+            http.auth_header.clone_from(&options.token);
+            match &options.sign_in {
+                Some(program) => {
+                    let manager = signed_in(url, program).await?;
+                    let client = AuthClient::new(reqwest::Client::new(), manager);
+                    let transport = StreamableHttpClientTransport::with_client(client, http);
+                    config.serve_with_lifecycle(transport, lifecycle).await?
+                }
+                None => {
+                    let transport = StreamableHttpClientTransport::from_config(http);
+                    config.serve_with_lifecycle(transport, lifecycle).await?
+                }
+            }
         }
         None => {
             let (command, args) = options.stdio.split_first().ok_or("--stdio needs a command")?;
@@ -103,6 +127,18 @@ async fn connect(options: Options) -> Result<Client> {
         }
     };
     Ok(client)
+}
+
+/// The library's own OAuth, with the browser and the callback that a host has to add.
+async fn signed_in(url: &str, program: &str) -> Result<AuthorizationManager> {
+    let mut state = OAuthState::new(url, None).await?;
+    let request = AuthorizationRequest::new("http://127.0.0.1:33418/callback")
+        .with_client_name("portcullis-peer-rmcp");
+    state.start_authorization(request).await?;
+    let link = state.get_authorization_url().await?;
+    let browser = Command::new("node").args([program, &link]).output().await?;
+    state.handle_callback_url(String::from_utf8(browser.stdout)?.trim()).await?;
+    Ok(state.into_authorization_manager().ok_or("nobody is signed in")?)
 }
 
 async fn explore(client: &Client) -> Result<Value> {

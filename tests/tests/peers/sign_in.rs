@@ -1,0 +1,99 @@
+//! Clients with their own OAuth sign in at oidc-provider, which is not ours, as
+//! `RemoteAuthProvider` tells them: discovery, registration, a browser, a code, a token.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+
+use portcullis::ServerBuilder;
+use portcullis::auth::{JwtVerifier, RemoteAuthProvider};
+use portcullis::prelude::*;
+use portcullis::server::AuthSet;
+use portcullis_tests::driver::{Testbed, root, run};
+use portcullis_tests::served::Served;
+use portcullis_tests::testbed;
+use serde_json::{Value, json};
+
+use crate::identity_provider::Provider;
+use crate::{clients, explore_each, names};
+
+/// What the metadata of the testbed offers beyond what every request needs: the scopes of
+/// `step_up`, which says what it lacks.
+const OFFERED: [&str; 2] = ["write", "admin"];
+
+/// The browser in which Alice signs in.
+fn browser() -> String {
+    root().join("target/peers/node/sign_in.mjs").to_str().unwrap().to_owned()
+}
+
+fn sign_in(client: &[PathBuf], servers: &[&Testbed], protocol: &str) -> Vec<Value> {
+    let browser = browser();
+    let mut arguments = vec!["--sign-in", &browser, "--protocol", protocol];
+    arguments.extend(servers.iter().flat_map(|server| ["--url", server.url()]));
+    explore_each(client, &arguments)
+}
+
+/// The scopes that a client is granted: those that it asks for.
+fn expected_scopes(client: &str, required: &str) -> Vec<&'static str> {
+    match (client, required) {
+        (_, "") => OFFERED.to_vec(),
+        // It asks for all that the metadata offers, whatever the challenge says.
+        ("rmcp", _) => ["read", "write", "admin"].to_vec(),
+        _ => ["read"].to_vec(),
+    }
+}
+
+#[test]
+fn every_client_signs_in_at_issuers_with_and_without_a_slash_for_required_scopes_or_none() {
+    let providers = [Provider::start(), Provider::with_trailing_slash()];
+    let testbeds = providers
+        .iter()
+        .flat_map(|provider| ["", "read"].map(|required| (provider.remote(required), required)))
+        .collect::<Vec<_>>();
+    let [plain, slash] = providers.each_ref().map(Provider::issuer);
+    assert!(!plain.ends_with('/') && slash.ends_with('/'));
+    thread::scope(|scope| {
+        for (name, client) in clients() {
+            let testbeds = &testbeds;
+            scope.spawn(move || {
+                let servers: Vec<_> = testbeds.iter().map(|(testbed, _)| testbed).collect();
+                let seen = sign_in(&client, &servers, "auto");
+                assert_eq!(seen.len(), testbeds.len(), "{name}");
+                for (seen, (testbed, required)) in seen.iter().zip(testbeds) {
+                    let who = format!("{name} {required:?}\n{}", testbed.log());
+                    assert_eq!(seen["protocol_version"], "2026-07-28", "{who}");
+                    assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
+                    // oidc-provider made it up when the client registered.
+                    assert!(seen["whoami"]["client_id"].as_str().unwrap().len() > 20, "{who}");
+                    let scopes = expected_scopes(name, required);
+                    assert_eq!(names(&seen["whoami"]["scopes"]), scopes, "{who}");
+                    let reads = json!(scopes.contains(&"read").then_some("item 1"));
+                    assert_eq!(seen["item"].get("ok").unwrap_or(&Value::Null), &reads, "{who}");
+                }
+            });
+        }
+    });
+}
+
+/// A server whose components need no scopes.
+fn without_scopes(issuer: &str) -> ServerBuilder<AuthSet> {
+    let tokens = JwtVerifier::discover(issuer).allow_loopback_idp();
+    let provider = RemoteAuthProvider::jwt(tokens).build().unwrap();
+    Server::builder("peers").auth(provider).components(components![testbed::whoami])
+}
+
+#[test]
+fn oidc_provider_refuses_a_client_that_asks_for_no_scope_until_the_metadata_names_one() {
+    let provider = Provider::start();
+    let client = &clients()[2].1;
+    let unnamed = Served::start(without_scopes(provider.issuer()).build().unwrap());
+    let mut command = Command::new(&client[0]);
+    command.args(&client[1..]).args(["--url", unnamed.url(), "--sign-in", &browser()]);
+    let refused = run(&mut command).unwrap_err().to_string();
+    assert!(refused.contains("access_denied"), "{refused}");
+
+    let named = without_scopes(provider.issuer()).scopes_supported(["read"]);
+    let named = Served::start(named.build().unwrap());
+    let whoami = &sign_in(client, &[&named], "2026-07-28")[0]["whoami"];
+    assert_eq!([&whoami["sub"], &whoami["scopes"]], [&json!("alice"), &json!(["read"])]);
+}
