@@ -108,22 +108,32 @@ impl LockedFile {
     pub fn open(path: impl AsRef<Path>, readers: Readers) -> Result<Self, LockedFileError> {
         let path = path.as_ref();
         for _ in 0..TRIES {
-            let (file, found) = open_regular(path)?;
-            match file.try_lock() {
-                Ok(()) if is_at(path, &found) => {
-                    check_mode(path, &found, readers)?;
-                    let text = text(path, &file)?;
-                    return Ok(Self { path: path.to_owned(), found, text, _file: file });
-                }
-                // Its place was taken before it was locked.
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
-                Err(TryLockError::Error(cause)) => {
-                    return Err(LockedFileError::io(path, "locked", &cause));
-                }
+            if let Some(locked) = Self::lock(path, readers, open_regular(path)?)? {
+                return Ok(locked);
             }
         }
         Err(LockedFileError::busy(path))
+    }
+
+    /// Locks what was opened, unless another process has it locked, or has replaced it since.
+    fn lock(
+        path: &Path,
+        readers: Readers,
+        (file, found): (File, Metadata),
+    ) -> Result<Option<Self>, LockedFileError> {
+        match file.try_lock() {
+            Ok(()) if is_at(path, &found) => {
+                check_mode(path, &found, readers)?;
+                let text = text(path, &file)?;
+                Ok(Some(Self { path: path.to_owned(), found, text, _file: file }))
+            }
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(PAUSE);
+                Ok(None)
+            }
+            Err(TryLockError::Error(cause)) => Err(LockedFileError::io(path, "locked", &cause)),
+        }
     }
 
     /// Reads the file at `path` without locking it.

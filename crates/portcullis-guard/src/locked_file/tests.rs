@@ -125,6 +125,20 @@ fn no_change_of_many_at_once_is_lost() {
 }
 
 #[test]
+fn what_was_replaced_before_it_was_locked_is_opened_again() {
+    let (_folder, path) = place();
+    LockedFile::create(&path, Readers::Trusted, "a").unwrap();
+    let opened = open_regular(&path).unwrap();
+    LockedFile::open(&path, Readers::Trusted).unwrap().replace("b").unwrap();
+    assert!(LockedFile::lock(&path, Readers::Trusted, opened).unwrap().is_none());
+    let opened = open_regular(&path).unwrap();
+    let locked = LockedFile::lock(&path, Readers::Trusted, opened).unwrap().unwrap();
+    assert_eq!(locked.text().expose(), "b");
+    let opened = open_regular(&path).unwrap();
+    assert!(LockedFile::lock(&path, Readers::Trusted, opened).unwrap().is_none(), "it is locked");
+}
+
+#[test]
 fn a_change_keeps_the_mode_and_takes_what_an_interrupted_one_left() {
     let (folder, path) = place();
     LockedFile::create(&path, Readers::Trusted, "a").unwrap();
