@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::{by_the_modes, chmod, command, mode, names, on_a_full_disk, place, portcullis};
 
@@ -102,6 +103,26 @@ fn no_rotation_of_many_at_once_is_lost() {
     }
     assert_eq!(states(&text).len(), 13);
     assert_eq!(names(&folder), ["keys"]);
+}
+
+#[test]
+fn a_rotation_that_is_killed_leaves_a_whole_file_and_keeps_nobody_waiting() {
+    let (folder, _, text) = place("keys");
+    portcullis(&["keys", "new", "--file", &text]).done();
+    let ids = || list(&text).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let mut known = ids();
+    for turn in 0..40 {
+        let rotate = ["keys", "rotate", "--file", &text];
+        let mut child = command(&rotate).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(turn * 100));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = ids();
+        assert!(now.ends_with(&known), "{known:?} {now:?}");
+        known = now;
+    }
+    portcullis(&["keys", "rotate", "--file", &text]).done();
+    assert_eq!((ids().len(), names(&folder)), (known.len() + 1, vec!["keys".to_owned()]));
 }
 
 #[test]
