@@ -238,7 +238,7 @@ fn a_public_key_changes_with_its_file_and_no_request_fails() {
         &served,
         &Tokens { old: &token(old), new: &token(new), kept: None },
         || file.replace(&pem(new)),
-        || file.replace(&pem(old).replace("END", "ENDE")),
+        || file.replace(&pem(old).replace("END", "FIN")),
     );
 }
 
