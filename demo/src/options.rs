@@ -50,8 +50,10 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
 
-    /// Where records rest, such as what somebody has unlocked: memory, or file, which is in
-    /// --state-dir [default: file with --state-dir, memory without it]
+    /// Where records rest, such as what somebody has unlocked: memory; file, which is in
+    /// --state-dir; or redis://HOST:PORT, or rediss:// for TLS, which replicas share. Only the
+    /// variable PORTCULLIS_STORE takes a URL with a password, since everybody can read command lines
+    /// [default: file with --state-dir, memory without it]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
 

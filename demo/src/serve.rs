@@ -60,7 +60,7 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
     if let Some(format) = options.print_access {
         return print(&server.build()?.access_table(), format);
     }
-    let (server, storage) = with_store(options, &environment, server)?;
+    let (server, storage) = with_store(options, &environment, server).await?;
     let server = with_audit(options, server)?.build()?;
     if options.transport(&run) == TransportOption::Stdio {
         return Ok(server.run_stdio().await?);

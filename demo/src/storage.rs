@@ -1,23 +1,26 @@
 //! From the flags for storage to a store that is sealed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::ServerBuilder;
 use portcullis::guard::keys::{KEY_FILE_VARIABLE, KEYS_VARIABLE, KeyRing};
-use portcullis::guard::{Environment, SystemClock};
-use portcullis::store::{FileStore, Sealed};
+use portcullis::guard::{Environment, Secret, SystemClock};
+use portcullis::store::{FileStore, RedisStore, Sealed};
 
 use crate::Error;
 use crate::options::Options;
 
+/// The variable that says where records rest, as `--store` does.
+const STORE: &str = "PORTCULLIS_STORE";
 /// The file in `--state-dir`. Its folder is its own, since that has to be the owner's alone.
 const FILE: &str = "store/records.redb";
 
-/// Where records rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Storage {
-    Memory,
-    File,
+/// Where records rest, outside of the process.
+enum Place {
+    File(PathBuf),
+    /// At a URL, which may hold a password.
+    Redis(Secret<String>),
 }
 
 /// Gives `server` its store, and says in a line where records rest.
@@ -25,33 +28,50 @@ enum Storage {
 /// # Errors
 ///
 /// Without keys for records that rest outside of the process, and when they cannot be kept there.
-pub(crate) fn with_store<A>(
+pub(crate) async fn with_store<A>(
     options: &Options,
     environment: &Environment,
     server: ServerBuilder<A>,
 ) -> Result<(ServerBuilder<A>, String), Error> {
-    match storage(options)? {
-        Storage::Memory if options.key_file.is_some() => {
-            Err("--key-file needs --store file: what is in memory is not sealed".into())
-        }
-        Storage::Memory => Ok((server, "in memory".to_owned())),
-        Storage::File => {
-            let folder =
-                options.state_dir.as_ref().ok_or("--store file needs --state-dir FOLDER")?;
-            let keys = keys(options, environment.clone())?;
-            let path = folder.join(FILE);
+    let Some(place) = place(options, environment)? else {
+        return match options.key_file {
+            Some(_) => Err("--key-file needs --store file or redis://HOST: what is in memory is \
+                            not sealed"
+                .into()),
+            None => Ok((server, "in memory".to_owned())),
+        };
+    };
+    let keys = keys(options, environment.clone())?;
+    let sealed = format!("sealed with the key {}", keys.sealing_key());
+    match place {
+        Place::File(path) => {
             let store = FileStore::open(&path, Arc::new(SystemClock))?;
-            let said = format!("{}, sealed with the key {}", path.display(), keys.sealing_key());
-            Ok((server.store(Sealed::new(store, keys)), said))
+            Ok((server.store(Sealed::new(store, keys)), format!("{}, {sealed}", path.display())))
+        }
+        Place::Redis(url) => {
+            let store = RedisStore::builder(url.expose()).open().await?;
+            Ok((server.store(Sealed::new(store, keys)), format!("in Redis, {sealed}")))
         }
     }
 }
 
-fn storage(options: &Options) -> Result<Storage, Error> {
-    match (options.store.as_deref(), &options.state_dir) {
-        (Some("memory"), _) | (None, None) => Ok(Storage::Memory),
-        (Some("file"), _) | (None, Some(_)) => Ok(Storage::File),
-        (Some(_), _) => Err("--store: write memory or file".into()),
+/// Where records are to rest; nowhere, if that is memory.
+fn place(options: &Options, environment: &Environment) -> Result<Option<Place>, Error> {
+    let named = options.store.as_deref().or_else(|| environment.variable(STORE));
+    match (named, &options.state_dir) {
+        (Some("memory"), _) | (None, None) => Ok(None),
+        (Some("file") | None, Some(folder)) => Ok(Some(Place::File(folder.join(FILE)))),
+        (Some("file"), None) => Err("--store file needs --state-dir FOLDER".into()),
+        (Some(url), _) if url.starts_with("redis://") || url.starts_with("rediss://") => {
+            match options.store.is_some() && url.contains('@') {
+                true => Err("--store: everybody can read a password on a command line: set the \
+                             variable PORTCULLIS_STORE to the URL"
+                    .into()),
+                false => Ok(Some(Place::Redis(Secret::new(url.to_owned())))),
+            }
+        }
+        // A mistyped URL may hold a password.
+        (Some(_), _) => Err("--store: write memory, file or redis://HOST:PORT".into()),
     }
 }
 

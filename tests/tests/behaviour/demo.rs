@@ -235,7 +235,7 @@ fn n28_a_file_store_without_keys_does_not_start_and_says_the_command_that_makes_
         (&["--state-dir", folder, "--store", "file"], "on the command line: --key-file FILE"),
         (&["--state-dir", folder, "--key-file", absent], "No such file"),
         (&["--store", "file"], "--store file needs --state-dir"),
-        (&["--store", "sqlite"], "--store: write memory or file"),
+        (&["--store", "sqlite"], "--store: write memory, file or redis://HOST:PORT"),
         (&["--key-file", absent], "--key-file needs --store file"),
     ] {
         let mut command = Command::new(demo());

@@ -2,6 +2,7 @@
 //! filled, demoted.
 
 mod failures;
+mod flags;
 mod keys;
 mod sealed;
 mod server;
