@@ -31,9 +31,14 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The error for the caller, when it may not.
-    fn admit(&self, _what: &'static str, _exchange: &Exchange) -> Result<(), RpcError> {
-        Ok(())
+    /// The error for the caller, when it may not. Over stdio it may not where that has to be waited
+    /// for: nobody else counts what the local user asks.
+    fn admit(
+        &self,
+        _what: &'static str,
+        _exchange: &Exchange,
+    ) -> impl Future<Output = Result<(), RpcError>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// The changes, from now on, to what this exchange may see.

@@ -50,7 +50,7 @@ pub(super) async fn receive<S: Service>(
     Ok(match request.asked {
         Asked::Discover => {
             let exchange = caller.exchange(request.version, request.client, None);
-            if let Err(error) = service.admit("server/discover", &exchange) {
+            if let Err(error) = service.admit("server/discover", &exchange).await {
                 return Ok(refuse(&error));
             }
             let supported = &ProtocolVersion::OVER_HTTP;
@@ -61,7 +61,7 @@ pub(super) async fn receive<S: Service>(
             media_type::check_accept_stream(caller.headers)?;
             let place = sessions.subscribe(caller.owner())?;
             let exchange = caller.exchange(request.version, request.client, None);
-            if let Err(error) = service.admit(Subscription::METHOD, &exchange) {
+            if let Err(error) = service.admit(Subscription::METHOD, &exchange).await {
                 return Ok(refuse(&error));
             }
             place.begin()?;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::future::{Abortable, BoxFuture, join_all};
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
 use tokio::task::{JoinError, JoinSet};
 
@@ -242,7 +242,7 @@ impl<S: Service> Connection<S> {
         };
         let exchange = local(version, client);
         if method == "server/discover" && version.is_stateless() {
-            self.service.admit("server/discover", &exchange).map_err(Refusal::Unadmitted)?;
+            self.admit("server/discover", &exchange)?;
             let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
             return Ok(Reply::Now(answer));
         }
@@ -254,13 +254,18 @@ impl<S: Service> Connection<S> {
         self.start(id, operation, exchange)
     }
 
+    fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), Refusal> {
+        let admitted = self.service.admit(what, exchange).now_or_never();
+        admitted.unwrap_or(Err(RpcError::Busy)).map_err(Refusal::Unadmitted)
+    }
+
     fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, Refusal> {
         let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is already initialized").into());
         }
         let exchange = local(session.version, session.client.clone());
-        self.service.admit("initialize", &exchange).map_err(Refusal::Unadmitted)?;
+        self.admit("initialize", &exchange)?;
         let answer = response::initialized(id, session.version, self.service.identity());
         self.listens.begin(self.changes(&exchange));
         self.session = Some(session);
@@ -279,7 +284,7 @@ impl<S: Service> Connection<S> {
         if self.listens.len() >= self.max_listens {
             return Err(RpcError::Busy.into());
         }
-        self.service.admit(Subscription::METHOD, exchange).map_err(Refusal::Unadmitted)?;
+        self.admit(Subscription::METHOD, exchange)?;
         let acknowledged = subscription.acknowledged();
         self.listens.add(subscription, self.changes(exchange));
         Ok(acknowledged)

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_auth::Check;
 use portcullis_protocol::{Exchange, Limits};
@@ -14,7 +13,7 @@ use crate::component::context::Context;
 use crate::component::selector::Selector;
 use crate::component::tool_error::ToolError;
 use crate::error::{Problem, ProblemKind};
-use crate::middleware::rate_limit::{RateLimit, Requester};
+use crate::middleware::rate_limit::{Limited, RateLimit, Requester, Sharing};
 
 /// What `.middleware(…)` takes: an [`AuthMiddleware`], a [`RateLimit`], or a [`Middleware`].
 #[diagnostic::on_unimplemented(
@@ -33,7 +32,7 @@ pub trait IntoMiddleware {
 #[non_exhaustive]
 pub enum Layer {
     Check(Arc<dyn Check>),
-    Rate(RateLimit),
+    Rate(Box<RateLimit>),
     Around(Around),
 }
 
@@ -49,7 +48,7 @@ impl IntoMiddleware for AuthMiddleware {
 
 impl IntoMiddleware for RateLimit {
     fn into_layer(self) -> Layer {
-        Layer::Rate(self)
+        Layer::Rate(Box::new(self))
     }
 }
 
@@ -71,7 +70,7 @@ impl Layers {
     pub(crate) fn add(&mut self, layer: Layer) -> Option<Arc<dyn Check>> {
         match layer {
             Layer::Check(check) => return Some(check),
-            Layer::Rate(rate) => self.rates.push(rate),
+            Layer::Rate(rate) => self.rates.push(*rate),
             Layer::Around(Around(middleware)) => self.around.push(middleware),
         }
         None
@@ -102,23 +101,32 @@ impl Layers {
         &self.around
     }
 
+    /// Shares the limits with the replicas of the server.
+    pub(crate) fn share(&self, sharing: &Sharing) {
+        for (number, rate) in self.rates.iter().enumerate() {
+            rate.share(sharing, &number.to_string());
+        }
+    }
+
     /// Counts a request to a custom route that has no limit of its own.
     #[cfg(feature = "http")]
-    pub(crate) fn check_requester(&self, requester: Requester) -> Result<(), Duration> {
-        let mut counting = self.rates.iter().filter(|rate| !rate.is_per_component());
-        counting.try_for_each(|rate| rate.check(requester, None))
+    pub(crate) async fn check_requester(&self, requester: Requester) -> Result<(), Limited> {
+        for rate in self.rates.iter().filter(|rate| !rate.is_per_component()) {
+            rate.take(requester, None).await?;
+        }
+        Ok(())
     }
 
     /// Counts a request for its caller, and once it is decided that a component is there for
     /// the caller, for both.
-    pub(crate) fn check_rate(
+    pub(crate) async fn check_rate(
         &self,
         exchange: &Exchange,
         entry: Option<&Entry>,
-    ) -> Result<(), Duration> {
+    ) -> Result<(), Limited> {
         let counting = |rate: &&RateLimit| rate.is_per_component() == entry.is_some();
         for rate in self.rates.iter().filter(counting) {
-            rate.check(Requester::of(exchange), entry.map(Entry::number))?;
+            rate.take(Requester::of(exchange), entry).await?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::component::result::{Body, ResourceResult};
 use crate::component::tool_error::{Crashed, PublicError, ToolError};
 use crate::component::verdict::{Denied, Face};
 use crate::component::{Erased, Handler};
+use crate::middleware::rate_limit;
 use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::OperationRecord;
 use crate::operation::engine::Engine;
@@ -189,8 +190,11 @@ async fn answer<'a>(
     asking: &'a Asking<'a>,
     id: OperationId,
 ) -> Result<Response<'a>, ToolError> {
-    let limited = engine.layers.check_rate(exchange, Some(entry));
-    limited.map_err(ToolError::limited)?;
+    let limited = engine.layers.check_rate(exchange, Some(entry)).await;
+    limited.map_err(|limited| match limited {
+        rate_limit::Limited::Wait(wait) => ToolError::limited(wait),
+        rate_limit::Limited::Unknown => ToolError::internal("the rate limit cannot be looked up"),
+    })?;
     let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
     if engine.layers.middleware().is_empty() {
         return run(engine, entry, operation, context, asking).await;

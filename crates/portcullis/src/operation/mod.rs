@@ -24,7 +24,7 @@ use self::audit::OperationRecord;
 pub(crate) use self::engine::Engine;
 pub(crate) use self::list_changed::changes;
 use crate::component::ComponentKind;
-use crate::middleware::rate_limit;
+use crate::middleware::rate_limit::{self, Limited};
 use crate::visibility::Unknown;
 
 /// The engine, as the protocol asks it.
@@ -59,13 +59,13 @@ impl Service for EngineService {
         result
     }
 
-    fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
+    async fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
         let exchange = Arc::new(exchange.clone());
         let mut record = OperationRecord::begin(&self.0, &exchange, what);
         let admitted = match what {
             // It gives back what was counted when the session began.
             "session_end" => record.check_audit().map(|()| record.admitted()),
-            _ => admitted(&self.0, &exchange, &mut record),
+            _ => admitted(&self.0, &exchange, &mut record).await,
         };
         record.end(admitted)
     }
@@ -94,7 +94,7 @@ async fn walk<'a>(
     exchange: &Arc<Exchange>,
     record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
-    admitted(engine, exchange, record)?;
+    admitted(engine, exchange, record).await?;
     let rules = engine.visibility.effective(exchange).await;
     let rules = rules.map_err(|Unknown| record.failed("visibility"))?;
     let asking = engine.asking(exchange, &rules, record.started());
@@ -133,14 +133,17 @@ async fn walk<'a>(
 
 /// Whether anything may be asked at all: it has to be recorded, and within the limit of its
 /// caller.
-fn admitted(
+async fn admitted(
     engine: &Engine,
     exchange: &Exchange,
     record: &mut OperationRecord<'_>,
 ) -> Result<(), RpcError> {
     record.check_audit()?;
-    let limited = engine.layers.check_rate(exchange, None);
-    limited.map_err(|wait| record.limited(rate_limit::PER_PRINCIPAL, wait))?;
+    let limited = engine.layers.check_rate(exchange, None).await;
+    limited.map_err(|limited| match limited {
+        Limited::Wait(wait) => record.limited(rate_limit::PER_PRINCIPAL, wait),
+        Limited::Unknown => record.failed(rate_limit::PER_PRINCIPAL),
+    })?;
     record.admitted();
     Ok(())
 }

@@ -20,7 +20,7 @@ use tracing::{Instrument, Span};
 
 use crate::access::decision::answer;
 use crate::component::caller::Caller;
-use crate::middleware::rate_limit::{PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
+use crate::middleware::rate_limit::{Limited, PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
 use crate::operation::Engine;
 use crate::route::Route;
 
@@ -113,7 +113,8 @@ impl Guard {
             if let Some(limit) = &self.limit {
                 let requester =
                     record.pending.about.remote.map_or(Requester::UNKNOWN, Requester::address);
-                limit.check(requester, None).map_err(|wait| record.over(PER_ROUTE, wait))?;
+                let counted = limit.take(requester, None).await;
+                counted.map_err(|limited| record.limited(PER_ROUTE, limited))?;
             }
             record.pending.verdict = Verdict::Allowed;
             return Ok(None);
@@ -130,11 +131,12 @@ impl Guard {
         let requester = Requester::principal(&principal);
         match &self.limit {
             Some(limit) => {
-                limit.check(requester, None).map_err(|wait| record.over(PER_ROUTE, wait))?;
+                let counted = limit.take(requester, None).await;
+                counted.map_err(|limited| record.limited(PER_ROUTE, limited))?;
             }
             None => {
-                let counted = engine.layers.check_requester(requester);
-                counted.map_err(|wait| record.over(PER_PRINCIPAL, wait))?;
+                let counted = engine.layers.check_requester(requester).await;
+                counted.map_err(|limited| record.limited(PER_PRINCIPAL, limited))?;
             }
         }
         let target = Target { kind: "route", name: &self.name, tags: &[] };
@@ -232,6 +234,17 @@ impl<'a> RouteRecord<'a> {
         self.pending.rule = Some("audit".into());
         self.pending.reason = Some(reason.into());
         RouteRejection::Failed
+    }
+
+    fn limited(&mut self, limit: &'static str, limited: Limited) -> RouteRejection {
+        match limited {
+            Limited::Wait(retry_after) => self.over(limit, retry_after),
+            Limited::Unknown => {
+                self.pending.rule = Some(limit.into());
+                self.pending.reason = Some("the store cannot be asked".into());
+                RouteRejection::Failed
+            }
+        }
     }
 
     fn over(&mut self, limit: &'static str, retry_after: Duration) -> RouteRejection {

@@ -68,7 +68,7 @@ use portcullis_auth::{Check, IntoCheck};
 use portcullis_protocol::http::HostOriginGuard;
 
 use crate::error::{Problem, ProblemKind};
-use crate::middleware::rate_limit::RateLimit;
+use crate::middleware::rate_limit::{RateLimit, Sharing};
 use crate::operation::stopping::Stopping;
 
 /// What a path has only as `%` and two digits (RFC 3986 §3.3).
@@ -239,6 +239,13 @@ impl Route {
         self.limit.clone()
     }
 
+    /// Shares the rate limit of this route with the replicas of the server.
+    pub(crate) fn share(&self, sharing: &Sharing) {
+        if let Some(limit) = &self.limit {
+            limit.share(sharing, &self.name());
+        }
+    }
+
     /// Lets requests for any host pass the guard, if the route takes them.
     pub(crate) fn through(&self, guard: HostOriginGuard) -> HostOriginGuard {
         match (&self.access, Method::from_bytes(self.method.as_bytes())) {
@@ -405,12 +412,12 @@ mod tests {
         };
         let written =
             |path: &str| format!("clients escape this path: write {path:?}, or use plain letters");
-        assert_eq!(text("/café"), Some(written("/caf%C3%A9")));
+        assert_eq!(text("/größe"), Some(written("/gr%C3%B6%C3%9Fe")));
         assert_eq!(text("/a b"), Some(written("/a%20b")));
-        for never in ["/a/../b", "/.", "/caf%c3%a9", "/100%", "/%2"] {
+        for never in ["/a/../b", "/.", "/gr%c3%b6%c3%9fe", "/100%", "/%2"] {
             assert!(text(never).is_some(), "{never}");
         }
-        for fine in ["/caf%C3%A9", "/a%20b", "/v1.0/it's(a)~b;c=d@e,f!", "/..a/.b", "/"] {
+        for fine in ["/gr%C3%B6%C3%9Fe", "/a%20b", "/v1.0/it's(a)~b;c=d@e,f!", "/..a/.b", "/"] {
             assert_eq!(text(fine), None, "{fine}");
         }
     }

@@ -13,6 +13,7 @@ use crate::catalogue::{Catalogue, Everywhere};
 use crate::component::context::Facilities;
 use crate::component::selector::{Selector, tags};
 use crate::error::{BuildError, Error, Problem, ProblemKind};
+use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
@@ -110,6 +111,15 @@ impl Parts {
         let audit = Audit::new(parts.audit_failure);
         let audit = Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink));
         let (catalogue, clock) = (Arc::new(catalogue), parts.clock);
+        let sharing = Sharing {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            server: parts.name.clone(),
+            patience: parts.limits.decision_timeout,
+        };
+        parts.layers.share(&sharing);
+        #[cfg(feature = "http")]
+        http.routes.iter().for_each(|route| route.share(&sharing));
         let mut own = ScopedRules::new(Arc::clone(&store), &parts.name, Arc::clone(&clock));
         own.patience = parts.limits.decision_timeout;
         // Middleware is given a context, too.

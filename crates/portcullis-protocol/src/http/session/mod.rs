@@ -63,7 +63,7 @@ pub(super) async fn end<S: Service>(
 ) -> Result<Response, Rejection> {
     let session = sessions.named(caller).await?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
-    if let Err(error) = service.admit("session_end", &exchange) {
+    if let Err(error) = service.admit("session_end", &exchange).await {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }

@@ -111,7 +111,7 @@ async fn initialize<S: Service>(
     // It has its place before the service is asked, which notes that it begins.
     let begun = sessions.begin(id, caller.owner(), agreed.clone());
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
-    if let Err(error) = service.admit("initialize", &exchange) {
+    if let Err(error) = service.admit("initialize", &exchange).await {
         sessions.drop_new(&session)?;
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }

@@ -25,7 +25,7 @@ pub(in crate::http) async fn open_stream<S: Service>(
     let session = sessions.named(caller).await?;
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
-    if let Err(error) = service.admit("stream", &exchange) {
+    if let Err(error) = service.admit("stream", &exchange).await {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }

@@ -41,6 +41,10 @@ impl Buckets {
         Self { table: Mutex::default(), capacity, quota, since: Instant::now() }
     }
 
+    pub(super) fn quota(&self) -> Quota {
+        self.quota
+    }
+
     /// Takes one request out of the bucket of `key`, or says in how long it holds one.
     pub(super) fn take(&self, key: Key) -> Result<(), Duration> {
         self.take_at(key, nanos(self.since.elapsed())).map_err(Duration::from_nanos)

@@ -1,14 +1,23 @@
 mod buckets;
+mod leases;
 mod quota;
+#[cfg(test)]
+mod replicas;
 mod requester;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use portcullis_guard::{Clock, MaybeFuture};
+use portcullis_store::Store;
+
 use self::buckets::{Buckets, Key};
+use self::leases::Leases;
 use self::quota::Quota;
 
 pub(crate) use self::requester::Requester;
+use crate::catalogue::Entry;
 use crate::error::{Problem, ProblemKind};
 
 /// How many operations one caller may ask for: lists, uses, sessions, subscriptions, discoveries,
@@ -33,6 +42,14 @@ use crate::error::{Problem, ProblemKind};
 ///
 /// Where this cannot be decided, the request is refused (fail closed).
 ///
+/// # Replicas
+///
+/// Where the server's store is shared, as Redis is, so are the buckets: replicas together let through
+/// what one would. Each takes an eighth of what a bucket holds and gives it out without asking again,
+/// so that few requests make a round trip; the last ones are taken one by one. Without the store, what
+/// was taken goes on, and then every request is refused with an internal error. In a store of this
+/// process, and over stdio, each process counts for itself, and a restart resets all buckets.
+///
 /// # Deployment caveat
 ///
 /// Requests that are refused before the decision are not counted (a wrong host, an invalid
@@ -40,7 +57,7 @@ use crate::error::{Problem, ProblemKind};
 /// audit record: throttle unauthenticated clients in the reverse proxy.
 ///
 /// Behind a proxy all callers without a token have the proxy's address, and share one
-/// bucket. Each replica counts for itself, and a restart resets all of them.
+/// bucket. Replicas count by their own clocks: one whose clock runs ahead makes the others refuse.
 ///
 /// # Example
 ///
@@ -57,6 +74,27 @@ pub struct RateLimit {
     period: Duration,
     burst: u32,
     buckets: Result<Buckets, &'static str>,
+    /// The buckets that replicas share, if they do.
+    leases: OnceLock<Leases>,
+}
+
+/// Why a request is over a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// The bucket holds a request after this time.
+    Wait(Duration),
+    /// The store cannot be asked.
+    Unknown,
+}
+
+/// What the replicas of a server have in common.
+pub(crate) struct Sharing {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The name of the server.
+    pub(crate) server: String,
+    /// How long the store may take to answer.
+    pub(crate) patience: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,15 +141,45 @@ impl RateLimit {
         Some(problem.within(format_args!("rate limit {per}({requests}, {period:?}){burst}")))
     }
 
-    /// Takes one request out of the bucket, or says in how long there is one.
+    /// Shares its buckets with the replicas of the server, if they share the store. `place` sets the
+    /// limit apart from others of the server.
+    pub(crate) fn share(&self, sharing: &Sharing, place: &str) {
+        let Sharing { store, clock, server, patience } = sharing;
+        if let Ok(buckets) = &self.buckets
+            && store.is_shared()
+        {
+            // With another rate it is another bucket.
+            let place = [server.clone(), format!("{place}: {self:?}")];
+            let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+            self.leases
+                .get_or_init(|| Leases::new(store, clock, buckets.quota(), place, *patience));
+        }
+    }
+
+    /// Takes one request out of the bucket. `used` is the component that is used, if one is.
+    pub(crate) fn take<'a>(
+        &'a self,
+        requester: Requester,
+        used: Option<&'a Entry>,
+    ) -> MaybeFuture<'a, Result<(), Limited>> {
+        match self.leases.get() {
+            // The local user is of this process.
+            Some(leases) if requester != Requester::Local => {
+                let used = used.filter(|_| self.is_per_component());
+                leases.take(Key { requester, component: used.map(Entry::number) }, used)
+            }
+            _ => {
+                let checked = self.check(requester, used.map(Entry::number));
+                MaybeFuture::ready(checked.map_err(Limited::Wait))
+            }
+        }
+    }
+
+    /// Takes one request out of the bucket of this process, or says in how long there is one.
     ///
     /// `component` is the number of the component that is used, if one is. A limit that has
     /// a [`problem`](Self::problem) lets nothing through.
-    pub(crate) fn check(
-        &self,
-        requester: Requester,
-        component: Option<u32>,
-    ) -> Result<(), Duration> {
+    fn check(&self, requester: Requester, component: Option<u32>) -> Result<(), Duration> {
         let Ok(buckets) = &self.buckets else {
             return Err(self.period);
         };
@@ -135,7 +203,7 @@ impl RateLimit {
     ) -> Self {
         let quota = Quota::new(requests, period, burst);
         let buckets = quota.map(|quota| Buckets::new(capacity, quota));
-        Self { per, requests, period, burst, buckets }
+        Self { per, requests, period, burst, buckets, leases: OnceLock::new() }
     }
 }
 

@@ -16,6 +16,14 @@ pub(super) struct Quota {
     tolerance: Nanos,
 }
 
+/// Requests that were taken out of a bucket, as the time in which it refills them: from one time at
+/// which it is full to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) from: Nanos,
+    pub(super) to: Nanos,
+}
+
 impl Quota {
     pub(super) fn new(requests: u32, period: Duration, burst: u32) -> Result<Self, &'static str> {
         let interval = period.checked_div(requests).ok_or("allow at least one request")?;
@@ -48,6 +56,28 @@ impl Quota {
             return Err((earliest - now).min(self.interval));
         }
         full.max(now).checked_add(self.interval).ok_or(self.interval)
+    }
+}
+
+impl Quota {
+    /// Takes one part in `parts` of what the bucket that is full at `full` holds, and at least one
+    /// request; or says in how long it holds one. The end of the piece is the time at which the
+    /// bucket is full now.
+    pub(super) fn piece(&self, full: Nanos, now: Nanos, parts: u64) -> Result<Piece, Nanos> {
+        self.take(full, now)?;
+        let from = full.max(now);
+        let brim = self.tolerance.saturating_add(self.interval);
+        let holds = brim.saturating_sub(from - now).checked_div(self.interval).unwrap_or(0);
+        let requests = holds.checked_div(parts).unwrap_or(0).max(1);
+        let to = self.interval.checked_mul(requests).and_then(|time| from.checked_add(time));
+        Ok(Piece { from, to: to.ok_or(self.interval)? })
+    }
+
+    /// Takes one request out of a piece; none where it has none any more. What the bucket has
+    /// refilled meanwhile is in the bucket, and no longer here.
+    pub(super) fn take_of(&self, piece: Piece, now: Nanos) -> Option<Piece> {
+        let from = piece.from.max(now).checked_add(self.interval)?;
+        (from <= piece.to).then_some(Piece { from, ..piece })
     }
 }
 
@@ -108,6 +138,38 @@ mod tests {
                 if let Ok(next) = taken {
                     full = next;
                 }
+            }
+        }
+
+        /// Replicas that take pieces let through nothing that one bucket would have refused.
+        #[test]
+        fn pieces_hold_no_more_than_the_bucket(
+            interval in prop_oneof![1..20_u64, 1..2_000_000_000_u64],
+            burst in prop_oneof![1..5_u32, 1..200_u32],
+            uses in vec((prop_oneof![Just(0_u64), 0..20_u64, 0..4_000_000_000_u64], 0..4_usize), 1..300),
+            parts in 1..10_u64,
+        ) {
+            let quota = Quota::new(1, Duration::from_nanos(interval), burst).unwrap();
+            let mut bucket = Reference::new(interval, burst);
+            let mut pieces = [Piece::default(); 4];
+            let (mut full, mut now) = (0, 1_000);
+            for (pause, replica) in uses {
+                now += pause;
+                let piece = match quota.take_of(pieces[replica], now) {
+                    Some(left) => left,
+                    None => match quota.piece(full, now, parts) {
+                        Ok(piece) => {
+                            full = piece.to;
+                            quota.take_of(piece, piece.from).unwrap()
+                        }
+                        Err(wait) => {
+                            prop_assert!((1..=interval).contains(&wait));
+                            continue;
+                        }
+                    },
+                };
+                pieces[replica] = piece;
+                prop_assert_eq!(bucket.take(now), Ok(()));
             }
         }
 

@@ -28,6 +28,16 @@ impl Requester {
         }
     }
 
+    /// What sets its bucket apart, in a store.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Address(IpAddr::V4(address)) => [b"4".as_slice(), &address.octets()].concat(),
+            Self::Address(IpAddr::V6(address)) => [b"6".as_slice(), &address.octets()].concat(),
+            Self::Local => b"l".to_vec(),
+            Self::Principal(digest) => [b"p".as_slice(), &digest].concat(),
+        }
+    }
+
     /// The principal of a verified token, whichever client it uses.
     pub(crate) fn principal(principal: &Principal) -> Self {
         Self::Principal(principal.id().holder())
