@@ -1,0 +1,183 @@
+//! Two replicas of the testbed on one Redis, behind a round-robin proxy: they are as one.
+
+mod load;
+mod proxy;
+#[path = "../redis/server.rs"]
+#[expect(dead_code, reason = "the tests of the store itself use the rest")]
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::guard::keys::new_key;
+use portcullis_tests::driver::Testbed;
+use portcullis_tests::issuer::{Issuer, claims};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use self::proxy::{Proxy, Request};
+use self::server::Redis;
+
+const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
+
+/// How stale what another replica has changed may be, with a little for a slow machine.
+const STALE: Duration = Duration::from_millis(1_200);
+
+/// Two replicas and what they share.
+pub(crate) struct Replicas {
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) issuer: Issuer,
+    arguments: Vec<String>,
+    keys: String,
+    testbeds: [Option<Testbed>; 2],
+    _redis: Redis,
+}
+
+impl Replicas {
+    async fn start(arguments: &[&str]) -> Self {
+        let redis = Redis::start(&["--appendonly", "no"]);
+        let (proxy, issuer) = (Arc::new(Proxy::start().await), Issuer::start());
+        let (url, origin) = (redis.url(), proxy.origin());
+        let shared = ["--store", &url, "--public-url", &origin];
+        let flags = issuer.flags();
+        let arguments = shared.iter().chain(&flags).chain(arguments);
+        let arguments = arguments.map(ToString::to_string).collect();
+        let keys = new_key().unwrap().expose().clone();
+        let testbeds = [None, None];
+        let mut replicas = Self { proxy, issuer, arguments, keys, testbeds, _redis: redis };
+        replicas.start_one(0);
+        replicas.start_one(1);
+        replicas
+    }
+
+    pub(crate) fn start_one(&mut self, index: usize) {
+        let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
+        let keys = [("PORTCULLIS_KEYS", &*self.keys)];
+        let address = self.proxy.replica(index);
+        self.testbeds[index] = Some(Testbed::start_at(TESTBED, address, &arguments, &keys));
+    }
+
+    /// Ends one as if its machine had lost its power.
+    pub(crate) fn kill(&mut self, index: usize) {
+        let testbed = self.testbeds[index].take().unwrap();
+        let pid = testbed.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn token(&self, subject: &str) -> String {
+        self.issuer.token(&claims(subject, "read write admin"))
+    }
+}
+
+fn whoami() -> Value {
+    json!({"name": "whoami", "arguments": {}})
+}
+
+fn unlock() -> Value {
+    json!({"name": "unlock_admin", "arguments": {}})
+}
+
+/// What is asked `times` times, and so of both replicas, is answered the same each time.
+macro_rules! each {
+    ($times:expr, $asked:expr) => {{
+        let first = $asked;
+        for _ in 1..$times {
+            assert_eq!($asked, first);
+        }
+        first
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_principal_unlocks_is_unlocked_at_each_replica_and_for_nobody_else() {
+    let replicas = Replicas::start(&[]).await;
+    let proxy = &replicas.proxy;
+    let (alice, bob) = (replicas.token("alice"), replicas.token("bob"));
+    let shows = async |token: &str| {
+        let list = Request::stateless(token, "tools/list", json!({}));
+        proxy.send(&list).await.unwrap().lists("wipe_database")
+    };
+    assert!(!each!(4, shows(&alice).await));
+    let call = Request::stateless(&alice, "tools/call", unlock());
+    assert_eq!(proxy.send(&call).await.unwrap().status, 200);
+    sleep(STALE).await;
+    assert!(each!(6, shows(&alice).await));
+    assert!(!each!(4, shows(&bob).await));
+    let [one, other] = proxy.answered();
+    assert!(one.abs_diff(other) <= 1, "{one} and {other}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_an_older_client_is_one_at_both_replicas() {
+    let replicas = Replicas::start(&[]).await;
+    let proxy = &replicas.proxy;
+    let (alice, bob) = (replicas.token("alice"), replicas.token("bob"));
+    let begin = async || {
+        let begun = proxy.send(&Request::initialize(&alice)).await.unwrap();
+        begun.session.unwrap_or_else(|| panic!("no session: {}", begun.json))
+    };
+    let (id, other) = (begin().await, begin().await);
+    let who = async |token: &str| {
+        let answer =
+            proxy.send(&Request::within(&id, token, "tools/call", whoami())).await.unwrap();
+        (answer.status, answer.subject().map(str::to_owned))
+    };
+    assert_eq!(each!(6, who(&alice).await), (200, Some("alice".to_owned())));
+    assert_eq!(each!(4, who(&bob).await), (404, None));
+
+    // A stream at one replica is told what was unlocked at the other.
+    let mut stream = proxy.open(&Request::without_body("GET", &id, &alice)).await;
+    let mut told = Vec::new();
+    while !told.ends_with(b": keep-alive\n\n\r\n") {
+        assert_ne!(stream.read_buf(&mut told).await.unwrap(), 0);
+    }
+    for _ in 0..2 {
+        let call = Request::within(&id, &alice, "tools/call", unlock());
+        assert_eq!(proxy.send(&call).await.unwrap().status, 200);
+    }
+    let changed = async {
+        while !String::from_utf8_lossy(&told).contains("notifications/tools/list_changed") {
+            assert_ne!(stream.read_buf(&mut told).await.unwrap(), 0);
+        }
+    };
+    timeout(Duration::from_secs(10), changed).await.expect("it is told of the change");
+    let shows = async |session: &str| {
+        let list = Request::within(session, &alice, "tools/list", json!({}));
+        proxy.send(&list).await.unwrap().lists("wipe_database")
+    };
+    assert!(each!(4, shows(&id).await));
+    assert!(!each!(4, shows(&other).await));
+
+    let end = Request::without_body("DELETE", &id, &alice);
+    assert_eq!(proxy.send(&end).await.unwrap().status, 204);
+    sleep(STALE).await;
+    assert_eq!(each!(4, who(&alice).await), (404, None));
+    assert!(!each!(2, shows(&other).await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_limit_is_one_at_both_replicas_and_no_restart_resets_it() {
+    let mut replicas = Replicas::start(&["--rate-limit", "12"]).await;
+    let alice = replicas.token("alice");
+    let began = Instant::now();
+    let mut passed = 0;
+    for round in 0..3 {
+        for _ in 0..12 {
+            let call = Request::stateless(&alice, "tools/call", whoami());
+            let answer = replicas.proxy.send(&call).await.unwrap();
+            match answer.status {
+                200 => passed += 1,
+                429 => {}
+                _ => panic!("{answer:?}"),
+            }
+        }
+        if round == 0 {
+            replicas.kill(0);
+            replicas.start_one(0);
+        }
+    }
+    // One more each five seconds.
+    let refilled = began.elapsed().as_secs() / 5 + 1;
+    assert!((12..=12 + refilled).contains(&passed), "{passed} in {:?}", began.elapsed());
+}
