@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis::guard::keys::KeyFile;
 use portcullis_tests::driver::{Response, Testbed, message, root, run, terminate};
@@ -298,8 +298,13 @@ fn the_unit_of_the_page_serves_records_and_stops_as_it_says() {
 
     let token = token_for(&issuer, "https://example.com/mcp");
     assert_eq!(tools(address(&server), "example.com", "/mcp", Some(&token)).status, 200);
-    let records = std::fs::read_to_string(script.path("audit.jsonl")).unwrap();
-    assert!(records.contains("\"subject\":\"alice\""), "{records}");
+    // A record may be written after the answer.
+    let since = Instant::now();
+    let recorded = || std::fs::read_to_string(script.path("audit.jsonl")).unwrap();
+    while !recorded().contains("\"subject\":\"alice\"") {
+        assert!(since.elapsed() < Duration::from_secs(10), "{}", recorded());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 
     // A probe asks by address, and learns of the stop before anything else ends.
     let ready = |server: SocketAddr| get(server, "10.244.0.5:8000", "/readyz").status;
