@@ -1,6 +1,7 @@
 //! A Redis that is lost, slow, full or demoted in the middle: each outcome is right, or an error.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_store::{CasOutcome, RecordKey, RecordOwner, RecordValue, RedisStore, Store};
@@ -15,8 +16,12 @@ struct Written {
     taken: Vec<RecordKey>,
 }
 
-/// Puts and takes until an error comes, and answers with what was acknowledged.
-async fn write_until_it_fails(store: Arc<RedisStore>, writer: usize) -> Written {
+/// Puts and takes until an error comes, and answers with what was acknowledged. `puts` counts.
+async fn write_until_it_fails(
+    store: Arc<RedisStore>,
+    writer: usize,
+    puts: Arc<AtomicUsize>,
+) -> Written {
     let owner = RecordOwner::new("test", [&*writer.to_string()]);
     let mut written = Written { put: Vec::new(), taken: Vec::new() };
     for number in 0.. {
@@ -30,6 +35,7 @@ async fn write_until_it_fails(store: Arc<RedisStore>, writer: usize) -> Written 
         }
         if number % 3 > 0 {
             written.put.push(key);
+            puts.fetch_add(1, Ordering::SeqCst);
             continue;
         }
         match store.take(&key).await {
@@ -51,18 +57,18 @@ async fn what_was_acknowledged_is_there_after_redis_was_killed() {
     let mut redis = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let store = Arc::new(open(&redis.url()).await);
     for round in 0..5 {
-        let mut writers = JoinSet::new();
+        let (mut writers, puts) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for writer in 0..8 {
-            writers.spawn(write_until_it_fails(Arc::clone(&store), round * 8 + writer));
+            let (store, puts) = (Arc::clone(&store), Arc::clone(&puts));
+            writers.spawn(write_until_it_fails(store, round * 8 + writer, puts));
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until("something was written", || puts.load(Ordering::SeqCst) >= 20);
         redis.kill();
         let since = Instant::now();
         let written = writers.join_all().await;
         assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
         redis.start_again();
-        let puts: usize = written.iter().map(|written| written.put.len()).sum();
-        assert!(puts > 0, "nothing was written before it was killed");
+        let puts = puts.load(Ordering::SeqCst);
         for written in written {
             for key in written.put {
                 assert!(store.get(&key).await.unwrap().is_some(), "lost, of {puts}");
