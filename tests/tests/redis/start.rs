@@ -9,7 +9,7 @@ use portcullis_store::RedisOpenErrorKind as Kind;
 use portcullis_store::{RedisOpenError, RedisStore, Store};
 use tempfile::TempDir;
 
-use super::server::Redis;
+use super::server::{Redis, until};
 use super::{in_a_minute, key, value};
 
 async fn error(url: &str) -> RedisOpenError {
@@ -95,6 +95,23 @@ async fn databases_and_clusters_that_cannot_work_are_refused() {
     let node = Redis::start(&["--cluster-enabled", "yes"]);
     assert_eq!(error(&node.url()).await.kind(), Kind::Cluster);
     assert_eq!(error(&format!("{}/1", node.url())).await.kind(), Kind::Database);
+}
+
+/// Its own part may hold what the start tries, while half of the records are elsewhere.
+#[tokio::test]
+async fn one_of_several_nodes_of_a_cluster_is_refused_whatever_is_tried() {
+    let nodes = [(); 2].map(|()| Redis::start(&["--cluster-enabled", "yes"]));
+    for (node, slots) in nodes.iter().zip([["0", "8191"], ["8192", "16383"]]) {
+        node.cli(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
+    }
+    nodes[0].cli(&["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port().to_string()]);
+    until("the cluster is ready", || {
+        let info = nodes[0].cli(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok") && info.contains("cluster_size:2")
+    });
+    for _ in 0..8 {
+        assert_eq!(error(&nodes[0].url()).await.kind(), Kind::Cluster);
+    }
 }
 
 #[tokio::test]
