@@ -44,11 +44,13 @@ fn rotate(of: &OfApiKeys, id: &str, overlap: Duration) -> Result<(), Error> {
     let keys = of.keys();
     let (key, record) = keys.rotate(checked(id)?, overlap, &SystemClock)?;
     show(&key, record.id(), of)?;
+    let (new, ends) = (record.id(), date(record.expires_at()));
     output::note(format_args!(
-        "the API key {} takes the place of {id}, shown this once; {id} ends within {} s",
-        record.id(),
-        overlap.as_secs(),
+        "the API key {new} takes the place of {id}, shown this once; it ends at {ends}"
     ));
+    if let Some(old) = keys.list()?.iter().find(|key| key.id() == id) {
+        output::note(format_args!("{id} ends at {}", date(old.expires_at())));
+    }
     Ok(())
 }
 

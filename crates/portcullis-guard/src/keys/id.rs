@@ -25,7 +25,11 @@ impl FromStr for KeyId {
 
     /// Reads 16 hexadecimal digits, in lower case.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let malformed = || KeyError::malformed("a key id is not 16 hexadecimal digits");
+        let malformed = || {
+            KeyError::malformed(
+                "a key id has 16 hexadecimal digits, in lower case: `portcullis keys list`",
+            )
+        };
         let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if text.len() != 2 * Self::LENGTH || !digits {
             return Err(malformed());

@@ -24,6 +24,8 @@ pub enum ApiKeyErrorKind {
     UnknownKey,
     /// The key was revoked, or has expired.
     KeyEnded,
+    /// Another key took the place of the key already.
+    KeyRotated,
     /// What keys begin with is not a prefix.
     InvalidPrefix,
     /// The subject or the client id is empty or too long.

@@ -8,6 +8,7 @@ use portcullis_guard::{Clock, Secret};
 use super::error::{ApiKeyError, ApiKeyErrorKind};
 use super::minted::NewApiKey;
 use super::record::ApiKeyRecord;
+use crate::audit::Timestamp;
 
 /// The records of API keys, as a file holds them: one a line, with empty lines and lines that
 /// begin with `#` between them.
@@ -101,7 +102,7 @@ impl ApiKeyList {
     ///
     /// # Errors
     ///
-    /// When there is no such key, it was revoked or has expired, or none can be minted.
+    /// When there is no such key, it was revoked, rotated or has expired, or none can be minted.
     pub fn rotate(
         &mut self,
         id: &str,
@@ -124,6 +125,14 @@ impl ApiKeyList {
             let text = format!("the API key {id} has ended: make a new one");
             return Err(ApiKeyError::new(ApiKeyErrorKind::KeyEnded, text));
         }
+        if old.is_rotated() {
+            let end = Timestamp::from(old.expires_at());
+            let text = format!(
+                "the API key {id} was rotated before, and ends at {end}: rotate the key that took its \
+                 place, or make a new one"
+            );
+            return Err(ApiKeyError::new(ApiKeyErrorKind::KeyRotated, text));
+        }
         let (key, record) = NewApiKey::of(old.subject())
             .prefix(old.prefix())
             .client_id(old.client_id())
@@ -131,7 +140,7 @@ impl ApiKeyList {
             .lifetime(old.lifetime())
             .mint(clock)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        old.end_by(now.saturating_add(overlap).as_secs());
+        old.rotate(now.saturating_add(overlap).as_secs());
         self.add(record.clone())?;
         Ok((key, record))
     }

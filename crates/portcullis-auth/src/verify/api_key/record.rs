@@ -14,8 +14,8 @@ const BOUNDS: Bounds = Bounds { values: 16, depth: 2 };
 const MAX_NAME: usize = 255;
 /// The largest date that every JSON reader agrees on.
 const MAX_DATE: u64 = 1 << 53;
-const MEMBERS: [&str; 9] =
-    ["id", "sha256", "prefix", "sub", "client_id", "scope", "iat", "exp", "revoked"];
+const MEMBERS: [&str; 10] =
+    ["id", "sha256", "prefix", "sub", "client_id", "scope", "iat", "exp", "rotated", "revoked"];
 
 /// What is kept of a key: a digest, whom it speaks for, what it grants, and for how long.
 ///
@@ -35,6 +35,7 @@ pub struct ApiKeyRecord {
     scopes: Scopes,
     issued: u64,
     end: u64,
+    rotated: bool,
     revoked: bool,
 }
 
@@ -71,7 +72,8 @@ impl ApiKeyRecord {
             return Err(ApiKeyError::new(ApiKeyErrorKind::InvalidLifetime, text));
         }
         check_prefix(&prefix)?;
-        Ok(Self { id, digest, prefix, subject, client_id, scopes, issued, end, revoked: false })
+        let (rotated, revoked) = (false, false);
+        Ok(Self { id, digest, prefix, subject, client_id, scopes, issued, end, rotated, revoked })
     }
 
     /// Reads a line.
@@ -100,11 +102,12 @@ impl ApiKeyRecord {
         if text("id")? != record.id {
             return Err(malformed("`id` is not the beginning of `sha256`".to_owned()));
         }
-        record.revoked = match members.get("revoked") {
-            None => false,
-            Some(Value::Bool(revoked)) => *revoked,
-            Some(_) => return Err(malformed("`revoked` is neither true nor false".to_owned())),
+        let flag = |name: &str| match members.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(malformed(format!("`{name}` is neither true nor false"))),
         };
+        (record.rotated, record.revoked) = (flag("rotated")?, flag("revoked")?);
         Ok(record)
     }
 
@@ -150,6 +153,12 @@ impl ApiKeyRecord {
         UNIX_EPOCH + Duration::from_secs(self.end)
     }
 
+    /// Whether another key took its place.
+    #[must_use]
+    pub fn is_rotated(&self) -> bool {
+        self.rotated
+    }
+
     /// Whether it was revoked.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
@@ -164,8 +173,9 @@ impl ApiKeyRecord {
         self.revoked = true;
     }
 
-    /// Lets it end at `end`, if it would not earlier.
-    pub(super) fn end_by(&mut self, end: u64) {
+    /// Lets it end at `end`, if it would not earlier, since another key takes its place.
+    pub(super) fn rotate(&mut self, end: u64) {
+        self.rotated = true;
         self.end = self.end.min(end);
     }
 
@@ -197,8 +207,10 @@ impl fmt::Display for ApiKeyRecord {
             ("iat".to_owned(), Value::from(self.issued)),
             ("exp".to_owned(), Value::from(self.end)),
         ]);
-        if self.revoked {
-            members.insert("revoked".to_owned(), Value::Bool(true));
+        for (name, flag) in [("rotated", self.rotated), ("revoked", self.revoked)] {
+            if flag {
+                members.insert(name.to_owned(), Value::Bool(true));
+            }
         }
         write!(f, "{}", Value::Object(members))
     }

@@ -87,6 +87,12 @@ async fn g01_a_revoked_key_ends_at_once_and_a_rotated_one_after_its_overlap() {
     let id = list.iter().next().unwrap().id().to_owned();
     clock.advance(DAY);
     let new = list.rotate(&id, DAY, &*clock).unwrap();
+    let again = list.rotate(&id, DAY, &*clock).map(drop);
+    assert_eq!(again.unwrap_err().kind(), ApiKeyErrorKind::KeyRotated, "it would end in a day too");
+    let list_as_read = ApiKeyList::read(&list.to_string()).unwrap();
+    let lives: Vec<_> = list_as_read.iter().map(|key| (key.is_rotated(), key.lifetime())).collect();
+    assert_eq!(lives, [(true, 2 * DAY), (false, lives[1].1)]);
+    assert!(lives[1].1 > 2 * DAY, "the new key lives as long as the old one was to");
     let rotated = keys(&list, &clock);
     let [before, after] =
         [verify(&rotated, old.expose()).await, verify(&rotated, new.expose()).await];
