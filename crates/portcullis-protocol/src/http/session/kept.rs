@@ -123,6 +123,15 @@ impl KeptSessions {
         self.renew(&self.key(key), written(owner, agreed)?).await
     }
 
+    /// One request asks for all that use a session at once: they would swap against one another.
+    pub(super) async fn alone<'a>(
+        &self,
+        asking: &'a tokio::sync::Mutex<()>,
+    ) -> Result<tokio::sync::MutexGuard<'a, ()>, Rejection> {
+        let alone = tokio::time::timeout(self.patience, asking.lock()).await;
+        alone.map_err(|_| Rejection::sessions_unavailable())
+    }
+
     /// Ends the session for all replicas.
     pub(super) async fn end(&self, key: SessionKey) -> Result<(), Rejection> {
         self.asked(self.store.take(&self.key(key))).await.map(drop)

@@ -153,6 +153,20 @@ async fn a_session_in_use_costs_a_round_trip_a_second() {
 }
 
 #[tokio::test]
+async fn of_many_requests_at_once_one_asks_for_all() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    one.pass(1);
+    let before = store.trips();
+    let pings = || (0..100).map(|_| one.ping("alice", &id));
+    assert_eq!(futures_util::future::join_all(pings()).await, [OK; 100]);
+    assert_eq!(store.trips(), before + 1);
+    let pings = (0..100).map(|_| other.ping("alice", &id));
+    assert_eq!(futures_util::future::join_all(pings).await, [OK; 100]);
+    assert_eq!(store.trips(), before + 3, "it is read, and renewed");
+}
+
+#[tokio::test]
 async fn a_session_lasts_as_long_as_it_is_used_at_any_replica() {
     let ([one, other], store) = Edge::replicas(true);
     let id = one.begin("alice").await;

@@ -29,6 +29,8 @@ pub(crate) struct Sessions {
     table: Mutex<Table>,
     /// Where the other replicas find them, if they can.
     kept: Option<KeptSessions>,
+    /// Held while sessions are looked for in the store, each by those whose ids are alike.
+    restoring: Vec<tokio::sync::Mutex<()>>,
     limits: Limits,
     clock: Arc<dyn Clock>,
     /// Notified of each session that has ended, while nothing is locked.
@@ -47,11 +49,14 @@ pub(super) struct Own {
 /// A session as it is in the table.
 enum Look {
     /// Whether it goes on, the store has to say.
-    Unconfirmed(Own),
+    Unconfirmed(Own, Arc<tokio::sync::Mutex<()>>),
     Confirmed(Own),
     OfAnother,
     NotThere,
 }
+
+/// How many sessions of other replicas are looked for at once: ids cost an untrusted client nothing.
+const RESTORED_AT_ONCE: usize = 64;
 
 impl Sessions {
     pub(crate) fn new(
@@ -60,7 +65,8 @@ impl Sessions {
         on_end: impl Fn(SessionKey) + Send + Sync + 'static,
     ) -> Self {
         let (limits, on_end) = (limits.clone(), Box::new(on_end));
-        Self { table: Mutex::default(), kept: None, limits, clock, on_end }
+        let restoring = (0..RESTORED_AT_ONCE).map(|_| tokio::sync::Mutex::default()).collect();
+        Self { table: Mutex::default(), kept: None, restoring, limits, clock, on_end }
     }
 
     /// Keeps them in `store` as well, for the replicas of the server of this name, if they share it.
@@ -158,10 +164,7 @@ impl Sessions {
     ) -> Result<Own, Rejection> {
         match self.look(id, owner)? {
             Look::Confirmed(own) => Ok(own),
-            Look::Unconfirmed(own) => {
-                self.confirm(&own, owner).await?;
-                Ok(own)
-            }
+            Look::Unconfirmed(own, confirming) => self.confirm(own, owner, &confirming).await,
             Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
             Look::NotThere => self.restore(id, owner).await,
         }
@@ -175,7 +178,10 @@ impl Sessions {
                 let confirmed = self.kept.is_none() || since.is_ok_and(|time| time < CONFIRMED);
                 let Session { key, version, client, .. } = session;
                 let own = Own { id, key: *key, version: *version, client: client.clone() };
-                if confirmed { Look::Confirmed(own) } else { Look::Unconfirmed(own) }
+                match confirmed {
+                    true => Look::Confirmed(own),
+                    false => Look::Unconfirmed(own, Arc::clone(&session.confirming)),
+                }
             }
             Some(_) => Look::OfAnother,
             None => Look::NotThere,
@@ -183,16 +189,32 @@ impl Sessions {
     }
 
     /// Looks whether another replica has ended a session, which then ends here too.
-    async fn confirm(&self, own: &Own, owner: Option<PrincipalId>) -> Result<(), Rejection> {
-        let Some(kept) = &self.kept else { return Ok(()) };
+    async fn confirm(
+        &self,
+        own: Own,
+        owner: Option<PrincipalId>,
+        confirming: &tokio::sync::Mutex<()>,
+    ) -> Result<Own, Rejection> {
+        let Some(kept) = &self.kept else { return Ok(own) };
+        let _alone = kept.alone(confirming).await?;
+        match self.look(own.id, owner)? {
+            Look::Unconfirmed(..) => {}
+            // Another request has asked.
+            Look::Confirmed(own) => return Ok(own),
+            Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
+            Look::NotThere => return Err(Rejection::no_session(Rejection::ENDED)),
+        }
         let asked = self.clock.now();
         let agreed = Initialize { version: own.version, client: own.client.clone() };
         match kept.confirm(own.key, owner, &agreed).await? {
-            Confirmation::GoesOn => self.table(|table, _| {
-                if let Some(session) = table.sessions.get_mut(&own.id) {
-                    session.confirmed = asked;
-                }
-            }),
+            Confirmation::GoesOn => {
+                self.table(|table, _| {
+                    if let Some(session) = table.sessions.get_mut(&own.id) {
+                        session.confirmed = asked;
+                    }
+                })?;
+                Ok(own)
+            }
             Confirmation::Ended => {
                 self.table(|table, _| table.remove(own.id))?;
                 Err(Rejection::no_session("another replica has ended the session"))
@@ -205,13 +227,17 @@ impl Sessions {
         let Some(kept) = &self.kept else {
             return Err(Rejection::no_session(Rejection::NOT_THERE));
         };
-        let agreed = kept.find(id.key(), owner).await?;
+        let alike = id.key().bytes().first().map_or(0, |byte| usize::from(*byte));
+        let restoring = self.restoring.get(alike % RESTORED_AT_ONCE);
+        let restoring = restoring.ok_or_else(Rejection::sessions_unavailable)?;
+        let _alone = kept.alone(restoring).await?;
         // Another request may have restored it meanwhile.
         match self.look(id, owner)? {
-            Look::Confirmed(own) | Look::Unconfirmed(own) => return Ok(own),
+            Look::Confirmed(own) | Look::Unconfirmed(own, _) => return Ok(own),
             Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
             Look::NotThere => {}
         }
+        let agreed = kept.find(id.key(), owner).await?;
         let own = self.begin(id, owner, agreed)?;
         self.make_room(&own, owner).await;
         Ok(own)
@@ -414,12 +440,13 @@ impl Lease for Streaming {
         let Some(id) = self.session else { return };
         let found = self.sessions.table(|table, _| {
             let session = table.sessions.get(&id)?;
-            let Session { key, owner, version, client, .. } = session;
-            Some((Own { id, key: *key, version: *version, client: client.clone() }, *owner))
+            let Session { key, owner, version, client, confirming, .. } = session;
+            let own = Own { id, key: *key, version: *version, client: client.clone() };
+            Some((own, *owner, Arc::clone(confirming)))
         });
-        if let Ok(Some((own, owner))) = found {
+        if let Ok(Some((own, owner, confirming))) = found {
             // Without the store the stream goes on: it tells of nothing that cannot be looked up.
-            let _ = self.sessions.confirm(&own, owner).await;
+            let _ = self.sessions.confirm(own, owner, &confirming).await;
         }
     }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) used: SystemTime,
     /// When it was last seen in the store that replicas share.
     pub(super) confirmed: SystemTime,
+    /// Held by the request that asks the store.
+    pub(super) confirming: Arc<tokio::sync::Mutex<()>>,
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
@@ -54,6 +57,7 @@ impl Session {
             client,
             used: now,
             confirmed: now,
+            confirming: Arc::default(),
             queued: now,
             in_flight,
             stream: None,

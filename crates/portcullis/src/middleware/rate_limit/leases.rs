@@ -115,7 +115,8 @@ impl Leases {
         key: Key,
         used: Option<&Entry>,
     ) -> Result<(), Limited> {
-        let _asking = lease.asking.lock().await;
+        let asking = tokio::time::timeout(self.patience, lease.asking.lock()).await;
+        let _asking = asking.map_err(|_| Limited::Unknown)?;
         let record = self.record(key, used);
         let known = lease.held.lock().map_err(|_| Limited::Unknown)?.full;
         // A bucket that is full has no record.
