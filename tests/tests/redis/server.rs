@@ -138,8 +138,17 @@ fn start(port: u16, folder: &TempDir, arguments: &[String]) -> Child {
     command.spawn().expect("redis-server is not there: ./test --install installs it")
 }
 
+/// Below the ports that the system gives to whoever asks, and each once: a Redis that is started
+/// again finds its own.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + 100 * u16::try_from(std::process::id() % 120).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something holds, for ten seconds at most.
