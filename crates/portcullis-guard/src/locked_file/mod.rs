@@ -39,7 +39,8 @@ pub enum Readers {
 ///    Nothing is repaired: a wider mode is an error that says the `chmod`.
 /// 3. It is locked from the first read on, so that no change is lost. Who comes second waits for
 ///    ten seconds, and reads what the first one wrote. The lock of a process that was killed is
-///    gone, and the next change removes what it left beside the file.
+///    gone, and the next change removes what an unfinished one left beside the file. What a process
+///    leaves that is killed while it creates the file, `.NAME.….new`, stays: remove it by hand.
 /// 4. A change is written beside the file, with its owner, group and mode, and renamed. Whatever
 ///    fails leaves the file as it was.
 ///

@@ -38,7 +38,8 @@ use crate::error::{Problem, ProblemKind};
 ///    to try again (a token bucket: the generic cell rate algorithm of ITU-T I.371).
 /// 3. **Whether the caller is new** while there are 65,536 buckets that are not full again.
 ///    A bucket that is full is as good as a new one, and goes first. Without a full one, new
-///    callers share one bucket until there is; the others keep theirs.
+///    callers share one bucket until there is; the others keep theirs. In a store that replicas
+///    share, each of them has a record instead, for about five minutes.
 ///
 /// Where this cannot be decided, the request is refused (fail closed).
 ///
