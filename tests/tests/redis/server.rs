@@ -23,13 +23,20 @@ impl Redis {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let port = free_port();
-        let process = start(port, &folder, &arguments);
         let password = arguments.iter().position(|word| word == "--requirepass");
         let password = password.map(|at| arguments[at + 1].clone());
-        let redis = Self { process, port, folder, arguments, password };
-        redis.wait();
-        redis
+        let port = free_port();
+        let process = start(port, &folder, &arguments);
+        let mut redis = Self { process, port, folder, arguments, password };
+        // Somebody else may have taken a port since it was found to be free.
+        for _ in 0..5 {
+            if redis.is_ready() {
+                return redis;
+            }
+            redis.port = free_port();
+            redis.process = start(redis.port, &redis.folder, &redis.arguments);
+        }
+        panic!("redis-server ended at its start, at each of six ports");
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -91,7 +98,7 @@ impl Redis {
     /// Starts it again, with the files that it left.
     pub(crate) fn start_again(&mut self) {
         self.process = start(self.port, &self.folder, &self.arguments);
-        self.wait();
+        assert!(self.is_ready(), "redis-server ended at its start");
     }
 
     /// Stops or continues the process, which keeps its connections.
@@ -100,19 +107,29 @@ impl Redis {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    fn wait(&self) {
-        let is_there = || {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-            if self.arguments.iter().any(|word| word == "--tls-port") {
-                return Some(());
+    /// Waits until it answers; false once it has ended instead.
+    fn is_ready(&mut self) -> bool {
+        let since = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            if self.answers().is_some() {
+                return true;
             }
-            stream.write_all(b"PING\r\n").ok()?;
-            let mut answer = [0; 5];
-            stream.read_exact(&mut answer).ok()?;
-            // Without the password it says so, and with files to read it asks for patience.
-            (&answer == b"+PONG" || &answer == b"-NOAU").then_some(())
-        };
-        until("redis-server is ready", || is_there().is_some());
+            assert!(since.elapsed() < Duration::from_secs(30), "redis-server is not ready");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    fn answers(&self) -> Option<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        if self.arguments.iter().any(|word| word == "--tls-port") {
+            return Some(());
+        }
+        stream.write_all(b"PING\r\n").ok()?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).ok()?;
+        // Without the password it says so, and with files to read it asks for patience.
+        (&answer == b"+PONG" || &answer == b"-NOAU").then_some(())
     }
 }
 
@@ -139,13 +156,14 @@ fn start(port: u16, folder: &TempDir, arguments: &[String]) -> Child {
 }
 
 /// Below the ports that the system gives to whoever asks, and each once: a Redis that is started
-/// again finds its own.
+/// again finds its own. The nodes of a cluster listen at a second one, 10,000 higher.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + 100 * u16::try_from(std::process::id() % 120).unwrap();
+    let first = 10_000 + 100 * u16::try_from(std::process::id() % 100).unwrap();
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }
