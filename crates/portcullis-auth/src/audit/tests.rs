@@ -1,3 +1,5 @@
+mod events;
+
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
+use self::events::{Events, with_subscriber};
 use super::*;
 use crate::{Principal, Scopes};
 
@@ -87,43 +90,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
-}
-
-/// Collects events as `level target name=value …`.
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
-
-impl Events {
-    fn during(work: impl FnOnce()) -> Vec<String> {
-        let events = Self::default();
-        tracing::subscriber::with_default(events.clone(), work);
-        std::mem::take(&mut events.0.lock().unwrap())
-    }
-}
-
-impl tracing::Subscriber for Events {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-                self.0.push_str(&format!(" {field}={value:?}"));
-            }
-        }
-        let metadata = event.metadata();
-        let mut text = Text(format!("{} {}", metadata.level(), metadata.target()));
-        event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
 }
 
 /// Fails as long as it is told to, and counts what it took.
@@ -316,7 +282,7 @@ fn trial_d3_a_log_for_programs_has_texts_as_they_are() {
         let principal = Principal::new(subject);
         let record = record().with_principal(&principal);
         let logs = Logs::default();
-        tracing::subscriber::with_default(logs.clone(), || {
+        with_subscriber(logs.clone(), || {
             drop(Audit::new(AuditFailure::Continue).record(&record));
         });
         assert_eq!(logs.0.lock().unwrap().as_deref(), Some(logged));
