@@ -1,10 +1,10 @@
-//! The door to digests: aws-lc-rs where a feature links it anyhow, and sha2 in a
-//! build without, which links no C. A test holds that both agree.
+//! The door to digests: aws-lc-rs where a feature links it anyhow, and hmac-sha256 in
+//! a build without, which links no C. A test holds that both agree.
 
 #[cfg(feature = "aws-lc")]
 use self::by_aws_lc::Sha256;
 #[cfg(not(feature = "aws-lc"))]
-use self::by_sha2::Sha256;
+use self::by_hmac_sha256::Sha256;
 
 /// The SHA-256 digest of `bytes` (FIPS 180-4).
 ///
@@ -82,19 +82,19 @@ mod by_aws_lc {
 }
 
 #[cfg(any(test, not(feature = "aws-lc")))]
-mod by_sha2 {
-    use sha2::Digest;
+mod by_hmac_sha256 {
+    use hmac_sha256::Hash;
     use subtle::ConstantTimeEq;
 
-    pub(super) struct Sha256(sha2::Sha256);
+    pub(super) struct Sha256(Hash);
 
     impl Sha256 {
         pub(super) fn of(bytes: &[u8]) -> [u8; 32] {
-            sha2::Sha256::digest(bytes).into()
+            Hash::hash(bytes)
         }
 
         pub(super) fn new() -> Self {
-            Self(sha2::Sha256::new())
+            Self(Hash::new())
         }
 
         pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -102,7 +102,7 @@ mod by_sha2 {
         }
 
         pub(super) fn finish(self) -> [u8; 32] {
-            self.0.finalize().into()
+            self.0.finalize()
         }
 
         pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
@@ -119,14 +119,14 @@ mod tests {
     fn both_implementations_agree() {
         let texts = [&b""[..], b"a", b"b", b"ab", &[7; 200]];
         for text in texts {
-            assert_eq!(sha256(text), by_sha2::Sha256::of(text));
-            let mut parts = by_sha2::Sha256::new();
+            assert_eq!(sha256(text), by_hmac_sha256::Sha256::of(text));
+            let mut parts = by_hmac_sha256::Sha256::new();
             parts.update(&(text.len() as u64).to_be_bytes());
             parts.update(text);
             assert_eq!(sha256_of_parts([text]), parts.finish());
             for other in texts {
                 assert_eq!(equal(text, other), text == other);
-                assert_eq!(by_sha2::Sha256::equal(text, other), text == other);
+                assert_eq!(by_hmac_sha256::Sha256::equal(text, other), text == other);
             }
         }
     }

@@ -38,7 +38,7 @@ const DOORS: [(&str, &str); 15] = [
     ("socket2", "portcullis-protocol"),
     ("jsonwebtoken", "portcullis-auth"),
     ("aws-lc-rs", "portcullis-guard"),
-    ("sha2", "portcullis-guard"),
+    ("hmac-sha256", "portcullis-guard"),
     ("subtle", "portcullis-guard"),
     ("getrandom", "portcullis-guard"),
     ("cap-std", "portcullis-guard"),
