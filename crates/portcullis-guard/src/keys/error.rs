@@ -32,7 +32,7 @@ pub enum KeyErrorKind {
     NoValidKey,
     /// The file cannot be read or written, or is no regular file.
     Unusable,
-    /// Every user may read or write the file.
+    /// Others may read, write or replace the file: a mode, its owner or a second name lets them.
     Exposed,
     /// The file is there already.
     Exists,
@@ -113,11 +113,7 @@ impl KeyError {
     }
 
     pub(super) fn of_change(error: &LockedFileError) -> Self {
-        let kind = match error.kind() {
-            LockedFileErrorKind::Exposed => KeyErrorKind::Exposed,
-            _ => KeyErrorKind::Unusable,
-        };
-        Self::new(kind, error.to_string())
+        Self::new(kind(error), error.to_string())
     }
 
     pub(super) fn unwatched(error: &ErrorChain<'_>) -> Self {
@@ -139,6 +135,14 @@ impl KeyError {
     #[must_use]
     pub fn kind(&self) -> KeyErrorKind {
         self.kind
+    }
+}
+
+/// What it means for keys that a file of them is not read or changed.
+pub(super) fn kind(error: &LockedFileError) -> KeyErrorKind {
+    match error.kind() {
+        LockedFileErrorKind::Exposed => KeyErrorKind::Exposed,
+        _ => KeyErrorKind::Unusable,
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a file of keys may be, and how it is changed.
 
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
+use super::error::kind;
 use super::list::KeyList;
 use super::{KeyError, KeyErrorKind, KeyId, KeyState};
+use crate::Secret;
 use crate::locked_file::{LockedFile, LockedFileErrorKind, Readers};
-use crate::{Secret, reload};
 
 /// A file of keys, as `portcullis keys` makes and changes it.
 ///
@@ -69,7 +69,9 @@ impl KeyFile {
     /// As those of [`KeyRing::from_file`](super::KeyRing::from_file); a file in which no key is
     /// valid is read.
     pub fn states(&self) -> Result<Vec<(KeyId, KeyState)>, KeyError> {
-        let list = self.parse(read(&self.path)?.expose())?;
+        let text = LockedFile::read(&self.path, Readers::Trusted);
+        let text = text.map_err(|error| KeyError::of_change(&error))?;
+        let list = self.parse(text.expose())?;
         Ok(list.entries().iter().map(|key| (key.id(), key.state())).collect())
     }
 
@@ -121,36 +123,14 @@ impl KeyFile {
     }
 }
 
-/// The text of the regular file at `path`, which others may neither read nor write, or what is
-/// wrong with it.
+/// The text of the file at `path`, which others may not have read or written, or what is wrong with
+/// the file.
 pub(super) fn text(path: &Path) -> Result<Secret<String>, String> {
-    match path.metadata() {
-        Ok(found) if is_exposed(&found) => Err(EXPOSED.to_owned()),
-        Ok(_) | Err(_) => reload::text(path),
-    }
+    LockedFile::read_own(path, Readers::Trusted).map_err(|error| error.flaw().to_owned())
 }
-
-const EXPOSED: &str = "can be read or written by every user: chmod 600 it (in Kubernetes, set \
-                       defaultMode: 0440 and fsGroup)";
 
 /// As [`text`].
 pub(super) fn read(path: &Path) -> Result<Secret<String>, KeyError> {
-    text(path).map_err(|flaw| {
-        let kind = match flaw == EXPOSED {
-            true => KeyErrorKind::Exposed,
-            false => KeyErrorKind::Unusable,
-        };
-        KeyError::file(kind, path, flaw)
-    })
-}
-
-#[cfg(unix)]
-fn is_exposed(found: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    found.is_file() && found.mode() & 0o006 != 0
-}
-
-#[cfg(not(unix))]
-fn is_exposed(_: &Metadata) -> bool {
-    false
+    let text = LockedFile::read_own(path, Readers::Trusted);
+    text.map_err(|error| KeyError::file(kind(&error), path, error.flaw()))
 }

@@ -101,7 +101,9 @@ impl KeyRing {
     /// # Errors
     ///
     /// As those of [`from_text`](Self::from_text), and when the file cannot be read, is not a
-    /// regular file, or every user may read or write it.
+    /// regular file, belongs to another user than this process's own and root, or may have been read
+    /// or written by others ([`LockedFile`](crate::locked_file::LockedFile), rule 2). A link is
+    /// followed, as Kubernetes mounts secrets.
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
         // Read first for the kind of error, which a watched file does not tell.
         Keys::parse(file::read(path)?.expose()).map_err(|error| error.of(path.display()))?;

@@ -220,7 +220,7 @@ fn e23_a_key_file_is_its_owners_alone() {
     assert_eq!(mode(), 0o600);
     file.rotate().unwrap();
     assert_eq!(mode(), 0o600);
-    for exposed in [0o604, 0o602, 0o644, 0o666] {
+    for exposed in [0o604, 0o602, 0o601, 0o620, 0o644, 0o660, 0o666] {
         set(exposed);
         let error = KeyRing::from_file(&path).unwrap_err();
         assert_eq!(error.kind(), KeyErrorKind::Exposed, "{exposed:o}");
@@ -238,6 +238,22 @@ fn e23_a_key_file_is_its_owners_alone() {
     set(0o600);
     watched.reread().unwrap();
     assert_ne!(keys.sealing_key(), sealing);
+
+    let second = folder.path().join("second");
+    std::fs::hard_link(&path, &second).unwrap();
+    assert_eq!(KeyRing::from_file(&path).unwrap_err().kind(), KeyErrorKind::Exposed);
+    assert_eq!(file.rotate().unwrap_err().kind(), KeyErrorKind::Exposed);
+    std::fs::remove_file(second).unwrap();
+    // Only root can give something away.
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+        let error = KeyRing::from_file(&path).unwrap_err();
+        assert_eq!(error.kind(), KeyErrorKind::Exposed);
+        assert!(error.to_string().contains("belongs to user 65534"), "{error}");
+        file.rotate().unwrap();
+        assert_eq!(file.states().unwrap().len(), 2, "root changes the file of a service");
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+    }
+    KeyRing::from_file(&path).unwrap();
 
     // The group of a service may read it, before and after.
     set(0o640);

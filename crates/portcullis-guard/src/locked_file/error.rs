@@ -2,6 +2,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
+#[cfg(unix)]
+use super::Readers;
+
 /// Why a file was not read or changed. The text says what to do, and nothing that is in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedFileError {
@@ -18,7 +21,7 @@ pub enum LockedFileErrorKind {
     Absent,
     /// Something is there already.
     Exists,
-    /// Others may write it, or read what is secret.
+    /// Others may write or replace it, or read what is secret.
     Exposed,
     /// It is a link, a folder, a pipe or a device, or its path has no name.
     NotRegular,
@@ -47,10 +50,37 @@ impl LockedFileError {
         Self::new(LockedFileErrorKind::Exists, path, "is there already, and stays as it is")
     }
 
-    pub(super) fn exposed(path: &Path, mode: u32, right: u32) -> Self {
+    #[cfg(unix)]
+    pub(super) fn exposed(path: &Path, mode: u32, readers: Readers) -> Self {
+        let right = readers.mode();
+        let in_kubernetes = match readers {
+            Readers::Trusted => " (in Kubernetes, set defaultMode: 0440 and fsGroup)",
+            Readers::Everybody => "",
+        };
         let text = format!(
-            "has mode {mode:04o}, so that others may have read or written it: chmod {right:o} it"
+            "has mode {mode:04o}, so that others may have read or written it: chmod {right:o} \
+             it{in_kubernetes}"
         );
+        Self::new(LockedFileErrorKind::Exposed, path, text)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn linked(path: &Path, links: u64) -> Self {
+        let text = format!(
+            "has {links} names (hard links), so that it can be read elsewhere too: remove the \
+             others, or copy it to a new file"
+        );
+        Self::new(LockedFileErrorKind::Exposed, path, text)
+    }
+
+    #[cfg(all(unix, feature = "keys"))]
+    pub(super) fn owned(path: &Path, flaw: &str) -> Self {
+        Self::new(LockedFileErrorKind::Exposed, path, flaw)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn replaceable(path: &Path, folder: &Path, flaw: &str) -> Self {
+        let text = format!("is in the folder {}, which {flaw}", folder.display());
         Self::new(LockedFileErrorKind::Exposed, path, text)
     }
 
@@ -80,6 +110,12 @@ impl LockedFileError {
     pub(super) fn busy(path: &Path) -> Self {
         let text = "is being changed by another process for ten seconds: try again when it ended";
         Self::new(LockedFileErrorKind::Busy, path, text)
+    }
+
+    /// The text without the path.
+    #[cfg(feature = "keys")]
+    pub(crate) fn flaw(&self) -> &str {
+        &self.text
     }
 
     /// What is wrong.

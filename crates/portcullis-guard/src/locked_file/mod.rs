@@ -1,5 +1,6 @@
 //! The door to files that commands change while servers read them.
 
+mod access;
 mod error;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 pub use self::error::{LockedFileError, LockedFileErrorKind};
 use crate::Secret;
-use crate::private_file::{draft, folder, new_file, sync_folder};
+use crate::private_file::{draft, folder, is_draft, new_file, settle, sync_folder};
 
 /// The largest file that is read or written, in bytes: what watched files may have.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -35,12 +36,13 @@ pub enum Readers {
 ///
 /// 1. The file is a regular file of at most 1 MiB, in UTF-8. A link is refused, since a new file
 ///    would take its place.
-/// 2. Others than the owner and the group may not write it, nor read it if it holds secrets.
-///    Nothing is repaired: a wider mode is an error that says the `chmod`.
+/// 2. Only its owner may write it. If it holds secrets, only the owner and the group may read it,
+///    and it has one name (hard link). Where every user may write to its folder, as in `/tmp`, the
+///    folder is sticky. Nothing is repaired: the error says the `chmod`.
 /// 3. It is locked from the first read on, so that no change is lost. Who comes second waits for
 ///    ten seconds, and reads what the first one wrote. The lock of a process that was killed is
-///    gone, and the next change removes what an unfinished one left beside the file. What a process
-///    leaves that is killed while it creates the file, `.NAME.….new`, stays: remove it by hand.
+///    gone, and the next command that creates or locks the file removes what an unfinished one left
+///    beside it (`.NAME.….new`, `.NAME.next`).
 /// 4. A change is written beside the file, with its owner, group and mode, and renamed. Whatever
 ///    fails leaves the file as it was.
 ///
@@ -87,16 +89,14 @@ impl LockedFile {
     ) -> Result<(), LockedFileError> {
         let path = path.as_ref();
         check_size(path, text)?;
-        let failed = |cause: io::Error| match cause.kind() {
-            ErrorKind::AlreadyExists => LockedFileError::exists(path),
-            _ => LockedFileError::io(path, "created", &cause),
-        };
         let draft = draft(path).map_err(|_| LockedFileError::nameless(path))?;
         let written = new_file(&draft).and_then(|file| fill(file, text, readers.mode()));
-        // Unlike a rename, a link takes the place of nothing.
-        let named = written.and_then(|()| fs::hard_link(&draft, path));
-        remove(&draft);
-        named.and_then(|()| sync_folder(path)).map_err(failed)
+        let failed = |cause| LockedFileError::io(path, "created", &cause);
+        let named = written.map_err(failed).and_then(|()| name(&draft, path));
+        if named.is_err() {
+            remove(&draft);
+        }
+        named
     }
 
     /// Reads the file at `path`, and keeps others from changing it until it is replaced or
@@ -124,7 +124,10 @@ impl LockedFile {
     ) -> Result<Option<Self>, LockedFileError> {
         match file.try_lock() {
             Ok(()) if is_at(path, &found) => {
-                check_mode(path, &found, readers)?;
+                // The file is there, so that no draft can get its name any more.
+                remove_drafts(path);
+                let found = metadata(path, &file)?;
+                access::check(path, &found, readers)?;
                 let text = text(path, &file)?;
                 Ok(Some(Self { path: path.to_owned(), found, text, _file: file }))
             }
@@ -148,7 +151,20 @@ impl LockedFile {
     ) -> Result<Secret<String>, LockedFileError> {
         let path = path.as_ref();
         let (file, found) = open_file(path)?;
-        check_mode(path, &found, readers)?;
+        access::check(path, &found, readers)?;
+        text(path, &file)
+    }
+
+    /// As [`read`](Self::read), and the file has to belong to the user whose process it is, or to
+    /// root.
+    #[cfg(feature = "keys")]
+    pub(crate) fn read_own(
+        path: &Path,
+        readers: Readers,
+    ) -> Result<Secret<String>, LockedFileError> {
+        let (file, found) = open_file(path)?;
+        access::check_owner(path, &found)?;
+        access::check(path, &found, readers)?;
         text(path, &file)
     }
 
@@ -171,7 +187,7 @@ impl LockedFile {
         remove(&next);
         let replaced = new_file(&next).and_then(|file| {
             keep_owner(&file, &self.found)?;
-            fill(file, text, mode(&self.found))?;
+            fill(file, text, access::mode(&self.found))?;
             fs::rename(&next, &self.path)
         });
         if replaced.is_err() {
@@ -181,22 +197,17 @@ impl LockedFile {
     }
 }
 
-impl Readers {
-    /// The mode of a new file.
-    fn mode(self) -> u32 {
-        match self {
-            Self::Trusted => 0o600,
-            Self::Everybody => 0o644,
-        }
-    }
-
-    /// What the mode of a file must not have.
-    fn refused(self) -> u32 {
-        match self {
-            Self::Trusted => 0o006,
-            Self::Everybody => 0o002,
-        }
-    }
+/// Gives a draft its own name, and removes other drafts of the file.
+fn name(draft: &Path, path: &Path) -> Result<(), LockedFileError> {
+    let failed = |cause: io::Error| match cause.kind() {
+        ErrorKind::AlreadyExists => LockedFileError::exists(path),
+        // Whoever was first took the draft for one that was left behind.
+        ErrorKind::NotFound if path.symlink_metadata().is_ok() => LockedFileError::exists(path),
+        _ => LockedFileError::io(path, "created", &cause),
+    };
+    settle(draft, path).and_then(|()| sync_folder(path)).map_err(failed)?;
+    remove_drafts(path);
+    Ok(())
 }
 
 /// The name under which the next text is written: always the same, so that none is left for long.
@@ -232,11 +243,15 @@ fn open_file(path: &Path) -> Result<(File, Metadata), LockedFileError> {
         options.custom_flags(crate::open_flags::O_NONBLOCK);
     }
     let file = options.open(path).map_err(unread)?;
-    let found = file.metadata().map_err(unread)?;
+    let found = metadata(path, &file)?;
     match found.is_file() {
         true => Ok((file, found)),
         false => Err(LockedFileError::not_regular(path)),
     }
+}
+
+fn metadata(path: &Path, file: &File) -> Result<Metadata, LockedFileError> {
+    file.metadata().map_err(|cause| LockedFileError::io(path, "read", &cause))
 }
 
 /// Whether what was opened still has its path: a lock belongs to a file.
@@ -250,24 +265,6 @@ fn is_at(path: &Path, opened: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_at(_: &Path, _: &Metadata) -> bool {
     true
-}
-
-#[cfg(unix)]
-fn mode(found: &Metadata) -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    found.mode() & 0o777
-}
-
-#[cfg(not(unix))]
-fn mode(_: &Metadata) -> u32 {
-    0o600
-}
-
-fn check_mode(path: &Path, found: &Metadata, readers: Readers) -> Result<(), LockedFileError> {
-    match mode(found) & readers.refused() {
-        0 => Ok(()),
-        _ => Err(LockedFileError::exposed(path, mode(found), readers.mode())),
-    }
 }
 
 fn text(path: &Path, file: &File) -> Result<Secret<String>, LockedFileError> {
@@ -315,4 +312,14 @@ fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
 fn remove(path: &Path) {
     // It is absent mostly; what cannot be removed fails the creation after it.
     let _ = fs::remove_file(path);
+}
+
+/// Removes what commands left that were killed while they created the file at `path`, which is
+/// there now.
+#[expect(clippy::disallowed_methods, reason = "this is the door to locked files")]
+fn remove_drafts(path: &Path) {
+    // What cannot be listed stays: a change does not fail for it.
+    let Ok(entries) = fs::read_dir(folder(path)) else { return };
+    let drafts = entries.flatten().filter(|entry| is_draft(&entry.file_name(), path));
+    drafts.for_each(|draft| remove(&draft.path()));
 }

@@ -51,8 +51,12 @@ fn e23_a_file_that_others_may_write_or_a_secret_that_they_may_read_is_refused() 
     for (mode, secret, public) in [
         (0o600, true, true),
         (0o640, true, true),
+        (0o440, true, true),
         (0o644, false, true),
         (0o604, false, true),
+        (0o601, false, true),
+        (0o660, false, false),
+        (0o620, false, false),
         (0o602, false, false),
         (0o666, false, false),
     ] {
@@ -66,9 +70,111 @@ fn e23_a_file_that_others_may_write_or_a_secret_that_they_may_read_is_refused() 
         }
     }
     let text = LockedFile::open(&path, Readers::Trusted).unwrap_err().to_string();
-    assert!(
-        text.ends_with("has mode 0666, so that others may have read or written it: chmod 600 it")
-    );
+    let expected = "has mode 0666, so that others may have read or written it: chmod 600 it";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn e23_a_secret_file_with_a_second_name_is_refused() {
+    let (folder, path) = place();
+    LockedFile::create(&path, Readers::Trusted, "a").unwrap();
+    let second = folder.path().join("second");
+    fs::hard_link(&path, &second).unwrap();
+    for name in [&path, &second] {
+        assert_eq!(kind(name, Readers::Trusted), LockedFileErrorKind::Exposed);
+        let read = LockedFile::read(name, Readers::Trusted).unwrap_err();
+        assert_eq!(read.kind(), LockedFileErrorKind::Exposed);
+        assert!(read.to_string().contains("2 names"), "{read}");
+    }
+    assert!(LockedFile::open(&path, Readers::Everybody).is_ok(), "it is no secret");
+    fs::remove_file(second).unwrap();
+    assert!(LockedFile::open(&path, Readers::Trusted).is_ok());
+}
+
+#[test]
+fn e23_a_file_that_every_user_may_replace_is_refused() {
+    let (folder, path) = place();
+    LockedFile::create(&path, Readers::Trusted, "a").unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    symlink(&path, &link).unwrap();
+    for (mode, fine) in [(0o777, false), (0o702, false), (0o1777, true), (0o775, true)] {
+        chmod(folder.path(), mode);
+        let opened = LockedFile::open(&path, Readers::Everybody).map(drop);
+        assert_eq!(opened.is_ok(), fine, "{mode:o}");
+        for name in [&path, &link] {
+            let read = LockedFile::read(name, Readers::Trusted).map_err(|error| error.kind());
+            match fine {
+                true => drop(read.unwrap()),
+                false => assert_eq!(read.unwrap_err(), LockedFileErrorKind::Exposed, "{mode:o}"),
+            }
+        }
+    }
+    chmod(folder.path(), 0o700);
+    chmod(elsewhere.path(), 0o777);
+    let read = LockedFile::read(&link, Readers::Trusted).unwrap_err().to_string();
+    assert!(read.contains("chmod o-w it"), "the link can be replaced: {read}");
+}
+
+#[test]
+fn e23_what_a_killed_create_left_goes_with_the_next_command() {
+    let (folder, path) = place();
+    let put = |name: &str| fs::write(folder.path().join(name), "a key").unwrap();
+    let kept = [
+        ".fil.0123456789abcdef.new",
+        ".file.0123456789abcde.new",
+        ".file.0123456789abcdef.next",
+        ".file.0123456789abcdeg.new",
+        ".file.new",
+        ".file.old.0123456789abcdef.new",
+        "file",
+        "file.0123456789abcdef.new",
+    ];
+    kept.iter().filter(|name| **name != "file").for_each(|name| put(name));
+    let all = || {
+        let mut all = names(&folder);
+        all.sort_unstable();
+        all
+    };
+    put(".file.0123456789abcdef.new");
+    LockedFile::create(&path, Readers::Trusted, "a").unwrap();
+    assert_eq!(all(), kept);
+
+    put(".file.fedcba9876543210.new");
+    // Where files are named by links, one may have been killed before it removed the other name.
+    fs::hard_link(&path, folder.path().join(".file.0123456789abcdef.new")).unwrap();
+    drop(LockedFile::open(&path, Readers::Trusted).unwrap());
+    assert_eq!(all(), kept);
+}
+
+#[test]
+fn of_many_that_create_a_file_at_once_one_does() {
+    let (folder, path) = place();
+    for turn in 0..32 {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || LockedFile::create(&path, Readers::Trusted, "a"))
+            })
+            .collect();
+        let done: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{turn}");
+        for error in done.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), LockedFileErrorKind::Exists, "{error}");
+        }
+        assert_eq!(names(&folder), ["file"]);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn whose_draft_was_taken_for_one_that_was_left_behind_comes_too_late() {
+    let (_folder, path) = place();
+    LockedFile::create(&path, Readers::Trusted, "a").unwrap();
+    let gone = draft(&path).unwrap();
+    assert_eq!(name(&gone, &path).unwrap_err().kind(), LockedFileErrorKind::Exists);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(name(&gone, &path).unwrap_err().kind(), LockedFileErrorKind::Absent);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The door to files that hold what only their owner may read.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -90,14 +91,15 @@ impl PrivateFile {
             fill(file.try_clone()?)?;
             file.sync_all()
         });
-        // Unlike a rename, a link takes the place of nothing.
-        let named = filled.and_then(|()| fs::hard_link(&draft, path));
-        let removed = fs::remove_file(&draft);
-        match named {
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            named => named.and(removed).map_err(failed)?,
+        let named = filled.and_then(|()| settle(&draft, path));
+        if named.is_err() {
+            // What failed before is what is told.
+            let _ = fs::remove_file(&draft);
         }
-        sync_folder(path).map_err(failed)
+        match named {
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+            named => named.and_then(|()| sync_folder(path)).map_err(failed),
+        }
     }
 
     /// Where the file was found.
@@ -228,6 +230,12 @@ impl PrivateFileError {
     pub fn kind(&self) -> PrivateFileErrorKind {
         self.kind
     }
+
+    /// The text without the path.
+    #[cfg(unix)]
+    pub(crate) fn flaw(&self) -> &str {
+        &self.text
+    }
 }
 
 impl fmt::Display for PrivateFileError {
@@ -297,7 +305,7 @@ fn check_access(found: &fs::Metadata, path: &Path, right: u32) -> Result<(), Pri
 }
 
 #[cfg(unix)]
-fn check_owner(owner: u32, own: u32, path: &Path) -> Result<(), PrivateFileError> {
+pub(crate) fn check_owner(owner: u32, own: u32, path: &Path) -> Result<(), PrivateFileError> {
     const ROOT: u32 = 0;
     if owner == own || owner == ROOT {
         return Ok(());
@@ -311,7 +319,7 @@ fn check_owner(owner: u32, own: u32, path: &Path) -> Result<(), PrivateFileError
 
 /// Refuses a folder in which every user may rename what others have there.
 #[cfg(unix)]
-fn check_around(found: &fs::Metadata, path: &Path) -> Result<(), PrivateFileError> {
+pub(crate) fn check_around(found: &fs::Metadata, path: &Path) -> Result<(), PrivateFileError> {
     use std::os::unix::fs::MetadataExt;
     const STICKY: u32 = 0o1000;
     const WRITABLE_BY_ALL: u32 = 0o002;
@@ -336,6 +344,38 @@ pub(crate) fn draft(path: &Path) -> Result<PathBuf, PrivateFileError> {
     };
     let name = format!(".{}.{}.new", name.to_string_lossy(), Reference::new());
     Ok(folder(path).join(name))
+}
+
+/// Whether a file beside `path` may be a [draft](draft) of it, by its name.
+pub(crate) fn is_draft(name: &OsStr, path: &Path) -> bool {
+    let Some(own) = path.file_name().map(OsStr::to_string_lossy) else { return false };
+    let name = name.to_string_lossy();
+    let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*own));
+    let random = rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".new"));
+    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    random.is_some_and(|random| random.len() == 16 && random.bytes().all(is_digit))
+}
+
+/// Gives a draft its own name, and takes the place of nothing.
+pub(crate) fn settle(draft: &Path, path: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(cause @ Errno::EXIST) => return Err(cause.into()),
+            // Not every file system can: NFS, for one.
+            Err(_) => {}
+        }
+    }
+    link(draft, path)
+}
+
+/// As [`settle`]. For a moment the file has two names.
+fn link(draft: &Path, path: &Path) -> io::Result<()> {
+    fs::hard_link(draft, path)?;
+    fs::remove_file(draft)
 }
 
 pub(crate) fn new_file(path: &Path) -> io::Result<File> {

@@ -122,6 +122,22 @@ fn a_file_that_is_there_stays_as_it_is() {
 }
 
 #[test]
+fn a_draft_takes_the_place_of_nothing() {
+    for named in [settle, link] {
+        let (_around, path) = place();
+        PrivateFile::create(&path, fill).unwrap();
+        let other = draft(&path).unwrap();
+        new_file(&other).unwrap();
+        assert_eq!(named(&other, &path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert!(other.exists());
+        fs::remove_file(&path).unwrap();
+        named(&other, &path).unwrap();
+        assert!(path.exists() && !other.exists());
+        assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_filled_is_not_created() {
     let (_around, path) = place();
     let failed = PrivateFile::create(&path, |_| Err(ErrorKind::StorageFull.into()));

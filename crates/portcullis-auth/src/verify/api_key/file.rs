@@ -13,7 +13,7 @@ use super::record::ApiKeyRecord;
 ///
 /// One change happens at a time, so that none is lost, and takes effect whole: servers that
 /// [watch](super::ApiKeys::file) the file read the old list or the new one. What cannot be read as
-/// a list, or can be written by every user, is refused and stays as it is. Comments and empty
+/// a list, or can be written by others, is refused and stays as it is. Comments and empty
 /// lines stay.
 ///
 /// # Example
@@ -53,7 +53,7 @@ impl ApiKeyFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, every user may write it, or a line is not a record.
+    /// When the file cannot be read, others may write it, or a line is not a record.
     pub fn list(&self) -> Result<ApiKeyList, ApiKeyError> {
         let text = LockedFile::read(&self.path, Readers::Everybody);
         self.read(text.map_err(|error| ApiKeyError::of_change(&error))?.expose())
