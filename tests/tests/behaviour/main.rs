@@ -5,6 +5,7 @@ mod architecture;
 mod arguments;
 mod audit;
 mod checks;
+mod connect_page;
 mod demo;
 mod deploying;
 mod documents;

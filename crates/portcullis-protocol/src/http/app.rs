@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Whose};
+use crate::http::connect_page::ConnectPage;
 use crate::http::endpoint::Endpoint;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::cors;
@@ -40,6 +41,8 @@ pub struct AppConfig {
     pub guard: HostOriginGuard,
     /// Decides who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
+    /// What a browser is shown at the path of the endpoint; without it, what programs are.
+    pub connect_page: Option<ConnectPage>,
     /// What is served beside the endpoint.
     pub mounts: Vec<Mount>,
     /// The limits of the server.
@@ -56,6 +59,7 @@ pub struct AppConfig {
 /// Each request passes the guard first, whatever its path.
 pub struct App<S> {
     endpoint: Endpoint<S>,
+    connect_page: Option<ConnectPage>,
     mounts: Mounts,
     guard: HostOriginGuard,
     routing: Semaphore,
@@ -68,7 +72,8 @@ impl<S: Service> App<S> {
     ///
     /// When two mounts have the same path.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, MountError> {
-        let AppConfig { path, guard, authenticator, mounts, limits, clock, store } = config;
+        let AppConfig { path, guard, authenticator, connect_page, mounts, limits, clock, store } =
+            config;
         let mounts = Mounts::new(&path, mounts)?;
         let routing = Semaphore::new(limits.concurrent_requests);
         let on_end = {
@@ -80,7 +85,7 @@ impl<S: Service> App<S> {
         let budget = Budget::new(&limits);
         let places = Places::new(&limits, &budget);
         let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
-        Ok(Self { endpoint, mounts, guard, routing })
+        Ok(Self { endpoint, connect_page, mounts, guard, routing })
     }
 
     /// Ends the streams of sessions, which have no end of their own.
@@ -142,6 +147,9 @@ impl<S: Service> App<S> {
         if peer.probes_only && info.path.is_some() {
             return Err(Rejection::too_many_connections());
         }
+        if let Some(page) = self.page_for(request, mount) {
+            return Ok(page.answer());
+        }
         let readers = self.guard.check_origin(mount.origin, request.headers())?;
         let answer = match &mount.serves {
             Serves::Endpoint => self.endpoint(request, info, peer).await,
@@ -156,6 +164,13 @@ impl<S: Service> App<S> {
             answer.unwrap_or_else(|refusal| self.refuse(refusal, info, mount.errors));
         cors::allow(&mut response, readers);
         Ok(response)
+    }
+
+    /// What a browser is shown that was led here, by whatever page.
+    fn page_for<B>(&self, request: &Request<B>, mount: &Mount) -> Option<&ConnectPage> {
+        let page = self.connect_page.as_ref()?;
+        let asked = ConnectPage::is_asked_for(request.method(), request.headers());
+        (matches!(mount.serves, Serves::Endpoint) && asked).then_some(page)
     }
 
     async fn endpoint(
@@ -295,7 +310,9 @@ mod tests {
         let paths = ["/panics", "/never"].map(str::to_owned);
         let mounts = vec![Mount::routes(paths, routes)];
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let config = AppConfig { path, guard, authenticator, mounts, limits, clock, store };
+        let connect_page = None;
+        let config =
+            AppConfig { path, guard, authenticator, connect_page, mounts, limits, clock, store };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 

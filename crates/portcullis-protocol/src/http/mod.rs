@@ -8,6 +8,7 @@ mod answer;
 mod app;
 mod bearer;
 mod budget;
+mod connect_page;
 mod connection;
 mod endpoint;
 mod guard;
@@ -27,6 +28,7 @@ mod test_server;
 mod well_known;
 
 pub use app::{App, AppConfig};
+pub use connect_page::{ConnectPage, SignIn};
 pub use connection::Listener;
 pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody};
 pub use mount::{Mount, MountError};

@@ -19,6 +19,7 @@ pub(crate) struct HttpOptions {
     origins: Vec<String>,
     routes: Vec<Route>,
     scopes_supported: Scopes,
+    connect_page: bool,
     unauthenticated_beyond_loopback: bool,
 }
 
@@ -30,6 +31,7 @@ pub(crate) struct HttpConfig {
     pub(crate) origins: Vec<Origin>,
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Scopes,
+    pub(crate) connect_page: bool,
     pub(crate) unauthenticated_beyond_loopback: bool,
 }
 
@@ -94,6 +96,16 @@ impl<A> ServerBuilder<A> {
         self
     }
 
+    /// Shows browsers no page at the URL of the endpoint: they are refused, as programs are.
+    ///
+    /// The page is for people who follow a link to that URL, or paste it into a browser. It has the
+    /// name of the server, its URL and how to connect common clients, and nothing of its components;
+    /// no token is needed. Default: shown.
+    pub fn without_connect_page(mut self) -> Self {
+        self.parts.http.connect_page = false;
+        self
+    }
+
     /// Adds a route beside the protocol.
     pub fn route(mut self, route: impl IntoRoute) -> Self {
         self.parts.http.routes.push(route.into_route());
@@ -117,6 +129,7 @@ impl Default for HttpOptions {
             origins: Vec::new(),
             routes: Vec::new(),
             scopes_supported: Scopes::default(),
+            connect_page: true,
             unauthenticated_beyond_loopback: false,
         }
     }
@@ -158,6 +171,7 @@ impl HttpOptions {
             origins,
             routes: self.routes,
             scopes_supported: self.scopes_supported,
+            connect_page: self.connect_page,
             unauthenticated_beyond_loopback: self.unauthenticated_beyond_loopback,
         }
     }

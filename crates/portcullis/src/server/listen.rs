@@ -8,7 +8,8 @@ use portcullis_auth::{
     is_same_resource,
 };
 use portcullis_protocol::http::{
-    App, AppConfig, Authority, HostOriginGuard, Listener, Mount, MountError, Origins,
+    App, AppConfig, Authority, ConnectPage, HostOriginGuard, Listener, Mount, MountError, Origins,
+    SignIn,
 };
 
 use crate::catalogue::compiled_checks::Need;
@@ -230,9 +231,17 @@ impl Server {
         let unusable = |error: MountError| {
             StartError::new(StartErrorKind::UnusableEndpoint, error.to_string())
         };
+        let named = resource.as_ref().and_then(|resource| resource.resource_name.as_deref());
+        let name = named.unwrap_or(self.engine.identity.name());
+        let sign_in = match &resource {
+            None => SignIn::Nothing,
+            Some(resource) if resource.authorization_servers.is_empty() => SignIn::Token,
+            Some(_) => SignIn::Account,
+        };
+        let connect_page =
+            self.http.connect_page.then(|| ConnectPage::new(name, public_url, sign_in));
         let mut mounts = Vec::new();
         if let Some(resource) = &resource {
-            let name = resource.resource_name.as_deref().unwrap_or(self.engine.identity.name());
             let document = ProtectedResourceMetadata {
                 resource: public_url.resource(),
                 authorization_servers: resource.authorization_servers.clone(),
@@ -254,6 +263,7 @@ impl Server {
             path: public_url.path().clone(),
             guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
+            connect_page,
             mounts,
             limits: self.engine.limits.clone(),
             clock: Arc::clone(&self.engine.clock),

@@ -66,6 +66,18 @@ pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> 
     }
 }
 
+/// Whether the client names `text/html`, and does not wait for events: a browser that shows what it
+/// gets.
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
+    let names = |range| {
+        headers
+            .get_all(ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| names_one_of(value, &[range])))
+    };
+    names("text/html") && !names("text/event-stream")
+}
+
 fn not_acceptable(message: &'static str) -> Rejection {
     Rejection::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
