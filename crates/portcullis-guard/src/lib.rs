@@ -26,6 +26,7 @@ pub mod json;
 pub mod keys;
 pub mod locked_file;
 pub mod log;
+mod log_throttle;
 mod maybe_future;
 #[cfg(unix)]
 #[cfg(unix)]
@@ -51,6 +52,7 @@ pub use error_chain::ErrorChain;
 #[cfg(feature = "fetch")]
 pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
 pub use log::{LogWriter, stderr};
+pub use log_throttle::LogThrottle;
 pub use maybe_future::MaybeFuture;
 pub use private_file::{FilePlace, PrivateFile, PrivateFileError, PrivateFileErrorKind};
 pub use random::{OperationId, Reference};

@@ -9,8 +9,8 @@ use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError};
 
 /// A store as if on another machine, for tests of what uses one.
 ///
-/// Clones share it, as replicas do. Every answer has to be waited for and is counted, and the
-/// connection can be [cut](Self::cut).
+/// Clones share it, as replicas do. Every answer has to be waited for and is counted. The
+/// connection can be [cut](Self::cut), and the store [silent](Self::silence).
 ///
 /// # Example
 ///
@@ -34,12 +34,14 @@ struct Far<S> {
     store: S,
     trips: AtomicUsize,
     cut: AtomicBool,
+    silent: AtomicBool,
 }
 
 impl<S: Store> Distant<S> {
     /// `store`, at a distance.
     pub fn new(store: S) -> Self {
-        Self(Arc::new(Far { store, trips: AtomicUsize::new(0), cut: AtomicBool::new(false) }))
+        let (trips, cut, silent) = Default::default();
+        Self(Arc::new(Far { store, trips, cut, silent }))
     }
 
     /// How many round trips were made.
@@ -53,6 +55,11 @@ impl<S: Store> Distant<S> {
         self.0.cut.store(cut, Ordering::SeqCst);
     }
 
+    /// Leaves what is asked from now on without an answer, or answers again.
+    pub fn silence(&self, silent: bool) {
+        self.0.silent.store(silent, Ordering::SeqCst);
+    }
+
     fn trip<'a, T: Send + Unpin + 'a>(
         &'a self,
         asked: impl FnOnce(&'a S) -> MaybeFuture<'a, Result<T, StoreError>> + Send + 'a,
@@ -60,10 +67,16 @@ impl<S: Store> Distant<S> {
         MaybeFuture::pending(async move {
             self.0.trips.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
-            match self.0.cut.load(Ordering::SeqCst) {
-                true => Err(StoreError::unavailable("the connection is cut")),
-                false => asked(&self.0.store).await,
+            if self.0.silent.load(Ordering::SeqCst) {
+                return std::future::pending().await;
             }
+            if self.0.cut.load(Ordering::SeqCst) {
+                return Err(StoreError::unavailable("the connection is cut"));
+            }
+            let answer = asked(&self.0.store).await;
+            // The way back.
+            tokio::task::yield_now().await;
+            answer
         })
     }
 }

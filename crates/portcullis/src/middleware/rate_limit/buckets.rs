@@ -45,6 +45,11 @@ impl Buckets {
         self.quota
     }
 
+    /// How many there may be.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Takes one request out of the bucket of `key`, or says in how long it holds one.
     pub(super) fn take(&self, key: Key) -> Result<(), Duration> {
         self.take_at(key, nanos(self.since.elapsed())).map_err(Duration::from_nanos)

@@ -6,10 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis_guard::{Clock, MaybeFuture};
 use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
+use tokio::time::Instant;
 
-use super::Limited;
 use super::buckets::Key;
+use super::outage::{Asking, Outage};
 use super::quota::{Nanos, Piece, Quota, nanos};
+use super::{Limited, Requester};
 use crate::catalogue::Entry;
 
 /// Buckets in a store that the replicas of a server share.
@@ -27,7 +29,10 @@ pub(super) struct Leases {
     /// The server, by the name that its replicas have in common, and which of its limits this is.
     place: [String; 2],
     patience: Duration,
-    table: Mutex<Table>,
+    outage: Outage,
+    /// Apart, so that strangers crowd out no principal.
+    addresses: Mutex<Table>,
+    principals: Mutex<Table>,
     capacity: usize,
 }
 
@@ -36,6 +41,8 @@ struct Table {
     leases: HashMap<Key, Arc<Lease>>,
     /// Those that are known, in the order in which they are looked at again.
     queue: VecDeque<Key>,
+    /// What all share that there is no room for.
+    overflow: Arc<Lease>,
 }
 
 /// What this replica knows of one bucket.
@@ -43,7 +50,7 @@ struct Table {
 struct Lease {
     held: Mutex<Held>,
     /// One asks for all who wait.
-    asking: tokio::sync::Mutex<()>,
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,95 +59,113 @@ struct Held {
     left: Piece,
     /// The time at which the bucket is full, as the store was last seen to say.
     full: Nanos,
+    /// When the record ends that this replica may have written last.
+    recorded: Nanos,
     /// Before that the bucket has no request for anybody.
     empty_until: Nanos,
 }
 
-/// Whether a lease is for a single request, or for further ones too.
+/// Whose bucket a request is counted in.
 #[derive(Clone, Copy)]
-enum Size {
-    One,
-    Part,
+enum Bucket {
+    Own,
+    /// That of all for whom there is no room.
+    Overflow,
 }
 
 impl Leases {
     pub(super) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        quota: Quota,
+        (quota, capacity): (Quota, usize),
         place: [String; 2],
         patience: Duration,
     ) -> Self {
-        let (table, capacity) = (Mutex::default(), CAPACITY);
-        Self { store, clock, quota, place, patience, table, capacity }
+        let (outage, [addresses, principals]) = (Outage::new(), Default::default());
+        Self { store, clock, quota, place, patience, outage, addresses, principals, capacity }
     }
 
     /// Takes one request out of the bucket of `key`. `used` is the component whose number is in it.
     pub(super) fn take<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         key: Key,
         used: Option<&'a Entry>,
     ) -> MaybeFuture<'a, Result<(), Limited>> {
         let Some(now) = self.now() else { return MaybeFuture::ready(Err(Limited::Unknown)) };
-        let Some((lease, size)) = self.lease(key, now) else {
+        let Some((lease, bucket)) = self.lease(key, now) else {
             return MaybeFuture::ready(Err(Limited::Unknown));
         };
         match lease.take(now, &self.quota) {
             Some(answer) => MaybeFuture::ready(answer),
-            None => MaybeFuture::pending(async move { self.ask(&lease, size, key, used).await }),
+            None => {
+                let record = self.record(bucket, key, used);
+                MaybeFuture::pending(self.ask(lease, record))
+            }
         }
     }
 
-    /// The lease of `key`; where there is no room for another, one that is forgotten at once.
-    fn lease(&self, key: Key, now: Nanos) -> Option<(Arc<Lease>, Size)> {
-        let mut table = self.table.lock().ok()?;
+    /// The lease of `key`, or the one of all for whom there is no room.
+    fn lease(&self, key: Key, now: Nanos) -> Option<(Arc<Lease>, Bucket)> {
+        let (table, kept) = match key.requester {
+            Requester::Principal(_) => (&self.principals, 0),
+            // A record of each costs nothing but a connection: so many may be in the store at once.
+            Requester::Address(_) | Requester::Local => (&self.addresses, KEPT_BY_REDIS),
+        };
+        let mut table = table.lock().ok()?;
         if let Some(lease) = table.leases.get(&key) {
-            return Some((Arc::clone(lease), Size::Part));
+            return Some((Arc::clone(lease), Bucket::Own));
         }
-        table.forget_over(now);
-        let lease = Arc::<Lease>::default();
+        table.forget_over(now, kept);
         if table.leases.len() >= self.capacity {
-            return Some((lease, Size::One));
+            return Some((Arc::clone(&table.overflow), Bucket::Overflow));
         }
+        let lease = Arc::<Lease>::default();
         table.leases.insert(key, Arc::clone(&lease));
         table.queue.push_back(key);
-        Some((lease, Size::Part))
+        Some((lease, Bucket::Own))
     }
 
     /// Takes requests out of the shared bucket, and the first of them for the caller.
-    async fn ask(
-        &self,
-        lease: &Lease,
-        size: Size,
-        key: Key,
-        used: Option<&Entry>,
-    ) -> Result<(), Limited> {
-        let asking = tokio::time::timeout(self.patience, lease.asking.lock()).await;
-        let _asking = asking.map_err(|_| Limited::Unknown)?;
-        let record = self.record(key, used);
+    async fn ask(self: &Arc<Self>, lease: Arc<Lease>, record: RecordKey) -> Result<(), Limited> {
+        let may_ask = self.outage.may_ask().ok_or(Limited::Unknown)?;
+        let asking = Arc::clone(&lease.asking).lock_owned();
+        let asking = tokio::time::timeout(self.patience, asking).await;
+        let asking = asking.map_err(|_| Limited::Unknown)?;
+        // Another may have asked meanwhile.
+        let now = self.now().ok_or(Limited::Unknown)?;
+        if let Some(answer) = lease.take(now, &self.quota) {
+            return answer;
+        }
+        if may_ask == Asking::Usual {
+            self.outage.may_ask().ok_or(Limited::Unknown)?;
+        }
+        let leases = Arc::clone(self);
+        // What is taken is held here, even if its caller is gone when the store answers.
+        let refilling = tokio::spawn(async move {
+            let _asking = asking;
+            leases.refill(&lease, &record).await
+        });
+        refilling.await.unwrap_or(Err(Limited::Unknown))
+    }
+
+    async fn refill(&self, lease: &Lease, record: &RecordKey) -> Result<(), Limited> {
         let known = lease.held.lock().map_err(|_| Limited::Unknown)?.full;
         // A bucket that is full has no record.
         let now = self.now().ok_or(Limited::Unknown)?;
         let mut seen = (known > now).then_some(known);
         for _ in 0..ATTEMPTS {
             let now = self.now().ok_or(Limited::Unknown)?;
-            if let Some(answer) = lease.take(now, &self.quota) {
-                return answer;
-            }
-            let parts = match size {
-                Size::One => ONE_EACH,
-                Size::Part => PARTS,
-            };
-            let piece = match self.quota.piece(seen.unwrap_or_default(), now, parts) {
+            let piece = match self.quota.piece(seen.unwrap_or_default(), now, PARTS) {
                 Ok(piece) => piece,
                 Err(wait) => return lease.refuse(now, wait),
             };
             let (before, new) = (seen.map(written).transpose()?, written(piece.to)?);
             let ends = UNIX_EPOCH + Duration::from_nanos(piece.to);
-            let swap = self.store.compare_and_swap(&record, before.as_ref(), Some(new), ends);
+            lease.held.lock().map_err(|_| Limited::Unknown)?.recorded = piece.to;
+            let swap = self.store.compare_and_swap(record, before.as_ref(), Some(new), ends);
             match self.asked(swap).await? {
                 CasOutcome::Done => return lease.hold(piece, &self.quota),
-                CasOutcome::Conflict => seen = self.full(&record).await?,
+                CasOutcome::Conflict => seen = self.full(record).await?,
             }
         }
         tracing::error!("other replicas keep changing the same rate limit");
@@ -162,21 +187,29 @@ impl Leases {
         &self,
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, Limited> {
+        let asked = Instant::now();
         let reason = match tokio::time::timeout(self.patience, answer).await {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(answer)) => {
+                self.outage.answered();
+                return Ok(answer);
+            }
             Ok(Err(error)) => error.reason().to_owned(),
             Err(_) => "the store takes too long".to_owned(),
         };
-        tracing::error!(reason, "cannot ask the store for a rate limit");
+        self.outage.failed(asked, &reason);
         Err(Limited::Unknown)
     }
 
-    fn record(&self, key: Key, used: Option<&Entry>) -> RecordKey {
-        let requester = key.requester.bytes();
+    fn record(&self, bucket: Bucket, key: Key, used: Option<&Entry>) -> RecordKey {
         let mut parts: Vec<&[u8]> = self.place.iter().map(String::as_bytes).collect();
-        parts.push(&requester);
+        let requester = key.requester.bytes();
+        match (bucket, key.requester) {
+            (Bucket::Overflow, Requester::Principal(_)) => parts.push(b"other principals"),
+            (Bucket::Overflow, _) => parts.push(b"other addresses"),
+            (Bucket::Own, _) => parts.push(&requester),
+        }
         // Its number is of this process.
-        if let Some(entry) = used {
+        if let (Bucket::Own, Some(entry)) = (bucket, used) {
             parts.extend([entry.kind.as_str().as_bytes(), entry.key.as_bytes()]);
         }
         RecordKey::new("rate limit", parts)
@@ -190,9 +223,9 @@ impl Leases {
 
 #[cfg(test)]
 impl Leases {
-    /// How many are known.
+    /// How many are known of addresses.
     pub(super) fn known(&self) -> usize {
-        self.table.lock().unwrap().leases.len()
+        self.addresses.lock().unwrap().leases.len()
     }
 }
 
@@ -223,15 +256,25 @@ impl Lease {
     }
 }
 
+impl Held {
+    fn is_over(&self, now: Nanos, kept: Nanos) -> bool {
+        let recorded = match self.recorded {
+            0 => 0,
+            end => end.saturating_add(kept),
+        };
+        self.full.max(self.empty_until).max(recorded) <= now
+    }
+}
+
 impl Table {
-    /// Forgets some of what says nothing any more: more than there are new ones, and never so many
-    /// that others have to wait.
-    fn forget_over(&mut self, now: Nanos) {
+    /// Forgets some of what says nothing any more, `kept` after its record has ended: more than there
+    /// are new ones, and never so many that others have to wait.
+    fn forget_over(&mut self, now: Nanos, kept: Nanos) {
         for _ in 0..LOOKED_AT_FOR_A_NEW_ONE {
             let Some(key) = self.queue.pop_front() else { return };
             let is_over = |lease: &Arc<Lease>| {
                 let held = lease.held.lock();
-                held.is_ok_and(|held| held.full.max(held.empty_until) <= now)
+                held.is_ok_and(|held| held.is_over(now, kept))
                     // Somebody asks.
                     && Arc::strong_count(lease) == 1
             };
@@ -256,7 +299,7 @@ impl fmt::Debug for Leases {
 
 /// A lease is this part of what a bucket holds, so the last requests are taken one by one.
 const PARTS: u64 = 8;
-const ONE_EACH: u64 = u64::MAX;
 const ATTEMPTS: usize = 32;
-const CAPACITY: usize = 65_536;
+/// How long Redis keeps a record after its end.
+const KEPT_BY_REDIS: Nanos = 300_000_000_000;
 const LOOKED_AT_FOR_A_NEW_ONE: usize = 16;

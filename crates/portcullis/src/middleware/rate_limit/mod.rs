@@ -1,5 +1,6 @@
 mod buckets;
 mod leases;
+mod outage;
 mod quota;
 #[cfg(test)]
 mod replicas;
@@ -39,7 +40,8 @@ use crate::error::{Problem, ProblemKind};
 /// 3. **Whether the caller is new** while there are 65,536 buckets that are not full again.
 ///    A bucket that is full is as good as a new one, and goes first. Without a full one, new
 ///    callers share one bucket until there is; the others keep theirs. In a store that replicas
-///    share, each of them has a record instead, for about five minutes.
+///    share, principals and addresses are 65,536 each for each replica and share a bucket each
+///    beyond that, and an address counts for five minutes longer, as long as its record is there.
 ///
 /// Where this cannot be decided, the request is refused (fail closed).
 ///
@@ -76,7 +78,7 @@ pub struct RateLimit {
     burst: u32,
     buckets: Result<Buckets, &'static str>,
     /// The buckets that replicas share, if they do.
-    leases: OnceLock<Leases>,
+    leases: OnceLock<Arc<Leases>>,
 }
 
 /// Why a request is over a limit.
@@ -152,8 +154,9 @@ impl RateLimit {
             // With another rate it is another bucket.
             let place = [server.clone(), format!("{place}: {self:?}")];
             let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-            self.leases
-                .get_or_init(|| Leases::new(store, clock, buckets.quota(), place, *patience));
+            let limits = (buckets.quota(), buckets.capacity());
+            let leases = || Leases::new(store, clock, limits, place, *patience).into();
+            self.leases.get_or_init(leases);
         }
     }
 

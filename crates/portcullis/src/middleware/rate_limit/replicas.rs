@@ -6,6 +6,8 @@ use portcullis_auth::Principal;
 use portcullis_guard::ManualClock;
 use portcullis_store::{Distant, MemoryStore, RecordKey, RecordValue};
 use serde_json::json;
+use tokio::task::yield_now;
+use tokio::time::{Instant, advance};
 
 use super::*;
 use crate::prelude::*;
@@ -20,8 +22,14 @@ struct Replicas {
 
 impl Replicas {
     fn new() -> Self {
+        Self::with_room_for(100_000)
+    }
+
+    /// On a store of so many records.
+    fn with_room_for(records: usize) -> Self {
         let clock = Arc::new(ManualClock::at(1_000));
-        Self { store: Distant::new(MemoryStore::new(clock.clone())), clock }
+        let store = MemoryStore::new(clock.clone()).with_capacity(records);
+        Self { store: Distant::new(store), clock }
     }
 
     /// One of them, with this limit.
@@ -66,6 +74,11 @@ async fn pong() -> &'static str {
 
 fn alice() -> Requester {
     Requester::principal(&Principal::new("alice"))
+}
+
+/// One of many.
+fn user(number: u32) -> Requester {
+    Requester::principal(&Principal::new(number.to_string()))
 }
 
 async fn through(limits: &[&RateLimit], requests: usize) -> usize {
@@ -209,25 +222,89 @@ async fn the_local_user_is_counted_by_this_process() {
     assert_eq!(replicas.store.trips(), 0);
 }
 
-#[tokio::test]
-async fn q02_no_more_leases_are_kept_than_there_is_room_for_and_nobody_is_reset() {
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_silent_nobody_waits_but_those_who_try_it() {
     let replicas = Replicas::new();
-    let limit = replicas.of(RateLimit::per_principal(2, MINUTE));
-    assert_eq!(through(&[&limit], 3).await, 2);
-    let network =
-        |number: u32| Requester::address(Ipv6Addr::from_bits(u128::from(number) << 64).into());
-    for number in 1..70_000 {
-        assert_eq!(limit.take(network(number), None).await, Ok(()));
+    let limit = replicas.of(RateLimit::per_principal(80, MINUTE));
+    replicas.store.silence(true);
+    let began = Instant::now();
+    assert_eq!(limit.take(user(0), None).await, Err(Limited::Unknown));
+    assert_eq!(began.elapsed(), MINUTE, "the patience of the server");
+    for number in 0..1_000 {
+        assert_eq!(limit.take(user(number), None).await, Err(Limited::Unknown));
     }
-    assert_eq!(limit.leases.get().unwrap().known(), 65_536);
-    assert_eq!(through(&[&limit], 1).await, 0);
-    assert_eq!(limit.take(network(69_999), None).await, Ok(()));
-    assert!(limit.take(network(69_999), None).await.is_err(), "the store knows it");
-    replicas.pass(10 * MINUTE);
-    for number in 100_000..110_000 {
-        assert_eq!(limit.take(network(number), None).await, Ok(()));
+    assert_eq!(began.elapsed(), MINUTE, "the others are refused at once");
+    advance(Duration::from_millis(200)).await;
+    let mut trial = Box::pin(async { limit.take(user(0), None).await });
+    assert!(futures_util::poll!(&mut trial).is_pending(), "one tries");
+    for number in 0..1_000 {
+        assert_eq!(limit.take(user(number), None).await, Err(Limited::Unknown));
     }
-    assert!(limit.leases.get().unwrap().known() < 20_000, "what is full again makes room");
+    replicas.store.silence(false);
+    advance(Duration::from_millis(200)).await;
+    assert_eq!(limit.take(user(1), None).await, Ok(()));
+    assert_eq!(limit.take(user(2), None).await, Ok(()), "it answers again");
+}
+
+#[tokio::test]
+async fn what_was_taken_for_a_request_that_is_dropped_is_given_to_the_next() {
+    let replicas = Replicas::new();
+    let limit = replicas.of(RateLimit::per_principal(80, MINUTE));
+    let mut dropped = Box::pin(async { limit.take(alice(), None).await });
+    for _ in 0..2 {
+        assert!(futures_util::poll!(&mut dropped).is_pending());
+        yield_now().await;
+    }
+    drop(dropped);
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(replicas.store.trips(), 1);
+    replicas.store.cut(true);
+    assert_eq!(through(&[&limit], 100).await, 9, "the rest of an eighth");
+}
+
+/// What passes of so many networks that ask once each.
+async fn networks_through(limit: &RateLimit, networks: std::ops::Range<u32>) -> usize {
+    let mut through = 0;
+    for number in networks {
+        let network = Ipv6Addr::from_bits(u128::from(number) << 64).into();
+        through += usize::from(limit.take(Requester::address(network), None).await.is_ok());
+    }
+    through
+}
+
+#[tokio::test]
+async fn q02_networks_beyond_those_there_is_room_for_share_one_record() {
+    // With room for each network, one for the others, and two principals.
+    let replicas = Replicas::with_room_for(103);
+    let limit = replicas.of(RateLimit::with_capacity(Per::Principal, 2, MINUTE, 2, 100));
+    assert_eq!(limit.take(user(1), None).await, Ok(()));
+    assert_eq!(networks_through(&limit, 1..5_000).await, 100 + 2);
+    assert_eq!(limit.take(user(2), None).await, Ok(()), "strangers take no room from principals");
+    // They are full again, and in Redis for five minutes longer.
+    replicas.pass(2 * MINUTE);
+    assert_eq!(networks_through(&limit, 5_000..10_000).await, 2);
+    assert_eq!(networks_through(&limit, 1..101).await, 100, "the known ones keep theirs");
+    replicas.pass(6 * MINUTE + Duration::from_secs(1));
+    assert_eq!(networks_through(&limit, 10_000..15_000).await, 100 + 2);
+    assert_eq!(limit.leases.get().unwrap().known(), 100);
+}
+
+#[tokio::test]
+async fn q02_principals_beyond_those_there_is_room_for_share_a_bucket_of_their_own() {
+    let replicas = Replicas::new();
+    let limit = replicas.of(RateLimit::with_capacity(Per::Principal, 2, MINUTE, 2, 10));
+    let mut through = 0;
+    for number in 0..100 {
+        through += usize::from(limit.take(user(number), None).await.is_ok());
+    }
+    assert_eq!(through, 10 + 2);
+    assert_eq!(networks_through(&limit, 1..100).await, 10 + 2);
+    replicas.pass(2 * MINUTE);
+    assert_eq!(limit.take(user(1_000), None).await, Ok(()), "what is full again makes room");
+    assert_eq!(limit.take(user(1_000), None).await, Ok(()));
+    assert_eq!(limit.take(user(1_001), None).await, Ok(()));
 }
 
 #[tokio::test]
