@@ -7,7 +7,8 @@ use portcullis_tests::served::Served;
 use crate::TESTBED;
 
 /// As Chromium sends it for what is typed or clicked.
-const ACCEPT: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+const ACCEPT: &str =
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
 fn open(testbed: &Testbed, line: &str, more: &[&str]) -> Response {
     testbed.request(line, &[&[ACCEPT], more].concat(), b"")
