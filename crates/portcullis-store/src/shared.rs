@@ -25,6 +25,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).ready()
     }
 
+    fn opens(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        (**self).opens()
+    }
+
     fn is_unsealed(&self) -> bool {
         (**self).is_unsealed()
     }

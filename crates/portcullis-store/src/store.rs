@@ -64,6 +64,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether what is there can be opened: a server asks once, before it serves, and does not start
+    /// without. Default: it can.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::unopened`] with what to do, or why the store cannot be asked.
+    fn opens(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::ready(Ok(()))
+    }
+
     /// Whether values leave this process as they are, for whoever can read a file or a network to
     /// see. A server does not build with such a store. Default: no.
     fn is_unsealed(&self) -> bool {

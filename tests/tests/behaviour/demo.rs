@@ -225,6 +225,33 @@ fn what_was_unlocked_rests_sealed_in_a_file_and_is_lost_with_its_key() {
 }
 
 #[test]
+fn e23_a_server_with_other_keys_than_those_of_its_store_does_not_start() {
+    use std::io::Write;
+    let state = tempfile::tempdir().unwrap();
+    let key_file = |name: &str| {
+        let path = state.path().join(name);
+        let id = KeyFile::new(&path).create().unwrap();
+        (path.to_str().unwrap().to_owned(), id)
+    };
+    let ((own, id), (other, _)) = (key_file("own"), key_file("other"));
+    let folder = state.path().to_str().unwrap();
+    drop(Testbed::start(demo(), &["--state-dir", folder, "--key-file", &own]));
+    for transport in ["http", "stdio"] {
+        let mut command = Command::new(demo());
+        command.args(["--listen", "127.0.0.1:0", "--state-dir", folder, "--transport", transport]);
+        let output = command.args(["--key-file", &other]).stdin(Stdio::null()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(&format!("the key {id}, which is not among")), "{message}");
+        assert!(message.contains("on the command line: --key-file FILE"), "{message}");
+    }
+    // As the message says, for a key that is lost.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&other).unwrap();
+    writeln!(file, "{id} revoked").unwrap();
+    drop(Testbed::start(demo(), &["--state-dir", folder, "--key-file", &other]));
+}
+
+#[test]
 fn n28_a_file_store_without_keys_does_not_start_and_says_the_command_that_makes_them() {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().to_str().unwrap();

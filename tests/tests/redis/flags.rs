@@ -27,10 +27,29 @@ fn two_servers_share_what_was_unlocked_and_redis_holds_it_sealed() {
     one.call(ALICE, "unlock_admin", json!({}));
     assert!(tools(&one).contains("wipe_database"));
     until("the other server knows it", || tools(&other).contains("wipe_database"));
-    let [record] = &redis.keys()[..] else { panic!("{:?}", redis.keys()) };
-    let resting = redis.cli(&["--no-raw", "GET", record]);
-    assert!(!resting.contains("admin") && !resting.contains("alice"), "{resting}");
+    let keys = redis.keys();
+    assert_eq!(keys.len(), 2, "the canary, and what was unlocked: {keys:?}");
+    for record in keys {
+        let resting = redis.cli(&["--no-raw", "GET", &record]);
+        assert!(!resting.contains("admin") && !resting.contains("alice"), "{resting}");
+    }
     assert!(!one.log().contains("hunter2"));
+}
+
+#[test]
+fn e23_a_replica_with_other_keys_does_not_start() {
+    let redis = Redis::start(&[]);
+    let [own, other] = [new_key().unwrap(), new_key().unwrap()];
+    let url = redis.url();
+    let variables = [("PORTCULLIS_KEYS", own.expose().as_str()), ("PORTCULLIS_STORE", &url)];
+    let _one = Testbed::start_with(TESTBED, &[], &variables);
+    let mut command = Command::new(TESTBED);
+    command.args(["--listen", "127.0.0.1:0", "--store", &url]).stdin(Stdio::null());
+    let output = command.env("PORTCULLIS_KEYS", other.expose()).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains(&own.expose()[..16]), "{message}");
+    assert!(!message.contains("pck1_"), "{message}");
 }
 
 #[test]

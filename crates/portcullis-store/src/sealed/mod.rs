@@ -1,5 +1,7 @@
 //! A store whose values are sealed with the keys of the server.
 
+mod canary;
+
 use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
@@ -19,6 +21,10 @@ use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError, 
 ///    value.
 /// 3. [`take`](Store::take) opens a value before it removes it: what cannot be opened stays.
 /// 4. What is replaced or removed without being read need not open: [`put`](Store::put) does so.
+/// 5. A server with other keys than those of the store does not [start](Store::opens): a canary has
+///    to open, a record that each server seals at its start. The error names the key that is missing.
+///    A canary of a revoked key is sealed again, and a store without one, as of an older release, gets
+///    one.
 ///
 /// A value takes 37 bytes more where it rests. `take`, and
 /// [`compare_and_swap`](Store::compare_and_swap) where a value is expected, ask the other store twice.
@@ -163,6 +169,10 @@ impl<S: Store> Store for Sealed<S> {
 
     fn ready(&self) -> Result<(), StoreError> {
         self.store.ready()
+    }
+
+    fn opens(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::pending(self.open_canary())
     }
 
     fn is_unsealed(&self) -> bool {

@@ -134,6 +134,98 @@ async fn e23_old_keys_open_and_a_missing_or_revoked_one_is_named() {
     assert_eq!(sealed(&resting, &[&new]).get(&key()).await, Ok(Some(value("hunter2"))));
 }
 
+/// The only record, which `opens` has made.
+async fn canary(resting: &Resting) -> RecordValue {
+    resting.get(&super::canary::canary()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn e23_a_store_does_not_open_with_other_keys_and_names_the_one_that_is_missing() {
+    let (own, other) = (line(), line());
+    let id = &own[..16];
+    let resting = resting();
+    let start = async |lines: &[&str]| sealed(&resting, lines).opens().await;
+    start(&[&own]).await.unwrap();
+    let first = canary(&resting).await;
+    let refused = start(&[&other]).await.unwrap_err();
+    assert!(refused.is_unopened() && refused.reason().contains(id), "{refused}");
+    assert_eq!(canary(&resting).await, first, "who is refused changes nothing");
+    start(&[&own]).await.unwrap();
+    assert_eq!(canary(&resting).await, first, "and neither does who starts again");
+
+    // Whoever has lost the key says so, by what the error says.
+    let line = format!("{id} revoked");
+    assert!(refused.reason().contains(&format!("`{line}`")), "{refused}");
+    start(&[&other, &line]).await.unwrap();
+    start(&[&other]).await.unwrap();
+    assert!(start(&[&own]).await.is_err());
+
+    let altered = RecordValue::new(*b"altered").unwrap();
+    resting.put(&super::canary::canary(), altered, end()).await.unwrap();
+    assert!(start(&[&other]).await.unwrap_err().is_unopened());
+}
+
+#[tokio::test]
+async fn a_rotation_is_no_other_ring() {
+    let (old, new) = (line(), line());
+    let retained = old.replace(" valid ", " retained ");
+    let staged = new.replace(" valid ", " retained ");
+    let resting = resting();
+    let start = async |lines: &[&str]| sealed(&resting, lines).opens().await;
+    start(&[&old]).await.unwrap();
+    start(&[&staged, &old]).await.unwrap();
+    start(&[&new, &retained]).await.unwrap();
+    // Another replica, to which the rotated file has not come yet.
+    start(&[&staged, &old]).await.unwrap();
+    start(&[&new, &retained]).await.unwrap();
+    start(&[&new]).await.unwrap();
+    assert!(start(&[&old]).await.is_err(), "it could not read what others write");
+}
+
+#[tokio::test]
+async fn a_store_of_an_older_release_gets_its_canary_at_the_first_start() {
+    let (own, resting) = (line(), resting());
+    let store = sealed(&resting, &[&own]);
+    store.put(&key(), value("hunter2"), end()).await.unwrap();
+    store.opens().await.unwrap();
+    assert_eq!(store.get(&key()).await, Ok(Some(value("hunter2"))));
+    assert!(sealed(&resting, &[&line()]).opens().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_rings_that_start_at_once_one_is_refused() {
+    for _ in 0..16 {
+        let resting = resting();
+        let starts: Vec<_> = [line(), line()]
+            .into_iter()
+            .flat_map(|line| [line.clone(), line])
+            .map(|line| {
+                let store = sealed(&resting, &[&line]);
+                tokio::spawn(async move { (line, store.opens().await.is_ok()) })
+            })
+            .collect();
+        let mut started = Vec::new();
+        for start in starts {
+            let (line, done) = start.await.unwrap();
+            started.extend(done.then_some(line));
+        }
+        assert_eq!(started.len(), 2);
+        assert_eq!(started[0], started[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_does_not_open_and_one_that_cannot_be_written_does() {
+    let store =
+        Sealed::new(MemoryStore::new(clock()).with_capacity(1), KeyRing::ephemeral().unwrap());
+    store.put(&key(), value("one"), end()).await.unwrap();
+    assert_eq!(store.opens().await, Ok(()), "it is full");
+    let distant = crate::Distant::new(MemoryStore::new(clock()));
+    let store = Sealed::new(distant.clone(), KeyRing::ephemeral().unwrap());
+    distant.cut(true);
+    assert!(store.opens().await.unwrap_err().is_unavailable());
+}
+
 #[tokio::test]
 async fn a_record_that_cannot_be_opened_can_be_replaced() {
     let resting = resting();

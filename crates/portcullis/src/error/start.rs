@@ -32,6 +32,8 @@ pub enum StartErrorKind {
     UnusableAuthProvider,
     /// The endpoint could not be set up.
     UnusableEndpoint,
+    /// What is in the store cannot be opened, or the store cannot be asked.
+    UnusableStore,
 }
 
 impl StartError {

@@ -47,6 +47,7 @@ impl Server {
             None => self.http.public_url.clone(),
         };
         self.refuse_unsafe(address, given.as_ref())?;
+        self.open_store().await?;
         let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
             let advice = match error.kind() {
                 ErrorKind::AddrInUse => {

@@ -4,9 +4,7 @@ use futures_util::future::BoxFuture;
 use portcullis_guard::Environment;
 use portcullis_protocol::{Transport, stdio};
 
-use crate::error::Error;
-#[cfg(not(feature = "http"))]
-use crate::error::{StartError, StartErrorKind};
+use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
 use crate::server::Server;
 use crate::server::run_options::RunOptions;
@@ -58,7 +56,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When standard output is closed, or signals cannot be received.
+    /// When standard output is closed, signals cannot be received, or the server's keys are not those
+    /// of its store.
     pub async fn run_stdio(self) -> Result<(), Error> {
         self.serve_stdio().await
     }
@@ -66,6 +65,7 @@ impl Server {
     /// Boxed, so that it is compiled here: each program would compile what it awaits otherwise.
     fn serve_stdio(self) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
+            self.open_store().await?;
             startup::warn(&match self.engine.facilities.trusts_stdio {
                 true => "serving stdio: no authentication, the local user may use every component"
                     .to_owned(),
@@ -79,6 +79,13 @@ impl Server {
             let served = stdio::serve(served, self.limits(), stop).await;
             startup::drain_log();
             Ok(served?)
+        })
+    }
+
+    /// Refuses a store whose records the server could not open.
+    pub(crate) async fn open_store(&self) -> Result<(), StartError> {
+        self.engine.store.opens().await.map_err(|error| {
+            StartError::new(StartErrorKind::UnusableStore, format!("the store: {}", error.reason()))
         })
     }
 
