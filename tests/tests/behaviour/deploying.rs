@@ -1,5 +1,9 @@
 //! The recipes of docs/manual/deploying.md, taken from that page and run.
 
+#[path = "../redis/server.rs"]
+#[expect(dead_code, reason = "the tests of the store use the rest")]
+mod server;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +17,7 @@ use portcullis_tests::driver::{Response, Testbed, message, root, run, terminate}
 use portcullis_tests::issuer::{Issuer, claims};
 use serde_json::{Value, json};
 
+use self::server::Redis;
 use crate::demo::demo;
 
 fn page() -> String {
@@ -79,7 +84,25 @@ fn token_for(issuer: &Issuer, audience: &str) -> String {
 
 /// Asks for the list of tools at `path`, as a client that knows the server as `host`.
 fn tools(address: SocketAddr, host: &str, path: &str, token: Option<&str>) -> Response {
-    let body = message("tools/list", json!({})).to_string();
+    post(address, host, path, token, ("tools/list", ""), json!({}))
+}
+
+/// Calls `unlock_admin` at the page's public URL.
+fn unlock(address: SocketAddr, token: &str) -> Response {
+    let named = ("tools/call", "Mcp-Name: unlock_admin\r\n");
+    let params = json!({"name": "unlock_admin", "arguments": {}});
+    post(address, "example.com", "/mcp", Some(token), named, params)
+}
+
+fn post(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    token: Option<&str>,
+    (method, fields): (&str, &str),
+    params: Value,
+) -> Response {
+    let body = message(method, params).to_string();
     let authorization =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     ask(
@@ -87,7 +110,7 @@ fn tools(address: SocketAddr, host: &str, path: &str, token: Option<&str>) -> Re
         &format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{authorization}\
              Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: tools/list\r\nContent-Length: {}\r\n\r\n{body}",
+             Mcp-Method: {method}\r\n{fields}Content-Length: {}\r\n\r\n{body}",
             body.len()
         ),
     )
@@ -346,6 +369,11 @@ fn the_container_of_the_page_starts_the_server_with_what_podman_is_told() {
     let entry = container.lines().find_map(|line| line.strip_prefix("ENTRYPOINT ")).unwrap();
     let entry: Vec<String> = serde_json::from_str(entry).unwrap();
     let podman = recipe("sh", "podman run");
+    let state = tempfile::tempdir().unwrap();
+    let place = |name: &str| state.path().join(name).to_str().unwrap().to_owned();
+    KeyFile::new(place("keys")).create().unwrap();
+    let arguments = podman.rsplit_once(" portcullis-demo ").unwrap().1;
+    assert!(podman.contains("--volume portcullis-state:/state:U"), "{podman}");
     let variables: Vec<(String, String)> = podman
         .split("--env ")
         .skip(1)
@@ -353,6 +381,7 @@ fn the_container_of_the_page_starts_the_server_with_what_podman_is_told() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .map(|(name, value)| match &*name {
             "JWT_JWKS_URI" => (name, issuer.url().to_owned()),
+            "PORTCULLIS_KEY_FILE" => (name, place("keys")),
             _ => (name, value),
         })
         .collect();
@@ -360,8 +389,10 @@ fn the_container_of_the_page_starts_the_server_with_what_podman_is_told() {
         variables.iter().map(|(name, value)| (&**name, &**value)).collect();
     // All addresses, on the port that the test chose.
     let command = entry.join(" ").replace("0.0.0.0:8000", "0.0.0.0:${PORTCULLIS_LISTEN##*:}");
-    let script = Script::new(&format!("exec {command}"), &issuer);
+    let arguments = arguments.replace("/state", &place("state"));
+    let script = Script::new(&format!("exec {command} {arguments}"), &issuer);
     let server = script.start(&variables);
+    assert!(state.path().join("state/store/records.redb").exists());
     let token = token_for(&issuer, "https://example.com/mcp");
     assert_eq!(tools(address(&server), "example.com", "/mcp", Some(&token)).status, 200);
     assert_eq!(tools(address(&server), "localhost", "/mcp", Some(&token)).status, 421);
@@ -373,6 +404,65 @@ fn the_container_of_the_page_starts_the_server_with_what_podman_is_told() {
     assert!(container.contains("cargo build --locked --release --bin portcullis-demo"));
     let ignored = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
     assert!(ignored.lines().any(|line| line == "**/target"), "an image would hold {ignored}");
+}
+
+#[test]
+fn a_secret_of_podman_that_everybody_in_the_container_can_read_is_refused() {
+    let state = tempfile::tempdir().unwrap();
+    let keys = state.path().join("keys");
+    KeyFile::new(&keys).create().unwrap();
+    std::fs::set_permissions(&keys, PermissionsExt::from_mode(0o444)).unwrap();
+    let mut command = Command::new(demo());
+    command.args(["--state-dir", state.path().to_str().unwrap()]);
+    let output = command.env("PORTCULLIS_KEY_FILE", &keys).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("has mode 0444"), "{message}");
+}
+
+#[test]
+fn the_replicas_of_the_page_share_what_was_unlocked() {
+    if Command::new("redis-server").arg("--version").output().is_err() {
+        eprintln!("redis-server is not on this machine: the replicas were not run");
+        return;
+    }
+    let (issuer, redis) = (Issuer::start(), Redis::start(&[]));
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    KeyFile::new(&keys).create().unwrap();
+    let upstream = recipe("nginx", "upstream");
+    let recipe = recipe("sh", "PORTCULLIS_STORE=redis")
+        .replace("redis://127.0.0.1:6379", &redis.url())
+        .replace("/etc/portcullis-demo/keys", keys.to_str().unwrap());
+    let (exports, commands) = recipe.split_at(recipe.find("portcullis-demo --listen").unwrap());
+    let replicas: Vec<_> = commands
+        .lines()
+        .map(|command| {
+            let address = command.split_whitespace().nth(2).unwrap();
+            assert!(upstream.contains(&format!("server {address};")), "{upstream}");
+            let command = command.trim_end_matches(" &").replace(address, "\"$PORTCULLIS_LISTEN\"");
+            let script = Script::new(&format!("{exports}exec {command}"), &issuer);
+            let server = script.start(&[]);
+            (script, server)
+        })
+        .collect();
+    assert_eq!(replicas.len(), 2);
+    let mut claims = claims("alice", "read write admin");
+    claims["aud"] = json!("https://example.com/mcp");
+    let token = issuer.token(&claims);
+    let shows = |at: usize| {
+        let listed = tools(address(&replicas[at].1), "example.com", "/mcp", Some(&token));
+        assert_eq!(listed.status, 200, "{}", listed.body);
+        listed.body.contains("wipe_database")
+    };
+    assert_eq!((shows(0), shows(1)), (false, false));
+    let unlocked = unlock(address(&replicas[0].1), &token);
+    assert_eq!(unlocked.status, 200, "{}", unlocked.body);
+    let since = Instant::now();
+    while !shows(1) {
+        assert!(since.elapsed() < Duration::from_secs(10), "the other replica does not know it");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
