@@ -11,14 +11,16 @@ use rusqlite::Connection;
 pub struct Database(Arc<Mutex<Connection>>);
 
 impl Database {
-    /// Opens the database in `folder`, and fills it if it is new.
+    /// Opens the database in `folder`, for its owner alone, and fills it if it is new.
     ///
     /// # Errors
     ///
     /// When it cannot be opened.
     pub fn open(folder: &Path) -> Result<Self, crate::Error> {
+        let path = folder.join("demo.sqlite");
+        make_private(&path).map_err(|error| format!("the database {}: {error}", path.display()))?;
         let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(folder.join("demo.sqlite"))?;
+            let connection = Connection::open(&path)?;
             connection.execute_batch(include_str!("schema.sql"))?;
             let filled: bool =
                 connection
@@ -51,6 +53,21 @@ impl Database {
         });
         answer.await?
     }
+}
+
+/// Sees that only its owner can read the file, which SQLite would make for everybody.
+#[expect(clippy::disallowed_methods, reason = "the program lays out its own folder")]
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path)?;
+        return file.set_permissions(std::fs::Permissions::from_mode(0o600));
+    }
+    #[cfg(not(unix))]
+    options.open(path).map(drop)
 }
 
 /// Gives the database its first content, in place of what it has, or changes nothing.

@@ -76,7 +76,7 @@ pub struct Options {
     pub audit_failure: AuditFailureOption,
 
     /// Limit the requests of each caller per minute [default: no limit]
-    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "REQUESTS", value_parser = requests)]
     pub rate_limit: Option<u32>,
 
     /// Keep serving for this many seconds after a stop signal, while /readyz answers 503
@@ -86,6 +86,11 @@ pub struct Options {
     /// Print who may see and use which component, as a table or as JSON, and exit
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub print_access: Option<AccessFormat>,
+}
+
+fn requests(text: &str) -> Result<u32, &'static str> {
+    let requests = text.parse().ok().filter(|requests| *requests > 0);
+    requests.ok_or("write how many requests a minute each caller may make, such as 60")
 }
 
 /// What to do while the audit file cannot be written.

@@ -33,14 +33,27 @@ pub(crate) async fn with_store<A>(
     environment: &Environment,
     server: ServerBuilder<A>,
 ) -> Result<(ServerBuilder<A>, String), Error> {
+    let set = [KEYS_VARIABLE, KEY_FILE_VARIABLE].into_iter();
+    let set = set.filter(|name| environment.variable(name).is_some());
     let Some(place) = place(options, environment)? else {
-        return match options.key_file {
-            Some(_) => Err("--key-file needs --store file or redis://HOST: what is in memory is \
-                            not sealed"
-                .into()),
-            None => Ok((server, "in memory".to_owned())),
-        };
+        if options.key_file.is_some() {
+            return Err("--key-file needs --store file or redis://HOST: what is in memory is not \
+                        sealed"
+                .into());
+        }
+        for name in set {
+            tracing::warn!(
+                "{name} is set, and not used: what is in memory is not sealed (--store file or \
+                 redis://HOST)"
+            );
+        }
+        return Ok((server, "in memory".to_owned()));
     };
+    if options.key_file.is_some() {
+        for name in set {
+            tracing::warn!("{name} is set, and not used: --key-file names the keys");
+        }
+    }
     let keys = keys(options, environment.clone())?;
     let sealed = format!("sealed with the key {}", keys.sealing_key());
     match place {
@@ -57,11 +70,14 @@ pub(crate) async fn with_store<A>(
 
 /// Where records are to rest; nowhere, if that is memory.
 fn place(options: &Options, environment: &Environment) -> Result<Option<Place>, Error> {
-    let named = options.store.as_deref().or_else(|| environment.variable(STORE));
+    let (source, named) = match &options.store {
+        Some(store) => ("--store", Some(store.as_str())),
+        None => (STORE, environment.variable(STORE)),
+    };
     match (named, &options.state_dir) {
         (Some("memory"), _) | (None, None) => Ok(None),
         (Some("file") | None, Some(folder)) => Ok(Some(Place::File(folder.join(FILE)))),
-        (Some("file"), None) => Err("--store file needs --state-dir FOLDER".into()),
+        (Some("file"), None) => Err(format!("{source} file needs --state-dir FOLDER").into()),
         (Some(url), _) if url.starts_with("redis://") || url.starts_with("rediss://") => {
             match options.store.is_some() && url.contains('@') {
                 true => Err("--store: everybody can read a password on a command line: set the \
@@ -71,7 +87,10 @@ fn place(options: &Options, environment: &Environment) -> Result<Option<Place>, 
             }
         }
         // A mistyped URL may hold a password.
-        (Some(_), _) => Err("--store: write memory, file or redis://HOST:PORT".into()),
+        (Some(_), _) => {
+            Err(format!("{source}: write memory, file, redis://HOST:PORT or rediss://HOST:PORT")
+                .into())
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! From the flags for tokens to what verifies them.
 
+use std::net::IpAddr;
+
+use axum::http::Uri;
 use portcullis::auth::{
     IntrospectionVerifier, JwtVerifier, JwtVerifierBuilder, RemoteAuthProvider,
 };
@@ -42,6 +45,7 @@ impl JwtOptions {
     /// Names everything that is missing or wrong.
     pub fn remote(&self, mut environment: Environment) -> Result<RemoteAuthProvider, Error> {
         let idp = self.idp.as_ref().ok_or("--auth remote needs --idp ISSUER")?;
+        self.refuse_loopback("--idp", self.idp.as_ref())?;
         for source in SOURCES {
             environment = environment.with_variable(source, "");
         }
@@ -51,6 +55,7 @@ impl JwtOptions {
     }
 
     fn described(&self, mut environment: Environment) -> Result<JwtVerifierBuilder, Error> {
+        self.refuse_loopback("--jwks", self.jwks.as_ref())?;
         let lifetime = self.max_token_lifetime.map(|seconds| seconds.to_string());
         let named = [
             ("JWT_ISSUER", &self.issuer),
@@ -93,6 +98,19 @@ impl JwtOptions {
             verifier = verifier.allow_loopback_idp();
         }
         Ok(verifier)
+    }
+
+    /// Refuses what is on this machine, unless it is allowed: it would never be asked.
+    fn refuse_loopback(&self, flag: &str, url: Option<&String>) -> Result<(), Error> {
+        let uri = url.and_then(|url| url.parse::<Uri>().ok());
+        let is_here = uri.as_ref().and_then(Uri::host).is_some_and(|host| {
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        });
+        match is_here && !self.allow_loopback_idp {
+            true => Err(format!("{flag} is on this machine: add --allow-loopback-idp").into()),
+            false => Ok(()),
+        }
     }
 
     /// Refuses flags that would have no effect without tokens.
@@ -147,25 +165,20 @@ impl IntrospectionOptions {
         tokens: &JwtOptions,
         mut environment: Environment,
     ) -> Result<IntrospectionVerifier, Error> {
-        let required = |flag: &str, value: &Option<String>| {
-            value.clone().ok_or_else(|| format!("--auth introspect needs {flag}"))
-        };
-        let issuer = required("--idp ISSUER", &tokens.idp)?;
-        let endpoint = required("--introspection-endpoint URL", &self.introspection_endpoint)?;
-        let client_id = required("--client-id ID", &self.client_id)?;
-        if tokens.audience.is_empty() {
-            return Err("--auth introspect needs --audience AUDIENCE: without it tokens for any \
-                        service would pass"
-                .into());
-        }
         if let Some(file) = &self.client_secret_file {
             environment = environment.with_variable_from_file(CLIENT_SECRET, file)?;
         }
-        let secret = environment.variable(CLIENT_SECRET).ok_or_else(|| {
-            format!(
-                "--auth introspect needs --client-secret-file FILE, or the variable {CLIENT_SECRET}"
-            )
-        })?;
+        let audience = tokens.audience.first();
+        let (Some(issuer), Some(endpoint), Some(client_id), Some(_), Some(secret)) = (
+            &tokens.idp,
+            &self.introspection_endpoint,
+            &self.client_id,
+            audience,
+            environment.variable(CLIENT_SECRET),
+        ) else {
+            return Err(self.missing(tokens, &environment).into());
+        };
+        tokens.refuse_loopback("--introspection-endpoint", self.introspection_endpoint.as_ref())?;
         let mut verifier = IntrospectionVerifier::endpoint(endpoint)
             .client_secret_basic(client_id, Secret::new(secret.trim_end().to_owned()))
             .issuer(issuer);
@@ -179,6 +192,25 @@ impl IntrospectionOptions {
             verifier = verifier.allow_loopback_idp();
         }
         Ok(verifier.build()?)
+    }
+
+    /// Says all that `--auth introspect` lacks.
+    fn missing(&self, tokens: &JwtOptions, environment: &Environment) -> String {
+        let needed = [
+            ("--idp ISSUER", tokens.idp.is_some()),
+            ("--introspection-endpoint URL", self.introspection_endpoint.is_some()),
+            ("--client-id ID", self.client_id.is_some()),
+            (
+                "--audience AUDIENCE (without it tokens for any service would pass)",
+                !tokens.audience.is_empty(),
+            ),
+            (
+                "--client-secret-file FILE (or the variable INTROSPECTION_CLIENT_SECRET)",
+                environment.variable(CLIENT_SECRET).is_some(),
+            ),
+        ];
+        let missing = needed.iter().filter(|(_, given)| !given).map(|(flag, _)| *flag);
+        format!("--auth introspect needs {}", missing.collect::<Vec<_>>().join(", "))
     }
 
     /// Refuses flags that would have no effect.

@@ -9,8 +9,15 @@ use portcullis::guard::{Clock, Secret, SystemClock};
 use crate::arguments::{ApiCommand, OfApiKeys};
 use crate::{Error, output};
 
+/// The longest life of a key: ten years. A longer one is a mistake, or a key that nobody rotates.
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
 pub(crate) fn run(command: ApiCommand) -> Result<(), Error> {
     match command {
+        ApiCommand::New { expires, .. } if expires > LONGEST => {
+            Err("--expires: an API key is good for 3650d at most: make it shorter, and rotate it"
+                .into())
+        }
         ApiCommand::New { name, scope, expires, client_id, prefix, of } => {
             let mut new = NewApiKey::of(name).scopes(scope).lifetime(expires).prefix(prefix);
             if let Some(id) = client_id {

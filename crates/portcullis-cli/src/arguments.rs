@@ -29,7 +29,13 @@ pub(crate) enum Command {
 /// Keys that seal what a server stores: the newest valid one seals, retained ones still open, and
 /// what a revoked one sealed is lost. A running server reads a changed file within seconds.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = format!("\
+Examples:
+  portcullis keys new --file /etc/my-server/keys
+  portcullis keys rotate --file /etc/my-server/keys
+  portcullis keys list --file /etc/my-server/keys
+
+{EXIT_CODES}"))]
 pub(crate) enum KeysCommand {
     /// Make the first key: a file, or a value for the variable PORTCULLIS_KEYS
     ///
@@ -95,7 +101,12 @@ pub(crate) struct OfFile {
 /// API keys: credentials of programs, for servers with `ApiKeys::file`. The file holds digests and
 /// no key. A running server reads a changed file within seconds.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = format!("\
+Examples:
+  portcullis keys api new --name reports --scope read --file /etc/my-server/api-keys
+  portcullis keys api list --file /etc/my-server/api-keys
+
+{EXIT_CODES}"))]
 pub(crate) enum ApiCommand {
     /// Make an API key, print it once to standard output, and add its digest to the file
     #[command(after_help = "\
@@ -109,10 +120,10 @@ Examples:
         name: String,
 
         /// A scope that the key grants; repeat the flag for several [default: none]
-        #[arg(long, value_name = "SCOPE")]
+        #[arg(long, value_name = "SCOPE", value_parser = scope)]
         scope: Vec<String>,
 
-        /// How long it is good: a number of d, h, m or s
+        /// How long it is good: a number of d, h, m or s, at most 3650d
         #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = duration::parse)]
         expires: Duration,
 
@@ -163,6 +174,16 @@ Example:
         #[command(flatten)]
         of: OfApiKeys,
     },
+}
+
+/// Reads one scope. A comma may be in one (RFC 6749 §3.3), and is hardly meant to be.
+fn scope(text: &str) -> Result<String, String> {
+    match text.split_once(',') {
+        None => Ok(text.to_owned()),
+        Some((first, second)) => Err(format!(
+            "a comma does not part scopes: repeat the flag, as in --scope {first} --scope {second}"
+        )),
+    }
 }
 
 /// Which file of API keys is meant.

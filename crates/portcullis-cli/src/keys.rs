@@ -29,9 +29,13 @@ pub(crate) fn create(path: Option<&Path>) -> Result<(), Error> {
 }
 
 pub(crate) fn list(of: &OfFile) -> Result<(), Error> {
-    let states = of.keys()?.states()?;
+    let keys = of.keys()?;
+    let (states, staged) = (keys.states()?, keys.staged()?);
     let mut lines = vec![format!("{:<16}  {}", "ID", "STATE")];
-    lines.extend(states.iter().map(|(id, state)| format!("{id}  {state}")));
+    lines.extend(states.iter().map(|(id, state)| match staged == Some(*id) {
+        true => format!("{id}  staged"),
+        false => format!("{id}  {state}"),
+    }));
     Ok(output::result(&lines.join("\n"))?)
 }
 
@@ -59,12 +63,19 @@ pub(crate) fn revoke(of: &OfFile, id: &str) -> Result<(), Error> {
 
 impl OfFile {
     fn keys(&self) -> Result<KeyFile, Error> {
+        let environment = Environment::process();
         let named = match &self.file {
             Some(file) => Some(file.clone()),
-            None => Environment::process().variable(KEY_FILE_VARIABLE).map(PathBuf::from),
+            None => environment.variable(KEY_FILE_VARIABLE).map(PathBuf::from),
         };
-        let file = named.ok_or_else(|| {
-            format!("no file of keys is named: write --file PATH, or set {KEY_FILE_VARIABLE}")
+        let file = named.ok_or_else(|| match environment.variable(KEYS_VARIABLE) {
+            Some(_) => format!(
+                "this works on a file of keys, not on {KEYS_VARIABLE}: put what the variable holds \
+                 into a file with mode 0600, and name it by --file PATH"
+            ),
+            None => {
+                format!("no file of keys is named: write --file PATH, or set {KEY_FILE_VARIABLE}")
+            }
         })?;
         Ok(KeyFile::new(file))
     }

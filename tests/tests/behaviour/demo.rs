@@ -262,7 +262,10 @@ fn n28_a_file_store_without_keys_does_not_start_and_says_the_command_that_makes_
         (&["--state-dir", folder, "--store", "file"], "on the command line: --key-file FILE"),
         (&["--state-dir", folder, "--key-file", absent], "No such file"),
         (&["--store", "file"], "--store file needs --state-dir"),
-        (&["--store", "sqlite"], "--store: write memory, file or redis://HOST:PORT"),
+        (
+            &["--store", "sqlite"],
+            "--store: write memory, file, redis://HOST:PORT or rediss://HOST:PORT",
+        ),
         (&["--key-file", absent], "--key-file needs --store file"),
     ] {
         let mut command = Command::new(demo());
@@ -272,6 +275,16 @@ fn n28_a_file_store_without_keys_does_not_start_and_says_the_command_that_makes_
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
         assert!(message.contains(reason), "{arguments:?}: {message}");
         assert!(!state.path().join("store").exists(), "nothing is made");
+    }
+    for (store, reason) in [
+        ("sqlite", "PORTCULLIS_STORE: write memory, file"),
+        ("file", "PORTCULLIS_STORE file needs --state-dir"),
+    ] {
+        let mut command = Command::new(demo());
+        command.args(["--listen", "127.0.0.1:0"]).env("PORTCULLIS_STORE", store);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(reason) && !message.contains("--store"), "{message}");
     }
     let print = ["--print-access", "--state-dir", folder];
     let output = Command::new(demo()).args(print).stdin(Stdio::null()).output().unwrap();
@@ -287,6 +300,63 @@ fn keys_of_a_variable_seal_too() {
     let server = Testbed::start_with(demo(), &arguments, &variables);
     server.wait_for_log(&format!("sealed with the key {}", &key.expose()[..16]));
     assert!(!server.log().contains(&key.expose()[20..]));
+}
+
+#[test]
+fn keys_that_are_not_used_are_not_passed_over_in_silence() {
+    let state = tempfile::tempdir().unwrap();
+    let (folder, path) = (state.path().to_str().unwrap(), state.path().join("keys"));
+    KeyFile::new(&path).create().unwrap();
+    let file = path.to_str().unwrap();
+    let key = new_key().unwrap();
+    let variables = [("PORTCULLIS_KEYS", key.expose().as_str())];
+    let server =
+        Testbed::start_with(demo(), &["--state-dir", folder, "--key-file", file], &variables);
+    server.wait_for_log("PORTCULLIS_KEYS is set, and not used: --key-file names the keys");
+    for variable in [("PORTCULLIS_KEYS", key.expose().as_str()), ("PORTCULLIS_KEY_FILE", file)] {
+        let server = Testbed::start_with(demo(), &[], &[variable]);
+        server.wait_for_log(&format!("{} is set, and not used: what is in memory", variable.0));
+    }
+}
+
+#[test]
+fn the_database_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let state = tempfile::tempdir().unwrap();
+    let database = state.path().join("demo.sqlite");
+    let arguments = ["--state-dir", state.path().to_str().unwrap(), "--store", "memory"];
+    for _ in 0..2 {
+        drop(Testbed::start(demo(), &arguments));
+        let mode = std::fs::metadata(&database).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // As an older release made it.
+        std::fs::set_permissions(&database, PermissionsExt::from_mode(0o644)).unwrap();
+    }
+}
+
+#[test]
+fn a_wrong_flag_says_what_to_write() {
+    let introspect = ["--auth", "introspect", "--idp", "https://idp.example.com"];
+    for (arguments, reason) in [
+        (&["--rate-limit", "abc"][..], "how many requests a minute"),
+        (&["--rate-limit", "0"], "how many requests a minute"),
+        (
+            &introspect,
+            "--auth introspect needs --introspection-endpoint URL, --client-id ID, --audience \
+             AUDIENCE (without it tokens for any service would pass), --client-secret-file FILE",
+        ),
+        (&["--auth", "remote", "--idp", "http://127.0.0.1:9"], "add --allow-loopback-idp"),
+        (&["--auth", "remote", "--idp", "https://[::1]:9/a"], "add --allow-loopback-idp"),
+        (
+            &["--auth", "jwt", "--jwks", "http://localhost:9", "--issuer", "a", "--audience", "b"],
+            "--jwks is on this machine: add --allow-loopback-idp",
+        ),
+    ] {
+        let output = Command::new(demo()).args(arguments).stdin(Stdio::null()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{arguments:?}: {message}");
+        assert!(message.contains(reason), "{arguments:?}: {message}");
+    }
 }
 
 #[test]

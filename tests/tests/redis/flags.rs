@@ -59,7 +59,7 @@ fn a_redis_without_keys_and_a_password_on_the_command_line_do_not_start() {
     for (store, reason) in [
         (redis.url(), "portcullis keys new"),
         (with_password, "set the variable PORTCULLIS_STORE"),
-        ("redis:/hunter2@localhost".to_owned(), "--store: write memory, file or redis://"),
+        ("redis:/hunter2@localhost".to_owned(), "--store: write memory, file, redis://"),
     ] {
         let mut command = Command::new(TESTBED);
         command.args(["--listen", "127.0.0.1:0", "--store", &store]).stdin(Stdio::null());

@@ -174,6 +174,18 @@ async fn addresses_and_options_are_checked_before_anybody_is_asked() {
     assert_eq!(wrong.open().await.unwrap_err().kind(), Kind::Option);
 }
 
+#[tokio::test]
+async fn a_port_without_tls_and_one_with_it_are_told_apart_in_the_advice() {
+    let redis = Redis::start(&[]);
+    let url = format!("rediss://127.0.0.1:{}", redis.port());
+    let open = RedisStore::builder(&url).timeout(Duration::from_millis(500)).open();
+    let error = open.await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.to_string().contains("And does this port speak TLS?"), "{error}");
+    let error = self::error("redis://127.0.0.1:1").await;
+    assert!(error.to_string().contains("And does it want TLS?"), "{error}");
+}
+
 /// A certificate authority, and a certificate for `localhost` that it signed.
 fn certificates(folder: &TempDir) {
     let openssl = |arguments: &str| {

@@ -169,7 +169,8 @@ fn what_is_no_key_is_not_made() {
         (["--scope", "read write"], "not a valid scope"),
         (["--prefix", "ey_"], "the prefix of API keys"),
         (["--expires", "0s"], "at least a second"),
-        (["--expires", "999999999999d"], "beyond what a date can say"),
+        (["--expires", "3651d"], "3650d at most"),
+        (["--expires", "99999d"], "3650d at most"),
         (["--client-id", "a\nb"], "in one line"),
     ] {
         let refused = portcullis(&[&NEW[..], &flags, &["--file", &text]].concat()).refused();

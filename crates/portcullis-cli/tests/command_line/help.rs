@@ -31,12 +31,23 @@ fn the_first_help_names_the_exit_codes_and_every_command_is_in_that_of_its_group
         (&["keys", "api"], &["new", "list", "rotate", "revoke"]),
     ] {
         let help = portcullis(&[group, &["--help"]].concat()).done();
+        let example = format!("\n  portcullis {} new ", group.join(" "));
+        assert!(help.contains("Examples:") && help.contains(&example), "{help}");
+        assert!(help.contains("0 done, 1 refused"), "{help}");
         for command in commands {
             assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         }
     }
     let help = portcullis(&["--help"]).done();
     assert!(help.contains("0 done, 1 refused") && help.contains("2 wrong command line"), "{help}");
+}
+
+#[test]
+fn scopes_with_a_comma_between_them_are_not_taken_for_one() {
+    let new = ["keys", "api", "new", "--name", "a", "--file", "keys", "--scope", "read,write"];
+    let ran = portcullis(&new);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--scope read --scope write"), "{ran:?}");
 }
 
 #[test]

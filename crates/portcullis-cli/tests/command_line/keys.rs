@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{by_the_modes, chmod, command, mode, names, on_a_full_disk, place, portcullis};
+use super::{Ran, by_the_modes, chmod, command, mode, names, on_a_full_disk, place, portcullis};
 
 /// The ids and states that `list` shows.
 fn list(path: &str) -> Vec<(String, String)> {
@@ -48,7 +48,10 @@ fn e23_a_new_file_is_its_owners_alone_and_is_never_overwritten() {
 
     let dangling = folder.path().join("link");
     symlink(folder.path().join("elsewhere"), &dangling).unwrap();
-    portcullis(&["keys", "new", "--file", dangling.to_str().unwrap()]).refused();
+    for words in ["new", "list", "rotate"] {
+        let refused = portcullis(&["keys", words, "--file", dangling.to_str().unwrap()]).refused();
+        assert!(refused.contains("a link to a file that is not there"), "{refused}");
+    }
     assert_eq!(names(&folder), ["keys", "link"], "nothing is made through a link");
 }
 
@@ -71,7 +74,7 @@ fn a_rotated_file_lists_the_newest_first_and_a_revoked_key_loses_its_bytes() {
     assert_eq!(std::fs::read_to_string(&path).unwrap().matches("pck1_").count(), 1);
 
     portcullis(&["keys", "stage", "--file", &text]).done();
-    assert_eq!(states(&text), ["retained", "valid", "revoked"]);
+    assert_eq!(states(&text), ["staged", "valid", "revoked"]);
     let staged = list(&text)[0].0.clone();
     portcullis(&["keys", "rotate", "--file", &text]).done();
     assert_eq!(list(&text)[0], (staged, "valid".to_owned()));
@@ -89,6 +92,14 @@ fn a_file_is_named_by_the_flag_or_by_the_variable() {
     assert!(both.status.success(), "the flag wins");
     let neither = portcullis(&["keys", "list"]).refused();
     assert!(neither.contains("--file PATH, or set PORTCULLIS_KEY_FILE"), "{neither}");
+    let key = portcullis(&["keys", "new"]).done();
+    for words in [&["list"][..], &["rotate"], &["stage"], &["revoke", "0123456789abcdef"]] {
+        let mut command = command(&[&["keys"], words].concat());
+        let ran = Ran::of(command.env("PORTCULLIS_KEYS", key.trim_end()).output().unwrap());
+        let refused = ran.refused();
+        assert!(refused.contains("works on a file of keys, not on PORTCULLIS_KEYS"), "{refused}");
+        assert!(!refused.contains("pck1_"), "{refused}");
+    }
 }
 
 #[test]
@@ -165,12 +176,17 @@ fn e23_a_foreign_a_linked_or_an_exposed_file_is_refused_and_left_alone() {
     std::fs::remove_file(&path).unwrap();
     portcullis(&["keys", "new", "--file", &text]).done();
     let before = std::fs::read(&path).unwrap();
-    for exposed in [0o604, 0o602, 0o644] {
+    for exposed in [0o604, 0o602, 0o620, 0o644] {
         chmod(&path, exposed);
         refused(&text, "chmod 600");
         assert_eq!(mode(&path), exposed, "nothing is repaired");
     }
     chmod(&path, 0o600);
+
+    let second = folder.path().join("second");
+    std::fs::hard_link(&path, &second).unwrap();
+    refused(&text, "2 names");
+    std::fs::remove_file(second).unwrap();
 
     let link = folder.path().join("link");
     symlink(&path, &link).unwrap();
@@ -186,4 +202,23 @@ fn a_key_in_the_place_of_an_id_is_not_repeated() {
     let secret = key.split_whitespace().last().unwrap();
     let refused = portcullis(&["keys", "revoke", secret, "--file", &text]).refused();
     assert!(refused.contains("16 hexadecimal digits") && !refused.contains(&secret[5..]));
+}
+
+#[test]
+fn a_file_of_the_other_kind_is_called_what_it_is() {
+    let (folder, _, keys) = place("keys");
+    let api_keys = folder.path().join("api-keys");
+    let api_keys = api_keys.to_str().unwrap();
+    portcullis(&["keys", "new", "--file", &keys]).done();
+    portcullis(&["keys", "api", "new", "--name", "reports", "--file", api_keys]).done();
+    chmod(api_keys.as_ref(), 0o600);
+    for words in ["list", "rotate"] {
+        let refused = portcullis(&["keys", words, "--file", api_keys]).refused();
+        assert!(refused.contains("these are API keys"), "{refused}");
+    }
+    let refused = portcullis(&["keys", "api", "list", "--file", &keys]).refused();
+    assert!(
+        refused.contains("these are keys that seal") && !refused.contains("pck1_"),
+        "{refused}"
+    );
 }

@@ -53,7 +53,10 @@ impl Ran {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(PORTCULLIS);
-    command.args(arguments).env_remove("PORTCULLIS_KEY_FILE").stdin(Stdio::null());
+    for variable in ["PORTCULLIS_KEYS", "PORTCULLIS_KEY_FILE"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments).stdin(Stdio::null());
     command
 }
 

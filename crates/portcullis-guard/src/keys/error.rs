@@ -75,6 +75,13 @@ impl KeyError {
         Self::new(KeyErrorKind::Malformed, text)
     }
 
+    pub(super) fn of_api_keys() -> Self {
+        Self::malformed(
+            "these are API keys, which seal nothing: name a file that `portcullis keys new` made, or \
+             use `portcullis keys api` for them",
+        )
+    }
+
     pub(super) fn duplicate(id: KeyId) -> Self {
         Self::new(KeyErrorKind::Duplicate, format!("the key {id} is a duplicate: remove one"))
     }
@@ -142,6 +149,7 @@ impl KeyError {
 pub(super) fn kind(error: &LockedFileError) -> KeyErrorKind {
     match error.kind() {
         LockedFileErrorKind::Exposed => KeyErrorKind::Exposed,
+        LockedFileErrorKind::Exists => KeyErrorKind::Exists,
         _ => KeyErrorKind::Unusable,
     }
 }

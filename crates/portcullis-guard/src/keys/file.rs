@@ -52,7 +52,8 @@ impl KeyFile {
         let list = KeyList::one_new()?;
         LockedFile::create(&self.path, Readers::Trusted, list.text().expose()).map_err(
             |error| match error.kind() {
-                LockedFileErrorKind::Exists => {
+                // A link that leads nowhere has no keys.
+                LockedFileErrorKind::Exists if self.path.exists() => {
                     let text = "is there already: `portcullis keys rotate` adds a key to it";
                     KeyError::file(KeyErrorKind::Exists, &self.path, text)
                 }
@@ -69,10 +70,17 @@ impl KeyFile {
     /// As those of [`KeyRing::from_file`](super::KeyRing::from_file); a file in which no key is
     /// valid is read.
     pub fn states(&self) -> Result<Vec<(KeyId, KeyState)>, KeyError> {
-        let text = LockedFile::read(&self.path, Readers::Trusted);
-        let text = text.map_err(|error| KeyError::of_change(&error))?;
-        let list = self.parse(text.expose())?;
-        Ok(list.entries().iter().map(|key| (key.id(), key.state())).collect())
+        Ok(self.list()?.entries().iter().map(|key| (key.id(), key.state())).collect())
+    }
+
+    /// The key that seals from the next [`rotate`](Self::rotate) on, if one is staged. Among the
+    /// [states](Self::states) it is a retained one.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`states`](Self::states).
+    pub fn staged(&self) -> Result<Option<KeyId>, KeyError> {
+        Ok(self.list()?.staged())
     }
 
     /// Makes the staged key seal, or a new one where none is staged; the keys that were valid are
@@ -104,6 +112,11 @@ impl KeyFile {
     /// this id, and whatever keeps the file from being read or replaced.
     pub fn revoke(&self, id: KeyId) -> Result<(), KeyError> {
         self.change(|list| list.revoke(id))
+    }
+
+    fn list(&self) -> Result<KeyList, KeyError> {
+        let text = LockedFile::read(&self.path, Readers::Trusted);
+        self.parse(text.map_err(|error| KeyError::of_change(&error))?.expose())
     }
 
     fn parse(&self, text: &str) -> Result<KeyList, KeyError> {

@@ -21,6 +21,9 @@ impl KeyList {
             if lines.trim_start().starts_with('#') {
                 continue;
             }
+            if lines.trim_start().starts_with('{') && lines.contains("\"sha256\"") {
+                return Err(KeyError::of_api_keys().in_line(number + 1));
+            }
             for line in lines.split(',').map(str::trim).filter(|line| !line.is_empty()) {
                 let key = KeyEntry::parse(line).map_err(|error| error.in_line(number + 1))?;
                 if keys.iter().any(|other| other.id() == key.id()) {
@@ -62,7 +65,7 @@ impl KeyList {
     }
 
     /// The key that is to seal next: one that opens already, newer than the one that seals.
-    fn staged(&self) -> Option<KeyId> {
+    pub(super) fn staged(&self) -> Option<KeyId> {
         let newer = self.0.iter().take_while(|key| key.state() != KeyState::Valid);
         newer.filter(|key| key.state() == KeyState::Retained).map(KeyEntry::id).next()
     }

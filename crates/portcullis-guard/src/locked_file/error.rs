@@ -50,6 +50,17 @@ impl LockedFileError {
         Self::new(LockedFileErrorKind::Exists, path, "is there already, and stays as it is")
     }
 
+    /// What [exists](Self::exists), and is no file.
+    pub(super) fn dangling(path: &Path) -> Self {
+        let text = "is a link to a file that is not there: remove it, or name another file";
+        Self::new(LockedFileErrorKind::Exists, path, text)
+    }
+
+    /// The same for who wants to read it.
+    pub(super) fn absent(self) -> Self {
+        Self { kind: LockedFileErrorKind::Absent, ..self }
+    }
+
     #[cfg(unix)]
     pub(super) fn exposed(path: &Path, mode: u32, readers: Readers) -> Self {
         let right = readers.mode();

@@ -200,6 +200,7 @@ impl LockedFile {
 /// Gives a draft its own name, and removes other drafts of the file.
 fn name(draft: &Path, path: &Path) -> Result<(), LockedFileError> {
     let failed = |cause: io::Error| match cause.kind() {
+        ErrorKind::AlreadyExists if leads_nowhere(path) => LockedFileError::dangling(path),
         ErrorKind::AlreadyExists => LockedFileError::exists(path),
         // Whoever was first took the draft for one that was left behind.
         ErrorKind::NotFound if path.symlink_metadata().is_ok() => LockedFileError::exists(path),
@@ -225,7 +226,7 @@ fn check_size(path: &Path, text: &str) -> Result<(), LockedFileError> {
 
 /// Opens the file itself, not what a link leads to.
 fn open_regular(path: &Path) -> Result<(File, Metadata), LockedFileError> {
-    if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+    if is_link(path) && !leads_nowhere(path) {
         return Err(LockedFileError::link(path));
     }
     open_file(path)
@@ -233,7 +234,10 @@ fn open_regular(path: &Path) -> Result<(File, Metadata), LockedFileError> {
 
 #[expect(clippy::disallowed_methods, reason = "this is the door to locked files")]
 fn open_file(path: &Path) -> Result<(File, Metadata), LockedFileError> {
-    let unread = |cause: io::Error| LockedFileError::io(path, "read", &cause);
+    let unread = |cause: io::Error| match cause.kind() {
+        ErrorKind::NotFound if leads_nowhere(path) => LockedFileError::dangling(path).absent(),
+        _ => LockedFileError::io(path, "read", &cause),
+    };
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -248,6 +252,14 @@ fn open_file(path: &Path) -> Result<(File, Metadata), LockedFileError> {
         true => Ok((file, found)),
         false => Err(LockedFileError::not_regular(path)),
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_symlink())
+}
+
+fn leads_nowhere(path: &Path) -> bool {
+    is_link(path) && !path.exists()
 }
 
 fn metadata(path: &Path, file: &File) -> Result<Metadata, LockedFileError> {

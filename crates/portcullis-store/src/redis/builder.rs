@@ -115,6 +115,7 @@ impl RedisStoreBuilder {
         let database = info.redis_settings().db();
         let is_plain =
             matches!(info.addr(), redis::ConnectionAddr::Tcp(host, _) if !is_loopback(host));
+        let is_tls = is_tls(&info);
         let client = client(info, self.ca_certificate)?;
         let connection = Connection::new(client, self.timeout)
             .map_err(|error| RedisOpenError::of_redis(error, database))?;
@@ -128,7 +129,8 @@ impl RedisStoreBuilder {
             may_be_unsealed: self.may_be_unsealed,
         };
         let store = RedisStore { connection, settings };
-        check(&store, database, self.accepts_eviction).await?;
+        let checked = check(&store, database, self.accepts_eviction).await;
+        checked.map_err(|error| error.of_connection(is_tls))?;
         Ok(store)
     }
 }
@@ -141,6 +143,10 @@ impl fmt::Debug for RedisStoreBuilder {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+fn is_tls(info: &ConnectionInfo) -> bool {
+    matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. })
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -174,7 +180,7 @@ fn address(url: &str, timeout: Duration) -> Result<ConnectionInfo, RedisOpenErro
 }
 
 fn client(info: ConnectionInfo, ca: Option<Vec<u8>>) -> Result<Client, RedisOpenError> {
-    let is_tls = matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. });
+    let is_tls = is_tls(&info);
     if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
         // The crate takes the one of the process. Another that was installed meanwhile is one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -94,6 +94,18 @@ impl RedisOpenError {
         Self::new(kind, format!("{failure}: {advice}"))
     }
 
+    /// Says what else may be wrong where nobody answers: a port without TLS is silent when it is
+    /// greeted in TLS.
+    pub(super) fn of_connection(mut self, is_tls: bool) -> Self {
+        if self.kind == RedisOpenErrorKind::Unreachable {
+            self.text.push_str(match is_tls {
+                true => " And does this port speak TLS? Without it the URL begins with redis://",
+                false => " And does it want TLS? Then the URL begins with rediss://",
+            });
+        }
+        self
+    }
+
     /// What keeps this Redis from being a store.
     #[must_use]
     pub fn kind(&self) -> RedisOpenErrorKind {

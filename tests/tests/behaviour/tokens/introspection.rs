@@ -85,7 +85,7 @@ fn what_introspection_needs_is_named() {
         (
             &all[..],
             &[][..],
-            "needs --client-secret-file FILE, or the variable INTROSPECTION_CLIENT_SECRET",
+            "needs --client-secret-file FILE (or the variable INTROSPECTION_CLIENT_SECRET)",
         ),
         (
             &[&all[..], &["--algorithms", "RS256"]].concat()[..],

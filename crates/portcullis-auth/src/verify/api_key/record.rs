@@ -79,6 +79,13 @@ impl ApiKeyRecord {
     /// Reads a line.
     pub(super) fn read(line: &str) -> Result<Self, ApiKeyError> {
         let malformed = |what: String| ApiKeyError::new(ApiKeyErrorKind::MalformedRecord, what);
+        if line.split_ascii_whitespace().nth(2).is_some_and(|word| word.starts_with("pck1_")) {
+            return Err(malformed(
+                "these are keys that seal, not API keys: `portcullis keys list` shows them, and \
+                 `portcullis keys api new` makes a file of API keys"
+                    .to_owned(),
+            ));
+        }
         let members = json::read_object(line, BOUNDS);
         let members = members.map_err(|refused| malformed(refused.to_string()))?;
         if let Some(name) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
