@@ -28,6 +28,8 @@ mod refused_tokens;
 mod resource;
 mod scopes;
 #[cfg(feature = "jwt")]
+mod signing;
+#[cfg(feature = "jwt")]
 mod token_cache;
 mod verifier;
 #[cfg(feature = "jwt")]
@@ -62,6 +64,8 @@ pub use provider::{
 pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;
 pub use scopes::Scopes;
+#[cfg(feature = "jwt")]
+pub use signing::{NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys, SigningKeysBuilder};
 pub use verifier::{TokenVerifier, VerifyError};
 #[cfg(feature = "jwt")]
 pub use verify::{

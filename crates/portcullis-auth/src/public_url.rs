@@ -35,6 +35,9 @@ impl PublicUrl {
     /// first, whatever the path is.
     pub const ROOT_METADATA_PATH: &'static str = "/.well-known/oauth-protected-resource";
 
+    /// Where the public keys are with which the server's own tokens are verified (RFC 7517 §5).
+    pub const JWK_SET_PATH: &'static str = "/.well-known/jwks.json";
+
     /// Reads an origin, which has to be https beyond loopback (RFC 9728 §1.2), for the endpoint at
     /// `path`.
     ///

@@ -132,7 +132,8 @@ pub mod auth {
         ApiKeysBuilder, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,
         GoogleVerifierBuilder, IntrospectionVerifier, IntrospectionVerifierBuilder, JwtConfigError,
         JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MultiVerifier,
-        MultiVerifierBuilder, NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
+        MultiVerifierBuilder, NewApiKey, NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys,
+        SigningKeysBuilder, VerifierConfigError, VerifierProblem, VerifierProblemKind,
     };
     pub use portcullis_auth::{
         AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,

@@ -83,6 +83,14 @@ impl Algorithm {
         matches!(self.primitive(), Primitive::Mac(_))
     }
 
+    /// How its signatures are made, unless one secret both signs and verifies.
+    pub(crate) fn scheme(self) -> Option<Scheme> {
+        match self.primitive() {
+            Primitive::Mac(_) => None,
+            Primitive::Signature(scheme) => Some(scheme),
+        }
+    }
+
     /// Whether signatures of the algorithm are verified by public keys of `kind`.
     pub(super) fn takes(self, kind: KeyKind) -> bool {
         matches!(self.primitive(), Primitive::Signature(scheme) if scheme.key_kind() == kind)

@@ -8,6 +8,7 @@ use portcullis_guard::{Clock, SystemClock};
 
 use super::claims::Expected;
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
+use super::explicit_type::check_explicit_type;
 use super::source::Source;
 use super::{Algorithm, JwtVerifier};
 use crate::refused_tokens::RefusedTokens;
@@ -35,6 +36,7 @@ pub struct JwtVerifierBuilder {
     required: Scopes,
     leeway: Duration,
     access_tokens_only: bool,
+    token_type: Option<String>,
     unmarked_tokens: bool,
     max_lifetime: Option<Duration>,
     scope_claims: Vec<Vec<String>>,
@@ -56,6 +58,7 @@ impl JwtVerifierBuilder {
             required: Scopes::default(),
             leeway: LEEWAY,
             access_tokens_only: false,
+            token_type: None,
             unmarked_tokens: false,
             max_lifetime: None,
             scope_claims: Vec::new(),
@@ -109,6 +112,13 @@ impl JwtVerifierBuilder {
     /// access token, since many issuers have it so.
     pub fn access_tokens_only(mut self) -> Self {
         self.access_tokens_only = true;
+        self
+    }
+
+    /// Accepts tokens of this type (`typ`), and no access tokens: those that another server signs
+    /// with its [`SigningKeys`](crate::SigningKeys), such as `order-paid+jwt` (RFC 8725 §3.11).
+    pub fn token_type(mut self, typ: impl Into<String>) -> Self {
+        self.token_type = Some(typ.into());
         self
     }
 
@@ -229,6 +239,15 @@ impl JwtVerifierBuilder {
             self.problem(JwtProblemKind::ConflictingOptions, "access_tokens_only() and dangerously_accept_unmarked_tokens() conflict: remove one",
             );
         }
+        match self.token_type.as_deref().map(check_explicit_type) {
+            Some(Err(why)) => self.problem(JwtProblemKind::InvalidTokenType, why),
+            Some(Ok(())) if self.access_tokens_only || self.unmarked_tokens => self.problem(
+                JwtProblemKind::ConflictingOptions,
+                "token_type(…) takes no access tokens: remove access_tokens_only() and \
+                 dangerously_accept_unmarked_tokens()",
+            ),
+            Some(Ok(())) | None => {}
+        }
         if self.max_lifetime.is_some_and(|longest| longest < Duration::from_secs(1)) {
             self.problem(
                 JwtProblemKind::MaxTokenLifetimeTooShort,
@@ -260,6 +279,7 @@ impl JwtVerifierBuilder {
                 audiences: self.audiences,
                 leeway: self.leeway,
                 access_tokens_only: self.access_tokens_only,
+                token_type: self.token_type,
                 unmarked_tokens: self.unmarked_tokens,
                 max_lifetime: self.max_lifetime,
                 scope_claims: self.scope_claims,

@@ -17,6 +17,8 @@ pub(super) struct Expected {
     pub(super) audiences: Vec<String>,
     pub(super) leeway: Duration,
     pub(super) access_tokens_only: bool,
+    /// The type of the tokens, where they are no access tokens.
+    pub(super) token_type: Option<String>,
     /// Whether a token passes that could be an ID token.
     pub(super) unmarked_tokens: bool,
     pub(super) max_lifetime: Option<Duration>,
@@ -57,6 +59,13 @@ impl Expected {
 
     /// Refuses a token whose type or claims say that it is not an access token for plain bearers.
     fn check_purpose(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
+        if let Some(own) = &self.token_type {
+            return match media_type {
+                Some(typ) if typ == own => claims::check_use(claims),
+                Some(other) => Err(format!("the token has the type {}", quoted(other))),
+                None => Err("`typ` is missing".to_owned()),
+            };
+        }
         match media_type {
             Some("at+jwt") => {}
             None | Some("jwt") if !self.access_tokens_only => {}

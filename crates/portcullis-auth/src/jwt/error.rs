@@ -33,6 +33,8 @@ pub enum JwtProblemKind {
     InvalidScope,
     /// The name of a scope claim is empty.
     InvalidScopeClaim,
+    /// The type of the tokens is not one of their own.
+    InvalidTokenType,
     /// Two options contradict each other.
     ConflictingOptions,
     /// The longest lifetime of a token refuses every token.

@@ -7,6 +7,7 @@ mod compact;
 mod discovery;
 mod environment;
 mod error;
+mod explicit_type;
 mod freshness;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -32,6 +33,7 @@ pub use self::builder::JwtVerifierBuilder;
 use self::claims::Expected;
 use self::compact::CompactJws;
 pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
+pub(crate) use self::explicit_type::check_explicit_type;
 use self::key_set::{KeySet, Unverified};
 use self::keys::{FIXED, Keys, Now};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};

@@ -154,6 +154,14 @@ impl<S: Service> App<S> {
         let answer = match &mount.serves {
             Serves::Endpoint => self.endpoint(request, info, peer).await,
             Serves::Document(document) => Ok(document.answer(request.method())),
+            Serves::JwkSet(keys) => {
+                // Whoever waits for a store has a place, as in a route.
+                let permit = self.routing.try_acquire().map_err(|_| Rejection::busy());
+                match permit {
+                    Ok(_permit) => Ok(keys.answer(request.method()).await),
+                    Err(busy) => Err(busy),
+                }
+            }
             Serves::Routes(routes) => {
                 let request = mem::take(request);
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));

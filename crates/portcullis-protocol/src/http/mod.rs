@@ -34,3 +34,4 @@ pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteB
 pub use mount::{Mount, MountError};
 pub use peer::Peer;
 pub use route::{RouteRejection, authenticate};
+pub use well_known::ReadJwkSet;

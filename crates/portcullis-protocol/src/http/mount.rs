@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use http::StatusCode;
@@ -9,7 +10,7 @@ use portcullis_auth::{EndpointPath, ProtectedResourceMetadata, PublicUrl};
 
 use crate::http::guard::host_origin::OriginPolicy;
 use crate::http::rejection::{self, ErrorFormat};
-use crate::http::well_known::Document;
+use crate::http::well_known::{Document, JwkSet, ReadJwkSet};
 
 /// Something that an [`App`](crate::http::App) serves, with the paths at which it does, the pages
 /// that may use it, and the form of the errors there.
@@ -26,6 +27,7 @@ pub struct Mount {
 pub(super) enum Serves {
     Endpoint,
     Document(Document),
+    JwkSet(JwkSet),
     Routes(Router),
 }
 
@@ -61,6 +63,17 @@ impl Mount {
         })
     }
 
+    /// The public keys of the server, as `read` gives them, at
+    /// [`PublicUrl::JWK_SET_PATH`]: for any page.
+    pub fn jwk_set(read: Arc<ReadJwkSet>) -> Self {
+        Self {
+            paths: vec![PublicUrl::JWK_SET_PATH.to_owned()],
+            serves: Serves::JwkSet(JwkSet(read)),
+            origin: OriginPolicy::AnyOrigin,
+            errors: ErrorFormat::OAuth,
+        }
+    }
+
     /// Routes beside the protocol, whose `paths` are those of `router`: for the pages of allowed
     /// origins, with errors in the form of OAuth (RFC 6749 §5.2).
     ///
@@ -78,7 +91,7 @@ impl Mount {
     /// The path of the mount at which a request for `path` is answered.
     fn at(&self, path: &str) -> Option<&str> {
         let path = match self.serves {
-            Serves::Endpoint | Serves::Document(_) => without_slash(path),
+            Serves::Endpoint | Serves::Document(_) | Serves::JwkSet(_) => without_slash(path),
             Serves::Routes(_) => path,
         };
         self.paths.iter().map(String::as_str).find(|own| *own == path)
@@ -124,7 +137,7 @@ impl Mounts {
         match found {
             Some((mount, path)) => match mount.serves {
                 Serves::Endpoint => (mount, Some(path)),
-                Serves::Document(_) | Serves::Routes(_) => (mount, None),
+                Serves::Document(_) | Serves::JwkSet(_) | Serves::Routes(_) => (mount, None),
             },
             None => (&self.nothing, None),
         }
@@ -193,8 +206,10 @@ mod tests {
             (routes(&["/mcp/"]), "/mcp"),
             (routes(&[root]), root),
             (metadata("/other"), root),
+            (Mount::jwk_set(Arc::new(|| Box::pin(async { None }))), PublicUrl::JWK_SET_PATH),
         ] {
-            let refused = mounts("/mcp", vec![metadata("/mcp"), other]);
+            let taken = routes(&["/.well-known/jwks.json/"]);
+            let refused = mounts("/mcp", vec![metadata("/mcp"), taken, other]);
             let Err(MountError::DuplicatePath(path)) = refused else { panic!("{duplicate}") };
             assert_eq!(path, duplicate);
         }

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
+use futures_util::future::BoxFuture;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
@@ -14,13 +17,9 @@ impl Document {
     }
 
     pub(super) fn answer(&self, method: &Method) -> Response {
-        let mut response = match *method {
-            Method::GET | Method::HEAD | Method::OPTIONS => {
-                answer::json(StatusCode::OK, self.0.clone())
-            }
-            _ => {
-                rejection::outside(StatusCode::METHOD_NOT_ALLOWED, Some("Only GET is served here"))
-            }
+        let mut response = match is_read(method) {
+            true => answer::json(StatusCode::OK, self.0.clone()),
+            false => not_read(),
         };
         let headers = response.headers_mut();
         headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
@@ -28,4 +27,46 @@ impl Document {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
         response
     }
+}
+
+/// Gives the JWK set of now, or nothing while it cannot be had.
+pub type ReadJwkSet = dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync;
+
+/// The public keys of the server (RFC 7517 §5), which change. Any page may read them, without a
+/// token.
+pub(super) struct JwkSet(pub(super) Arc<ReadJwkSet>);
+
+impl JwkSet {
+    pub(super) async fn answer(&self, method: &Method) -> Response {
+        let mut response = match is_read(method) {
+            true => (self.0)().await.map_or_else(unavailable, |set| {
+                let mut response = answer::json(StatusCode::OK, set.into_bytes());
+                let headers = response.headers_mut();
+                let media_type = HeaderValue::from_static("application/jwk-set+json");
+                headers.insert(CONTENT_TYPE, media_type);
+                // As long as a key that was revoked may go on verifying.
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+                response
+            }),
+            false => not_read(),
+        };
+        let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        response.headers_mut().insert(ALLOW, allow);
+        response
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn not_read() -> Response {
+    rejection::outside(StatusCode::METHOD_NOT_ALLOWED, Some("Only GET is served here"))
+}
+
+fn unavailable() -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut response = rejection::outside(status, Some("The keys are not available now"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+#[cfg(feature = "jwt")]
+use portcullis_auth::SigningKeys;
 use portcullis_auth::{
     EndpointPath, OneOrMany, PublicUrl, PublicUrlError, PublicUrlErrorKind, Scopes,
 };
@@ -21,6 +23,8 @@ pub(crate) struct HttpOptions {
     scopes_supported: Scopes,
     connect_page: bool,
     unauthenticated_beyond_loopback: bool,
+    #[cfg(feature = "jwt")]
+    signing_keys: Option<SigningKeys>,
 }
 
 /// As it was checked.
@@ -33,6 +37,8 @@ pub(crate) struct HttpConfig {
     pub(crate) scopes_supported: Scopes,
     pub(crate) connect_page: bool,
     pub(crate) unauthenticated_beyond_loopback: bool,
+    #[cfg(feature = "jwt")]
+    pub(crate) signing_keys: Option<SigningKeys>,
 }
 
 impl<A> ServerBuilder<A> {
@@ -112,6 +118,44 @@ impl<A> ServerBuilder<A> {
         self
     }
 
+    /// Publishes the public halves of `keys` at `/.well-known/jwks.json`, for whoever verifies the
+    /// tokens that the server signs with them. Nobody needs a token to read them.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::auth::{NewJwt, SigningKeys};
+    /// use portcullis::prelude::*;
+    /// # use portcullis::guard::SystemClock;
+    /// # use portcullis::store::MemoryStore;
+    /// # use std::sync::Arc;
+    ///
+    /// /// A link to the caller's own report.
+    /// #[tool(auth = require_scopes(["read"]))]
+    /// async fn report_link(caller: Caller, keys: State<SigningKeys>) -> Result<String, ToolError> {
+    ///     let link = NewJwt::new("report-link+jwt", "https://reports.example.com");
+    ///     let token = keys.sign(link.subject(caller.subject().unwrap_or_default())).await?;
+    ///     Ok(format!("https://reports.example.com/?link={}", token.expose()))
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// # let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    /// let keys = SigningKeys::builder("https://mcp.example.com", store).open().await?;
+    /// Server::builder("reports")
+    ///     .auth(tokens)
+    ///     .components(components![report_link])
+    ///     .publish_keys(keys.clone())
+    ///     .state(keys)
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "jwt")]
+    pub fn publish_keys(mut self, keys: SigningKeys) -> Self {
+        self.parts.http.signing_keys = Some(keys);
+        self
+    }
+
     /// Lets a server without authentication listen beyond loopback, or have a `public_url` or
     /// an `allow_host` there: whoever reaches it may use all that requires nothing.
     pub fn dangerously_serve_unauthenticated(mut self) -> Self {
@@ -131,6 +175,8 @@ impl Default for HttpOptions {
             scopes_supported: Scopes::default(),
             connect_page: true,
             unauthenticated_beyond_loopback: false,
+            #[cfg(feature = "jwt")]
+            signing_keys: None,
         }
     }
 }
@@ -173,6 +219,8 @@ impl HttpOptions {
             scopes_supported: self.scopes_supported,
             connect_page: self.connect_page,
             unauthenticated_beyond_loopback: self.unauthenticated_beyond_loopback,
+            #[cfg(feature = "jwt")]
+            signing_keys: self.signing_keys,
         }
     }
 }

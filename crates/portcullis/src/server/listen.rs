@@ -3,6 +3,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+#[cfg(feature = "jwt")]
+use portcullis_auth::SigningKeys;
 use portcullis_auth::{
     Authenticator, ProtectedResource, ProtectedResourceMetadata, PublicUrl, Scopes,
     is_same_resource,
@@ -147,6 +149,19 @@ impl Server {
     fn warn(&self, public_url: &PublicUrl, resource: Option<&ProtectedResource>) {
         let url = public_url.resource();
         startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
+        #[cfg(feature = "jwt")]
+        if let Some(keys) = &self.http.signing_keys {
+            let (issuer, origin) = (keys.issuer(), public_url.origin());
+            if issuer
+                .strip_prefix(origin)
+                .is_none_or(|path| !path.is_empty() && !path.starts_with('/'))
+            {
+                startup::warn(&format!(
+                    "signed tokens say that {issuer} issued them, but their keys are published at {origin}: \
+                     verifiers may look for them at the issuer"
+                ));
+            }
+        }
         let Some(resource) = resource else {
             startup::warn(&self.without_authentication());
             if !public_url.is_loopback() {
@@ -253,6 +268,8 @@ impl Server {
             };
             mounts.push(Mount::protected_resource(public_url, &document).map_err(unusable)?);
         }
+        #[cfg(feature = "jwt")]
+        mounts.extend(self.http.signing_keys.clone().map(published));
         let authenticator = resource.map(|resource| {
             let (url, clock) = (public_url.metadata_url(), Arc::clone(&self.engine.clock));
             let authenticator = Authenticator::new(resource.verifier, url, clock);
@@ -272,6 +289,16 @@ impl Server {
         };
         App::new(Arc::new(EngineService(self.engine)), config).map_err(unusable)
     }
+}
+
+/// What serves the public halves of `keys`.
+#[cfg(feature = "jwt")]
+fn published(keys: SigningKeys) -> Mount {
+    Mount::jwk_set(Arc::new(move || {
+        let keys = keys.clone();
+        // Why they cannot be had is in the log already.
+        Box::pin(async move { keys.jwk_set().await.ok() })
+    }))
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, StartError> {

@@ -1,0 +1,161 @@
+//! The keys in the store, read again as they grow old, and changed by compare-and-swap alone.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use portcullis_guard::Clock;
+use portcullis_store::{CasOutcome, RecordKey, Store, StoreError};
+use tokio::sync::Mutex;
+
+use super::record::Record;
+use super::rotation::Rotation;
+use super::{SigningKeyError, SigningKeyErrorKind, seconds};
+
+/// How old what was read may be, and how long a store that did not answer is left alone.
+const REREAD: Duration = Duration::from_secs(5);
+/// How old what was read may be while the store does not answer. A key that another replica
+/// revokes is in use here for as long.
+const STALE: Duration = Duration::from_secs(5 * 60);
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the record is kept after its last change. A record that ends takes its keys along.
+const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// How often a change is tried again that another replica was ahead of.
+const TRIES: usize = 8;
+
+pub(super) struct KeptKeys {
+    store: Arc<dyn Store>,
+    key: RecordKey,
+    rotation: Rotation,
+    clock: Arc<dyn Clock>,
+    last: RwLock<Option<Arc<Read>>>,
+    /// Held by the one who reads: why it failed the last time, and when.
+    reading: Mutex<Option<(SystemTime, SigningKeyError)>>,
+}
+
+/// The record as it was at a time.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) record: Record,
+    at: SystemTime,
+}
+
+impl KeptKeys {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        issuer: &str,
+        rotation: Rotation,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let key = RecordKey::new("signing-keys", [issuer]);
+        Self { store, key, rotation, clock, last: RwLock::default(), reading: Mutex::default() }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// The keys of now.
+    pub(super) async fn current(&self) -> Result<Arc<Read>, SigningKeyError> {
+        let (fresh, usable) = self.known();
+        if let Some(fresh) = fresh {
+            return Ok(fresh);
+        }
+        let mut failed = match (self.reading.try_lock(), usable) {
+            (Ok(failed), _) => failed,
+            (Err(_), Some(usable)) => return Ok(usable),
+            (Err(_), None) => self.reading.lock().await,
+        };
+        // While this one waited, another one may have read.
+        let (fresh, usable) = self.known();
+        if let Some(fresh) = fresh {
+            return Ok(fresh);
+        }
+        let now = self.now();
+        let recent = failed.as_ref().filter(|(at, _)| is_younger(*at, now, REREAD));
+        let error = match recent {
+            Some((_, error)) => error.clone(),
+            None => match self.changed(None).await {
+                Ok(read) => {
+                    *failed = None;
+                    return Ok(read);
+                }
+                Err(error) => {
+                    tracing::warn!(usable = usable.is_some(), "{error}");
+                    *failed = Some((now, error.clone()));
+                    error
+                }
+            },
+        };
+        // What does not open, or is malformed, was changed by somebody: that is no outage.
+        usable.filter(|_| error.kind() == SigningKeyErrorKind::Store).ok_or(error)
+    }
+
+    pub(super) async fn revoke(&self, key_id: &str) -> Result<(), SigningKeyError> {
+        let _reading = self.reading.lock().await;
+        self.changed(Some(key_id)).await.map(drop)
+    }
+
+    /// What was read last: if it is fresh, and if it is usable while the store is away.
+    fn known(&self) -> (Option<Arc<Read>>, Option<Arc<Read>>) {
+        let now = self.now();
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let younger = |than| last.clone().filter(|read| is_younger(read.at, now, than));
+        (younger(REREAD), younger(STALE))
+    }
+
+    /// Reads the record, and changes what is due, without the key `revoked`.
+    async fn changed(&self, revoked: Option<&str>) -> Result<Arc<Read>, SigningKeyError> {
+        let late = || Err(SigningKeyError::of_store(&StoreError::unavailable("it takes too long")));
+        let read = tokio::time::timeout(PATIENCE, self.swapped(revoked)).await;
+        let read = Arc::new(read.unwrap_or_else(|_| late())?);
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&read));
+        Ok(read)
+    }
+
+    async fn swapped(&self, revoked: Option<&str>) -> Result<Read, SigningKeyError> {
+        for _ in 0..TRIES {
+            let at = self.now();
+            let found = self.store.get(&self.key).await;
+            let found = found.map_err(|error| SigningKeyError::of_store(&error))?;
+            let mut record = found.as_ref().map(Record::read).transpose()?.unwrap_or_default();
+            if let Some(id) = revoked {
+                let keys = record.keys.len();
+                record.keys.retain(|key| key.id != id);
+                if keys == record.keys.len() {
+                    let text = "no signing key has this id";
+                    return Err(SigningKeyError::new(SigningKeyErrorKind::UnknownKey, text));
+                }
+            }
+            let record = match self.rotation.due(&record, seconds(at))? {
+                Some(due) => due,
+                None if revoked.is_none() => return Ok(Read { record, at }),
+                None => record,
+            };
+            let new = Some(record.write()?);
+            let swap = self.store.compare_and_swap(&self.key, found.as_ref(), new, at + KEPT);
+            match swap.await.map_err(|error| SigningKeyError::of_store(&error))? {
+                CasOutcome::Done => {
+                    let ids: Vec<_> = record.keys.iter().map(|key| key.id.as_str()).collect();
+                    tracing::info!(?ids, revoked, "the signing keys changed, the oldest first");
+                    return Ok(Read { record, at });
+                }
+                CasOutcome::Conflict => {}
+            }
+        }
+        let error = StoreError::unavailable(format!("others changed the record {TRIES} times"));
+        Err(SigningKeyError::of_store(&error))
+    }
+}
+
+/// Whether less than `age` has passed since `at`. After a clock was set back, nobody knows.
+fn is_younger(at: SystemTime, now: SystemTime, age: Duration) -> bool {
+    now.duration_since(at).is_ok_and(|passed| passed < age)
+}
+
+impl fmt::Debug for KeptKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptKeys")
+    }
+}
