@@ -82,6 +82,10 @@ impl<S: Store> Distant<S> {
 }
 
 impl<S: Store> Store for Distant<S> {
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        self.trip(Store::ready)
+    }
+
     fn put<'a>(
         &'a self,
         key: &'a RecordKey,

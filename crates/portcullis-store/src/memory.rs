@@ -67,11 +67,11 @@ impl Store for MemoryStore {
         self.records.read().is_ok_and(|records| records.by_key.is_empty())
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
-        match self.records.is_poisoned() {
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::ready(match self.records.is_poisoned() {
             true => Err(poisoned()),
             false => Ok(()),
-        }
+        })
     }
 
     fn is_shared(&self) -> bool {
@@ -362,7 +362,7 @@ mod tests {
         let broken = Arc::clone(&store);
         std::thread::spawn(move || drop(broken.take(&key(0)))).join().unwrap_err();
         let no = poisoned();
-        assert_eq!(store.ready(), Err(no.clone()));
+        assert_eq!(store.ready().await, Err(no.clone()));
         assert_eq!(put(&store, 0).await, Err(no.clone()));
         assert_eq!(store.get(&key(0)).await, Err(no.clone()));
         assert_eq!(store.take(&key(0)).await, Err(no.clone()));

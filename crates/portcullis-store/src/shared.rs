@@ -21,7 +21,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).is_empty()
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
         (**self).ready()
     }
 

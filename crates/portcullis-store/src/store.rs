@@ -54,14 +54,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether a write would be tried now, as far as is known without asking anybody: for
-    /// readiness probes. Default: it would.
+    /// Whether the store is there and writes are tried, for readiness probes. A store elsewhere is
+    /// asked, once a second at most. A full one is ready. Default: it is.
     ///
     /// # Errors
     ///
     /// What a write would return.
-    fn ready(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::ready(Ok(()))
     }
 
     /// Whether what is there can be opened: a server asks once, before it serves, and does not start

@@ -181,7 +181,7 @@ fn fill(path: &Path) {
     };
     assert!(refused.is_unavailable(), "{refused}");
     assert!((10..140).contains(&written), "{written} records are more than the disk takes");
-    assert!(store.ready().is_err());
+    assert!(store.ready().now().unwrap().is_err());
     assert!(!store.is_empty());
     let all_there =
         || (0..written).all(|key| block_on(store.get(&record_key(key))) == Ok(Some(large.clone())));
@@ -197,7 +197,7 @@ fn fill(path: &Path) {
     let all_there =
         (0..written).all(|key| block_on(store.get(&record_key(key))) == Ok(Some(large.clone())));
     assert!(all_there, "everything is there");
-    assert_eq!(store.ready(), Ok(()));
+    assert_eq!(store.ready().now().unwrap(), Ok(()));
     println(&"healed, and everything is there");
 }
 

@@ -349,7 +349,7 @@ fn trial_b9_forgotten_sessions_make_room_for_new_ones_of_their_principal() {
     assert_eq!(testbed.session(ALICE, &second).post(&[], &ping).status, 404, "the longest unused");
     testbed.session(ALICE, &first).ask("ping", json!({}));
     testbed.session(BOB, &bobs).ask("ping", json!({}));
-    testbed.wait_for_log("a session was ended");
+    testbed.wait_for_log("a session made room");
 }
 
 #[test]

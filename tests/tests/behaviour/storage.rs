@@ -10,13 +10,34 @@ use portcullis::error::ProblemKind;
 use portcullis::guard::keys::{KeyErrorKind, KeyRing, new_key};
 use portcullis::guard::{Environment, SystemClock};
 use portcullis::prelude::*;
+use portcullis::route::{get, ready};
 use portcullis::store::{FileStore, Sealed};
+use portcullis_store::{Distant, MemoryStore};
 use portcullis_tests::secrets::{SECRETS, fill, found, spellings};
+use portcullis_tests::served::Served;
 
 /// Answer.
 #[tool]
 async fn answer() -> String {
     "42".to_owned()
+}
+
+/// A server is ready while its store is; it lives either way.
+#[test]
+fn a_server_whose_store_is_away_is_not_ready() {
+    let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
+    let alive = get("/health", async || "alive").public("liveness, reveals nothing");
+    let server = Server::builder("test").no_auth().components(components![answer]);
+    let server = server.store(store.clone()).route(ready("/readyz")).route(alive);
+    let served = Served::start(server.build().unwrap());
+    let asked = |path: &str| served.request(&format!("GET {path}"), &[], b"");
+    assert_eq!(asked("/readyz").status, 200);
+    store.cut(true);
+    let refused = asked("/readyz");
+    assert_eq!((refused.status, &*refused.body), (503, "not ready"));
+    assert_eq!(asked("/health").status, 200);
+    store.cut(false);
+    assert_eq!(asked("/readyz").status, 200);
 }
 
 #[test]

@@ -100,6 +100,43 @@ async fn while_redis_is_away_everything_is_an_error_and_then_nothing() {
     assert_eq!(store.take(&key("a")).await, Ok(None));
 }
 
+#[tokio::test]
+async fn readiness_is_that_redis_answers() {
+    let mut redis = Redis::start(&[]);
+    let store = open(&redis.url()).await;
+    assert_eq!(store.ready().await, Ok(()));
+    redis.kill();
+    eventually("it is not ready", async || store.ready().await.is_err()).await;
+    redis.start_again();
+    eventually("it is ready again", async || store.ready().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_begins_to_evict_is_asked_for_nothing() {
+    let redis = Redis::start(&[]);
+    let store = open(&redis.url()).await;
+    store.put(&key("a"), value("one"), in_a_minute()).await.unwrap();
+    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    // Nobody asks for readiness.
+    eventually("it is refused", async || store.get(&key("a")).await.is_err()).await;
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert!(error.is_unavailable() && error.reason().contains("noeviction"), "{error}");
+    assert!(store.put(&key("b"), value("two"), in_a_minute()).await.is_err());
+    assert!(store.ready().await.is_err());
+    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    eventually("it is believed again", async || store.ready().await.is_ok()).await;
+    assert_eq!(store.get(&key("a")).await, Ok(Some(value("one"))));
+}
+
+/// Waits until it is so, and fails if it is not for too long.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let since = Instant::now();
+    while !is_so().await {
+        assert!(since.elapsed() < Duration::from_secs(30), "{what}: not yet");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_that_was_cut_costs_no_request() {
     let redis = Redis::start(&[]);

@@ -196,8 +196,8 @@ impl Store for FileStore {
         self.shared.is_empty()
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
-        self.shared.ready()
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::ready(self.shared.ready())
     }
 
     fn is_shared(&self) -> bool {
@@ -289,7 +289,7 @@ impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore")
             .field("path", &self.path)
-            .field("ready", &self.ready().is_ok())
+            .field("ready", &self.shared.ready().is_ok())
             .finish_non_exhaustive()
     }
 }

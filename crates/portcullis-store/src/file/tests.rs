@@ -136,7 +136,7 @@ async fn a_full_store_keeps_what_is_live_and_refuses_more() {
     assert_eq!(swapped, Err(StoreError::full()));
     assert_eq!(store.get(&key(0)).await, Ok(Some(value())));
     assert_eq!(store.get(&key(2)).await, Ok(None));
-    assert_eq!(store.ready(), Ok(()), "a full store is a working one");
+    assert_eq!(store.ready().now().unwrap(), Ok(()), "a full store is a working one");
     // What is there may change, and what has expired makes room.
     put(&store, 1).await.unwrap();
     place.clock.set(2_000);
@@ -376,7 +376,7 @@ async fn a_file_that_was_removed_is_not_written_to() {
     let away = place.path.with_extension("away");
     fs::rename(&place.path, &away).unwrap();
     assert!(put(&store, 2).await.unwrap_err().is_unavailable());
-    eventually(|| store.ready().is_err()).await;
+    eventually(|| store.ready().now().unwrap().is_err()).await;
     assert!(store.get(&key(1)).await.unwrap_err().is_unavailable(), "it may show what was undone");
     assert!(!store.is_empty(), "nobody knows");
 
@@ -386,7 +386,7 @@ async fn a_file_that_was_removed_is_not_written_to() {
     assert!(store.get(&key(1)).await.is_err());
 
     fs::rename(&away, &place.path).unwrap();
-    eventually(|| store.ready().is_ok()).await;
+    eventually(|| store.ready().now().unwrap().is_ok()).await;
     assert_eq!(store.get(&key(1)).await, Ok(Some(value())));
     put(&store, 2).await.unwrap();
 }
@@ -396,7 +396,7 @@ async fn an_idle_store_notices_that_its_file_has_gone() {
     let place = Place::with_a_record().await;
     let store = place.open();
     fs::remove_file(&place.path).unwrap();
-    eventually(|| store.ready().is_err()).await;
+    eventually(|| store.ready().now().unwrap().is_err()).await;
     assert!(store.get(&key(1)).await.is_err());
 }
 
@@ -421,7 +421,7 @@ async fn a_clock_that_panics_ends_the_store() {
     let place = Place::with_a_record().await;
     let store = FileStore::open(&place.path, Arc::new(Broken)).unwrap();
     assert!(put(&store, 1).await.unwrap_err().is_unavailable());
-    eventually(|| store.ready().is_err()).await;
+    eventually(|| store.ready().now().unwrap().is_err()).await;
     assert!(!store.is_empty());
     drop(store);
     assert_eq!(place.open().get(&key(1)).await, Ok(Some(value())));

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::layout::Prefix;
 use super::open::{RedisOpenError, RedisOpenErrorKind, check};
 use super::script::Scripts;
+use super::watch::Watch;
 use super::{RedisStore, Settings};
 
 /// The shortest and the longest deadline of a request.
@@ -76,7 +77,8 @@ impl RedisStoreBuilder {
     /// Accepts a Redis that removes live records when its memory is full.
     ///
     /// A replay mark, a revocation or a spent code that was removed is one that never was: a
-    /// replayed token is accepted. So the store refuses such a Redis otherwise.
+    /// replayed token is accepted. So the store refuses such a Redis otherwise, also where its policy
+    /// is changed while it runs.
     pub fn dangerously_accept_eviction(mut self) -> Self {
         self.accepts_eviction = true;
         self
@@ -128,9 +130,9 @@ impl RedisStoreBuilder {
             scripts: Scripts::new(),
             may_be_unsealed: self.may_be_unsealed,
         };
-        let store = RedisStore { connection, settings };
-        let checked = check(&store, database, self.accepts_eviction).await;
-        checked.map_err(|error| error.of_connection(is_tls))?;
+        let watch = Arc::new(Watch::new(connection, self.accepts_eviction));
+        let store = RedisStore { watch, settings };
+        check(&store, database).await.map_err(|error| error.of_connection(is_tls))?;
         Ok(store)
     }
 }

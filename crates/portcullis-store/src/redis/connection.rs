@@ -78,13 +78,18 @@ impl Connection {
         }
     }
 
+    /// Which connection it is now, for [`replace`](Self::replace).
+    pub(super) fn number(&self) -> u64 {
+        self.current().1
+    }
+
     fn current(&self) -> (ConnectionManager, u64) {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         (current.manager.clone(), current.number)
     }
 
     /// Begins a new connection, unless another request has done so already.
-    fn replace(&self, number: u64) -> RedisResult<()> {
+    pub(super) fn replace(&self, number: u64) -> RedisResult<()> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.number == number {
             let manager = manager(&self.client, self.timeout)?;
@@ -135,6 +140,10 @@ fn may_be_repeated(effect: Effect, error: &RedisError) -> bool {
     is_refused || is_unsent || is_lost
 }
 
+/// What is wrong with a Redis that evicts, and what to do.
+pub(super) const EVICTS: &str = "this Redis removes live records when its memory is full, replay \
+                                 marks and revocations too: set `maxmemory-policy noeviction` in it";
+
 /// Why there is no answer. Its text names neither what was asked nor a credential: texts of
 /// Redis repeat arguments, so only their first word is kept.
 #[derive(Debug)]
@@ -145,6 +154,8 @@ pub(super) enum Failure {
     Redis(RedisError),
     /// An answer that makes no sense.
     Nonsense,
+    /// It is not asked, since it removes live records.
+    Evicts,
 }
 
 impl Failure {
@@ -152,7 +163,7 @@ impl Failure {
     pub(super) fn code(&self) -> Option<&str> {
         match self {
             Self::Redis(error) => error.code(),
-            Self::Late(_) | Self::Nonsense => None,
+            Self::Late(_) | Self::Nonsense | Self::Evicts => None,
         }
     }
 
@@ -168,6 +179,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Late(timeout) => write!(f, "Redis did not answer within {timeout:?}"),
             Self::Nonsense => f.write_str("the answer of Redis makes no sense"),
+            Self::Evicts => f.write_str(EVICTS),
             Self::Redis(error) => match (error.code(), error.kind()) {
                 (Some(NO_RECORD), _) => {
                     f.write_str("what Redis has there is no record of this version")

@@ -6,6 +6,7 @@ mod connection;
 mod layout;
 mod open;
 mod script;
+mod watch;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,10 +17,11 @@ use portcullis_guard::{Clock, MaybeFuture};
 use redis::{ScriptInvocation, cmd};
 
 pub use self::builder::RedisStoreBuilder;
-use self::connection::{Connection, Effect, Failure, Request};
+use self::connection::{Effect, Failure, Request};
 use self::layout::{MARGIN, Moment, Prefix};
 pub use self::open::{RedisOpenError, RedisOpenErrorKind};
 use self::script::Scripts;
+use self::watch::Watch;
 use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError};
 
 /// How many entries of an owner's index are asked for at once.
@@ -41,6 +43,10 @@ const RECORDS_AT_ONCE: usize = 64;
 /// five minutes longer than its writer's clock says. Where clocks differ by a second, a record ends
 /// for one server a second before it does for another. Beyond five minutes, records are absent
 /// too early for those that are behind: keep the clocks of all servers synchronised (NTP).
+///
+/// **What it becomes.** While it is used, the store looks every five seconds what Redis says of
+/// itself, and [`ready`](Store::ready) looks too. One that begins to evict records is asked for
+/// nothing until it no longer does; what it has removed by then is gone.
 ///
 /// **Room.** A Redis at its `maxmemory` refuses writes: [`StoreError::full`]. Reading and taking
 /// goes on.
@@ -69,7 +75,7 @@ const RECORDS_AT_ONCE: usize = 64;
 /// # }).unwrap();
 /// ```
 pub struct RedisStore {
-    connection: Connection,
+    watch: Arc<Watch>,
     settings: Settings,
 }
 
@@ -135,7 +141,7 @@ impl RedisStore {
         script.arg(record).arg(layout::lifetime(now, expires_at));
         script.arg(key.digest().as_slice()).arg(end.seconds);
         script.arg(swept.seconds).arg(script::SWEPT_BY_A_WRITE);
-        let answer = self.connection.ask(Effect::Change, &Request::Script(&script)).await?;
+        let answer = self.watch.ask(Effect::Change, &Request::Script(&script)).await?;
         match answer::integer(&answer)? {
             script::DONE => Ok(CasOutcome::Done),
             script::CONFLICT => Ok(CasOutcome::Conflict),
@@ -167,7 +173,7 @@ impl RedisStore {
             let mut scan = cmd("ZSCAN");
             scan.arg(self.settings.prefix.index(owner.digest())).arg(cursor);
             scan.arg("COUNT").arg(ENTRIES_AT_ONCE);
-            let answer = self.connection.ask(Effect::Nothing, &Request::Command(scan)).await?;
+            let answer = self.watch.ask(Effect::Nothing, &Request::Command(scan)).await?;
             let step = answer::step(answer)?;
             let now = Moment::from(self.settings.clock.now()).seconds as f64;
             let live = step.members.iter().filter(|(_, score)| *score >= now);
@@ -199,7 +205,7 @@ impl RedisStore {
         for member in members {
             read.arg(self.settings.prefix.member(owner, member));
         }
-        let answer = self.connection.ask(Effect::Nothing, &Request::Command(read)).await?;
+        let answer = self.watch.ask(Effect::Nothing, &Request::Command(read)).await?;
         let records = answer::optionals(answer, members.len())?;
         for (member, record) in members.iter().zip(records) {
             if let Some(value) = self.live(record.as_deref())?
@@ -235,6 +241,10 @@ impl Store for RedisStore {
         })
     }
 
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::pending(self.watch.ready())
+    }
+
     fn is_unsealed(&self) -> bool {
         !self.settings.may_be_unsealed
     }
@@ -246,7 +256,7 @@ impl Store for RedisStore {
         MaybeFuture::pending(async move {
             let mut read = cmd("GET");
             read.arg(self.settings.prefix.record(key));
-            let answer = self.connection.ask(Effect::Nothing, &Request::Command(read)).await?;
+            let answer = self.watch.ask(Effect::Nothing, &Request::Command(read)).await?;
             self.live(answer::optional(answer)?.as_deref())
         })
     }
@@ -259,7 +269,7 @@ impl Store for RedisStore {
             let mut script = self.settings.scripts.take.prepare_invoke();
             declare(&mut script, &self.settings.prefix, key);
             script.arg(key.digest().as_slice());
-            let answer = self.connection.ask(Effect::Change, &Request::Script(&script)).await?;
+            let answer = self.watch.ask(Effect::Change, &Request::Script(&script)).await?;
             self.live(answer::optional(answer)?.as_deref())
         })
     }
@@ -289,7 +299,7 @@ impl Store for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("connection", &self.connection)
+            .field("connection", self.watch.connection())
             .field("prefix", &self.settings.prefix)
             .finish_non_exhaustive()
     }

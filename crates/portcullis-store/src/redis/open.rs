@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_guard::random;
 use redis::{ErrorKind, RedisError};
 
-use super::connection::{Effect, Failure, Request};
+use super::connection::{Connection, EVICTS, Effect, Failure, Request};
 use super::{Expected, RedisStore, answer};
 use crate::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 
@@ -122,16 +122,13 @@ impl fmt::Display for RedisOpenError {
 impl std::error::Error for RedisOpenError {}
 
 /// Asks the server what it is, and sees that it keeps a record.
-pub(super) async fn check(
-    store: &RedisStore,
-    database: i64,
-    accepts_eviction: bool,
-) -> Result<(), RedisOpenError> {
+pub(super) async fn check(store: &RedisStore, database: i64) -> Result<(), RedisOpenError> {
+    let connection = store.watch.connection();
     let failed = |failure: Failure| RedisOpenError::of_failure(&failure, database);
-    let info = read(store, &["INFO"]).await.map_err(failed)?;
-    judge(&info, accepts_eviction)?;
+    let info = info(connection).await.map_err(failed)?;
+    judge(&info, store.watch.accepts_eviction())?;
     if field(&info, "cluster_enabled") == Some("1") {
-        let cluster = read(store, &["CLUSTER", "INFO"]).await.map_err(failed)?;
+        let cluster = read(connection, &["CLUSTER", "INFO"]).await.map_err(failed)?;
         if field(&cluster, "cluster_size") != Some("1") {
             return Err(RedisOpenError::new(
                 RedisOpenErrorKind::Cluster,
@@ -148,19 +145,24 @@ pub(super) async fn check(
     probe(store, database).await
 }
 
-async fn read(store: &RedisStore, words: &[&str]) -> Result<String, Failure> {
+/// What Redis says of itself.
+pub(super) async fn info(connection: &Connection) -> Result<String, Failure> {
+    read(connection, &["INFO"]).await
+}
+
+async fn read(connection: &Connection, words: &[&str]) -> Result<String, Failure> {
     let mut command = redis::Cmd::new();
     command.arg(words);
-    answer::text(store.connection.ask(Effect::Nothing, &Request::Command(command)).await?)
+    answer::text(connection.ask(Effect::Nothing, &Request::Command(command)).await?)
 }
 
 /// The value of a field of `INFO`.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 /// What can be seen from `INFO`. What it does not say is not assumed.
-fn judge(info: &str, accepts_eviction: bool) -> Result<(), RedisOpenError> {
+pub(super) fn judge(info: &str, accepts_eviction: bool) -> Result<(), RedisOpenError> {
     use RedisOpenErrorKind as Kind;
     let version = field(info, "redis_version").unwrap_or("of an unknown version");
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -174,9 +176,7 @@ fn judge(info: &str, accepts_eviction: bool) -> Result<(), RedisOpenError> {
         return Err(RedisOpenError::new(Kind::Replica, text));
     }
     if !accepts_eviction && field(info, "maxmemory_policy") != Some("noeviction") {
-        let text = "this Redis removes live records when its memory is full, replay marks and \
-                    revocations too: set `maxmemory-policy noeviction` in it";
-        return Err(RedisOpenError::new(Kind::Eviction, text));
+        return Err(RedisOpenError::new(Kind::Eviction, EVICTS));
     }
     Ok(())
 }

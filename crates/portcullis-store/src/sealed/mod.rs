@@ -167,7 +167,7 @@ impl<S: Store> Store for Sealed<S> {
         self.store.is_empty()
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
         self.store.ready()
     }
 

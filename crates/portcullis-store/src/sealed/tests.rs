@@ -281,7 +281,7 @@ async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
     assert!(store.is_shared());
     assert!(!Sealed::new(resting(), KeyRing::ephemeral().unwrap()).is_shared());
     assert!(store.is_empty());
-    assert_eq!(store.ready(), Err(StoreError::full()));
+    assert_eq!(store.ready().await, Err(StoreError::full()));
     store.put(&key(), value("one"), end()).await.unwrap();
     assert!(!store.is_empty());
 }
@@ -348,8 +348,8 @@ impl Store for File {
         self.resting.is_empty()
     }
 
-    fn ready(&self) -> Result<(), StoreError> {
-        Err(StoreError::full())
+    fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
+        MaybeFuture::ready(Err(StoreError::full()))
     }
 
     fn is_unsealed(&self) -> bool {

@@ -76,7 +76,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
                 head.extensions.insert(caller);
             }
             head.extensions.insert(record.pending.id());
-            head.extensions.insert(guard.engine.stopping.clone());
+            head.extensions.insert(Readiness(Arc::clone(&guard.engine)));
             let span = record.span();
             let response = next.run(Request::from_parts(head, body)).instrument(span).await;
             match room.is_some_and(|room| room.take_exceeded()) {
@@ -92,6 +92,32 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
         record.pending.rule = Some("method".into());
     }
     record.end(response)
+}
+
+/// What a probe of readiness asks.
+#[derive(Clone)]
+pub(super) struct Readiness(Arc<Engine>);
+
+/// Why a server is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotReady {
+    Stopping,
+    /// The store is away, for this reason.
+    Store(String),
+}
+
+impl Readiness {
+    pub(super) async fn check(&self) -> Result<(), NotReady> {
+        let Engine { stopping, store, limits, .. } = &*self.0;
+        if stopping.has_begun() {
+            return Err(NotReady::Stopping);
+        }
+        match tokio::time::timeout(limits.decision_timeout, store.ready()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(NotReady::Store(error.reason().to_owned())),
+            Err(_) => Err(NotReady::Store("the store takes too long".to_owned())),
+        }
+    }
 }
 
 impl Guard {

@@ -19,8 +19,9 @@
 //! [`Extension<Caller>`](Extension); a bare `Caller`, as tools take it, is refused by the compiler.
 //! Each request to a route, a public one too, is in the audit trail.
 //!
-//! [`ready`] is a route for probes: it answers 503 as soon as the server is to stop, and
-//! [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives the probes time to notice.
+//! [`ready`] is a route for probes: it answers 503 while the store is away and as soon as the server
+//! is to stop, and [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives the probes time
+//! to notice.
 //!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: only its handler
 //! checks anything.
@@ -65,11 +66,12 @@ use axum::routing::MethodRouter;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Check, IntoCheck};
+use portcullis_guard::LogThrottle;
 use portcullis_protocol::http::HostOriginGuard;
 
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::rate_limit::{RateLimit, Sharing};
-use crate::operation::stopping::Stopping;
+use crate::route::guard::{NotReady, Readiness};
 
 /// What a path has only as `%` and two digits (RFC 3986 §3.3).
 const NOT_IN_PATHS: AsciiSet = {
@@ -108,7 +110,10 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(
 }
 
 /// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
-/// serves, 503 once it is to stop.
+/// serves, 503 while its store is away, and once it is to stop. Why the store is away is in the log.
+///
+/// It is no probe of liveness: to start the server again brings no store back. Let that one ask a
+/// route of your own that asks for nothing.
 ///
 /// It answers to [any host](Route::any_host): probes call a server by its address.
 ///
@@ -130,9 +135,19 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(
 /// # Ok(()) }
 /// ```
 pub fn ready(path: impl Into<String>) -> Route {
-    get(path, async |Extension(stopping): Extension<Stopping>| match stopping.has_begun() {
-        false => (StatusCode::OK, "ready"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    // Everybody may ask.
+    let log = Arc::new(LogThrottle::new());
+    get(path, async move |Extension(readiness): Extension<Readiness>| {
+        match readiness.check().await {
+            Ok(()) => (StatusCode::OK, "ready"),
+            Err(NotReady::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Err(NotReady::Store(reason)) => {
+                if log.pass().is_some() {
+                    tracing::warn!(reason, "not ready");
+                }
+                (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+            }
+        }
     })
     .public("readiness, reveals nothing else")
     .any_host()

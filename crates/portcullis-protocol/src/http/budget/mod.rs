@@ -12,8 +12,8 @@ use portcullis_auth::Principal;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use self::party::{Counts, Kind, Parties, network};
-pub(crate) use self::party::{Of, Party, Whose};
+use self::party::{Counts, Kind, Parties};
+pub(crate) use self::party::{Of, Party, Whose, network};
 use crate::Limits;
 
 /// Tokens that are verified at once and have to be waited for: so many of the requests at once.

@@ -126,7 +126,7 @@ impl<K: Hash + Eq> Parties<K> {
 }
 
 /// The owner of an address: an IPv6 address belongs to the owner of its /64.
-pub(super) fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) if !ip.is_loopback() => {
             let [a, b, c, d, ..] = ip.segments();

@@ -43,6 +43,7 @@ pub struct ConnectPage {
 
 /// What somebody needs to get in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignIn {
     /// Nothing: everybody may call.
     Nothing,

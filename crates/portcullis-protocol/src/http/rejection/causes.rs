@@ -56,6 +56,11 @@ impl Rejection {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// The caller has named so many sessions that are not there that this one is not looked up.
+    pub(crate) fn too_many_unknown_sessions() -> Self {
+        Self::sessions_unavailable().because("the caller named too many unknown sessions")
+    }
+
     /// 429 for too many of one principal, 503 for too many altogether. Nobody knows when one of
     /// them ends.
     pub(crate) fn too_many_sessions(status: StatusCode) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
-use portcullis_guard::Clock;
+use portcullis_guard::{Clock, LogThrottle};
 use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::{ClientInfo, Limits, ProtocolVersion, SessionKey};
 
 /// Sessions in a store that the replicas of a server share, so that each goes on at any of them.
 ///
-/// A record never changes: each use that confirms it writes it again, as it is, for a later end.
-/// So the one that finds another record, or none, knows that the session has ended elsewhere.
+/// A record never changes: each use that confirms it writes it again, as it was read, for a later
+/// end. So the one that finds another record, or none, knows that the session has ended elsewhere.
 pub(super) struct KeptSessions {
     store: Arc<dyn Store>,
     /// The name of the server, which its replicas have in common. Others may share the store.
@@ -25,6 +25,7 @@ pub(super) struct KeptSessions {
     /// request that it begins, keep a session alive as well.
     lasts: Duration,
     patience: Duration,
+    log: LogThrottle,
 }
 
 /// How long a replica goes on with a session before it looks whether another has ended it.
@@ -35,6 +36,14 @@ pub(super) const CONFIRMED: Duration = Duration::from_secs(1);
 pub(super) enum Confirmation {
     Ended,
     GoesOn,
+}
+
+/// What there is of a session in the store.
+pub(super) enum Found {
+    /// What was agreed on, and the record that says so.
+    Session(Initialize, RecordValue),
+    /// None for this owner, and why.
+    No(&'static str),
 }
 
 /// What is kept of a session. Its id is in no record, and in the key as a digest of its digest.
@@ -67,18 +76,12 @@ impl KeptSessions {
         let lasts = limits.session_idle_timeout.saturating_add(limits.handler_timeout);
         let lasts = lasts.saturating_add(CONFIRMED).min(LONGEST);
         let (server, patience) = (server.to_owned(), limits.decision_timeout);
-        Self { store, server, clock, lasts, patience }
+        Self { store, server, clock, lasts, patience, log: LogThrottle::new() }
     }
 
     /// Keeps a session that begins.
-    pub(super) async fn keep(
-        &self,
-        key: SessionKey,
-        owner: Option<PrincipalId>,
-        agreed: &Initialize,
-    ) -> Result<(), Rejection> {
-        let (key, value) = (self.key(key), written(owner, agreed)?);
-        self.asked(self.store.put(&key, value, self.ends())).await
+    pub(super) async fn keep(&self, key: SessionKey, record: RecordValue) -> Result<(), Rejection> {
+        self.asked(self.store.put(&self.key(key), record, self.ends())).await
     }
 
     /// What is kept of the session, if it belongs to `owner`. Whose it is is compared before
@@ -87,40 +90,38 @@ impl KeptSessions {
         &self,
         key: SessionKey,
         owner: Option<PrincipalId>,
-    ) -> Result<Initialize, Rejection> {
+    ) -> Result<Found, Rejection> {
         let key = self.key(key);
         let Some(value) = self.asked(self.store.get(&key)).await? else {
-            return Err(Rejection::no_session(Rejection::NOT_THERE));
+            return Ok(Found::No(Rejection::NOT_THERE));
         };
         let Ok(record) = serde_json::from_slice::<Record>(value.as_bytes()) else {
-            return Err(Rejection::no_session("the stored session is malformed"));
+            return Ok(Found::No("the stored session is malformed"));
         };
         if record.owner != Owner::of(owner) {
-            return Err(Rejection::no_session(Rejection::OF_ANOTHER));
+            return Ok(Found::No(Rejection::OF_ANOTHER));
         }
         let version = ProtocolVersion::parse(&record.version);
         let version = version.filter(|version| {
             !version.is_stateless() && ProtocolVersion::OVER_HTTP.contains(version)
         });
         let Some(version) = version else {
-            return Err(Rejection::no_session(
-                "the stored session is of a version not served here",
-            ));
+            return Ok(Found::No("the stored session is of a version not served here"));
         };
-        match self.renew(&key, value).await? {
-            Confirmation::GoesOn => Ok(Initialize { version, client: record.client }),
-            Confirmation::Ended => Err(Rejection::no_session(Rejection::ENDED)),
+        let agreed = Initialize { version, client: record.client };
+        match self.renew(&key, value.clone()).await? {
+            Confirmation::GoesOn => Ok(Found::Session(agreed, value)),
+            Confirmation::Ended => Ok(Found::No(Rejection::ENDED)),
         }
     }
 
-    /// Whether the session is still there; if so, it is for another while.
+    /// Whether the session that `record` says is still there; if so, it is for another while.
     pub(super) async fn confirm(
         &self,
         key: SessionKey,
-        owner: Option<PrincipalId>,
-        agreed: &Initialize,
+        record: &RecordValue,
     ) -> Result<Confirmation, Rejection> {
-        self.renew(&self.key(key), written(owner, agreed)?).await
+        self.renew(&self.key(key), record.clone()).await
     }
 
     /// One request asks for all that use a session at once: they would swap against one another.
@@ -155,7 +156,9 @@ impl KeptSessions {
             Ok(Err(error)) => error.reason().to_owned(),
             Err(_) => "the store takes too long".to_owned(),
         };
-        tracing::error!(reason, "cannot ask the store for a session");
+        if let Some(unlogged) = self.log.pass() {
+            tracing::error!(reason, unlogged, "cannot ask the store for a session");
+        }
         Err(Rejection::sessions_unavailable())
     }
 
@@ -177,7 +180,11 @@ impl Owner {
     }
 }
 
-fn written(owner: Option<PrincipalId>, agreed: &Initialize) -> Result<RecordValue, Rejection> {
+/// The record of a session that begins here.
+pub(super) fn written(
+    owner: Option<PrincipalId>,
+    agreed: &Initialize,
+) -> Result<RecordValue, Rejection> {
     let (owner, version) = (Owner::of(owner), agreed.version.as_str().to_owned());
     let record = Record { owner, version, client: agreed.client.clone() };
     let json = serde_json::to_vec(&record).map_err(|error| error.to_string());

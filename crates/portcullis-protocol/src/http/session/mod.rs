@@ -21,6 +21,7 @@
 
 mod id;
 mod kept;
+mod misses;
 mod post;
 mod sessions;
 mod stream;
@@ -31,6 +32,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use self::id::SessionId;
+use self::misses::Caller;
 pub(super) use self::post::{receive, receive_batch};
 use self::sessions::Own;
 pub(super) use self::sessions::Sessions;
@@ -49,7 +51,8 @@ impl Sessions {
                 .map_err(|error| Rejection::message(error.status(), None, None, &error))?;
         }
         let id = SessionId::read(caller.headers)?;
-        let session = self.find(id, caller.owner()).await?;
+        let remote = caller.info.remote.map(|peer| peer.ip());
+        let session = self.find(id, Caller { owner: caller.owner(), remote }).await?;
         mcp_headers::check_session(caller.headers, session.version)?;
         Ok(session)
     }

@@ -109,13 +109,13 @@ async fn initialize<S: Service>(
     let exchange = caller.exchange(version, agreed.client.clone(), None);
     let (id, header) = SessionId::mint()?;
     // It has its place before the service is asked, which notes that it begins.
-    let begun = sessions.begin(id, caller.owner(), agreed.clone());
+    let begun = sessions.begin(id, caller.owner(), agreed);
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
     if let Err(error) = service.admit("initialize", &exchange).await {
         sessions.drop_new(&session)?;
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    let settled = sessions.settle(&session, caller.owner(), &agreed).await;
+    let settled = sessions.settle(&session, caller.owner()).await;
     settled.map_err(|refusal| refusal.in_answer_to(request))?;
     let answer = response::initialized(request, version, identity);
     let mut response = answer::json(StatusCode::OK, answer);

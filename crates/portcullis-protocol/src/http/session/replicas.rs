@@ -201,23 +201,72 @@ async fn a_session_lasts_as_long_as_its_stream_and_no_longer() {
 }
 
 #[tokio::test]
-async fn the_session_that_makes_room_ends_at_all_replicas() {
+async fn a_new_session_that_needs_room_ends_another_at_all_replicas() {
     let ([one, other], store) = Edge::replicas(true);
     let first = one.begin("alice").await;
     one.pass(1);
     let second = one.begin("alice").await;
     one.pass(1);
+    let before = store.trips();
     let third = one.begin("alice").await;
+    assert_eq!(store.trips(), before + 1, "nobody waits for the end of another session");
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(kept(&store, &first).await, None);
     assert_eq!(other.ping("alice", &first).await, NOT_FOUND);
-    // Restored ones count as if they had begun here.
+    assert_eq!(one.service.ended(), [SessionKey::of(&first)]);
     for id in [&second, &third] {
         assert_eq!(other.ping("alice", id).await, OK);
+    }
+}
+
+#[tokio::test]
+async fn a_restored_session_that_needs_room_ends_none_elsewhere() {
+    let ([one, other], store) = Edge::replicas(true);
+    let (first, second) = (one.begin("alice").await, one.begin("alice").await);
+    let third = other.begin("alice").await;
+    for id in [&first, &second, &third, &first, &second, &third] {
+        other.pass(1);
+        assert_eq!(other.ping("alice", id).await, OK);
+        assert_eq!(other.app.sessions().sizes()[0], 2);
+    }
+    for id in [&first, &second, &third] {
+        assert!(kept(&store, id).await.is_some());
+    }
+    assert_eq!((one.service.ended(), other.service.ended()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_session_goes_on_as_another_release_wrote_it() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    let written = kept(&store, &id).await.unwrap();
+    let spaced = RecordValue::new(written.replace(':', ": ").into_bytes()).unwrap();
+    store.put(&record(&id), spaced.clone(), one.end()).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(other.ping("alice", &id).await, OK);
         other.pass(1);
     }
-    let fourth = other.begin("alice").await;
-    assert_eq!(other.ping("alice", &fourth).await, OK);
-    assert_eq!(one.ping("alice", &second).await, NOT_FOUND);
+    assert_eq!(store.get(&record(&id)).await, Ok(Some(spaced)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n11_who_names_many_unknown_sessions_costs_the_store_few_requests() {
+    let ([one, other], store) = Edge::replicas(true);
+    let bobs = one.begin("bob").await;
+    let before = store.trips();
+    let mut refused = 0;
+    for number in 0..1_000 {
+        let status = other.ping("bob", &format!("{number:0>32}")).await;
+        refused += usize::from(status == UNAVAILABLE);
+        assert!([NOT_FOUND, UNAVAILABLE].contains(&status), "{status}");
+    }
+    assert_eq!((store.trips() - before, refused), (256, 744));
+    assert_eq!(other.ping("bob", &bobs).await, UNAVAILABLE, "nobody knows");
+    assert_eq!(one.ping("bob", &bobs).await, OK);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(other.ping("bob", &bobs).await, OK);
 }
 
 #[tokio::test]

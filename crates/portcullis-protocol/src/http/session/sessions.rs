@@ -6,12 +6,13 @@ use futures_util::future::{AbortRegistration, Abortable, Pending, pending};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
-use portcullis_store::Store;
+use portcullis_store::{RecordValue, Store};
 
-use super::SessionId;
-use super::kept::{CONFIRMED, Confirmation, KeptSessions};
+use super::kept::{CONFIRMED, Confirmation, Found, KeptSessions, written};
+use super::misses::Misses;
 use super::streams::StreamId;
-use super::table::{Session, Table};
+use super::table::{Session, Shared, Table};
+use super::{Caller, SessionId};
 use crate::http::rejection::{Rejection, Rule};
 use crate::http::sse::Lease;
 use crate::in_flight;
@@ -28,9 +29,10 @@ use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
 pub(crate) struct Sessions {
     table: Mutex<Table>,
     /// Where the other replicas find them, if they can.
-    kept: Option<KeptSessions>,
+    kept: Option<Arc<KeptSessions>>,
     /// Held while sessions are looked for in the store, each by those whose ids are alike.
     restoring: Vec<tokio::sync::Mutex<()>>,
+    misses: Misses,
     limits: Limits,
     clock: Arc<dyn Clock>,
     /// Notified of each session that has ended, while nothing is locked.
@@ -49,7 +51,7 @@ pub(super) struct Own {
 /// A session as it is in the table.
 enum Look {
     /// Whether it goes on, the store has to say.
-    Unconfirmed(Own, Arc<tokio::sync::Mutex<()>>),
+    Unconfirmed(Own, Arc<Shared>),
     Confirmed(Own),
     OfAnother,
     NotThere,
@@ -66,14 +68,15 @@ impl Sessions {
     ) -> Self {
         let (limits, on_end) = (limits.clone(), Box::new(on_end));
         let restoring = (0..RESTORED_AT_ONCE).map(|_| tokio::sync::Mutex::default()).collect();
-        Self { table: Mutex::default(), kept: None, restoring, limits, clock, on_end }
+        let (table, misses) = (Mutex::default(), Misses::new());
+        Self { table, kept: None, restoring, misses, limits, clock, on_end }
     }
 
     /// Keeps them in `store` as well, for the replicas of the server of this name, if they share it.
     pub(crate) fn kept_in(mut self, store: &Arc<dyn Store>, server: &str) -> Self {
         let kept =
             || KeptSessions::new(Arc::clone(store), server, &self.limits, self.clock.clone());
-        self.kept = store.is_shared().then(kept);
+        self.kept = store.is_shared().then(kept).map(Arc::new);
         self
     }
 
@@ -86,6 +89,17 @@ impl Sessions {
         owner: Option<PrincipalId>,
         agreed: Initialize,
     ) -> Result<Own, Rejection> {
+        let record = self.kept.as_ref().map(|_| written(owner, &agreed)).transpose()?;
+        self.insert(id, owner, agreed, record)
+    }
+
+    fn insert(
+        &self,
+        id: SessionId,
+        owner: Option<PrincipalId>,
+        agreed: Initialize,
+        record: Option<RecordValue>,
+    ) -> Result<Own, Rejection> {
         let Initialize { version, client, .. } = &agreed;
         let own = Own { id, key: id.key(), version: *version, client: client.clone() };
         self.table(|table, now| {
@@ -94,28 +108,35 @@ impl Sessions {
             {
                 return Err(Rejection::too_many_sessions(status));
             }
-            table.insert(id, Session::new(own.key, owner, agreed, now));
+            table.insert(id, Session::new(own.key, owner, agreed, record, now));
             Ok(own)
         })?
     }
 
-    /// Lets a new session stay, with what was agreed on. If it is one too many, the session of its
-    /// owner that was unused for longest ends: clients forget sessions, and would lock their own
-    /// user out.
+    /// Lets a new session stay. If it is one too many, the session of its owner that was unused for
+    /// longest ends: clients forget sessions, and would lock their own user out.
     pub(super) async fn settle(
         &self,
         new: &Own,
         owner: Option<PrincipalId>,
-        agreed: &Initialize,
     ) -> Result<(), Rejection> {
-        if let Some(kept) = &self.kept
-            && let Err(refusal) = kept.keep(new.key, owner, agreed).await
+        if let Some((kept, shared)) = self.kept.as_ref().zip(self.shared(new)?)
+            && let Err(refusal) = kept.keep(new.key, shared.record.clone()).await
         {
             self.drop_new(new)?;
             return Err(refusal);
         }
-        self.make_room(new, owner).await;
+        let ended = self.make_room(new, owner, Table::remove);
+        if let Some((kept, ended)) = self.kept.clone().zip(ended) {
+            // A slow store holds up no new session. Where this fails the old one goes on at other
+            // replicas, which have room for it: the log says so.
+            tokio::spawn(async move { kept.end(ended.key()).await.is_ok() });
+        }
         Ok(())
+    }
+
+    fn shared(&self, session: &Own) -> Result<Option<Arc<Shared>>, Rejection> {
+        self.table(|table, _| table.sessions.get(&session.id)?.shared.clone())
     }
 
     /// Drops a session that was not settled.
@@ -125,21 +146,23 @@ impl Sessions {
 
     /// It refuses nothing, since the session was admitted and recorded: a broken table refuses
     /// each use of the session instead.
-    async fn make_room(&self, new: &Own, owner: Option<PrincipalId>) {
+    fn make_room(
+        &self,
+        new: &Own,
+        owner: Option<PrincipalId>,
+        remove: impl FnOnce(&mut Table, SessionId),
+    ) -> Option<SessionId> {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
             let unused = table.longest_unused(owner, Some(new.id))?;
-            table.remove(unused);
+            remove(table, unused);
             Some(unused)
         });
-        let Ok(Some(ended)) = ended else { return };
+        let ended = ended.ok().flatten()?;
         tracing::info!(
-            "a session was ended: its principal exceeded sessions_per_principal, and used the others since"
+            "a session made room: its principal exceeded sessions_per_principal, and used the others since"
         );
-        if let Some(kept) = &self.kept {
-            // Otherwise it goes on at other replicas, which have room for it: the log says so.
-            let _ = kept.end(ended.key()).await;
-        }
+        Some(ended)
     }
 
     /// The status of the refusal, if `more` sessions would be too many.
@@ -156,17 +179,14 @@ impl Sessions {
         over.then_some(StatusCode::SERVICE_UNAVAILABLE)
     }
 
-    /// The session `id`, if it is there for this owner; 404 otherwise, whatever the reason.
-    pub(super) async fn find(
-        &self,
-        id: SessionId,
-        owner: Option<PrincipalId>,
-    ) -> Result<Own, Rejection> {
+    /// The session `id`, if it is there for this caller; 404 otherwise, whatever the reason.
+    pub(super) async fn find(&self, id: SessionId, caller: Caller) -> Result<Own, Rejection> {
+        let owner = caller.owner;
         match self.look(id, owner)? {
             Look::Confirmed(own) => Ok(own),
-            Look::Unconfirmed(own, confirming) => self.confirm(own, owner, &confirming).await,
+            Look::Unconfirmed(own, shared) => self.confirm(own, owner, &shared).await,
             Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
-            Look::NotThere => self.restore(id, owner).await,
+            Look::NotThere => self.restore(id, caller).await,
         }
     }
 
@@ -175,12 +195,13 @@ impl Sessions {
             Some(session) if session.owner == owner => {
                 session.used = now;
                 let since = now.duration_since(session.confirmed);
-                let confirmed = self.kept.is_none() || since.is_ok_and(|time| time < CONFIRMED);
-                let Session { key, version, client, .. } = session;
+                let Session { key, version, client, shared, .. } = session;
                 let own = Own { id, key: *key, version: *version, client: client.clone() };
-                match confirmed {
-                    true => Look::Confirmed(own),
-                    false => Look::Unconfirmed(own, Arc::clone(&session.confirming)),
+                match shared {
+                    Some(shared) if !since.is_ok_and(|time| time < CONFIRMED) => {
+                        Look::Unconfirmed(own, Arc::clone(shared))
+                    }
+                    _ => Look::Confirmed(own),
                 }
             }
             Some(_) => Look::OfAnother,
@@ -193,10 +214,10 @@ impl Sessions {
         &self,
         own: Own,
         owner: Option<PrincipalId>,
-        confirming: &tokio::sync::Mutex<()>,
+        shared: &Shared,
     ) -> Result<Own, Rejection> {
         let Some(kept) = &self.kept else { return Ok(own) };
-        let _alone = kept.alone(confirming).await?;
+        let _alone = kept.alone(&shared.asking).await?;
         match self.look(own.id, owner)? {
             Look::Unconfirmed(..) => {}
             // Another request has asked.
@@ -205,8 +226,7 @@ impl Sessions {
             Look::NotThere => return Err(Rejection::no_session(Rejection::ENDED)),
         }
         let asked = self.clock.now();
-        let agreed = Initialize { version: own.version, client: own.client.clone() };
-        match kept.confirm(own.key, owner, &agreed).await? {
+        match kept.confirm(own.key, &shared.record).await? {
             Confirmation::GoesOn => {
                 self.table(|table, _| {
                     if let Some(session) = table.sessions.get_mut(&own.id) {
@@ -223,7 +243,8 @@ impl Sessions {
     }
 
     /// Goes on with a session that another replica began, for the same owner and no other.
-    async fn restore(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Own, Rejection> {
+    async fn restore(&self, id: SessionId, caller: Caller) -> Result<Own, Rejection> {
+        let owner = caller.owner;
         let Some(kept) = &self.kept else {
             return Err(Rejection::no_session(Rejection::NOT_THERE));
         };
@@ -237,10 +258,17 @@ impl Sessions {
             Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
             Look::NotThere => {}
         }
-        let agreed = kept.find(id.key(), owner).await?;
-        let own = self.begin(id, owner, agreed)?;
-        self.make_room(&own, owner).await;
-        Ok(own)
+        let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
+        match kept.find(id.key(), owner).await? {
+            Found::Session(agreed, record) => {
+                miss.found();
+                let own = self.insert(id, owner, agreed, Some(record))?;
+                // What makes room goes on at the replicas that have it.
+                self.make_room(&own, owner, Table::remove_here);
+                Ok(own)
+            }
+            Found::No(reason) => Err(Rejection::no_session(reason)),
+        }
     }
 
     /// Whether a session that was found is still there.
@@ -440,13 +468,13 @@ impl Lease for Streaming {
         let Some(id) = self.session else { return };
         let found = self.sessions.table(|table, _| {
             let session = table.sessions.get(&id)?;
-            let Session { key, owner, version, client, confirming, .. } = session;
+            let Session { key, owner, version, client, shared, .. } = session;
             let own = Own { id, key: *key, version: *version, client: client.clone() };
-            Some((own, *owner, Arc::clone(confirming)))
+            Some((own, *owner, Arc::clone(shared.as_ref()?)))
         });
-        if let Ok(Some((own, owner, confirming))) = found {
+        if let Ok(Some((own, owner, shared))) = found {
             // Without the store the stream goes on: it tells of nothing that cannot be looked up.
-            let _ = self.sessions.confirm(own, owner, &confirming).await;
+            let _ = self.sessions.confirm(own, owner, &shared).await;
         }
     }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
+use portcullis_store::RecordValue;
 
 use super::SessionId;
 use super::streams::{StreamId, Streams};
@@ -33,12 +34,20 @@ pub(super) struct Session {
     pub(super) used: SystemTime,
     /// When it was last seen in the store that replicas share.
     pub(super) confirmed: SystemTime,
-    /// Held by the request that asks the store.
-    pub(super) confirming: Arc<tokio::sync::Mutex<()>>,
+    /// How it is confirmed there, if replicas share it.
+    pub(super) shared: Option<Arc<Shared>>,
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
     pub(super) stream: Option<StreamId>,
+}
+
+/// What a session that replicas share is in their store.
+pub(super) struct Shared {
+    /// Its record, which another release may have written.
+    pub(super) record: RecordValue,
+    /// Held by the request that asks the store.
+    pub(super) asking: tokio::sync::Mutex<()>,
 }
 
 impl Session {
@@ -46,10 +55,13 @@ impl Session {
         key: SessionKey,
         owner: Option<PrincipalId>,
         agreed: Initialize,
+        record: Option<RecordValue>,
         now: SystemTime,
     ) -> Self {
         let Initialize { version, client } = agreed;
         let in_flight = InFlight::default();
+        let shared =
+            record.map(|record| Arc::new(Shared { record, asking: tokio::sync::Mutex::default() }));
         Self {
             key,
             owner,
@@ -57,7 +69,7 @@ impl Session {
             client,
             used: now,
             confirmed: now,
-            confirming: Arc::default(),
+            shared,
             queued: now,
             in_flight,
             stream: None,
@@ -98,6 +110,13 @@ impl Table {
             self.queue.remove(&(queued, id));
             self.queue.insert((used, id));
         }
+    }
+
+    /// Removes a session that other replicas may go on with.
+    pub(super) fn remove_here(&mut self, id: SessionId) {
+        let ended = self.ended.len();
+        self.remove(id);
+        self.ended.truncate(ended);
     }
 
     pub(super) fn insert(&mut self, id: SessionId, session: Session) {

@@ -8,7 +8,7 @@ use portcullis_guard::ManualClock;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{SessionId, Sessions};
+use super::{Caller, SessionId, Sessions};
 use crate::http::test_server::{Edge, call};
 use crate::message::initialize::Initialize;
 use crate::test_support::REMOTE;
@@ -98,7 +98,10 @@ async fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     let (id, _) = SessionId::mint().unwrap();
     let version = ProtocolVersion::V2025_11_25;
     sessions.begin(id, None, Initialize { version, client: None }).unwrap();
-    sessions.end(&sessions.find(id, None).await.unwrap()).await.unwrap();
+    sessions
+        .end(&sessions.find(id, Caller { owner: None, remote: None }).await.unwrap())
+        .await
+        .unwrap();
     assert!(sessions.is_stopping());
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Leases {
     place: [String; 2],
     patience: Duration,
     outage: Outage,
-    /// Apart, so that strangers crowd out no principal.
+    /// Apart, so that callers without a token crowd out no principal.
     addresses: Mutex<Table>,
     principals: Mutex<Table>,
     capacity: usize,
@@ -108,7 +108,7 @@ impl Leases {
     fn lease(&self, key: Key, now: Nanos) -> Option<(Arc<Lease>, Bucket)> {
         let (table, kept) = match key.requester {
             Requester::Principal(_) => (&self.principals, 0),
-            // A record of each costs nothing but a connection: so many may be in the store at once.
+            // An address costs its owner little: no more of them than this may have records at once.
             Requester::Address(_) | Requester::Local => (&self.addresses, KEPT_BY_REDIS),
         };
         let mut table = table.lock().ok()?;

@@ -40,8 +40,9 @@ use crate::error::{Problem, ProblemKind};
 /// 3. **Whether the caller is new** while there are 65,536 buckets that are not full again.
 ///    A bucket that is full is as good as a new one, and goes first. Without a full one, new
 ///    callers share one bucket until there is; the others keep theirs. In a store that replicas
-///    share, principals and addresses are 65,536 each for each replica and share a bucket each
-///    beyond that, and an address counts for five minutes longer, as long as its record is there.
+///    share, each replica has 65,536 places for principals and as many for addresses. Further
+///    principals share one bucket, and further addresses another. An address keeps its place for five
+///    minutes after its bucket is full again, as long as Redis keeps its record.
 ///
 /// Where this cannot be decided, the request is refused (fail closed).
 ///
