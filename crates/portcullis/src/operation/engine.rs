@@ -4,7 +4,6 @@ use std::sync::Arc;
 use portcullis_auth::audit::Audit;
 use portcullis_guard::{Alarm, Clock};
 use portcullis_protocol::{Exchange, Identity, Limits};
-#[cfg(feature = "http")]
 use portcullis_store::Store;
 use tokio::time::Instant;
 
@@ -27,7 +26,6 @@ pub(crate) struct Engine {
     pub(crate) visibility: Arc<VisibilityState>,
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
-    #[cfg(feature = "http")]
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,

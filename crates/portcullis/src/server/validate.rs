@@ -148,7 +148,6 @@ impl Parts {
             visibility,
             layers: parts.layers,
             audit,
-            #[cfg(feature = "http")]
             store,
             clock,
             alarm: Alarm::new(),
