@@ -32,7 +32,7 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Start`] for what is not safe and for an address that cannot be bound, each with its
-    /// [`StartErrorKind`](crate::error::StartErrorKind); [`Error::Io`] when the operating system refuses something else.
+    /// [`StartErrorKind`]; [`Error::Io`] when the operating system refuses something else.
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.auth.is_some() { Transport::Http } else { Transport::Stdio };
         match options.transport.unwrap_or(default) {
