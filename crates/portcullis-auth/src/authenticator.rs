@@ -90,9 +90,10 @@ impl Authenticator {
         last: &LastBearer,
     ) -> Result<Arc<Principal>, Refusal> {
         let header = BearerToken::header(headers, query).map_err(|error| self.no_token(error))?;
+        let now = self.clock.now();
         // Read before the token is verified: keys that change meanwhile make it a miss.
         let generation = self.verifier.generation();
-        let known = generation.and_then(|generation| last.find(header, generation));
+        let known = generation.and_then(|generation| last.find(header, generation, now));
         let principal = match known {
             Some(principal) => principal,
             None => {
@@ -239,6 +240,7 @@ mod tests {
     use portcullis_guard::ManualClock;
 
     use super::*;
+    use crate::principal::Counts;
     use crate::{MaybeFuture, VerifyError};
 
     const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
@@ -336,6 +338,7 @@ mod tests {
     struct Counting {
         asked: AtomicU64,
         generation: AtomicU64,
+        answer: Option<Counts>,
     }
 
     impl TokenVerifier for Counting {
@@ -345,6 +348,10 @@ mod tests {
         ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let principal = Principal::new(token.expose());
+            let principal = match self.answer {
+                Some(answer) => principal.answered(answer),
+                None => principal,
+            };
             let end = UNIX_EPOCH + Duration::from_secs(2_000);
             MaybeFuture::ready(Ok(Arc::new(principal.with_expiry(end))))
         }
@@ -383,6 +390,27 @@ mod tests {
         assert_eq!(ask("bob").await, (bob, 0));
         clock.advance(Duration::from_secs(1_000));
         assert_eq!(ask("bob").await, (Err("the token has expired".into()), 0));
+    }
+
+    #[tokio::test]
+    async fn g05_what_was_answered_about_the_last_token_counts_for_its_time() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let (from, until) = (clock.now(), clock.now() + Duration::from_secs(60));
+        let answer = Some(Counts { from, until });
+        let verifier = Arc::new(Counting { answer, generation: 1.into(), ..Counting::default() });
+        let authenticator =
+            Authenticator::new(verifier.clone(), METADATA.to_owned(), clock.clone());
+        let (last, value) = (LastBearer::default(), HeaderValue::from_static("Bearer alice"));
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let asked_at = async |seconds: u64| {
+            clock.set(seconds);
+            assert!(authenticator.authenticate(&headers, None, &last, TIME).await.is_ok());
+            verifier.asked.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!(asked_at(1_000).await, 1);
+        assert_eq!(asked_at(1_059).await, 0);
+        assert_eq!(asked_at(1_060).await, 1, "the answer counts no longer");
+        assert_eq!(asked_at(999).await, 1, "a clock that is set back makes it last no longer");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use portcullis_guard::Secret;
@@ -11,7 +12,8 @@ use crate::Principal;
 /// Clients send the same token with each request of a connection. Comparing it with the last
 /// one, in constant time, costs a fraction of its digest, under which verifiers cache tokens.
 /// It counts only while the verifier's [`generation`](crate::TokenVerifier::generation) is the
-/// same; expiry and required scopes are checked on every request all the same.
+/// same, and only for as long as what an authority answered about the token; expiry and required
+/// scopes are checked on every request all the same.
 ///
 /// The token is kept for as long as the connection, and wiped when another takes its place.
 #[derive(Default)]
@@ -24,12 +26,18 @@ struct Verified {
 }
 
 impl LastBearer {
-    /// Whom this value of `Authorization` speaks for, if it is the last one. A poisoned lock is
-    /// a miss: the token is verified again.
-    pub(crate) fn find(&self, header: &HeaderValue, generation: u64) -> Option<Arc<Principal>> {
+    /// Whom this value of `Authorization` speaks for at `now`, if it is the last one. A poisoned
+    /// lock is a miss: the token is verified again.
+    pub(crate) fn find(
+        &self,
+        header: &HeaderValue,
+        generation: u64,
+        now: SystemTime,
+    ) -> Option<Arc<Principal>> {
         let last = self.0.lock().ok()?;
         let last = last.as_ref()?;
-        let same = last.generation == generation && last.header.matches(header.as_bytes());
+        let counts = last.generation == generation && last.principal.counts_at(now);
+        let same = counts && last.header.matches(header.as_bytes());
         same.then(|| Arc::clone(&last.principal))
     }
 

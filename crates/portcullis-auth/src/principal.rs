@@ -21,7 +21,22 @@ pub struct Principal {
     scopes: Scopes,
     claims: Claims,
     expires_at: Option<SystemTime>,
+    answer: Option<Counts>,
     id: Id,
+}
+
+/// From when until when an answer about a token counts: a clock that was set back makes none last
+/// longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) from: SystemTime,
+    pub(crate) until: SystemTime,
+}
+
+impl Counts {
+    pub(crate) fn at(self, now: SystemTime) -> bool {
+        (self.from..self.until).contains(&now)
+    }
 }
 
 impl Principal {
@@ -35,6 +50,7 @@ impl Principal {
             scopes: Scopes::default(),
             claims: Claims::new(),
             expires_at: None,
+            answer: None,
             id: Id::default(),
         }
     }
@@ -74,6 +90,19 @@ impl Principal {
     pub fn with_expiry(mut self, expires_at: SystemTime) -> Self {
         self.expires_at = Some(expires_at);
         self
+    }
+
+    /// Says that an authority has to be asked about the token again once its answer counts no
+    /// longer, though the token has not ended.
+    #[cfg(any(feature = "jwt", test))]
+    pub(crate) fn answered(mut self, answer: Counts) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
+    /// Whether nobody has to be asked about the token again at `now`.
+    pub(crate) fn counts_at(&self, now: SystemTime) -> bool {
+        self.answer.is_none_or(|answer| answer.at(now))
     }
 
     /// The issuer of the token, if the verifier knows it.

@@ -70,8 +70,8 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
 
     /// A number that changes when a token that was accepted may have to be refused before its
     /// principal expires, such as when the issuer's keys are replaced. While it stays the same,
-    /// a token that a connection shows again is not verified again. Default: `None`, each
-    /// request is verified.
+    /// a token that a connection shows again is not verified again, unless an authority's answer
+    /// about it counts no longer. Default: `None`, each request is verified.
     fn generation(&self) -> Option<u64> {
         None
     }

@@ -95,8 +95,9 @@ enum Want {
 #[derive(Debug)]
 struct State {
     snapshot: Option<Snapshot>,
-    /// The number of the last fetch that was begun.
+    /// The number of the last fetch that was begun, and when.
     begun: u64,
+    begun_at: SystemTime,
     fetching: bool,
     /// When the last fetch failed, and why, unless it succeeded.
     failed: Option<(SystemTime, Arc<str>)>,
@@ -139,13 +140,15 @@ const NO_RUNTIME: &str = "no async runtime to fetch them";
 
 impl RemoteKeys {
     pub(super) fn new(source: Source) -> Arc<Self> {
+        let now = source.clock.now();
         let state = State {
             snapshot: None,
             begun: 0,
+            begun_at: now,
             fetching: false,
             failed: None,
             left: BURST,
-            since: source.clock.now(),
+            since: now,
         };
         Arc::new(Self {
             source,
@@ -251,6 +254,7 @@ impl RemoteKeys {
             return Ok(None);
         }
         state.begun += 1;
+        state.begun_at = now;
         state.fetching = true;
         let begun = state.begun;
         // A fetch that ends at once, because the runtime is shutting down, still reports its end.
@@ -278,7 +282,8 @@ impl RemoteKeys {
                     Some(last) => (last.keys, last.generation),
                     None => (Arc::new(keys), number),
                 };
-                let fetched_at = now;
+                // A document that was slow to arrive does not last longer.
+                let fetched_at = state.begun_at;
                 state.snapshot = Some(Snapshot { keys, generation, document, fetched_at, fresh });
                 state.failed = None;
             }

@@ -13,6 +13,7 @@ use portcullis_guard::{Clock, Secret, random};
 use tokio::sync::Semaphore;
 
 use crate::claims::Unexpected;
+use crate::principal::Counts;
 use crate::refused_tokens::{Known, RefusedTokens};
 use crate::token_cache::{TokenCache, TokenDigest};
 use crate::{BearerToken, MaybeFuture, Principal, VerifyError};
@@ -29,8 +30,8 @@ const CACHED_TOKENS: usize = 10_000;
 /// How many tokens are asked about at once. Others wait: untrusted clients with made-up tokens
 /// must not become the provider's flood.
 const AT_ONCE: usize = 32;
-/// Refusals are remembered whatever keys there are: the provider has none that we know.
-const GENERATION: u64 = 0;
+/// The provider has no keys that we know: answers and refusals count by time alone.
+pub(super) const GENERATION: u64 = 0;
 
 /// A token that nobody issued. Who answers about it as about any other that is not good knows this
 /// server's credentials.
@@ -86,13 +87,6 @@ pub(super) struct Inquiry<A> {
     places: Semaphore,
 }
 
-/// From when until when an answer counts: a clock that was set back makes none last longer.
-#[derive(Clone, Copy)]
-struct Counts {
-    from: SystemTime,
-    until: SystemTime,
-}
-
 type Verdict = Result<Arc<Principal>, VerifyError>;
 type Flight = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -119,7 +113,7 @@ impl<A: Authority> Inquiry<A> {
     /// said.
     pub(super) fn verify(self: &Arc<Self>, token: &BearerToken) -> MaybeFuture<'static, Verdict> {
         let (digest, now) = (TokenDigest::of(token.expose()), self.clock.now());
-        let counts = |counts: Counts| (counts.from..counts.until).contains(&now);
+        let counts = |answer: Counts| answer.at(now);
         let accepted = self.accepted.as_ref().and_then(|cache| cache.find(digest, counts));
         if let Some(principal) = accepted {
             return MaybeFuture::ready(Ok(principal));
@@ -159,11 +153,12 @@ impl<A: Authority> Inquiry<A> {
         let now = self.clock.now();
         match self.authority.judge(token.expose(), now).await {
             Ok(principal) => {
-                let principal = Arc::new(principal);
                 let until = now.checked_add(self.lifetime).unwrap_or(now);
                 let until = principal.expires_at().map_or(until, |end| end.min(until));
+                let answer = Counts { from: now, until };
+                let principal = Arc::new(principal.answered(answer));
                 if let Some(cache) = &self.accepted {
-                    cache.keep(digest, Counts { from: now, until }, Arc::clone(&principal));
+                    cache.keep(digest, answer, Arc::clone(&principal));
                 }
                 Ok(principal)
             }

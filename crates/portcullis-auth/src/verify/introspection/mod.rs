@@ -17,7 +17,7 @@ use self::answer::Expected;
 pub use self::builder::IntrospectionVerifierBuilder;
 use self::credentials::CredentialSource;
 use super::VerifierConfigError;
-use super::inquiry::{Authority, Inquiry, Unverified, probe_token};
+use super::inquiry::{Authority, GENERATION, Inquiry, Unverified, probe_token};
 use crate::{BearerToken, Claims, MaybeFuture, Principal, Scopes, TokenVerifier, VerifyError};
 
 /// Verifies opaque access tokens by asking the authorization server that issued them (RFC 7662).
@@ -138,6 +138,10 @@ impl TokenVerifier for IntrospectionVerifier {
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(GENERATION)
     }
 
     fn takes_opaque_tokens(&self) -> bool {

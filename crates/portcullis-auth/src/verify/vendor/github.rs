@@ -12,7 +12,7 @@ use url::Url;
 
 use super::super::config_error::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
 use super::super::inquiry::{
-    Authority, EXCHANGE_TIME, Inquiry, LIFETIME, UNEXPIRING, Unverified, probe_token,
+    Authority, EXCHANGE_TIME, GENERATION, Inquiry, LIFETIME, UNEXPIRING, Unverified, probe_token,
 };
 use super::{BOUNDS, check, date};
 use crate::scopes::is_scope_token;
@@ -105,6 +105,10 @@ impl TokenVerifier for GitHubVerifier {
         token: &'a BearerToken,
     ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         self.inquiry.verify(token)
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(GENERATION)
     }
 
     fn ready(&self) -> MaybeFuture<'_, Result<(), VerifyError>> {

@@ -7,7 +7,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::config_error::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
-use super::super::inquiry::{Authority, EXCHANGE_TIME, Inquiry, LIFETIME, Unverified, probe_token};
+use super::super::inquiry::{
+    Authority, EXCHANGE_TIME, GENERATION, Inquiry, LIFETIME, Unverified, probe_token,
+};
 use super::{BOUNDS, check};
 use crate::claims::{self, Dates};
 use crate::{
@@ -89,6 +91,10 @@ impl TokenVerifier for GoogleVerifier {
         token: &'a BearerToken,
     ) -> MaybeFuture<'a, Result<Arc<Principal>, VerifyError>> {
         self.inquiry.verify(token)
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(GENERATION)
     }
 
     fn ready(&self) -> MaybeFuture<'_, Result<(), VerifyError>> {
