@@ -51,9 +51,9 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
 
     /// Where records rest, such as what somebody has unlocked: memory; file, which is in
-    /// --state-dir; or redis://HOST:PORT, or rediss:// for TLS, which replicas share. Only the
-    /// variable PORTCULLIS_STORE takes a URL with a password, since everybody can read command lines
-    /// [default: file with --state-dir, memory without it]
+    /// --state-dir; or, in a program built with `--features redis`, redis://HOST:PORT or rediss://
+    /// for TLS, which replicas share. Only the variable PORTCULLIS_STORE takes a URL with a password,
+    /// since everybody can read command lines [default: file with --state-dir, memory without it]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
 

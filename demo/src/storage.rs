@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::ServerBuilder;
+#[cfg(feature = "redis")]
+use portcullis::guard::Secret;
 use portcullis::guard::keys::{KEY_FILE_VARIABLE, KEYS_VARIABLE, KeyRing};
-use portcullis::guard::{Environment, Secret, SystemClock};
-use portcullis::store::{FileStore, RedisStore, Sealed};
+use portcullis::guard::{Environment, SystemClock};
+#[cfg(feature = "redis")]
+use portcullis::store::RedisStore;
+use portcullis::store::{FileStore, Sealed};
 
 use crate::Error;
 use crate::options::Options;
@@ -20,6 +24,7 @@ const FILE: &str = "store/records.redb";
 enum Place {
     File(PathBuf),
     /// At a URL, which may hold a password.
+    #[cfg(feature = "redis")]
     Redis(Secret<String>),
 }
 
@@ -61,6 +66,7 @@ pub(crate) async fn with_store<A>(
             let store = FileStore::open(&path, Arc::new(SystemClock))?;
             Ok((server.store(Sealed::new(store, keys)), format!("{}, {sealed}", path.display())))
         }
+        #[cfg(feature = "redis")]
         Place::Redis(url) => {
             let store = RedisStore::builder(url.expose()).open().await?;
             Ok((server.store(Sealed::new(store, keys)), format!("in Redis, {sealed}")))
@@ -83,7 +89,7 @@ fn place(options: &Options, environment: &Environment) -> Result<Option<Place>, 
                 true => Err("--store: everybody can read a password on a command line: set the \
                              variable PORTCULLIS_STORE to the URL"
                     .into()),
-                false => Ok(Some(Place::Redis(Secret::new(url.to_owned())))),
+                false => redis(url).map(Some),
             }
         }
         // A mistyped URL may hold a password.
@@ -92,6 +98,16 @@ fn place(options: &Options, environment: &Environment) -> Result<Option<Place>, 
                 .into())
         }
     }
+}
+
+#[cfg(feature = "redis")]
+fn redis(url: &str) -> Result<Place, Error> {
+    Ok(Place::Redis(Secret::new(url.to_owned())))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &str) -> Result<Place, Error> {
+    Err("this program was built without Redis: build it with `--features redis`".into())
 }
 
 /// The keys of `--key-file`, or else those of the variables.

@@ -14,9 +14,11 @@ use crate::{ALICE, BOB, TESTBED};
 pub(crate) fn demo() -> &'static str {
     static DEMO: LazyLock<String> = LazyLock::new(|| {
         let path = Path::new(TESTBED).with_file_name("portcullis-demo");
+        // With the features of these tests: with others, much would be compiled again.
+        let peers = ["--features", "portcullis-tests/peers"];
         run(Command::new(env!("CARGO"))
-            // With the features of `cargo run`: of the demo alone, Tokio and more are compiled again.
             .args(["build", "--locked", "--bin", "portcullis-demo"])
+            .args(peers.iter().filter(|_| cfg!(feature = "peers")))
             .current_dir(root()))
         .unwrap();
         path.to_str().unwrap().to_owned()

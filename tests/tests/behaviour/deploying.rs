@@ -1,5 +1,6 @@
 //! The recipes of docs/manual/deploying.md, taken from that page and run.
 
+#[cfg(feature = "peers")]
 #[path = "../redis/server.rs"]
 #[expect(dead_code, reason = "the tests of the store use the rest")]
 mod server;
@@ -17,6 +18,7 @@ use portcullis_tests::driver::{Response, Testbed, message, root, run, terminate}
 use portcullis_tests::issuer::{Issuer, claims};
 use serde_json::{Value, json};
 
+#[cfg(feature = "peers")]
 use self::server::Redis;
 use crate::demo::demo;
 
@@ -401,7 +403,9 @@ fn the_container_of_the_page_starts_the_server_with_what_podman_is_told() {
     let toolchain = std::fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
     let rust = container.split("rust:").nth(1).unwrap().split('-').next().unwrap();
     assert!(toolchain.contains(&format!("\"{rust}.")), "{rust} is not in {toolchain}");
-    assert!(container.contains("cargo build --locked --release --bin portcullis-demo"));
+    assert!(
+        container.contains("cargo build --locked --release --features redis --bin portcullis-demo")
+    );
     let ignored = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
     assert!(ignored.lines().any(|line| line == "**/target"), "an image would hold {ignored}");
 }
@@ -420,12 +424,9 @@ fn a_secret_of_podman_that_everybody_in_the_container_can_read_is_refused() {
     assert!(message.contains("has mode 0444"), "{message}");
 }
 
+#[cfg(feature = "peers")]
 #[test]
 fn the_replicas_of_the_page_share_what_was_unlocked() {
-    if Command::new("redis-server").arg("--version").output().is_err() {
-        eprintln!("redis-server is not on this machine: the replicas were not run");
-        return;
-    }
     let (issuer, redis) = (Issuer::start(), Redis::start(&[]));
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
