@@ -58,6 +58,21 @@ impl Scenario {
     ///
     /// When it does not listen.
     pub fn start(&self, wrap: &[String], program: &Path, issuer: &Issuer) -> Result<Server> {
+        self.start_with(wrap, program, issuer, &[])
+    }
+
+    /// As [`start`](Self::start), with `more` arguments.
+    ///
+    /// # Errors
+    ///
+    /// When it does not listen.
+    pub fn start_with(
+        &self,
+        wrap: &[String],
+        program: &Path,
+        issuer: &Issuer,
+        more: &[&OsStr],
+    ) -> Result<Server> {
         let further = self.further.to_string();
         let arguments = [
             OsStr::new("--public-key"),
@@ -75,7 +90,7 @@ impl Scenario {
             OsStr::new("--tools"),
             OsStr::new(&further),
         ];
-        Server::start(wrap, program, &arguments)
+        Server::start(wrap, program, &[&arguments, more].concat())
     }
 
     /// A token for it: a good one, or the one that is to be refused.

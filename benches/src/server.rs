@@ -25,10 +25,23 @@ pub const SERVERS: [&str; 3] = ["bare-axum", "bench-server", "rmcp-server"];
 ///
 /// When one does not build.
 pub fn build() -> Result<PathBuf> {
+    build_all(&["Cargo.toml", "peers/Cargo.toml"])
+}
+
+/// Builds `bench-server` alone, as [`build`] does.
+///
+/// # Errors
+///
+/// When it does not build.
+pub fn build_own() -> Result<PathBuf> {
+    build_all(&["Cargo.toml"])
+}
+
+fn build_all(manifests: &[&str]) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).ok_or("the program is in no target folder")?;
     let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for manifest in [benches.join("Cargo.toml"), benches.join("peers/Cargo.toml")] {
+    for manifest in manifests.iter().map(|manifest| benches.join(manifest)) {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo.args(["build", "--locked", "--quiet", "--release", "--bins", "--manifest-path"]);
         cargo.arg(&manifest).arg("--target-dir").arg(target);

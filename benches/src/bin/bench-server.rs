@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use portcullis::access::require_scopes;
 use portcullis::audit::JsonLines;
-use portcullis::auth::Algorithm;
+use portcullis::auth::{Algorithm, IntrospectionVerifier};
 use portcullis::component::Component;
+use portcullis::guard::Secret;
 use portcullis::prelude::*;
+use portcullis::store::RedisStore;
 use portcullis::{Error, RunOptions, Tool};
 
 /// A server to measure, on loopback.
@@ -48,6 +50,14 @@ struct Options {
     /// Where the audit records go [default: a temporary file]
     #[arg(long, value_name = "FILE")]
     audit_file: Option<PathBuf>,
+
+    /// An introspection endpoint on loopback, which is asked about tokens [default: they are JWTs]
+    #[arg(long, value_name = "URL")]
+    introspect: Option<String>,
+
+    /// A Redis that keeps the records, unsealed [default: memory]
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 
     /// Further tools; the first and every second one needs the scope `admin`
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -97,7 +107,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(options: &Options) -> Result<(), Error> {
+fn jwt_verifier(options: &Options) -> Result<JwtVerifier, Error> {
     let mut verifier = JwtVerifier::public_key_pem(std::fs::read_to_string(&options.public_key)?)
         .issuer(&options.issuer)
         .audience(&options.audience);
@@ -107,18 +117,36 @@ async fn serve(options: &Options) -> Result<(), Error> {
     if options.token_cache == Switch::Off {
         verifier = verifier.token_cache(0);
     }
+    Ok(verifier.build()?)
+}
+
+fn introspection_verifier(options: &Options, url: &str) -> Result<IntrospectionVerifier, Error> {
+    let verifier = IntrospectionVerifier::endpoint(url)
+        .client_secret_basic("bench-server", Secret::new("not a secret".to_owned()))
+        .issuer(&options.issuer)
+        .audience(&options.audience)
+        .allow_loopback_idp();
+    Ok(verifier.build()?)
+}
+
+async fn serve(options: &Options) -> Result<(), Error> {
     let components = (1..=options.tools)
         .fold(components![add], |components, number| components.with(further(number)));
     // As in production, each request leaves a line.
     let temporary = tempfile::NamedTempFile::new()?;
     let audit_file = options.audit_file.as_deref().unwrap_or(temporary.path());
     let audit = JsonLines::open(audit_file)?;
-    let server = Server::builder("bench-server")
-        .auth(verifier.build()?)
-        .audit(audit)
-        .page_size(components.len())
-        .components(components)
-        .build()?;
+    let server = Server::builder("bench-server");
+    let mut server = match &options.introspect {
+        Some(url) => server.auth(introspection_verifier(options, url)?),
+        None => server.auth(jwt_verifier(options)?),
+    };
+    server = server.audit(audit).page_size(components.len()).components(components);
+    if let Some(url) = &options.redis {
+        let store = RedisStore::builder(url).dangerously_unsealed().open().await;
+        server = server.store(store.map_err(std::io::Error::other)?);
+    }
+    let server = server.build()?;
     let listening =
         server.listen(&RunOptions::new().listen(format!("127.0.0.1:{}", options.port))).await?;
     eprintln!("URL             {}", listening.url());

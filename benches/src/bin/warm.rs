@@ -1,0 +1,160 @@
+//! What a warm call costs where a store in Redis, or an introspection endpoint, stands behind it.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use benches::Result;
+use benches::counts::Counts;
+use benches::issuer::{AUDIENCE, Algorithm, Issuer};
+use benches::load::Load;
+use benches::sample::{self, Sample};
+use benches::scenario::Scenario;
+use benches::server::{self, Server};
+
+const CONNECTIONS: usize = 64;
+const ROUNDS: usize = 200;
+/// How many rounds a server lives: some of its cost depends on where its memory happens to lie.
+const ROUNDS_OF_A_SERVER: usize = 4;
+const TIME: Duration = Duration::from_millis(100);
+/// How much of what a call with a JWT and memory takes another one may take.
+const LIMIT: f64 = 1.03;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the figures; whether they are within the limit.
+async fn run() -> Result<bool> {
+    let programs = server::build_own()?;
+    if server::can_pin() {
+        server::pin_load()?;
+    } else {
+        eprintln!("WARNING: no taskset or one core: the load takes CPU time from the servers");
+    }
+    let (redis, endpoint) = (Redis::start()?, introspection_endpoint()?);
+    let ways = [
+        ("a JWT, records in memory", Vec::new()),
+        ("a JWT, records in Redis", vec!["--redis".to_owned(), redis.url()]),
+        ("an opaque token", vec!["--introspect".to_owned(), endpoint]),
+    ];
+    let files = tempfile::tempdir()?;
+    let issuer = Issuer::new(Algorithm::Rs256, files.path())?;
+    let [scenario, ..] = Scenario::ALL;
+    // As long as a JWT is, and it means nothing to the server.
+    let token = scenario.token(&issuer)?;
+    let program = programs.join("bench-server");
+    let start = |wrap: &[String], way: &[String]| {
+        let way: Vec<_> = way.iter().map(OsStr::new).collect();
+        scenario.start_with(wrap, &program, &issuer, &way)
+    };
+
+    let mut taken = ways.each_ref().map(|_| Vec::new());
+    let mut servers: Vec<Server> = Vec::new();
+    for round in 0..ROUNDS {
+        if round % ROUNDS_OF_A_SERVER == 0 {
+            servers.drain(..).try_for_each(Server::stop)?;
+            for (_, way) in &ways {
+                servers.push(start(&[], way)?);
+            }
+        }
+        for (server, taken) in servers.iter().zip(&mut taken) {
+            let requests = scenario.requests(server.address(), &token);
+            let mut load = Load::open(server.address(), requests, CONNECTIONS).await?;
+            taken.push(Sample::take(server, &mut load, TIME).await?);
+        }
+    }
+    servers.drain(..).try_for_each(Server::stop)?;
+
+    let counts = server::is_there("valgrind");
+    let [first, ..] = &taken;
+    let (mut within, mut first_counted) = (true, None);
+    println!("| a call with | µs of CPU | times | instructions | times |");
+    println!("|---|---|---|---|---|");
+    for ((name, way), taken) in ways.iter().zip(&taken) {
+        let (cpu, times) = (Sample::median(taken).cpu, sample::ratio(taken, first));
+        within &= times <= LIMIT;
+        if !counts {
+            println!("| {name} | {cpu:.1} | {times:.3} | NOT COUNTED: no valgrind | |");
+            continue;
+        }
+        let start = |wrap: &[String]| start(wrap, way);
+        let requests = |address| scenario.requests(address, &token);
+        let counted = Counts::take(files.path(), start, requests).await?.instructions;
+        let more = counted / *first_counted.get_or_insert(counted);
+        within &= more <= LIMIT;
+        println!("| {name} | {cpu:.1} | {times:.3} | {counted:.0} | {more:.3} |");
+    }
+    println!("limit: {LIMIT} times");
+    Ok(within)
+}
+
+/// Says of every token that it is good; gives its URL.
+fn introspection_endpoint() -> Result<String> {
+    let socket = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/introspect", socket.local_addr()?);
+    let answer = serde_json::json!({
+        "active": true, "sub": "alice", "client_id": "bench", "scope": "read",
+        "aud": AUDIENCE, "exp": 4_102_444_800_u64,
+    });
+    let body = answer.to_string();
+    std::thread::spawn(move || {
+        for mut stream in socket.incoming().map_while(std::result::Result::ok) {
+            let length = body.len();
+            let _ = stream.read(&mut [0; 8192]);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\n\r\n"
+            );
+            let _ = stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice());
+        }
+    });
+    Ok(url)
+}
+
+/// A Redis that ends with this.
+struct Redis {
+    process: Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start() -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("redis-server does not start: {error}"))?;
+        let redis = Self { process, port };
+        let since = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if since.elapsed() > Duration::from_secs(10) {
+                return Err("redis-server does not listen".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(redis)
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
