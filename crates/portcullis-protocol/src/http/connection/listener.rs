@@ -231,6 +231,9 @@ mod tests {
         let id = std::process::id();
         let (here, there) = (format!("pa{id}"), format!("pb{id}"));
         let name = format!("portcullis{id}");
+        // A network of its own: the same test may run beside it.
+        let net = format!("10.213.{}", id % 256);
+        let (ours, theirs) = (id / 256 % 64 * 4 + 1, id / 256 % 64 * 4 + 2);
         if let Some(refused) = ip_says(&format!("netns add {name}")) {
             assert!(refused.contains("not permitted") || refused.contains("denied"), "{refused}");
             // Not captured, as what is printed would be.
@@ -240,14 +243,14 @@ mod tests {
         }
         let mut namespace = Namespace { name, link: here.clone(), client: None };
         ip(&format!("link add {here} type veth peer name {there} netns {}", namespace.name));
-        ip(&format!("addr add 10.213.77.1/30 dev {here}"));
+        ip(&format!("addr add {net}.{ours}/30 dev {here}"));
         ip(&format!("link set {here} up"));
-        ip(&format!("-n {} addr add 10.213.77.2/30 dev {there}", namespace.name));
+        ip(&format!("-n {} addr add {net}.{theirs}/30 dev {there}", namespace.name));
         ip(&format!("-n {} link set {there} up", namespace.name));
 
         let write_timeout = Duration::from_secs(3);
         let limits = Limits { write_timeout, connections: 4, ..Limits::default() };
-        let (edge, address, served) = served("10.213.77.1:0", limits).await;
+        let (edge, address, served) = served(&format!("{net}.{ours}:0"), limits).await;
         let session = edge.begin("").await;
         let script = format!(
             "exec 3<>/dev/tcp/{}/{}; printf 'GET /mcp HTTP/1.1\\r\\nHost: localhost\\r\\n\

@@ -208,8 +208,8 @@ mod tests {
     }
 
     /// How long a connection may be quiet here, and something that takes much longer.
-    const SHORT: Duration = Duration::from_millis(50);
-    const LONG: Duration = Duration::from_millis(300);
+    const SHORT: Duration = Duration::from_millis(250);
+    const LONG: Duration = Duration::from_millis(1_250);
     /// More than the buffers of two sockets, or the window of HTTP/2, have room for.
     const MUCH: usize = 32 * 1024 * 1024;
 
