@@ -56,6 +56,12 @@ impl SigningKeyError {
         Self::new(kind, format!("the signing keys cannot be had: {error}"))
     }
 
+    /// Nobody knows which keys a thread left behind that panicked.
+    pub(super) fn poisoned() -> Self {
+        let text = "the lock on the signing keys is poisoned: restart the server";
+        Self::new(SigningKeyErrorKind::Store, text)
+    }
+
     pub(super) fn malformed() -> Self {
         let text = "the record of the signing keys is malformed, or was written by a newer version: \
                     it stays as it is";

@@ -1,7 +1,7 @@
 //! The keys in the store, read again as they grow old, and changed by compare-and-swap alone.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::Clock;
@@ -41,6 +41,9 @@ pub(super) struct Read {
     at: SystemTime,
 }
 
+/// What was read last: if it is fresh, and if it is usable while the store is away.
+type Known = (Option<Arc<Read>>, Option<Arc<Read>>);
+
 impl KeptKeys {
     pub(super) fn new(
         store: Arc<dyn Store>,
@@ -58,7 +61,7 @@ impl KeptKeys {
 
     /// The keys of now.
     pub(super) async fn current(&self) -> Result<Arc<Read>, SigningKeyError> {
-        let (fresh, usable) = self.known();
+        let (fresh, usable) = self.known()?;
         if let Some(fresh) = fresh {
             return Ok(fresh);
         }
@@ -68,7 +71,7 @@ impl KeptKeys {
             (Err(_), None) => self.reading.lock().await,
         };
         // While this one waited, another one may have read.
-        let (fresh, usable) = self.known();
+        let (fresh, usable) = self.known()?;
         if let Some(fresh) = fresh {
             return Ok(fresh);
         }
@@ -97,12 +100,12 @@ impl KeptKeys {
         self.changed(Some(key_id)).await.map(drop)
     }
 
-    /// What was read last: if it is fresh, and if it is usable while the store is away.
-    fn known(&self) -> (Option<Arc<Read>>, Option<Arc<Read>>) {
+    /// What was read last.
+    fn known(&self) -> Result<Known, SigningKeyError> {
         let now = self.now();
-        let last = self.last.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.last.read().map_err(|_| SigningKeyError::poisoned())?.clone();
         let younger = |than| last.clone().filter(|read| is_younger(read.at, now, than));
-        (younger(REREAD), younger(STALE))
+        Ok((younger(REREAD), younger(STALE)))
     }
 
     /// Reads the record, and changes what is due, without the key `revoked`.
@@ -110,7 +113,9 @@ impl KeptKeys {
         let late = || Err(SigningKeyError::of_store(&StoreError::unavailable("it takes too long")));
         let read = tokio::time::timeout(PATIENCE, self.swapped(revoked)).await;
         let read = Arc::new(read.unwrap_or_else(|_| late())?);
-        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&read));
+        let mut last = self.last.write().map_err(|_| SigningKeyError::poisoned())?;
+        *last = Some(Arc::clone(&read));
+        drop(last);
         Ok(read)
     }
 
@@ -146,6 +151,18 @@ impl KeptKeys {
         }
         let error = StoreError::unavailable(format!("others changed the record {TRIES} times"));
         Err(SigningKeyError::of_store(&error))
+    }
+}
+
+#[cfg(test)]
+impl KeptKeys {
+    /// Breaks what was read last, as a panic within it would.
+    pub(super) fn poison(&self) {
+        let broken = std::panic::AssertUnwindSafe(|| {
+            let _last = self.last.write();
+            panic!("broken");
+        });
+        std::panic::catch_unwind(broken).unwrap_err();
     }
 }
 

@@ -156,6 +156,8 @@ pub(super) enum Failure {
     Nonsense,
     /// It is not asked, since it removes live records.
     Evicts,
+    /// It is not asked, since a thread panicked that noted what it is like.
+    Poisoned,
 }
 
 impl Failure {
@@ -163,7 +165,7 @@ impl Failure {
     pub(super) fn code(&self) -> Option<&str> {
         match self {
             Self::Redis(error) => error.code(),
-            Self::Late(_) | Self::Nonsense | Self::Evicts => None,
+            Self::Late(_) | Self::Nonsense | Self::Evicts | Self::Poisoned => None,
         }
     }
 
@@ -180,6 +182,9 @@ impl fmt::Display for Failure {
             Self::Late(timeout) => write!(f, "Redis did not answer within {timeout:?}"),
             Self::Nonsense => f.write_str("the answer of Redis makes no sense"),
             Self::Evicts => f.write_str(EVICTS),
+            Self::Poisoned => {
+                f.write_str("the lock on what was seen of Redis is poisoned: restart the server")
+            }
             Self::Redis(error) => match (error.code(), error.kind()) {
                 (Some(NO_RECORD), _) => {
                     f.write_str("what Redis has there is no record of this version")

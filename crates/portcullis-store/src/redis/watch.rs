@@ -1,6 +1,6 @@
 //! Whether this Redis is still one that keeps what it is given: it can be changed while it runs.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use redis::Value;
@@ -51,7 +51,7 @@ impl Watch {
         request: &Request<'_>,
     ) -> Result<Value, Failure> {
         let (age, evicts) = {
-            let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+            let seen = self.seen.read().map_err(|_| Failure::Poisoned)?;
             (seen.at.elapsed(), seen.evicts)
         };
         if age >= LOOKS
@@ -70,7 +70,7 @@ impl Watch {
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         let looking = Arc::clone(&self.looking).lock_owned().await;
         {
-            let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+            let seen = self.seen.read().map_err(|_| Failure::Poisoned)?;
             if seen.at.elapsed() < FRESH {
                 return seen.ready.clone();
             }
@@ -80,12 +80,15 @@ impl Watch {
 
     async fn look(&self, _looking: &OwnedMutexGuard<()>) -> Result<(), StoreError> {
         let (ready, evicts) = self.judge().await;
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if evicts == Some(true) && !seen.evicts {
-            tracing::error!("{}", Failure::Evicts);
-        }
+        let mut seen = self.seen.write().map_err(|_| Failure::Poisoned)?;
+        let is_news = evicts == Some(true) && !seen.evicts;
         let evicts = evicts.unwrap_or(seen.evicts);
         *seen = Seen { at: Instant::now(), ready: ready.clone(), evicts };
+        // A subscriber may panic.
+        drop(seen);
+        if is_news {
+            tracing::error!("{}", Failure::Evicts);
+        }
         ready
     }
 
@@ -115,3 +118,27 @@ impl Watch {
 const LOOKS: Duration = Duration::from_secs(5);
 /// How long a look answers for readiness: probes may come from anybody.
 const FRESH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_poisoned_lock_refuses() {
+        let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
+        let connection = Connection::new(client, Duration::from_secs(60)).unwrap();
+        let watch = Arc::new(Watch::new(connection, false));
+        assert_eq!(watch.ready().await, Ok(()));
+        let broken = std::panic::AssertUnwindSafe(|| {
+            let _seen = watch.seen.write();
+            panic!("broken");
+        });
+        std::panic::catch_unwind(broken).unwrap_err();
+
+        assert!(watch.ready().await.unwrap_err().is_unavailable());
+        let looking = Arc::clone(&watch.looking).lock_owned().await;
+        assert!(watch.look(&looking).await.unwrap_err().is_unavailable());
+        let asked = watch.ask(Effect::Nothing, &Request::Command(redis::cmd("PING"))).await;
+        assert!(matches!(asked, Err(Failure::Poisoned)), "{asked:?}");
+    }
+}

@@ -322,6 +322,18 @@ async fn a_record_that_does_not_open_is_no_outage() {
 }
 
 #[tokio::test]
+async fn a_poisoned_lock_refuses() {
+    let replicas = Replicas::new();
+    let keys = replicas.open().await;
+    let id = key_id(&sign(&keys).await);
+    keys.0.kept.poison();
+    let store = Some(SigningKeyErrorKind::Store);
+    assert_eq!(keys.sign(token()).await.err().map(|error| error.kind()), store);
+    assert_eq!(keys.jwk_set().await.err().map(|error| error.kind()), store);
+    assert_eq!(keys.revoke(&id).await.err().map(|error| error.kind()), store);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_wrong_does_not_stop_the_rotation() {
     let replicas = Replicas::new();
     let keys = replicas.open().await;
