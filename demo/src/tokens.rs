@@ -45,7 +45,7 @@ impl JwtOptions {
     /// Names everything that is missing or wrong.
     pub fn remote(&self, mut environment: Environment) -> Result<RemoteAuthProvider, Error> {
         let idp = self.idp.as_ref().ok_or("--auth remote needs --idp ISSUER")?;
-        self.refuse_loopback("--idp", self.idp.as_ref())?;
+        self.refuse_loopback("--idp", self.idp.as_deref())?;
         for source in SOURCES {
             environment = environment.with_variable(source, "");
         }
@@ -55,7 +55,7 @@ impl JwtOptions {
     }
 
     fn described(&self, mut environment: Environment) -> Result<JwtVerifierBuilder, Error> {
-        self.refuse_loopback("--jwks", self.jwks.as_ref())?;
+        self.refuse_loopback("--jwks", self.jwks.as_deref())?;
         let lifetime = self.max_token_lifetime.map(|seconds| seconds.to_string());
         let named = [
             ("JWT_ISSUER", &self.issuer),
@@ -87,6 +87,7 @@ impl JwtOptions {
         if let Some(file) = &self.public_key {
             environment = environment.with_variable_from_file("JWT_PUBLIC_KEY", file)?;
         }
+        self.refuse_loopback("JWT_JWKS_URI", environment.variable("JWT_JWKS_URI"))?;
         let mut verifier = JwtVerifierBuilder::from_env(&environment);
         for audience in &self.audience {
             verifier = verifier.audience(audience);
@@ -101,14 +102,14 @@ impl JwtOptions {
     }
 
     /// Refuses what is on this machine, unless it is allowed: it would never be asked.
-    fn refuse_loopback(&self, flag: &str, url: Option<&String>) -> Result<(), Error> {
+    fn refuse_loopback(&self, name: &str, url: Option<&str>) -> Result<(), Error> {
         let uri = url.and_then(|url| url.parse::<Uri>().ok());
         let is_here = uri.as_ref().and_then(Uri::host).is_some_and(|host| {
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())
         });
         match is_here && !self.allow_loopback_idp {
-            true => Err(format!("{flag} is on this machine: add --allow-loopback-idp").into()),
+            true => Err(format!("{name} is on this machine: add --allow-loopback-idp").into()),
             false => Ok(()),
         }
     }
@@ -178,7 +179,8 @@ impl IntrospectionOptions {
         ) else {
             return Err(self.missing(tokens, &environment).into());
         };
-        tokens.refuse_loopback("--introspection-endpoint", self.introspection_endpoint.as_ref())?;
+        tokens
+            .refuse_loopback("--introspection-endpoint", self.introspection_endpoint.as_deref())?;
         let mut verifier = IntrospectionVerifier::endpoint(endpoint)
             .client_secret_basic(client_id, Secret::new(secret.trim_end().to_owned()))
             .issuer(issuer);

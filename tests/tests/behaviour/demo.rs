@@ -362,6 +362,23 @@ fn a_wrong_flag_says_what_to_write() {
 }
 
 #[test]
+fn a_loopback_address_in_the_environment_needs_its_flag_too() {
+    let start = |uri: &str| {
+        let mut command = Command::new(demo());
+        command.args(["--auth", "jwt", "--issuer", "a", "--audience", "b", "--print-access"]);
+        let output = command.env("JWT_JWKS_URI", uri).stdin(Stdio::null()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    for uri in ["http://localhost:9", "https://127.0.0.1:9/keys"] {
+        let (started, message) = start(uri);
+        let reason = "JWT_JWKS_URI is on this machine: add --allow-loopback-idp";
+        assert!(!started && message.contains(reason), "{message}");
+    }
+    let (started, message) = start("https://idp.example.com/keys");
+    assert!(started, "{message}");
+}
+
+#[test]
 fn over_stdio_the_local_user_unlocks() {
     let mut server = StdioTestbed::start(demo());
     let call = |name: &str| message("tools/call", json!({"name": name, "arguments": {}}));
