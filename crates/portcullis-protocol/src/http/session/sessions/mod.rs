@@ -1,25 +1,23 @@
+mod running;
+mod streaming;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use futures_util::future::{AbortRegistration, Abortable, Pending, pending};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
 use portcullis_store::{RecordValue, Store};
 
+pub(super) use self::running::Running;
 use super::kept::{CONFIRMED, Confirmation, Found, KeptSessions, written};
 use super::misses::Misses;
-use super::streams::StreamId;
 use super::table::{Session, Shared, Table};
 use super::{Caller, SessionId};
 use crate::http::rejection::{Rejection, Rule};
-use crate::http::sse::Lease;
-use crate::in_flight;
-use crate::message::envelope::RequestId;
 use crate::message::initialize::Initialize;
-use crate::message::params::Params;
-use crate::{ClientInfo, Limits, ProtocolVersion, RpcError, SessionKey};
+use crate::{ClientInfo, Limits, ProtocolVersion, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
 /// places of all streams.
@@ -285,80 +283,6 @@ impl Sessions {
         self.table(|table, _| table.remove(session.id))
     }
 
-    /// Notes a request that begins to run; `None` when the session has ended meanwhile.
-    ///
-    /// -32600 for an id that is running already. Requests that came in batches count one by
-    /// one: no more of them may wait to run than may come one by one.
-    pub(super) fn run(
-        &self,
-        session: &Own,
-        request: &RequestId,
-    ) -> Result<Option<(AbortRegistration, Running<'_>)>, RpcError> {
-        let began = self.table(|table, _| {
-            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
-            if found.in_flight.len() >= self.limits.concurrent_requests {
-                return Err(RpcError::Busy);
-            }
-            found.in_flight.begin(request).map(Some)
-        });
-        let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
-        let running = Running { sessions: self, id: session.id, request: request.clone() };
-        Ok(Some((registration, running)))
-    }
-
-    /// Drops the request that `notifications/cancelled` names.
-    pub(super) fn cancel(&self, session: &Own, params: &Params<'_>) {
-        let Some(request) = in_flight::cancelled(params) else { return };
-        // With a poisoned table, no request runs that could be cancelled.
-        let _ = self.table(|table, _| {
-            if let Some(session) = table.sessions.get(&session.id) {
-                session.in_flight.cancel(&request);
-            }
-        });
-    }
-
-    /// Takes a place for a stream of the session, as [`subscribe`](Self::subscribe) does. Once
-    /// it [`begins`](Streaming::begin) it is the session's one stream.
-    pub(super) fn stream(self: &Arc<Self>, session: &Own) -> Result<Streaming, Rejection> {
-        self.table(|table, _| {
-            let found = table.sessions.get(&session.id);
-            let owner = found.ok_or_else(|| Rejection::no_session(Rejection::ENDED))?.owner;
-            self.open_stream(table, owner, Some(session.id))
-        })?
-    }
-
-    /// Takes a place for a stream that belongs to no session: 503 when there are too many
-    /// altogether and the owner has none to give up, and when the server stops.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        owner: Option<PrincipalId>,
-    ) -> Result<Streaming, Rejection> {
-        self.table(|table, _| self.open_stream(table, owner, None))?
-    }
-
-    fn open_stream(
-        self: &Arc<Self>,
-        table: &mut Table,
-        owner: Option<PrincipalId>,
-        session: Option<SessionId>,
-    ) -> Result<Streaming, Rejection> {
-        if table.stopping {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Rejection::too_many_streams(status).because("the server is stopping"));
-        }
-        let (id, registration) = table.streams.open(owner, session, &self.limits)?;
-        let end = Abortable::new(pending(), registration);
-        Ok(Streaming { sessions: Arc::clone(self), session, id, end })
-    }
-
-    /// Ends all streams, and opens no more.
-    pub(crate) fn stop(&self) {
-        // A poisoned table opens no streams anyway, and its open streams end all the same.
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.stopping = true;
-        table.streams.end_all();
-    }
-
     /// Looks at the table, without the sessions that have been idle for too long. A poisoned
     /// lock refuses everything: nobody knows what it holds.
     fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Rejection> {
@@ -405,95 +329,5 @@ impl Sessions {
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").finish_non_exhaustive()
-    }
-}
-
-/// A request that runs in a session until this is dropped.
-pub(super) struct Running<'a> {
-    sessions: &'a Sessions,
-    id: SessionId,
-    request: RequestId,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        let now = self.sessions.clock.now();
-        if let Ok(mut table) = self.sessions.table.lock()
-            && let Some(session) = table.sessions.get_mut(&self.id)
-        {
-            session.in_flight.end(&self.request);
-            session.used = now;
-        }
-    }
-}
-
-/// The place of a stream, until this is dropped.
-pub(crate) struct Streaming {
-    sessions: Arc<Sessions>,
-    session: Option<SessionId>,
-    id: StreamId,
-    end: Abortable<Pending<()>>,
-}
-
-impl Streaming {
-    /// Lets the stream begin: it takes over from what it replaces, which ends.
-    ///
-    /// So a stream that dies unannounced, as behind a proxy with an idle limit or in a laptop
-    /// that sleeps, keeps no place that its own client needs (MCP 2025-11-25 transports,
-    /// §Multiple Connections).
-    pub(crate) fn begin(&self) -> Result<(), Rejection> {
-        self.sessions.table(|table, _| {
-            table.streams.begin(self.id, &self.sessions.limits)?;
-            match self.session.map(|id| table.sessions.get_mut(&id)) {
-                Some(Some(session)) => session.stream = Some(self.id),
-                Some(None) => return Err(Rejection::no_session(Rejection::ENDED)),
-                None => {}
-            }
-            Ok(())
-        })?
-    }
-}
-
-/// It ends when another takes over, when its session has ended, and when the server stops.
-impl Lease for Streaming {
-    fn is_over(&self) -> bool {
-        self.end.is_aborted()
-    }
-
-    async fn over(&mut self) {
-        let _ = (&mut self.end).await;
-    }
-
-    async fn renew(&mut self) {
-        let Some(id) = self.session else { return };
-        let found = self.sessions.table(|table, _| {
-            let session = table.sessions.get(&id)?;
-            let Session { key, owner, version, client, shared, .. } = session;
-            let own = Own { id, key: *key, version: *version, client: client.clone() };
-            Some((own, *owner, Arc::clone(shared.as_ref()?)))
-        });
-        if let Ok(Some((own, owner, shared))) = found {
-            // Without the store the stream goes on: it tells of nothing that cannot be looked up.
-            let _ = self.sessions.confirm(own, owner, &shared).await;
-        }
-    }
-
-    fn now(&self) -> SystemTime {
-        self.sessions.clock.now()
-    }
-}
-
-impl Drop for Streaming {
-    fn drop(&mut self) {
-        let now = self.sessions.clock.now();
-        if let Ok(mut table) = self.sessions.table.lock() {
-            table.streams.drop_place(self.id);
-            if let Some(session) = self.session.and_then(|id| table.sessions.get_mut(&id))
-                && session.stream == Some(self.id)
-            {
-                session.stream = None;
-                session.used = now;
-            }
-        }
     }
 }

@@ -1,0 +1,63 @@
+//! The requests that run in a session.
+
+use futures_util::future::AbortRegistration;
+
+use super::{Own, Sessions};
+use crate::RpcError;
+use crate::http::session::SessionId;
+use crate::in_flight;
+use crate::message::envelope::RequestId;
+use crate::message::params::Params;
+
+/// A request that runs in a session until this is dropped.
+pub(in crate::http::session) struct Running<'a> {
+    sessions: &'a Sessions,
+    id: SessionId,
+    request: RequestId,
+}
+
+impl Sessions {
+    /// Notes a request that begins to run; `None` when the session has ended meanwhile.
+    ///
+    /// -32600 for an id that is running already. Requests that came in batches count one by
+    /// one: no more of them may wait to run than may come one by one.
+    pub(in crate::http::session) fn run(
+        &self,
+        session: &Own,
+        request: &RequestId,
+    ) -> Result<Option<(AbortRegistration, Running<'_>)>, RpcError> {
+        let began = self.table(|table, _| {
+            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
+            if found.in_flight.len() >= self.limits.concurrent_requests {
+                return Err(RpcError::Busy);
+            }
+            found.in_flight.begin(request).map(Some)
+        });
+        let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
+        let running = Running { sessions: self, id: session.id, request: request.clone() };
+        Ok(Some((registration, running)))
+    }
+
+    /// Drops the request that `notifications/cancelled` names.
+    pub(in crate::http::session) fn cancel(&self, session: &Own, params: &Params<'_>) {
+        let Some(request) = in_flight::cancelled(params) else { return };
+        // With a poisoned table, no request runs that could be cancelled.
+        let _ = self.table(|table, _| {
+            if let Some(session) = table.sessions.get(&session.id) {
+                session.in_flight.cancel(&request);
+            }
+        });
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let now = self.sessions.clock.now();
+        if let Ok(mut table) = self.sessions.table.lock()
+            && let Some(session) = table.sessions.get_mut(&self.id)
+        {
+            session.in_flight.end(&self.request);
+            session.used = now;
+        }
+    }
+}
