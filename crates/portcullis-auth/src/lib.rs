@@ -58,19 +58,23 @@ pub use one_or_many::OneOrMany;
 pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId};
 pub use provider::{
-    AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,
+    Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,
+    AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
     ProtectedResource, RemoteAuthProvider, RemoteAuthProviderBuilder,
 };
 pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;
 pub use scopes::Scopes;
 #[cfg(feature = "jwt")]
-pub use signing::{NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys, SigningKeysBuilder};
+pub use signing::{
+    AccessTokenKeys, NewAccessToken, NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys,
+    SigningKeysBuilder,
+};
 pub use verifier::{TokenVerifier, VerifyError};
 #[cfg(feature = "jwt")]
 pub use verify::{
-    ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
-    GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier, GoogleVerifierBuilder,
-    IntrospectionVerifier, IntrospectionVerifierBuilder, MultiVerifier, MultiVerifierBuilder,
-    NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
+    AccessTokenVerifier, ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord,
+    ApiKeys, ApiKeysBuilder, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,
+    GoogleVerifierBuilder, IntrospectionVerifier, IntrospectionVerifierBuilder, MultiVerifier,
+    MultiVerifierBuilder, NewApiKey, VerifierConfigError, VerifierProblem, VerifierProblemKind,
 };

@@ -12,18 +12,18 @@ const ACCESS_MARKS: [&str; 7] = ["client_id", "azp", "cid", "appid", "scope", "s
 
 /// What a token's claims have to be.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
-    pub(super) issuer: String,
-    pub(super) audiences: Vec<String>,
-    pub(super) leeway: Duration,
-    pub(super) access_tokens_only: bool,
+pub(crate) struct Expected {
+    pub(crate) issuer: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) access_tokens_only: bool,
     /// The type of the tokens, where they are no access tokens.
-    pub(super) token_type: Option<String>,
+    pub(crate) token_type: Option<String>,
     /// Whether a token passes that could be an ID token.
-    pub(super) unmarked_tokens: bool,
-    pub(super) max_lifetime: Option<Duration>,
+    pub(crate) unmarked_tokens: bool,
+    pub(crate) max_lifetime: Option<Duration>,
     /// Where the scopes are, unless in `scope` or `scp`.
-    pub(super) scope_claims: Vec<Vec<String>>,
+    pub(crate) scope_claims: Vec<Vec<String>>,
 }
 
 impl Expected {
@@ -32,7 +32,7 @@ impl Expected {
     /// # Errors
     ///
     /// Says for the log which claim is not as expected.
-    pub(super) fn principal(
+    pub(crate) fn principal(
         &self,
         claims: Claims,
         media_type: Option<&str>,

@@ -15,8 +15,8 @@ const HEADER_BOUNDS: Bounds = Bounds { values: 64, depth: 8 };
 const CLAIMS_BOUNDS: Bounds = Bounds { values: 1_024, depth: 16 };
 
 /// A JWS in compact serialization (RFC 7515 §3.1), read and not verified.
-pub(super) struct CompactJws<'t> {
-    pub(super) header: Header,
+pub(crate) struct CompactJws<'t> {
+    pub(crate) header: Header,
     /// What the signature is over.
     pub(super) signing_input: &'t str,
     pub(super) signature: Vec<u8>,
@@ -26,11 +26,11 @@ pub(super) struct CompactJws<'t> {
 /// What a header says that matters here. Keys, certificates and URLs in it are not looked
 /// at (RFC 7515 §4.1.2 to §4.1.8): no key ever comes from a token.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
     /// In lower case, without `application/`.
-    pub(super) media_type: Option<String>,
+    pub(crate) media_type: Option<String>,
 }
 
 impl<'t> CompactJws<'t> {
@@ -39,7 +39,7 @@ impl<'t> CompactJws<'t> {
     /// # Errors
     ///
     /// Says for the log what is wrong.
-    pub(super) fn parse(token: &'t str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(token: &'t str) -> Result<Self, Malformed> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Malformed::Length);
         }
@@ -59,7 +59,7 @@ impl<'t> CompactJws<'t> {
     }
 
     /// The claims, which are to be believed once the signature is verified.
-    pub(super) fn claims(&self) -> Result<Claims, Malformed> {
+    pub(crate) fn claims(&self) -> Result<Claims, Malformed> {
         object(&self.payload, "payload", CLAIMS_BOUNDS)
     }
 }
@@ -96,7 +96,7 @@ impl Header {
 
 /// Why a token is no JWS that could be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     Length,
     Parts(usize),
     Base64(&'static str),

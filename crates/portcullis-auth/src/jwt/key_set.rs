@@ -19,7 +19,7 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The keys of one issuer.
 #[derive(Debug)]
-pub(super) struct KeySet(Vec<Key>);
+pub(crate) struct KeySet(Vec<Key>);
 
 impl KeySet {
     pub(super) fn of(key: Key) -> Self {
@@ -32,7 +32,7 @@ impl KeySet {
     /// # Errors
     ///
     /// When it is not a set, too large, or holds no key that verifies anything here.
-    pub(super) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
+    pub(crate) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
         let set = json::read_object(text, BOUNDS).map_err(NotAKeySet::Json)?;
         let entries = match (set.get("keys").and_then(Value::as_array), set.get("jwks_uri")) {
             (Some(entries), _) => entries,
@@ -53,7 +53,7 @@ impl KeySet {
     /// A token without a key id is tried with all of them, up to a bound. Where there are
     /// several, it has to have one (OpenID Connect Core §10.1), so newer keys are not asked for
     /// on its account.
-    pub(super) fn verify(&self, jws: &CompactJws<'_>) -> Result<(), Unverified> {
+    pub(crate) fn verify(&self, jws: &CompactJws<'_>) -> Result<(), Unverified> {
         let header = &jws.header;
         let takes = |key: &&Key| key.takes(header.algorithm);
         let named = |key: &&Key| key.id().is_some() && key.id() == header.key_id.as_deref();
@@ -103,7 +103,7 @@ fn usable(jwk: &Map<String, Value>, algorithms: &[Algorithm]) -> Option<Key> {
 
 /// Why no key of a set verifies a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unverified {
+pub(crate) enum Unverified {
     /// No key with the token's key id; a newer set may have it.
     UnknownKey,
     /// The key is not for the token's algorithm.
@@ -114,7 +114,7 @@ pub(super) enum Unverified {
 
 /// Why a document is not a set of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotAKeySet {
+pub(crate) enum NotAKeySet {
     Json(json::Refused),
     /// A discovery document, with the address of the set.
     Discovery(String),

@@ -30,11 +30,11 @@ use url::Url;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtVerifierBuilder;
-use self::claims::Expected;
-use self::compact::CompactJws;
+pub(crate) use self::claims::Expected;
+pub(crate) use self::compact::CompactJws;
 pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 pub(crate) use self::explicit_type::check_explicit_type;
-use self::key_set::{KeySet, Unverified};
+pub(crate) use self::key_set::{KeySet, Unverified};
 use self::keys::{FIXED, Keys, Now};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
 use self::source::Source;

@@ -1,5 +1,6 @@
 //! What decides who gets in, once it is known where clients reach the server.
 
+mod endpoints;
 mod error;
 mod remote;
 #[cfg(test)]
@@ -8,6 +9,9 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::endpoints::{
+    Audience, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
+};
 pub use self::error::{AuthProviderError, AuthProviderProblem, AuthProviderProblemKind};
 pub use self::remote::{RemoteAuthProvider, RemoteAuthProviderBuilder};
 use crate::{PublicUrl, Scopes, TokenVerifier};
@@ -122,6 +126,10 @@ pub struct ProtectedResource {
     pub resource_documentation: Option<String>,
     /// What start-up should warn about, a sentence each, beside the verifier's own warnings.
     pub warnings: Vec<String>,
+    /// Scopes that clients may ask for, beside those that the components need (RFC 9728 §2).
+    pub scopes_supported: Scopes,
+    /// Where clients sign in, if that is at this server.
+    pub endpoints: Option<Arc<dyn AuthorizationEndpoints>>,
 }
 
 impl ProtectedResource {
@@ -134,6 +142,8 @@ impl ProtectedResource {
             resource_name: None,
             resource_documentation: None,
             warnings: Vec::new(),
+            scopes_supported: Scopes::default(),
+            endpoints: None,
         }
     }
 }

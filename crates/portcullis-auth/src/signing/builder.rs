@@ -83,22 +83,14 @@ impl SigningKeysBuilder {
             rotate_every: rotate_every.as_secs(),
             longest_lifetime: longest_lifetime.as_secs(),
         };
-        let kept = KeptKeys::new(store, &issuer, rotation, clock);
+        let kept = KeptKeys::new("signing-keys", store, &issuer, rotation, clock);
         kept.current().await?;
         Ok(SigningKeys(Arc::new(Shared { issuer, longest_lifetime, kept })))
     }
 
     fn check(&self) -> Result<(), SigningKeyError> {
         let refused = |kind, text: String| Err(SigningKeyError::new(kind, text));
-        if self.store.is_unsealed() {
-            let text = "the store writes values as they are, and with them the private key: use \
-                        Sealed::new(store, keys), with keys that `portcullis keys new` makes";
-            return refused(SigningKeyErrorKind::UnsealedStore, text.to_owned());
-        }
-        if !is_issuer(&self.issuer) {
-            let text = format!("the issuer {} is not an https URL", quoted(&self.issuer));
-            return refused(SigningKeyErrorKind::InvalidIssuer, text);
-        }
+        check_place(&self.issuer, &*self.store)?;
         if !matches!(self.algorithm, Algorithm::ES256 | Algorithm::EdDSA | Algorithm::Ed25519) {
             let text = format!("no key is made for {}: use ES256 or EdDSA", self.algorithm);
             return refused(SigningKeyErrorKind::UnsuitableAlgorithm, text);
@@ -113,6 +105,20 @@ impl SigningKeysBuilder {
         }
         Ok(())
     }
+}
+
+/// Refuses an issuer that is not one, and a store that is not for private keys.
+pub(super) fn check_place(issuer: &str, store: &dyn Store) -> Result<(), SigningKeyError> {
+    if store.is_unsealed() {
+        let text = "the store writes values as they are, and with them the private key: use \
+                    Sealed::new(store, keys), with keys that `portcullis keys new` makes";
+        return Err(SigningKeyError::new(SigningKeyErrorKind::UnsealedStore, text));
+    }
+    if !is_issuer(issuer) {
+        let text = format!("the issuer {} is not an https URL", quoted(issuer));
+        return Err(SigningKeyError::new(SigningKeyErrorKind::InvalidIssuer, text));
+    }
+    Ok(())
 }
 
 /// An https URL without query and fragment (RFC 8414 §2), or one of this machine.

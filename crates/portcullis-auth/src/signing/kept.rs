@@ -1,7 +1,7 @@
 //! The keys in the store, read again as they grow old, and changed by compare-and-swap alone.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::Clock;
@@ -11,6 +11,8 @@ use tokio::sync::Mutex;
 use super::record::Record;
 use super::rotation::Rotation;
 use super::{SigningKeyError, SigningKeyErrorKind, seconds};
+use crate::Algorithm;
+use crate::jwt::KeySet;
 
 /// How old what was read may be, and how long a store that did not answer is left alone.
 const REREAD: Duration = Duration::from_secs(5);
@@ -39,6 +41,20 @@ pub(super) struct KeptKeys {
 pub(super) struct Read {
     pub(super) record: Record,
     at: SystemTime,
+    /// The public halves, once something was to be verified with them.
+    verifying: OnceLock<Option<KeySet>>,
+}
+
+impl Read {
+    fn new(record: Record, at: SystemTime) -> Self {
+        Self { record, at, verifying: OnceLock::new() }
+    }
+
+    /// What verifies the tokens of the keys; nothing where no key does.
+    pub(super) fn key_set(&self, algorithm: Algorithm) -> Option<&KeySet> {
+        let read = || KeySet::read(&self.record.jwk_set(), &[algorithm]).ok();
+        self.verifying.get_or_init(read).as_ref()
+    }
 }
 
 /// What was read last: if it is fresh, and if it is usable while the store is away.
@@ -46,12 +62,13 @@ type Known = (Option<Arc<Read>>, Option<Arc<Read>>);
 
 impl KeptKeys {
     pub(super) fn new(
+        purpose: &'static str,
         store: Arc<dyn Store>,
         issuer: &str,
         rotation: Rotation,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let key = RecordKey::new("signing-keys", [issuer]);
+        let key = RecordKey::new(purpose, [issuer]);
         Self { store, key, rotation, clock, last: RwLock::default(), reading: Mutex::default() }
     }
 
@@ -135,7 +152,7 @@ impl KeptKeys {
             }
             let record = match self.rotation.due(&record, seconds(at))? {
                 Some(due) => due,
-                None if revoked.is_none() => return Ok(Read { record, at }),
+                None if revoked.is_none() => return Ok(Read::new(record, at)),
                 None => record,
             };
             let new = Some(record.write()?);
@@ -144,7 +161,7 @@ impl KeptKeys {
                 CasOutcome::Done => {
                     let ids: Vec<_> = record.keys.iter().map(|key| key.id.as_str()).collect();
                     tracing::info!(?ids, revoked, "the signing keys changed, the oldest first");
-                    return Ok(Read { record, at });
+                    return Ok(Read::new(record, at));
                 }
                 CasOutcome::Conflict => {}
             }

@@ -1,5 +1,6 @@
 //! The server's own signing keys, and the JWTs that it signs with them.
 
+mod access_token;
 mod builder;
 mod error;
 mod kept;
@@ -16,6 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use portcullis_guard::Secret;
 use portcullis_store::Store;
 
+pub(crate) use self::access_token::Unread;
+pub use self::access_token::{AccessTokenKeys, NewAccessToken};
 pub use self::builder::SigningKeysBuilder;
 pub use self::error::{SigningKeyError, SigningKeyErrorKind};
 use self::kept::KeptKeys;

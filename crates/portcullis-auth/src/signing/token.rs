@@ -21,11 +21,11 @@ const RESERVED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 ///
 /// The claims can be read by whoever has the token: they are signed, not encrypted.
 pub struct NewJwt {
-    media_type: String,
-    audience: String,
-    lifetime: Duration,
-    subject: Option<String>,
-    claims: Claims,
+    pub(super) media_type: String,
+    pub(super) audience: String,
+    pub(super) lifetime: Duration,
+    pub(super) subject: Option<String>,
+    pub(super) claims: Claims,
 }
 
 impl NewJwt {

@@ -1,5 +1,6 @@
 //! Verifiers of tokens that say nothing by themselves, and of several sources at once.
 
+mod access_token;
 mod api_key;
 mod config_error;
 mod inquiry;
@@ -9,6 +10,7 @@ mod multi;
 mod provider;
 mod vendor;
 
+pub use self::access_token::AccessTokenVerifier;
 pub use self::api_key::{
     ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys, ApiKeysBuilder,
     NewApiKey,

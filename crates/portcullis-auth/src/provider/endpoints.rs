@@ -1,0 +1,77 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use http::request::Parts;
+use http::{Method, Response};
+
+use crate::MaybeFuture;
+
+/// The longest body that an [`AuthorizationEndpoints`] is given, in bytes. A longer one is refused
+/// unread.
+pub const MAX_ENDPOINT_BODY: usize = 64 * 1024;
+
+/// What a server answers over HTTP, beside the MCP endpoint, so that clients can sign in: the
+/// endpoints of an authorization server on the server's own origin.
+///
+/// Host, framing and size of a request are checked before it gets here. Where a page may have sent
+/// it, [`Audience`] says what is checked of its origin.
+pub trait AuthorizationEndpoints: fmt::Debug + Send + Sync + 'static {
+    /// What is answered. It is asked once, when the server begins to listen; two endpoints with
+    /// the same path and method do not start.
+    fn endpoints(&self) -> Vec<AuthorizationEndpoint>;
+
+    /// Answers a request for one of the [`endpoints`](Self::endpoints).
+    fn answer(&self, request: EndpointRequest) -> MaybeFuture<'_, Response<Vec<u8>>>;
+}
+
+/// One endpoint of an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationEndpoint {
+    /// The path, which is compared whole.
+    pub path: String,
+    /// The method. One for GET answers HEAD too.
+    pub method: Method,
+    /// Who calls it.
+    pub audience: Audience,
+}
+
+impl AuthorizationEndpoint {
+    /// The endpoint for `method` at `path`.
+    pub fn new(method: Method, path: impl Into<String>, audience: Audience) -> Self {
+        Self { path: path.into(), method, audience }
+    }
+}
+
+/// Who calls an endpoint, which decides which pages may send requests to it.
+///
+/// Exhaustive: each is checked in its own way, and a new one has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// Clients, with nothing that a browser adds by itself: neither cookies nor credentials of
+    /// a user are read. Any page may call it, and read the answer.
+    Client,
+    /// People, whose browser was sent here by any page, with GET: nothing changes.
+    Visitor,
+    /// People, by a form of this server's own pages.
+    Form,
+}
+
+/// A request to an [`AuthorizationEndpoints`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EndpointRequest {
+    /// Method, URI and headers.
+    pub head: Parts,
+    /// The body, of at most [`MAX_ENDPOINT_BODY`] bytes.
+    pub body: Vec<u8>,
+    /// The address of the peer, which may be a proxy.
+    pub remote: Option<IpAddr>,
+}
+
+impl EndpointRequest {
+    /// A request whose body was read.
+    #[must_use]
+    pub fn new(head: Parts, body: Vec<u8>, remote: Option<IpAddr>) -> Self {
+        Self { head, body, remote }
+    }
+}
