@@ -22,7 +22,7 @@ use crate::http::connect_page::ConnectPage;
 use crate::http::endpoint::Endpoint;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::cors;
-use crate::http::guard::host_origin::HostOriginGuard;
+use crate::http::guard::host_origin::{HostOriginGuard, OriginPolicy};
 use crate::http::guard::media_type;
 use crate::http::mount::{Mount, MountError, Mounts, Serves};
 use crate::http::peer::Peer;
@@ -161,6 +161,13 @@ impl<S: Service> App<S> {
                     Ok(_permit) => Ok(keys.answer(request.method()).await),
                     Err(busy) => Err(busy),
                 }
+            }
+            // Where any page may send a request, no route has to say so.
+            Serves::Routes(_)
+                if mount.origin == OriginPolicy::AnyOrigin
+                    && cors::is_preflight(request.method(), request.headers()) =>
+            {
+                Ok(cors::preflight())
             }
             Serves::Routes(routes) => {
                 let request = mem::take(request);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::StatusCode;
-use portcullis_auth::{EndpointPath, ProtectedResourceMetadata, PublicUrl};
+use portcullis_auth::{Audience, EndpointPath, ProtectedResourceMetadata, PublicUrl};
 
 use crate::http::guard::host_origin::OriginPolicy;
 use crate::http::rejection::{self, ErrorFormat};
@@ -86,6 +86,17 @@ impl Mount {
             origin: OriginPolicy::SameSite,
             errors: ErrorFormat::OAuth,
         }
+    }
+
+    /// Lets the pages in that callers of this kind come from.
+    #[must_use]
+    pub fn for_audience(mut self, audience: Audience) -> Self {
+        self.origin = match audience {
+            Audience::Client => OriginPolicy::AnyOrigin,
+            Audience::Visitor => OriginPolicy::Navigation,
+            Audience::Form => OriginPolicy::SameSite,
+        };
+        self
     }
 
     /// The path of the mount at which a request for `path` is answered.

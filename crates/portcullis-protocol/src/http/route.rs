@@ -37,6 +37,8 @@ pub enum RouteRejection {
     },
     /// There was no room for the body: 503.
     Busy,
+    /// The body is larger than the route takes: 413.
+    TooLarge,
     /// The server does not authenticate, so the route does not exist: 404.
     Absent,
     /// Something broke: 500. The cause has been logged.
@@ -83,6 +85,7 @@ impl RouteRejection {
             Self::InsufficientScope(_) | Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Absent => StatusCode::NOT_FOUND,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -102,6 +105,7 @@ impl RouteRejection {
                 Some(RpcError::RateLimited { retry_after: *retry_after }.to_string().into())
             }
             Self::Busy => Some(RpcError::Busy.to_string().into()),
+            Self::TooLarge => Some("The body is too large".into()),
             // Exactly as for a path where nothing is served.
             Self::Absent => None,
             Self::Failed => Some("Internal error".into()),
@@ -117,7 +121,7 @@ impl RouteRejection {
                 Some((RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after))))
             }
             Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
-            Self::Denied(_) | Self::Absent | Self::Failed => None,
+            Self::Denied(_) | Self::TooLarge | Self::Absent | Self::Failed => None,
         };
         let mut response = json(status, body);
         if let Some((name, value)) = header {

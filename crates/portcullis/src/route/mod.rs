@@ -55,6 +55,7 @@
 //! ```
 
 pub(crate) mod guard;
+pub(crate) mod sign_in;
 
 use std::fmt;
 use std::sync::Arc;

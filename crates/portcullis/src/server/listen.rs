@@ -19,6 +19,7 @@ use crate::component::Deny;
 use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
 use crate::route::guard::mount;
+use crate::route::sign_in;
 use crate::server::Server;
 use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
@@ -213,9 +214,9 @@ impl Server {
         startup::warn_without_log();
     }
 
-    /// What clients can ask for: the scopes of the server as a whole, those that its author
+    /// What clients can ask for: those `offered` by the server as a whole, those that its author
     /// names, and those of components that say what they lack, whose existence is not a secret.
-    fn scopes_supported(&self, required: &Scopes) -> Vec<String> {
+    fn scopes_supported(&self, offered: &Scopes) -> Vec<String> {
         let shown = self.shown();
         let challenged = self.engine.catalogue.entries().filter(|entry| {
             entry.deny == Deny::Challenge && shown.shown(entry.kind).get(entry.index) == Some(&true)
@@ -226,7 +227,7 @@ impl Server {
                 Need::Caller | Need::Answer(_) | Need::Local(_) => None,
             });
         let all = needed
-            .fold(required.union(&self.http.scopes_supported), |all, scopes| all.union(scopes));
+            .fold(offered.union(&self.http.scopes_supported), |all, scopes| all.union(scopes));
         all.offered().iter().map(str::to_owned).collect()
     }
 
@@ -261,12 +262,19 @@ impl Server {
             let document = ProtectedResourceMetadata {
                 resource: public_url.resource(),
                 authorization_servers: resource.authorization_servers.clone(),
-                scopes_supported: self.scopes_supported(&resource.verifier.required_scopes()),
+                scopes_supported: self.scopes_supported(
+                    &resource.verifier.required_scopes().union(&resource.scopes_supported),
+                ),
                 bearer_methods_supported: ["header"],
                 resource_name: name.to_owned(),
                 resource_documentation: resource.resource_documentation.clone(),
             };
             mounts.push(Mount::protected_resource(public_url, &document).map_err(unusable)?);
+        }
+        if let Some(endpoints) = resource.as_ref().and_then(|resource| resource.endpoints.as_ref())
+        {
+            let unusable = |text| StartError::new(StartErrorKind::UnusableEndpoint, text);
+            mounts.extend(sign_in::mounts(endpoints, &self.engine).map_err(unusable)?);
         }
         #[cfg(feature = "jwt")]
         mounts.extend(self.http.signing_keys.clone().map(published));

@@ -110,6 +110,8 @@ impl HostOriginGuard {
         match policy {
             OriginPolicy::SameSite => {}
             OriginPolicy::AnyOrigin => return Ok(Readers::Anybody),
+            OriginPolicy::Navigation if is_navigation(headers) => return Ok(Readers::NoPage),
+            OriginPolicy::Navigation => {}
         }
         let foreign = |reason| {
             let message = "This Origin may not use the server";
@@ -141,14 +143,30 @@ impl HostOriginGuard {
 pub(crate) enum OriginPolicy {
     /// Those of allowed origins.
     SameSite,
-    /// Any: what is served there is public, and changes nothing.
+    /// Any: what is served there is public, or reads nothing that a browser adds by itself.
     AnyOrigin,
+    /// Those of allowed origins, and any that a browser leaves for what is served there: a link or
+    /// a redirect, in a tab of its own.
+    Navigation,
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
     static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
     headers.get_all(&SITE).iter().any(|site| site == "cross-site")
+}
+
+/// Whether a browser goes to the page itself (Fetch Metadata §2.1, §2.2): neither a frame, nor an
+/// image, nor a script of another page, and without an Origin, which a form of one would have.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    static MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    static DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+    let only = |name: &HeaderName, value: &str| {
+        let mut values = headers.get_all(name).iter();
+        values.next().is_some_and(|only| only == value) && values.next().is_none()
+    };
+    only(&MODE, "navigate") && only(&DESTINATION, "document") && !headers.contains_key(ORIGIN)
 }
 
 #[cfg(test)]
@@ -326,6 +344,33 @@ mod tests {
         assert!(check(&headers).is_err());
         headers.insert(ORIGIN, HeaderValue::from_static("https://mcp.example.com"));
         assert!(check(&headers).is_ok());
+    }
+
+    #[test]
+    fn a_browser_may_be_sent_to_a_page_and_nothing_of_another_page_may_use_it() {
+        let check = |fields: &[(&'static str, &'static str)]| {
+            let fields = fields.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            guard().check_origin(OriginPolicy::Navigation, &HeaderMap::from_iter(fields)).is_ok()
+        };
+        let site = ("sec-fetch-site", "cross-site");
+        let (mode, dest) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
+        assert!(check(&[site, mode, dest]));
+        assert!(check(&[]), "a program");
+        for refused in [
+            &[site][..],
+            &[site, mode],
+            &[site, dest],
+            &[site, mode, ("sec-fetch-dest", "iframe")],
+            &[site, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+            &[site, mode, dest, ("origin", "https://anywhere.example")],
+            &[site, mode, dest, ("origin", "null")],
+            &[("origin", "https://anywhere.example")],
+        ] {
+            assert!(!check(refused), "{refused:?}");
+        }
+        assert!(check(&[("origin", "https://mcp.example.com")]));
     }
 
     #[test]
