@@ -60,6 +60,7 @@
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
+//! | `oauth` | yes | [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:
@@ -105,7 +106,7 @@ pub mod server;
 pub mod testing;
 pub mod visibility;
 
-pub use portcullis_auth::{audit, danger};
+pub use portcullis_auth::audit;
 pub use portcullis_guard::stderr;
 
 pub use self::component::attributes::{prompt, resource, tool};
@@ -124,6 +125,13 @@ pub use self::server::Server;
 pub use self::server::builder::ServerBuilder;
 pub use self::server::run_options::RunOptions;
 
+/// Options, verifiers and providers that must never serve the internet.
+pub mod danger {
+    pub use portcullis_auth::danger::{StaticTokenVerifier, User, user};
+    #[cfg(feature = "oauth")]
+    pub use portcullis_oauth::LoginProvider;
+}
+
 /// Who is calling: access tokens, and the principals that they prove.
 pub mod auth {
     #[cfg(feature = "jwt")]
@@ -136,8 +144,9 @@ pub mod auth {
         SigningKeysBuilder, VerifierConfigError, VerifierProblem, VerifierProblemKind,
     };
     pub use portcullis_auth::{
-        AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind, AuthSummary,
-        BearerToken, Claims, EndpointPath, Principal, PrincipalId, ProtectedResource, PublicUrl,
+        Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,
+        AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, BearerToken, Claims,
+        EndpointPath, EndpointRequest, Principal, PrincipalId, ProtectedResource, PublicUrl,
         PublicUrlError, PublicUrlErrorKind, RemoteAuthProvider, RemoteAuthProviderBuilder,
         TokenVerifier, VerifyError,
     };

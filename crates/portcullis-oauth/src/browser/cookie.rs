@@ -1,0 +1,128 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
+use portcullis_guard::random::{self, RandomUnavailable};
+
+/// How long a browser may take to answer a page, in seconds.
+pub(crate) const LIFETIME: u64 = 10 * 60;
+
+/// With this prefix, browsers take a cookie from its own host over https alone, and for `/`
+/// (RFC 6265bis §4.1.3.2): no sub-domain sets it.
+const PREFIX: &str = "__Host-";
+const NAME: &str = "portcullis-browser";
+
+/// A browser, known by a random cookie that says nothing about its user.
+///
+/// What is sealed for one browser opens in no other: so an attacker's form cannot be sent from a
+/// victim's browser, nor the other way round (CSRF).
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Browser(String);
+
+impl Browser {
+    /// The browser that sent `headers`, if it has exactly one cookie of ours.
+    ///
+    /// With two, somebody else may have set one: neither counts.
+    pub(crate) fn known(headers: &HeaderMap, issuer: &str) -> Option<Self> {
+        let name = name(issuer);
+        let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+        let mut values = fields
+            .flat_map(|field| field.split(';'))
+            .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| value);
+        let (first, second) = (values.next()?, values.next());
+        let random = URL_SAFE_NO_PAD.decode(first).is_ok_and(|bytes| bytes.len() == 32);
+        (random && second.is_none()).then(|| Self(first.to_owned()))
+    }
+
+    /// A browser that was not here before.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing random.
+    pub(crate) fn new() -> Result<Self, RandomUnavailable> {
+        Ok(Self(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?)))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The one place that sets a cookie: `Set-Cookie` (RFC 6265bis §4.1).
+    pub(crate) fn set_cookie(&self, issuer: &str) -> Option<HeaderValue> {
+        let secure = if is_https(issuer) { "; Secure" } else { "" };
+        let (name, value) = (name(issuer), &self.0);
+        let cookie =
+            format!("{name}={value}; Path=/; Max-Age={LIFETIME}; HttpOnly; SameSite=Lax{secure}");
+        HeaderValue::try_from(cookie).ok()
+    }
+}
+
+/// Over http, which is on loopback alone, browsers refuse the prefix.
+fn name(issuer: &str) -> String {
+    if is_https(issuer) { format!("{PREFIX}{NAME}") } else { NAME.to_owned() }
+}
+
+fn is_https(issuer: &str) -> bool {
+    issuer.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTTPS: &str = "https://mcp.example.com";
+    const HTTP: &str = "http://127.0.0.1:8000";
+
+    fn known(issuer: &str, fields: &[&str]) -> Option<Browser> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(COOKIE, field.parse().unwrap());
+        }
+        Browser::known(&headers, issuer)
+    }
+
+    #[test]
+    fn o14_over_https_a_cookie_is_of_the_host_alone() {
+        let browser = Browser::new().unwrap();
+        let value = browser.as_str();
+        assert_eq!(
+            browser.set_cookie(HTTPS).unwrap(),
+            &format!(
+                "__Host-portcullis-browser={value}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; \
+                 Secure"
+            )
+        );
+        assert!(known(HTTPS, &[&format!("__Host-portcullis-browser={value}")]).is_some());
+        assert!(known(HTTPS, &[&format!("portcullis-browser={value}")]).is_none());
+    }
+
+    #[test]
+    fn on_loopback_it_has_no_prefix_and_is_not_secure() {
+        let browser = Browser::new().unwrap();
+        let cookie = browser.set_cookie(HTTP).unwrap();
+        let cookie = cookie.to_str().unwrap();
+        assert!(cookie.starts_with("portcullis-browser=") && !cookie.contains("Secure"));
+    }
+
+    #[test]
+    fn o14_a_cookie_that_is_not_ours_or_is_there_twice_is_ignored() {
+        let browser = Browser::new().unwrap();
+        let good = format!("portcullis-browser={}", browser.as_str());
+        assert!(known(HTTP, &[&good]) == Some(browser));
+        assert!(known(HTTP, &[&format!("a=b; {good};c=d")]).is_some());
+        assert!(known(HTTP, &["a=b", &good]).is_some());
+        for bad in [
+            &[good.as_str(), "portcullis-browser=x"][..],
+            &[&format!("{good}; {good}")],
+            &[&format!("{good}x")],
+            &[&good.to_uppercase()],
+            &["portcullis-browser="],
+            &["portcullis-browser"],
+            &[],
+        ] {
+            assert!(known(HTTP, bad).is_none(), "{bad:?}");
+        }
+    }
+}

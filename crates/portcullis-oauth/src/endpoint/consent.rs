@@ -1,0 +1,262 @@
+//! The page on which a user signs in and decides, and `POST /consent`, its answer.
+
+use http::header::{HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use portcullis_auth::{EndpointRequest, Scopes};
+use portcullis_guard::text::quoted;
+use url::{Host, Url};
+
+use crate::browser::{Browser, Escaped, Page, Problem};
+use crate::endpoint::form::read_form;
+use crate::endpoint::redirection::{Redirection, Refused};
+use crate::endpoint::sign_in::SignIn;
+use crate::error::{ErrorCode, OAuthError};
+use crate::grant::{Approval, CodeChallenge};
+use crate::server::AuthorizationServer;
+use crate::users::{SignInError, WINDOW};
+
+/// Takes the answer to the page.
+///
+/// What it decides, in this order:
+///
+/// 1. A browser that says where the form was sent from says: a page of this server. One that says
+///    nothing has to pass 2 and 3 all the same.
+/// 2. The browser has the cookie for which the form was sealed (CSRF, double submit).
+/// 3. The form is not altered, and not older than ten minutes.
+/// 4. The client is still registered, and the redirect URI is still one of its own.
+/// 5. Deny needs no password. Allow needs one, and guesses are limited.
+///
+/// **Deployment caveat.** Behind a proxy all guesses come from one address.
+pub(crate) async fn consent(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Response<Vec<u8>> {
+    decide(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+}
+
+async fn decide(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Result<Response<Vec<u8>>, Refused> {
+    let in_place = |problem, cause: &str| Refused::InPlace(problem, cause.to_owned());
+    let headers = &request.head.headers;
+    if !is_own(headers, &server.issuer) {
+        return Err(in_place(Problem::Foreign, "a foreign Origin or Sec-Fetch-Site"));
+    }
+    let malformed = |error: OAuthError| in_place(Problem::Malformed, &error.description);
+    let parameters = read_form(request).map_err(malformed)?;
+    let browser = Browser::known(headers, &server.issuer)
+        .ok_or_else(|| in_place(Problem::Expired, "no cookie of ours, or two"))?;
+    let sealed = parameters.required("request").map_err(malformed)?;
+    let sign_in = SignIn::open(server, &browser, sealed)?;
+    let mut redirection = Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri)?;
+    redirection.state.clone_from(&sign_in.state);
+    let client = quoted(redirection.client.name.as_deref().unwrap_or_default());
+
+    match parameters.required("decision").map_err(malformed)? {
+        "deny" => {
+            tracing::info!(client, "a user denied access");
+            let error = OAuthError::new(ErrorCode::AccessDenied, "the user denied access");
+            Err(Refused::AtClient(Box::new(redirection), error))
+        }
+        "allow" => {
+            let user = parameters.value("user").unwrap_or_default();
+            let password = parameters.value("password").unwrap_or_default();
+            if let Err(error) = server.users.sign_in(user, password, request.remote) {
+                tracing::info!(user = quoted(user), client, ?error, "a user was not signed in");
+                let asked = Asked { sealed, sign_in: &sign_in, redirection: &redirection };
+                return Ok(form(server, &asked, Some((user, error))));
+            }
+            tracing::info!(user = quoted(user), client, "a user allowed access");
+            issue(server, &sign_in, redirection, user).await
+        }
+        _ => Err(in_place(Problem::Malformed, "decision is neither allow nor deny")),
+    }
+}
+
+async fn issue(
+    server: &AuthorizationServer,
+    sign_in: &SignIn,
+    redirection: Redirection,
+    user: &str,
+) -> Result<Response<Vec<u8>>, Refused> {
+    let approval =
+        CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)).map(|code_challenge| {
+            Approval {
+                client_id: sign_in.client_id.clone(),
+                subject: user.to_owned(),
+                scopes: Scopes::from_iter(sign_in.scopes.iter().map(String::as_str)),
+                redirect_uri: sign_in.redirect_uri.clone(),
+                code_challenge,
+            }
+        });
+    let code = match approval {
+        Ok(approval) => server.grants.issue_code(approval).await,
+        Err(error) => Err(error),
+    };
+    match code {
+        Ok(code) => Ok(redirection.with_code(server, &code)),
+        Err(error) => Err(Refused::AtClient(Box::new(redirection), error)),
+    }
+}
+
+/// What a page asks about.
+pub(super) struct Asked<'a> {
+    /// The sealed `sign_in`.
+    pub(super) sealed: &'a str,
+    pub(super) sign_in: &'a SignIn,
+    pub(super) redirection: &'a Redirection,
+}
+
+/// The page with its form: after a failed attempt, with what failed.
+pub(super) fn form(
+    server: &AuthorizationServer,
+    asked: &Asked<'_>,
+    failed: Option<(&str, SignInError)>,
+) -> Response<Vec<u8>> {
+    let (status, alert) = match failed {
+        None => (StatusCode::OK, ""),
+        Some((_, SignInError::Wrong)) => (StatusCode::FORBIDDEN, WRONG),
+        Some((_, SignInError::TooMany)) => (StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+    };
+    let uri = &asked.redirection.uri;
+    let body = format!(
+        include_str!("../browser/consent.html"),
+        server = Escaped::Own(&server.name),
+        alert = alert,
+        client = client(asked.redirection.client.name.as_deref()),
+        destination = destination(uri),
+        scopes = scopes(&asked.sign_in.scopes),
+        request = Escaped::Own(asked.sealed),
+        user = failed.map_or(Escaped::Own(""), |(user, _)| Escaped::Untrusted(user)),
+    );
+    let title = format!("Allow access to {}?", server.name);
+    let mut response =
+        Page { status, title: &title, body: &body, form_leads_to: Some(uri) }.into_response();
+    if matches!(failed, Some((_, SignInError::TooMany))) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(WINDOW.as_secs()));
+    }
+    response
+}
+
+const WRONG: &str =
+    "<p class=\"alert\" role=\"alert\">The user name or the password is not right.</p>";
+const TOO_MANY: &str = "<p class=\"alert\" role=\"alert\">There were too many wrong passwords. Try again in \
+                        ten minutes.</p>";
+
+fn client(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!(
+            "A program that calls itself <strong><bdi>{}</bdi></strong>. Nobody has checked that name.",
+            Escaped::Untrusted(name)
+        ),
+        None => "A program that gives no name.".to_owned(),
+    }
+}
+
+/// Who gets the code, whatever the client calls itself: the host, or the scheme of an app. Both are
+/// shown whole, since the end of a host says whose it is; a redirect URI has plain ones alone.
+fn destination(uri: &str) -> String {
+    let url = Url::parse(uri).ok();
+    let host = url.as_ref().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some((url, host)) = host.and_then(|url| Some((url, url.host()?))) else {
+        let scheme = uri.split(':').next().unwrap_or_default();
+        return format!(
+            "<p class=\"note\">To the app on your device that opens <strong><bdi>{}:</bdi></strong> links. \
+             Any app can claim them: allow this only if you have just begun to sign in from \
+             yours.</p>",
+            Escaped::Own(scheme)
+        );
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let authority = format!("{host}{port}");
+    let authority = Escaped::Own(&authority);
+    let loopback = match &host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    match loopback {
+        true => format!(
+            "<p class=\"note\">To a program on your own computer, at <strong><bdi>{authority}</bdi></strong>. \
+             Any program there can listen: allow this only if you have just begun to sign in \
+             from yours.</p>"
+        ),
+        false => format!("<p>To the website <strong><bdi>{authority}</bdi></strong>.</p>"),
+    }
+}
+
+fn scopes(scopes: &[String]) -> String {
+    if scopes.is_empty() {
+        return "<p>All that your account may do here.</p>".to_owned();
+    }
+    let items = scopes
+        .iter()
+        .map(|scope| format!("<li><code><bdi>{}</bdi></code></li>", Escaped::Untrusted(scope)));
+    format!("<ul>{}</ul>", items.collect::<String>())
+}
+
+/// Whether a browser says that a page of the server sent the form, or says nothing.
+fn is_own(headers: &HeaderMap, issuer: &str) -> bool {
+    static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    headers.get_all(ORIGIN).iter().all(|origin| origin == issuer)
+        && headers.get_all(&SITE).iter().all(|site| site == "same-origin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o17_a_page_says_which_host_gets_the_answer_and_warns_where_anybody_could() {
+        for (uri, shown) in [
+            ("http://localhost:33418/callback", "localhost:33418"),
+            ("http://127.0.0.1/callback", "127.0.0.1"),
+            ("http://[::1]:9/callback", "[::1]:9"),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ] {
+            let html = destination(uri);
+            assert!(html.contains(&format!("<strong><bdi>{shown}</bdi></strong>")), "{html}");
+            assert!(html.contains("class=\"note\""), "{html}");
+        }
+        for (uri, shown) in [
+            ("https://claude.ai/api/mcp/auth_callback", "claude.ai"),
+            ("https://localhost.example.com:444/cb", "localhost.example.com:444"),
+            ("https://xn--pple-43d.com/cb", "xn--pple-43d.com"),
+        ] {
+            let html = destination(uri);
+            assert_eq!(html, format!("<p>To the website <strong><bdi>{shown}</bdi></strong>.</p>"));
+        }
+        let long = format!("accounts.example.com.{}evil.example", "a.".repeat(60));
+        assert!(destination(&format!("https://{long}/cb")).contains(&long), "whose it is");
+    }
+
+    #[test]
+    fn a_form_of_another_page_is_not_heard() {
+        let own = |fields: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, value.parse().unwrap());
+            }
+            is_own(&headers, "http://127.0.0.1:8000")
+        };
+        let (origin, site) =
+            (("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin"));
+        for heard in [&[][..], &[origin], &[site], &[origin, site]] {
+            assert!(own(heard), "{heard:?}");
+        }
+        for refused in [
+            &[("origin", "null")][..],
+            &[("origin", "http://127.0.0.1:8001")],
+            &[("origin", "http://localhost:8000")],
+            &[("origin", "https://127.0.0.1:8000")],
+            &[origin, ("origin", "http://evil.example")],
+            &[origin, ("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert!(!own(refused), "{refused:?}");
+        }
+    }
+}

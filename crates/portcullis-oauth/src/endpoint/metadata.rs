@@ -1,0 +1,40 @@
+//! What clients are told of the server before they sign in (RFC 8414).
+
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::error::json_response;
+use crate::server::AuthorizationServer;
+
+/// Where clients look, for an issuer without a path: first at the first (RFC 8414 §3.1). Some know
+/// the second alone (OpenID Connect Discovery §4); it gives the same document, and no ID tokens.
+pub(crate) const PATHS: [&str; 2] =
+    ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
+/// The metadata document (RFC 8414 §2). It has neither null nor empty members, and no relative
+/// addresses: each of these ends a sign-in with some clients.
+pub(crate) fn metadata(server: &AuthorizationServer) -> Response<Vec<u8>> {
+    let issuer = &server.issuer;
+    let mut document = json!({
+        // The bytes are compared (RFC 8414 §3.3, RFC 9207 §2.4).
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "registration_endpoint": format!("{issuer}/register"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    if !server.scopes.is_empty()
+        && let Some(members) = document.as_object_mut()
+    {
+        let scopes: Vec<_> = server.scopes.iter().collect();
+        members.insert("scopes_supported".to_owned(), json!(scopes));
+    }
+    json_response(StatusCode::OK, &document)
+}

@@ -1,0 +1,34 @@
+//! `POST /revoke`: a client gives back what a user allowed (RFC 7009).
+
+use http::Response;
+use http::header::{CACHE_CONTROL, HeaderValue};
+use portcullis_auth::EndpointRequest;
+
+use super::client_authentication::{client_id, refused};
+use super::form::read_form;
+use crate::error::OAuthError;
+use crate::server::AuthorizationServer;
+
+/// Revokes the grant of a refresh or access token. The answer to a token that is not known, or of
+/// another client, is that of success: there is nothing left to revoke (RFC 7009 §2.2).
+pub(crate) async fn revoke(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Response<Vec<u8>> {
+    match answer(server, request).await {
+        Ok(()) => {
+            let mut response = Response::new(Vec::new());
+            let no_store = HeaderValue::from_static("no-store");
+            response.headers_mut().insert(CACHE_CONTROL, no_store);
+            response
+        }
+        Err(error) => refused(&request.head.headers, error),
+    }
+}
+
+async fn answer(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), OAuthError> {
+    let form = read_form(request)?;
+    let client_id = client_id(&request.head.headers, &form)?;
+    server.clients.find(&client_id)?;
+    server.grants.revoke(form.required("token")?, &client_id).await
+}

@@ -1,0 +1,62 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::seal::{Binding, open, seal};
+use serde::{Deserialize, Serialize};
+
+use crate::browser::{Browser, Problem};
+use crate::endpoint::redirection::Refused;
+use crate::server::AuthorizationServer;
+
+/// What a client asked for, while its user reads the page. It rests in the form of that page,
+/// sealed for one browser: nothing is stored for whoever merely opens a page (rule 18).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignIn {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: String,
+    pub(super) state: Option<String>,
+    pub(super) scopes: Vec<String>,
+    /// That of S256 (RFC 7636 §4.2).
+    pub(super) code_challenge: String,
+    /// In seconds since the Unix epoch.
+    pub(super) expires_at: u64,
+}
+
+impl SignIn {
+    /// The value of the form's hidden field.
+    pub(super) fn seal(
+        &self,
+        server: &AuthorizationServer,
+        browser: &Browser,
+    ) -> Result<String, Refused> {
+        let failed = |cause: String| Refused::InPlace(Problem::Unavailable, cause);
+        let text = serde_json::to_vec(self).map_err(|error| failed(error.to_string()))?;
+        let sealed = seal(&server.keys, &binding(server, browser), &text);
+        Ok(URL_SAFE_NO_PAD.encode(sealed.map_err(|error| failed(error.to_string()))?))
+    }
+
+    /// Opens what was sealed for this browser, if it is still good.
+    pub(super) fn open(
+        server: &AuthorizationServer,
+        browser: &Browser,
+        sealed: &str,
+    ) -> Result<Self, Refused> {
+        let expired = |cause: &str| Refused::InPlace(Problem::Expired, cause.to_owned());
+        let sealed = URL_SAFE_NO_PAD.decode(sealed);
+        let sealed = sealed.map_err(|_| expired("the form is not a sealed one"))?;
+        let text = open(&server.keys, &binding(server, browser), &sealed);
+        let text = text.map_err(|error| expired(&error.to_string()))?;
+        let opened: Self =
+            serde_json::from_slice(&text).map_err(|_| expired("the form is of another version"))?;
+        match server.clock.now() < UNIX_EPOCH + Duration::from_secs(opened.expires_at) {
+            true => Ok(opened),
+            false => Err(expired("the form is older than ten minutes")),
+        }
+    }
+}
+
+fn binding(server: &AuthorizationServer, browser: &Browser) -> Binding {
+    Binding::new("oauth-sign-in", [server.issuer.as_str(), browser.as_str()])
+}

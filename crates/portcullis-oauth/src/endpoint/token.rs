@@ -1,0 +1,62 @@
+//! `POST /token`: codes and refresh tokens become access tokens (RFC 6749 §3.2).
+
+use http::{Response, StatusCode};
+use portcullis_auth::EndpointRequest;
+
+use super::client_authentication::{client_id, refused};
+use super::form::read_form;
+use crate::error::{ErrorCode, OAuthError, json_response};
+use crate::grant::{CodeRedemption, Refresh, TokenResponse};
+use crate::server::AuthorizationServer;
+
+/// What it decides, in this order:
+///
+/// 1. The body is a form without a repeated parameter: else `invalid_request`.
+/// 2. The client is one that this server knows: else `invalid_client`.
+/// 3. `grant_type` is `authorization_code` or `refresh_token`: else `unsupported_grant_type`.
+/// 4. The code or the refresh token is good, and this client's ([`Grants`](crate::grant::Grants)).
+pub(crate) async fn token(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Response<Vec<u8>> {
+    match answer(server, request).await {
+        Ok(response) => json_response(StatusCode::OK, &response.to_json()),
+        Err(error) => refused(&request.head.headers, error),
+    }
+}
+
+async fn answer(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Result<TokenResponse, OAuthError> {
+    let form = read_form(request)?;
+    let client_id = client_id(&request.head.headers, &form)?;
+    server.clients.find(&client_id)?;
+    let resource = form.value("resource");
+    match form.required("grant_type")? {
+        "authorization_code" => {
+            let shown = CodeRedemption {
+                code: form.required("code")?,
+                // Without one the code is used up, as with a wrong one.
+                code_verifier: form.value("code_verifier").unwrap_or_default(),
+                client_id: &client_id,
+                redirect_uri: form.value("redirect_uri"),
+                resource,
+            };
+            server.grants.redeem(&shown).await
+        }
+        "refresh_token" => {
+            let shown = Refresh {
+                refresh_token: form.required("refresh_token")?,
+                client_id: &client_id,
+                scope: form.value("scope"),
+                resource,
+            };
+            server.grants.refresh(&shown).await
+        }
+        _ => {
+            let description = "grant_type is authorization_code or refresh_token";
+            Err(OAuthError::new(ErrorCode::UnsupportedGrantType, description))
+        }
+    }
+}

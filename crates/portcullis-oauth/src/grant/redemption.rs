@@ -1,0 +1,139 @@
+//! From a code to tokens (RFC 6749 §4.1.3).
+
+use portcullis_store::{RecordKey, RecordValue};
+
+use super::{
+    CasOutcome, CodeChallenge, GrantRecord, Grants, OAuthError, RefreshToken, TokenResponse,
+    invalid_grant, random_text, scopes_of, store_away, within,
+};
+use crate::record::authorization_code::{CodeRecord, REDEEMED_LIFETIME};
+
+const REDEEMED: &str = "the code was redeemed before";
+
+/// What a client shows to redeem a code.
+#[derive(Debug)]
+pub(crate) struct CodeRedemption<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) code_verifier: &'a str,
+    pub(crate) client_id: &'a str,
+    /// Left out by OAuth 2.1 (draft-ietf-oauth-v2-1 §10.2); where it is there, it is the same.
+    pub(crate) redirect_uri: Option<&'a str>,
+    pub(crate) resource: Option<&'a str>,
+}
+
+impl Grants {
+    /// Redeems a code. A good one is used up with the last step: a fault of the server before that
+    /// leaves it good (rule 24).
+    ///
+    /// # Errors
+    ///
+    /// `invalid_grant` for whatever is not as the user allowed it, `invalid_target` for another
+    /// resource.
+    pub(crate) async fn redeem(
+        &self,
+        shown: &CodeRedemption<'_>,
+    ) -> Result<TokenResponse, OAuthError> {
+        let key = self.code_key(shown.code);
+        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+        let found = found.ok_or_else(|| invalid_grant("no such code, or it has expired"))?;
+        let record = CodeRecord::read(&found)?;
+        if let Err(error) = self.check(&record, shown) {
+            return Err(self.refused(&key, &found, record, shown, error).await?);
+        }
+        let CodeRecord::Issued { client_id, subject, scope, code_challenge, .. } = record else {
+            return Err(invalid_grant(REDEEMED));
+        };
+        let (id, now) = (random_text::<16>()?, self.clock.now());
+        let refresh = RefreshToken { grant_id: id.clone(), generation: 1 };
+        let record = GrantRecord {
+            client_id: client_id.clone(),
+            subject,
+            scope,
+            allowed_at: self.seconds(),
+            generation: 1,
+            refresh_token: refresh.write(&self.keys, &self.binding())?,
+            rotated_at: self.seconds(),
+        };
+        let scopes = scopes_of(&record.scope);
+        let access_token = self.sign(&id, &record, &scopes).await?;
+        let rests = self.access_tokens.grant_record(&id);
+        let put = self.store.put(&rests, record.write()?, record.ends(now));
+        within(put).await.map_err(|error| store_away(&error))?;
+        let redeemed = CodeRecord::Redeemed { grant_id: id.clone(), client_id, code_challenge };
+        let until = now + REDEEMED_LIFETIME;
+        let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);
+        match within(used).await {
+            Ok(CasOutcome::Done) => {
+                Ok(TokenResponse { access_token, refresh_token: record.refresh_token, scopes })
+            }
+            Ok(CasOutcome::Conflict) => {
+                self.end(&id, "its code was redeemed by another request").await?;
+                let found =
+                    within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+                if let Some(found) = found {
+                    self.replayed(CodeRecord::read(&found)?, shown).await?;
+                }
+                Err(invalid_grant("the code was redeemed meanwhile"))
+            }
+            Err(error) => {
+                // Nobody got its tokens, whether the code is used up or not.
+                let _ = self.end(&id, "its code could not be used up").await;
+                Err(store_away(&error))
+            }
+        }
+    }
+
+    fn check(&self, record: &CodeRecord, shown: &CodeRedemption<'_>) -> Result<(), OAuthError> {
+        let CodeRecord::Issued { client_id, redirect_uri, code_challenge, .. } = record else {
+            return Err(invalid_grant(REDEEMED));
+        };
+        if client_id != shown.client_id {
+            return Err(invalid_grant("the code belongs to another client"));
+        }
+        if shown.redirect_uri.is_some_and(|shown| shown != redirect_uri) {
+            return Err(invalid_grant("the code was issued for another redirect URI"));
+        }
+        if !CodeChallenge::from_record(code_challenge.clone()).is_met_by(shown.code_verifier) {
+            return Err(invalid_grant("the verifier does not meet the challenge"));
+        }
+        self.check_resource(shown.resource)
+    }
+
+    /// What follows when a code comes with anything but what it was issued for: it is used up, so
+    /// that nobody guesses a verifier; or it was redeemed before.
+    async fn refused(
+        &self,
+        key: &RecordKey,
+        found: &RecordValue,
+        record: CodeRecord,
+        shown: &CodeRedemption<'_>,
+        error: OAuthError,
+    ) -> Result<OAuthError, OAuthError> {
+        if let CodeRecord::Redeemed { .. } = record {
+            self.replayed(record, shown).await?;
+            return Ok(error);
+        }
+        // Unless it was redeemed meanwhile: that is not forgotten.
+        let burnt = self.store.compare_and_swap(key, Some(found), None, self.clock.now());
+        match within(burnt).await.map_err(|error| store_away(&error))? {
+            CasOutcome::Done | CasOutcome::Conflict => Ok(error),
+        }
+    }
+
+    /// A code that was redeemed is shown again: by its own client, which proves that it is, it
+    /// ends the grant. Whoever has nothing but the code ends nothing.
+    async fn replayed(
+        &self,
+        record: CodeRecord,
+        shown: &CodeRedemption<'_>,
+    ) -> Result<(), OAuthError> {
+        if let CodeRecord::Redeemed { grant_id, client_id, code_challenge } = record
+            && client_id == shown.client_id
+            && CodeChallenge::from_record(code_challenge).is_met_by(shown.code_verifier)
+        {
+            tracing::warn!("a code was redeemed twice: its grant is revoked");
+            self.end(&grant_id, "its code was redeemed twice").await?;
+        }
+        Ok(())
+    }
+}

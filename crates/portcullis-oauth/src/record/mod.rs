@@ -1,0 +1,37 @@
+//! What rests in the store, with its key, its form and its lifetime.
+
+pub(crate) mod authorization_code;
+pub(crate) mod grant;
+
+use portcullis_guard::json::{self, Bounds};
+use portcullis_store::{RecordValue, StoreError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ErrorCode, OAuthError};
+
+const BOUNDS: Bounds = Bounds { values: 4_096, depth: 8 };
+
+/// Reads a record of the server's own. One that a newer version wrote is an error, and stays.
+fn read<T: DeserializeOwned>(value: &RecordValue) -> Result<T, OAuthError> {
+    let text = str::from_utf8(value.as_bytes()).ok();
+    let object = text.and_then(|text| json::read_object(text, BOUNDS).ok());
+    let record = object.and_then(|object| serde_json::from_value(object.into()).ok());
+    record.ok_or_else(|| server_error("a record is malformed, or of a newer version"))
+}
+
+fn write<T: Serialize>(record: &T) -> Result<RecordValue, OAuthError> {
+    let written = serde_json::to_vec(record);
+    let written = written.map_err(|_| server_error("a record cannot be written"))?;
+    RecordValue::new(written).map_err(|error| store_away(&error))
+}
+
+/// The store did not do what it was asked to.
+pub(crate) fn store_away(error: &StoreError) -> OAuthError {
+    let description = "the server cannot answer at the moment: try again";
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, description).because(error.to_string())
+}
+
+pub(crate) fn server_error(cause: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::ServerError, "the server cannot answer").because(cause)
+}

@@ -1,0 +1,42 @@
+use super::*;
+
+#[tokio::test]
+async fn rule_7_8_metadata_is_at_both_addresses_and_names_whole_ones() {
+    let site = Site::at("https://mcp.example.com");
+    let answer = site.fetch("/.well-known/oauth-authorization-server").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    let expected = json!({
+        "issuer": "https://mcp.example.com",
+        "authorization_endpoint": "https://mcp.example.com/authorize",
+        "token_endpoint": "https://mcp.example.com/token",
+        "registration_endpoint": "https://mcp.example.com/register",
+        "revocation_endpoint": "https://mcp.example.com/revoke",
+        "scopes_supported": ["read", "write"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    assert_eq!(answer.json(), expected);
+    assert_eq!(site.fetch("/.well-known/openid-configuration").await.json(), expected);
+    for member in ["authorization", "token", "registration", "revocation"] {
+        let url = expected[format!("{member}_endpoint")].as_str().unwrap();
+        let path = url.strip_prefix("https://mcp.example.com").unwrap();
+        let endpoints = site.endpoints.endpoints();
+        assert!(endpoints.iter().any(|endpoint| endpoint.path == path), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn rule_9_without_scopes_no_document_has_an_empty_member() {
+    let site = Site::without_scopes();
+    let metadata = site.fetch("/.well-known/oauth-authorization-server").await.json();
+    assert!(metadata.get("scopes_supported").is_none(), "{metadata}");
+    let body = json!({"redirect_uris": [CALLBACK], "scope": "read", "client_name": ""});
+    let registered = site.post_json("/register", &body.to_string()).await.json();
+    assert!(registered.get("scope").is_none() && registered.get("client_name").is_none());
+}
