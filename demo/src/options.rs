@@ -131,6 +131,9 @@ pub enum AuthOption {
     Remote,
     /// Opaque tokens, about which the authorization server --idp is asked (RFC 7662)
     Introspect,
+    /// The server's own sign-in, for development: clients register by themselves, and alice and bob
+    /// sign in with the passwords dev-password-alice and dev-password-bob
+    Login,
     /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
     /// dev-token-bob (read)
     Static,

@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::access::AccessTable;
 use portcullis::audit::{AuditFailure, JsonLines};
-use portcullis::danger::{StaticTokenVerifier, user};
-use portcullis::guard::Environment;
+use portcullis::danger::{LoginProvider, StaticTokenVerifier, user};
+use portcullis::guard::{Environment, Secret};
 use portcullis::middleware::RateLimit;
 use portcullis::server::{AuthSet, AuthUnset};
 use portcullis::{RunOptions, ServerBuilder};
@@ -15,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
-use crate::storage::with_store;
+use crate::storage::{self, Stored};
 use crate::tokens::CLIENT_SECRET;
 use crate::{Error, flags};
 
@@ -56,23 +57,27 @@ pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Resul
     let environment = environment(options)?;
     let run = run_options(options, &environment)?;
     let server = with_limits(options, server.path(&options.path));
-    let server = with_auth(options, environment.clone(), server)?;
+    let stored = match options.print_access {
+        Some(_) => Stored::in_memory(),
+        None => storage::open(options, &environment).await?,
+    };
+    let server = with_auth(options, environment, server, &stored)?;
     if let Some(format) = options.print_access {
         return print(&server.build()?.access_table(), format);
     }
-    let (server, storage) = with_store(options, &environment, server).await?;
-    let server = with_audit(options, server)?.build()?;
+    let server = with_audit(options, stored.given_to(server))?.build()?;
     if options.transport(&run) == TransportOption::Stdio {
         return Ok(server.run_stdio().await?);
     }
     let (authentication, table) = (server.authentication(), server.access_table());
     let listening = server.listen(&run).await?;
-    let (url, curl) = (listening.url(), curl(options, listening.url()));
+    let (url, storage) = (listening.url(), &stored.place);
+    let attempt = attempt(options, url);
     // It never fails: whether anybody reads it is not the server's concern.
     let _ = writeln!(
         portcullis::stderr(),
         "URL             {url}\nAuthentication  {authentication}\nStorage         {storage}\n\n\
-         Who may see and use what:\n{table}\nTry it:\n{curl}\n"
+         Who may see and use what:\n{table}\nTry it:\n{attempt}\n"
     );
     Ok(listening.run().await?)
 }
@@ -151,12 +156,13 @@ fn with_auth(
     options: &Options,
     environment: Environment,
     server: ServerBuilder<AuthUnset>,
+    stored: &Stored,
 ) -> Result<ServerBuilder<AuthSet>, Error> {
     let auth = options.auth.unwrap_or(AuthOption::Static);
     match auth {
         AuthOption::Jwt | AuthOption::Remote => {}
         AuthOption::Introspect => options.jwt.refuse_beside_introspection()?,
-        AuthOption::Static | AuthOption::None => options.jwt.refuse()?,
+        AuthOption::Login | AuthOption::Static | AuthOption::None => options.jwt.refuse()?,
     }
     if auth != AuthOption::Introspect {
         options.introspection.refuse()?;
@@ -171,6 +177,7 @@ fn with_auth(
             server.auth(options.introspection.verifier(&options.jwt, environment)?)
         }
         AuthOption::None => server.no_auth(),
+        AuthOption::Login => server.auth(login(stored)),
         AuthOption::Static => {
             let alice = user("alice")
                 .client_id("alice@dev.local")
@@ -185,6 +192,19 @@ fn with_auth(
             )
         }
     })
+}
+
+/// Alice and Bob, who sign in with a password.
+fn login(stored: &Stored) -> LoginProvider {
+    let password = |name: &str| Secret::new(format!("dev-password-{name}"));
+    let provider = LoginProvider::new()
+        .user("alice", password("alice"))
+        .user("bob", password("bob"))
+        .scopes(["read", "write", "admin"]);
+    match &stored.sealed {
+        Some((store, keys)) => provider.store(Arc::clone(store)).keys(keys.clone()),
+        None => provider,
+    }
 }
 
 /// Whoever has set them up believes that tokens are verified.
@@ -219,9 +239,16 @@ fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
     Ok(())
 }
 
-/// A request that lists what the token of Bob may see.
-fn curl(options: &Options, url: &str) -> String {
+/// A request that lists what the token of Bob may see, or how a client signs in.
+fn attempt(options: &Options, url: &str) -> String {
     let token = match options.auth.unwrap_or(AuthOption::Static) {
+        AuthOption::Login => {
+            return format!(
+                "claude mcp add --transport http portcullis-demo {url} && claude mcp login portcullis-demo\n\
+                 codex mcp add portcullis-demo --url {url}\n\
+                 Sign in as alice (dev-password-alice) or bob (dev-password-bob)."
+            );
+        }
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
         AuthOption::Jwt | AuthOption::Remote | AuthOption::Introspect => {
             "-H \"Authorization: Bearer $TOKEN\" "

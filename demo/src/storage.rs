@@ -10,7 +10,7 @@ use portcullis::guard::keys::{KEY_FILE_VARIABLE, KEYS_VARIABLE, KeyRing};
 use portcullis::guard::{Environment, SystemClock};
 #[cfg(feature = "redis")]
 use portcullis::store::RedisStore;
-use portcullis::store::{FileStore, Sealed};
+use portcullis::store::{FileStore, Sealed, Store};
 
 use crate::Error;
 use crate::options::Options;
@@ -28,16 +28,39 @@ enum Place {
     Redis(Secret<String>),
 }
 
-/// Gives `server` its store, and says in a line where records rest.
+/// Where records rest, and what seals them there.
+pub(crate) struct Stored {
+    /// Outside of the process, and the keys with which it is sealed.
+    pub(crate) sealed: Option<(Arc<dyn Store>, KeyRing)>,
+    /// Where records rest, in a line for people.
+    pub(crate) place: String,
+}
+
+impl Stored {
+    pub(crate) fn in_memory() -> Self {
+        Self { sealed: None, place: "in memory".to_owned() }
+    }
+
+    fn sealed(store: impl Store, keys: KeyRing, place: &str) -> Self {
+        let place = format!("{place}, sealed with the key {}", keys.sealing_key());
+        Self { sealed: Some((Arc::new(Sealed::new(store, keys.clone())), keys)), place }
+    }
+
+    /// Gives `server` its store.
+    pub(crate) fn given_to<A>(&self, server: ServerBuilder<A>) -> ServerBuilder<A> {
+        match &self.sealed {
+            Some((store, _)) => server.store(Arc::clone(store)),
+            None => server,
+        }
+    }
+}
+
+/// Opens what the flags and variables name.
 ///
 /// # Errors
 ///
 /// Without keys for records that rest outside of the process, and when they cannot be kept there.
-pub(crate) async fn with_store<A>(
-    options: &Options,
-    environment: &Environment,
-    server: ServerBuilder<A>,
-) -> Result<(ServerBuilder<A>, String), Error> {
+pub(crate) async fn open(options: &Options, environment: &Environment) -> Result<Stored, Error> {
     let set = [KEYS_VARIABLE, KEY_FILE_VARIABLE].into_iter();
     let set = set.filter(|name| environment.variable(name).is_some());
     let Some(place) = place(options, environment)? else {
@@ -52,7 +75,7 @@ pub(crate) async fn with_store<A>(
                  redis://HOST)"
             );
         }
-        return Ok((server, "in memory".to_owned()));
+        return Ok(Stored::in_memory());
     };
     if options.key_file.is_some() {
         for name in set {
@@ -60,16 +83,15 @@ pub(crate) async fn with_store<A>(
         }
     }
     let keys = keys(options, environment.clone())?;
-    let sealed = format!("sealed with the key {}", keys.sealing_key());
     match place {
         Place::File(path) => {
             let store = FileStore::open(&path, Arc::new(SystemClock))?;
-            Ok((server.store(Sealed::new(store, keys)), format!("{}, {sealed}", path.display())))
+            Ok(Stored::sealed(store, keys, &path.display().to_string()))
         }
         #[cfg(feature = "redis")]
         Place::Redis(url) => {
             let store = RedisStore::builder(url.expose()).open().await?;
-            Ok((server.store(Sealed::new(store, keys)), format!("in Redis, {sealed}")))
+            Ok(Stored::sealed(store, keys, "in Redis"))
         }
     }
 }

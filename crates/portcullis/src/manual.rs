@@ -56,6 +56,9 @@ pub mod secrets {}
 #[doc = include_str!("../manual/keys.md")]
 pub mod keys {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/sign_in.md")]
+pub mod sign_in {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/signing_keys.md")]
 pub mod signing_keys {}
 #[doc = include_str!("../manual/links.md")]

@@ -120,6 +120,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "redis",
         "secrets",
         "keys",
+        "sign_in",
         "signing_keys",
         "errors",
         "audit",

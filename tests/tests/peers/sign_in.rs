@@ -1,5 +1,5 @@
-//! Clients with their own OAuth sign in at oidc-provider, which is not ours, as
-//! `RemoteAuthProvider` tells them: discovery, registration, a browser, a code, a token.
+//! Clients with their own OAuth sign in: discovery, registration, a browser, a code, a token. At
+//! oidc-provider, which is not ours, as `RemoteAuthProvider` tells them; and at the server itself.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ use portcullis_tests::testbed;
 use serde_json::{Value, json};
 
 use crate::identity_provider::Provider;
-use crate::{clients, explore_each, names};
+use crate::{TESTBED, clients, explore_each, names};
 
 /// What the metadata of the testbed offers beyond what every request needs: the scopes of
 /// `step_up`, which says what it lacks.
@@ -96,4 +96,25 @@ fn oidc_provider_refuses_a_client_that_asks_for_no_scope_until_the_metadata_name
     let named = Served::start(named.build().unwrap());
     let whoami = &sign_in(client, &[&named], "2026-07-28")[0]["whoami"];
     assert_eq!([&whoami["sub"], &whoami["scopes"]], [&json!("alice"), &json!(["read"])]);
+}
+
+#[test]
+fn every_client_signs_in_at_the_server_itself() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "login"]);
+    thread::scope(|scope| {
+        for (name, client) in clients() {
+            let testbed = &testbed;
+            scope.spawn(move || {
+                for protocol in ["auto", "legacy"] {
+                    let seen = &sign_in(&client, &[testbed], protocol)[0];
+                    let who = format!("{name} {protocol}\n{seen}\n{}", testbed.log());
+                    assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
+                    // The client's id is its registration, sealed.
+                    let id = seen["whoami"]["client_id"].as_str().unwrap_or_default();
+                    assert!(id.starts_with("pcc_"), "{who}");
+                    assert_eq!(seen["item"]["ok"], "item 1", "{who}");
+                }
+            });
+        }
+    });
 }

@@ -7,10 +7,11 @@ use portcullis_tests::driver::root;
 use super::reader::{Crate, Rooms};
 
 /// What has rooms: a crate, or a folder in one.
-const HOUSES: [(&str, &[&str]); 8] = [
+const HOUSES: [(&str, &[&str]); 9] = [
     ("portcullis-guard", &[]),
     ("portcullis-store", &[]),
     ("portcullis-auth", &[]),
+    ("portcullis-oauth", &[]),
     ("portcullis-macros", &[]),
     ("portcullis-protocol", &[]),
     ("portcullis-protocol", &["http"]),
