@@ -11,7 +11,6 @@ use crate::record::authorization_code::{CodeRecord, REDEEMED_LIFETIME};
 const REDEEMED: &str = "the code was redeemed before";
 
 /// What a client shows to redeem a code.
-#[derive(Debug)]
 pub(crate) struct CodeRedemption<'a> {
     pub(crate) code: &'a str,
     pub(crate) code_verifier: &'a str,

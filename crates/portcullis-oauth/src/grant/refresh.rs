@@ -12,7 +12,6 @@ use crate::record::grant::{CLOCKS, GRACE};
 const TRIES: usize = 8;
 
 /// What a client shows to refresh.
-#[derive(Debug)]
 pub(crate) struct Refresh<'a> {
     pub(crate) refresh_token: &'a str,
     pub(crate) client_id: &'a str,

@@ -123,9 +123,9 @@ async fn o02_o05_a_code_that_comes_with_anything_else_is_used_up() {
         let other_resource = number == changes.len() - 1;
         let refused =
             if other_resource { ErrorCode::InvalidTarget } else { ErrorCode::InvalidGrant };
-        assert_eq!(error.code, refused, "{shown:?}");
+        assert_eq!(error.code, refused, "{}", shown.client_id);
         let error = world.grants.redeem(&redemption(&code)).await.map(|_| ()).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidGrant, "{shown:?}");
+        assert_eq!(error.code, ErrorCode::InvalidGrant, "{}", shown.client_id);
     }
     // Made up, it uses up no other.
     let code = world.code().await;
