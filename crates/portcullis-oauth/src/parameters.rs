@@ -6,7 +6,7 @@ use crate::error::{ErrorCode, OAuthError};
 ///
 /// One that is sent twice is refused, whatever its name (RFC 6749 §3.1, §3.2): two readers would
 /// take different values. One without a value counts as left out (same sections).
-#[derive(Debug)]
+// Without `Debug`: passwords, codes and tokens are among them.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 /// How many there may be.

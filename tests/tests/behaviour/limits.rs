@@ -261,9 +261,9 @@ fn trial_a5_answers_that_nobody_reads_take_no_more_than_their_budget() {
     };
     let before = memory(&testbed);
     let mut clients: Vec<_> =
-        (0..32).map(|_| Unreading::begin(testbed.connect(), testbed.authority())).collect();
+        (0..64).map(|_| Unreading::begin(testbed.connect(), testbed.authority())).collect();
     for client in &mut clients {
-        for _ in 0..20 {
+        for _ in 0..10 {
             client.request("POST", &head("Bearer dev-token-alice"), call.as_bytes());
         }
     }

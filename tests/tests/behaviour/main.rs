@@ -23,6 +23,7 @@ mod public_enums;
 mod reload;
 mod schemas;
 mod sessions;
+mod sign_in;
 mod signing;
 mod stdio;
 mod storage;

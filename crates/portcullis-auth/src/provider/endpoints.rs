@@ -56,8 +56,8 @@ pub enum Audience {
     Form,
 }
 
-/// A request to an [`AuthorizationEndpoints`].
-#[derive(Debug)]
+/// A request to an [`AuthorizationEndpoints`]. `Debug` shows the method and the path alone: the rest
+/// may hold passwords, codes and tokens.
 #[non_exhaustive]
 pub struct EndpointRequest {
     /// Method, URI and headers.
@@ -73,5 +73,26 @@ impl EndpointRequest {
     #[must_use]
     pub fn new(head: Parts, body: Vec<u8>, remote: Option<IpAddr>) -> Self {
         Self { head, body, remote }
+    }
+}
+
+impl fmt::Debug for EndpointRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointRequest({} {:?})", self.head.method, self.head.uri.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_request_shows_no_password_code_or_cookie() {
+        let request = Request::post("/consent?code=s3cret").header("cookie", "a=s3cret");
+        let (head, body) = request.body(b"password=s3cret".to_vec()).unwrap().into_parts();
+        let shown = format!("{:?}", EndpointRequest::new(head, body, None));
+        assert_eq!(shown, "EndpointRequest(POST \"/consent\")");
     }
 }

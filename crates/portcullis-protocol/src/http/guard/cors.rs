@@ -46,7 +46,10 @@ pub(crate) fn allow(response: &mut Response, readers: Readers) {
         }
         Readers::Anybody => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_TO_ANY));
+            // The answer to a preflight has said it.
+            headers
+                .entry(ACCESS_CONTROL_ALLOW_HEADERS)
+                .or_insert(HeaderValue::from_static(ALLOWED_TO_ANY));
         }
     }
 }

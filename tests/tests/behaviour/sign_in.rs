@@ -1,0 +1,76 @@
+//! The endpoints of the server's own sign-in, as pages and programs reach them.
+
+use portcullis_tests::driver::{Response, Testbed};
+use serde_json::json;
+
+use crate::TESTBED;
+
+const FOREIGN: &str = "Origin: https://page.example";
+
+fn login() -> Testbed {
+    Testbed::start(TESTBED, &["--auth", "login"])
+}
+
+/// The words of a header that lists them.
+fn words<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
+    response.header(name).unwrap_or_default().split(", ").collect()
+}
+
+#[test]
+fn a_client_in_any_page_may_register_and_ask_for_tokens() {
+    let testbed = login();
+    for path in ["/register", "/token", "/revoke"] {
+        let preflight = [
+            FOREIGN,
+            "Access-Control-Request-Method: POST",
+            "Access-Control-Request-Headers: content-type, mcp-protocol-version",
+        ];
+        let answer = testbed.request(&format!("OPTIONS {path}"), &preflight, b"");
+        assert_eq!(answer.status, 204, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
+        assert!(words(&answer, "access-control-allow-methods").contains(&"POST"), "{path}");
+        let allowed = words(&answer, "access-control-allow-headers");
+        for name in ["content-type", "mcp-protocol-version", "authorization"] {
+            assert!(allowed.contains(&name), "{path}: {name} is not in {allowed:?}");
+        }
+    }
+    let body = json!({"redirect_uris": ["http://localhost:1/cb"]}).to_string();
+    let head = [FOREIGN, "Sec-Fetch-Site: cross-site", "Content-Type: application/json"];
+    let answer = testbed.request("POST /register", &head, body.as_bytes());
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn o16_a_browser_may_be_sent_to_the_page_and_no_page_may_send_its_form() {
+    let testbed = login();
+    let status = |line: &str, head: &[&str]| testbed.request(line, head, b"").status;
+    let sent = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"];
+    let document = [&sent[..], &["Sec-Fetch-Dest: document"]].concat();
+    // What it lacks is told on a page of its own.
+    assert_eq!(status("GET /authorize", &document), 400);
+    assert_eq!(status("GET /authorize", &[]), 400, "a program");
+    let frame = [&sent[..], &["Sec-Fetch-Dest: iframe"]].concat();
+    assert_eq!(status("GET /authorize", &frame), 403);
+    assert_eq!(status("GET /authorize", &[FOREIGN]), 403);
+
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    assert_eq!(status("POST /consent", &[form, FOREIGN]), 403);
+    assert_eq!(status("POST /consent", &[form, "Origin: null"]), 403);
+    assert_eq!(status("POST /consent", &[form, "Sec-Fetch-Site: cross-site"]), 403);
+    let own = format!("Origin: http://{}", testbed.authority());
+    assert_eq!(status("POST /consent", &[form, &own]), 400, "no cookie");
+}
+
+#[test]
+fn a_body_that_no_client_sends_is_refused_unread_and_a_method_too() {
+    let testbed = login();
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let body = |bytes: usize| format!("grant_type=x&a={}", "a".repeat(bytes - 15));
+    let send = |bytes| testbed.request("POST /token", &[form], body(bytes).as_bytes()).status;
+    assert_eq!(send(64 * 1024), 401, "no client");
+    assert_eq!(send(64 * 1024 + 1), 413);
+    assert_eq!(testbed.request("GET /token", &[], b"").status, 405);
+    assert_eq!(testbed.request("PUT /register", &[], b"").status, 405);
+}
