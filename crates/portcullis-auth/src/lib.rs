@@ -13,6 +13,8 @@ mod bearer;
 pub mod challenge;
 #[cfg(feature = "jwt")]
 mod claims;
+#[cfg(feature = "jwt")]
+mod client_credentials;
 pub mod danger;
 mod hierarchy;
 #[cfg(feature = "jwt")]
@@ -44,23 +46,27 @@ pub use access::{
 pub use audit::{Audit, AuditError, AuditFailure, AuditRecord, AuditSink, JsonLines};
 pub use authenticator::{Authenticator, Refusal};
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+#[cfg(feature = "jwt")]
+pub use client_credentials::{ClientAuthentication, ClientCredentials};
 pub use hierarchy::{Granted, ScopeHierarchy};
 #[cfg(all(fuzzing, feature = "jwt"))]
 #[doc(hidden)]
 pub use jwt::fuzzing;
 #[cfg(feature = "jwt")]
 pub use jwt::{
-    Algorithm, JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
+    Algorithm, AuthorizationServerMetadata, Discovery, DiscoveryError, IdTokenVerifier,
+    JwtConfigError, JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder,
 };
 pub use last_bearer::LastBearer;
 pub use metadata::ProtectedResourceMetadata;
 pub use one_or_many::OneOrMany;
 pub use portcullis_guard::MaybeFuture;
-pub use principal::{Claims, Principal, PrincipalId};
+pub use principal::{Claims, Principal, PrincipalId, short_client_id};
 pub use provider::{
     Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,
     AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
-    ProtectedResource, RemoteAuthProvider, RemoteAuthProviderBuilder,
+    ProtectedResource, RemoteAuthProvider, RemoteAuthProviderBuilder, UpstreamToken,
+    UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
 };
 pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -18,6 +19,8 @@ pub struct Principal {
     issuer: Option<Arc<str>>,
     subject: Arc<str>,
     client_id: Option<Arc<str>>,
+    /// The short form of it, where it has one.
+    short_client_id: Option<Arc<str>>,
     scopes: Scopes,
     claims: Claims,
     expires_at: Option<SystemTime>,
@@ -47,6 +50,7 @@ impl Principal {
             issuer: None,
             subject: subject.into(),
             client_id: None,
+            short_client_id: None,
             scopes: Scopes::default(),
             claims: Claims::new(),
             expires_at: None,
@@ -66,7 +70,12 @@ impl Principal {
     /// Sets the OAuth client that the token was issued to.
     #[must_use]
     pub fn with_client_id(mut self, client_id: impl Into<Arc<str>>) -> Self {
-        self.client_id = Some(client_id.into());
+        let client_id = client_id.into();
+        self.short_client_id = match short_client_id(&client_id) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(short) => Some(short.into()),
+        };
+        self.client_id = Some(client_id);
         self.id = Id::default();
         self
     }
@@ -123,6 +132,12 @@ impl Principal {
         self.client_id.as_deref()
     }
 
+    /// The client as the log and audit records have it ([`short_client_id`]).
+    #[must_use]
+    pub fn short_client_id(&self) -> Option<&str> {
+        self.short_client_id.as_deref().or(self.client_id.as_deref())
+    }
+
     /// What the token grants.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
@@ -152,6 +167,31 @@ impl Principal {
             }
         })
     }
+}
+
+/// A `client_id` as the log and audit records have it: that of a client that registered itself here holds
+/// its whole registration, and is written as `pcc_~` and 16 digits of its SHA-256 digest. Any other is
+/// written as it is.
+///
+/// # Example
+///
+/// ```
+/// # mod portcullis { pub extern crate portcullis_auth as auth; }
+/// use portcullis::auth::short_client_id;
+///
+/// assert_eq!(short_client_id("https://claude.ai/oauth/client"), "https://claude.ai/oauth/client");
+/// assert_eq!(short_client_id(&format!("pcc_{}", "A".repeat(160))), "pcc_~28317298ca59d2ce");
+/// ```
+#[must_use]
+pub fn short_client_id(client_id: &str) -> Cow<'_, str> {
+    /// How the ids begin that an authorization server of this framework seals.
+    const SEALED: &str = "pcc_";
+    if !client_id.starts_with(SEALED) {
+        return Cow::Borrowed(client_id);
+    }
+    let [a, b, c, d, e, f, g, h, ..] = digest::sha256(client_id.as_bytes());
+    let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    Cow::Owned(format!("{SEALED}~{number:016x}"))
 }
 
 /// All that identifies a principal: issuer, subject and client.
@@ -250,5 +290,23 @@ mod tests {
         let later = alice.clone().with_expiry(UNIX_EPOCH).with_scopes(Scopes::from_iter(["read"]));
         assert_eq!(later.id(), before);
         assert_ne!(alice.with_client_id("c").id(), before);
+    }
+
+    #[test]
+    fn a_sealed_client_id_has_a_short_form_and_is_itself_all_the_same() {
+        let (long, other) =
+            (format!("pcc_{}", "A".repeat(200)), format!("pcc_{}", "B".repeat(200)));
+        let alice = Principal::new("alice").with_client_id(long.as_str());
+        assert_eq!(alice.client_id(), Some(long.as_str()));
+        let short = alice.short_client_id().unwrap();
+        assert!(short.len() == 21 && short.starts_with("pcc_~"), "{short}");
+        assert_ne!(short, short_client_id(&other));
+        let renamed = alice.clone().with_client_id("app");
+        assert_eq!(renamed.short_client_id(), Some("app"));
+        let document = format!("https://app.example.com/{}", "x".repeat(200));
+        for whole in ["", "app", "PCC_a", &document] {
+            assert_eq!(short_client_id(whole), whole);
+        }
+        assert_eq!(Principal::new("alice").short_client_id(), None);
     }
 }

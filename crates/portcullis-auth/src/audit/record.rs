@@ -41,7 +41,8 @@ pub struct AuditRecord<'a> {
     /// The subject of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<LogText<'a>>,
-    /// The OAuth client that the token was issued to.
+    /// The OAuth client that the token was issued to, in its
+    /// [short form](crate::short_client_id).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<LogText<'a>>,
     /// The name that the client gives itself. Nothing proves it.
@@ -125,7 +126,7 @@ impl<'a> AuditRecord<'a> {
     pub fn with_principal(mut self, principal: &'a Principal) -> Self {
         self.issuer = principal.issuer().map(LogText::from);
         self.subject = Some(LogText::from(principal.subject()));
-        self.client_id = principal.client_id().map(LogText::from);
+        self.client_id = principal.short_client_id().map(LogText::from);
         self
     }
 

@@ -12,32 +12,47 @@ use url::Url;
 
 const BOUNDS: Bounds = Bounds { values: 4_096, depth: 8 };
 
-/// What clients look for in the metadata; some providers leave it out and do it all the same.
-const WANTED: [&str; 4] = [
+/// What MCP clients look for in the metadata; some providers leave it out and do it all the same.
+pub(super) const WANTED_BY_CLIENTS: [&str; 4] = [
     "authorization_endpoint",
     "token_endpoint",
     "registration_endpoint",
     "code_challenge_methods_supported",
 ];
 
-/// Where the metadata of an issuer may be.
+/// Where the metadata of an issuer may be (RFC 8414 §3, OpenID Connect Discovery §4).
+///
+/// It is looked for at three places: with `/.well-known/oauth-authorization-server` and
+/// `/.well-known/openid-configuration` before the issuer's path, and with the latter after it.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_auth::Discovery;
+///
+/// let discovery = Discovery::new("https://idp.example.com/realms/main").unwrap();
+/// assert_eq!(
+///     discovery.places()[2].as_str(),
+///     "https://idp.example.com/realms/main/.well-known/openid-configuration"
+/// );
+/// assert!(Discovery::new("https://idp.example.com?tenant=1").is_err());
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct Discovery {
+pub struct Discovery {
     issuer: String,
     places: Vec<Url>,
 }
 
-/// The metadata of an authorization server.
+/// The metadata of an authorization server (RFC 8414 §2). Its `issuer` is the one that was asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Metadata {
-    /// Where it was found.
-    pub(super) url: Url,
+pub struct AuthorizationServerMetadata {
+    url: Url,
     document: Map<String, Value>,
 }
 
-/// Why an issuer has no metadata that could be used.
+/// Why an issuer has no metadata that could be used: what each place has instead.
 #[derive(Debug)]
-pub(super) struct Undiscovered {
+pub struct DiscoveryError {
     issuer: String,
     misses: Vec<(Url, Miss)>,
 }
@@ -57,7 +72,7 @@ impl Discovery {
     /// # Errors
     ///
     /// When it is no URL, or has a query or a fragment (RFC 8414 §2).
-    pub(super) fn new(issuer: &str) -> Result<Self, &'static str> {
+    pub fn new(issuer: &str) -> Result<Self, &'static str> {
         let url = Url::parse(issuer).map_err(|_| "it is not a URL")?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err("it has a query or a fragment");
@@ -84,33 +99,46 @@ impl Discovery {
     }
 
     /// Where the metadata is looked for, the first choice first.
-    pub(super) fn places(&self) -> &[Url] {
+    #[must_use]
+    pub fn places(&self) -> &[Url] {
         &self.places
     }
 
-    /// The metadata: the first that says to be this issuer's. All places are asked at once, so that
-    /// one that does not answer takes no time from the others.
+    /// The metadata: the first that says to be this issuer's, and of the others what it lacks, since
+    /// some providers have endpoints in one alone. The log names the members of `wanted` that all lack.
+    ///
+    /// All places are asked at once, so that one that does not answer takes no time from the others.
     ///
     /// # Errors
     ///
     /// When no place has it. Whatever is not a document with this very issuer means the next place:
     /// some providers answer 401 or a page where they have none.
-    pub(super) async fn find(&self, fetch: &Fetch) -> Result<Metadata, Undiscovered> {
+    pub async fn find(
+        &self,
+        fetch: &Fetch,
+        wanted: &[&str],
+    ) -> Result<AuthorizationServerMetadata, DiscoveryError> {
         let looks = self.places.iter().map(|place| self.look(fetch, place));
-        let mut misses = Vec::new();
+        let (mut found, mut misses) = (None::<AuthorizationServerMetadata>, Vec::new());
         for (place, seen) in self.places.iter().zip(join_all(looks).await) {
-            match seen {
-                Ok(document) => {
-                    let lacks: Vec<_> =
-                        WANTED.into_iter().filter(|name| !document.contains_key(*name)).collect();
-                    let (issuer, url) = (&*self.issuer, place.as_str());
-                    tracing::info!(issuer, url, ?lacks, "the issuer's metadata was found");
-                    return Ok(Metadata { url: place.clone(), document });
+            match (seen, &mut found) {
+                (Ok(document), None) => {
+                    found = Some(AuthorizationServerMetadata { url: place.clone(), document });
                 }
-                Err(miss) => misses.push((place.clone(), miss)),
+                (Ok(other), Some(found)) => {
+                    for (name, value) in other {
+                        found.document.entry(name).or_insert(value);
+                    }
+                }
+                (Err(miss), _) => misses.push((place.clone(), miss)),
             }
         }
-        Err(Undiscovered { issuer: self.issuer.clone(), misses })
+        let issuer = &*self.issuer;
+        let found = found.ok_or_else(|| DiscoveryError { issuer: issuer.to_owned(), misses })?;
+        let lacks = wanted.iter().filter(|name| !found.document.contains_key(**name));
+        let (url, lacks) = (found.url.as_str(), lacks.collect::<Vec<_>>());
+        tracing::info!(issuer, url, ?lacks, "the issuer's metadata was found");
+        Ok(found)
     }
 
     async fn look(&self, fetch: &Fetch, place: &Url) -> Result<Map<String, Value>, Miss> {
@@ -133,13 +161,26 @@ impl Discovery {
     }
 }
 
-impl Metadata {
+impl AuthorizationServerMetadata {
+    /// Where it was found.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The member `name`, of whichever type: the document is the issuer's word, and nothing else of it
+    /// was checked.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.document.get(name)
+    }
+
     /// Where the keys are (RFC 8414 §2).
     ///
     /// # Errors
     ///
     /// When it names no place for them.
-    pub(super) fn jwks_uri(&self) -> Result<Url, String> {
+    pub fn jwks_uri(&self) -> Result<Url, String> {
         let named = self.document.get("jwks_uri").and_then(Value::as_str);
         let Some(named) = named else {
             return Err(
@@ -151,14 +192,20 @@ impl Metadata {
     }
 }
 
-impl Undiscovered {
+impl DiscoveryError {
+    /// Whether a place has the metadata of another issuer, or of one that is spelt in another way.
+    #[must_use]
+    pub fn names_another_issuer(&self) -> bool {
+        self.misses.iter().any(|(_, miss)| matches!(miss, Miss::OtherIssuer(_)))
+    }
+
     #[cfg(test)]
     pub(super) fn misses(&self) -> impl Iterator<Item = &Miss> {
         self.misses.iter().map(|(_, miss)| miss)
     }
 }
 
-impl fmt::Display for Undiscovered {
+impl fmt::Display for DiscoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the issuer {} has no metadata", quoted(&self.issuer))?;
         let mut separator = ": ";
@@ -179,6 +226,8 @@ impl fmt::Display for Undiscovered {
         Ok(())
     }
 }
+
+impl std::error::Error for DiscoveryError {}
 
 fn described(fetched: &Fetched) -> String {
     let media_type = fetched.content_type.as_deref().map_or("no content type".to_owned(), quoted);

@@ -57,6 +57,8 @@ pub enum JwtProblemKind {
     UnusableKeyFile,
     /// The file with the JWK set cannot be read, or holds none.
     UnusableJwksFile,
+    /// What is given is no JWK set.
+    InvalidJwkSet,
     /// The HTTP client for the JWK set cannot be set up.
     UnusableClient,
     /// The public key cannot be used.

@@ -11,6 +11,7 @@ mod explicit_type;
 mod freshness;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod id_token;
 mod key;
 mod key_set;
 mod keys;
@@ -32,8 +33,10 @@ pub use self::algorithm::Algorithm;
 pub use self::builder::JwtVerifierBuilder;
 pub(crate) use self::claims::Expected;
 pub(crate) use self::compact::CompactJws;
+pub use self::discovery::{AuthorizationServerMetadata, Discovery, DiscoveryError};
 pub use self::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 pub(crate) use self::explicit_type::check_explicit_type;
+pub use self::id_token::IdTokenVerifier;
 pub(crate) use self::key_set::{KeySet, Unverified};
 use self::keys::{FIXED, Keys, Now};
 use self::remote::{RemoteKeys, Snapshot, Unavailable};
@@ -170,6 +173,14 @@ impl JwtVerifier {
     /// from then on. A file that is no JWK set changes nothing, and the log says why.
     pub fn jwks_file(path: impl Into<PathBuf>) -> JwtVerifierBuilder {
         JwtVerifierBuilder::new(Source::File(path.into()))
+    }
+
+    /// A verifier with the keys of a JWK set (RFC 7517 §5) that is given here, as JSON.
+    ///
+    /// A key that verifies nothing here is left out; symmetric keys are. Default for the algorithms:
+    /// all asymmetric ones, each with keys of its own kind.
+    pub fn jwk_set(json: impl Into<String>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(Source::JwkSet(json.into()))
     }
 
     /// A verifier with one public key, in PEM (`-----BEGIN PUBLIC KEY-----`): RSA of at

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 use super::Algorithm;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, WANTED_BY_CLIENTS};
 use super::freshness;
 use super::key_set::{KeySet, Unverified};
 
@@ -367,7 +367,7 @@ impl Source {
                 KeySet::read(text, &self.algorithms).map_err(|error| error.to_string())
             })
             .map_err(|why| format!("{answer}; {why}"))?;
-        let fresh = freshness::of(fetched.cache_control.as_deref());
+        let fresh = freshness::of(&fetched);
         Ok(Fetched { keys, document: digest::sha256(&fetched.body), fresh })
     }
 }
@@ -385,8 +385,9 @@ impl Place {
         {
             return Ok(url);
         }
-        let metadata = discovery.find(fetch).await.map_err(|error| error.to_string())?;
-        let url = metadata.jwks_uri().map_err(|why| format!("{}: {why}", metadata.url))?;
+        let metadata = discovery.find(fetch, &WANTED_BY_CLIENTS).await;
+        let metadata = metadata.map_err(|error| error.to_string())?;
+        let url = metadata.jwks_uri().map_err(|why| format!("{}: {why}", metadata.url()))?;
         if let Ok(mut found) = found.lock() {
             *found = Some((now, url.clone()));
         }

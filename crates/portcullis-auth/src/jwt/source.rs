@@ -27,6 +27,8 @@ pub(super) enum Source {
     /// Where the issuer's metadata says.
     Discover,
     File(PathBuf),
+    /// As JSON.
+    JwkSet(String),
     PublicKey(String),
     PublicKeyFile(PathBuf),
     Hmac(Secret<String>),
@@ -41,6 +43,7 @@ impl fmt::Debug for Source {
             Self::Jwks(_) => "Jwks",
             Self::Discover => "Discover",
             Self::File(_) => "File",
+            Self::JwkSet(_) => "JwkSet",
             Self::PublicKey(_) => "PublicKey",
             Self::PublicKeyFile(_) => "PublicKeyFile",
             Self::Hmac(_) => "Hmac",
@@ -58,7 +61,7 @@ impl Source {
 
     pub(super) fn described(&self) -> &'static str {
         match self {
-            Self::Jwks(_) | Self::Discover | Self::Nothing => "a JWK set",
+            Self::Jwks(_) | Self::Discover | Self::JwkSet(_) | Self::Nothing => "a JWK set",
             Self::File(_) => "a JWK set in a file",
             Self::PublicKey(_) => "a public key",
             Self::PublicKeyFile(_) => "a public key in a file",
@@ -76,6 +79,7 @@ impl JwtVerifierBuilder {
             Source::Jwks(url) => self.published(&url, algorithms),
             Source::Discover => self.discovered(algorithms),
             Source::File(path) => self.file(&path, algorithms),
+            Source::JwkSet(json) => self.jwk_set(&json, algorithms),
             Source::PublicKey(pem) => self.public_key(&pem, algorithms),
             Source::PublicKeyFile(path) => self.public_key_file(&path, algorithms),
             Source::Hmac(secret) => self.secret(&secret, algorithms),
@@ -162,6 +166,12 @@ impl JwtVerifierBuilder {
             })
             .map(Keys::File)
             .ok()
+    }
+
+    fn jwk_set(&mut self, json: &str, algorithms: &[Algorithm]) -> Option<Keys> {
+        let keys = KeySet::read(json, algorithms).map(Keys::Fixed);
+        let invalid = JwtProblemKind::InvalidJwkSet;
+        keys.map_err(|refused| self.problem(invalid, format!("the JWK set: {refused}"))).ok()
     }
 
     /// Reads the one public key, and drops the algorithms that it is not made for.

@@ -5,6 +5,7 @@ mod error;
 mod remote;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ pub use self::endpoints::{
 };
 pub use self::error::{AuthProviderError, AuthProviderProblem, AuthProviderProblemKind};
 pub use self::remote::{RemoteAuthProvider, RemoteAuthProviderBuilder};
+pub use self::upstream::{
+    UpstreamToken, UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
+};
 use crate::{PublicUrl, Scopes, TokenVerifier};
 
 /// Decides how a server authenticates its callers over HTTP: a [`TokenVerifier`] is one, and so is
@@ -130,6 +134,8 @@ pub struct ProtectedResource {
     pub scopes_supported: Scopes,
     /// Where clients sign in, if that is at this server.
     pub endpoints: Option<Arc<dyn AuthorizationEndpoints>>,
+    /// Where the tokens are that an identity provider gave for the users, if one did.
+    pub upstream_tokens: Option<Arc<dyn UpstreamTokens>>,
 }
 
 impl ProtectedResource {
@@ -144,6 +150,7 @@ impl ProtectedResource {
             warnings: Vec::new(),
             scopes_supported: Scopes::default(),
             endpoints: None,
+            upstream_tokens: None,
         }
     }
 }

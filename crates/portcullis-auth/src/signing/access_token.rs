@@ -23,6 +23,24 @@ const LEEWAY: Duration = Duration::from_secs(30);
 const ALGORITHM: Algorithm = Algorithm::ES256;
 /// Whose end ends the token. No specification has a claim for it.
 const GRANT: &str = "grant_id";
+/// What decides: the server's own word for these, and nobody else's.
+const RESERVED: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "azp",
+    "cid",
+    "appid",
+    "scope",
+    "scp",
+    "cnf",
+    GRANT,
+];
 
 /// The keys of an authorization server that signs access tokens for one resource, its own
 /// (RFC 9068).
@@ -58,6 +76,9 @@ pub struct NewAccessToken<'a> {
     pub scopes: &'a Scopes,
     /// The id of the grant whose end ends it.
     pub grant: &'a str,
+    /// What else it says of its subject (RFC 9068 §2.2.2). What the token says by itself is left out:
+    /// `iss`, `scope` and the like.
+    pub claims: &'a Claims,
 }
 
 /// Why a token was not read.
@@ -123,7 +144,12 @@ impl AccessTokenKeys {
         let read = self.0.kept.current().await?;
         // There always is one: the record is never kept without.
         let key = read.record.signing(now).ok_or_else(SigningKeyError::malformed)?;
-        let mut claims = Claims::new();
+        let mut claims: Claims = token
+            .claims
+            .iter()
+            .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         claims.insert("client_id".to_owned(), json!(token.client_id));
         claims.insert(GRANT.to_owned(), json!(token.grant));
         if !token.scopes.is_empty() {
@@ -153,6 +179,12 @@ impl AccessTokenKeys {
             Err(Unread::Refused(_)) => Ok(None),
             Err(Unread::NoKeys(error)) => Err(error),
         }
+    }
+
+    /// The grant under which the token of a principal was issued, if one of these keys signed it.
+    #[must_use]
+    pub fn grant_in(principal: &Principal) -> Option<&str> {
+        principal.claims().get(GRANT).and_then(Value::as_str)
     }
 
     /// The record that is in the store for as long as the grant lasts.

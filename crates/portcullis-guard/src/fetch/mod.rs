@@ -1,5 +1,6 @@
 //! SSRF-safe HTTP client for untrusted URLs.
 
+mod cache_control;
 mod destination;
 mod request;
 mod resolver;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::publisher::{clock, ok, until, verdict};
 use super::*;
-use crate::jwt::discovery::{Discovery, Metadata, Miss, Undiscovered};
+use crate::jwt::discovery::{AuthorizationServerMetadata, Discovery, DiscoveryError, Miss};
 
 const INSERTED: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -65,9 +65,9 @@ impl Provider {
         self.asked.lock().unwrap().iter().filter(|asked| *asked == path).count()
     }
 
-    async fn find(&self, issuer: &str) -> Result<Metadata, Undiscovered> {
+    async fn find(&self, issuer: &str) -> Result<AuthorizationServerMetadata, DiscoveryError> {
         let fetch = Fetch::builder().allow_loopback().time(Duration::from_secs(2)).build().unwrap();
-        Discovery::new(issuer).unwrap().find(&fetch).await
+        Discovery::new(issuer).unwrap().find(&fetch, &[]).await
     }
 
     fn verifier(&self, issuer: &str, clock: &Arc<ManualClock>) -> JwtVerifier {
@@ -114,7 +114,7 @@ async fn metadata_is_found_at_each_of_the_three_places_whatever_the_others_answe
             }
             provider.publish(place, &issuer, "/jwks");
             let found = provider.find(&issuer).await.unwrap();
-            assert_eq!(found.url.path(), place);
+            assert_eq!(found.url().path(), place);
             assert_eq!(found.jwks_uri().unwrap().path(), "/jwks");
             for place in &places {
                 assert_eq!(provider.asked(place), 1, "{place}: asked once");
@@ -130,6 +130,22 @@ async fn the_document_of_rfc8414_is_the_first_choice() {
     provider.publish(OPENID, &provider.origin, "/of-openid");
     let found = provider.find(&provider.origin).await.unwrap();
     assert_eq!(found.jwks_uri().unwrap().path(), "/of-rfc8414");
+}
+
+#[tokio::test]
+async fn what_one_document_lacks_is_taken_from_another_of_the_same_issuer() {
+    // django-oauth-toolkit 3.4 has userinfo in one alone, and revocation in the other.
+    let provider = Provider::start().await;
+    let origin = &provider.origin;
+    let document = |member: &str| json!({"issuer": origin, member: "a", "both": member});
+    provider.answer(INSERTED, ok(&document("revocation_endpoint").to_string()));
+    provider.answer(OPENID, ok(&document("userinfo_endpoint").to_string()));
+    let found = provider.find(origin).await.unwrap();
+    assert_eq!(found.member("revocation_endpoint"), Some(&json!("a")));
+    assert_eq!(found.member("userinfo_endpoint"), Some(&json!("a")));
+    assert_eq!(found.member("both"), Some(&json!("revocation_endpoint")), "the first counts");
+    provider.answer(OPENID, ok(&json!({"issuer": "https://x", "jwks_uri": "a"}).to_string()));
+    assert_eq!(provider.find(origin).await.unwrap().member("jwks_uri"), None, "another issuer's");
 }
 
 #[tokio::test]

@@ -44,6 +44,23 @@ async fn k10_k11_a_jwk_set_in_a_file_is_re_read_and_a_bad_one_changes_nothing() 
     assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good", "nor is a refusal kept");
 }
 
+#[tokio::test]
+async fn k10_a_jwk_set_that_is_given_as_a_text_verifies_with_its_keys_alone() {
+    let (one, two) = (Issuer::new("one"), Issuer::new("two"));
+    let of = |text: &str| {
+        let builder = JwtVerifier::jwk_set(text).issuer(ISSUER).audience(AUDIENCE);
+        builder.clock(clock()).build()
+    };
+    let verifier = of(&set(&[&one])).unwrap();
+    assert_eq!(verdict(&verify(&verifier, &lasting(&one)).await), "good");
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "invalid");
+    let symmetric = json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).to_string();
+    for text in ["", "{}", r#"{"keys":[]}"#, "[]", &symmetric] {
+        let error = of(text).unwrap_err();
+        assert_eq!(error.problems()[0].kind(), JwtProblemKind::InvalidJwkSet, "{text}");
+    }
+}
+
 #[test]
 fn a_file_without_keys_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod file;
+mod id_token;
 mod publisher;
 mod refused;
 mod remote;

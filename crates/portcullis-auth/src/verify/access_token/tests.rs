@@ -1,8 +1,11 @@
+use std::sync::LazyLock;
+
 use portcullis_guard::{Clock, ManualClock, Secret};
 use portcullis_store::{Distant, MemoryStore, RecordValue, Store};
+use serde_json::json;
 
 use super::*;
-use crate::{NewAccessToken, NewJwt, Scopes, SigningKeyErrorKind, SigningKeys};
+use crate::{Claims, NewAccessToken, NewJwt, Scopes, SigningKeyErrorKind, SigningKeys};
 
 const ISSUER: &str = "https://mcp.example.com";
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -43,7 +46,29 @@ impl World {
 }
 
 fn new(scopes: &Scopes) -> NewAccessToken<'_> {
-    NewAccessToken { subject: "alice", client_id: "client", scopes, grant: "g" }
+    static NO_CLAIMS: LazyLock<Claims> = LazyLock::new(Claims::new);
+    NewAccessToken { subject: "alice", client_id: "client", scopes, grant: "g", claims: &NO_CLAIMS }
+}
+
+#[tokio::test]
+async fn rfc9068_what_is_said_of_the_user_never_stands_in_for_what_the_server_says() {
+    let world = World::new();
+    world.token().await;
+    let claims = json!({"email": "a@example.com", "groups": ["x"], "sub": "bob", "iss": "https://evil.example",
+        "scope": "admin", "scp": "admin", "client_id": "x", "azp": "x", "grant_id": "h", "exp": 1});
+    let claims = claims.as_object().unwrap();
+    let scopes = Scopes::from_iter(["read"]);
+    let token = NewAccessToken { claims, ..new(&scopes) };
+    let principal = world.verify(&world.keys.mint(token).await.unwrap()).await.unwrap();
+    assert_eq!((principal.issuer(), principal.subject()), (Some(ISSUER), "alice"));
+    assert_eq!(principal.client_id(), Some("client"));
+    assert_eq!(*principal.scopes(), Scopes::from_iter(["read"]));
+    assert_eq!(AccessTokenKeys::grant_in(&principal), Some("g"));
+    assert_eq!(principal.claims()["email"], "a@example.com");
+    assert_eq!(principal.claims()["groups"], json!(["x"]));
+    for left_out in ["scp", "azp"] {
+        assert!(!principal.claims().contains_key(left_out), "{left_out}");
+    }
 }
 
 #[tokio::test]
@@ -88,6 +113,19 @@ async fn while_the_store_is_away_no_token_is_good() {
     world.seconds(5);
     assert!(world.verify(&token).await.unwrap_err().is_unavailable());
     world.store.cut(false);
+    world.seconds(6);
+    assert!(world.verify(&token).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_waited_for_five_seconds() {
+    let world = World::new();
+    let token = world.token().await;
+    world.store.silence(true);
+    let began = tokio::time::Instant::now();
+    assert!(world.verify(&token).await.unwrap_err().is_unavailable());
+    assert_eq!(began.elapsed().as_secs(), 5);
+    world.store.silence(false);
     world.seconds(6);
     assert!(world.verify(&token).await.is_ok());
 }

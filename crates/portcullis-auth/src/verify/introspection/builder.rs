@@ -11,12 +11,16 @@ use url::Url;
 use super::super::inquiry::{EXCHANGE_TIME, Inquiry, LIFETIME, MAX_LIFETIME};
 use super::super::{VerifierConfigError, VerifierProblem, VerifierProblemKind};
 use super::answer::Expected;
-use super::credentials::{BasicEncoding, CredentialSource, Credentials, Method};
+use super::credentials::CredentialSource;
 use super::{Endpoint, IntrospectionVerifier};
-use crate::{OneOrMany, Scopes};
+use crate::{ClientAuthentication, ClientCredentials, OneOrMany, Scopes};
 
 const LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
+/// What differs between providers, and shows with the first token only.
+const AMBIGUOUS: &str = "the client id or secret has characters that providers read differently in \
+                         client_secret_basic: if the provider answers 401, try .unencoded_basic() or \
+                         .client_secret_post(…)";
 
 /// Describes an [`IntrospectionVerifier`].
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct IntrospectionVerifierBuilder {
     leeway: Duration,
     unexpiring: bool,
     cache_lifetime: Duration,
-    basic: BasicEncoding,
+    basic: ClientAuthentication,
     key_id: Option<String>,
     assertion_audience: Option<String>,
     fetch: FetchBuilder,
@@ -78,7 +82,7 @@ impl IntrospectionVerifierBuilder {
             leeway: LEEWAY,
             unexpiring: false,
             cache_lifetime: LIFETIME,
-            basic: BasicEncoding::Form,
+            basic: ClientAuthentication::ClientSecretBasic,
             key_id: None,
             assertion_audience: None,
             fetch: Fetch::builder().time(EXCHANGE_TIME),
@@ -107,7 +111,7 @@ impl IntrospectionVerifierBuilder {
     /// Sends the client id and the secret of `client_secret_basic` as they are, to a provider that
     /// does not decode them.
     pub fn unencoded_basic(mut self) -> Self {
-        self.basic = BasicEncoding::Raw;
+        self.basic = ClientAuthentication::UnencodedBasic;
         self
     }
 
@@ -267,7 +271,7 @@ impl IntrospectionVerifierBuilder {
         };
         let (method, warning) = {
             let credentials = credentials.current();
-            (credentials.method(), credentials.warning())
+            (credentials.method(), credentials.is_ambiguous().then(|| AMBIGUOUS.to_owned()))
         };
         let description = format!("tokens of {}, by introspection ({method})", self.issuer);
         let expected = Expected {
@@ -338,18 +342,20 @@ impl IntrospectionVerifierBuilder {
             return None;
         }
         let method = match way {
-            Way::Basic => Method::Basic(self.basic),
-            Way::Post => Method::Post,
-            Way::PrivateKey => Method::PrivateKey {
+            Way::Basic => self.basic.clone(),
+            Way::Post => ClientAuthentication::ClientSecretPost,
+            Way::PrivateKey => ClientAuthentication::PrivateKeyJwt {
                 key_id: self.key_id.take(),
                 audience: self.assertion_audience.take().unwrap_or_else(|| self.issuer.clone()),
             },
         };
         let credentials = match secret {
-            ClientSecret::Text(secret) => Credentials::new(&method, &id, secret.expose())
+            ClientSecret::Text(secret) => ClientCredentials::new(&method, &id, &secret)
                 .map(|credentials| CredentialSource::Fixed(Arc::new(credentials))),
             ClientSecret::File(path) => {
-                let read = move |secret: &str| Credentials::new(&method, &id, secret);
+                let read = move |secret: &str| {
+                    ClientCredentials::new(&method, &id, &Secret::new(secret.to_owned()))
+                };
                 SecretFile::read_as(path, read)
                     .map(CredentialSource::File)
                     .map_err(|error| ErrorChain::new(&error).to_string())

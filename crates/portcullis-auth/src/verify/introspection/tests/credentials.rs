@@ -56,7 +56,7 @@ async fn rfc7523_3_a_private_key_signs_an_assertion_for_the_issuer() {
         assert!(verify(&verifier, token).await.is_ok());
         let pairs = pairs(&provider.request().1);
         let value = |name: &str| pairs.iter().find(|(n, _)| n == name).unwrap().1.clone();
-        assert_eq!(value("client_assertion_type"), super::super::credentials::ASSERTION_TYPE);
+        assert_eq!(value("client_assertion_type"), crate::client_credentials::ASSERTION_TYPE);
         let assertion = value("client_assertion");
         let (input, signature) = assertion.rsplit_once('.').unwrap();
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
