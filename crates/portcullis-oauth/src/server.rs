@@ -6,9 +6,11 @@ use portcullis_auth::Scopes;
 use portcullis_guard::Clock;
 use portcullis_guard::keys::KeyRing;
 
-use crate::client::Clients;
+use crate::client::{Arrivals, Clients};
+use crate::consent::Consent;
 use crate::grant::Grants;
-use crate::users::Users;
+use crate::upstream::Upstream;
+use crate::users::LocalUsers;
 
 /// An authorization server for one MCP server, on its origin.
 #[derive(Debug)]
@@ -24,6 +26,31 @@ pub(crate) struct AuthorizationServer {
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) users: Users,
+    pub(crate) consent: Consent,
     pub(crate) clients: Clients,
     pub(crate) grants: Grants,
+    /// Who went to the identity provider a moment ago.
+    pub(crate) departures: Arrivals,
+}
+
+/// How often one address may go to the identity provider in a minute: each time leaves a record for
+/// ten minutes.
+pub(crate) const MOST_DEPARTURES: u32 = 60;
+
+/// Who says who a user is.
+#[derive(Debug)]
+pub(crate) enum Users {
+    /// This server, by a password.
+    Local(LocalUsers),
+    /// An identity provider.
+    Upstream(Arc<Upstream>),
+}
+
+impl Users {
+    pub(crate) fn upstream(&self) -> Option<&Arc<Upstream>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Upstream(upstream) => Some(upstream),
+        }
+    }
 }

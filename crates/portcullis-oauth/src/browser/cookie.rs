@@ -2,6 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
+use portcullis_guard::digest;
 use portcullis_guard::random::{self, RandomUnavailable};
 
 /// How long a browser may take to answer a page, in seconds.
@@ -24,16 +25,9 @@ impl Browser {
     ///
     /// With two, somebody else may have set one: neither counts.
     pub(crate) fn known(headers: &HeaderMap, issuer: &str) -> Option<Self> {
-        let name = name(issuer);
-        let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-        let mut values = fields
-            .flat_map(|field| field.split(';'))
-            .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
-            .filter(|(known, _)| *known == name)
-            .map(|(_, value)| value);
-        let (first, second) = (values.next()?, values.next());
-        let random = URL_SAFE_NO_PAD.decode(first).is_ok_and(|bytes| bytes.len() == 32);
-        (random && second.is_none()).then(|| Self(first.to_owned()))
+        let value = only(headers, &name_of(NAME, issuer))?;
+        let random = URL_SAFE_NO_PAD.decode(value).is_ok_and(|bytes| bytes.len() == 32);
+        random.then(|| Self(value.to_owned()))
     }
 
     /// A browser that was not here before.
@@ -49,19 +43,46 @@ impl Browser {
         &self.0
     }
 
-    /// The one place that sets a cookie: `Set-Cookie` (RFC 6265bis §4.1).
-    pub(crate) fn set_cookie(&self, issuer: &str) -> Option<HeaderValue> {
-        let secure = if is_https(issuer) { "; Secure" } else { "" };
-        let (name, value) = (name(issuer), &self.0);
-        let cookie =
-            format!("{name}={value}; Path=/; Max-Age={LIFETIME}; HttpOnly; SameSite=Lax{secure}");
-        HeaderValue::try_from(cookie).ok()
+    /// What records know it by: whoever reads them has no cookie.
+    pub(crate) fn digest(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::sha256(self.0.as_bytes()))
+    }
+
+    /// `Set-Cookie`, for `lifetime` seconds.
+    pub(crate) fn set_cookie(&self, issuer: &str, lifetime: u64) -> Option<HeaderValue> {
+        set_cookie(NAME, &self.0, issuer, lifetime)
     }
 }
 
+/// The one place that sets a cookie: `Set-Cookie` (RFC 6265bis §4.1), for `lifetime` seconds.
+pub(super) fn set_cookie(
+    name: &str,
+    value: &str,
+    issuer: &str,
+    lifetime: u64,
+) -> Option<HeaderValue> {
+    let secure = if is_https(issuer) { "; Secure" } else { "" };
+    let name = name_of(name, issuer);
+    let cookie =
+        format!("{name}={value}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(cookie).ok()
+}
+
+/// The value of the cookie with this name, if there is exactly one.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+    let mut values = fields
+        .flat_map(|field| field.split(';'))
+        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+        .filter(|(known, _)| *known == name)
+        .map(|(_, value)| value);
+    let (first, second) = (values.next()?, values.next());
+    second.is_none().then_some(first)
+}
+
 /// Over http, which is on loopback alone, browsers refuse the prefix.
-fn name(issuer: &str) -> String {
-    if is_https(issuer) { format!("{PREFIX}{NAME}") } else { NAME.to_owned() }
+pub(super) fn name_of(name: &str, issuer: &str) -> String {
+    if is_https(issuer) { format!("{PREFIX}{name}") } else { name.to_owned() }
 }
 
 fn is_https(issuer: &str) -> bool {
@@ -88,7 +109,7 @@ mod tests {
         let browser = Browser::new().unwrap();
         let value = browser.as_str();
         assert_eq!(
-            browser.set_cookie(HTTPS).unwrap(),
+            browser.set_cookie(HTTPS, LIFETIME).unwrap(),
             &format!(
                 "__Host-portcullis-browser={value}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; \
                  Secure"
@@ -101,7 +122,7 @@ mod tests {
     #[test]
     fn on_loopback_it_has_no_prefix_and_is_not_secure() {
         let browser = Browser::new().unwrap();
-        let cookie = browser.set_cookie(HTTP).unwrap();
+        let cookie = browser.set_cookie(HTTP, LIFETIME).unwrap();
         let cookie = cookie.to_str().unwrap();
         assert!(cookie.starts_with("portcullis-browser=") && !cookie.contains("Secure"));
     }

@@ -16,8 +16,12 @@ pub(crate) enum Problem {
     Malformed,
     /// The page is too old, or was made for another browser.
     Expired,
+    /// The page of connections is too old, or was made for another browser or user.
+    Stale,
     /// The form came from somewhere else.
     Foreign,
+    /// There were too many from one address.
+    TooMany,
     /// The server itself fails.
     Unavailable,
 }
@@ -26,10 +30,13 @@ impl Problem {
     fn status(self) -> StatusCode {
         match self {
             // FastMCP registers again at a 400 alone, so that an unknown client is no 401 here.
-            Self::UnknownClient | Self::UnknownRedirectUri | Self::Malformed | Self::Expired => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::UnknownClient
+            | Self::UnknownRedirectUri
+            | Self::Malformed
+            | Self::Expired
+            | Self::Stale => StatusCode::BAD_REQUEST,
             Self::Foreign => StatusCode::FORBIDDEN,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -39,8 +46,9 @@ impl Problem {
             Self::UnknownClient => "This server does not know your program",
             Self::UnknownRedirectUri => "This sign-in leads somewhere else",
             Self::Malformed => "This sign-in is not complete",
-            Self::Expired => "This page is too old",
+            Self::Expired | Self::Stale => "This page is too old",
             Self::Foreign => "This came from another page",
+            Self::TooMany => "There were too many sign-ins",
             Self::Unavailable => "Signing in does not work at the moment",
         }
     }
@@ -64,9 +72,17 @@ impl Problem {
                 "A sign-in is good for ten minutes, in the browser in which it began, and needs \
                  cookies. Go back to your program and begin again."
             }
+            Self::Stale => {
+                "Nothing was done. The page of your connections is good for ten minutes, in the \
+                 browser in which you signed in, and needs cookies. Open it again."
+            }
             Self::Foreign => {
                 "The form was not sent by a page of this server, so nothing was done. Go back to \
                  your program and begin again."
+            }
+            Self::TooMany => {
+                "Too many sign-ins began at your network in the last minute. Nothing was done. Try \
+                 again in a minute."
             }
             Self::Unavailable => "Nothing was done. Try again in a minute.",
         }
@@ -83,9 +99,15 @@ impl Problem {
             advice = advice,
             reference = reference
         );
-        let page = Page { status: self.status(), title, body: &body, form_leads_to: None };
+        let page = Page {
+            status: self.status(),
+            title,
+            body: &body,
+            form_leads_to: None,
+            leads_on_to: None,
+        };
         let mut response = page.into_response();
-        if self == Self::Unavailable {
+        if matches!(self, Self::TooMany | Self::Unavailable) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
         response

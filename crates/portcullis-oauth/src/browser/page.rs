@@ -17,6 +17,8 @@ pub(crate) struct Page<'a> {
     pub(crate) body: &'a str,
     /// Where the answer to the form of the page redirects to.
     pub(crate) form_leads_to: Option<&'a str>,
+    /// Where it leads by itself, at once.
+    pub(crate) leads_on_to: Option<&'a str>,
 }
 
 impl Page<'_> {
@@ -24,6 +26,7 @@ impl Page<'_> {
         let html = format!(
             include_str!("page.html"),
             title = Escaped::Own(self.title),
+            refresh = self.leads_on_to.map(refresh).unwrap_or_default(),
             style = STYLE,
             body = self.body,
         );
@@ -45,13 +48,24 @@ impl Page<'_> {
     }
 }
 
+/// Not a redirect, which would be one of the form before.
+fn refresh(url: &str) -> String {
+    format!("<meta http-equiv=\"refresh\" content=\"0; url={}\">\n", Escaped::Own(url))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn o16_a_page_cannot_be_framed_kept_or_scripted() {
-        let page = Page { status: StatusCode::OK, title: "a<b", body: "<p>", form_leads_to: None };
+        let page = Page {
+            status: StatusCode::OK,
+            title: "a<b",
+            body: "<p>",
+            form_leads_to: None,
+            leads_on_to: None,
+        };
         let response = page.into_response();
         let header = |name: &str| response.headers()[name].to_str().unwrap();
         let policy = header("content-security-policy");

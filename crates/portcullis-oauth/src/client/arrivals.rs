@@ -14,19 +14,27 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How many addresses are remembered. Beyond that, all are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// Who registered a moment ago.
-#[derive(Debug, Default)]
-pub(super) struct Arrivals(Mutex<HashMap<Option<IpAddr>, (SystemTime, u32)>>);
+/// Who came a moment ago.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    most: u32,
+    seen: Mutex<HashMap<Option<IpAddr>, (SystemTime, u32)>>,
+}
 
 /// The address has used up what it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
+pub(crate) struct TooMany;
 
 impl Arrivals {
+    /// Nobody yet; each address may come so often in a [`WINDOW`].
+    pub(crate) fn of(most: u32) -> Self {
+        Self { most, seen: Mutex::default() }
+    }
+
     /// Counts one more.
-    pub(super) fn count(&self, remote: Option<IpAddr>, now: SystemTime) -> Result<(), TooMany> {
+    pub(crate) fn count(&self, remote: Option<IpAddr>, now: SystemTime) -> Result<(), TooMany> {
         let address = remote.map(network);
-        let mut arrivals = self.0.lock().map_err(|_| TooMany)?;
+        let mut arrivals = self.seen.lock().map_err(|_| TooMany)?;
         // Whoever has 10,000 addresses is not held up by a bound for each.
         if arrivals.len() >= ADDRESSES && !arrivals.contains_key(&address) {
             arrivals.clear();
@@ -36,7 +44,7 @@ impl Arrivals {
         if now.duration_since(*since).map_or(true, |age| age >= WINDOW) {
             (*since, *count) = (now, 0);
         }
-        if *count >= MOST {
+        if *count >= self.most {
             return Err(TooMany);
         }
         *count = count.saturating_add(1);
@@ -52,7 +60,7 @@ mod tests {
 
     #[test]
     fn rule_15_an_address_may_register_often_and_not_without_end() {
-        let (arrivals, now) = (Arrivals::default(), UNIX_EPOCH + Duration::from_secs(1_000));
+        let (arrivals, now) = (Arrivals::of(MOST), UNIX_EPOCH + Duration::from_secs(1_000));
         let here = Some("2001:db8::1".parse().unwrap());
         for _ in 0..MOST {
             assert_eq!(arrivals.count(here, now), Ok(()));
@@ -66,10 +74,10 @@ mod tests {
 
     #[test]
     fn d01_what_is_remembered_is_bounded() {
-        let arrivals = Arrivals::default();
+        let arrivals = Arrivals::of(MOST);
         for n in 0..(ADDRESSES as u32 * 2 + 5) {
             arrivals.count(Some(IpAddr::V4(n.into())), UNIX_EPOCH).unwrap();
-            assert!(arrivals.0.lock().unwrap().len() <= ADDRESSES);
+            assert!(arrivals.seen.lock().unwrap().len() <= ADDRESSES);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct ClientMetadata {
 /// How many redirect URIs a client has.
 const MAX_REDIRECT_URIS: usize = 10;
 /// How long a name is, in characters: of a longer one the beginning is kept.
-const MAX_NAME: usize = 120;
+pub(super) const MAX_NAME: usize = 120;
 /// The longest registration, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 const BOUNDS: Bounds = Bounds { values: 256, depth: 8 };
@@ -92,7 +92,7 @@ fn redirect_uris(object: &Map<String, Value>) -> Result<Vec<RedirectUri>, OAuthE
 }
 
 /// A text; null and empty count as left out.
-fn string<'a>(
+pub(super) fn string<'a>(
     object: &'a Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<&'a str>, OAuthError> {
@@ -107,7 +107,7 @@ fn string<'a>(
 }
 
 /// A list that is left out has the one value that there is (RFC 7591 §2).
-fn contains(
+pub(super) fn contains(
     object: &Map<String, Value>,
     name: &'static str,
     value: &str,

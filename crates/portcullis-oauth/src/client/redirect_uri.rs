@@ -24,12 +24,13 @@ pub(crate) const MAX_LENGTH: usize = 512;
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Schemes of MCP clients that are no reverse domain names.
-const APPS: [&str; 15] = [
+const APPS: [&str; 16] = [
     "antigravity",
     "claude",
     "code-oss",
     "cursor",
     "goose",
+    "grokbot",
     "kiro",
     "positron",
     "raycast",
@@ -137,7 +138,7 @@ impl RedirectUri {
 }
 
 /// The host and what follows the port, of a URI that [`RedirectUri::parse`] took.
-fn loopback(text: &str) -> Option<(&str, &str)> {
+pub(super) fn loopback(text: &str) -> Option<(&str, &str)> {
     let ("http", authority, rest) = split(text)? else { return None };
     let host = LOOPBACK.into_iter().find(|host| {
         authority.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'))
@@ -146,7 +147,7 @@ fn loopback(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Scheme, authority, and the rest; the authority may be empty.
-fn split(text: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn split(text: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let Some(rest) = rest.strip_prefix("//") else { return Some((scheme, "", rest)) };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());

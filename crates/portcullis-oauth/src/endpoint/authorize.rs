@@ -1,18 +1,19 @@
 //! `GET /authorize` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2).
 
-use std::time::UNIX_EPOCH;
-
 use http::Response;
+use http::header::SET_COOKIE;
 use portcullis_auth::{EndpointRequest, Scopes};
 
-use crate::browser::{Browser, LIFETIME, Problem};
+use crate::browser::{Browser, Problem};
+use crate::consent::Consent;
 use crate::endpoint::consent::{Asked, form};
+use crate::endpoint::departure::{Departure, redirect};
 use crate::endpoint::redirection::{Redirection, Refused};
-use crate::endpoint::sign_in::SignIn;
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::CodeChallenge;
 use crate::parameters::Parameters;
-use crate::server::AuthorizationServer;
+use crate::record::sign_in::SignIn;
+use crate::server::{AuthorizationServer, Users};
 
 /// The longest `state`, in bytes.
 const MAX_STATE: usize = 2_048;
@@ -33,15 +34,16 @@ const MAX_STATE: usize = 2_048;
 /// 7. Of the scopes, those that the server has remain; where none does, all that it has.
 ///
 /// Nothing is stored and nothing is counted: some clients open the page themselves before their user
-/// does.
-pub(crate) fn authorize(
+/// does. Where all that is asked was allowed before in this browser, the page is left out
+/// ([`remembered`](super::remembered)), and the user goes on at the identity provider.
+pub(crate) async fn authorize(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    page(server, request).unwrap_or_else(|refused| refused.into_response(server))
+    page(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
 }
 
-fn page(
+async fn page(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Result<Response<Vec<u8>>, Refused> {
@@ -51,7 +53,7 @@ fn page(
     let parameters = Parameters::parse(query.as_bytes()).map_err(malformed)?;
     let client_id = parameters.required("client_id").map_err(malformed)?;
     let uri = parameters.required("redirect_uri").map_err(malformed)?;
-    let mut redirection = Redirection::prove(server, client_id, uri)?;
+    let mut redirection = Redirection::prove(server, client_id, uri, request.remote).await?;
 
     let read = state(&parameters).and_then(|state| {
         redirection.state = state;
@@ -64,14 +66,13 @@ fn page(
         Err(error) if redirection.is_website() => return Err(malformed(error)),
         Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
     };
-    let now = server.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let sign_in = SignIn {
         client_id: client_id.to_owned(),
         redirect_uri: uri.to_owned(),
         state: redirection.state.clone(),
         scopes: scopes.iter().map(str::to_owned).collect(),
         code_challenge: code_challenge.as_str().to_owned(),
-        expires_at: now.saturating_add(LIFETIME),
+        expires_at: server.sign_in_expires_at(),
     };
     let failed = |cause: &str| Refused::InPlace(Problem::Unavailable, cause.to_owned());
     // The same browser in two tabs has one cookie, so that both pages are good (O13).
@@ -79,11 +80,29 @@ fn page(
         Some(browser) => browser,
         None => Browser::new().map_err(|error| failed(&error.to_string()))?,
     };
+    let cookie = browser.set_cookie(&server.issuer, server.cookie_lifetime());
+    let cookie = cookie.ok_or_else(|| failed("no cookie"))?;
+    if let Users::Upstream(upstream) = &server.users {
+        let headers = &request.head.headers;
+        let remembered = match server.consent {
+            Consent::External => None,
+            _ if server.remembers(&redirection) => {
+                server.remembered(headers, &parameters, &browser, &sign_in).await
+            }
+            _ => None,
+        };
+        if remembered.is_some() || server.consent == Consent::External {
+            let (sign_in, browser, remote) = (&sign_in, &browser, request.remote);
+            let departure = Departure { sign_in, browser, remembered, remote };
+            let mut response = redirect(&departure.begin(server, upstream, redirection).await?);
+            response.headers_mut().insert(SET_COOKIE, cookie);
+            return Ok(response);
+        }
+    }
     let sealed = sign_in.seal(server, &browser)?;
-    let cookie = browser.set_cookie(&server.issuer).ok_or_else(|| failed("no cookie"))?;
     let asked = Asked { sealed: &sealed, sign_in: &sign_in, redirection: &redirection };
     let mut response = form(server, &asked, None);
-    response.headers_mut().insert(http::header::SET_COOKIE, cookie);
+    response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }
 

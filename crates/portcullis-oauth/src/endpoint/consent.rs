@@ -3,17 +3,20 @@
 use http::header::{HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use portcullis_auth::{EndpointRequest, Scopes};
+use portcullis_guard::Secret;
 use portcullis_guard::text::quoted;
 use url::{Host, Url};
 
 use crate::browser::{Browser, Escaped, Page, Problem};
+use crate::client::{Client, ClientSource};
+use crate::endpoint::departure::{Departure, leading_on};
 use crate::endpoint::form::read_form;
 use crate::endpoint::redirection::{Redirection, Refused};
-use crate::endpoint::sign_in::SignIn;
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::{Approval, CodeChallenge};
-use crate::server::AuthorizationServer;
-use crate::users::{SignInError, WINDOW};
+use crate::record::sign_in::SignIn;
+use crate::server::{AuthorizationServer, Users};
+use crate::users::{SignInError, UserIdentity, WINDOW};
 
 /// Takes the answer to the page.
 ///
@@ -24,7 +27,8 @@ use crate::users::{SignInError, WINDOW};
 /// 2. The browser has the cookie for which the form was sealed (CSRF, double submit).
 /// 3. The form is not altered, and not older than ten minutes.
 /// 4. The client is still registered, and the redirect URI is still one of its own.
-/// 5. Deny needs no password. Allow needs one, and guesses are limited.
+/// 5. Deny needs no password. Allow needs one, and guesses are limited; or the user signs in at the
+///    identity provider.
 ///
 /// **Deployment caveat.** Behind a proxy all guesses come from one address.
 pub(crate) async fn consent(
@@ -49,7 +53,9 @@ async fn decide(
         .ok_or_else(|| in_place(Problem::Expired, "no cookie of ours, or two"))?;
     let sealed = parameters.required("request").map_err(malformed)?;
     let sign_in = SignIn::open(server, &browser, sealed)?;
-    let mut redirection = Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri)?;
+    let proven =
+        Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri, request.remote);
+    let mut redirection = proven.await?;
     redirection.state.clone_from(&sign_in.state);
     let client = quoted(redirection.client.name.as_deref().unwrap_or_default());
 
@@ -60,15 +66,30 @@ async fn decide(
             Err(Refused::AtClient(Box::new(redirection), error))
         }
         "allow" => {
+            let users = match &server.users {
+                Users::Local(users) => users,
+                Users::Upstream(upstream) => {
+                    tracing::info!(client, "a user allowed access, and signs in");
+                    let (sign_in, browser) = (&sign_in, &browser);
+                    let remote = request.remote;
+                    let departure = Departure { sign_in, browser, remembered: None, remote };
+                    let url = departure.begin(server, upstream, redirection).await?;
+                    return Ok(leading_on(upstream, &url));
+                }
+            };
             let user = parameters.value("user").unwrap_or_default();
-            let password = parameters.value("password").unwrap_or_default();
-            if let Err(error) = server.users.sign_in(user, password, request.remote) {
-                tracing::info!(user = quoted(user), client, ?error, "a user was not signed in");
-                let asked = Asked { sealed, sign_in: &sign_in, redirection: &redirection };
-                return Ok(form(server, &asked, Some((user, error))));
+            let password = parameters.value("password").unwrap_or_default().to_owned();
+            match users.sign_in(user, &Secret::new(password), request.remote).await {
+                Ok(signed_in) => {
+                    tracing::info!(user = quoted(user), client, "a user allowed access");
+                    issue(server, &sign_in, redirection, signed_in).await
+                }
+                Err(error) => {
+                    tracing::info!(user = quoted(user), client, ?error, "a user was not signed in");
+                    let asked = Asked { sealed, sign_in: &sign_in, redirection: &redirection };
+                    Ok(form(server, &asked, Some((user, error))))
+                }
             }
-            tracing::info!(user = quoted(user), client, "a user allowed access");
-            issue(server, &sign_in, redirection, user).await
         }
         _ => Err(in_place(Problem::Malformed, "decision is neither allow nor deny")),
     }
@@ -78,16 +99,24 @@ async fn issue(
     server: &AuthorizationServer,
     sign_in: &SignIn,
     redirection: Redirection,
-    user: &str,
+    user: UserIdentity,
 ) -> Result<Response<Vec<u8>>, Refused> {
+    let allowed = Scopes::from_iter(sign_in.scopes.iter().map(String::as_str));
+    let scopes = match &user.scopes {
+        None => allowed,
+        Some(own) => allowed.iter().filter(|scope| own.contains(scope)).collect(),
+    };
     let approval =
         CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)).map(|code_challenge| {
             Approval {
                 client_id: sign_in.client_id.clone(),
-                subject: user.to_owned(),
-                scopes: Scopes::from_iter(sign_in.scopes.iter().map(String::as_str)),
+                client_name: redirection.client.name.clone(),
+                subject: user.subject,
+                scopes,
                 redirect_uri: sign_in.redirect_uri.clone(),
                 code_challenge,
+                claims: user.claims,
+                tokens: None,
             }
         });
     let code = match approval {
@@ -114,29 +143,36 @@ pub(super) fn form(
     asked: &Asked<'_>,
     failed: Option<(&str, SignInError)>,
 ) -> Response<Vec<u8>> {
-    let (status, alert) = match failed {
-        None => (StatusCode::OK, ""),
-        Some((_, SignInError::Wrong)) => (StatusCode::FORBIDDEN, WRONG),
-        Some((_, SignInError::TooMany)) => (StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
-    };
+    let (status, alert) = alert(failed.map(|(_, error)| error));
     let uri = &asked.redirection.uri;
     let body = format!(
         include_str!("../browser/consent.html"),
         server = Escaped::Own(&server.name),
         alert = alert,
-        client = client(asked.redirection.client.name.as_deref()),
+        client = client(asked.redirection),
         destination = destination(uri),
         scopes = scopes(&asked.sign_in.scopes),
         request = Escaped::Own(asked.sealed),
-        user = failed.map_or(Escaped::Own(""), |(user, _)| Escaped::Untrusted(user)),
+        credentials = credentials(server, failed.map(|(user, _)| user)),
     );
     let title = format!("Allow access to {}?", server.name);
     let mut response =
-        Page { status, title: &title, body: &body, form_leads_to: Some(uri) }.into_response();
+        Page { status, title: &title, body: &body, form_leads_to: Some(uri), leads_on_to: None }
+            .into_response();
     if matches!(failed, Some((_, SignInError::TooMany))) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(WINDOW.as_secs()));
     }
     response
+}
+
+/// The status and the words for whoever was not signed in.
+pub(super) fn alert(failed: Option<SignInError>) -> (StatusCode, &'static str) {
+    match failed {
+        None => (StatusCode::OK, ""),
+        Some(SignInError::Wrong) => (StatusCode::FORBIDDEN, WRONG),
+        Some(SignInError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+        Some(SignInError::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
+    }
 }
 
 const WRONG: &str =
@@ -144,13 +180,51 @@ const WRONG: &str =
 const TOO_MANY: &str = "<p class=\"alert\" role=\"alert\">There were too many wrong passwords. Try again in \
                         ten minutes.</p>";
 
-fn client(name: Option<&str>) -> String {
-    match name {
-        Some(name) => format!(
-            "A program that calls itself <strong><bdi>{}</bdi></strong>. Nobody has checked that name.",
-            Escaped::Untrusted(name)
+/// What the user signs in with.
+pub(super) fn credentials(server: &AuthorizationServer, user: Option<&str>) -> String {
+    match &server.users {
+        Users::Local(_) => format!(
+            include_str!("../browser/password.html"),
+            user = user.map_or(Escaped::Own(""), Escaped::Untrusted)
         ),
-        None => "A program that gives no name.".to_owned(),
+        Users::Upstream(upstream) => format!(
+            "<p>If you allow it, you sign in at <strong><bdi>{}</bdi></strong> next.</p>",
+            Escaped::Own(upstream.name())
+        ),
+    }
+}
+
+const UNAVAILABLE: &str = "<p class=\"alert\" role=\"alert\">Nobody can tell at the moment whether that is \
+                           right. Try again in a minute.</p>";
+
+/// Who asks, and who says so: only a website and the operator can be believed.
+fn client(redirection: &Redirection) -> String {
+    let Client { name, source, .. } = &redirection.client;
+    let name = name.as_deref().map(Escaped::Untrusted);
+    match (source, name) {
+        (ClientSource::Registered, Some(name)) => format!(
+            "A program that calls itself <strong><bdi>{name}</bdi></strong>. Nobody has checked that name."
+        ),
+        (ClientSource::Configured, Some(name)) => format!(
+            "<strong><bdi>{name}</bdi></strong>, a program that the operator of this server has \
+             registered."
+        ),
+        (ClientSource::Document { website }, name) => {
+            let website = Escaped::Own(website);
+            let called = name.map(|name| format!(", which calls it <bdi>{name}</bdi>"));
+            let called = called.unwrap_or_default();
+            // Its document is public, and so is what such a program sends.
+            let pretended = match redirection.is_website() {
+                true => "",
+                false => " Another program on your device could pretend to be it.",
+            };
+            format!(
+                "A program of the website <strong><bdi>{website}</bdi></strong>{called}.{pretended}"
+            )
+        }
+        (ClientSource::Registered | ClientSource::Configured, None) => {
+            "A program that gives no name.".to_owned()
+        }
     }
 }
 
@@ -186,7 +260,7 @@ fn destination(uri: &str) -> String {
     }
 }
 
-fn scopes(scopes: &[String]) -> String {
+pub(super) fn scopes(scopes: &[String]) -> String {
     if scopes.is_empty() {
         return "<p>All that your account may do here.</p>".to_owned();
     }
@@ -197,7 +271,7 @@ fn scopes(scopes: &[String]) -> String {
 }
 
 /// Whether a browser says that a page of the server sent the form, or says nothing.
-fn is_own(headers: &HeaderMap, issuer: &str) -> bool {
+pub(super) fn is_own(headers: &HeaderMap, issuer: &str) -> bool {
     static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     headers.get_all(ORIGIN).iter().all(|origin| origin == issuer)
         && headers.get_all(&SITE).iter().all(|site| site == "same-origin")

@@ -2,12 +2,16 @@
 //! answers what.
 
 mod authorize;
+mod callback;
 mod client_authentication;
+mod connections;
 mod consent;
+mod departure;
 mod form;
 mod metadata;
 mod redirection;
 mod register;
+mod remembered;
 mod revoke;
 mod sign_in;
 mod token;
@@ -21,8 +25,12 @@ use crate::server::AuthorizationServer;
 
 impl AuthorizationEndpoints for AuthorizationServer {
     fn endpoints(&self) -> Vec<AuthorizationEndpoint> {
+        let upstream = self.users.upstream().is_some();
         PATHS
             .iter()
+            .filter(|(_, path, _)| upstream || *path != CALLBACK)
+            // Whose connections to show, a provider would have to say.
+            .filter(|(_, path, _)| !upstream || !path.starts_with(CONNECTIONS))
             .map(|(method, path, audience)| {
                 AuthorizationEndpoint::new(method.clone(), *path, *audience)
             })
@@ -36,7 +44,24 @@ impl AuthorizationEndpoints for AuthorizationServer {
             ref method => method.clone(),
         };
         match (method, request.head.uri.path()) {
-            (Method::GET, AUTHORIZE) => MaybeFuture::ready(authorize::authorize(self, &request)),
+            (Method::GET, AUTHORIZE) => {
+                MaybeFuture::pending(async move { authorize::authorize(self, &request).await })
+            }
+            (Method::GET, CALLBACK) => {
+                MaybeFuture::pending(async move { callback::callback(self, &request).await })
+            }
+            (Method::GET, CONNECTIONS) => {
+                MaybeFuture::pending(async move { connections::connections(self, &request).await })
+            }
+            (Method::POST, CONNECTIONS_SIGN_IN) => {
+                MaybeFuture::pending(async move { connections::sign_in(self, &request).await })
+            }
+            (Method::POST, CONNECTIONS_REVOKE) => {
+                MaybeFuture::pending(async move { connections::revoke(self, &request).await })
+            }
+            (Method::POST, CONNECTIONS_SIGN_OUT) => {
+                MaybeFuture::pending(async move { connections::sign_out(self, &request).await })
+            }
             (Method::POST, CONSENT) => {
                 MaybeFuture::pending(async move { consent::consent(self, &request).await })
             }
@@ -56,21 +81,38 @@ impl AuthorizationEndpoints for AuthorizationServer {
 }
 
 const AUTHORIZE: &str = "/authorize";
+pub(crate) const CALLBACK: &str = "/auth/callback";
 const CONSENT: &str = "/consent";
+const CONNECTIONS: &str = "/connections";
+const CONNECTIONS_SIGN_IN: &str = "/connections/sign-in";
+const CONNECTIONS_REVOKE: &str = "/connections/revoke";
+const CONNECTIONS_SIGN_OUT: &str = "/connections/sign-out";
 const REGISTER: &str = "/register";
 const TOKEN: &str = "/token";
 const REVOKE: &str = "/revoke";
 
 /// Clients without metadata try `/authorize`, `/register` and `/token` by themselves.
-const PATHS: [(Method, &str, Audience); 7] = [
+const PATHS: [(Method, &str, Audience); 12] = [
     (Method::GET, metadata::PATHS[0], Audience::Client),
     (Method::GET, metadata::PATHS[1], Audience::Client),
     (Method::GET, AUTHORIZE, Audience::Visitor),
+    (Method::GET, CALLBACK, Audience::Visitor),
     (Method::POST, CONSENT, Audience::Form),
+    (Method::GET, CONNECTIONS, Audience::Visitor),
+    (Method::POST, CONNECTIONS_SIGN_IN, Audience::Form),
+    (Method::POST, CONNECTIONS_REVOKE, Audience::Form),
+    (Method::POST, CONNECTIONS_SIGN_OUT, Audience::Form),
     (Method::POST, REGISTER, Audience::Client),
     (Method::POST, TOKEN, Audience::Client),
     (Method::POST, REVOKE, Audience::Client),
 ];
+
+impl AuthorizationServer {
+    /// The address that the identity provider knows: to register there.
+    pub(crate) fn callback(&self) -> String {
+        format!("{}{CALLBACK}", self.issuer)
+    }
+}
 
 fn status(status: StatusCode) -> Response<Vec<u8>> {
     let mut response = Response::new(Vec::new());

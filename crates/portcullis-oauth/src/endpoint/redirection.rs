@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
 use http::{Response, StatusCode};
 use portcullis_guard::Secret;
@@ -29,23 +31,25 @@ pub(crate) enum Refused {
 }
 
 impl Redirection {
-    /// Proves that `uri` is one of the client's.
-    pub(crate) fn prove(
+    /// Proves that `uri` is one of the client's, for somebody at `remote`.
+    pub(crate) async fn prove(
         server: &AuthorizationServer,
         client_id: &str,
         uri: &str,
+        remote: Option<IpAddr>,
     ) -> Result<Self, Refused> {
-        let client = server.clients.find(client_id).map_err(|error| {
+        let client = server.clients.find(client_id, remote).await.map_err(|error| {
             let problem = match error.code {
                 ErrorCode::InvalidClient => Problem::UnknownClient,
+                ErrorCode::SlowDown => Problem::TooMany,
                 _ => Problem::Unavailable,
             };
             Refused::InPlace(problem, error.cause.unwrap_or(error.description).into_owned())
         })?;
         let refused =
             |cause: &str| Refused::InPlace(Problem::UnknownRedirectUri, format!("{cause}: {uri}"));
-        if !client.redirect_uris.iter().any(|own| own.matches(uri)) {
-            return Err(refused("not a redirect URI of the client"));
+        if !server.clients.may_redirect(&client, uri) {
+            return Err(refused("not a redirect URI of the client that is allowed"));
         }
         Ok(Self { client, uri: uri.to_owned(), state: None })
     }

@@ -1,14 +1,15 @@
 //! `POST /register` (RFC 7591 §3).
 
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
-use portcullis_auth::EndpointRequest;
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use portcullis_auth::{EndpointRequest, short_client_id};
 use portcullis_guard::text::quoted;
 use serde_json::{Value, json};
 
 use crate::client::ClientMetadata;
 use crate::endpoint::authorize::scopes;
 use crate::error::{ErrorCode, OAuthError, json_response};
+use crate::media_type;
 use crate::server::AuthorizationServer;
 
 /// Registers a client.
@@ -30,7 +31,11 @@ pub(crate) fn register(
     answer(server, request).unwrap_or_else(|error| {
         let (cause, slow_down) = (error.cause.as_deref(), error.code == ErrorCode::SlowDown);
         let cause = cause.unwrap_or(&error.description);
-        tracing::info!(error = error.code.as_str(), cause = quoted(cause), "client not registered");
+        // Anybody can cause it.
+        if let Some(dropped) = server.clients.throttle.pass() {
+            let (error, cause) = (error.code.as_str(), quoted(cause));
+            tracing::info!(error, cause, dropped, "client not registered");
+        }
         let mut response = error.into_response();
         if slow_down {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
@@ -43,14 +48,18 @@ fn answer(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Result<Response<Vec<u8>>, OAuthError> {
-    if !is_json(&request.head.headers) {
+    server.clients.check_registration()?;
+    if media_type::of(&request.head.headers).as_deref() != Some("application/json") {
         let text = "the Content-Type has to be application/json";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text));
     }
     let metadata = ClientMetadata::parse(&request.body)?;
     let registration = server.clients.register(&metadata, request.remote)?;
     let name = quoted(metadata.name.as_deref().unwrap_or_default());
-    tracing::info!(client = name, "client registered");
+    if let Some(dropped) = server.clients.throttle.pass() {
+        let client_id = &*short_client_id(&registration.client_id);
+        tracing::info!(client = name, client_id, dropped, "client registered");
+    }
     let scope = scopes(&server.scopes, metadata.scope.as_deref()).to_string();
     let uris: Vec<_> = metadata.redirect_uris.iter().map(|uri| uri.as_str()).collect();
     // What was registered, which is not all that was asked for (RFC 7591 §3.2.1): neither null nor
@@ -74,11 +83,4 @@ fn answer(
         body.insert("scope".to_owned(), scope.into());
     }
     Ok(json_response(StatusCode::CREATED, &Value::Object(body)))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
-    let (first, second) = (types.next().unwrap_or_default(), types.next());
-    let essence = first.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
-    second.is_none() && essence.eq_ignore_ascii_case("application/json")
 }

@@ -4,7 +4,7 @@ use http::Response;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use portcullis_auth::EndpointRequest;
 
-use super::client_authentication::{client_id, refused};
+use super::client_authentication::{authenticate, refused};
 use super::form::read_form;
 use crate::error::OAuthError;
 use crate::server::AuthorizationServer;
@@ -22,13 +22,12 @@ pub(crate) async fn revoke(
             response.headers_mut().insert(CACHE_CONTROL, no_store);
             response
         }
-        Err(error) => refused(&request.head.headers, error),
+        Err(error) => refused(server, &request.head.headers, error),
     }
 }
 
 async fn answer(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), OAuthError> {
     let form = read_form(request)?;
-    let client_id = client_id(&request.head.headers, &form)?;
-    server.clients.find(&client_id)?;
+    let client_id = authenticate(server, request, &form).await?;
     server.grants.revoke(form.required("token")?, &client_id).await
 }

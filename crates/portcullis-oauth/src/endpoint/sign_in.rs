@@ -3,26 +3,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::seal::{Binding, open, seal};
-use serde::{Deserialize, Serialize};
 
-use crate::browser::{Browser, Problem};
+use crate::browser::{Browser, LIFETIME, Problem};
 use crate::endpoint::redirection::Refused;
+use crate::record::sign_in::SignIn;
 use crate::server::AuthorizationServer;
-
-/// What a client asked for, while its user reads the page. It rests in the form of that page,
-/// sealed for one browser: nothing is stored for whoever merely opens a page (rule 18).
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SignIn {
-    pub(super) client_id: String,
-    pub(super) redirect_uri: String,
-    pub(super) state: Option<String>,
-    pub(super) scopes: Vec<String>,
-    /// That of S256 (RFC 7636 §4.2).
-    pub(super) code_challenge: String,
-    /// In seconds since the Unix epoch.
-    pub(super) expires_at: u64,
-}
 
 impl SignIn {
     /// The value of the form's hidden field.
@@ -54,6 +39,19 @@ impl SignIn {
             true => Ok(opened),
             false => Err(expired("the form is older than ten minutes")),
         }
+    }
+}
+
+impl AuthorizationServer {
+    /// A sign-in that has the whole time again.
+    pub(super) fn begun_again(&self, sign_in: &SignIn) -> SignIn {
+        SignIn { expires_at: self.sign_in_expires_at(), ..sign_in.clone() }
+    }
+
+    /// When a page that is made now is too old, in seconds since the Unix epoch.
+    pub(super) fn sign_in_expires_at(&self) -> u64 {
+        let now = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        now.saturating_add(LIFETIME)
     }
 }
 

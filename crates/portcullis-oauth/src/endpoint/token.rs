@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use portcullis_auth::EndpointRequest;
 
-use super::client_authentication::{client_id, refused};
+use super::client_authentication::{authenticate, refused};
 use super::form::read_form;
 use crate::error::{ErrorCode, OAuthError, json_response};
 use crate::grant::{CodeRedemption, Refresh, TokenResponse};
@@ -12,7 +12,7 @@ use crate::server::AuthorizationServer;
 /// What it decides, in this order:
 ///
 /// 1. The body is a form without a repeated parameter: else `invalid_request`.
-/// 2. The client is one that this server knows: else `invalid_client`.
+/// 2. The client is one that this server knows, and proves it where it can: else `invalid_client`.
 /// 3. `grant_type` is `authorization_code` or `refresh_token`: else `unsupported_grant_type`.
 /// 4. The code or the refresh token is good, and this client's ([`Grants`](crate::grant::Grants)).
 pub(crate) async fn token(
@@ -21,7 +21,7 @@ pub(crate) async fn token(
 ) -> Response<Vec<u8>> {
     match answer(server, request).await {
         Ok(response) => json_response(StatusCode::OK, &response.to_json()),
-        Err(error) => refused(&request.head.headers, error),
+        Err(error) => refused(server, &request.head.headers, error),
     }
 }
 
@@ -30,8 +30,7 @@ async fn answer(
     request: &EndpointRequest,
 ) -> Result<TokenResponse, OAuthError> {
     let form = read_form(request)?;
-    let client_id = client_id(&request.head.headers, &form)?;
-    server.clients.find(&client_id)?;
+    let client_id = authenticate(server, request, &form).await?;
     let resource = form.value("resource");
     match form.required("grant_type")? {
         "authorization_code" => {

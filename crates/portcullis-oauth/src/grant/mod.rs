@@ -1,11 +1,15 @@
 //! Grants: what users allowed clients, and the codes and tokens that stand for it. No HTTP here.
 
+mod code;
+mod listing;
 mod pkce;
 mod redemption;
 mod refresh;
 mod refresh_token;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod upstream;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,8 +22,10 @@ use portcullis_guard::keys::KeyRing;
 use portcullis_guard::seal::Binding;
 use portcullis_guard::{Clock, Secret, random};
 use portcullis_store::{CasOutcome, RecordKey, Store, StoreError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::code::new_code;
+pub(crate) use self::listing::Listed;
 pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;
 pub(crate) use self::refresh::Refresh;
@@ -28,6 +34,7 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::record::authorization_code::{CODE_LIFETIME, CodeRecord};
 use crate::record::grant::GrantRecord;
 use crate::record::{server_error, store_away};
+use crate::upstream::{Upstream, UpstreamTokens};
 
 /// How long the store may take for one operation.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -41,7 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// 2. A refresh gives the next refresh token, and the one before gives the same for a minute. A
 ///    later use of it revokes the grant (RFC 9700 §4.14.2).
 /// 3. A grant ends after 30 days without a refresh, and 90 days after the user allowed it.
-/// 4. What changes a grant is a compare-and-swap: of any number of replicas, one does it.
+/// 4. Where users sign in at an identity provider, a grant lasts no longer than the tokens of the
+///    provider, which are asked for at each refresh ([`upstream`]).
+/// 5. What changes a grant is a compare-and-swap: of any number of replicas, one does it.
 #[derive(Clone)]
 pub(crate) struct Grants {
     pub(crate) issuer: String,
@@ -50,16 +59,23 @@ pub(crate) struct Grants {
     pub(crate) access_tokens: AccessTokenKeys,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where users sign in, if that is not here.
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
 /// What a user allowed, and to whom.
-#[derive(Debug)]
 pub(crate) struct Approval {
     pub(crate) client_id: String,
+    /// What the client calls itself.
+    pub(crate) client_name: Option<String>,
     pub(crate) subject: String,
     pub(crate) scopes: Scopes,
     pub(crate) redirect_uri: String,
     pub(crate) code_challenge: CodeChallenge,
+    /// What the identity provider says of the user.
+    pub(crate) claims: Map<String, Value>,
+    /// Those of the identity provider.
+    pub(crate) tokens: Option<UpstreamTokens>,
 }
 
 /// The answer of the token endpoint (RFC 6749 §5.1).
@@ -95,13 +111,20 @@ impl Grants {
         &self,
         approval: Approval,
     ) -> Result<Secret<String>, OAuthError> {
-        let code = format!("pcac_{}", random_text::<32>()?);
+        let code = new_code(&self.keys, &self.code_binding())?;
+        let upstream = match &approval.tokens {
+            Some(tokens) => Some(self.keep_upstream(tokens).await?),
+            None => None,
+        };
         let record = CodeRecord::Issued {
             client_id: approval.client_id,
             subject: approval.subject,
             scope: approval.scopes.to_string(),
             redirect_uri: approval.redirect_uri,
             code_challenge: approval.code_challenge.as_str().to_owned(),
+            claims: approval.claims,
+            upstream,
+            client_name: approval.client_name,
         };
         let until = self.clock.now() + CODE_LIFETIME;
         let key = self.code_key(&code);
@@ -130,17 +153,21 @@ impl Grants {
         if GrantRecord::read(&found)?.client_id != client_id {
             return Ok(());
         }
-        self.end(&id, "its client revoked it").await
+        self.end(&id, "its client revoked it").await.map(|_| ())
     }
 
-    /// Ends a grant, with all its tokens.
-    async fn end(&self, id: &str, why: &'static str) -> Result<(), OAuthError> {
+    /// Ends a grant, with all its tokens, and gives what it was.
+    async fn end(&self, id: &str, why: &'static str) -> Result<Option<GrantRecord>, OAuthError> {
         let key = self.access_tokens.grant_record(id);
         let taken = within(self.store.take(&key)).await;
-        if taken.map_err(|error| store_away(&error))?.is_some() {
-            tracing::info!(why, "a grant has ended");
+        let Some(ended) = taken.map_err(|error| store_away(&error))? else { return Ok(None) };
+        tracing::info!(why, "a grant has ended");
+        let ended = GrantRecord::read(&ended)?;
+        self.unlist(id, &ended).await;
+        if let Some(upstream) = &ended.upstream {
+            self.end_upstream(upstream).await?;
         }
-        Ok(())
+        Ok(Some(ended))
     }
 
     async fn sign(
@@ -154,6 +181,7 @@ impl Grants {
             client_id: &record.client_id,
             scopes,
             grant: id,
+            claims: &record.claims,
         };
         self.access_tokens.mint(token).await.map_err(|error| away(&error))
     }
@@ -175,6 +203,11 @@ impl Grants {
     /// Servers that share a store take no codes of one another.
     fn code_key(&self, code: &str) -> RecordKey {
         CodeRecord::key(&self.issuer, &self.resource, code)
+    }
+
+    /// What codes are bound to.
+    fn code_binding(&self) -> Binding {
+        Binding::new("oauth-code", [&self.issuer, &self.resource])
     }
 
     /// What refresh tokens are bound to.
@@ -205,7 +238,7 @@ fn away(error: &SigningKeyError) -> OAuthError {
     OAuthError::new(ErrorCode::TemporarilyUnavailable, description).because(error.to_string())
 }
 
-fn random_text<const N: usize>() -> Result<String, OAuthError> {
+pub(crate) fn random_text<const N: usize>() -> Result<String, OAuthError> {
     let bytes = random::bytes::<N>().map_err(|_| server_error("there are no random bytes"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
@@ -215,7 +248,7 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 /// The scopes of a text with spaces between them.
-fn scopes_of(text: &str) -> Scopes {
+pub(crate) fn scopes_of(text: &str) -> Scopes {
     text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 

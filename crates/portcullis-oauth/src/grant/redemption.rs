@@ -2,11 +2,13 @@
 
 use portcullis_store::{RecordKey, RecordValue};
 
+use super::code::is_code;
 use super::{
     CasOutcome, CodeChallenge, GrantRecord, Grants, OAuthError, RefreshToken, TokenResponse,
     invalid_grant, random_text, scopes_of, store_away, within,
 };
 use crate::record::authorization_code::{CodeRecord, REDEEMED_LIFETIME};
+use crate::record::grant::UNREDEEMED;
 
 const REDEEMED: &str = "the code was redeemed before";
 
@@ -21,8 +23,8 @@ pub(crate) struct CodeRedemption<'a> {
 }
 
 impl Grants {
-    /// Redeems a code. A good one is used up with the last step: a fault of the server before that
-    /// leaves it good (rule 24).
+    /// Redeems a code. A fault of the server leaves a good one good until it is used up (rule 24); what
+    /// was made until then ends by itself.
     ///
     /// # Errors
     ///
@@ -32,6 +34,9 @@ impl Grants {
         &self,
         shown: &CodeRedemption<'_>,
     ) -> Result<TokenResponse, OAuthError> {
+        if !is_code(shown.code, &self.keys, &self.code_binding()) {
+            return Err(invalid_grant("this server wrote no such code"));
+        }
         let key = self.code_key(shown.code);
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
         let found = found.ok_or_else(|| invalid_grant("no such code, or it has expired"))?;
@@ -39,7 +44,17 @@ impl Grants {
         if let Err(error) = self.check(&record, shown) {
             return Err(self.refused(&key, &found, record, shown, error).await?);
         }
-        let CodeRecord::Issued { client_id, subject, scope, code_challenge, .. } = record else {
+        let CodeRecord::Issued {
+            client_id,
+            subject,
+            scope,
+            redirect_uri,
+            code_challenge,
+            claims,
+            upstream,
+            client_name,
+        } = record
+        else {
             return Err(invalid_grant(REDEEMED));
         };
         let (id, now) = (random_text::<16>()?, self.clock.now());
@@ -52,21 +67,33 @@ impl Grants {
             generation: 1,
             refresh_token: refresh.write(&self.keys, &self.binding())?,
             rotated_at: self.seconds(),
+            claims,
+            upstream,
+            redirect_uri,
+            client_name,
         };
         let scopes = scopes_of(&record.scope);
         let access_token = self.sign(&id, &record, &scopes).await?;
         let rests = self.access_tokens.grant_record(&id);
-        let put = self.store.put(&rests, record.write()?, record.ends(now));
+        let value = record.write()?;
+        let put = self.store.put(&rests, value.clone(), now + UNREDEEMED);
         within(put).await.map_err(|error| store_away(&error))?;
+        if let Some(upstream) = &record.upstream {
+            self.extend_upstream(upstream, record.ends(now)).await?;
+        }
         let redeemed = CodeRecord::Redeemed { grant_id: id.clone(), client_id, code_challenge };
         let until = now + REDEEMED_LIFETIME;
         let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);
         match within(used).await {
             Ok(CasOutcome::Done) => {
+                if let Err(error) = self.settle(&id, &record, value).await {
+                    let _ = self.end(&id, "its code was redeemed, and it could not be kept").await;
+                    return Err(error);
+                }
                 Ok(TokenResponse { access_token, refresh_token: record.refresh_token, scopes })
             }
             Ok(CasOutcome::Conflict) => {
-                self.end(&id, "its code was redeemed by another request").await?;
+                self.forget(&id).await?;
                 let found =
                     within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
                 if let Some(found) = found {
@@ -76,10 +103,17 @@ impl Grants {
             }
             Err(error) => {
                 // Nobody got its tokens, whether the code is used up or not.
-                let _ = self.end(&id, "its code could not be used up").await;
+                let _ = self.forget(&id).await;
                 Err(store_away(&error))
             }
         }
+    }
+
+    /// Ends a grant that nobody got the tokens of. Those of the identity provider stay: they are of
+    /// the code, too.
+    async fn forget(&self, id: &str) -> Result<(), OAuthError> {
+        let taken = within(self.store.take(&self.access_tokens.grant_record(id))).await;
+        taken.map(|_| ()).map_err(|error| store_away(&error))
     }
 
     fn check(&self, record: &CodeRecord, shown: &CodeRedemption<'_>) -> Result<(), OAuthError> {

@@ -45,10 +45,11 @@ impl Grants {
             if token.generation != record.generation {
                 return self.late(&token, record, &scopes).await;
             }
+            let ends = record.ends(self.clock.now());
+            self.renew(&token.grant_id, &record, ends).await?;
             let next = self.next(&token.grant_id, &record)?;
             // Signed first: a failure leaves the token that the client has.
             let access_token = self.sign(&token.grant_id, &next, &scopes).await?;
-            let ends = next.ends(self.clock.now());
             let swap = self.store.compare_and_swap(&key, Some(&found), Some(next.write()?), ends);
             match within(swap).await.map_err(|error| store_away(&error))? {
                 CasOutcome::Done => {

@@ -34,6 +34,7 @@ fn grants(store: &Arc<dyn Store>, clock: &Arc<ManualClock>, keys: KeyRing) -> Gr
         access_tokens: AccessTokenKeys::new(ISSUER, RESOURCE, of, by).unwrap(),
         keys,
         clock: clock.clone(),
+        upstream: None,
     }
 }
 
@@ -42,10 +43,13 @@ impl World {
         let challenge = URL_SAFE_NO_PAD.encode(digest::sha256(VERIFIER.as_bytes()));
         let approval = Approval {
             client_id: "client".to_owned(),
+            client_name: Some("Notes".to_owned()),
             subject: "alice".to_owned(),
             scopes: Scopes::from_iter(["read", "write"]),
             redirect_uri: REDIRECT.to_owned(),
             code_challenge: CodeChallenge::parse(Some("S256"), Some(&challenge)).unwrap(),
+            claims: Map::new(),
+            tokens: None,
         };
         self.grants.issue_code(approval).await.unwrap().expose().clone()
     }
@@ -90,6 +94,27 @@ async fn a_code_becomes_tokens_for_what_the_user_allowed() {
     let json = tokens.to_json();
     assert_eq!(json["token_type"], "Bearer");
     assert_eq!(json["scope"], "read write");
+}
+
+#[tokio::test]
+async fn q04_what_this_server_never_wrote_costs_no_look_into_the_store() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let distant = Distant::new(MemoryStore::new(clock.clone()));
+    let store: Arc<dyn Store> = Arc::new(distant.clone());
+    let world = World { grants: grants(&store, &clock, KeyRing::ephemeral().unwrap()), clock };
+    let tokens = world.tokens().await;
+    let code = world.code().await;
+    let trips = distant.trips();
+    let altered = format!("{}{}", &code[..code.len() - 8], "AAAAAAAA");
+    let foreign = self::world().code().await;
+    for garbage in ["", "pcac_", "pcac_x", &altered, &foreign, &"pcac_A".repeat(10_000)] {
+        let refused = world.grants.redeem(&redemption(garbage)).await.map(|_| ());
+        assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidGrant);
+        assert!(world.refresh(garbage).await.is_err());
+    }
+    assert_eq!(distant.trips(), trips, "nobody was asked");
+    assert!(world.grants.redeem(&redemption(&code)).await.is_ok());
+    assert!(world.refresh(&tokens.refresh_token).await.is_ok());
 }
 
 #[tokio::test]

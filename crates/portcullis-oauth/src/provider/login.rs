@@ -2,18 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{
-    AccessTokenKeys, AccessTokenVerifier, AuthProvider, AuthProviderError, AuthSummary, OneOrMany,
-    ProtectedResource, PublicUrl, Scopes,
+    AuthProvider, AuthProviderError, AuthSummary, OneOrMany, ProtectedResource, PublicUrl, Scopes,
 };
 use portcullis_guard::keys::KeyRing;
-use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Secret, SystemClock, random};
-use portcullis_store::{MemoryStore, Store};
+use portcullis_guard::{Clock, Secret, random};
+use portcullis_store::Store;
 
-use crate::client::Clients;
-use crate::grant::Grants;
-use crate::server::AuthorizationServer;
-use crate::users::Users;
+use super::setup::{Setup, setup_methods};
+use crate::connection::Connections;
+use crate::server::Users;
+use crate::users::{DevelopmentUsers, LocalUsers};
 
 /// An authorization server of its own, whose users are written down here: for development and
 /// demonstrations.
@@ -43,11 +41,7 @@ use crate::users::Users;
 #[must_use]
 pub struct LoginProvider {
     users: Vec<(String, Secret<String>)>,
-    scopes: Scopes,
-    name: Option<String>,
-    store: Option<Arc<dyn Store>>,
-    keys: Option<KeyRing>,
-    clock: Arc<dyn Clock>,
+    setup: Setup,
 }
 
 /// The longest user name, in bytes, as of any subject.
@@ -57,14 +51,7 @@ impl LoginProvider {
     /// A provider without users: add one at least.
     #[expect(clippy::new_without_default, reason = "it does not start as it is")]
     pub fn new() -> Self {
-        Self {
-            users: Vec::new(),
-            scopes: Scopes::default(),
-            name: None,
-            store: None,
-            keys: None,
-            clock: Arc::new(SystemClock),
-        }
+        Self { users: Vec::new(), setup: Setup::default() }
     }
 
     /// Adds a user. The name is the subject of their tokens.
@@ -73,36 +60,15 @@ impl LoginProvider {
         self
     }
 
-    /// The scopes that clients may ask for; one that names none of them asks for all. Every user may
-    /// grant them. Default: none.
-    pub fn scopes(mut self, scopes: impl OneOrMany) -> Self {
-        self.scopes = Scopes::from_iter(scopes.into_many());
-        self
-    }
+    setup_methods!();
 
-    /// What the page calls the server. Default: its host and port.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Where grants and the keys of tokens are kept. Default: memory.
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
-        self
-    }
-
-    /// The keys that seal registrations. Clients keep these, and have to register again without the
-    /// key that sealed theirs. Default: a new one for each process.
-    pub fn keys(mut self, keys: KeyRing) -> Self {
-        self.keys = Some(keys);
-        self
-    }
-
-    /// The clock by which codes and tokens expire. Default: the system's.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    /// What users allowed clients at the server at `url`, to list and to revoke.
+    ///
+    /// # Errors
+    ///
+    /// Without a [`store`](Self::store), which the server shares, and where the server would not start.
+    pub fn connections(&self, url: &PublicUrl) -> Result<Connections, AuthProviderError> {
+        self.setup.connections(url, None)
     }
 
     fn check(&self) -> Result<(), AuthProviderError> {
@@ -122,43 +88,22 @@ impl LoginProvider {
         if names.len() < self.users.len() {
             return refused("two users have the same name: remove one");
         }
-        if let Some(scope) = self.scopes.malformed() {
-            let text = format!("{} is no scope: use visible ASCII", quoted(scope));
-            return refused(&text);
-        }
-        if self.store.as_ref().is_some_and(|store| store.is_unsealed()) {
-            return refused(
-                "the store writes values as they are, and with them the keys of tokens: use \
-                 Sealed::new(store, keys), with keys that `portcullis keys new` makes",
-            );
-        }
-        Ok(())
+        self.setup.check()
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings = vec![
-            "users sign in with passwords of the configuration: for development only".to_owned(),
-        ];
-        match (&self.store, &self.keys) {
-            (Some(_), Some(_)) => {}
-            (None, _) => warnings.push(
-                "grants and tokens end with the process, and everybody has to sign in again: give \
-                 LoginProvider a store and keys"
-                    .to_owned(),
-            ),
-            (Some(_), None) => warnings.push(
-                "registrations end with the process, and clients have to be added again: give \
-                 LoginProvider keys"
-                    .to_owned(),
-            ),
-        }
-        warnings
+        let passwords = "users sign in with passwords of the configuration: for development only";
+        [Some(passwords.to_owned()), self.setup.warning("LoginProvider")]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Users and their passwords, for a server.
     fn users(&self) -> Result<Users, AuthProviderError> {
         let nobody = random::bytes().map_err(|error| AuthProviderError::new(error.to_string()))?;
-        Ok(Users::new(self.users.iter().cloned(), nobody, Arc::clone(&self.clock)))
+        let users = DevelopmentUsers::new(self.users.iter().cloned(), nobody);
+        Ok(Users::Local(LocalUsers::new(Arc::new(users), Arc::clone(&self.setup.clock))))
     }
 }
 
@@ -173,56 +118,10 @@ impl AuthProvider for LoginProvider {
 
     fn at(self: Arc<Self>, url: &PublicUrl) -> Result<ProtectedResource, AuthProviderError> {
         self.check()?;
-        let clock = Arc::clone(&self.clock);
-        let keys = match &self.keys {
-            Some(keys) => keys.clone(),
-            None => {
-                KeyRing::ephemeral().map_err(|error| AuthProviderError::new(error.to_string()))?
-            }
-        };
-        let store = self.store.clone();
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&clock))));
-        let (issuer, resource) = (url.origin().to_owned(), url.resource());
-        let access_tokens = AccessTokenKeys::new(
-            issuer.as_str(),
-            resource.as_str(),
-            Arc::clone(&store),
-            Arc::clone(&clock),
-        );
-        let access_tokens =
-            access_tokens.map_err(|error| AuthProviderError::new(error.to_string()))?;
-        let verifier = AccessTokenVerifier::new(access_tokens.clone());
-        let clients = Clients::new(keys.clone(), issuer.clone(), Arc::clone(&clock));
-        let grants = Grants {
-            issuer: issuer.clone(),
-            resource,
-            store,
-            access_tokens,
-            keys: keys.clone(),
-            clock: Arc::clone(&clock),
-        };
-        let server = AuthorizationServer {
-            name: self.name.clone().unwrap_or_else(|| authority(&issuer).to_owned()),
-            scopes: self.scopes.clone(),
-            users: self.users()?,
-            issuer: issuer.clone(),
-            keys,
-            clock,
-            clients,
-            grants,
-        };
-        let mut protected = ProtectedResource::new(Arc::new(verifier));
-        protected.authorization_servers = vec![issuer];
+        let mut protected = self.setup.at(url, self.users()?)?;
         protected.warnings = self.warnings();
-        protected.scopes_supported = self.scopes.clone();
-        protected.endpoints = Some(Arc::new(server));
         Ok(protected)
     }
-}
-
-/// The host and port of an origin.
-fn authority(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, authority)| authority)
 }
 
 /// Without passwords.
@@ -231,10 +130,7 @@ impl fmt::Debug for LoginProvider {
         let users: Vec<_> = self.users.iter().map(|(name, _)| name).collect();
         f.debug_struct("LoginProvider")
             .field("users", &users)
-            .field("scopes", &self.scopes)
-            .field("name", &self.name)
-            .field("store", &self.store)
-            .field("keys", &self.keys)
+            .field("setup", &self.setup)
             .finish_non_exhaustive()
     }
 }
@@ -242,6 +138,8 @@ impl fmt::Debug for LoginProvider {
 #[cfg(test)]
 mod tests {
     use portcullis_auth::EndpointPath;
+    use portcullis_guard::SystemClock;
+    use portcullis_store::MemoryStore;
 
     use super::*;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_store::{RecordKey, RecordValue};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{read, write};
 use crate::error::OAuthError;
@@ -24,6 +25,15 @@ pub(crate) enum CodeRecord {
         scope: String,
         redirect_uri: String,
         code_challenge: String,
+        /// As those of the grant.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        claims: Map<String, Value>,
+        /// As that of the grant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upstream: Option<String>,
+        /// As that of the grant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_name: Option<String>,
     },
     /// It was, for this grant. The challenge tells a client that redeems it again from somebody
     /// who has nothing but the code.

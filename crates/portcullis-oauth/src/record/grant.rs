@@ -4,10 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_store::RecordValue;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{read, write};
 use crate::error::OAuthError;
 
+/// How long a grant lasts whose code is being redeemed: nobody has its tokens until that is done.
+pub(crate) const UNREDEEMED: Duration = Duration::from_secs(2 * 60);
 /// How long a grant lasts without use.
 pub(crate) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long it lasts in all: then the user is asked again.
@@ -34,6 +37,18 @@ pub(crate) struct GrantRecord {
     pub(crate) generation: u64,
     pub(crate) refresh_token: String,
     pub(crate) rotated_at: u64,
+    /// What the identity provider says of the user, for the access tokens.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) claims: Map<String, Value>,
+    /// The id of the record with the tokens of the identity provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
+    /// Where the client had the user sent back to.
+    #[serde(default)]
+    pub(crate) redirect_uri: String,
+    /// What the client called itself when the user allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_name: Option<String>,
 }
 
 impl GrantRecord {
@@ -49,5 +64,10 @@ impl GrantRecord {
     pub(crate) fn ends(&self, now: SystemTime) -> SystemTime {
         let longest = UNIX_EPOCH + Duration::from_secs(self.allowed_at) + LONGEST;
         longest.min(now + IDLE)
+    }
+
+    /// When it ends, as long as nobody refreshes it.
+    pub(crate) fn kept_until(&self) -> SystemTime {
+        self.ends(UNIX_EPOCH + Duration::from_secs(self.rotated_at))
     }
 }

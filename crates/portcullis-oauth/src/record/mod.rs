@@ -1,7 +1,13 @@
 //! What rests in the store, with its key, its form and its lifetime.
 
+pub(crate) mod assertion;
 pub(crate) mod authorization_code;
+pub(crate) mod consent;
 pub(crate) mod grant;
+pub(crate) mod grant_index;
+pub(crate) mod sign_in;
+pub(crate) mod transaction;
+pub(crate) mod upstream;
 
 use portcullis_guard::json::{self, Bounds};
 use portcullis_store::{RecordValue, StoreError};

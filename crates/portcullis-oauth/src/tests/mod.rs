@@ -1,10 +1,17 @@
 //! A whole sign-in, as a client and a browser see it, and each refusal.
 
+mod assertions;
 mod authorize;
+mod connections;
 mod consent;
+mod documents;
 mod metadata;
+mod own_users;
+mod policies;
 mod register;
+mod upstream;
 mod walk;
+mod website;
 
 use std::sync::Arc;
 
@@ -18,7 +25,7 @@ use portcullis_guard::{ManualClock, Secret};
 use portcullis_store::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::LoginProvider;
+use crate::{ClientPolicy, LoginProvider};
 
 const ORIGIN: &str = "http://127.0.0.1:8000";
 const CALLBACK: &str = "http://127.0.0.1:33418/callback";
@@ -75,13 +82,34 @@ impl Site {
         keys: KeyRing,
         clock: Arc<ManualClock>,
     ) -> Self {
-        let provider = LoginProvider::new()
-            .name("Field notes")
-            .user("alice", Secret::new(PASSWORD.to_owned()))
-            .scopes(scopes.to_vec())
-            .store(store.clone())
-            .keys(keys)
-            .clock(clock.clone());
+        let provider = provider(store.clone(), keys, clock.clone()).scopes(scopes.to_vec());
+        Self::of(provider, origin, store, clock)
+    }
+
+    /// One that lets in whom `policy` does.
+    fn with_policy(policy: impl Into<ClientPolicy>) -> Self {
+        let clock = Arc::new(ManualClock::at(1_800_000_000));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Self::replica(policy, store, KeyRing::ephemeral().unwrap(), clock)
+    }
+
+    fn replica(
+        policy: impl Into<ClientPolicy>,
+        store: Arc<MemoryStore>,
+        keys: KeyRing,
+        clock: Arc<ManualClock>,
+    ) -> Self {
+        let provider = provider(store.clone(), keys, clock.clone());
+        let provider = provider.scopes(["read", "write"]).clients(policy);
+        Self::of(provider, ORIGIN, store, clock)
+    }
+
+    fn of(
+        provider: impl AuthProvider,
+        origin: &str,
+        store: Arc<MemoryStore>,
+        clock: Arc<ManualClock>,
+    ) -> Self {
         let url = PublicUrl::parse(origin, EndpointPath::parse("/mcp").unwrap()).unwrap();
         let resource = Arc::new(provider).at(&url).unwrap();
         let endpoints = resource.endpoints.unwrap();
@@ -89,9 +117,13 @@ impl Site {
     }
 
     async fn send(&self, request: Request<String>) -> Answer {
+        self.send_from("127.0.0.1", request).await
+    }
+
+    async fn send_from(&self, remote: &str, request: Request<String>) -> Answer {
         let (head, body) = request.into_parts();
-        let here = Some("127.0.0.1".parse().unwrap());
-        let request = EndpointRequest::new(head, body.into_bytes(), here);
+        let remote = Some(remote.parse().unwrap());
+        let request = EndpointRequest::new(head, body.into_bytes(), remote);
         let (head, body) = self.endpoints.answer(request).await.into_parts();
         let body = String::from_utf8(body).unwrap();
         Answer { status: head.status, headers: head.headers, body }
@@ -126,6 +158,17 @@ impl Site {
 
     /// Redeems the code that an answer of `/consent` holds.
     async fn redeem(&self, client_id: &str, answer: &Answer) -> Answer {
+        self.redeem_with(client_id, answer, &[], &[]).await
+    }
+
+    /// As [`redeem`](Self::redeem), with further fields and headers.
+    async fn redeem_with(
+        &self,
+        client_id: &str,
+        answer: &Answer,
+        further: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let parameters = answer.redirect(CALLBACK);
         let fields = [
             ("grant_type", "authorization_code"),
@@ -134,7 +177,13 @@ impl Site {
             ("client_id", client_id),
             ("code_verifier", VERIFIER),
         ];
-        self.post("/token", &fields).await
+        let fields: Vec<_> = fields.iter().chain(further).copied().collect();
+        let mut request =
+            Request::post("/token").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(query(&fields)).unwrap()).await
     }
 
     async fn consent(&self, form: &Form, decision: &str, password: &str) -> Answer {
@@ -162,6 +211,16 @@ impl Site {
         ];
         self.send(request.body(query(&fields)).unwrap()).await
     }
+}
+
+/// A provider with one user, Alice.
+fn provider(store: Arc<MemoryStore>, keys: KeyRing, clock: Arc<ManualClock>) -> LoginProvider {
+    LoginProvider::new()
+        .name("Field notes")
+        .user("alice", Secret::new(PASSWORD.to_owned()))
+        .store(store)
+        .keys(keys)
+        .clock(clock)
 }
 
 impl Answer {

@@ -1,0 +1,351 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::task::Poll;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_auth::{AccessTokenVerifier, EndpointPath, MaybeFuture, TokenVerifier, VerifyError};
+use portcullis_guard::{ManualClock, digest};
+use portcullis_store::{
+    CasOutcome, Distant, MemoryStore, RecordKey, RecordOwner, RecordValue, StoreError,
+};
+use serde_json::Map;
+
+use super::*;
+use crate::grant::{Approval, CodeChallenge, CodeRedemption, Refresh, TokenResponse};
+use crate::record::grant::{IDLE, LONGEST, UNREDEEMED};
+
+const NOW: u64 = 1_800_000_000;
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CALLBACK: &str = "http://localhost:1234/callback";
+
+struct World {
+    connections: Connections,
+    store: Distant<MemoryStore>,
+    clock: Arc<ManualClock>,
+}
+
+fn world() -> World {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let store = Distant::new(MemoryStore::new(clock.clone()));
+    let connections = at("https://mcp.example.com", store.clone(), &clock);
+    World { connections, store, clock }
+}
+
+/// Those of a server at `origin`.
+fn at(origin: &str, store: impl Store, clock: &Arc<ManualClock>) -> Connections {
+    let url = PublicUrl::parse(origin, EndpointPath::parse("/mcp").unwrap()).unwrap();
+    let Connections(mut grants) = Connections::new(&url, Arc::new(store)).unwrap();
+    grants.clock = clock.clone();
+    let (of, by) = (grants.store.clone(), grants.clock.clone());
+    grants.access_tokens =
+        AccessTokenKeys::new(&*grants.issuer, &*grants.resource, of, by).unwrap();
+    Connections::of(grants)
+}
+
+impl World {
+    async fn code(&self, subject: &str, client_id: &str) -> String {
+        let challenge = URL_SAFE_NO_PAD.encode(digest::sha256(VERIFIER.as_bytes()));
+        let approval = Approval {
+            client_id: client_id.to_owned(),
+            client_name: Some(format!("Program {client_id}")),
+            subject: subject.to_owned(),
+            scopes: Scopes::from_iter(["read", "write"]),
+            redirect_uri: CALLBACK.to_owned(),
+            code_challenge: CodeChallenge::parse(Some("S256"), Some(&challenge)).unwrap(),
+            claims: Map::new(),
+            tokens: None,
+        };
+        self.connections.0.issue_code(approval).await.unwrap().expose().clone()
+    }
+
+    async fn redeem(&self, code: &str, client_id: &str) -> Option<TokenResponse> {
+        let shown = CodeRedemption {
+            code,
+            code_verifier: VERIFIER,
+            client_id,
+            redirect_uri: Some(CALLBACK),
+            resource: None,
+        };
+        self.connections.0.redeem(&shown).await.ok()
+    }
+
+    async fn allow(&self, subject: &str, client_id: &str) -> TokenResponse {
+        self.redeem(&self.code(subject, client_id).await, client_id).await.unwrap()
+    }
+
+    async fn refresh(&self, token: &str, client_id: &str) -> Option<TokenResponse> {
+        let shown = Refresh { refresh_token: token, client_id, scope: None, resource: None };
+        self.connections.0.refresh(&shown).await.ok()
+    }
+
+    /// The clients that a user has allowed, as users see them.
+    async fn clients(&self, subject: &str) -> Vec<String> {
+        let found = self.connections.of_subject(subject).await.unwrap().connections;
+        found.into_iter().map(|connection| connection.client_id).collect()
+    }
+
+    /// Whether a replica takes a token that has never seen it.
+    async fn verify(&self, tokens: &TokenResponse) -> Result<(), VerifyError> {
+        let verifier = AccessTokenVerifier::new(self.connections.0.access_tokens.clone());
+        verifier.verify(&tokens.access_token.expose().as_str().into()).await.map(|_| ())
+    }
+}
+
+#[tokio::test]
+async fn a_user_sees_what_they_allowed_and_when_it_was_used() {
+    let world = world();
+    let tokens = world.allow("alice", "one").await;
+    let hour = Duration::from_secs(60 * 60);
+    world.clock.advance(hour);
+    assert!(world.refresh(&tokens.refresh_token, "one").await.is_some());
+    world.allow("bob", "one").await;
+    let ConnectionList { connections, more } = world.connections.of_subject("alice").await.unwrap();
+    let [connection] = &connections[..] else { panic!("{connections:?}") };
+    let start = UNIX_EPOCH + Duration::from_secs(NOW);
+    assert_eq!(
+        (connection.allowed_at, connection.refreshed_at, connection.expires_at),
+        (start, start + hour, start + hour + IDLE)
+    );
+    assert_eq!((&*connection.subject, &*connection.client_id), ("alice", "one"));
+    assert_eq!(connection.client_name.as_deref(), Some("Program one"));
+    assert_eq!((&*connection.leads_to, more), ("localhost:1234", false));
+    assert_eq!(connection.scopes, Scopes::from_iter(["read", "write"]));
+    assert_eq!(world.connections.of_client("one").await.unwrap().connections.len(), 2);
+    assert!(world.clients("Alice").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_used_last_comes_first() {
+    let world = world();
+    for client in ["one", "two", "three"] {
+        world.allow("alice", client).await;
+        world.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(world.clients("alice").await, ["three", "two", "one"]);
+}
+
+#[tokio::test]
+async fn a_revoked_connection_is_refused_at_every_replica_and_never_read_as_unrestricted() {
+    let world = world();
+    let (one, two) = (world.allow("alice", "one").await, world.allow("alice", "two").await);
+    // It has seen the token, and remembers it for as long as it may.
+    let replica = AccessTokenVerifier::new(world.connections.0.access_tokens.clone());
+    let verify = async |tokens: &TokenResponse| {
+        replica.verify(&tokens.access_token.expose().as_str().into()).await.is_ok()
+    };
+    assert!(verify(&one).await && verify(&two).await);
+    let id = world.connections.of_client("one").await.unwrap().connections[0].id.clone();
+    let revoked = world.connections.revoke(&id).await.unwrap().unwrap();
+    assert_eq!((&*revoked.client_id, &*revoked.id), ("one", &*id));
+    assert!(world.verify(&one).await.is_err() && world.verify(&two).await.is_ok());
+    assert!(world.refresh(&one.refresh_token, "one").await.is_none());
+    world.clock.advance(Duration::from_secs(5));
+    assert!(!verify(&one).await && verify(&two).await);
+    assert_eq!(world.clients("alice").await, ["two"]);
+    assert_eq!(world.connections.revoke(&id).await.unwrap(), None, "it was revoked");
+}
+
+#[tokio::test]
+async fn all_of_a_user_or_of_a_client_end_and_no_others_do() {
+    let world = world();
+    for _ in 0..3 {
+        for (subject, client) in [("alice", "one"), ("alice", "two"), ("bob", "one")] {
+            world.allow(subject, client).await;
+        }
+    }
+    assert_eq!(world.connections.revoke_all_of("alice").await.unwrap(), 6);
+    assert_eq!(world.clients("bob").await, ["one"; 3]);
+    world.allow("carol", "two").await;
+    assert_eq!(world.connections.revoke_all_to("one").await.unwrap(), 3);
+    assert!(world.clients("alice").await.is_empty() && world.clients("bob").await.is_empty());
+    assert_eq!(world.clients("carol").await, ["two"]);
+    assert_eq!(world.connections.revoke_all_of("nobody").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn nobody_revokes_what_somebody_else_allowed() {
+    let world = world();
+    world.allow("alice", "one").await;
+    let id = world.connections.of_subject("alice").await.unwrap().connections[0].id.clone();
+    assert_eq!(world.connections.revoke_own("bob", &id).await.unwrap(), None);
+    assert_eq!(world.clients("alice").await, ["one"]);
+    assert!(world.connections.revoke_own("alice", &id).await.unwrap().is_some());
+    assert!(world.clients("alice").await.is_empty());
+}
+
+#[tokio::test]
+async fn another_server_on_the_same_store_shows_and_revokes_none() {
+    let world = world();
+    world.allow("alice", "one").await;
+    let other = at("https://other.example.com", world.store.clone(), &world.clock);
+    assert!(other.of_subject("alice").await.unwrap().connections.is_empty());
+    assert_eq!(other.revoke_all_to("one").await.unwrap(), 0);
+    assert_eq!(world.clients("alice").await, ["one"]);
+}
+
+#[tokio::test]
+async fn what_has_ended_by_itself_is_not_listed_and_hides_none_that_lasts() {
+    let world = world();
+    for _ in 0..2 * Connections::MOST_LISTED {
+        world.allow("alice", "old").await;
+    }
+    let list = world.connections.of_subject("alice").await.unwrap();
+    assert_eq!((list.connections.len(), list.more), (Connections::MOST_LISTED, true));
+    world.clock.advance(IDLE);
+    world.allow("alice", "new").await;
+    let list = world.connections.of_subject("alice").await.unwrap();
+    assert_eq!((list.connections.len(), list.more), (1, false));
+    // Their entries are gone, too.
+    let trips = world.store.trips();
+    assert_eq!(world.clients("alice").await, ["new"]);
+    assert_eq!(world.store.trips() - trips, 2);
+}
+
+#[tokio::test]
+async fn a_connection_is_listed_for_as_long_as_it_lasts() {
+    let world = world();
+    let mut refresh_token = world.allow("alice", "one").await.refresh_token;
+    let mut age = Duration::ZERO;
+    while age + IDLE / 2 < LONGEST {
+        world.clock.advance(IDLE / 2);
+        age += IDLE / 2;
+        refresh_token = world.refresh(&refresh_token, "one").await.unwrap().refresh_token;
+        assert_eq!(world.clients("alice").await, ["one"], "after {age:?}");
+    }
+    world.clock.advance(LONGEST - age);
+    assert!(world.refresh(&refresh_token, "one").await.is_none());
+    assert!(world.clients("alice").await.is_empty());
+}
+
+/// A store, and when the grants in it end.
+#[derive(Clone, Debug)]
+struct Watched(Arc<MemoryStore>, Arc<Mutex<HashMap<[u8; 32], SystemTime>>>);
+
+impl Watched {
+    fn note(&self, key: &RecordKey, until: Option<SystemTime>) {
+        let mut grants = self.1.lock().unwrap();
+        match until {
+            Some(until) if key.purpose() == "grant" => grants.insert(*key.digest(), until),
+            _ => grants.remove(key.digest()),
+        };
+    }
+}
+
+impl Store for Watched {
+    fn put<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        value: RecordValue,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<(), StoreError>> {
+        self.note(key, Some(expires_at));
+        self.0.put(key, value, expires_at)
+    }
+
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.0.get(key)
+    }
+
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.note(key, None);
+        self.0.take(key)
+    }
+
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        expected: Option<&'a RecordValue>,
+        new: Option<RecordValue>,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>> {
+        MaybeFuture::pending(async move {
+            let until = new.as_ref().map(|_| expires_at);
+            let swapped = self.0.compare_and_swap(key, expected, new, expires_at).await?;
+            if swapped == CasOutcome::Done {
+                self.note(key, until);
+            }
+            Ok(swapped)
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        owner: &'a RecordOwner,
+        limit: usize,
+    ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>> {
+        self.0.list(owner, limit)
+    }
+}
+
+/// Lets a future take so many steps, and ends it: as when its process does.
+async fn killed_after<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    for _ in 0..steps {
+        let polled = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+        if let Poll::Ready(ended) = polled.await {
+            return Some(ended);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn rule_24_a_grant_that_nobody_got_the_tokens_of_ends_within_minutes_or_is_listed() {
+    let mut orphans = 0;
+    for steps in 0.. {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let watched = Watched(Arc::new(MemoryStore::new(clock.clone())), Arc::default());
+        let connections = at("https://mcp.example.com", Distant::new(watched.clone()), &clock);
+        let store = Distant::new(MemoryStore::new(clock.clone()));
+        let world = World { connections, store, clock };
+        world.allow("bob", "one").await;
+        let code = world.code("alice", "one").await;
+        let redeemed = killed_after(steps, world.redeem(&code, "one")).await;
+        let listed = !world.clients("alice").await.is_empty();
+        let ends: Vec<_> = watched.1.lock().unwrap().values().copied().collect();
+        let lasting = ends.iter().filter(|ends| **ends > world.clock.now() + UNREDEEMED).count();
+        assert!(lasting == 1 || lasting == 2 && listed, "after {steps} steps");
+        orphans += ends.len() - lasting;
+        if redeemed.is_some() {
+            assert_eq!(lasting, 2);
+            break;
+        }
+        // Whoever comes back meanwhile finds no second one.
+        drop(world.redeem(&code, "one").await);
+        world.clock.advance(UNREDEEMED);
+        assert!(world.clients("alice").await.len() < 2, "after {steps} steps");
+    }
+    assert!(orphans > 0, "the process ended with a grant of nobody");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_an_error_and_no_empty_list() {
+    let world = world();
+    world.allow("alice", "one").await;
+    world.store.cut(true);
+    let error = world.connections.of_subject("alice").await.unwrap_err();
+    assert_eq!(error.kind(), ConnectionsErrorKind::Unavailable);
+    let error = world.connections.revoke_all_of("alice").await.unwrap_err();
+    assert_eq!(error.kind(), ConnectionsErrorKind::Unavailable);
+}
+
+#[test]
+fn where_a_connection_leads_is_the_host_with_its_port_or_the_scheme() {
+    for (uri, shown) in [
+        ("http://localhost:33418/callback", "localhost:33418"),
+        ("http://[::1]:9/callback", "[::1]:9"),
+        ("https://claude.ai/api/mcp/auth_callback", "claude.ai"),
+        ("https://user@claude.ai:444/cb", "claude.ai:444"),
+        ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+    ] {
+        assert_eq!(leads_to(uri), shown);
+    }
+}

@@ -1,0 +1,22 @@
+//! Whether users are asked.
+
+/// Whether a user is asked before a client gets a code, where users sign in at an identity provider.
+///
+/// The provider itself asks for this server, not for the client: without a page of our own, whoever
+/// signed in at the provider once would sign in for any client that sends them here (the confused
+/// deputy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Consent {
+    /// A page asks, but for what was allowed before: in the same browser, in the last 30 days, to a
+    /// client that is a website, with the same redirect URI and no further scope, and by whoever
+    /// signs in now.
+    #[default]
+    Remembered,
+    /// A page asks each time.
+    EachTime,
+    /// No page asks: an organisation decides elsewhere which clients its people use.
+    ///
+    /// It needs clients that are known beforehand, and does not start with open registration.
+    External,
+}

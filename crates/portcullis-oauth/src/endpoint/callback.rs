@@ -1,0 +1,209 @@
+//! `GET /auth/callback`: a user comes back from the identity provider (RFC 6749 §4.1.2, as its client).
+
+use http::Response;
+use http::header::SET_COOKIE;
+use portcullis_auth::{EndpointRequest, Scopes};
+use portcullis_guard::text::quoted;
+
+use crate::browser::{Browser, Problem};
+use crate::endpoint::consent::{Asked, form};
+use crate::endpoint::redirection::{Redirection, Refused};
+use crate::error::{ErrorCode, OAuthError};
+use crate::grant::{Approval, CodeChallenge};
+use crate::parameters::Parameters;
+use crate::record::transaction::Transaction;
+use crate::server::AuthorizationServer;
+use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError};
+
+/// Gives the client a code, once the provider says who its user is.
+///
+/// What it decides, in this order:
+///
+/// 1. Each parameter is there once at most.
+/// 2. `state` is that of a sign-in which a user allowed less than ten minutes ago, and this browser is
+///    the one in which they did: whoever sends somebody else here signs nobody in (CSRF). It is taken:
+///    no answer comes twice.
+/// 3. The client is still registered, and the redirect URI is still one of its own. Until then nothing
+///    is redirected.
+/// 4. `iss`, where it is there or has to be, is the provider (RFC 9207 §2.4, mix-up).
+/// 5. An error of the provider is told to the client, by its code alone.
+/// 6. The provider redeems the code, for this server's own verifier, and says who the user is.
+/// 7. Where nobody was asked this time, the user is the one who allowed the client before. Another one
+///    is asked.
+pub(crate) async fn callback(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Response<Vec<u8>> {
+    come_back(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+}
+
+async fn come_back(
+    server: &AuthorizationServer,
+    request: &EndpointRequest,
+) -> Result<Response<Vec<u8>>, Refused> {
+    let in_place = |problem, cause: &str| Refused::InPlace(problem, cause.to_owned());
+    let upstream = server.users.upstream();
+    let upstream = upstream.ok_or_else(|| in_place(Problem::Malformed, "there is no provider"))?;
+    let malformed = |error: OAuthError| in_place(Problem::Malformed, &error.description);
+    let query = request.head.uri.query().unwrap_or_default();
+    let parameters = Parameters::parse(query.as_bytes()).map_err(malformed)?;
+    let Some(state) = parameters.value("state") else {
+        // Some providers send errors so.
+        let error = quoted(parameters.value("error").unwrap_or_default());
+        return Err(in_place(Problem::Malformed, &format!("no state, and the error {error:?}")));
+    };
+    let browser = Browser::known(&request.head.headers, &server.issuer)
+        .ok_or_else(|| in_place(Problem::Expired, "no cookie of ours, or two"))?;
+    let transaction = server.grants.finish(state, &browser.digest()).await;
+    let transaction = transaction.map_err(|error| {
+        let cause = error.cause.unwrap_or(error.description);
+        match error.code {
+            ErrorCode::InvalidGrant => in_place(Problem::Expired, &cause),
+            _ => in_place(Problem::Unavailable, &cause),
+        }
+    })?;
+    let sign_in = &transaction.sign_in;
+    let proven =
+        Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri, request.remote);
+    let mut redirection = proven.await?;
+    redirection.state.clone_from(&sign_in.state);
+
+    let signed_in = match signed_in(server, upstream, &parameters, &transaction).await {
+        Ok(signed_in) => signed_in,
+        Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
+    };
+    let mut cookie = None;
+    match &transaction.remembered {
+        Some(subject) if *subject != signed_in.subject => {
+            tracing::info!("another user signed in than the one who allowed the client");
+            return another(server, &browser, &transaction, &redirection).await;
+        }
+        Some(_) => {}
+        None if server.remembers(&redirection) => {
+            server.remember(&browser, sign_in, &signed_in.subject).await;
+            cookie = browser.set_cookie(&server.issuer, server.cookie_lifetime());
+        }
+        None => {}
+    }
+    let mut response = issue(server, &transaction, redirection, signed_in).await?;
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Who signed in at the provider.
+async fn signed_in(
+    server: &AuthorizationServer,
+    upstream: &Upstream,
+    parameters: &Parameters,
+    transaction: &Transaction,
+) -> Result<SignedIn, OAuthError> {
+    let error = parameters.value("error");
+    let iss = parameters.value("iss");
+    upstream.check_issuer(iss, error.is_some()).await?;
+    if let Some(error) = error {
+        let description = quoted(parameters.value("error_description").unwrap_or_default());
+        let hint = upstream.hint(error).await;
+        tracing::info!(error = quoted(error), description, hint, "the identity provider refused");
+        return Err(refused_there(error));
+    }
+    let code = parameters.value("code").ok_or_else(|| {
+        let text = "the identity provider sent neither a code nor an error";
+        OAuthError::new(ErrorCode::ServerError, text)
+    })?;
+    let answer = UpstreamAnswer {
+        code,
+        iss,
+        nonce: &transaction.nonce,
+        code_verifier: &transaction.code_verifier,
+        redirect_uri: &server.callback(),
+        scopes: &Scopes::from_iter(transaction.sign_in.scopes.iter().map(String::as_str)),
+    };
+    Ok(upstream.exchange(&answer).await?)
+}
+
+/// Another user than the one who allowed the client has signed in: what was remembered is forgotten,
+/// and the page asks.
+async fn another(
+    server: &AuthorizationServer,
+    browser: &Browser,
+    transaction: &Transaction,
+    redirection: &Redirection,
+) -> Result<Response<Vec<u8>>, Refused> {
+    server.forget(browser, &transaction.sign_in).await?;
+    let sign_in = server.begun_again(&transaction.sign_in);
+    let sealed = sign_in.seal(server, browser)?;
+    Ok(form(server, &Asked { sealed: &sealed, sign_in: &sign_in, redirection }, None))
+}
+
+async fn issue(
+    server: &AuthorizationServer,
+    transaction: &Transaction,
+    redirection: Redirection,
+    signed_in: SignedIn,
+) -> Result<Response<Vec<u8>>, Refused> {
+    let sign_in = &transaction.sign_in;
+    let code = match CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)) {
+        Ok(code_challenge) => {
+            let approval = Approval {
+                client_id: sign_in.client_id.clone(),
+                client_name: redirection.client.name.clone(),
+                subject: signed_in.subject,
+                scopes: signed_in.scopes,
+                redirect_uri: sign_in.redirect_uri.clone(),
+                code_challenge,
+                claims: signed_in.claims,
+                tokens: Some(signed_in.tokens),
+            };
+            server.grants.issue_code(approval).await
+        }
+        Err(error) => Err(error),
+    };
+    match code {
+        Ok(code) => Ok(redirection.with_code(server, &code)),
+        Err(error) => Err(Refused::AtClient(Box::new(redirection), error)),
+    }
+}
+
+/// What the client is told of an error of the provider. Its words are untrusted, and
+/// stay in the log.
+fn refused_there(error: &str) -> OAuthError {
+    let (code, text) = match error {
+        "access_denied"
+        | "consent_required"
+        | "login_required"
+        | "interaction_required"
+        | "account_selection_required" => {
+            (ErrorCode::AccessDenied, "the user did not sign in at the identity provider")
+        }
+        "temporarily_unavailable" => {
+            (ErrorCode::TemporarilyUnavailable, "the identity provider does not work at the moment")
+        }
+        _ => (
+            ErrorCode::ServerError,
+            "the identity provider refused the sign-in: its administrator finds out why in the log",
+        ),
+    };
+    OAuthError::new(code, text)
+}
+
+impl From<UpstreamError> for OAuthError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Refused(cause) => {
+                Self::new(ErrorCode::AccessDenied, "the identity provider does not let the user in")
+                    .because(cause)
+            }
+            UpstreamError::Misconfigured(cause) => {
+                tracing::error!(cause, "the identity provider refuses this server");
+                let text = "the server is not set up for its identity provider: tell its operator";
+                Self::new(ErrorCode::ServerError, text).because(cause)
+            }
+            UpstreamError::Unavailable(cause) => {
+                let text = "the identity provider does not answer at the moment: try again";
+                Self::new(ErrorCode::TemporarilyUnavailable, text).because(cause)
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! To the identity provider at which the user signs in (RFC 6749 §4.1.1, as its client).
+
+use std::net::IpAddr;
+
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
+use http::{Response, StatusCode};
+use portcullis_auth::Scopes;
+
+use crate::browser::{Browser, Escaped, Page, Problem};
+use crate::client::TooMany;
+use crate::endpoint::redirection::{Redirection, Refused};
+use crate::error::OAuthError;
+use crate::grant::random_text;
+use crate::record::sign_in::SignIn;
+use crate::record::transaction::{TRANSACTION_LIFETIME, Transaction};
+use crate::server::AuthorizationServer;
+use crate::upstream::{Upstream, UpstreamRequest};
+
+/// A sign-in that goes on at the provider: what the user allowed is kept, and only now, under a random
+/// `state` that comes back once, in ten minutes, in the browser in which it began.
+pub(super) struct Departure<'a> {
+    pub(super) sign_in: &'a SignIn,
+    pub(super) browser: &'a Browser,
+    /// Who allowed it before, where nobody was asked this time.
+    pub(super) remembered: Option<String>,
+    pub(super) remote: Option<IpAddr>,
+}
+
+impl Departure<'_> {
+    /// The address at the provider.
+    ///
+    /// **Deployment caveat.** Behind a proxy all users come from one address.
+    pub(super) async fn begin(
+        self,
+        server: &AuthorizationServer,
+        upstream: &Upstream,
+        redirection: Redirection,
+    ) -> Result<String, Refused> {
+        let counted = server.departures.count(self.remote, server.clock.now());
+        counted.map_err(|TooMany| {
+            Refused::InPlace(Problem::TooMany, "too many sign-ins from one address".to_owned())
+        })?;
+        let begun = self.kept(server, upstream).await;
+        begun.map_err(|error| Refused::AtClient(Box::new(redirection), error))
+    }
+
+    async fn kept(
+        self,
+        server: &AuthorizationServer,
+        upstream: &Upstream,
+    ) -> Result<String, OAuthError> {
+        let state = random_text::<32>()?;
+        let transaction = Transaction {
+            sign_in: self.sign_in.clone(),
+            browser: self.browser.digest(),
+            code_verifier: random_text::<32>()?,
+            nonce: random_text::<16>()?,
+            remembered: self.remembered,
+        };
+        let request = UpstreamRequest {
+            state: &state,
+            nonce: &transaction.nonce,
+            code_verifier: &transaction.code_verifier,
+            redirect_uri: &server.callback(),
+            scopes: &Scopes::from_iter(self.sign_in.scopes.iter().map(String::as_str)),
+        };
+        let url = upstream.authorization_url(&request).await?;
+        server.grants.begin(&state, &transaction, TRANSACTION_LIFETIME).await?;
+        Ok(url)
+    }
+}
+
+/// The answer to the form: a page that leads on by itself. Chromium holds `form-action` against each
+/// redirect that follows a form, and nobody knows all hosts of a provider: a page between ends that.
+pub(super) fn leading_on(upstream: &Upstream, url: &str) -> Response<Vec<u8>> {
+    let body = format!(
+        include_str!("../browser/departure.html"),
+        provider = Escaped::Own(upstream.name()),
+        url = Escaped::Own(url),
+    );
+    let title = format!("Going on at {}", upstream.name());
+    let page = Page {
+        status: StatusCode::OK,
+        title: &title,
+        body: &body,
+        form_leads_to: None,
+        leads_on_to: Some(url),
+    };
+    page.into_response()
+}
+
+/// The answer to a link: a redirect.
+pub(super) fn redirect(url: &str) -> Response<Vec<u8>> {
+    let Ok(location) = HeaderValue::try_from(url) else {
+        return Problem::Unavailable.into_response("a header cannot carry the provider's address");
+    };
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}

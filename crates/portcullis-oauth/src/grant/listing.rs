@@ -1,0 +1,141 @@
+//! The grants of one user, or of one client.
+
+use portcullis_store::RecordValue;
+
+use super::{CasOutcome, GrantRecord, Grants, OAuthError, invalid_grant, store_away, within};
+use crate::record::grant_index::{GrantEntry, GrantOwner};
+use crate::record::server_error;
+
+/// How many are looked at in one step.
+const PAGE: usize = 100;
+/// How many steps one request takes.
+const STEPS: usize = 100;
+
+/// Grants, in no order.
+pub(crate) struct Listed {
+    pub(crate) grants: Vec<(String, GrantRecord)>,
+    /// Whether there are more.
+    pub(crate) more: bool,
+}
+
+impl Grants {
+    /// Makes a grant whose code was redeemed last for as long as it may, once it can be found: until
+    /// now it was there for a moment alone, in case nobody gets its tokens.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_grant` when it ended meanwhile.
+    pub(super) async fn settle(
+        &self,
+        id: &str,
+        record: &GrantRecord,
+        value: RecordValue,
+    ) -> Result<(), OAuthError> {
+        let entry = GrantEntry { grant_id: id.to_owned() };
+        for owner in GrantOwner::of(record) {
+            let key = entry.key(&owner.entries(&self.issuer, &self.resource));
+            let put = self.store.put(&key, entry.write()?, GrantEntry::ends(record));
+            within(put).await.map_err(|error| store_away(&error))?;
+        }
+        let (key, ends) = (self.access_tokens.grant_record(id), record.kept_until());
+        let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
+        match within(swap).await.map_err(|error| store_away(&error))? {
+            CasOutcome::Done => Ok(()),
+            CasOutcome::Conflict => Err(invalid_grant("the grant ended meanwhile")),
+        }
+    }
+
+    /// Removes the entries of a grant that has ended. One that stays is removed when it is looked at.
+    pub(super) async fn unlist(&self, id: &str, record: &GrantRecord) {
+        let entry = GrantEntry { grant_id: id.to_owned() };
+        for owner in GrantOwner::of(record) {
+            let key = entry.key(&owner.entries(&self.issuer, &self.resource));
+            if let Err(error) = within(self.store.take(&key)).await {
+                tracing::debug!(%error, "the entry of a grant that has ended stays for now");
+            }
+        }
+    }
+
+    /// At most `most` grants of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub(crate) async fn list(
+        &self,
+        owner: GrantOwner<'_>,
+        most: usize,
+    ) -> Result<Listed, OAuthError> {
+        let entries = owner.entries(&self.issuer, &self.resource);
+        for _ in 0..STEPS {
+            let found = within(self.store.list(&entries, most.saturating_add(1))).await;
+            let found = found.map_err(|error| store_away(&error))?;
+            let (more, mut grants) = (found.len() > most, Vec::new());
+            for (key, value) in found.iter().take(most) {
+                let id = GrantEntry::read(value)?.grant_id;
+                match self.grant(&id).await? {
+                    Some(record) if owner.owns(&record) => grants.push((id, record)),
+                    // It was there before its entry was.
+                    _ => {
+                        let taken = within(self.store.take(key)).await;
+                        taken.map_err(|error| store_away(&error))?;
+                    }
+                }
+            }
+            // Entries of grants that have ended hide none that lasts.
+            if !more || grants.len() == most {
+                return Ok(Listed { grants, more });
+            }
+        }
+        Err(server_error("there are too many entries of grants that have ended"))
+    }
+
+    /// Ends a grant that somebody took back, if it is one of `owner`'s. Its user is asked from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. The grant may have ended.
+    pub(crate) async fn take_back(
+        &self,
+        id: &str,
+        owner: Option<GrantOwner<'_>>,
+        why: &'static str,
+    ) -> Result<Option<GrantRecord>, OAuthError> {
+        let Some(record) = self.grant(id).await? else { return Ok(None) };
+        if owner.is_some_and(|owner| !owner.owns(&record)) {
+            return Ok(None);
+        }
+        // First, or it would be allowed again unasked in between.
+        self.forget_consents(&record.subject).await?;
+        self.end(id, why).await
+    }
+
+    /// Ends all grants of `owner`, those included that begin meanwhile, and says how many.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked, and when 10,000 have ended and there are more. Some have ended.
+    pub(crate) async fn take_back_all(
+        &self,
+        owner: GrantOwner<'_>,
+        why: &'static str,
+    ) -> Result<usize, OAuthError> {
+        let mut ended = 0;
+        for _ in 0..STEPS {
+            let Listed { grants, .. } = self.list(owner, PAGE).await?;
+            if grants.is_empty() {
+                return Ok(ended);
+            }
+            for (id, _) in &grants {
+                ended += usize::from(self.take_back(id, Some(owner), why).await?.is_some());
+            }
+        }
+        Err(server_error("there are more grants than end in one request: go on"))
+    }
+
+    async fn grant(&self, id: &str) -> Result<Option<GrantRecord>, OAuthError> {
+        let key = self.access_tokens.grant_record(id);
+        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+        found.map(|found| GrantRecord::read(&found)).transpose()
+    }
+}

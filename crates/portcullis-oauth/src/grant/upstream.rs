@@ -1,0 +1,315 @@
+//! The tokens of the identity provider that stand behind a grant.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_auth::{AccessTokenKeys, MaybeFuture, Principal, UpstreamToken, UpstreamTokenError};
+use portcullis_guard::Secret;
+use portcullis_guard::seal::{open, seal};
+use portcullis_store::{RecordKey, RecordValue};
+
+use super::{
+    CasOutcome, ErrorCode, GrantRecord, Grants, OAuthError, PATIENCE, Upstream, UpstreamTokens,
+    invalid_grant, random_text, seconds, server_error, store_away, within,
+};
+use crate::record::authorization_code::CODE_LIFETIME;
+use crate::record::upstream::UpstreamRecord;
+use crate::upstream::UpstreamError;
+
+/// How long one request has the provider's refresh token for itself: longer than the provider may
+/// take to answer.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long the others wait for it.
+const WAIT: Duration = Duration::from_secs(10);
+/// How often they look.
+const LOOK: Duration = Duration::from_millis(50);
+/// Tokens that were given so recently are not renewed, however soon they end: of many requests at once,
+/// each would have to.
+const RECENT: Duration = Duration::from_secs(60);
+/// A token of the provider that ends so soon is given to nobody.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Why there are no tokens of the provider.
+enum NoTokens {
+    /// Its user signs in again.
+    Ended(String),
+    /// They may be there later.
+    Away(OAuthError),
+}
+
+impl From<OAuthError> for NoTokens {
+    fn from(error: OAuthError) -> Self {
+        Self::Away(error)
+    }
+}
+
+/// What the tokens of the provider have to be good for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needed {
+    /// For a refresh of ours: the next hour, as far as the provider goes along. Tokens without an end
+    /// are confirmed.
+    ToRefresh,
+    /// For one call of a tool.
+    ToUse,
+}
+
+/// The record of tokens, and how long it is kept from now on.
+struct Place {
+    id: String,
+    key: RecordKey,
+    ends: SystemTime,
+}
+
+impl Grants {
+    /// Keeps the tokens, for as long as the code that comes next may be redeemed.
+    pub(super) async fn keep_upstream(
+        &self,
+        tokens: &UpstreamTokens,
+    ) -> Result<String, OAuthError> {
+        let id = random_text::<16>()?;
+        let record = self.sealed(self.upstream()?, &id, tokens)?;
+        let until = self.clock.now() + 2 * CODE_LIFETIME;
+        let key = UpstreamRecord::key(&self.issuer, &self.resource, &id);
+        let put = self.store.put(&key, record.write()?, until);
+        within(put).await.map_err(|error| store_away(&error))?;
+        Ok(id)
+    }
+
+    /// Keeps them for as long as the grant.
+    pub(super) async fn extend_upstream(
+        &self,
+        id: &str,
+        until: SystemTime,
+    ) -> Result<(), OAuthError> {
+        let place = self.place(id, until);
+        let found = within(self.store.get(&place.key)).await.map_err(|error| store_away(&error))?;
+        let found = found.ok_or_else(|| invalid_grant("the tokens of the provider are gone"))?;
+        match self.swap(&place, &found, found.clone()).await? {
+            CasOutcome::Done => Ok(()),
+            CasOutcome::Conflict => Err(invalid_grant("its code was redeemed by another request")),
+        }
+    }
+
+    /// Ends them, here and at the provider, if this is where it is known.
+    pub(super) async fn end_upstream(&self, id: &str) -> Result<(), OAuthError> {
+        let key = UpstreamRecord::key(&self.issuer, &self.resource, id);
+        let taken = within(self.store.take(&key)).await.map_err(|error| store_away(&error))?;
+        let Some(taken) = taken else { return Ok(()) };
+        let Some(upstream) = self.upstream.clone() else {
+            tracing::info!("tokens of an identity provider are removed, and not revoked there");
+            return Ok(());
+        };
+        // What does not open cannot be revoked either.
+        let record = UpstreamRecord::read(&taken)?;
+        let Ok(tokens) = self.opened(&upstream, id, &record) else { return Ok(()) };
+        // Nobody waits for a provider that takes its time; what it refuses is in the log.
+        let revoked = tokio::spawn(async move { upstream.revoke(&tokens).await });
+        let _ = tokio::time::timeout(PATIENCE, revoked).await;
+        Ok(())
+    }
+
+    /// Asks the provider whether the grant may go on, and gets newer tokens where these end.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_grant` where it may not, and the grant has ended with it.
+    pub(super) async fn renew(
+        &self,
+        id: &str,
+        record: &GrantRecord,
+        ends: SystemTime,
+    ) -> Result<(), OAuthError> {
+        let Some(upstream) = &record.upstream else { return Ok(()) };
+        match self.tokens(&self.place(upstream, ends), Needed::ToRefresh).await {
+            Ok(_) => Ok(()),
+            Err(NoTokens::Away(error)) => Err(error),
+            Err(NoTokens::Ended(cause)) => {
+                self.end(id, "the identity provider ended it").await?;
+                tracing::info!(subject = record.subject, cause, "a user has to sign in again");
+                Err(invalid_grant("the identity provider ended it"))
+            }
+        }
+    }
+
+    /// Tokens that are good for what is needed, if need be newer ones.
+    async fn tokens(&self, place: &Place, needed: Needed) -> Result<UpstreamTokens, NoTokens> {
+        let looked = tokio::time::timeout(WAIT, async {
+            loop {
+                if let Some(tokens) = self.look(place, needed).await? {
+                    return Ok(tokens);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        let slow = "another request gets newer tokens of the provider, and does not end";
+        looked.await.unwrap_or_else(|_| Err(NoTokens::Away(away(slow.to_owned()))))
+    }
+
+    /// Nothing while another request gets newer tokens. Of any number of requests, at whatever
+    /// replica, one shows the refresh token to the provider: with most, a second use ends everything.
+    async fn look(
+        &self,
+        place: &Place,
+        needed: Needed,
+    ) -> Result<Option<UpstreamTokens>, NoTokens> {
+        let upstream = self.upstream()?;
+        let found = within(self.store.get(&place.key)).await.map_err(|error| store_away(&error))?;
+        let found = found.ok_or_else(gone)?;
+        let record = UpstreamRecord::read(&found)?;
+        let tokens = self.opened(upstream, &place.id, &record)?;
+        let now = self.clock.now();
+        let enough = match needed {
+            Needed::ToRefresh => AccessTokenKeys::LIFETIME,
+            Needed::ToUse => MARGIN,
+        };
+        let recent = seconds(now) < record.given_at.saturating_add(RECENT.as_secs());
+        let lasting = !tokens.ends_before(now + enough) || recent && !tokens.ends_before(now);
+        if lasting || tokens.refresh_token.is_none() {
+            // What cannot be renewed is good to its end.
+            if tokens.ends_before(now) {
+                return Err(NoTokens::Ended("its token has expired".to_owned()));
+            }
+            if needed == Needed::ToRefresh {
+                if tokens.expires_at.is_none() {
+                    upstream.confirm(&tokens).await.map_err(no_tokens)?;
+                }
+                // Whoever changed it meanwhile has kept it for as long.
+                let _ = self.swap(place, &found, found.clone()).await?;
+            }
+            return Ok(Some(tokens));
+        }
+        if record.leased_until.is_some_and(|until| seconds(now) < until) {
+            return Ok(None);
+        }
+        let leased_until = Some(seconds(now + LEASE));
+        let leased = UpstreamRecord { leased_until, ..record }.write()?;
+        match self.swap(place, &found, leased.clone()).await? {
+            CasOutcome::Done => {}
+            CasOutcome::Conflict => return Ok(None),
+        }
+        let newer = match upstream.refresh(&tokens).await {
+            Ok(newer) => newer,
+            Err(error) => {
+                // The others need not wait for the lease to end.
+                let _ = self.swap(place, &leased, found).await;
+                return Err(no_tokens(error));
+            }
+        };
+        // Before anybody is answered: the provider may take the older ones no longer.
+        let record = self.sealed(upstream, &place.id, &newer)?.write()?;
+        match self.swap(place, &leased, record).await? {
+            CasOutcome::Done => Ok(Some(newer)),
+            CasOutcome::Conflict => Err(gone()),
+        }
+    }
+
+    async fn swap(
+        &self,
+        place: &Place,
+        old: &RecordValue,
+        new: RecordValue,
+    ) -> Result<CasOutcome, OAuthError> {
+        let swap = self.store.compare_and_swap(&place.key, Some(old), Some(new), place.ends);
+        within(swap).await.map_err(|error| store_away(&error))
+    }
+
+    fn place(&self, id: &str, ends: SystemTime) -> Place {
+        let key = UpstreamRecord::key(&self.issuer, &self.resource, id);
+        Place { id: id.to_owned(), key, ends }
+    }
+
+    fn upstream(&self) -> Result<&Arc<Upstream>, OAuthError> {
+        let missing = "a grant has tokens of a provider, and the server has none";
+        self.upstream.as_ref().ok_or_else(|| server_error(missing))
+    }
+
+    fn sealed(
+        &self,
+        upstream: &Upstream,
+        id: &str,
+        tokens: &UpstreamTokens,
+    ) -> Result<UpstreamRecord, OAuthError> {
+        let failed = || server_error("the tokens of the provider cannot be sealed");
+        let text = serde_json::to_vec(tokens).map_err(|_| failed())?;
+        let binding = UpstreamRecord::binding(&self.issuer, upstream.issuer(), id);
+        let sealed = seal(&self.keys, &binding, &text).map_err(|_| failed())?;
+        let sealed = URL_SAFE_NO_PAD.encode(sealed);
+        Ok(UpstreamRecord { sealed, given_at: self.seconds(), leased_until: None })
+    }
+
+    fn opened(
+        &self,
+        upstream: &Upstream,
+        id: &str,
+        record: &UpstreamRecord,
+    ) -> Result<UpstreamTokens, NoTokens> {
+        let binding = UpstreamRecord::binding(&self.issuer, upstream.issuer(), id);
+        let sealed = URL_SAFE_NO_PAD.decode(&record.sealed).ok();
+        let text = sealed.and_then(|sealed| open(&self.keys, &binding, &sealed).ok());
+        let tokens = text.and_then(|text| serde_json::from_slice(&text).ok());
+        // Its key is gone, or the provider is another one now.
+        tokens.ok_or_else(|| NoTokens::Ended("its tokens do not open".to_owned()))
+    }
+}
+
+impl portcullis_auth::UpstreamTokens for Grants {
+    fn upstream_token<'a>(
+        &'a self,
+        principal: &'a Principal,
+    ) -> MaybeFuture<'a, Result<UpstreamToken, UpstreamTokenError>> {
+        MaybeFuture::pending(self.token_of(principal))
+    }
+}
+
+impl Grants {
+    async fn token_of(&self, principal: &Principal) -> Result<UpstreamToken, UpstreamTokenError> {
+        let none = |cause: &'static str| UpstreamTokenError::missing(cause);
+        if principal.issuer() != Some(&self.issuer) {
+            return Err(none("another server issued the token of the caller"));
+        }
+        let grant = AccessTokenKeys::grant_in(principal);
+        let grant = grant.ok_or_else(|| none("the token of the caller names no grant"))?;
+        let key = self.access_tokens.grant_record(grant);
+        let found = within(self.store.get(&key)).await;
+        let found = found.map_err(|error| UpstreamTokenError::unavailable(error.to_string()))?;
+        let found = found.ok_or_else(|| none("the grant has ended"))?;
+        let record = GrantRecord::read(&found).map_err(|error| unavailable(&error))?;
+        let upstream = record.upstream.as_deref();
+        let upstream = upstream.ok_or_else(|| none("the user signed in without a provider"))?;
+        let place = self.place(upstream, record.kept_until());
+        let tokens = self.tokens(&place, Needed::ToUse).await.map_err(|error| match error {
+            NoTokens::Ended(cause) => UpstreamTokenError::missing(cause),
+            NoTokens::Away(error) => unavailable(&error),
+        })?;
+        let provider = self.upstream().map_err(|error| unavailable(&error))?.issuer().to_owned();
+        let expires_at = tokens.expires_at.map(|at| UNIX_EPOCH + Duration::from_secs(at));
+        Ok(UpstreamToken::new(provider, Secret::new(tokens.access_token), expires_at))
+    }
+}
+
+fn unavailable(error: &OAuthError) -> UpstreamTokenError {
+    let cause = error.cause.as_deref().unwrap_or(&error.description);
+    UpstreamTokenError::unavailable(cause.to_owned())
+}
+
+fn gone() -> NoTokens {
+    NoTokens::Ended("its tokens are gone".to_owned())
+}
+
+fn no_tokens(error: UpstreamError) -> NoTokens {
+    match error {
+        UpstreamError::Refused(cause) => NoTokens::Ended(cause),
+        UpstreamError::Misconfigured(cause) => {
+            tracing::error!(cause, "the identity provider refuses this server");
+            NoTokens::Away(away(cause))
+        }
+        UpstreamError::Unavailable(cause) => NoTokens::Away(away(cause)),
+    }
+}
+
+fn away(cause: String) -> OAuthError {
+    let description = "the identity provider does not answer at the moment: try again";
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, description).because(cause)
+}

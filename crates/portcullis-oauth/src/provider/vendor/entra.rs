@@ -1,0 +1,71 @@
+use portcullis_guard::{Environment, EnvironmentError, Secret};
+
+use super::{OpenIdVendor, client, openid, vendors};
+use crate::provider::proxy::OAuthProxy;
+use crate::upstream::TokenEndpointAuth;
+
+vendors! {
+    /// Microsoft Entra ID.
+    Entra, "EntraProvider";
+}
+
+/// Users sign in with the accounts of one Microsoft Entra ID tenant.
+///
+/// The subject is `sub`, which is another one for each application; `.claims(["oid"])` adds the one that
+/// the tenant has in common.
+///
+/// **Deployment caveat.** Every account of the tenant may sign in, guests too, unless the enterprise
+/// application says "Assignment required". Entra says of no address that it is verified, so
+/// [`Admit::email_domains`](crate::Admit::email_domains) lets nobody in. A user with more than 200 groups
+/// has no `groups`: assign app roles, and look at `roles`.
+///
+/// # Example
+///
+/// ```
+/// # mod portcullis {
+/// #     pub use portcullis_oauth as auth;
+/// #     pub extern crate portcullis_guard as guard;
+/// # }
+/// use portcullis::auth::EntraProvider;
+/// use portcullis::guard::Secret;
+///
+/// let secret = Secret::new("0a1b2c3d".to_owned());
+/// let tenant = "72f988bf-0000-4000-8000-2d7cd011db47";
+/// let provider = EntraProvider::new(tenant, "00000000-0000-4000-8000-000000000001", secret)
+///     .scopes(["notes:read"]);
+/// ```
+pub type EntraProvider = OAuthProxy<Entra>;
+
+impl OpenIdVendor for Entra {}
+
+impl OAuthProxy<Entra> {
+    /// The tenant by its id, which is a GUID, and the application with this client id and secret. With
+    /// `common`, `organizations` or a domain in place of the id, nobody gets in: the issuer of the tokens
+    /// names the id.
+    pub fn new(
+        tenant_id: impl AsRef<str>,
+        id: impl Into<String>,
+        secret: impl Into<Secret<String>>,
+    ) -> Self {
+        let issuer = format!("https://login.microsoftonline.com/{}/v2.0", tenant_id.as_ref());
+        let mut config = openid(issuer, id, secret);
+        config.name = Some("Microsoft".to_owned());
+        config.authentication = TokenEndpointAuth::Post;
+        config.offline_access = Some(true);
+        // Where users may not consent by themselves, `consent` lets nobody in.
+        config.prompt = Some(String::new());
+        Self::of(config)
+    }
+
+    /// As [`new`](Self::new), with the variables `ENTRA_TENANT_ID`, `ENTRA_CLIENT_ID`, and
+    /// `ENTRA_CLIENT_SECRET` or a file in `ENTRA_CLIENT_SECRET_FILE`.
+    ///
+    /// # Errors
+    ///
+    /// Names every variable that is missing.
+    pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
+        let (id, secret) = client(environment, "ENTRA")?;
+        let [tenant_id] = environment.require(["ENTRA_TENANT_ID"])?;
+        Ok(Self::new(tenant_id, id, secret))
+    }
+}

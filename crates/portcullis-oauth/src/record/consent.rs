@@ -1,0 +1,67 @@
+//! What a user allowed a client in one browser, so that the same need not be asked again.
+
+use std::time::Duration;
+
+use portcullis_store::{RecordKey, RecordValue};
+use serde::{Deserialize, Serialize};
+
+use super::{read, write};
+use crate::error::OAuthError;
+
+/// How long it is remembered.
+pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The record of one consent.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Consent {
+    /// Who signed in after it.
+    pub(crate) subject: String,
+    pub(crate) scope: String,
+    /// In seconds since 1970.
+    pub(crate) allowed_at: u64,
+}
+
+/// The record that says since when what a user allowed is forgotten: from when they took something
+/// back. It lasts as long as what they allowed before.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forgotten {
+    /// In seconds since 1970.
+    pub(crate) at: u64,
+}
+
+impl Forgotten {
+    pub(crate) fn key(issuer: &str, resource: &str, subject: &str) -> RecordKey {
+        RecordKey::new("oauth-consent-forgotten", [issuer, resource, subject])
+    }
+
+    pub(crate) fn read(value: &RecordValue) -> Result<Self, OAuthError> {
+        read(value)
+    }
+
+    pub(crate) fn write(&self) -> Result<RecordValue, OAuthError> {
+        write(self)
+    }
+}
+
+impl Consent {
+    /// The key of what was allowed to this client, with this redirect URI, in this browser.
+    pub(crate) fn key(
+        issuer: &str,
+        resource: &str,
+        browser: &str,
+        client_id: &str,
+        redirect_uri: &str,
+    ) -> RecordKey {
+        RecordKey::new("oauth-consent", [issuer, resource, browser, client_id, redirect_uri])
+    }
+
+    pub(crate) fn read(value: &RecordValue) -> Result<Self, OAuthError> {
+        read(value)
+    }
+
+    pub(crate) fn write(&self) -> Result<RecordValue, OAuthError> {
+        write(self)
+    }
+}

@@ -1,0 +1,96 @@
+//! What is asked again, and what is not.
+
+use super::*;
+
+/// Opens the page as a browser that was here before.
+async fn open_again(
+    proxy: &Proxy,
+    client: &str,
+    cookie: &str,
+    site: &str,
+    changes: &[(&str, &str)],
+) -> Answer {
+    let request = Request::get(authorize_uri(client, changes));
+    let request = request.header(COOKIE, cookie).header("sec-fetch-site", site);
+    proxy.site.send(request.body(String::new()).unwrap()).await
+}
+
+/// A website that a user has allowed: its id, and the cookie of the browser.
+async fn allowed(proxy: &Proxy) -> (String, String) {
+    let client = proxy.site.register(WEBSITE).await;
+    let away = proxy.allow(&client, &[("redirect_uri", WEBSITE)]).await;
+    let answer = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+    answer.redirect(WEBSITE);
+    let cookie = answer.headers[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.contains("Max-Age=2592000"), "{cookie}");
+    (client, away.cookie)
+}
+
+fn is_page(answer: &Answer) -> bool {
+    answer.status == StatusCode::OK && answer.body.contains("<form")
+}
+
+#[tokio::test]
+async fn o10_a_website_that_was_allowed_before_is_not_asked_about_again_and_anything_else_is() {
+    let proxy = Proxy::new().await;
+    let (client, cookie) = allowed(&proxy).await;
+    let same = [("redirect_uri", WEBSITE)];
+    let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let url = answer.headers[LOCATION].to_str().unwrap();
+    let away = Away { cookie: cookie.clone(), parameters: proxy.at_provider(url) };
+    proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(WEBSITE);
+
+    let other = proxy.site.register(WEBSITE).await;
+    let new_browser = Browser::new().unwrap().set_cookie(ORIGIN, 600).unwrap();
+    let new_browser = new_browser.to_str().unwrap().split(';').next().unwrap();
+    let more = [("redirect_uri", WEBSITE), ("scope", "read write")];
+    let asks = [("redirect_uri", WEBSITE), ("prompt", "consent")];
+    for (client, cookie, site, changes) in [
+        (client.as_str(), cookie.as_str(), "cross-site", &same[..]),
+        (&client, &cookie, "same-site", &same),
+        (&other, &cookie, "none", &same),
+        (&client, new_browser, "none", &same),
+        (&client, &cookie, "none", &more),
+        (&client, &cookie, "none", &asks),
+    ] {
+        let answer = open_again(&proxy, client, cookie, site, changes).await;
+        assert!(is_page(&answer), "{site} {changes:?} {}", answer.status);
+    }
+    proxy.site.clock.advance(Duration::from_secs(30 * 86_400));
+    assert!(is_page(&open_again(&proxy, &client, &cookie, "none", &same).await), "too long ago");
+}
+
+#[tokio::test]
+async fn o17_a_program_on_the_users_device_is_asked_about_each_time() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let away = proxy.allow(&client, &[]).await;
+    proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(CALLBACK);
+    assert!(is_page(&open_again(&proxy, &client, &away.cookie, "none", &[]).await));
+}
+
+#[tokio::test]
+async fn o11_another_user_than_the_one_who_allowed_it_is_asked() {
+    let proxy = Proxy::new().await;
+    let (client, cookie) = allowed(&proxy).await;
+    let same = [("redirect_uri", WEBSITE)];
+    let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
+    let url = answer.headers[LOCATION].to_str().unwrap();
+    let away = Away { cookie: cookie.clone(), parameters: proxy.at_provider(url) };
+    user(&proxy.provider, "18");
+    let page = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+    assert!(is_page(&page), "{} {}", page.status, page.body);
+    // Nobody is remembered any more, the first one included.
+    assert!(is_page(&open_again(&proxy, &client, &cookie, "none", &same).await));
+}
+
+#[tokio::test]
+async fn a_page_asks_each_time_where_it_has_to() {
+    let proxy = Proxy::with(|proxy| proxy.consent(Consent::EachTime)).await;
+    let client = proxy.site.register(WEBSITE).await;
+    let away = proxy.allow(&client, &[("redirect_uri", WEBSITE)]).await;
+    proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(WEBSITE);
+    let same = [("redirect_uri", WEBSITE)];
+    assert!(is_page(&open_again(&proxy, &client, &away.cookie, "none", &same).await));
+}

@@ -1,0 +1,135 @@
+//! What stands behind a grant: the tokens of the provider.
+
+use super::*;
+
+#[tokio::test]
+async fn idp_rule_21_of_many_refreshes_at_once_one_asks_the_provider() {
+    let proxy = Arc::new(Proxy::new().await);
+    let client = proxy.site.register(CALLBACK).await;
+    let tokens = proxy.sign_in(&client).await;
+    proxy.site.clock.advance(Duration::from_secs(3_000));
+    self::tokens(&proxy.provider, 2);
+    let refresh = text(&tokens, "refresh_token").to_owned();
+    let one = |_| {
+        let (proxy, client, refresh) = (Arc::clone(&proxy), client.clone(), refresh.clone());
+        tokio::spawn(async move { proxy.refresh(&client, &refresh).await })
+    };
+    let all: Vec<_> = (0..100).map(one).collect();
+    let mut successors = Vec::new();
+    for answer in all {
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        successors.push(text(&answer.json(), "refresh_token").to_owned());
+    }
+    successors.dedup();
+    assert_eq!(successors.len(), 1);
+    let asked = proxy.provider.seen("/token");
+    assert_eq!(asked.len(), 2, "the code, and one refresh");
+    let refresh = asked[1].form();
+    assert_eq!(refresh["refresh_token"], "upstream-refresh-1");
+    assert!(!refresh.contains_key("scope"));
+    let principal = proxy.principal(&tokens).await;
+    let token = proxy.tokens.upstream_token(&principal).await.unwrap();
+    assert_eq!(token.token().expose(), "upstream-access-2");
+}
+
+#[tokio::test]
+async fn idp_rule_23_a_grant_ends_with_that_of_the_provider_and_not_with_its_faults() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let tokens = proxy.sign_in(&client).await;
+    let refresh = text(&tokens, "refresh_token");
+    proxy.site.clock.advance(Duration::from_secs(3_000));
+    for status in [429, 500, 503] {
+        proxy.provider.answer("/token", status, json!({}));
+        let answer = proxy.refresh(&client, refresh).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{status} {}", answer.body);
+    }
+    proxy.provider.answer("/token", 400, json!({"error": "invalid_grant"}));
+    let answer = proxy.refresh(&client, refresh).await;
+    assert_eq!(answer.json()["error"], "invalid_grant");
+    proxy.site.clock.advance(Duration::from_secs(6));
+    let access = text(&tokens, "access_token");
+    assert!(proxy.site.verifier.verify(&access.into()).await.is_err(), "the user is out");
+}
+
+#[tokio::test]
+async fn tokens_without_an_end_are_confirmed_at_each_refresh() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let lasting = json!({"access_token": "upstream-lasting", "token_type": "bearer"});
+    proxy.provider.answer("/token", 200, lasting);
+    let tokens = proxy.sign_in(&client).await;
+    let answer = proxy.refresh(&client, text(&tokens, "refresh_token")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(proxy.provider.seen("/userinfo").len(), 2);
+    proxy.provider.answer("/userinfo", 401, json!({}));
+    let answer = proxy.refresh(&client, text(&answer.json(), "refresh_token")).await;
+    assert_eq!(answer.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_renewed_end_the_grant_with_them() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let brief = json!({"access_token": "brief", "token_type": "bearer", "expires_in": 600});
+    proxy.provider.answer("/token", 200, brief);
+    let tokens = proxy.sign_in(&client).await;
+    let answer = proxy.refresh(&client, text(&tokens, "refresh_token")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    proxy.site.clock.advance(Duration::from_secs(601));
+    let answer = proxy.refresh(&client, text(&answer.json(), "refresh_token")).await;
+    assert_eq!(answer.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn what_a_client_revokes_is_revoked_at_the_provider() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let tokens = proxy.sign_in(&client).await;
+    let principal = proxy.principal(&tokens).await;
+    let fields = [("token", text(&tokens, "refresh_token")), ("client_id", client.as_str())];
+    assert_eq!(proxy.site.post("/revoke", &fields).await.status, StatusCode::OK);
+    let revoked = proxy.provider.seen("/revoke");
+    assert_eq!(revoked.len(), 2, "{revoked:?}");
+    let revoked: Vec<_> = revoked.iter().map(|seen| seen.form()["token"].clone()).collect();
+    assert_eq!(revoked, ["upstream-refresh-1", "upstream-access-1"]);
+    assert!(proxy.tokens.upstream_token(&principal).await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_for_a_tool_is_good_for_another_minute() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let principal = proxy.principal(&proxy.sign_in(&client).await).await;
+    proxy.site.clock.advance(Duration::from_secs(3_530));
+    proxy.tokens.upstream_token(&principal).await.unwrap();
+    proxy.site.clock.advance(Duration::from_secs(11));
+    tokens(&proxy.provider, 2);
+    let token = proxy.tokens.upstream_token(&principal).await.unwrap();
+    assert_eq!(token.token().expose(), "upstream-access-2");
+    let foreign = Principal::new("17").with_issuer("https://elsewhere.example.com");
+    let foreign = foreign.with_claims(principal.claims().clone());
+    assert!(proxy.tokens.upstream_token(&foreign).await.is_err());
+}
+
+#[tokio::test]
+async fn e23_tokens_of_the_provider_rest_sealed_and_open_with_their_keys_alone() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let proxy = Proxy::on(store.clone(), KeyRing::ephemeral().unwrap(), clock, |proxy| proxy).await;
+    let client = proxy.site.register(CALLBACK).await;
+    let away = proxy.allow(&client, &[]).await;
+    let before = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+    let redeemed = proxy.site.redeem(&client, &before).await.json();
+    let principal = proxy.principal(&redeemed).await;
+    let grant = portcullis_auth::AccessTokenKeys::grant_in(&principal).unwrap();
+    let resource = format!("{ORIGIN}/mcp");
+    let key = portcullis_store::RecordKey::new("grant", [ORIGIN, &resource, grant]);
+    let record = crate::record::grant::GrantRecord::read(&store.get(&key).await.unwrap().unwrap());
+    let id = record.unwrap().upstream.unwrap();
+    let key = crate::record::upstream::UpstreamRecord::key(ORIGIN, &resource, &id);
+    let value = store.get(&key).await.unwrap().unwrap();
+    let stored = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    assert!(stored.contains("sealed") && !stored.contains("upstream-"), "{stored}");
+}
