@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod checks;
+pub mod clients;
 pub mod database;
 pub mod files;
 mod flags;

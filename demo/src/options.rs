@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 
+use crate::clients::ClientOptions;
+
 /// A protected MCP server.
 ///
 /// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN and PORTCULLIS_PUBLIC_URL set
@@ -41,6 +43,10 @@ pub struct Options {
     /// Whom to ask about tokens.
     #[command(flatten)]
     pub introspection: IntrospectionOptions,
+
+    /// Which clients sign in.
+    #[command(flatten)]
+    pub clients: ClientOptions,
 
     /// Read variables that are not set from this file of NAME=value lines
     #[arg(long, value_name = "FILE")]

@@ -167,6 +167,9 @@ fn with_auth(
     if auth != AuthOption::Introspect {
         options.introspection.refuse()?;
     }
+    if auth != AuthOption::Login {
+        options.clients.refuse()?;
+    }
     if options.auth.is_none() {
         refuse_token_variables(&environment)?;
     }
@@ -177,7 +180,7 @@ fn with_auth(
             server.auth(options.introspection.verifier(&options.jwt, environment)?)
         }
         AuthOption::None => server.no_auth(),
-        AuthOption::Login => server.auth(login(stored)),
+        AuthOption::Login => server.auth(login(stored).clients(options.clients.policy()?)),
         AuthOption::Static => {
             let alice = user("alice")
                 .client_id("alice@dev.local")

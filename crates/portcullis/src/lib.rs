@@ -148,7 +148,17 @@ pub mod auth {
         AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, BearerToken, Claims,
         EndpointPath, EndpointRequest, Principal, PrincipalId, ProtectedResource, PublicUrl,
         PublicUrlError, PublicUrlErrorKind, RemoteAuthProvider, RemoteAuthProviderBuilder,
-        TokenVerifier, VerifyError,
+        TokenVerifier, UpstreamToken, UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
+        VerifyError, short_client_id,
+    };
+    #[cfg(feature = "oauth")]
+    pub use portcullis_oauth::{
+        Admit, Auth0Provider, ClerkProvider, ClientPolicy, CognitoProvider, Connection,
+        ConnectionList, Connections, ConnectionsError, ConnectionsErrorKind, Consent,
+        DiscordProvider, EntraProvider, GitHubProvider, GoogleProvider, HuggingFaceProvider,
+        KeycloakProvider, KnownClient, OAuthProvider, OAuthProxy, OidcProxy, OktaProvider,
+        PreRegisteredClient, Registration, SignInPage, SignInRefused, TokenEndpointAuth,
+        UserIdentity, WorkOsProvider, vendor,
     };
 }
 

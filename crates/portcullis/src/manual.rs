@@ -59,6 +59,9 @@ pub mod keys {}
 #[doc = include_str!("../manual/sign_in.md")]
 pub mod sign_in {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/clients.md")]
+pub mod clients {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/signing_keys.md")]
 pub mod signing_keys {}
 #[doc = include_str!("../manual/links.md")]

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_auth::{ScopeHierarchy, States};
+use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
 use portcullis_guard::OperationId;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 
@@ -10,6 +10,7 @@ use crate::component::caller::{Caller, MaybeCaller};
 use crate::component::selector::Selector;
 use crate::component::state::State;
 use crate::component::tool_error::ToolError;
+use crate::component::upstream_token::UpstreamTokenSource;
 use crate::component::visibility::{
     Change, Visibility, VisibilityChange, VisibilityControl, Within,
 };
@@ -31,6 +32,7 @@ pub(crate) struct Facilities {
     pub(crate) states: States,
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) visibility: Arc<dyn VisibilityControl>,
+    pub(crate) upstream_tokens: Arc<dyn UpstreamTokenSource>,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -156,6 +158,38 @@ impl Context {
     #[must_use]
     pub fn server_visibility(&self) -> Visibility {
         Visibility::new(Arc::clone(&self.facilities.visibility))
+    }
+
+    /// The access token of the identity provider at which the caller signed in, to call the provider
+    /// on their behalf: good for another minute at least, and recorded in the audit trail.
+    ///
+    /// It is never the token with which the caller called, which goes nowhere. Send it to the provider
+    /// alone, and show it to nobody.
+    ///
+    /// # Errors
+    ///
+    /// The caller is told to sign in again without one: over stdio, behind a verifier of foreign
+    /// tokens, and once the provider has ended the sign-in. They are told to try again when the provider
+    /// or the store does not answer. The error is internal when the audit trail cannot be written, with
+    /// [`AuditFailure::Stop`](crate::audit::AuditFailure::Stop).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    ///
+    /// /// How many repositories the caller can see.
+    /// #[tool]
+    /// async fn repositories(caller: Caller, ctx: Context) -> Result<String, ToolError> {
+    ///     let token = ctx.upstream_token().await?;
+    ///     let authorization = format!("Bearer {}", token.token().expose());
+    ///     // … a request to the provider with this header
+    /// #   let _ = (caller, authorization);
+    ///     Ok("7".to_owned())
+    /// }
+    /// ```
+    pub async fn upstream_token(&self) -> Result<UpstreamToken, ToolError> {
+        self.facilities.upstream_tokens.token(self.within()).await
     }
 
     fn change_visibility(&self, change: Change, selector: Selector) -> VisibilityChange<'_> {

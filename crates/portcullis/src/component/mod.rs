@@ -19,6 +19,7 @@ pub(crate) mod state;
 pub(crate) mod tool;
 pub(crate) mod tool_error;
 pub(crate) mod unfit;
+pub(crate) mod upstream_token;
 pub(crate) mod uri_template;
 pub(crate) mod verdict;
 pub(crate) mod visibility;

@@ -13,6 +13,8 @@ use crate::component::context::Facilities;
 use crate::middleware::Layers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+#[cfg(feature = "http")]
+use crate::operation::upstream_token::RecordedUpstreamTokens;
 use crate::visibility::{EffectiveRules, VisibilityState};
 
 /// Everything that answers operations, over whichever transport.
@@ -26,6 +28,8 @@ pub(crate) struct Engine {
     pub(crate) visibility: Arc<VisibilityState>,
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
+    #[cfg(feature = "http")]
+    pub(crate) upstream_tokens: Arc<RecordedUpstreamTokens>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,

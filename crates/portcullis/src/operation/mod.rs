@@ -8,6 +8,7 @@ mod list_changed;
 mod refusal;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
+pub(crate) mod upstream_token;
 pub(crate) mod visibility_control;
 
 use std::panic::AssertUnwindSafe;

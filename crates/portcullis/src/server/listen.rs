@@ -276,6 +276,11 @@ impl Server {
             let unusable = |text| StartError::new(StartErrorKind::UnusableEndpoint, text);
             mounts.extend(sign_in::mounts(endpoints, &self.engine).map_err(unusable)?);
         }
+        if let Some(tokens) =
+            resource.as_ref().and_then(|resource| resource.upstream_tokens.clone())
+        {
+            self.engine.upstream_tokens.tokens.get_or_init(|| tokens);
+        }
         #[cfg(feature = "jwt")]
         mounts.extend(self.http.signing_keys.clone().map(published));
         let authenticator = resource.map(|resource| {

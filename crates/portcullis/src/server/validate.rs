@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
@@ -17,6 +17,7 @@ use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+use crate::operation::upstream_token::RecordedUpstreamTokens;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::builder::{AuthState, Parts, ServerBuilder};
 use crate::server::{Authentication, Server};
@@ -132,10 +133,16 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         };
+        let upstream_tokens = Arc::new(RecordedUpstreamTokens {
+            tokens: OnceLock::new(),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let facilities = Facilities {
             states: parts.states,
             hierarchy: Arc::new(parts.hierarchy),
             visibility: Arc::new(control),
+            upstream_tokens: upstream_tokens.clone(),
             trusts_stdio: parts.trusts_stdio,
         };
         let engine = Engine {
@@ -148,6 +155,8 @@ impl Parts {
             visibility,
             layers: parts.layers,
             audit,
+            #[cfg(feature = "http")]
+            upstream_tokens,
             store,
             clock,
             alarm: Alarm::new(),

@@ -8,6 +8,6 @@ pub(crate) mod route;
 
 pub use self::client::{TestAnswer, TestClient};
 #[cfg(all(feature = "http", feature = "jwt"))]
-pub use self::identity_provider::{IdentityProvider, TestToken};
+pub use self::identity_provider::{IdentityProvider, TestToken, TestUser};
 #[cfg(feature = "http")]
 pub use self::route::TestResponse;

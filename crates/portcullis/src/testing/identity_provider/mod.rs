@@ -13,19 +13,31 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use self::sign_in::{Code, SignIn};
+
 pub use self::token::TestToken;
+pub use self::user::TestUser;
 
 mod endpoints;
+mod github;
+mod request;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod token;
+mod user;
 
 /// An identity provider on loopback, for tests: it issues any token that it is asked for, wrong
 /// ones too.
 ///
 /// It has a JWK set (ES256), metadata under both well-known names (RFC 8414, OpenID Connect
 /// Discovery) and an introspection endpoint (RFC 7662). It runs on the runtime of the test, and
-/// is down once it is dropped. Nobody signs in at it: tokens come from [`token`](Self::token).
+/// is down once it is dropped.
+///
+/// Tokens for a server come from [`token`](Self::token). For a server at which users sign in, it has
+/// the authorization code flow as well, with ID tokens, userinfo, refresh and revocation: it shows no
+/// page, and whoever opens it is the user of [`sign_in_as`](Self::sign_in_as). The same users are at the
+/// addresses of a GitHub Enterprise Server.
 ///
 /// # Example
 ///
@@ -73,6 +85,22 @@ struct Issued {
     keys: Vec<Key>,
     /// What introspection says of the tokens that are good.
     tokens: HashMap<String, Map<String, Value>>,
+    /// Who signs in.
+    user: Option<TestUser>,
+    codes: HashMap<String, Code>,
+    sign_ins: Vec<SignIn>,
+}
+
+impl Issued {
+    fn by(key: Key) -> Self {
+        Self {
+            keys: vec![key],
+            tokens: HashMap::new(),
+            user: None,
+            codes: HashMap::new(),
+            sign_ins: Vec::new(),
+        }
+    }
 }
 
 struct Key {
@@ -111,7 +139,7 @@ impl IdentityProvider {
             issuer: format!("http://{}", listener.local_addr()?),
             client_secret: Secret::new(text()?),
             clock,
-            issued: Mutex::new(Issued { keys: vec![Key::new()?], tokens: HashMap::new() }),
+            issued: Mutex::new(Issued::by(Key::new()?)),
         });
         let endpoints = endpoints::router(Arc::clone(&state));
         let serving = tokio::spawn(async move {
@@ -140,10 +168,10 @@ impl IdentityProvider {
         format!("{}/introspect", self.state.issuer)
     }
 
-    /// The client that may introspect tokens.
+    /// The client that it knows: it may introspect tokens, and users sign in through it.
     #[must_use]
     pub fn client_id(&self) -> &'static str {
-        endpoints::CLIENT_ID
+        request::CLIENT_ID
     }
 
     /// The secret of that client.
@@ -156,6 +184,29 @@ impl IdentityProvider {
     /// told otherwise.
     pub fn token(&self, subject: impl Into<String>, audience: impl Into<String>) -> TestToken<'_> {
         TestToken::new(&self.state, &subject.into(), &audience.into())
+    }
+
+    /// From now on, whoever opens the authorization endpoint signs in as `user`, without a page.
+    /// Before that, sign-ins are refused (`access_denied`).
+    pub fn sign_in_as(&self, user: TestUser) {
+        self.state.issued().user = Some(user);
+    }
+
+    /// Refuses sign-ins from now on (`access_denied`), as when a user says no.
+    pub fn refuse_sign_ins(&self) {
+        self.state.issued().user = None;
+    }
+
+    /// Whether a sign-in of the user with this `sub` goes on: a client has good tokens of theirs.
+    #[must_use]
+    pub fn is_signed_in(&self, subject: &str) -> bool {
+        self.state.issued().sign_ins.iter().any(|sign_in| sign_in.user.subject == subject)
+    }
+
+    /// Ends the sign-ins of the user with this `sub`, as when an account is closed: their access
+    /// and refresh tokens are good no longer.
+    pub fn sign_out(&self, subject: &str) {
+        self.state.issued().end(|sign_in| sign_in.user.subject == subject);
     }
 
     /// Signs with another key from now on. The keys of before stay in the JWK set.

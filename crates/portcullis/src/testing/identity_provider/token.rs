@@ -12,6 +12,7 @@ use super::{Key, State, encode, text};
 const LIFETIME: u64 = 300;
 
 /// A token that an [`IdentityProvider`](super::IdentityProvider) is to issue.
+#[derive(Clone)]
 #[must_use = "a token is issued by .sign() or .opaque()"]
 pub struct TestToken<'a> {
     state: &'a State,
@@ -21,6 +22,7 @@ pub struct TestToken<'a> {
 }
 
 /// Who makes the signature.
+#[derive(Clone, Copy)]
 enum Signature {
     Issuer,
     Stranger,
@@ -112,7 +114,18 @@ impl<'a> TestToken<'a> {
 
     /// The token, as a JWT. Without random bytes it has no signature, and nobody accepts it.
     #[must_use]
-    pub fn sign(mut self) -> String {
+    pub fn sign(self) -> String {
+        match self.signature {
+            Signature::Issuer => {
+                let token = self.clone().encoded();
+                self.issue(token)
+            }
+            Signature::Stranger | Signature::Tampered | Signature::Missing => self.encoded(),
+        }
+    }
+
+    /// The token, as a JWT that introspection does not know.
+    pub(super) fn encoded(mut self) -> String {
         let newest = |keys: &[Key]| keys.first().map(|key| (key.id.clone(), Arc::clone(&key.pair)));
         let Some((id, key)) = newest(&self.state.issued().keys) else { return String::new() };
         if !matches!(self.signature, Signature::Missing) {
@@ -135,11 +148,7 @@ impl<'a> TestToken<'a> {
             }
             Signature::Missing => String::new(),
         };
-        let token = format!("{input}.{signature}");
-        match self.signature {
-            Signature::Issuer => self.issue(token),
-            Signature::Stranger | Signature::Tampered | Signature::Missing => token,
-        }
+        format!("{input}.{signature}")
     }
 
     /// The token as a random text, which only the introspection endpoint can read.
@@ -156,7 +165,7 @@ impl<'a> TestToken<'a> {
     }
 }
 
-fn members(object: Value) -> Map<String, Value> {
+pub(super) fn members(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(members) => members,
         _ => Map::new(),
