@@ -11,4 +11,5 @@ pub mod oracle;
 pub mod ranks;
 pub mod secrets;
 pub mod served;
+pub mod sign_in;
 pub mod testbed;

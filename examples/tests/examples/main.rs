@@ -1,6 +1,7 @@
 //! Each example is started and asked over its own port or over stdio.
 
 mod sections;
+mod sign_in;
 mod tasks;
 mod tokens;
 

@@ -1,6 +1,6 @@
 // The official TypeScript client as a real peer of the server under test.
 //
-//     node client.mjs --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
+//     node client.mjs --url URL [--token TOKEN | --sign-in PROGRAM [--refresh]] [--protocol VERSION]
 //     node client.mjs [--protocol VERSION] --stdio COMMAND [ARGS...]
 //
 // Connects, lists everything, tries a fixed set of operations and prints one
@@ -8,6 +8,10 @@
 // a failed connection or listing makes the exit status non-zero.
 //
 // PROGRAM is sign_in.mjs, which is the browser of the person who signs in.
+//
+// With --refresh the access token is made a wrong one and `whoami` called again: `refreshed` has
+// the answer, `refresh_tokens`, the one before and the one after, and `visits`, how often the
+// browser was opened.
 //
 // VERSION is a version to pin, `2026-07-28` by default (`server/discover` must
 // offer it), `auto` (`server/discover`, then `initialize`) or `legacy`
@@ -31,6 +35,8 @@ function parseArgs(argv) {
     const flag = argv.shift();
     if (flag === "--stdio") {
       options.stdio = argv.splice(0);
+    } else if (flag === "--refresh") {
+      options.refresh = true;
     } else if (flag === "--url") {
       options.urls.push(argv.shift());
     } else if (["--token", "--sign-in", "--protocol"].includes(flag)) {
@@ -54,6 +60,8 @@ class SigningIn {
     grant_types: ["authorization_code", "refresh_token"],
     token_endpoint_auth_method: "none",
   };
+
+  visits = 0;
 
   constructor(program) {
     this.program = program;
@@ -92,6 +100,7 @@ class SigningIn {
   }
 
   async redirectToAuthorization(url) {
+    this.visits += 1;
     const { stdout } = await promisify(execFile)("node", [this.program, url.href]);
     this.callback = new URL(stdout.trim()).searchParams;
   }
@@ -123,7 +132,7 @@ async function connect(options, url) {
     await transport.finishAuth(authProvider.callback);
     await client.connect(transportFor(options, url, authProvider));
   }
-  return client;
+  return [client, authProvider];
 }
 
 const textOf = (parts) => parts.map((part) => part.text).join("\n");
@@ -181,14 +190,24 @@ async function explore(client) {
   };
 }
 
+async function refreshed(client, authProvider) {
+  const before = authProvider.saved.refresh_token;
+  authProvider.saved = { ...authProvider.saved, access_token: "ended" };
+  const whoami = JSON.parse((await call(client, "whoami", {})).ok);
+  const after = authProvider.saved.refresh_token;
+  return { whoami, refresh_tokens: [before, after], visits: authProvider.visits };
+}
+
 // The library reports skipped listings with `console.debug`, which Node writes to stdout.
 console.debug = console.error;
 
 const options = parseArgs(process.argv.slice(2));
 for (const url of options.stdio ? [undefined] : options.urls) {
-  const client = await connect(options, url);
+  const [client, authProvider] = await connect(options, url);
   try {
-    console.log(JSON.stringify(await explore(client)));
+    const report = await explore(client);
+    if (options.refresh) report.refreshed = await refreshed(client, authProvider);
+    console.log(JSON.stringify(report));
   } finally {
     await client.close();
   }

@@ -1,6 +1,6 @@
 """FastMCP's Python client as a real peer of the server under test.
 
-    python client.py --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
+    python client.py --url URL [--token TOKEN | --sign-in PROGRAM [--refresh]] [--protocol VERSION]
     python client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
 
 Connects, lists everything, tries a fixed set of operations and prints one JSON
@@ -9,6 +9,9 @@ connection or listing makes the exit status non-zero.
 
 PROGRAM is node/sign_in.mjs, which is the browser that the client opens.
 
+With --refresh the access token is made old and `whoami` called again: `refreshed` has the answer,
+`refresh_tokens`, the one before and the one after, and `visits`, how often the browser was opened.
+
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`).
 """
@@ -16,6 +19,7 @@ VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 import argparse
 import asyncio
 import json
+import time
 import webbrowser
 
 from fastmcp import Client
@@ -29,6 +33,7 @@ def parse_args():
     parser.add_argument("--url", action="append")
     parser.add_argument("--token")
     parser.add_argument("--sign-in")
+    parser.add_argument("--refresh", action="store_true")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -46,9 +51,19 @@ def connect(args, url):
         if args.sign_in:
             browser = webbrowser.BackgroundBrowser(["node", args.sign_in, "--visit", "%s"])
             webbrowser.register("sign-in", None, browser, preferred=True)
-            auth = OAuth()
+            auth = SigningIn()
         transport = StreamableHttpTransport(url, auth=auth)
     return Client(transport, mode=args.protocol)
+
+
+class SigningIn(OAuth):
+    """The library's own OAuth, which counts how often it opens the browser."""
+
+    visits = 0
+
+    async def redirect_handler(self, authorization_url):
+        self.visits += 1
+        await super().redirect_handler(authorization_url)
 
 
 def text_of(parts):
@@ -103,11 +118,23 @@ async def explore(client):
     return report
 
 
+async def refreshed(client, auth):
+    before = auth.context.current_tokens.refresh_token
+    # It refreshes what it believes to have ended, and nothing on a 401.
+    auth.context.token_expiry_time = time.time() - 1
+    whoami = json.loads((await call(client, "whoami", {}))["ok"])
+    after = auth.context.current_tokens.refresh_token
+    return {"whoami": whoami, "refresh_tokens": [before, after], "visits": auth.visits}
+
+
 async def main():
     args = parse_args()
     for url in args.url or [None]:
         async with connect(args, url) as client:
-            print(json.dumps(await explore(client)))
+            report = await explore(client)
+            if args.refresh:
+                report["refreshed"] = await refreshed(client, client.transport.auth)
+            print(json.dumps(report))
 
 
 asyncio.run(main())

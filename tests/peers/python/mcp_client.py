@@ -1,6 +1,6 @@
 """The official Python SDK's own client as a real peer of the server under test.
 
-    python mcp_client.py --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
+    python mcp_client.py --url URL [--token TOKEN | --sign-in PROGRAM [--refresh]] [--protocol VERSION]
     python mcp_client.py [--protocol VERSION] --stdio COMMAND [ARGS...]
 
 Connects, lists everything, tries a fixed set of operations and prints one JSON
@@ -8,6 +8,9 @@ object on stdout; of several --url one after the other, on a line each. A refuse
 connection or listing makes the exit status non-zero.
 
 PROGRAM is node/sign_in.mjs, which is the browser of the person who signs in.
+
+With --refresh the access token is made old and `whoami` called again: `refreshed` has the answer,
+`refresh_tokens`, the one before and the one after, and `visits`, how often the browser was opened.
 
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`,
@@ -18,6 +21,7 @@ import argparse
 import asyncio
 import json
 import subprocess
+import time
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,6 +37,7 @@ def parse_args():
     parser.add_argument("--url", action="append")
     parser.add_argument("--token")
     parser.add_argument("--sign-in")
+    parser.add_argument("--refresh", action="store_true")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -60,16 +65,16 @@ class Memory:
 
 
 def signing_in(url, program):
-    """The library's own OAuth, with the browser and the callback that a host has to add."""
-    callback = None
+    """The library's own OAuth, with the browser and the callback that a host has to add; and where
+    the browser came back to."""
+    callbacks = []
 
     async def redirect(authorization_url):
-        nonlocal callback
         command = ["node", program, authorization_url]
-        callback = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        callbacks.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     async def answer():
-        sent = dict(parse_qsl(urlsplit(callback.strip()).query))
+        sent = dict(parse_qsl(urlsplit(callbacks[-1].strip()).query))
         if "code" not in sent:
             raise RuntimeError(f"sent back with {sent}")
         return AuthorizationCodeResult(code=sent["code"], state=sent["state"], iss=sent.get("iss"))
@@ -79,7 +84,7 @@ def signing_in(url, program):
         redirect_uris=["http://127.0.0.1:33418/callback"],
         token_endpoint_auth_method="none",
     )
-    return OAuthClientProvider(url, metadata, Memory(), redirect, answer)
+    return OAuthClientProvider(url, metadata, Memory(), redirect, answer), callbacks
 
 
 @asynccontextmanager
@@ -88,14 +93,14 @@ async def connect(args, url):
         command, *rest = args.stdio
         server = StdioServerParameters(command=command, args=rest)
         async with Client(server, mode=args.protocol) as client:
-            yield client
+            yield client, None, []
     else:
         headers = {"authorization": f"Bearer {args.token}"} if args.token else {}
-        auth = signing_in(url, args.sign_in) if args.sign_in else None
+        auth, visits = signing_in(url, args.sign_in) if args.sign_in else (None, [])
         async with AsyncClient(headers=headers, auth=auth, timeout=30) as http:
             server = streamable_http_client(url, http_client=http)
             async with Client(server, mode=args.protocol) as client:
-                yield client
+                yield client, auth, visits
 
 
 def text_of(parts):
@@ -164,11 +169,23 @@ async def explore(client):
     return report
 
 
+async def refreshed(client, auth, visits):
+    before = auth.context.current_tokens.refresh_token
+    # It refreshes what it believes to have ended, and nothing on a 401.
+    auth.context.token_expiry_time = time.time() - 1
+    whoami = json.loads((await call(client, "whoami", {}))["ok"])
+    after = auth.context.current_tokens.refresh_token
+    return {"whoami": whoami, "refresh_tokens": [before, after], "visits": len(visits)}
+
+
 async def main():
     args = parse_args()
     for url in args.url or [None]:
-        async with connect(args, url) as client:
-            print(json.dumps(await explore(client)))
+        async with connect(args, url) as (client, auth, visits):
+            report = await explore(client)
+            if args.refresh:
+                report["refreshed"] = await refreshed(client, auth, visits)
+            print(json.dumps(report))
 
 
 asyncio.run(main())

@@ -55,6 +55,7 @@ async fn main() -> std::process::ExitCode {
     let TestbedOptions { mut options, fixtures } = TestbedOptions::parse();
     // The tests' identity providers are on this machine.
     options.jwt.allow_loopback_idp = true;
+    options.clients.allow_loopback_documents = true;
     serve::exit_code(run(&options, fixtures).await)
 }
 

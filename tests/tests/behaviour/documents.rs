@@ -121,6 +121,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "secrets",
         "keys",
         "sign_in",
+        "clients",
         "signing_keys",
         "errors",
         "audit",

@@ -74,3 +74,52 @@ fn a_body_that_no_client_sends_is_refused_unread_and_a_method_too() {
     assert_eq!(testbed.request("GET /token", &[], b"").status, 405);
     assert_eq!(testbed.request("PUT /register", &[], b"").status, 405);
 }
+
+#[test]
+fn rule_10_the_flags_say_who_may_register() {
+    let body = json!({"redirect_uris": ["https://stranger.example/cb"]}).to_string();
+    let register = |flags: &[&str]| {
+        let testbed = Testbed::start(TESTBED, &[&["--auth", "login"], flags].concat());
+        let head = ["Content-Type: application/json"];
+        testbed.request("POST /register", &head, body.as_bytes()).status
+    };
+    assert_eq!(register(&[]), 201);
+    assert_eq!(register(&["--registration", "open"]), 201);
+    assert_eq!(register(&["--registration", "known"]), 400);
+    assert_eq!(register(&["--registration", "documents"]), 403);
+    let client = "app,http://127.0.0.1/callback";
+    assert_eq!(register(&["--registration", "off", "--client", client]), 403);
+    assert_eq!(register(&["--allowed-redirect-uri", "http://localhost:*/callback"]), 400);
+}
+
+#[test]
+fn rule_17_a_client_that_published_a_document_is_shown_by_its_website() {
+    let website = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = website.local_addr().unwrap();
+    let url = format!("http://{authority}/client.json");
+    let document = json!({
+        "client_id": url,
+        "client_name": "An app",
+        "redirect_uris": ["http://127.0.0.1/callback"],
+    });
+    let publisher = std::thread::spawn(move || {
+        let (mut stream, _) = website.accept().unwrap();
+        let _ = std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+        let body = document.to_string();
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
+        let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+    });
+    let testbed = Testbed::start(TESTBED, &["--auth", "login", "--registration", "documents"]);
+    let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let line = format!(
+        "GET /authorize?response_type=code&client_id={}&redirect_uri=http://127.0.0.1:9/callback\
+         &code_challenge={challenge}&code_challenge_method=S256",
+        url.replace(':', "%3A").replace('/', "%2F")
+    );
+    let page = testbed.request(&line, &[], b"");
+    publisher.join().unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+    let told = format!("A program of the website <strong><bdi>{authority}</bdi></strong>");
+    assert!(page.body.contains(&told), "{}", page.body);
+}

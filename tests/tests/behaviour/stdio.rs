@@ -84,9 +84,9 @@ fn the_end_of_the_input_and_sigterm_let_running_calls_finish() {
     assert_eq!(code, Some(0));
 
     let mut server = StdioTestbed::start(TESTBED);
-    server.ask(&message("server/discover", json!({})));
     server.write(&wait);
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    // Lines are read in their order: the call runs once this is answered.
+    server.ask(&message("server/discover", json!({})));
     terminate(server.id());
     assert_eq!(server.read()["result"]["content"][0]["text"], "waited 500 ms");
     assert_eq!(
@@ -108,10 +108,11 @@ fn trial_b15_what_a_handler_prints_breaks_no_message() {
 #[test]
 fn trial_b15_a_second_interrupt_ends_at_once() {
     let mut server = StdioTestbed::start(TESTBED);
-    server.ask(&message("server/discover", json!({})));
     server.write(
         &message("tools/call", json!({"name": "wait", "arguments": {"ms": 10_000}})).to_string(),
     );
+    // Lines are read in their order: the call runs once this is answered.
+    server.ask(&message("server/discover", json!({})));
     interrupt(server.id());
     server.wait_for_log("stopping");
     interrupt(server.id());

@@ -6,6 +6,7 @@ mod conformance;
 mod differential;
 mod hosts;
 mod identity_provider;
+mod installed;
 mod providers;
 mod sign_in;
 mod step_up;

@@ -27,8 +27,17 @@ fn browser() -> String {
 }
 
 fn sign_in(client: &[PathBuf], servers: &[&Testbed], protocol: &str) -> Vec<Value> {
+    sign_in_with(client, servers, protocol, &[])
+}
+
+fn sign_in_with(
+    client: &[PathBuf],
+    servers: &[&Testbed],
+    protocol: &str,
+    further: &[&str],
+) -> Vec<Value> {
     let browser = browser();
-    let mut arguments = vec!["--sign-in", &browser, "--protocol", protocol];
+    let mut arguments = [&["--sign-in", &browser, "--protocol", protocol], further].concat();
     arguments.extend(servers.iter().flat_map(|server| ["--url", server.url()]));
     explore_each(client, &arguments)
 }
@@ -98,23 +107,54 @@ fn oidc_provider_refuses_a_client_that_asks_for_no_scope_until_the_metadata_name
     assert_eq!([&whoami["sub"], &whoami["scopes"]], [&json!("alice"), &json!(["read"])]);
 }
 
+/// What a client saw after it had refreshed by itself, with nobody at the browser.
+fn expect_refreshed(who: &str, refreshed: &Value, client_id: &Value) {
+    assert_eq!(refreshed["visits"], 1, "{who}");
+    let whoami = &refreshed["whoami"];
+    assert_eq!((&whoami["sub"], &whoami["client_id"]), (&json!("alice"), client_id), "{who}");
+    let [before, after] = names(&refreshed["refresh_tokens"])[..] else { panic!("{who}") };
+    assert!(before != after && [before, after].iter().all(|t| t.starts_with("pcr_")), "{who}");
+}
+
 #[test]
-fn every_client_signs_in_at_the_server_itself() {
+fn every_client_signs_in_at_the_server_itself_and_refreshes() {
     let testbed = Testbed::start(TESTBED, &["--auth", "login"]);
     thread::scope(|scope| {
         for (name, client) in clients() {
             let testbed = &testbed;
             scope.spawn(move || {
                 for protocol in ["auto", "legacy"] {
-                    let seen = &sign_in(&client, &[testbed], protocol)[0];
+                    let seen = &sign_in_with(&client, &[testbed], protocol, &["--refresh"])[0];
                     let who = format!("{name} {protocol}\n{seen}\n{}", testbed.log());
                     assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
                     // The client's id is its registration, sealed.
-                    let id = seen["whoami"]["client_id"].as_str().unwrap_or_default();
-                    assert!(id.starts_with("pcc_"), "{who}");
+                    let id = &seen["whoami"]["client_id"];
+                    assert!(id.as_str().is_some_and(|id| id.starts_with("pcc_")), "{who}");
                     assert_eq!(seen["item"]["ok"], "item 1", "{who}");
+                    expect_refreshed(&who, &seen["refreshed"], id);
                 }
             });
         }
     });
+}
+
+/// The 1.x versions of the official SDKs, on which most hosts run.
+#[test]
+fn the_sdks_of_version_1_sign_in_at_the_server_itself_and_refresh() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "login"]);
+    let peers = root().join("target/peers");
+    let python = root().join("tests/peers/hosts/python/sign_in_1x.py");
+    let node = peers.join("hosts/sign_in_1x.mjs");
+    let sdks = [(peers.join("python-1x/bin/python"), python), (crate::node(), node)];
+    for (program, script) in sdks {
+        let mut command = Command::new(program);
+        command.arg(&script).args([testbed.url(), &browser()]);
+        let said = run(&mut command).unwrap_or_else(|error| panic!("{error}\n{}", testbed.log()));
+        let mut seen: Value = serde_json::from_str(&said).unwrap();
+        let who = format!("{}\n{seen}\n{}", script.display(), testbed.log());
+        let first = seen["whoami"][0].take();
+        assert_eq!(first["sub"], "alice", "{who}");
+        seen["whoami"] = seen["whoami"][1].take();
+        expect_refreshed(&who, &seen, &first["client_id"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The official Rust client (rmcp) as a real peer of the server under test.
 //!
 //! ```text
-//! portcullis-peer-rmcp --url URL [--token TOKEN | --sign-in PROGRAM] [--protocol VERSION]
+//! portcullis-peer-rmcp --url URL [--token TOKEN | --sign-in PROGRAM [--refresh]] [--protocol VERSION]
 //! portcullis-peer-rmcp [--protocol VERSION] --stdio COMMAND [ARGS...]
 //! ```
 //!
@@ -11,11 +11,16 @@
 //!
 //! PROGRAM is node/sign_in.mjs, which is the browser of the person who signs in.
 //!
+//! With --refresh the tokens are refreshed and `whoami` called again: `refreshed` has the answer,
+//! `refresh_tokens`, the one before and the one after, and `visits`, how often the browser was
+//! opened, which is once.
+//!
 //! VERSION is `2026-07-28` (the default: `server/discover` must offer it), an
 //! older version (`initialize` asks for it), `legacy` (the newest of those) or
 //! `auto` (`server/discover`, then `initialize`).
 
 use std::error::Error;
+use std::sync::Arc;
 
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ContentBlock, GetPromptRequestParams,
@@ -28,8 +33,10 @@ use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use rmcp::{RoleClient, object};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 type Client = RunningService<RoleClient, ClientConfig>;
+type Manager = Arc<Mutex<AuthorizationManager>>;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,8 +44,12 @@ async fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let urls: Vec<_> = options.urls.iter().map(|url| Some(url.as_str())).collect();
     for url in if urls.is_empty() { vec![None] } else { urls } {
-        let client = connect(&options, url).await?;
-        println!("{}", explore(&client).await?);
+        let (client, manager) = connect(&options, url).await?;
+        let mut report = explore(&client).await?;
+        if let (true, Some(manager)) = (options.refresh, manager) {
+            report["refreshed"] = refreshed(&client, &manager).await?;
+        }
+        println!("{report}");
         client.cancel().await?;
     }
     Ok(())
@@ -48,6 +59,7 @@ struct Options {
     urls: Vec<String>,
     token: Option<String>,
     sign_in: Option<String>,
+    refresh: bool,
     protocol: String,
     stdio: Vec<String>,
 }
@@ -58,6 +70,7 @@ impl Options {
             urls: Vec::new(),
             token: None,
             sign_in: None,
+            refresh: false,
             protocol: "2026-07-28".into(),
             stdio: Vec::new(),
         };
@@ -66,6 +79,7 @@ impl Options {
                 "--url" => options.urls.extend(args.next()),
                 "--token" => options.token = args.next(),
                 "--sign-in" => options.sign_in = args.next(),
+                "--refresh" => options.refresh = true,
                 "--protocol" => options.protocol = args.next().ok_or("--protocol needs a value")?,
                 "--stdio" => options.stdio = args.by_ref().collect(),
                 other => return Err(format!("unknown argument {other}").into()),
@@ -78,7 +92,8 @@ impl Options {
     }
 }
 
-async fn connect(options: &Options, url: Option<&str>) -> Result<Client> {
+async fn connect(options: &Options, url: Option<&str>) -> Result<(Client, Option<Manager>)> {
+    let mut signed_in_as = None;
     let handshake = ProtocolVersion::LATEST_WITH_INITIALIZE;
     let config = ClientConfig::new(
         ClientCapabilities::default(),
@@ -110,6 +125,7 @@ async fn connect(options: &Options, url: Option<&str>) -> Result<Client> {
                 Some(program) => {
                     let manager = signed_in(url, program).await?;
                     let client = AuthClient::new(reqwest::Client::new(), manager);
+                    signed_in_as = Some(client.auth_manager.clone());
                     let transport = StreamableHttpClientTransport::with_client(client, http);
                     config.serve_with_lifecycle(transport, lifecycle).await?
                 }
@@ -126,7 +142,22 @@ async fn connect(options: &Options, url: Option<&str>) -> Result<Client> {
             config.serve_with_lifecycle(TokioChildProcess::new(command)?, lifecycle).await?
         }
     };
-    Ok(client)
+    Ok((client, signed_in_as))
+}
+
+/// The library refreshes, as it does at the end of an access token.
+async fn refreshed(client: &Client, manager: &Manager) -> Result<Value> {
+    let before = refresh_token(manager).await?;
+    manager.lock().await.refresh_token().await?;
+    let whoami = call(client, "whoami", object!({})).await?;
+    let whoami: Value = serde_json::from_str(whoami["ok"].as_str().unwrap_or_default())?;
+    let tokens = [before, refresh_token(manager).await?];
+    Ok(json!({"whoami": whoami, "refresh_tokens": tokens, "visits": 1}))
+}
+
+async fn refresh_token(manager: &Manager) -> Result<Value> {
+    let (_, tokens) = manager.lock().await.get_credentials().await?;
+    Ok(serde_json::to_value(tokens)?["refresh_token"].take())
 }
 
 /// The library's own OAuth, with the browser and the callback that a host has to add.

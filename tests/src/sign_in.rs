@@ -1,0 +1,231 @@
+//! Signs a user in, as a browser and a client do, through whichever servers the way leads.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::driver::{Response, Testbed};
+
+/// Where the client's answers go. Nobody listens there: a browser that arrives has the answer.
+pub const CALLBACK: &str = "http://127.0.0.1:33418/callback";
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// How many redirects a browser follows.
+const HOPS: usize = 10;
+
+/// A browser without scripts, for plain http on loopback.
+#[derive(Default)]
+pub struct Browser {
+    /// By host and port, as no real browser has it: there the port makes no difference.
+    cookies: HashMap<String, HashMap<String, String>>,
+}
+
+/// Where a browser has come to.
+pub struct Page {
+    /// Its address.
+    pub url: String,
+    /// What the server answered; nothing at [`CALLBACK`].
+    pub response: Option<Response>,
+}
+
+impl Browser {
+    /// Opens an address, and follows where it leads by itself: redirects and pages that refresh.
+    pub fn open(&mut self, url: &str) -> Page {
+        self.follow(url.to_owned(), "GET", String::new())
+    }
+
+    /// Sends the form of a page, with its hidden fields and these.
+    pub fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let body = page.body();
+        let action = between(body, "action=\"", "\"").expect("the page has a form");
+        let hidden = body.split("<input type=\"hidden\" ").skip(1).map(|input| {
+            let part = |name: &str| between(input, &format!("{name}=\""), "\"").unwrap();
+            (unescaped(part("name")), unescaped(part("value")))
+        });
+        let hidden: Vec<_> = hidden.collect();
+        let all = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let form = form(all.chain(fields.iter().copied()));
+        self.follow(joined(&page.url, action), "POST", form)
+    }
+
+    fn follow(&mut self, mut url: String, method: &str, form: String) -> Page {
+        let (mut method, mut form) = (method, form);
+        for _ in 0..HOPS {
+            if url.starts_with(CALLBACK) {
+                return Page { url, response: None };
+            }
+            let response = self.send(&url, method, &form);
+            let Some(next) = leads_on(&response) else {
+                return Page { url, response: Some(response) };
+            };
+            url = joined(&url, &next);
+            (method, form) = ("GET", String::new());
+        }
+        panic!("more than {HOPS} redirects, to {url}");
+    }
+
+    fn send(&mut self, url: &str, method: &str, form: &str) -> Response {
+        let (authority, target) = split(url);
+        let cookies = self.cookies.entry(authority.to_owned()).or_default();
+        let mut head = vec!["Accept: text/html".to_owned()];
+        if !cookies.is_empty() {
+            let pairs = cookies.iter().map(|(name, value)| format!("{name}={value}"));
+            head.push(format!("Cookie: {}", pairs.collect::<Vec<_>>().join("; ")));
+        }
+        if method == "POST" {
+            head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+            head.push(format!("Origin: http://{authority}"));
+        }
+        let head: Vec<_> = head.iter().map(String::as_str).collect();
+        let server = Testbed::at(format!("http://{authority}/"));
+        let response = server.request(&format!("{method} {target}"), &head, form.as_bytes());
+        if let Some((name, value)) =
+            response.header("set-cookie").and_then(|set| set.split(';').next()?.split_once('='))
+        {
+            cookies.insert(name.to_owned(), value.to_owned());
+        }
+        response
+    }
+}
+
+impl Page {
+    /// The page itself.
+    pub fn body(&self) -> &str {
+        self.response.as_ref().map(|response| response.body.as_str()).unwrap_or_default()
+    }
+
+    /// A parameter of its address.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let (_, query) = self.url.split_once('?')?;
+        let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+        parameters.find(|(own, _)| *own == name).map(|(_, value)| decoded(value))
+    }
+}
+
+/// A client of a server that signs users in.
+pub struct Client<'a> {
+    server: &'a Testbed,
+    /// The id that it got when it registered.
+    pub id: String,
+}
+
+impl<'a> Client<'a> {
+    /// Registers a client.
+    pub fn register(server: &'a Testbed) -> Self {
+        let body = json!({"redirect_uris": [CALLBACK], "client_name": "A test"}).to_string();
+        let head = ["Content-Type: application/json"];
+        let answer = server.request("POST /register", &head, body.as_bytes());
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        let id = answer.json()["client_id"].as_str().unwrap().to_owned();
+        Self { server, id }
+    }
+
+    /// The address at which a user allows it these scopes.
+    pub fn authorization_url(&self, scope: &str) -> String {
+        let query = form([
+            ("response_type", "code"),
+            ("client_id", &self.id),
+            ("redirect_uri", CALLBACK),
+            ("state", "state of the client"),
+            ("scope", scope),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("resource", self.server.url()),
+        ]);
+        format!("http://{}/authorize?{query}", self.server.authority())
+    }
+
+    /// Redeems the code that a browser came back with.
+    pub fn redeem(&self, page: &Page) -> Value {
+        assert_eq!(page.parameter("state").as_deref(), Some("state of the client"), "{}", page.url);
+        let issuer = format!("http://{}", self.server.authority());
+        assert_eq!(page.parameter("iss"), Some(issuer), "{}", page.url);
+        let code = page.parameter("code").unwrap_or_else(|| panic!("no code: {}", page.url));
+        let answer = self.post(
+            "/token",
+            &[
+                ("grant_type", "authorization_code"),
+                ("code", &code),
+                ("redirect_uri", CALLBACK),
+                ("code_verifier", VERIFIER),
+                ("resource", self.server.url()),
+            ],
+        );
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    /// Shows a refresh token.
+    pub fn refresh(&self, refresh_token: &str) -> Response {
+        self.post("/token", &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+    }
+
+    /// Gives a token back.
+    pub fn revoke(&self, token: &str) -> Response {
+        self.post("/revoke", &[("token", token)])
+    }
+
+    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let form = form(fields.iter().copied().chain([("client_id", self.id.as_str())]));
+        let head = ["Content-Type: application/x-www-form-urlencoded"];
+        self.server.request(&format!("POST {path}"), &head, form.as_bytes())
+    }
+}
+
+/// Where a page leads by itself.
+fn leads_on(response: &Response) -> Option<String> {
+    let refreshed = || between(&response.body, "http-equiv=\"refresh\" content=\"0; url=", "\"");
+    match response.status {
+        302 | 303 => response.header("location").map(str::to_owned),
+        200 => refreshed().map(unescaped),
+        _ => None,
+    }
+}
+
+fn joined(base: &str, address: &str) -> String {
+    match address.starts_with('/') {
+        true => format!("http://{}{address}", split(base).0),
+        false => address.to_owned(),
+    }
+}
+
+/// The authority of an address, and what follows it.
+fn split(url: &str) -> (&str, &str) {
+    let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("not on loopback: {url}"));
+    let end = rest.find('/').unwrap_or(rest.len());
+    (&rest[..end], if end == rest.len() { "/" } else { &rest[end..] })
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    text.split_once(start)?.1.split(end).next()
+}
+
+fn unescaped(html: &str) -> String {
+    let html = html.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<");
+    html.replace("&gt;", ">").replace("&amp;", "&")
+}
+
+fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let encoded = |text: &str| {
+        let bytes = text.bytes().map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        });
+        bytes.collect::<String>()
+    };
+    let pairs = fields.into_iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().replace('+', " ").into_bytes();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend(part[2..].replace('+', " ").bytes());
+    }
+    String::from_utf8(bytes).unwrap()
+}

@@ -1,0 +1,118 @@
+//! Clients as people install them sign in at the server, by their own commands, files and
+//! browser; `tests/peers/installed` pins their versions.
+
+mod clients;
+mod conversation;
+mod desk;
+
+use portcullis_tests::driver::Testbed;
+
+use self::clients::Installed;
+use self::desk::Desk;
+use crate::TESTBED;
+
+/// A client, its user and the server.
+struct Story<'a> {
+    client: &'a Installed,
+    desk: Desk,
+    testbed: Testbed,
+}
+
+impl<'a> Story<'a> {
+    fn of(client: &'a Installed, flags: &[&str]) -> Self {
+        let testbed = Testbed::start(TESTBED, flags);
+        let desk = Desk::new(testbed.url());
+        (client.configure)(&desk);
+        Self { client, desk, testbed }
+    }
+
+    fn signs_in(&self) {
+        if let Some(sign_in) = self.client.sign_in {
+            sign_in(&self.desk).unwrap_or_else(|error| panic!("{}", self.told(&error)));
+        }
+    }
+
+    /// A call that goes well, as Alice, after the browser was opened so often.
+    fn calls(&self, visits: usize) {
+        let since = self.testbed.log().len();
+        let said = (self.client.call)(&self.desk);
+        let told = self.told(&format!("{said:?}"));
+        assert!(said.is_ok_and(|said| said.contains(self.client.says)), "{told}");
+        assert_eq!(self.desk.visits(), visits, "{told}");
+        // The client's id is its registration, sealed.
+        let log = &self.testbed.log()[since..];
+        assert!(log.contains("subject=\"alice\" client_id=\"pcc_"), "{told}");
+    }
+
+    fn told(&self, what: &str) -> String {
+        let (client, browser) = (self.client.name, self.desk.browser_log());
+        format!("{client}: {what}\n{browser}\n{}", self.testbed.log())
+    }
+}
+
+fn signs_in_refreshes_and_comes_back_after_a_revocation(client: &Installed) {
+    let story = Story::of(client, &["--auth", "login"]);
+    story.signs_in();
+    story.calls(1);
+    let Some(folder) = client.keeps else {
+        return story.calls(2);
+    };
+    // It signs in once, and goes on in a process of its own.
+    story.calls(1);
+
+    let first = story.desk.kept(folder);
+    story.desk.end_access_token(folder);
+    let visits = if client.refreshes { 1 } else { 2 };
+    story.calls(visits);
+    let second = story.desk.kept(folder);
+    assert_ne!(second.refresh_token, first.refresh_token, "{}", client.name);
+    assert_eq!(second.client_id() == first.client_id(), client.refreshes, "{}", client.name);
+
+    let revocation = format!("token={}&client_id={}", second.refresh_token, second.client_id());
+    let form = ["Content-Type: application/x-www-form-urlencoded"];
+    let answer = story.testbed.request("POST /revoke", &form, revocation.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    story.desk.end_access_token(folder);
+    if let Some(words) = client.told {
+        let refused = (client.call)(&story.desk).unwrap_err();
+        assert!(refused.contains(words), "{}", story.told(&refused));
+        assert_eq!(story.desk.visits(), visits, "{}", story.told(&refused));
+        story.signs_in();
+    }
+    story.calls(visits + 1);
+}
+
+#[test]
+fn claude_code_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::CLAUDE_CODE);
+}
+
+#[test]
+fn codex_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::CODEX);
+}
+
+#[test]
+fn opencode_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::OPENCODE);
+}
+
+#[test]
+fn mcporter_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::MCPORTER);
+}
+
+#[test]
+fn mcp_remote_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::MCP_REMOTE);
+}
+
+#[test]
+fn inspector_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::INSPECTOR);
+}
+
+#[test]
+fn fastmcps_command_signs_in_refreshes_and_comes_back_after_a_revocation() {
+    signs_in_refreshes_and_comes_back_after_a_revocation(&clients::FASTMCP);
+}
