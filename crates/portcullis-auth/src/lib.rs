@@ -64,9 +64,10 @@ pub use portcullis_guard::MaybeFuture;
 pub use principal::{Claims, Principal, PrincipalId, short_client_id};
 pub use provider::{
     Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,
-    AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
-    ProtectedResource, RemoteAuthProvider, RemoteAuthProviderBuilder, UpstreamToken,
-    UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
+    AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, EndpointNotes, EndpointRecord,
+    EndpointRequest, MAX_ENDPOINT_BODY, ProtectedResource, RemoteAuthProvider,
+    RemoteAuthProviderBuilder, UpstreamToken, UpstreamTokenError, UpstreamTokenErrorKind,
+    UpstreamTokens,
 };
 pub use public_url::{EndpointPath, PublicUrl, PublicUrlError, PublicUrlErrorKind};
 pub use resource::is_same_resource;

@@ -28,6 +28,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         client_id,
         client_name,
         client_version,
+        scopes,
         kind,
         component,
         verdict,
@@ -52,6 +53,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
     foreign(line, b",\"client_id\":", *client_id)?;
     foreign(line, b",\"client_name\":", *client_name)?;
     foreign(line, b",\"client_version\":", *client_version)?;
+    foreign(line, b",\"scopes\":", *scopes)?;
     text(line, b",\"kind\":", *kind)?;
     text(line, b",\"component\":", *component)?;
     plain(line, b",\"verdict\":", verdict.as_str().as_bytes());

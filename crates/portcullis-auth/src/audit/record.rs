@@ -12,8 +12,8 @@ use crate::Principal;
 
 /// What the audit trail says about one operation.
 ///
-/// It has no field for a token, a claim, a scope, an argument or a result. What a client or
-/// a token chose is a [`LogText`]; every other text is the server's own. It is written
+/// It has no field for a token, a claim, an argument or a result; scopes are those of a sign-in, never
+/// those of a caller. What a client or a token chose is a [`LogText`]; every other text is the server's own. It is written
 /// ([`Serialize`]) as one flat object with the names of the fields.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
@@ -51,6 +51,9 @@ pub struct AuditRecord<'a> {
     /// The version that the client claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_version: Option<LogText<'a>>,
+    /// The scopes that a user allowed a client, with spaces between them: in records of signing in alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<LogText<'a>>,
     /// The kind of the component: `tool`, `resource`, `prompt`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
@@ -106,6 +109,7 @@ impl<'a> AuditRecord<'a> {
             client_id: None,
             client_name: None,
             client_version: None,
+            scopes: None,
             kind: None,
             component: None,
             verdict: Verdict::Failed,
@@ -144,6 +148,7 @@ impl<'a> AuditRecord<'a> {
             client_id = self.client_id.map(Cow::from).as_deref(),
             client_name = self.client_name.map(Cow::from).as_deref(),
             client_version = self.client_version.map(Cow::from).as_deref(),
+            scopes = self.scopes.map(Cow::from).as_deref(),
             kind = self.kind,
             component = self.component,
             verdict = self.verdict.as_str(),

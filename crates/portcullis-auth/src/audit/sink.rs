@@ -16,8 +16,8 @@ use super::AuditRecord;
 ///    for it.
 /// 4. The decision, its rule, its reason, and the outcome.
 ///
-/// A record never holds tokens, claims, scopes, arguments, results or the content of resources: it
-/// has no field for them.
+/// A record never holds tokens, claims, arguments, results or the content of resources: it has no field
+/// for them. The scopes in it are those that a user allowed a client, in records of signing in.
 ///
 /// A sink is called on the path of the request and by many threads at once: it should hand
 /// the record on, not wait for a disk or a network. A sink that panics has failed. What

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use http::request::Parts;
 use http::{Method, Response};
 
+use super::EndpointNotes;
 use crate::MaybeFuture;
 
 /// The longest body that an [`AuthorizationEndpoints`] is given, in bytes. A longer one is refused
@@ -66,13 +67,22 @@ pub struct EndpointRequest {
     pub body: Vec<u8>,
     /// The address of the peer, which may be a proxy.
     pub remote: Option<IpAddr>,
+    /// For the audit record of the request.
+    pub notes: EndpointNotes,
 }
 
 impl EndpointRequest {
     /// A request whose body was read.
     #[must_use]
     pub fn new(head: Parts, body: Vec<u8>, remote: Option<IpAddr>) -> Self {
-        Self { head, body, remote }
+        Self { head, body, remote, notes: EndpointNotes::default() }
+    }
+
+    /// Has what is found out noted for the audit record, which others write.
+    #[must_use]
+    pub fn with_notes(mut self, notes: EndpointNotes) -> Self {
+        self.notes = notes;
+        self
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod error;
+mod notes;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use self::endpoints::{
     Audience, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
 };
 pub use self::error::{AuthProviderError, AuthProviderProblem, AuthProviderProblemKind};
+pub use self::notes::{EndpointNotes, EndpointRecord};
 pub use self::remote::{RemoteAuthProvider, RemoteAuthProviderBuilder};
 pub use self::upstream::{
     UpstreamToken, UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
