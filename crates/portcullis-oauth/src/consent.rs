@@ -15,7 +15,8 @@ pub enum Consent {
     Remembered,
     /// A page asks each time.
     EachTime,
-    /// No page asks: an organisation decides elsewhere which clients its people use.
+    /// No page asks for a website: an organisation decides elsewhere which clients its people use. For a
+    /// program on the user's device one asks each time, since any other can claim its address.
     ///
     /// It needs clients that are known beforehand, and does not start with open registration.
     External,

@@ -14,6 +14,25 @@ pub(crate) struct OAuthError {
     pub(crate) description: Cow<'static, str>,
     /// The exact cause, for the log: a client never sees it.
     pub(crate) cause: Option<Cow<'static, str>>,
+    /// What it was, where it is more than a request that is refused.
+    pub(crate) incident: Option<Box<Incident>>,
+}
+
+/// What happened to a grant, for the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incident {
+    /// In a word.
+    pub(crate) outcome: &'static str,
+    pub(crate) grant: Granted,
+}
+
+/// Whose grant it was, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) subject: String,
+    pub(crate) client_id: String,
+    pub(crate) client_name: Option<String>,
+    pub(crate) scope: String,
 }
 
 /// The value of `error`.
@@ -75,12 +94,18 @@ impl ErrorCode {
 
 impl OAuthError {
     pub(crate) fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), cause: None }
+        Self { code, description: description.into(), cause: None, incident: None }
     }
 
     /// Says for the log what the client is not told.
     pub(crate) fn because(mut self, cause: impl Into<Cow<'static, str>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says for the audit trail what happened to a grant.
+    pub(crate) fn after(mut self, outcome: &'static str, grant: Granted) -> Self {
+        self.incident = Some(Box::new(Incident { outcome, grant }));
         self
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum Problem {
     Expired,
     /// The page of connections is too old, or was made for another browser or user.
     Stale,
+    /// The identity provider signed nobody in.
+    NotSignedIn,
     /// The form came from somewhere else.
     Foreign,
     /// There were too many from one address.
@@ -35,9 +37,23 @@ impl Problem {
             | Self::Malformed
             | Self::Expired
             | Self::Stale => StatusCode::BAD_REQUEST,
-            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Foreign | Self::NotSignedIn => StatusCode::FORBIDDEN,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The word for it, in the audit trail.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownClient => "unknown_client",
+            Self::UnknownRedirectUri => "unknown_redirect_uri",
+            Self::Malformed => "malformed",
+            Self::Expired | Self::Stale => "expired",
+            Self::NotSignedIn => "not_signed_in",
+            Self::Foreign => "foreign",
+            Self::TooMany => "too_many",
+            Self::Unavailable => "unavailable",
         }
     }
 
@@ -47,6 +63,7 @@ impl Problem {
             Self::UnknownRedirectUri => "This sign-in leads somewhere else",
             Self::Malformed => "This sign-in is not complete",
             Self::Expired | Self::Stale => "This page is too old",
+            Self::NotSignedIn => "You are not signed in",
             Self::Foreign => "This came from another page",
             Self::TooMany => "There were too many sign-ins",
             Self::Unavailable => "Signing in does not work at the moment",
@@ -75,6 +92,10 @@ impl Problem {
             Self::Stale => {
                 "Nothing was done. The page of your connections is good for ten minutes, in the \
                  browser in which you signed in, and needs cookies. Open it again."
+            }
+            Self::NotSignedIn => {
+                "Nothing was done, since you did not sign in, or may not. To try once more, open the \
+                 page of your connections again."
             }
             Self::Foreign => {
                 "The form was not sent by a page of this server, so nothing was done. Go back to \
@@ -107,6 +128,8 @@ impl Problem {
             leads_on_to: None,
         };
         let mut response = page.into_response();
+        // For the audit record.
+        response.extensions_mut().insert(reference);
         if matches!(self, Self::TooMany | Self::Unavailable) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }

@@ -45,8 +45,8 @@ impl Audiences {
         audience == self.issuer || audience == self.token_endpoint
     }
 
-    /// Verifies what the client with this id signs. Never by a secret: whoever verifies with one can
-    /// sign.
+    /// The verifier of what the client with this id signs. It takes no secret: whoever verifies with
+    /// one can sign.
     ///
     /// # Errors
     ///

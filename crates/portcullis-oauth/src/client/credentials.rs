@@ -18,7 +18,7 @@ pub(crate) struct Credentials {
     pub(crate) secrets: Vec<String>,
     /// The JWT (RFC 7523 §2.2).
     pub(crate) assertion: Option<String>,
-    /// In how many ways at once: it may be one (RFC 6749 §2.3).
+    /// How many kinds are shown at once: more than one is refused (RFC 6749 §2.3).
     pub(crate) methods: usize,
 }
 
@@ -34,7 +34,7 @@ impl Clients {
     /// What it decides, in this order:
     ///
     /// 1. A public client proves nothing, and whatever it shows is not looked at (rule 13).
-    /// 2. Any other shows one kind of credentials, and it is the one that it has.
+    /// 2. Any other client shows one kind of credentials, and that is its own kind.
     /// 3. A secret is compared by its digest, in constant time.
     /// 4. A JWT is signed by one of the client's keys, with an asymmetric algorithm. Its `iss` and
     ///    `sub` are the client, `aud` is the issuer or the token endpoint and nobody else beside
@@ -112,7 +112,7 @@ impl Clients {
         }
     }
 
-    /// Whether an assertion is for nobody but this server: another recipient could use it here.
+    /// Whether an assertion is for this server alone: another recipient could replay it here.
     fn is_for_us(&self, principal: &Principal) -> bool {
         let audience = match principal.claims().get("aud") {
             Some(Value::String(one)) => Some(one.as_str()),

@@ -25,10 +25,9 @@ const MAX_REDIRECT_URIS: usize = 32;
 /// 1. It is JSON, and says so: one object, with no member twice.
 /// 2. `client_id` is the address that it was fetched from, byte for byte.
 /// 3. It has no secret, and no way to authenticate that needs one: everybody can read it.
-/// 4. `client_name` is there, and of a long one the beginning.
-/// 5. Of `redirect_uris` those remain that [`RedirectUri`] takes and for which whoever answers for the
-///    document can answer: https of the same origin or below it, loopback, and the schemes of apps. One
-///    has to remain.
+/// 4. `client_name` is there; a long one is cut.
+/// 5. Of `redirect_uris` those count that [`RedirectUri`] takes and that the website may name: https of
+///    its own origin or of a host below, loopback, and the schemes of apps. At least one has to count.
 /// 6. It can use codes: `grant_types` and `response_types` name them, or are left out.
 /// 7. With `private_key_jwt`, either `jwks` or `jwks_uri` has keys that verify something.
 ///

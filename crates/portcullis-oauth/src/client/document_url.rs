@@ -82,8 +82,8 @@ impl DocumentUrl {
         &self.url[Position::BeforeHost..Position::AfterPort]
     }
 
-    /// Whether whoever answers for the document answers for `uri`, which is https, too: it is of the
-    /// same origin, or of a host right or further below.
+    /// Whether the website of the document may name `uri`, an https address: it has the same origin, or
+    /// a host below that of the document.
     pub(crate) fn answers_for(&self, uri: &str) -> bool {
         let Ok(uri) = Url::parse(uri) else { return false };
         if uri.origin() == self.url.origin() {

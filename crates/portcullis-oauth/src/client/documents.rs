@@ -65,7 +65,7 @@ pub(crate) const NEW: u32 = 60;
 pub(crate) enum NoDocument {
     /// No client has a document at that address. The cause is for the log.
     Unknown(String),
-    /// Whether there is one cannot be told.
+    /// Nobody can tell whether there is one.
     Unavailable(String),
     /// The network has used up what it may.
     TooMany,
@@ -126,7 +126,7 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// When there is no document of a client, or that cannot be told.
+    /// When there is no document of a client, or nobody can tell.
     pub(crate) async fn find(
         &self,
         client_id: &str,

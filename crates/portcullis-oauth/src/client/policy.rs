@@ -77,7 +77,7 @@ enum Websites {
 }
 
 impl ClientPolicy {
-    /// That of one way of registration, with nothing beside it.
+    /// A policy with this way of registration, and nothing beside it.
     pub fn new(registration: Registration) -> Self {
         Self { registration, ..Self::default() }
     }

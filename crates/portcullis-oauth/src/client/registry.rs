@@ -20,10 +20,10 @@ use super::redirect_uri::RedirectUri;
 use super::{Audiences, Authentication, Client, ClientSource};
 use crate::error::{ErrorCode, OAuthError};
 
-/// The clients. None that registers is stored: its `client_id` is the registration, sealed.
+/// The clients. One that registers is not stored: its `client_id` is the registration, sealed.
 ///
 /// So no registration is lost with a process or a replica, and no flood of them fills anything:
-/// most clients never recover from an id that is forgotten. With the key that sealed it, an id ends.
+/// most clients never recover from an id that is forgotten. An id ends with the key that sealed it.
 /// It opens for the same issuer alone. Such a client is public: its id is no secret, and proves nothing.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -255,8 +255,8 @@ impl Clients {
     }
 }
 
-/// One text for a client that is not known and for one that does not prove itself (O32): a client that
-/// somebody else registered is not told from none.
+/// One text for a client that is not known and for one that does not prove itself (O32): nobody finds
+/// out by it which ids somebody else registered.
 pub(super) fn unknown(cause: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
     let text = "the client is not registered here, or its credentials are not right: remove the server \
                 and add it again";

@@ -27,11 +27,8 @@ use crate::record::grant_index::GrantOwner;
 /// 1. What is revoked ends with all its tokens: refresh tokens at once, and access tokens within five
 ///    seconds, at every replica.
 /// 2. Whoever revokes something is asked again by every client: what they allowed before is no longer
-///    remembered, in any browser.
+///    remembered, in any browser, and a code that no client has redeemed yet is good for nothing.
 /// 3. Nothing that was revoked, or that has ended by itself, is listed.
-///
-/// **Deployment caveat.** A client that was given a code within the last minute may still redeem it:
-/// revoke once more a minute later where that matters.
 ///
 /// # Example
 ///

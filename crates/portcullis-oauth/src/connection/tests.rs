@@ -175,6 +175,20 @@ async fn nobody_revokes_what_somebody_else_allowed() {
 }
 
 #[tokio::test]
+async fn a_code_from_before_is_good_for_nothing_once_its_user_has_taken_something_back() {
+    let world = world();
+    world.allow("alice", "one").await;
+    let (code, of_bob) = (world.code("alice", "two").await, world.code("bob", "two").await);
+    assert_eq!(world.connections.revoke_all_to("one").await.unwrap(), 1);
+    assert!(world.redeem(&code, "two").await.is_none());
+    assert!(world.redeem(&of_bob, "two").await.is_some());
+    assert!(world.clients("alice").await.is_empty());
+    world.clock.advance(Duration::from_secs(1));
+    world.allow("alice", "two").await;
+    assert_eq!(world.clients("alice").await, ["two"]);
+}
+
+#[tokio::test]
 async fn another_server_on_the_same_store_shows_and_revokes_none() {
     let world = world();
     world.allow("alice", "one").await;

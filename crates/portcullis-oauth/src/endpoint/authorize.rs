@@ -8,6 +8,7 @@ use crate::browser::{Browser, Problem};
 use crate::consent::Consent;
 use crate::endpoint::consent::{Asked, form};
 use crate::endpoint::departure::{Departure, redirect};
+use crate::endpoint::noted;
 use crate::endpoint::redirection::{Redirection, Refused};
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::CodeChallenge;
@@ -40,7 +41,9 @@ pub(crate) async fn authorize(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    page(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    page(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn page(
@@ -54,6 +57,7 @@ async fn page(
     let client_id = parameters.required("client_id").map_err(malformed)?;
     let uri = parameters.required("redirect_uri").map_err(malformed)?;
     let mut redirection = Redirection::prove(server, client_id, uri, request.remote).await?;
+    noted::about_client(&request.notes, client_id, &redirection.client);
 
     let read = state(&parameters).and_then(|state| {
         redirection.state = state;
@@ -84,6 +88,9 @@ async fn page(
     let cookie = cookie.ok_or_else(|| failed("no cookie"))?;
     if let Users::Upstream(upstream) = &server.users {
         let headers = &request.head.headers;
+        // Any program can claim the address or the scheme of a program on the user's device, whoever
+        // decides about clients (RFC 8252 §8.6).
+        let external = server.consent == Consent::External && redirection.is_website();
         let remembered = match server.consent {
             Consent::External => None,
             _ if server.remembers(&redirection) => {
@@ -91,7 +98,7 @@ async fn page(
             }
             _ => None,
         };
-        if remembered.is_some() || server.consent == Consent::External {
+        if remembered.is_some() || external {
             let (sign_in, browser, remote) = (&sign_in, &browser, request.remote);
             let departure = Departure { sign_in, browser, remembered, remote };
             let mut response = redirect(&departure.begin(server, upstream, redirection).await?);

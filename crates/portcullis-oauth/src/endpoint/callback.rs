@@ -7,11 +7,14 @@ use portcullis_guard::text::quoted;
 
 use crate::browser::{Browser, Problem};
 use crate::endpoint::consent::{Asked, form};
+use crate::endpoint::noted::{self, Outcome};
 use crate::endpoint::redirection::{Redirection, Refused};
+use crate::endpoint::visit::come_back as come_back_to_connections;
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::{Approval, CodeChallenge};
 use crate::parameters::Parameters;
 use crate::record::transaction::Transaction;
+use crate::record::visit::PREFIX;
 use crate::server::AuthorizationServer;
 use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError};
 
@@ -34,7 +37,9 @@ pub(crate) async fn callback(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    come_back(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    come_back(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn come_back(
@@ -54,6 +59,10 @@ async fn come_back(
     };
     let browser = Browser::known(&request.head.headers, &server.issuer)
         .ok_or_else(|| in_place(Problem::Expired, "no cookie of ours, or two"))?;
+    if state.starts_with(PREFIX) {
+        return come_back_to_connections(server, request, upstream, &parameters, (state, &browser))
+            .await;
+    }
     let transaction = server.grants.finish(state, &browser.digest()).await;
     let transaction = transaction.map_err(|error| {
         let cause = error.cause.unwrap_or(error.description);
@@ -67,11 +76,19 @@ async fn come_back(
         Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri, request.remote);
     let mut redirection = proven.await?;
     redirection.state.clone_from(&sign_in.state);
+    noted::about_client(&request.notes, &sign_in.client_id, &redirection.client);
 
-    let signed_in = match signed_in(server, upstream, &parameters, &transaction).await {
+    let expected = Expected {
+        nonce: &transaction.nonce,
+        code_verifier: &transaction.code_verifier,
+        scopes: Scopes::from_iter(sign_in.scopes.iter().map(String::as_str)),
+    };
+    let signed_in = match signed_in(server, upstream, &parameters, &expected).await {
         Ok(signed_in) => signed_in,
         Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
     };
+    noted::about_user(&request.notes, server, &signed_in.subject);
+    noted::about_scopes(&request.notes, &signed_in.scopes);
     let mut cookie = None;
     match &transaction.remembered {
         Some(subject) if *subject != signed_in.subject => {
@@ -86,18 +103,27 @@ async fn come_back(
         None => {}
     }
     let mut response = issue(server, &transaction, redirection, signed_in).await?;
+    noted::happened(&request.notes, Outcome::SignInAllowed);
     if let Some(cookie) = cookie {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(response)
 }
 
+/// What the provider's answer has to belong to.
+pub(super) struct Expected<'a> {
+    pub(super) nonce: &'a str,
+    pub(super) code_verifier: &'a str,
+    /// Those that the user allowed a client.
+    pub(super) scopes: Scopes,
+}
+
 /// Who signed in at the provider.
-async fn signed_in(
+pub(super) async fn signed_in(
     server: &AuthorizationServer,
     upstream: &Upstream,
     parameters: &Parameters,
-    transaction: &Transaction,
+    expected: &Expected<'_>,
 ) -> Result<SignedIn, OAuthError> {
     let error = parameters.value("error");
     let iss = parameters.value("iss");
@@ -115,10 +141,10 @@ async fn signed_in(
     let answer = UpstreamAnswer {
         code,
         iss,
-        nonce: &transaction.nonce,
-        code_verifier: &transaction.code_verifier,
+        nonce: expected.nonce,
+        code_verifier: expected.code_verifier,
         redirect_uri: &server.callback(),
-        scopes: &Scopes::from_iter(transaction.sign_in.scopes.iter().map(String::as_str)),
+        scopes: &expected.scopes,
     };
     Ok(upstream.exchange(&answer).await?)
 }

@@ -10,6 +10,7 @@ use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::text::quoted;
 use serde_json::Value;
 
+use super::noted;
 use crate::client::Credentials;
 use crate::error::{ErrorCode, OAuthError};
 use crate::parameters::Parameters;
@@ -34,6 +35,7 @@ pub(super) async fn authenticate(
     let (client_id, credentials) = shown(&request.head.headers, form)?;
     let client = server.clients.find(&client_id, request.remote).await?;
     server.clients.authenticate(&client_id, &client, &credentials).await?;
+    noted::about_client(&request.notes, &client_id, &client);
     Ok(client_id)
 }
 

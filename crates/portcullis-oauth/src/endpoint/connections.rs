@@ -14,7 +14,9 @@ use portcullis_guard::text::quoted;
 
 use super::consent::{alert, credentials, is_own, scopes};
 use super::form::read_form;
+use super::noted::{self, Outcome};
 use super::redirection::Refused;
+use super::visit::depart;
 use crate::browser::{Browser, Escaped, Page, Problem, Session};
 use crate::connection::{Connection, ConnectionList, Connections, ConnectionsError};
 use crate::error::OAuthError;
@@ -28,7 +30,9 @@ pub(crate) async fn connections(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    page(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    page(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn page(
@@ -59,26 +63,36 @@ async fn page(
 /// 1. A browser that says where the form was sent from says: a page of this server.
 /// 2. The browser has the cookie for which the form was sealed less than ten minutes ago: nobody is
 ///    signed in as somebody else (CSRF).
-/// 3. The password is right; guesses are limited together with those of other pages.
+/// 3. The password is right; guesses are limited together with those of other pages. Or the user signs in
+///    at the identity provider, and comes back ([`visit`](super::visit)).
 pub(crate) async fn sign_in(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    signed_in(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    signed_in(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn signed_in(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Result<Response<Vec<u8>>, Refused> {
-    let Users::Local(users) = &server.users else { return Err(unavailable("no local users")) };
     let (browser, form) = sent(server, request)?;
     check(server, &browser, NOBODY, &form)?;
+    let users = match &server.users {
+        Users::Local(users) => users,
+        Users::Upstream(upstream) => {
+            return depart(server, upstream, &browser, request.remote).await;
+        }
+    };
     let name = form.value("user").unwrap_or_default();
     let password = Secret::new(form.value("password").unwrap_or_default().to_owned());
     match users.sign_in(name, &password, request.remote).await {
         Ok(user) => {
             tracing::info!(user = quoted(name), "a user signed in to see their connections");
+            noted::about_user(&request.notes, server, &user.subject);
+            noted::happened(&request.notes, Outcome::ConnectionsOpened);
             let session = Session::begin(server, user.subject);
             let cookie = session.set_cookie(server, &browser);
             let mut response = back();
@@ -88,6 +102,7 @@ async fn signed_in(
         }
         Err(error) => {
             tracing::info!(user = quoted(name), ?error, "a user was not signed in");
+            noted::not_signed_in(&request.notes, error);
             sign_in_form(server, &browser, Some((name, error)))
         }
     }
@@ -105,7 +120,9 @@ pub(crate) async fn revoke(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    revoked(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    revoked(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn revoked(
@@ -118,6 +135,7 @@ async fn revoked(
         let ended = connections.revoke_all_own(&session.subject).await;
         let ended = ended.map_err(|error| away(&error))?;
         tracing::info!(user = quoted(&session.subject), ended, "a user signed out everywhere");
+        noted::happened(&request.notes, Outcome::SignedOutEverywhere);
         return left(
             server,
             "You are signed out everywhere",
@@ -128,6 +146,8 @@ async fn revoked(
     let id = form.required("connection").map_err(malformed)?;
     let ended = connections.revoke_own(&session.subject, id).await;
     if let Some(ended) = ended.map_err(|error| away(&error))? {
+        noted::about_connection(&request.notes, &ended);
+        noted::happened(&request.notes, Outcome::ConnectionRevoked);
         let client = quoted(ended.client_name.as_deref().unwrap_or_default());
         tracing::info!(user = quoted(&session.subject), client, "a user revoked a connection");
     }
@@ -142,7 +162,7 @@ pub(crate) async fn sign_out(
     let text = "Your programs go on as before.";
     let signed_out = of_user(server, request)
         .and_then(|_| left(server, "You have left the page of your connections", text));
-    signed_out.unwrap_or_else(|refused| refused.into_response(server))
+    signed_out.unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 /// A form of a page of this server, and the browser that sent it.
@@ -169,6 +189,7 @@ fn of_user(
     let session = Session::known(server, &browser, &request.head.headers);
     let session = session.ok_or_else(|| stale("nobody is signed in"))?;
     check(server, &browser, &session.subject, &form)?;
+    noted::about_user(&request.notes, server, &session.subject);
     Ok((session, form))
 }
 
@@ -215,13 +236,24 @@ fn sign_in_form(
         server = Escaped::Own(&server.name),
         alert = alert,
         request = Escaped::Own(&sealed(server, browser, NOBODY)?),
-        credentials = credentials(server, failed.map(|(user, _)| user)),
+        credentials = with_what(server, failed.map(|(user, _)| user)),
     );
     let mut response = own_page(server, status, &title(server), &body);
     if matches!(failed, Some((_, SignInError::TooMany))) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(WINDOW.as_secs()));
     }
     Ok(response)
+}
+
+/// What the user signs in with.
+fn with_what(server: &AuthorizationServer, user: Option<&str>) -> String {
+    match &server.users {
+        Users::Local(_) => credentials(server, user),
+        Users::Upstream(upstream) => format!(
+            "<p>You do that at <strong><bdi>{}</bdi></strong>, and come back here.</p>\n",
+            Escaped::Own(upstream.name())
+        ),
+    }
 }
 
 fn list(
@@ -303,7 +335,7 @@ fn title(server: &AuthorizationServer) -> String {
 }
 
 /// To the page, which a reload then shows again instead of sending a form twice.
-fn back() -> Response<Vec<u8>> {
+pub(super) fn back() -> Response<Vec<u8>> {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();

@@ -11,6 +11,7 @@ use crate::browser::{Browser, Escaped, Page, Problem};
 use crate::client::{Client, ClientSource};
 use crate::endpoint::departure::{Departure, leading_on};
 use crate::endpoint::form::read_form;
+use crate::endpoint::noted::{self, Outcome};
 use crate::endpoint::redirection::{Redirection, Refused};
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::{Approval, CodeChallenge};
@@ -35,7 +36,9 @@ pub(crate) async fn consent(
     server: &AuthorizationServer,
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
-    decide(server, request).await.unwrap_or_else(|refused| refused.into_response(server))
+    decide(server, request)
+        .await
+        .unwrap_or_else(|refused| refused.into_response(server, &request.notes))
 }
 
 async fn decide(
@@ -57,11 +60,13 @@ async fn decide(
         Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri, request.remote);
     let mut redirection = proven.await?;
     redirection.state.clone_from(&sign_in.state);
+    noted::about_client(&request.notes, &sign_in.client_id, &redirection.client);
     let client = quoted(redirection.client.name.as_deref().unwrap_or_default());
 
     match parameters.required("decision").map_err(malformed)? {
         "deny" => {
             tracing::info!(client, "a user denied access");
+            noted::happened(&request.notes, Outcome::SignInDenied);
             let error = OAuthError::new(ErrorCode::AccessDenied, "the user denied access");
             Err(Refused::AtClient(Box::new(redirection), error))
         }
@@ -74,6 +79,7 @@ async fn decide(
                     let remote = request.remote;
                     let departure = Departure { sign_in, browser, remembered: None, remote };
                     let url = departure.begin(server, upstream, redirection).await?;
+                    noted::happened(&request.notes, Outcome::SignInGoesOn);
                     return Ok(leading_on(upstream, &url));
                 }
             };
@@ -82,10 +88,12 @@ async fn decide(
             match users.sign_in(user, &Secret::new(password), request.remote).await {
                 Ok(signed_in) => {
                     tracing::info!(user = quoted(user), client, "a user allowed access");
-                    issue(server, &sign_in, redirection, signed_in).await
+                    noted::about_user(&request.notes, server, &signed_in.subject);
+                    issue(server, request, &sign_in, redirection, signed_in).await
                 }
                 Err(error) => {
                     tracing::info!(user = quoted(user), client, ?error, "a user was not signed in");
+                    noted::not_signed_in(&request.notes, error);
                     let asked = Asked { sealed, sign_in: &sign_in, redirection: &redirection };
                     Ok(form(server, &asked, Some((user, error))))
                 }
@@ -97,6 +105,7 @@ async fn decide(
 
 async fn issue(
     server: &AuthorizationServer,
+    request: &EndpointRequest,
     sign_in: &SignIn,
     redirection: Redirection,
     user: UserIdentity,
@@ -106,6 +115,7 @@ async fn issue(
         None => allowed,
         Some(own) => allowed.iter().filter(|scope| own.contains(scope)).collect(),
     };
+    noted::about_scopes(&request.notes, &scopes);
     let approval =
         CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)).map(|code_challenge| {
             Approval {
@@ -124,7 +134,10 @@ async fn issue(
         Err(error) => Err(error),
     };
     match code {
-        Ok(code) => Ok(redirection.with_code(server, &code)),
+        Ok(code) => {
+            noted::happened(&request.notes, Outcome::SignInAllowed);
+            Ok(redirection.with_code(server, &code))
+        }
         Err(error) => Err(Refused::AtClient(Box::new(redirection), error)),
     }
 }

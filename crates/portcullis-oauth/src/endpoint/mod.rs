@@ -9,12 +9,14 @@ mod consent;
 mod departure;
 mod form;
 mod metadata;
+mod noted;
 mod redirection;
 mod register;
 mod remembered;
 mod revoke;
 mod sign_in;
 mod token;
+mod visit;
 
 use http::{Method, Response, StatusCode};
 use portcullis_auth::{
@@ -29,8 +31,6 @@ impl AuthorizationEndpoints for AuthorizationServer {
         PATHS
             .iter()
             .filter(|(_, path, _)| upstream || *path != CALLBACK)
-            // Whose connections to show, a provider would have to say.
-            .filter(|(_, path, _)| !upstream || !path.starts_with(CONNECTIONS))
             .map(|(method, path, audience)| {
                 AuthorizationEndpoint::new(method.clone(), *path, *audience)
             })

@@ -2,8 +2,10 @@ use std::net::IpAddr;
 
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
 use http::{Response, StatusCode};
+use portcullis_auth::EndpointNotes;
 use portcullis_guard::Secret;
 
+use super::noted;
 use crate::browser::Problem;
 use crate::client::Client;
 use crate::error::{ErrorCode, OAuthError};
@@ -12,7 +14,7 @@ use crate::server::AuthorizationServer;
 /// Where an answer may be redirected to: a client and a redirect URI of its own.
 ///
 /// Nothing else redirects. It exists once both are proven, so that no error can be sent to an
-/// address that somebody else chose (RFC 6749 §4.1.2.1, RFC 9700 §4.11).
+/// address that somebody else chose (open redirector, RFC 6749 §4.1.2.1, RFC 9700 §4.11).
 #[derive(Debug)]
 pub(crate) struct Redirection {
     pub(crate) client: Client,
@@ -96,10 +98,22 @@ impl Redirection {
 }
 
 impl Refused {
-    pub(crate) fn into_response(self, server: &AuthorizationServer) -> Response<Vec<u8>> {
+    /// The answer, which is noted as well.
+    pub(crate) fn into_response(
+        self,
+        server: &AuthorizationServer,
+        notes: &EndpointNotes,
+    ) -> Response<Vec<u8>> {
         match self {
-            Self::InPlace(problem, cause) => problem.into_response(&cause),
-            Self::AtClient(redirection, error) => redirection.with_error(server, &error),
+            Self::InPlace(problem, cause) => {
+                let response = problem.into_response(&cause);
+                noted::in_place(notes, problem, cause, response.extensions().get().copied());
+                response
+            }
+            Self::AtClient(redirection, error) => {
+                noted::refused(notes, server, &error);
+                redirection.with_error(server, &error)
+            }
         }
     }
 }

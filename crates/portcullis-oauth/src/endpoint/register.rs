@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::ClientMetadata;
 use crate::endpoint::authorize::scopes;
+use crate::endpoint::noted::{self, Outcome};
 use crate::error::{ErrorCode, OAuthError, json_response};
 use crate::media_type;
 use crate::server::AuthorizationServer;
@@ -29,6 +30,7 @@ pub(crate) fn register(
     request: &EndpointRequest,
 ) -> Response<Vec<u8>> {
     answer(server, request).unwrap_or_else(|error| {
+        noted::refused(&request.notes, server, &error);
         let (cause, slow_down) = (error.cause.as_deref(), error.code == ErrorCode::SlowDown);
         let cause = cause.unwrap_or(&error.description);
         // Anybody can cause it.
@@ -56,6 +58,11 @@ fn answer(
     let metadata = ClientMetadata::parse(&request.body)?;
     let registration = server.clients.register(&metadata, request.remote)?;
     let name = quoted(metadata.name.as_deref().unwrap_or_default());
+    request.notes.note(|record| {
+        record.client_id = Some(registration.client_id.clone());
+        record.client_name.clone_from(&metadata.name);
+    });
+    noted::happened(&request.notes, Outcome::ClientRegistered);
     if let Some(dropped) = server.clients.throttle.pass() {
         let client_id = &*short_client_id(&registration.client_id);
         tracing::info!(client = name, client_id, dropped, "client registered");

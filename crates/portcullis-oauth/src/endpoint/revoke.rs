@@ -6,6 +6,7 @@ use portcullis_auth::EndpointRequest;
 
 use super::client_authentication::{authenticate, refused};
 use super::form::read_form;
+use super::noted::{self, Outcome};
 use crate::error::OAuthError;
 use crate::server::AuthorizationServer;
 
@@ -22,12 +23,20 @@ pub(crate) async fn revoke(
             response.headers_mut().insert(CACHE_CONTROL, no_store);
             response
         }
-        Err(error) => refused(server, &request.head.headers, error),
+        Err(error) => {
+            noted::refused(&request.notes, server, &error);
+            refused(server, &request.head.headers, error)
+        }
     }
 }
 
 async fn answer(server: &AuthorizationServer, request: &EndpointRequest) -> Result<(), OAuthError> {
     let form = read_form(request)?;
     let client_id = authenticate(server, request, &form).await?;
-    server.grants.revoke(form.required("token")?, &client_id).await
+    let ended = server.grants.revoke(form.required("token")?, &client_id).await?;
+    if let Some(ended) = ended {
+        noted::about_grant(&request.notes, server, &ended);
+        noted::happened(&request.notes, Outcome::GrantRevoked);
+    }
+    Ok(())
 }

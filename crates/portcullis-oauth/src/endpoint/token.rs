@@ -5,6 +5,7 @@ use portcullis_auth::EndpointRequest;
 
 use super::client_authentication::{authenticate, refused};
 use super::form::read_form;
+use super::noted::{self, Outcome};
 use crate::error::{ErrorCode, OAuthError, json_response};
 use crate::grant::{CodeRedemption, Refresh, TokenResponse};
 use crate::server::AuthorizationServer;
@@ -21,7 +22,10 @@ pub(crate) async fn token(
 ) -> Response<Vec<u8>> {
     match answer(server, request).await {
         Ok(response) => json_response(StatusCode::OK, &response.to_json()),
-        Err(error) => refused(server, &request.head.headers, error),
+        Err(error) => {
+            noted::refused(&request.notes, server, &error);
+            refused(server, &request.head.headers, error)
+        }
     }
 }
 
@@ -32,7 +36,7 @@ async fn answer(
     let form = read_form(request)?;
     let client_id = authenticate(server, request, &form).await?;
     let resource = form.value("resource");
-    match form.required("grant_type")? {
+    let (tokens, outcome) = match form.required("grant_type")? {
         "authorization_code" => {
             let shown = CodeRedemption {
                 code: form.required("code")?,
@@ -42,7 +46,7 @@ async fn answer(
                 redirect_uri: form.value("redirect_uri"),
                 resource,
             };
-            server.grants.redeem(&shown).await
+            (server.grants.redeem(&shown).await?, Outcome::CodeRedeemed)
         }
         "refresh_token" => {
             let shown = Refresh {
@@ -51,11 +55,15 @@ async fn answer(
                 scope: form.value("scope"),
                 resource,
             };
-            server.grants.refresh(&shown).await
+            (server.grants.refresh(&shown).await?, Outcome::TokenRefreshed)
         }
         _ => {
             let description = "grant_type is authorization_code or refresh_token";
-            Err(OAuthError::new(ErrorCode::UnsupportedGrantType, description))
+            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, description));
         }
-    }
+    };
+    noted::about_grant(&request.notes, server, &tokens.grant);
+    noted::about_scopes(&request.notes, &tokens.scopes);
+    noted::happened(&request.notes, outcome);
+    Ok(tokens)
 }

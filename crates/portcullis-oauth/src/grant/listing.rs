@@ -3,6 +3,7 @@
 use portcullis_store::RecordValue;
 
 use super::{CasOutcome, GrantRecord, Grants, OAuthError, invalid_grant, store_away, within};
+use crate::record::consent::Forgotten;
 use crate::record::grant_index::{GrantEntry, GrantOwner};
 use crate::record::server_error;
 
@@ -19,23 +20,32 @@ pub(crate) struct Listed {
 }
 
 impl Grants {
-    /// Makes a grant whose code was redeemed last for as long as it may, once it can be found: until
-    /// now it was there for a moment alone, in case nobody gets its tokens.
+    /// Keeps a new grant for as long as it may last, once people can find it. Until then it is kept for
+    /// minutes alone, in case nobody gets its tokens.
     ///
     /// # Errors
     ///
-    /// `invalid_grant` when it ended meanwhile.
+    /// `invalid_grant` when it ended meanwhile, and when its user has taken something back since the code
+    /// was issued, at `issued_at`.
     pub(super) async fn settle(
         &self,
         id: &str,
         record: &GrantRecord,
         value: RecordValue,
+        issued_at: u64,
     ) -> Result<(), OAuthError> {
         let entry = GrantEntry { grant_id: id.to_owned() };
         for owner in GrantOwner::of(record) {
             let key = entry.key(&owner.entries(&self.issuer, &self.resource));
             let put = self.store.put(&key, entry.write()?, GrantEntry::ends(record));
             within(put).await.map_err(|error| store_away(&error))?;
+        }
+        // Who takes something back notes that before they look for entries: one sees the other.
+        let key = Forgotten::key(&self.issuer, &self.resource, &record.subject);
+        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+        let forgotten = found.map(|found| Forgotten::read(&found)).transpose()?;
+        if forgotten.is_some_and(|forgotten| forgotten.at >= issued_at) {
+            return Err(invalid_grant("its user has taken something back since it was issued"));
         }
         let (key, ends) = (self.access_tokens.grant_record(id), record.kept_until());
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
@@ -105,7 +115,7 @@ impl Grants {
         if owner.is_some_and(|owner| !owner.owns(&record)) {
             return Ok(None);
         }
-        // First, or it would be allowed again unasked in between.
+        // First: a client could be allowed again in between, without a question.
         self.forget_consents(&record.subject).await?;
         self.end(id, why).await
     }
@@ -120,6 +130,10 @@ impl Grants {
         owner: GrantOwner<'_>,
         why: &'static str,
     ) -> Result<usize, OAuthError> {
+        if let GrantOwner::Subject(subject) = owner {
+            // Though there may be no grant.
+            self.forget_consents(subject).await?;
+        }
         let mut ended = 0;
         for _ in 0..STEPS {
             let Listed { grants, .. } = self.list(owner, PAGE).await?;

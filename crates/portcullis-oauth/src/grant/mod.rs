@@ -30,7 +30,7 @@ pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;
 pub(crate) use self::refresh::Refresh;
 use self::refresh_token::RefreshToken;
-use crate::error::{ErrorCode, OAuthError};
+use crate::error::{ErrorCode, Granted, OAuthError};
 use crate::record::authorization_code::{CODE_LIFETIME, CodeRecord};
 use crate::record::grant::GrantRecord;
 use crate::record::{server_error, store_away};
@@ -83,6 +83,8 @@ pub(crate) struct TokenResponse {
     pub(crate) access_token: Secret<String>,
     pub(crate) refresh_token: String,
     pub(crate) scopes: Scopes,
+    /// For the audit trail.
+    pub(crate) grant: Granted,
 }
 
 impl TokenResponse {
@@ -125,6 +127,7 @@ impl Grants {
             claims: approval.claims,
             upstream,
             client_name: approval.client_name,
+            issued_at: self.seconds(),
         };
         let until = self.clock.now() + CODE_LIFETIME;
         let key = self.code_key(&code);
@@ -134,26 +137,32 @@ impl Grants {
     }
 
     /// Revokes the grant that a refresh or access token of `client_id` comes from (RFC 7009 §2.1):
-    /// all its tokens end with it. An unknown token, and one of another client, is left alone.
+    /// all its tokens end with it. It gives what the grant was. An unknown token, and one of another
+    /// client, is left alone.
     ///
     /// # Errors
     ///
     /// When the store cannot be asked.
-    pub(crate) async fn revoke(&self, token: &str, client_id: &str) -> Result<(), OAuthError> {
+    pub(crate) async fn revoke(
+        &self,
+        token: &str,
+        client_id: &str,
+    ) -> Result<Option<Granted>, OAuthError> {
         let id = match RefreshToken::read(token, &self.keys, &self.binding()) {
             Some(refresh) => refresh.grant_id,
             None => match self.access_tokens.grant_of(token).await.map_err(|error| away(&error))? {
                 Some((id, _)) => id,
-                None => return Ok(()),
+                None => return Ok(None),
             },
         };
         let key = self.access_tokens.grant_record(&id);
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
-        let Some(found) = found else { return Ok(()) };
+        let Some(found) = found else { return Ok(None) };
         if GrantRecord::read(&found)?.client_id != client_id {
-            return Ok(());
+            return Ok(None);
         }
-        self.end(&id, "its client revoked it").await.map(|_| ())
+        let ended = self.end(&id, "its client revoked it").await?;
+        Ok(ended.map(|ended| ended.granted()))
     }
 
     /// Ends a grant, with all its tokens, and gives what it was.

@@ -18,8 +18,8 @@ impl CodeChallenge {
     ///
     /// # Errors
     ///
-    /// `invalid_request` without a challenge, and for another method: the default of RFC 7636
-    /// §4.3 is `plain`, which whoever sees the request can answer (RFC 9700 §2.1.1).
+    /// `invalid_request` without a challenge, and for another method (PKCE downgrade, RFC 9700
+    /// §2.1.1): the default of RFC 7636 §4.3 is `plain`, which whoever sees the request can answer.
     pub(crate) fn parse(method: Option<&str>, challenge: Option<&str>) -> Result<Self, OAuthError> {
         let refused = |description: &'static str| {
             Err(OAuthError::new(ErrorCode::InvalidRequest, description))

@@ -53,6 +53,7 @@ impl Grants {
             claims,
             upstream,
             client_name,
+            issued_at,
         } = record
         else {
             return Err(invalid_grant(REDEEMED));
@@ -86,20 +87,24 @@ impl Grants {
         let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);
         match within(used).await {
             Ok(CasOutcome::Done) => {
-                if let Err(error) = self.settle(&id, &record, value).await {
+                if let Err(error) = self.settle(&id, &record, value, issued_at).await {
                     let _ = self.end(&id, "its code was redeemed, and it could not be kept").await;
                     return Err(error);
                 }
-                Ok(TokenResponse { access_token, refresh_token: record.refresh_token, scopes })
+                let (grant, refresh_token) = (record.granted(), record.refresh_token);
+                Ok(TokenResponse { access_token, refresh_token, scopes, grant })
             }
             Ok(CasOutcome::Conflict) => {
                 self.forget(&id).await?;
                 let found =
                     within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
-                if let Some(found) = found {
-                    self.replayed(CodeRecord::read(&found)?, shown).await?;
+                let error = invalid_grant("the code was redeemed meanwhile");
+                match found {
+                    Some(found) => {
+                        Err(self.replayed(CodeRecord::read(&found)?, shown, error).await?)
+                    }
+                    None => Err(error),
                 }
-                Err(invalid_grant("the code was redeemed meanwhile"))
             }
             Err(error) => {
                 // Nobody got its tokens, whether the code is used up or not.
@@ -143,8 +148,7 @@ impl Grants {
         error: OAuthError,
     ) -> Result<OAuthError, OAuthError> {
         if let CodeRecord::Redeemed { .. } = record {
-            self.replayed(record, shown).await?;
-            return Ok(error);
+            return self.replayed(record, shown, error).await;
         }
         // Unless it was redeemed meanwhile: that is not forgotten.
         let burnt = self.store.compare_and_swap(key, Some(found), None, self.clock.now());
@@ -159,14 +163,17 @@ impl Grants {
         &self,
         record: CodeRecord,
         shown: &CodeRedemption<'_>,
-    ) -> Result<(), OAuthError> {
+        error: OAuthError,
+    ) -> Result<OAuthError, OAuthError> {
         if let CodeRecord::Redeemed { grant_id, client_id, code_challenge } = record
             && client_id == shown.client_id
             && CodeChallenge::from_record(code_challenge).is_met_by(shown.code_verifier)
         {
             tracing::warn!("a code was redeemed twice: its grant is revoked");
-            self.end(&grant_id, "its code was redeemed twice").await?;
+            if let Some(ended) = self.end(&grant_id, "its code was redeemed twice").await? {
+                return Ok(error.after("code_reused", ended.granted()));
+            }
         }
-        Ok(())
+        Ok(error)
     }
 }

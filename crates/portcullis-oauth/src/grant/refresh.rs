@@ -8,7 +8,7 @@ use super::{
 };
 use crate::record::grant::{CLOCKS, GRACE};
 
-/// How often a rotation is tried again that another request was ahead of.
+/// How often a rotation is tried again after another request came first.
 const TRIES: usize = 8;
 
 /// What a client shows to refresh.
@@ -53,8 +53,8 @@ impl Grants {
             let swap = self.store.compare_and_swap(&key, Some(&found), Some(next.write()?), ends);
             match within(swap).await.map_err(|error| store_away(&error))? {
                 CasOutcome::Done => {
-                    let refresh_token = next.refresh_token;
-                    return Ok(TokenResponse { access_token, refresh_token, scopes });
+                    let (grant, refresh_token) = (next.granted(), next.refresh_token);
+                    return Ok(TokenResponse { access_token, refresh_token, scopes, grant });
                 }
                 CasOutcome::Conflict => {}
             }
@@ -85,21 +85,23 @@ impl Grants {
             && rotated_at <= now.saturating_add(CLOCKS.as_secs());
         if is_previous && just {
             let access_token = self.sign(&token.grant_id, &record, scopes).await?;
-            let (refresh_token, scopes) = (record.refresh_token, scopes.clone());
-            return Ok(TokenResponse { access_token, refresh_token, scopes });
+            let (grant, scopes) = (record.granted(), scopes.clone());
+            let refresh_token = record.refresh_token;
+            return Ok(TokenResponse { access_token, refresh_token, scopes, grant });
         }
         tracing::warn!(
             subject = record.subject,
             "a refresh token was used again that has a successor: its grant is revoked"
         );
         self.end(&token.grant_id, "an old refresh token was used").await?;
-        Err(invalid_grant("the token was used before"))
+        Err(invalid_grant("the token was used before")
+            .after("refresh_token_reused", record.granted()))
     }
 }
 
-/// What of the grant is asked for (RFC 6749 §6). What was not allowed is left out in silence, and
-/// where nothing is left, all is given that was allowed: some clients always name scopes of their
-/// own (rule 14).
+/// The scopes of a refresh (RFC 6749 §6): of those that are asked for, the ones that were allowed. Where
+/// that leaves nothing, they are all that were allowed: some clients always name scopes of their own
+/// (rule 14).
 fn narrowed(record: &GrantRecord, asked: Option<&str>) -> Scopes {
     let (allowed, asked) = (scopes_of(&record.scope), scopes_of(asked.unwrap_or_default()));
     let common: Scopes = allowed.iter().filter(|scope| asked.contains(scope)).collect();

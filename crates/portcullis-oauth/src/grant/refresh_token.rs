@@ -13,7 +13,7 @@ use crate::record::server_error;
 const PREFIX: &str = "pcr_";
 const GENERATION: usize = size_of::<u64>();
 
-/// What a refresh token says: the grant, and the how manieth token of it this is.
+/// What a refresh token says: its grant, and its number among the tokens of that grant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RefreshToken {
     pub(super) grant_id: String,

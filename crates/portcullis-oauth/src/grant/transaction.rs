@@ -6,6 +6,7 @@ use super::{CasOutcome, Grants, OAuthError, invalid_grant, store_away, within};
 use crate::record::consent::{CONSENT_LIFETIME, Consent, Forgotten};
 use crate::record::sign_in::SignIn;
 use crate::record::transaction::Transaction;
+use crate::record::visit::Visit;
 
 impl Grants {
     /// Keeps a transaction under a `state` that nobody has used.
@@ -43,6 +44,43 @@ impl Grants {
         let taken = self.store.compare_and_swap(&key, Some(&found), None, self.clock.now());
         match within(taken).await.map_err(|error| store_away(&error))? {
             CasOutcome::Done => Ok(transaction),
+            CasOutcome::Conflict => Err(gone()),
+        }
+    }
+
+    /// Keeps a visit under a `state` that nobody has used.
+    pub(crate) async fn begin_visit(
+        &self,
+        state: &str,
+        visit: &Visit,
+        lifetime: Duration,
+    ) -> Result<(), OAuthError> {
+        let key = Visit::key(&self.issuer, &self.resource, state);
+        let put = self.store.put(&key, visit.write()?, self.clock.now() + lifetime);
+        within(put).await.map_err(|error| store_away(&error))
+    }
+
+    /// Takes the visit of a `state`, as [`finish`](Self::finish) does a transaction.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_grant` if none began in this browser, or it is too old or was used.
+    pub(crate) async fn finish_visit(
+        &self,
+        state: &str,
+        browser: &str,
+    ) -> Result<Visit, OAuthError> {
+        let key = Visit::key(&self.issuer, &self.resource, state);
+        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+        let gone = || invalid_grant("no such state, or it is too old, or was used");
+        let found = found.ok_or_else(gone)?;
+        let visit = Visit::read(&found)?;
+        if visit.browser != browser {
+            return Err(invalid_grant("the visit began in another browser"));
+        }
+        let taken = self.store.compare_and_swap(&key, Some(&found), None, self.clock.now());
+        match within(taken).await.map_err(|error| store_away(&error))? {
+            CasOutcome::Done => Ok(visit),
             CasOutcome::Conflict => Err(gone()),
         }
     }

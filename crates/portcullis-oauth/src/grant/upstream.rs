@@ -20,13 +20,13 @@ use crate::upstream::UpstreamError;
 
 /// How long one request has the provider's refresh token for itself: longer than the provider may
 /// take to answer.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(30);
 /// How long the others wait for it.
 const WAIT: Duration = Duration::from_secs(10);
 /// How often they look.
 const LOOK: Duration = Duration::from_millis(50);
-/// Tokens that were given so recently are not renewed, however soon they end: of many requests at once,
-/// each would have to.
+/// Tokens that were given so recently are not renewed for a tool, however soon they end: each call would
+/// have to.
 const RECENT: Duration = Duration::from_secs(60);
 /// A token of the provider that ends so soon is given to nobody.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -56,6 +56,7 @@ enum Needed {
 }
 
 /// The record of tokens, and how long it is kept from now on.
+#[derive(Clone)]
 struct Place {
     id: String,
     key: RecordKey,
@@ -121,23 +122,33 @@ impl Grants {
         record: &GrantRecord,
         ends: SystemTime,
     ) -> Result<(), OAuthError> {
-        let Some(upstream) = &record.upstream else { return Ok(()) };
+        let upstream = match (&record.upstream, &self.upstream) {
+            (Some(upstream), _) => upstream,
+            (None, None) => return Ok(()),
+            // No provider ever let its user in.
+            (None, Some(_)) => {
+                self.end(id, "its user signed in before there was an identity provider").await?;
+                return Err(invalid_grant("its user signed in before there was a provider"));
+            }
+        };
         match self.tokens(&self.place(upstream, ends), Needed::ToRefresh).await {
             Ok(_) => Ok(()),
             Err(NoTokens::Away(error)) => Err(error),
             Err(NoTokens::Ended(cause)) => {
                 self.end(id, "the identity provider ended it").await?;
                 tracing::info!(subject = record.subject, cause, "a user has to sign in again");
-                Err(invalid_grant("the identity provider ended it"))
+                Err(invalid_grant("the identity provider ended it")
+                    .after("grant_ended_upstream", record.granted()))
             }
         }
     }
 
     /// Tokens that are good for what is needed, if need be newer ones.
     async fn tokens(&self, place: &Place, needed: Needed) -> Result<UpstreamTokens, NoTokens> {
+        let began = self.clock.now();
         let looked = tokio::time::timeout(WAIT, async {
             loop {
-                if let Some(tokens) = self.look(place, needed).await? {
+                if let Some(tokens) = self.look(place, needed, began).await? {
                     return Ok(tokens);
                 }
                 tokio::time::sleep(LOOK).await;
@@ -153,6 +164,7 @@ impl Grants {
         &self,
         place: &Place,
         needed: Needed,
+        began: SystemTime,
     ) -> Result<Option<UpstreamTokens>, NoTokens> {
         let upstream = self.upstream()?;
         let found = within(self.store.get(&place.key)).await.map_err(|error| store_away(&error))?;
@@ -160,11 +172,12 @@ impl Grants {
         let record = UpstreamRecord::read(&found)?;
         let tokens = self.opened(upstream, &place.id, &record)?;
         let now = self.clock.now();
-        let enough = match needed {
-            Needed::ToRefresh => AccessTokenKeys::LIFETIME,
-            Needed::ToUse => MARGIN,
+        // For a refresh, the provider is asked, unless another request did while this one waited.
+        let (enough, since) = match needed {
+            Needed::ToRefresh => (AccessTokenKeys::LIFETIME, began),
+            Needed::ToUse => (MARGIN, now.checked_sub(RECENT).unwrap_or(UNIX_EPOCH)),
         };
-        let recent = seconds(now) < record.given_at.saturating_add(RECENT.as_secs());
+        let recent = record.given_at >= milliseconds(since);
         let lasting = !tokens.ends_before(now + enough) || recent && !tokens.ends_before(now);
         if lasting || tokens.refresh_token.is_none() {
             // What cannot be renewed is good to its end.
@@ -172,7 +185,8 @@ impl Grants {
                 return Err(NoTokens::Ended("its token has expired".to_owned()));
             }
             if needed == Needed::ToRefresh {
-                if tokens.expires_at.is_none() {
+                let told = tokens.expires_at.is_none() || !recent && upstream.tells_of_users();
+                if told {
                     upstream.confirm(&tokens).await.map_err(no_tokens)?;
                 }
                 // Whoever changed it meanwhile has kept it for as long.
@@ -189,7 +203,24 @@ impl Grants {
             CasOutcome::Done => {}
             CasOutcome::Conflict => return Ok(None),
         }
-        let newer = match upstream.refresh(&tokens).await {
+        // A task of its own: whoever asked may go away meanwhile, and the provider's answer has to be
+        // kept all the same.
+        let (grants, place) = (self.clone(), place.clone());
+        let renewed =
+            tokio::spawn(async move { grants.renewed(&place, &tokens, found, leased).await });
+        renewed.await.unwrap_or_else(|_| Err(NoTokens::Away(away("the task failed".to_owned()))))
+    }
+
+    /// Newer tokens, for whoever has the lease.
+    async fn renewed(
+        &self,
+        place: &Place,
+        tokens: &UpstreamTokens,
+        found: RecordValue,
+        leased: RecordValue,
+    ) -> Result<Option<UpstreamTokens>, NoTokens> {
+        let upstream = self.upstream()?;
+        let newer = match upstream.refresh(tokens).await {
             Ok(newer) => newer,
             Err(error) => {
                 // The others need not wait for the lease to end.
@@ -200,9 +231,14 @@ impl Grants {
         // Before anybody is answered: the provider may take the older ones no longer.
         let record = self.sealed(upstream, &place.id, &newer)?.write()?;
         match self.swap(place, &leased, record).await? {
-            CasOutcome::Done => Ok(Some(newer)),
-            CasOutcome::Conflict => Err(gone()),
+            CasOutcome::Done => {}
+            // The grant has ended, or the lease had.
+            CasOutcome::Conflict => return Ok(None),
         }
+        if upstream.tells_of_users() {
+            upstream.confirm(&newer).await.map_err(no_tokens)?;
+        }
+        Ok(Some(newer))
     }
 
     async fn swap(
@@ -236,7 +272,7 @@ impl Grants {
         let binding = UpstreamRecord::binding(&self.issuer, upstream.issuer(), id);
         let sealed = seal(&self.keys, &binding, &text).map_err(|_| failed())?;
         let sealed = URL_SAFE_NO_PAD.encode(sealed);
-        Ok(UpstreamRecord { sealed, given_at: self.seconds(), leased_until: None })
+        Ok(UpstreamRecord { sealed, given_at: milliseconds(self.clock.now()), leased_until: None })
     }
 
     fn opened(
@@ -276,6 +312,11 @@ impl Grants {
         let found = found.map_err(|error| UpstreamTokenError::unavailable(error.to_string()))?;
         let found = found.ok_or_else(|| none("the grant has ended"))?;
         let record = GrantRecord::read(&found).map_err(|error| unavailable(&error))?;
+        if (&*record.subject, Some(&*record.client_id))
+            != (principal.subject(), principal.client_id())
+        {
+            return Err(none("the grant is another caller's"));
+        }
         let upstream = record.upstream.as_deref();
         let upstream = upstream.ok_or_else(|| none("the user signed in without a provider"))?;
         let place = self.place(upstream, record.kept_until());
@@ -292,6 +333,11 @@ impl Grants {
 fn unavailable(error: &OAuthError) -> UpstreamTokenError {
     let cause = error.cause.as_deref().unwrap_or(&error.description);
     UpstreamTokenError::unavailable(cause.to_owned())
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn gone() -> NoTokens {

@@ -13,10 +13,11 @@ use portcullis_store::Store;
 
 use super::setup::{Setup, setup_methods};
 use super::vendor::{Custom, Vendor};
+use crate::connection::Connections;
 use crate::consent::Consent;
 use crate::endpoint::CALLBACK;
 use crate::server::Users;
-use crate::upstream::{Admit, TokenEndpointAuth, UpstreamConfig};
+use crate::upstream::{Admit, TokenEndpointAuth, Upstream, UpstreamConfig};
 
 /// An authorization server of its own, whose users sign in at an identity provider that knows nothing
 /// of MCP.
@@ -70,7 +71,12 @@ impl<V: Vendor> OAuthProxy<V> {
 
     setup_methods!();
 
-    /// Whether a page asks users before a client gets a code. Default: but for what was allowed before.
+    fn built(&self) -> Result<Upstream, AuthProviderError> {
+        let built = self.upstream.build(Arc::clone(&self.setup.clock));
+        built.map_err(|problem| AuthProviderError::new(format!("{}: {problem}", V::NAME)))
+    }
+
+    /// When a page asks users before a client gets a code. Default: unless they allowed the same before.
     pub fn consent(mut self, consent: Consent) -> Self {
         self.setup.consent = consent;
         self
@@ -99,6 +105,18 @@ impl<V: Vendor> OAuthProxy<V> {
     pub fn only_claims(mut self, names: impl OneOrMany) -> Self {
         self.upstream.claims.clear();
         self.claims(names)
+    }
+}
+
+/// What people see of grants.
+impl<V: Vendor> OAuthProxy<V> {
+    /// What users allowed clients at the server at `url`, to list and to revoke, at the provider too.
+    ///
+    /// # Errors
+    ///
+    /// Without a [`store`](Self::store), which the server shares, and where the server would not start.
+    pub fn connections(&self, url: &PublicUrl) -> Result<Connections, AuthProviderError> {
+        self.setup.connections(url, Some(Arc::new(self.built()?)))
     }
 }
 
@@ -139,7 +157,7 @@ impl<V: Vendor> OAuthProxy<V> {
     }
 
     /// Adds a parameter to the address at which users sign in, such as `audience`. One that this server
-    /// sets itself does not start.
+    /// sets itself is refused at start.
     pub fn authorize_parameter(
         mut self,
         name: impl Into<String>,
@@ -149,8 +167,8 @@ impl<V: Vendor> OAuthProxy<V> {
         self
     }
 
-    /// Adds a parameter to each request at the token endpoint. One that this server sets itself does not
-    /// start.
+    /// Adds a parameter to each request at the token endpoint. One that this server sets itself is refused
+    /// at start.
     pub fn token_parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.upstream.token_parameters.push((name.into(), value.into()));
         self
@@ -223,13 +241,15 @@ impl<V: Vendor> OAuthProxy<V> {
 
 impl<V: Vendor> AuthProvider for OAuthProxy<V> {
     fn summary(&self) -> AuthSummary {
-        AuthSummary::new(format!("users sign in at {}", self.upstream.shown()))
+        let summary = AuthSummary::new(format!("users sign in at {}", self.upstream.shown()));
+        match self.upstream.is_stand_in {
+            true => summary.loopback_only(),
+            false => summary,
+        }
     }
 
     fn at(self: Arc<Self>, url: &PublicUrl) -> Result<ProtectedResource, AuthProviderError> {
-        let upstream = self.upstream.build(Arc::clone(&self.setup.clock));
-        let upstream = upstream
-            .map_err(|problem| AuthProviderError::new(format!("{}: {problem}", V::NAME)))?;
+        let upstream = self.built()?;
         let redirect_uri = format!("{}{CALLBACK}", url.origin());
         tracing::info!(provider = upstream.name(), redirect_uri, "users sign in at a provider");
         let mut protected = self.setup.at(url, Users::Upstream(Arc::new(upstream)))?;

@@ -34,6 +34,9 @@ pub(crate) enum CodeRecord {
         /// As that of the grant.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_name: Option<String>,
+        /// In seconds since 1970.
+        #[serde(default)]
+        issued_at: u64,
     },
     /// It was, for this grant. The challenge tells a client that redeems it again from somebody
     /// who has nothing but the code.

@@ -22,8 +22,8 @@ pub(crate) struct Consent {
     pub(crate) allowed_at: u64,
 }
 
-/// The record that says since when what a user allowed is forgotten: from when they took something
-/// back. It lasts as long as what they allowed before.
+/// When a user last took something back: what they allowed before that is forgotten. The record lasts
+/// as long as what it ends.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forgotten {

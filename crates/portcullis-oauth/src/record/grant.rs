@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{read, write};
-use crate::error::OAuthError;
+use crate::error::{Granted, OAuthError};
 
-/// How long a grant lasts whose code is being redeemed: nobody has its tokens until that is done.
+/// How long a grant is kept while its code is being redeemed: nobody has its tokens yet.
 pub(crate) const UNREDEEMED: Duration = Duration::from_secs(2 * 60);
 /// How long a grant lasts without use.
 pub(crate) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -43,7 +43,7 @@ pub(crate) struct GrantRecord {
     /// The id of the record with the tokens of the identity provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upstream: Option<String>,
-    /// Where the client had the user sent back to.
+    /// The redirect URI of the sign-in.
     #[serde(default)]
     pub(crate) redirect_uri: String,
     /// What the client called itself when the user allowed it.
@@ -58,6 +58,15 @@ impl GrantRecord {
 
     pub(crate) fn write(&self) -> Result<RecordValue, OAuthError> {
         write(self)
+    }
+
+    pub(crate) fn granted(&self) -> Granted {
+        Granted {
+            subject: self.subject.clone(),
+            client_id: self.client_id.clone(),
+            client_name: self.client_name.clone(),
+            scope: self.scope.clone(),
+        }
     }
 
     /// When it ends, if it is used at `now` for the last time.

@@ -8,6 +8,7 @@ pub(crate) mod grant_index;
 pub(crate) mod sign_in;
 pub(crate) mod transaction;
 pub(crate) mod upstream;
+pub(crate) mod visit;
 
 use portcullis_guard::json::{self, Bounds};
 use portcullis_store::{RecordValue, StoreError};

@@ -20,7 +20,7 @@ pub(crate) struct Transaction {
     pub(crate) sign_in: SignIn,
     /// The digest of the cookie of the browser in which it began.
     pub(crate) browser: String,
-    /// That of the challenge which the provider has, and no client's (RFC 7636 §4.1).
+    /// This server's own, whose challenge the provider has (RFC 7636 §4.1). No client knows it.
     pub(crate) code_verifier: String,
     /// OpenID Connect Core §3.1.2.1.
     pub(crate) nonce: String,

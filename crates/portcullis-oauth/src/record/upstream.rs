@@ -13,9 +13,9 @@ use crate::error::OAuthError;
 pub(crate) struct UpstreamRecord {
     /// The tokens, sealed, in base64url.
     pub(crate) sealed: String,
-    /// When the provider gave them, in seconds since 1970.
+    /// When the provider gave them, in milliseconds since 1970.
     pub(crate) given_at: u64,
-    /// Until when somebody is getting newer ones, in seconds since 1970. Nobody else does meanwhile.
+    /// Until when one request is getting newer ones, in seconds since 1970. The others wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leased_until: Option<u64>,
 }

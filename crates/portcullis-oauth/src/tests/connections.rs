@@ -1,3 +1,5 @@
+mod upstream;
+
 use std::time::Duration;
 
 use super::*;

@@ -6,6 +6,7 @@ mod connections;
 mod consent;
 mod documents;
 mod metadata;
+mod noted;
 mod own_users;
 mod policies;
 mod register;

@@ -11,7 +11,7 @@ use portcullis_guard::fetch::FetchBuilder;
 use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, Fetch, Secret};
 use tokio::sync::Mutex;
-use url::Url;
+use url::{Host, Url};
 
 use super::endpoints::{Discovered, Endpoints, Known, State, check_browser_url};
 use super::token_endpoint::Credentials;
@@ -87,6 +87,10 @@ pub(crate) struct UpstreamConfig {
     pub(crate) admission: Vec<Admit>,
     /// Whether anybody can get an account there.
     pub(crate) is_open: bool,
+    /// Whether it is a test's, on this machine.
+    pub(crate) is_stand_in: bool,
+    /// What a preset found wrong with what it was given.
+    pub(crate) problem: Option<String>,
     pub(crate) fetch: FetchBuilder,
     pub(crate) ca_file: Option<PathBuf>,
 }
@@ -124,6 +128,8 @@ impl UpstreamConfig {
             claims: chosen_claims::DEFAULT.map(str::to_owned).to_vec(),
             admission: Vec::new(),
             is_open: false,
+            is_stand_in: false,
+            problem: None,
             fetch: Fetch::builder().time(EXCHANGE_TIME),
             ca_file: None,
         }
@@ -214,8 +220,14 @@ impl UpstreamConfig {
     }
 
     fn check(&self) -> Result<(), String> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
         if self.client_id.is_empty() {
             return Err("the client id is missing".to_owned());
+        }
+        if self.is_stand_in && !self.discovered.as_deref().is_some_and(is_on_loopback) {
+            return Err("stand_in(…): its issuer is not on this machine".to_owned());
         }
         if self.authentication == TokenEndpointAuth::None && !self.pkce {
             return Err("nothing protects the codes of a public client without PKCE".to_owned());
@@ -329,6 +341,15 @@ impl fmt::Debug for UpstreamConfig {
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
     }
+}
+
+fn is_on_loopback(issuer: &str) -> bool {
+    let url = Url::parse(issuer).ok();
+    url.as_ref().and_then(Url::host).is_some_and(|host| match host {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    })
 }
 
 fn written(urls: &EndpointUrls, fetch: &Fetch) -> Result<Known, String> {

@@ -13,7 +13,7 @@ const BOUNDS: Bounds = Bounds { values: 4_096, depth: 16 };
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
 /// Claims that change hands: an address is given to somebody else once its owner is gone.
-const NO_SUBJECTS: [&str; 6] =
+pub(super) const NO_SUBJECTS: [&str; 6] =
     ["email", "mail", "upn", "preferred_username", "phone_number", "unique_name"];
 
 /// Where it is said.
@@ -94,7 +94,12 @@ impl Upstream {
                         let text = "the userinfo endpoint speaks of another user than the ID token";
                         return Err(UpstreamError::Refused(text.to_owned()));
                     }
+                    // It speaks of the address beside it, which may be another than that of the token.
+                    let own = identity.claims.contains_key("email");
                     for (name, value) in more {
+                        if own && name == "email_verified" {
+                            continue;
+                        }
                         identity.claims.entry(name).or_insert(value);
                     }
                 }
@@ -112,6 +117,15 @@ impl Upstream {
     pub(super) fn can_confirm(&self, known: &Known) -> bool {
         match self.identity {
             IdentitySource::IdToken { .. } => known.userinfo.is_some() && self.resource.is_none(),
+            IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => true,
+        }
+    }
+
+    /// Whether the provider says at any time who the user of a token is, as at a sign-in: an ID token is
+    /// given at a sign-in alone.
+    pub(crate) fn tells_of_users(&self) -> bool {
+        match self.identity {
+            IdentitySource::IdToken { .. } => false,
             IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => true,
         }
     }

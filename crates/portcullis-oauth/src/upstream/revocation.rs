@@ -7,8 +7,8 @@ use url::Url;
 use super::{IdentitySource, Upstream, UpstreamTokens};
 
 impl Upstream {
-    /// Revokes both tokens at the provider, the refresh token first: revoking the other one alone
-    /// leaves it alive at some. What fails is logged, and nothing else.
+    /// Revokes both tokens at the provider, the refresh token first: at some, revoking the
+    /// access token leaves it good. A failure is logged, and is no error.
     pub(crate) async fn revoke(&self, tokens: &UpstreamTokens) {
         let known = match self.endpoints.now().await {
             Ok(known) => known,

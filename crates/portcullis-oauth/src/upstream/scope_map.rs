@@ -2,8 +2,8 @@
 
 use portcullis_auth::Scopes;
 
-/// Which scopes of the provider stand for one of this server. A scope that has none here is this
-/// server's own business.
+/// Which scopes of the provider stand for one of this server. A scope without any is decided here
+/// alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScopeMap {
     pub(crate) named: Vec<(String, Vec<String>)>,
@@ -17,8 +17,8 @@ impl ScopeMap {
         ours.iter().filter_map(|scope| self.of(scope)).flatten().collect()
     }
 
-    /// What remains of `allowed` where the provider granted `granted`: of those that stand for a scope,
-    /// all have to be there.
+    /// What remains of `allowed` where the provider granted `granted`: a scope remains if all that
+    /// stand for it were granted.
     pub(super) fn left(&self, allowed: &Scopes, granted: &Scopes) -> Scopes {
         let is_granted = |scope: &&str| {
             self.of(scope).is_none_or(|theirs| theirs.iter().all(|their| granted.contains(their)))

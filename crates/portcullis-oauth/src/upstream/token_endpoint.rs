@@ -13,9 +13,9 @@ use super::{
     SignedIn, Upstream, UpstreamAnswer, UpstreamError, UpstreamTokens, chosen_claims, seconds,
 };
 
-/// How long a token counts whose end is not told, where nobody can be asked whether it is still good.
+/// How long a token without an end counts, where nobody can be asked whether it is still good.
 const UNTOLD_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// How long the tokens of somebody who may not sign in are given back.
+/// How long it may take to give back the tokens of somebody who may not sign in.
 const GIVE_BACK: Duration = Duration::from_secs(4);
 
 /// What this server shows at the token endpoint.
@@ -72,7 +72,7 @@ impl Upstream {
         let mut pairs = vec![
             ("grant_type", "authorization_code".to_owned()),
             ("code", answer.code.to_owned()),
-            // Many refuse a request without it, and none one with it.
+            // Many providers refuse a request without it, and all take one with it.
             ("redirect_uri", answer.redirect_uri.to_owned()),
         ];
         if self.pkce {

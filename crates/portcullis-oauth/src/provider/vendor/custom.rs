@@ -49,7 +49,7 @@ impl OAuthProxy<Custom> {
     }
 
     /// Which member of the userinfo answer is the subject: the provider's own id of the user, a text or a
-    /// whole number, which is never given to somebody else. An email address does not start.
+    /// whole number, which is never given to somebody else. An email address is refused at start.
     /// Default: `sub`.
     pub fn subject_claim(mut self, name: impl Into<String>) -> Self {
         let identity = IdentitySource::UserInfo { subject: name.into(), renamed: Vec::new() };

@@ -39,21 +39,26 @@ pub type EntraProvider = OAuthProxy<Entra>;
 impl OpenIdVendor for Entra {}
 
 impl OAuthProxy<Entra> {
-    /// The tenant by its id, which is a GUID, and the application with this client id and secret. With
-    /// `common`, `organizations` or a domain in place of the id, nobody gets in: the issuer of the tokens
+    /// The tenant by its id, which is a GUID, and the application with this client id and secret.
+    /// `common`, `organizations` or a domain in place of the id do not start: the issuer of the tokens
     /// names the id.
     pub fn new(
         tenant_id: impl AsRef<str>,
         id: impl Into<String>,
         secret: impl Into<Secret<String>>,
     ) -> Self {
-        let issuer = format!("https://login.microsoftonline.com/{}/v2.0", tenant_id.as_ref());
+        let tenant_id = tenant_id.as_ref();
+        let issuer = format!("https://login.microsoftonline.com/{tenant_id}/v2.0");
         let mut config = openid(issuer, id, secret);
         config.name = Some("Microsoft".to_owned());
         config.authentication = TokenEndpointAuth::Post;
         config.offline_access = Some(true);
         // Where users may not consent by themselves, `consent` lets nobody in.
         config.prompt = Some(String::new());
+        if !is_guid(tenant_id) {
+            let text = "the tenant is named by its id, a GUID: see \"Tenant ID\" in the overview";
+            config.problem = Some(text.to_owned());
+        }
         Self::of(config)
     }
 
@@ -68,4 +73,9 @@ impl OAuthProxy<Entra> {
         let [tenant_id] = environment.require(["ENTRA_TENANT_ID"])?;
         Ok(Self::new(tenant_id, id, secret))
     }
+}
+
+fn is_guid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }

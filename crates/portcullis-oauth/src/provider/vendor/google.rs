@@ -42,8 +42,8 @@ impl OpenIdVendor for Google {}
 impl OAuthProxy<Google> {
     /// The web application with this client id and secret.
     ///
-    /// Google gives a refresh token to whoever asks with `access_type=offline`, and consents at that
-    /// time: so it shows its consent page in each sign-in.
+    /// Google gives a refresh token with `access_type=offline`, and only when the user consents: so its
+    /// consent page is shown in each sign-in.
     pub fn new(id: impl Into<String>, secret: impl Into<Secret<String>>) -> Self {
         let mut config = openid(ISSUER, id, secret);
         config.name = Some("Google".to_owned());

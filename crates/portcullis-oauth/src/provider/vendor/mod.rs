@@ -7,6 +7,8 @@ mod github;
 mod google;
 mod hosted;
 mod oidc;
+#[cfg(test)]
+mod tests;
 
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 
@@ -94,5 +96,13 @@ impl<V: OpenIdVendor> OAuthProxy<V> {
     pub fn userinfo(mut self) -> Self {
         self.upstream.identity = IdentitySource::IdToken { userinfo: true };
         self
+    }
+
+    /// A stand-in on this machine in place of the provider, by its issuer: for tests, such as one that
+    /// answers as the vendor does. A server with it refuses to listen beyond loopback.
+    pub fn stand_in(mut self, issuer: impl Into<String>) -> Self {
+        self.upstream.discovered = Some(issuer.into());
+        self.upstream.is_stand_in = true;
+        self.allow_loopback_idp()
     }
 }

@@ -11,8 +11,8 @@ vendors! {
 
 /// Users sign in at an OpenID provider, whose metadata names its endpoints (OpenID Connect Discovery).
 ///
-/// It is read when the first user signs in: a provider that is away stops no server. Who the user is, is
-/// said by an ID token, whose signature, issuer, audience, times and nonce are verified
+/// It is read when the first user signs in: a provider that is away stops no server. An ID
+/// token says who the user is: its signature, issuer, audience, times and nonce are verified
 /// ([`IdTokenVerifier`](portcullis_auth::IdTokenVerifier)).
 ///
 /// # Example

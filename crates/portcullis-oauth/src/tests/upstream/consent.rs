@@ -94,3 +94,15 @@ async fn a_page_asks_each_time_where_it_has_to() {
     let same = [("redirect_uri", WEBSITE)];
     assert!(is_page(&open_again(&proxy, &client, &away.cookie, "none", &same).await));
 }
+
+#[tokio::test]
+async fn o17_where_no_page_asks_about_websites_one_asks_about_programs() {
+    let policy = ClientPolicy::new(Registration::Open)
+        .allowed_client_redirect_uris([WEBSITE, "http://127.0.0.1:*/callback"]);
+    let proxy = Proxy::with(|proxy| proxy.consent(Consent::External).clients(policy)).await;
+    let website = proxy.site.register(WEBSITE).await;
+    let answer = proxy.site.fetch(&authorize_uri(&website, &[("redirect_uri", WEBSITE)])).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let program = proxy.site.register(CALLBACK).await;
+    assert!(is_page(&proxy.site.fetch(&authorize_uri(&program, &[])).await));
+}

@@ -98,7 +98,7 @@ async fn what_a_client_revokes_is_revoked_at_the_provider() {
 }
 
 #[tokio::test]
-async fn a_token_for_a_tool_is_good_for_another_minute() {
+async fn idp_rule_24_a_tool_gets_the_newest_token_which_is_good_for_another_minute() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(CALLBACK).await;
     let principal = proxy.principal(&proxy.sign_in(&client).await).await;
@@ -132,4 +132,32 @@ async fn e23_tokens_of_the_provider_rest_sealed_and_open_with_their_keys_alone()
     let value = store.get(&key).await.unwrap().unwrap();
     let stored = String::from_utf8_lossy(value.as_bytes()).into_owned();
     assert!(stored.contains("sealed") && !stored.contains("upstream-"), "{stored}");
+}
+
+#[tokio::test]
+async fn whoever_may_no_longer_sign_in_is_out_at_the_next_refresh() {
+    let proxy = Proxy::with(|proxy| proxy.admit(Admit::email_domains(["example.com"]))).await;
+    let client = proxy.site.register(CALLBACK).await;
+    let tokens = proxy.sign_in(&client).await;
+    proxy.site.clock.advance(Duration::from_secs(3_000));
+    self::tokens(&proxy.provider, 2);
+    let moved = json!({"sub": "17", "email": "alice@example.org", "email_verified": true});
+    proxy.provider.answer("/userinfo", 200, moved);
+    let answer = proxy.refresh(&client, text(&tokens, "refresh_token")).await;
+    assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_grant_from_before_there_was_a_provider_ends() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let keys = KeyRing::ephemeral().unwrap();
+    let before = Site::on(ORIGIN, store.clone(), keys.clone(), clock.clone());
+    let client = before.register(CALLBACK).await;
+    let form = before.open(&client).await;
+    let answer = before.consent(&form, "allow", PASSWORD).await;
+    let tokens = before.redeem(&client, &answer).await.json();
+    let proxy = Proxy::on(store, keys, clock, |proxy| proxy).await;
+    let answer = proxy.refresh(&client, text(&tokens, "refresh_token")).await;
+    assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
 }

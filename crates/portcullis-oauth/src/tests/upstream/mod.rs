@@ -13,7 +13,7 @@ use portcullis_store::Store;
 use super::*;
 use crate::browser::Browser;
 use crate::upstream::tests::stand_in::{CLIENT, StandIn};
-use crate::{Consent, OAuthProxy};
+use crate::{Admit, ClientPolicy, Consent, OAuthProxy, Registration};
 
 const WEBSITE: &str = "https://chat.example.com/callback";
 
@@ -199,7 +199,7 @@ async fn o08_the_way_back_is_for_the_browser_that_went_and_for_once() {
 }
 
 #[tokio::test]
-async fn o08_a_sign_in_at_the_provider_is_good_for_ten_minutes() {
+async fn o08_idp_rule_12_a_sign_in_at_the_provider_is_good_for_ten_minutes() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(CALLBACK).await;
     let away = proxy.allow(&client, &[]).await;
@@ -252,6 +252,19 @@ async fn a_code_that_the_provider_does_not_take_is_told_to_the_client() {
         let parameters = answer.redirect(CALLBACK);
         assert_eq!(value(&parameters, "error"), Some(told));
     }
+}
+
+#[tokio::test]
+async fn idp_rule_11_an_error_without_state_is_a_page_and_what_else_a_provider_adds_is_taken() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let away = proxy.allow(&client, &[]).await;
+    for fields in [&[("error", "access_denied")][..], &[("error", "x"), ("state", "")], &[]] {
+        proxy.callback(Some(&away.cookie), fields).await.in_place(StatusCode::BAD_REQUEST);
+    }
+    // LemonLDAP::NG and glewlwyd add a `session_state`.
+    let answer = [("code", "upstream-code"), ("session_state", "a/b+c=.d")];
+    proxy.come_back(&away, &answer).await.redirect(CALLBACK);
 }
 
 #[tokio::test]
