@@ -6,7 +6,8 @@ use portcullis::auth::{ClientPolicy, PreRegisteredClient, Registration};
 
 use crate::Error;
 
-/// Which clients sign in, where the server is its own authorization server (`--auth login`).
+/// Which clients sign in, where the server is its own authorization server (`--auth login`, `proxy`,
+/// `github` and `google`).
 #[derive(Args, Clone, Debug, Default)]
 pub struct ClientOptions {
     /// How clients become known, where users sign in at this server [default: open]
@@ -90,7 +91,7 @@ impl ClientOptions {
             ("--client", !self.client.is_empty()),
         ] {
             if given {
-                return Err(format!("{flag} needs --auth login").into());
+                return Err(format!("{flag} needs --auth login, proxy, github or google").into());
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ mod flags;
 pub mod inventory;
 pub mod options;
 pub mod people;
+pub mod provider;
 pub mod routes;
 pub mod secrets;
 pub mod serve;

@@ -6,6 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 
 use crate::clients::ClientOptions;
+use crate::provider::ProviderOptions;
 
 /// A protected MCP server.
 ///
@@ -47,6 +48,10 @@ pub struct Options {
     /// Which clients sign in.
     #[command(flatten)]
     pub clients: ClientOptions,
+
+    /// At which identity provider users sign in.
+    #[command(flatten)]
+    pub provider: ProviderOptions,
 
     /// Read variables that are not set from this file of NAME=value lines
     #[arg(long, value_name = "FILE")]
@@ -140,6 +145,14 @@ pub enum AuthOption {
     /// The server's own sign-in, for development: clients register by themselves, and alice and bob
     /// sign in with the passwords dev-password-alice and dev-password-bob
     Login,
+    /// Users sign in at the OpenID provider --idp, as whose client --client-id this server is
+    /// registered there (IDP_ISSUER, IDP_CLIENT_ID, IDP_CLIENT_SECRET); clients register by themselves
+    Proxy,
+    /// Users sign in with accounts of GitHub, or of the GitHub Enterprise Server --idp
+    /// (GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET)
+    Github,
+    /// Users sign in with accounts of Google (GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET)
+    Google,
     /// The development tokens dev-token-alice (read, write, admin; premium, level 5) and
     /// dev-token-bob (read)
     Static,
@@ -153,8 +166,9 @@ pub enum AuthOption {
 /// JWT_REQUIRED_SCOPES the scopes that every request needs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JwtOptions {
-    /// With --auth remote and introspect: the issuer. With remote its metadata says where its keys
-    /// are, and the audience is this server's URL, unless --audience names another
+    /// With --auth remote, introspect and proxy: the issuer. With remote its metadata says where its
+    /// keys are, and the audience is this server's URL, unless --audience names another. With --auth
+    /// github: the URL of a GitHub Enterprise Server
     #[arg(long, help_heading = "Tokens", value_name = "ISSUER", conflicts_with_all = ["issuer", "jwks", "public_key"], value_parser = NonEmptyStringValueParser::new())]
     pub idp: Option<String>,
 
@@ -195,7 +209,7 @@ pub struct JwtOptions {
     #[arg(long, help_heading = "Tokens", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub scope_claim: Vec<String>,
 
-    /// Allow a JWK set on this machine (loopback), over plain http too
+    /// Allow an identity provider and its keys on this machine (loopback), over plain http too
     #[arg(long, help_heading = "Tokens")]
     pub allow_loopback_idp: bool,
 }
@@ -212,7 +226,8 @@ pub struct IntrospectionOptions {
     #[arg(long, help_heading = "Introspection", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub client_id: Option<String>,
 
-    /// A file with the secret of --client-id (INTROSPECTION_CLIENT_SECRET holds the secret itself)
+    /// A file with the secret of --client-id (INTROSPECTION_CLIENT_SECRET, or with --auth proxy
+    /// IDP_CLIENT_SECRET and so on, holds the secret itself)
     #[arg(long, help_heading = "Introspection", value_name = "FILE")]
     pub client_secret_file: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::options::{AccessFormat, AuditFailureOption, AuthOption, Options, TransportOption};
 use crate::storage::{self, Stored};
 use crate::tokens::CLIENT_SECRET;
-use crate::{Error, flags};
+use crate::{Error, flags, provider};
 
 /// How long a message at the end waits for whoever reads standard error.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -162,12 +162,19 @@ fn with_auth(
     match auth {
         AuthOption::Jwt | AuthOption::Remote => {}
         AuthOption::Introspect => options.jwt.refuse_beside_introspection()?,
+        AuthOption::Proxy | AuthOption::Github | AuthOption::Google => {
+            options.jwt.refuse_beside_provider()?;
+        }
         AuthOption::Login | AuthOption::Static | AuthOption::None => options.jwt.refuse()?,
     }
+    let at_provider = matches!(auth, AuthOption::Proxy | AuthOption::Github | AuthOption::Google);
     if auth != AuthOption::Introspect {
-        options.introspection.refuse()?;
+        options.introspection.refuse(at_provider)?;
     }
-    if auth != AuthOption::Login {
+    if !at_provider {
+        options.provider.refuse()?;
+    }
+    if auth != AuthOption::Login && !at_provider {
         options.clients.refuse()?;
     }
     if options.auth.is_none() {
@@ -181,6 +188,9 @@ fn with_auth(
         }
         AuthOption::None => server.no_auth(),
         AuthOption::Login => server.auth(login(stored).clients(options.clients.policy()?)),
+        AuthOption::Proxy => server.auth(provider::proxy(options, environment, stored)?),
+        AuthOption::Github => server.auth(provider::github(options, environment, stored)?),
+        AuthOption::Google => server.auth(provider::google(options, environment, stored)?),
         AuthOption::Static => {
             let alice = user("alice")
                 .client_id("alice@dev.local")
@@ -242,15 +252,27 @@ fn print(table: &AccessTable, format: AccessFormat) -> Result<(), Error> {
     Ok(())
 }
 
+/// How clients that sign users in are told of the server.
+fn added(url: &str) -> String {
+    format!(
+        "claude mcp add --transport http portcullis-demo {url} && claude mcp login portcullis-demo\n\
+         codex mcp add portcullis-demo --url {url}"
+    )
+}
+
 /// A request that lists what the token of Bob may see, or how a client signs in.
 fn attempt(options: &Options, url: &str) -> String {
     let token = match options.auth.unwrap_or(AuthOption::Static) {
         AuthOption::Login => {
+            let add = added(url);
             return format!(
-                "claude mcp add --transport http portcullis-demo {url} && claude mcp login portcullis-demo\n\
-                 codex mcp add portcullis-demo --url {url}\n\
-                 Sign in as alice (dev-password-alice) or bob (dev-password-bob)."
+                "{add}\nSign in as alice (dev-password-alice) or bob (dev-password-bob)."
             );
+        }
+        AuthOption::Proxy | AuthOption::Github | AuthOption::Google => {
+            let origin = url.strip_suffix(&options.path).unwrap_or(url);
+            let add = added(url);
+            return format!("{add}\nRegister {origin}/auth/callback at the identity provider.");
         }
         AuthOption::Static => "-H 'Authorization: Bearer dev-token-bob' ",
         AuthOption::Jwt | AuthOption::Remote | AuthOption::Introspect => {

@@ -102,7 +102,11 @@ impl JwtOptions {
     }
 
     /// Refuses what is on this machine, unless it is allowed: it would never be asked.
-    fn refuse_loopback(&self, name: &str, url: Option<&str>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// Says which flag is missing.
+    pub fn refuse_loopback(&self, name: &str, url: Option<&str>) -> Result<(), Error> {
         let uri = url.and_then(|url| url.parse::<Uri>().ok());
         let is_here = uri.as_ref().and_then(Uri::host).is_some_and(|host| {
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -121,8 +125,17 @@ impl JwtOptions {
     /// When there is one.
     pub fn refuse(&self) -> Result<(), Error> {
         if self.idp.is_some() {
-            return Err("--idp needs --auth remote or introspect".into());
+            return Err("--idp needs --auth remote, introspect, proxy or github".into());
         }
+        self.refuse_beside_provider()
+    }
+
+    /// Refuses flags that have no effect where users sign in at an identity provider.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn refuse_beside_provider(&self) -> Result<(), Error> {
         for (flag, given) in [
             ("--audience", !self.audience.is_empty()),
             ("--scope-claim", !self.scope_claim.is_empty()),
@@ -215,19 +228,24 @@ impl IntrospectionOptions {
         format!("--auth introspect needs {}", missing.collect::<Vec<_>>().join(", "))
     }
 
-    /// Refuses flags that would have no effect.
+    /// Refuses flags that would have no effect; with a provider at which users sign in, those about
+    /// its client have one.
     ///
     /// # Errors
     ///
     /// When there is one.
-    pub fn refuse(&self) -> Result<(), Error> {
+    pub fn refuse(&self, at_provider: bool) -> Result<(), Error> {
+        if self.introspection_endpoint.is_some() {
+            return Err("--introspection-endpoint needs --auth introspect".into());
+        }
         let given = [
-            ("--introspection-endpoint", self.introspection_endpoint.is_some()),
             ("--client-id", self.client_id.is_some()),
             ("--client-secret-file", self.client_secret_file.is_some()),
         ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("{flag} needs --auth introspect").into()),
+        match given.iter().find(|(_, given)| *given && !at_provider) {
+            Some((flag, _)) => {
+                Err(format!("{flag} needs --auth introspect, proxy, github or google").into())
+            }
             None => Ok(()),
         }
     }

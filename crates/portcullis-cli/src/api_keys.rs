@@ -7,7 +7,7 @@ use portcullis::auth::{ApiKeyFile, ApiKeyRecord, NewApiKey};
 use portcullis::guard::{Clock, Secret, SystemClock};
 
 use crate::arguments::{ApiCommand, OfApiKeys};
-use crate::{Error, output};
+use crate::{Error, output, table};
 
 /// The longest life of a key: ten years. A longer one is a mistake, or a key that nobody rotates.
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
@@ -77,16 +77,7 @@ fn list(of: &OfApiKeys) -> Result<(), Error> {
     let list = of.keys().list()?;
     let head = ["ID", "STATE", "ENDS", "NAME", "CLIENT", "SCOPES"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(list.iter().map(|key| row(key, now))).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-    };
-    let widths: Vec<_> = (0..6).map(width).collect();
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    Ok(output::result(&lines.collect::<Vec<_>>().join("\n"))?)
+    Ok(output::result(&table::of(&rows))?)
 }
 
 fn row(key: &ApiKeyRecord, now: SystemTime) -> [String; 6] {

@@ -11,7 +11,7 @@ use crate::duration;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 refused (standard error says why, and what to do), 2 wrong command line";
 
-/// Keys for MCP servers that are built with Portcullis.
+/// Keys and grants of MCP servers that are built with Portcullis.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -24,6 +24,10 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke keys
     #[command(subcommand)]
     Keys(KeysCommand),
+
+    /// List and revoke what users allowed clients
+    #[command(subcommand)]
+    Grants(GrantsCommand),
 }
 
 /// Keys that seal what a server stores: the newest valid one seals, retained ones still open, and
@@ -88,6 +92,107 @@ Example:
     /// Make, list, rotate and revoke API keys, with which programs authenticate
     #[command(subcommand)]
     Api(ApiCommand),
+}
+
+/// What users allowed clients at a server where they sign in. What is revoked ends with all its tokens,
+/// within five seconds at every replica, and its user is asked again. Tokens of an identity provider are
+/// removed with it, and not revoked there.
+#[derive(Debug, Subcommand)]
+#[command(after_help = format!("\
+Examples:
+  portcullis grants list --subject alice --url https://mcp.example.com/mcp \\
+      --store /var/lib/my-server/store/records.redb --key-file /etc/my-server/keys
+  portcullis grants revoke --subject alice --dry-run --url https://mcp.example.com/mcp \\
+      --store redis://127.0.0.1:6379 --key-file /etc/my-server/keys
+
+{EXIT_CODES}"))]
+pub(crate) enum GrantsCommand {
+    /// Show the grants of a user or of a client, those that were used last first
+    ///
+    /// A client that is in use gets new tokens every hour: that is what LAST TOKEN says.
+    #[command(after_help = "\
+Example:
+  portcullis grants list --subject alice --url https://mcp.example.com/mcp \\
+      --store /var/lib/my-server/store/records.redb --key-file /etc/my-server/keys")]
+    List {
+        #[command(flatten)]
+        whose: Whose,
+
+        /// Print a JSON object, with the whole ids of clients
+        #[arg(long)]
+        json: bool,
+
+        #[command(flatten)]
+        at: AtServer,
+    },
+
+    /// Revoke one grant, or all of a user, or all that a client was given
+    #[command(after_help = "\
+Examples:
+  portcullis grants revoke J6H1bsFp2rVOC0Vzkm9RXw --url https://mcp.example.com/mcp \\
+      --store /var/lib/my-server/store/records.redb --key-file /etc/my-server/keys
+  portcullis grants revoke --client https://app.example/client.json \\
+      --url https://mcp.example.com/mcp --store redis://127.0.0.1:6379 --key-file /etc/my-server/keys")]
+    Revoke {
+        /// The id of one grant, as `portcullis grants list` shows it
+        #[arg(value_name = "ID", required_unless_present_any = ["subject", "client"],
+            conflicts_with_all = ["subject", "client"])]
+        id: Option<String>,
+
+        #[command(flatten)]
+        whose: AllOf,
+
+        /// Show what would be revoked, and revoke nothing; for --subject and --client
+        #[arg(long, conflicts_with = "id")]
+        dry_run: bool,
+
+        #[command(flatten)]
+        at: AtServer,
+    },
+}
+
+/// Whose grants are listed.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The user, by the subject of their tokens
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) subject: Option<String>,
+
+    /// The client, by its id
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) client: Option<String>,
+}
+
+/// Whose grants are revoked, all of them.
+#[derive(Args, Debug)]
+#[group(required = false, multiple = false)]
+pub(crate) struct AllOf {
+    /// The user, by the subject of their tokens: all of theirs
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) subject: Option<String>,
+
+    /// The client, by its id: all that it was given, by whomever
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) client: Option<String>,
+}
+
+/// Which server is meant, and where its records rest.
+#[derive(Args, Debug)]
+pub(crate) struct AtServer {
+    /// The URL of the server's MCP endpoint, as clients have it
+    #[arg(long)]
+    pub(crate) url: String,
+
+    /// The file in which its records rest, which no server may hold meanwhile, or the URL of Redis
+    /// [default: the URL in the variable PORTCULLIS_STORE]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<String>,
+
+    /// The file of the keys that seal the records [default: PORTCULLIS_KEYS, or the file that
+    /// PORTCULLIS_KEY_FILE names]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Which file of keys is meant.

@@ -1,4 +1,4 @@
-//! The command `portcullis`: keys that seal what a server stores, and API keys.
+//! The command `portcullis`: keys that seal what a server stores, API keys, and grants.
 //!
 //! ```text
 //! cargo install portcullis-cli
@@ -12,8 +12,10 @@
 mod api_keys;
 mod arguments;
 mod duration;
+mod grants;
 mod keys;
 mod output;
+mod table;
 
 use std::process::ExitCode;
 
@@ -27,14 +29,9 @@ type Error = Box<dyn std::error::Error>;
 /// Does what the process was told on its command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Command::Keys(command) = Arguments::parse().command;
-    let done = match command {
-        KeysCommand::New { file } => keys::create(file.as_deref()),
-        KeysCommand::List(of) => keys::list(&of),
-        KeysCommand::Stage(of) => keys::stage(&of),
-        KeysCommand::Rotate(of) => keys::rotate(&of),
-        KeysCommand::Revoke { id, of } => keys::revoke(&of, &id),
-        KeysCommand::Api(command) => api_keys::run(command),
+    let done = match Arguments::parse().command {
+        Command::Keys(command) => of_keys(command),
+        Command::Grants(command) => grants::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,5 +39,16 @@ pub fn run() -> ExitCode {
             output::note(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn of_keys(command: KeysCommand) -> Result<(), Error> {
+    match command {
+        KeysCommand::New { file } => keys::create(file.as_deref()),
+        KeysCommand::List(of) => keys::list(&of),
+        KeysCommand::Stage(of) => keys::stage(&of),
+        KeysCommand::Rotate(of) => keys::rotate(&of),
+        KeysCommand::Revoke { id, of } => keys::revoke(&of, &id),
+        KeysCommand::Api(command) => api_keys::run(command),
     }
 }

@@ -60,7 +60,7 @@
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
-//! | `oauth` | yes | [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
+//! | `oauth` | yes | [`OAuthProxy`](auth::OAuthProxy) and the providers, [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:
@@ -73,8 +73,8 @@
 //! |---|---|
 //! | 1 transports, 17 dual mode | [Transports](manual::transports) |
 //! | 2 environment, 15 secrets | [Secrets](manual::secrets), [Keys](manual::keys), [Errors](manual::errors) |
-//! | 3 OAuth 2.1, 4 token verification | [Tokens](manual::tokens) |
-//! | 5 built-in providers | [What is not done](manual::not_done) |
+//! | 3 OAuth 2.1, 5 built-in providers | [Signing in](manual::sign_in), [Identity providers](manual::identity_providers), [Clients](manual::clients), [Upstream tokens](manual::upstream_tokens) |
+//! | 4 token verification | [Tokens](manual::tokens) |
 //! | 6 remote authorization servers | [Authorization servers](manual::authorization_servers) |
 //! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
 //! | 10 session visibility | [Visibility](manual::visibility) |
@@ -146,10 +146,10 @@ pub mod auth {
     pub use portcullis_auth::{
         Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,
         AuthSummary, AuthorizationEndpoint, AuthorizationEndpoints, BearerToken, Claims,
-        EndpointPath, EndpointRequest, Principal, PrincipalId, ProtectedResource, PublicUrl,
-        PublicUrlError, PublicUrlErrorKind, RemoteAuthProvider, RemoteAuthProviderBuilder,
-        TokenVerifier, UpstreamToken, UpstreamTokenError, UpstreamTokenErrorKind, UpstreamTokens,
-        VerifyError, short_client_id,
+        EndpointNotes, EndpointPath, EndpointRecord, EndpointRequest, Principal, PrincipalId,
+        ProtectedResource, PublicUrl, PublicUrlError, PublicUrlErrorKind, RemoteAuthProvider,
+        RemoteAuthProviderBuilder, TokenVerifier, UpstreamToken, UpstreamTokenError,
+        UpstreamTokenErrorKind, UpstreamTokens, VerifyError, short_client_id,
     };
     #[cfg(feature = "oauth")]
     pub use portcullis_oauth::{

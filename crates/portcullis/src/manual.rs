@@ -11,6 +11,9 @@ pub mod tokens {}
 #[doc = include_str!("../manual/authorization_servers.md")]
 pub mod authorization_servers {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/upstream_tokens.md")]
+pub mod upstream_tokens {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/opaque_tokens.md")]
 pub mod opaque_tokens {}
 #[doc = include_str!("../manual/links.md")]
@@ -58,6 +61,12 @@ pub mod keys {}
 #[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/sign_in.md")]
 pub mod sign_in {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/identity_providers.md")]
+pub mod identity_providers {}
+#[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/connections.md")]
+pub mod connections {}
 #[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/clients.md")]
 pub mod clients {}

@@ -3,7 +3,7 @@
 use super::portcullis;
 
 /// All commands.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 11] = [
     &["keys", "new"],
     &["keys", "list"],
     &["keys", "stage"],
@@ -13,6 +13,8 @@ const COMMANDS: [&[&str]; 9] = [
     &["keys", "api", "list"],
     &["keys", "api", "rotate"],
     &["keys", "api", "revoke"],
+    &["grants", "list"],
+    &["grants", "revoke"],
 ];
 
 #[test]
@@ -26,12 +28,13 @@ fn each_command_shows_an_example_of_itself() {
 
 #[test]
 fn the_first_help_names_the_exit_codes_and_every_command_is_in_that_of_its_group() {
-    for (group, commands) in [
-        (&["keys"][..], &["new", "list", "stage", "rotate", "revoke", "api"][..]),
-        (&["keys", "api"], &["new", "list", "rotate", "revoke"]),
+    for (group, first, commands) in [
+        (&["keys"][..], "new", &["new", "list", "stage", "rotate", "revoke", "api"][..]),
+        (&["keys", "api"], "new", &["new", "list", "rotate", "revoke"]),
+        (&["grants"], "list", &["list", "revoke"]),
     ] {
         let help = portcullis(&[group, &["--help"]].concat()).done();
-        let example = format!("\n  portcullis {} new ", group.join(" "));
+        let example = format!("\n  portcullis {} {first} ", group.join(" "));
         assert!(help.contains("Examples:") && help.contains(&example), "{help}");
         assert!(help.contains("0 done, 1 refused"), "{help}");
         for command in commands {
@@ -57,6 +60,13 @@ fn a_wrong_command_line_has_an_exit_code_of_its_own() {
         &["keys"],
         &["key", "new"],
         &["keys", "revoke"],
+        &["grants", "list", "--url", "http://127.0.0.1/mcp"],
+        &["grants", "list", "--subject", "a"],
+        &["grants", "list", "--subject", "a", "--client", "b", "--url", "http://127.0.0.1/mcp"],
+        &["grants", "list", "--subject", "", "--url", "http://127.0.0.1/mcp"],
+        &["grants", "revoke", "--url", "http://127.0.0.1/mcp"],
+        &["grants", "revoke", "x", "--subject", "a", "--url", "http://127.0.0.1/mcp"],
+        &["grants", "revoke", "x", "--dry-run", "--url", "http://127.0.0.1/mcp"],
         &["keys", "api", "new", "--name", "a"],
         &["keys", "api", "new", "--scope", "read", "--file", "keys"],
         &["keys", "api", "new", "--name", "", "--file", "keys"],

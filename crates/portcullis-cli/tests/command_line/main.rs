@@ -7,6 +7,7 @@
 )]
 
 mod api_keys;
+mod grants;
 mod help;
 mod keys;
 
@@ -53,7 +54,7 @@ impl Ran {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(PORTCULLIS);
-    for variable in ["PORTCULLIS_KEYS", "PORTCULLIS_KEY_FILE"] {
+    for variable in ["PORTCULLIS_KEYS", "PORTCULLIS_KEY_FILE", "PORTCULLIS_STORE"] {
         command.env_remove(variable);
     }
     command.args(arguments).stdin(Stdio::null());

@@ -13,7 +13,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
-use portcullis_auth::{AuthContext, Authenticator, Check, Decision, Principal, Target};
+use portcullis_auth::{
+    AuthContext, Authenticator, Check, Decision, EndpointNotes, Principal, Target,
+};
 use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -35,6 +37,8 @@ struct Guard {
     method: &'static str,
     /// The method and the path.
     name: String,
+    /// Whether the handler notes what a request was about.
+    is_noted: bool,
 }
 
 /// The routes, each behind its guard.
@@ -43,9 +47,19 @@ pub(crate) fn mount(
     engine: &Arc<Engine>,
     authenticator: Option<&Arc<Authenticator>>,
 ) -> Mount {
-    let router = routes.iter().fold(Router::new(), |router, route| {
-        router.route(&route.path, guarded(route.clone(), engine, authenticator))
-    });
+    let guards = |route| guarded(route, engine, authenticator, false);
+    mounted(routes, guards)
+}
+
+/// Public routes whose handlers take [`EndpointNotes`] from the request.
+pub(crate) fn noted_mount(routes: &[Route], engine: &Arc<Engine>) -> Mount {
+    mounted(routes, |route| guarded(route, engine, None, true))
+}
+
+fn mounted(routes: &[Route], guarded: impl Fn(Route) -> MethodRouter) -> Mount {
+    let router = routes
+        .iter()
+        .fold(Router::new(), |router, route| router.route(&route.path, guarded(route.clone())));
     Mount::routes(routes.iter().map(|route| route.path.clone()), router)
 }
 
@@ -54,11 +68,13 @@ fn guarded(
     route: Route,
     engine: &Arc<Engine>,
     authenticator: Option<&Arc<Authenticator>>,
+    is_noted: bool,
 ) -> MethodRouter {
     let name = format!("{} {}", route.method, route.path);
     let (check, limit) = (route.check(), route.limit());
     let (engine, authenticator) = (Arc::clone(engine), authenticator.cloned());
-    let guard = Arc::new(Guard { engine, authenticator, check, limit, method: route.method, name });
+    let method = route.method;
+    let guard = Arc::new(Guard { engine, authenticator, check, limit, method, name, is_noted });
     route.router.layer(from_fn_with_state(guard, pass))
 }
 
@@ -76,6 +92,9 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
                 head.extensions.insert(caller);
             }
             head.extensions.insert(record.pending.id());
+            if let Some(notes) = &record.pending.about.notes {
+                head.extensions.insert(notes.clone());
+            }
             head.extensions.insert(Readiness(Arc::clone(&guard.engine)));
             let span = record.span();
             let response = next.run(Request::from_parts(head, body)).instrument(span).await;
@@ -200,6 +219,7 @@ struct About<'a> {
     guard: &'a Guard,
     remote: Option<IpAddr>,
     principal: Option<Arc<Principal>>,
+    notes: Option<EndpointNotes>,
 }
 
 impl Recorded for About<'_> {
@@ -208,9 +228,16 @@ impl Recorded for About<'_> {
         record: AuditRecord<'_>,
         write: impl FnOnce(&AuditRecord<'_>) -> Written,
     ) -> Written {
+        let noted = self.notes.as_ref().map(EndpointNotes::read).unwrap_or_default();
         let mut record = record;
         if let Some(principal) = &self.principal {
             record = record.with_principal(principal);
+        } else {
+            record.issuer = noted.issuer.as_deref().map(LogText::from);
+            record.subject = noted.subject.as_deref().map(LogText::from);
+            record.client_id = noted.client_id.as_deref().map(LogText::from);
+            record.client_name = noted.client_name.as_deref().map(LogText::from);
+            record.scopes = noted.scopes.as_deref().map(LogText::from);
         }
         record.kind = Some("route");
         record.component = Some(&self.guard.name);
@@ -233,7 +260,8 @@ impl Recorded for About<'_> {
 impl<'a> RouteRecord<'a> {
     fn begin(guard: &'a Guard, remote: Option<IpAddr>) -> Self {
         let (audit, time) = (&guard.engine.audit, guard.engine.clock.now());
-        let about = About { guard, remote, principal: None };
+        let notes = guard.is_noted.then(EndpointNotes::default);
+        let about = About { guard, remote, principal: None, notes };
         Self { pending: PendingRecord::begin(audit, time, "http", "route", about) }
     }
 
@@ -298,7 +326,21 @@ impl<'a> RouteRecord<'a> {
         refusal
     }
 
-    fn end(self, response: Response) -> Response {
+    /// Takes over what the handler decided, where it was asked.
+    fn take_notes(&mut self) {
+        let pending = &mut self.pending;
+        if let (Some(notes), Verdict::Allowed) = (&pending.about.notes, pending.verdict) {
+            let noted = notes.read();
+            pending.verdict = noted.verdict.unwrap_or(Verdict::Allowed);
+            pending.rule = noted.rule.map(Cow::Borrowed);
+            pending.reason = noted.reason.map(Cow::Owned);
+            pending.outcome = noted.outcome;
+            pending.reference = noted.reference;
+        }
+    }
+
+    fn end(mut self, response: Response) -> Response {
+        self.take_notes();
         let is_allowed = self.pending.verdict == Verdict::Allowed;
         let outcome = if is_allowed { "ok" } else { "refused" };
         match self.pending.write(outcome, Some(response.status().as_u16())) {

@@ -9,12 +9,13 @@ use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use portcullis_auth::{
-    Audience, AuthorizationEndpoint, AuthorizationEndpoints, EndpointRequest, MAX_ENDPOINT_BODY,
+    Audience, AuthorizationEndpoint, AuthorizationEndpoints, EndpointNotes, EndpointRequest,
+    MAX_ENDPOINT_BODY,
 };
 use portcullis_protocol::http::{Mount, RouteRejection};
 
 use crate::operation::Engine;
-use crate::route::guard::mount;
+use crate::route::guard::noted_mount;
 use crate::route::{Route, UndecidedRoute};
 
 /// What answers at the endpoints, with a record of each request, as custom routes have it: a mount
@@ -32,7 +33,7 @@ pub(crate) fn mounts(
     let mount_of = |audience| {
         let own = all.iter().filter(|endpoint| endpoint.audience == audience);
         let routes: Result<Vec<_>, _> = own.map(|endpoint| route(endpoint, endpoints)).collect();
-        Ok(mount(&routes?, engine, None).for_audience(audience))
+        Ok(noted_mount(&routes?, engine).for_audience(audience))
     };
     audiences.into_iter().map(mount_of).collect()
 }
@@ -58,6 +59,7 @@ async fn answer(endpoints: Arc<dyn AuthorizationEndpoints>, request: Request) ->
         return RouteRejection::TooLarge.into_response();
     };
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let request = EndpointRequest::new(head, body.into(), peer);
+    let notes = head.extensions.get::<EndpointNotes>().cloned().unwrap_or_default();
+    let request = EndpointRequest::new(head, body.into(), peer).with_notes(notes);
     endpoints.answer(request).await.map(Body::from)
 }
