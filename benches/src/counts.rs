@@ -43,7 +43,7 @@ impl Counts {
     pub async fn take(
         folder: &Path,
         start: impl Fn(&[String]) -> Result<Server>,
-        requests: impl Fn(SocketAddr) -> Vec<Request>,
+        requests: impl AsyncFn(SocketAddr) -> Result<Vec<Request>>,
     ) -> Result<Self> {
         let few = totals(folder, &start, &requests, FEW).await?;
         let many = totals(folder, &start, &requests, MANY).await?;
@@ -60,7 +60,7 @@ impl Counts {
 async fn totals(
     folder: &Path,
     start: &impl Fn(&[String]) -> Result<Server>,
-    requests: &impl Fn(SocketAddr) -> Vec<Request>,
+    requests: &impl AsyncFn(SocketAddr) -> Result<Vec<Request>>,
     count: usize,
 ) -> Result<Totals> {
     let mut totals = Totals::default();
@@ -73,7 +73,8 @@ async fn totals(
         let mut wrap = vec!["valgrind".to_owned(), format!("--log-file={}", log.display())];
         wrap.extend(tool.iter().map(|flag| (*flag).to_owned()));
         let server = start(&wrap)?;
-        load::send(server.address(), requests(server.address()), 1, count).await?;
+        let requests = requests(server.address()).await?;
+        load::send(server.address(), requests, 1, count).await?;
         server.stop()?;
         totals.read(&std::fs::read_to_string(&log)?)?;
     }

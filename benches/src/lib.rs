@@ -1,14 +1,19 @@
 //! Measures servers from outside: keys, load, and what it cost them.
 
 pub mod chart;
+pub mod connection;
 pub mod counts;
+pub mod crowd;
+pub mod fastmcp;
 pub mod figures;
+pub mod identity_provider;
 pub mod issuer;
 pub mod load;
 pub mod request;
 pub mod sample;
 pub mod scenario;
 pub mod server;
+pub mod sign_in;
 pub mod table;
 
 /// Whatever goes wrong ends the run, and says what it was.

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::Result;
+use crate::connection::Connection;
 use crate::request::Request;
 
 /// How long a fixed number of requests may take, under valgrind too.
@@ -30,12 +29,6 @@ pub struct Load {
     connections: Vec<Connection>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
 impl Load {
     /// Opens `connections` of them.
     ///
@@ -49,9 +42,7 @@ impl Load {
     ) -> Result<Self> {
         let mut opened = Vec::new();
         for _ in 0..connections {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            opened.push(Connection { stream, buffer: Vec::with_capacity(16 * 1024) });
+            opened.push(Connection::open(address).await?);
         }
         Ok(Self { requests: requests.into(), connections: opened })
     }
@@ -66,7 +57,7 @@ impl Load {
         for mut connection in self.connections.drain(..) {
             let requests = Arc::clone(&self.requests);
             running.spawn(async move {
-                let times = connection.run(&requests, until).await;
+                let times = run(&mut connection, &requests, until).await;
                 times.map(|times| (connection, times))
             });
         }
@@ -80,71 +71,29 @@ impl Load {
     }
 }
 
-impl Connection {
-    async fn run(&mut self, requests: &[Request], until: Until) -> Result<Vec<Duration>> {
-        let mut times = Vec::new();
-        let mut begun = Instant::now();
-        for request in requests.iter().cycle() {
-            self.stream.write_all(&request.bytes).await?;
-            self.answer(request).await?;
-            let ended = Instant::now();
-            times.push(ended - begun);
-            begun = ended;
-            let enough = match until {
-                Until::Time(end) => ended >= end,
-                Until::Count(count) => times.len() >= count,
-            };
-            if enough {
-                break;
-            }
-        }
-        Ok(times)
-    }
-
-    async fn answer(&mut self, request: &Request) -> Result<()> {
-        self.buffer.clear();
-        let mut head = None;
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("a connection was closed".into());
-            }
-            if head.is_none() {
-                head = Head::read(&self.buffer)?;
-            }
-            let Some(Head { status, body, end }) = head else { continue };
-            match self.buffer.get(body..end) {
-                Some(body) if self.buffer.len() == end => return request.check(status, body),
-                Some(_) => return Err("more was answered than asked".into()),
-                None => {}
-            }
+/// Sends one request after the other.
+async fn run(
+    connection: &mut Connection,
+    requests: &[Request],
+    until: Until,
+) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    let mut begun = Instant::now();
+    for request in requests.iter().cycle() {
+        let answer = connection.exchange(&request.bytes).await?;
+        request.check(answer.status, answer.body)?;
+        let ended = Instant::now();
+        times.push(ended - begun);
+        begun = ended;
+        let enough = match until {
+            Until::Time(end) => ended >= end,
+            Until::Count(count) => times.len() >= count,
+        };
+        if enough {
+            break;
         }
     }
-}
-
-/// What the head of an answer says.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    status: u16,
-    body: usize,
-    end: usize,
-}
-
-impl Head {
-    fn read(bytes: &[u8]) -> Result<Option<Self>> {
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let head = str::from_utf8(bytes.get(..end).unwrap_or_default())?;
-        let status = head.get(9..12).and_then(|code| code.parse().ok());
-        let length = head.lines().filter_map(|line| line.split_once(": ")).find_map(|line| {
-            line.0.eq_ignore_ascii_case("content-length").then(|| line.1.parse::<usize>().ok())?
-        });
-        let (Some(status), Some(length)) = (status, length) else {
-            return Err(format!("an answer without a status or a length: {head}").into());
-        };
-        let body = end + 4;
-        Ok(Some(Self { status, body, end: body + length }))
-    }
+    Ok(times)
 }
 
 /// Opens connections, sends `count` requests over each, and closes them.

@@ -62,7 +62,8 @@ pub fn ratio(samples: &[Sample], bare: &[Sample]) -> f64 {
     middle(samples.iter().zip(bare).map(|(own, bare)| own.cpu / bare.cpu))
 }
 
-fn middle(figures: impl Iterator<Item = f64>) -> f64 {
+/// The median.
+pub fn middle(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()

@@ -85,6 +85,7 @@ pub fn pin_load() -> Result<()> {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    listened_after: Duration,
 }
 
 impl Server {
@@ -104,6 +105,7 @@ impl Server {
             .chain(arguments.iter().copied())
             .collect();
         let (first, rest) = line.split_first().ok_or("nothing to start")?;
+        let begun = Instant::now();
         let mut child = Command::new(first)
             .args(rest)
             .stdin(Stdio::null())
@@ -123,13 +125,31 @@ impl Server {
         });
         let url = lines.recv_timeout(PATIENCE);
         let url = url.map_err(|_| format!("{} does not listen", program.display()))?;
+        let listened_after = begun.elapsed();
         let authority = url.trim_start_matches("http://").trim_end_matches("/mcp");
-        Ok(Self { child, address: authority.parse()? })
+        Ok(Self { child, address: authority.parse()?, listened_after })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long it took from the start of the process until it listened.
+    pub fn listened_after(&self) -> Duration {
+        self.listened_after
+    }
+
+    /// The memory that is its own and not on disk, in bytes (`VmRSS`).
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = field.and_then(|field| field.split_whitespace().next()).ok_or("no VmRSS")?;
+        Ok(kib.parse::<u64>()? * 1024)
     }
 
     /// The CPU time that all its threads took, in user space and in the kernel.

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use benches::Result;
 use clap::{Parser, ValueEnum};
 use portcullis::access::require_scopes;
 use portcullis::audit::JsonLines;
-use portcullis::auth::{Algorithm, IntrospectionVerifier};
+use portcullis::auth::{Algorithm, IntrospectionVerifier, OAuthProxy};
 use portcullis::component::Component;
-use portcullis::guard::Secret;
+use portcullis::guard::keys::{KeyFile, KeyRing};
+use portcullis::guard::{Secret, SystemClock};
 use portcullis::prelude::*;
-use portcullis::store::RedisStore;
-use portcullis::{Error, RunOptions, Tool};
+use portcullis::store::{FileStore, RedisStore, Sealed};
+use portcullis::{RunOptions, Tool};
 
 /// A server to measure, on loopback.
 ///
@@ -20,24 +23,24 @@ use portcullis::{Error, RunOptions, Tool};
 #[derive(Debug, Parser)]
 struct Options {
     /// The port on 127.0.0.1; 0 lets the system choose
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = 8000, overrides_with = "port")]
     port: u16,
 
     /// A file with the public key that tokens are verified with, in PEM
-    #[arg(long, value_name = "FILE")]
-    public_key: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "sign_in")]
+    public_key: Option<PathBuf>,
 
     /// Which algorithms are accepted, such as RS256,ES256 [default: those of the key]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = algorithm)]
     algorithms: Vec<Algorithm>,
 
     /// Who issues the tokens: `iss`
-    #[arg(long)]
-    issuer: String,
+    #[arg(long, required_unless_present = "sign_in")]
+    issuer: Option<String>,
 
     /// What the tokens must be meant for: `aud`
-    #[arg(long)]
-    audience: String,
+    #[arg(long, required_unless_present = "sign_in")]
+    audience: Option<String>,
 
     /// Threads that serve
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
@@ -55,6 +58,23 @@ struct Options {
     #[arg(long, value_name = "URL")]
     introspect: Option<String>,
 
+    /// An identity provider on loopback at which users sign in, for tokens of this server's own
+    #[arg(long, value_name = "URL", requires = "client_secret")]
+    #[arg(conflicts_with_all = ["public_key", "introspect"])]
+    sign_in: Option<String>,
+
+    /// The client that this server is there
+    #[arg(long, default_value = "mcp-server", value_name = "ID")]
+    client_id: String,
+
+    /// Its secret
+    #[arg(long, value_name = "SECRET")]
+    client_secret: Option<String>,
+
+    /// A folder for the records of sign-ins and the key that seals them; it is made [default: memory]
+    #[arg(long, value_name = "FOLDER", requires = "sign_in")]
+    state_dir: Option<PathBuf>,
+
     /// A Redis that keeps the records, unsealed [default: memory]
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
@@ -70,13 +90,13 @@ enum Switch {
     Off,
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
+fn algorithm(name: &str) -> std::result::Result<Algorithm, String> {
     Algorithm::parse(name).ok_or_else(|| format!("{name:?} is no algorithm that is served"))
 }
 
 /// Adds two numbers.
 #[tool(auth = require_scopes(["read"]))]
-async fn add(a: i64, b: i64) -> Result<String, ToolError> {
+async fn add(a: i64, b: i64) -> std::result::Result<String, ToolError> {
     let sum = a.checked_add(b).ok_or_else(|| ToolError::new("The sum is too large"))?;
     Ok(sum.to_string())
 }
@@ -96,7 +116,7 @@ fn main() -> ExitCode {
         .worker_threads(options.workers.into())
         .enable_all()
         .build()
-        .map_err(Error::from)
+        .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(serve(&options)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,10 +127,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn jwt_verifier(options: &Options) -> Result<JwtVerifier, Error> {
-    let mut verifier = JwtVerifier::public_key_pem(std::fs::read_to_string(&options.public_key)?)
-        .issuer(&options.issuer)
-        .audience(&options.audience);
+fn jwt_verifier(options: &Options) -> Result<JwtVerifier> {
+    let public_key = options.public_key.as_deref().ok_or("--public-key is missing")?;
+    let mut verifier = JwtVerifier::public_key_pem(std::fs::read_to_string(public_key)?)
+        .issuer(options.issuer.as_deref().unwrap_or_default())
+        .audience(options.audience.as_deref().unwrap_or_default());
     if !options.algorithms.is_empty() {
         verifier = verifier.algorithms(options.algorithms.iter().copied());
     }
@@ -120,16 +141,37 @@ fn jwt_verifier(options: &Options) -> Result<JwtVerifier, Error> {
     Ok(verifier.build()?)
 }
 
-fn introspection_verifier(options: &Options, url: &str) -> Result<IntrospectionVerifier, Error> {
+fn introspection_verifier(options: &Options, url: &str) -> Result<IntrospectionVerifier> {
     let verifier = IntrospectionVerifier::endpoint(url)
         .client_secret_basic("bench-server", Secret::new("not a secret".to_owned()))
-        .issuer(&options.issuer)
-        .audience(&options.audience)
+        .issuer(options.issuer.as_deref().unwrap_or_default())
+        .audience(options.audience.as_deref().unwrap_or_default())
         .allow_loopback_idp();
     Ok(verifier.build()?)
 }
 
-async fn serve(options: &Options) -> Result<(), Error> {
+fn oauth_proxy(options: &Options, url: &str) -> Result<OAuthProxy> {
+    let secret = options.client_secret.clone().unwrap_or_default();
+    let provider = OAuthProxy::builder()
+        .authorization_endpoint(format!("{url}/authorize"))
+        .token_endpoint(format!("{url}/token"))
+        .userinfo_endpoint(format!("{url}/userinfo"))
+        .client(&options.client_id, Secret::new(secret))
+        .upstream_scopes(["profile"])
+        .scopes(["read"])
+        .allow_loopback_idp();
+    let Some(folder) = &options.state_dir else { return Ok(provider) };
+    // It makes the folder.
+    let store = FileStore::open(folder.join("store.redb"), Arc::new(SystemClock))?;
+    let key_file = folder.join("keys");
+    if !key_file.exists() {
+        KeyFile::new(&key_file).create()?;
+    }
+    let keys = KeyRing::from_file(&key_file)?;
+    Ok(provider.store(Arc::new(Sealed::new(store, keys.clone()))).keys(keys))
+}
+
+async fn serve(options: &Options) -> Result<()> {
     let components = (1..=options.tools)
         .fold(components![add], |components, number| components.with(further(number)));
     // As in production, each request leaves a line.
@@ -137,18 +179,19 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let audit_file = options.audit_file.as_deref().unwrap_or(temporary.path());
     let audit = JsonLines::open(audit_file)?;
     let server = Server::builder("bench-server");
-    let mut server = match &options.introspect {
-        Some(url) => server.auth(introspection_verifier(options, url)?),
-        None => server.auth(jwt_verifier(options)?),
+    let mut server = match (&options.sign_in, &options.introspect) {
+        (Some(url), _) => server.auth(oauth_proxy(options, url)?),
+        (None, Some(url)) => server.auth(introspection_verifier(options, url)?),
+        (None, None) => server.auth(jwt_verifier(options)?),
     };
     server = server.audit(audit).page_size(components.len()).components(components);
     if let Some(url) = &options.redis {
         let store = RedisStore::builder(url).dangerously_unsealed().open().await;
-        server = server.store(store.map_err(std::io::Error::other)?);
+        server = server.store(store?);
     }
     let server = server.build()?;
     let listening =
         server.listen(&RunOptions::new().listen(format!("127.0.0.1:{}", options.port))).await?;
     eprintln!("URL             {}", listening.url());
-    listening.run().await
+    Ok(listening.run().await?)
 }

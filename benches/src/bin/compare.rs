@@ -159,7 +159,7 @@ impl Bench<'_> {
             for (server, found) in SERVERS.iter().zip(&mut found) {
                 let program = self.programs.join(server);
                 let start = |wrap: &[String]| scenario.start(wrap, &program, issuer);
-                let requests = |address| scenario.requests(address, &token);
+                let requests = async |address| Ok(scenario.requests(address, &token));
                 found.counts = Some(Counts::take(self.files, start, requests).await?);
             }
         }

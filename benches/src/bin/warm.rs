@@ -1,18 +1,22 @@
-//! What a warm call costs where a store in Redis, or an introspection endpoint, stands behind it.
+//! What a warm call costs where a store in Redis, an introspection endpoint, or a sign-in at the server
+//! itself stands behind it.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use benches::Result;
 use benches::counts::Counts;
+use benches::identity_provider::IdentityProvider;
 use benches::issuer::{AUDIENCE, Algorithm, Issuer};
 use benches::load::Load;
 use benches::sample::{self, Sample};
 use benches::scenario::Scenario;
 use benches::server::{self, Server};
+use benches::sign_in::User;
 
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 200;
@@ -43,10 +47,12 @@ async fn run() -> Result<bool> {
         eprintln!("WARNING: no taskset or one core: the load takes CPU time from the servers");
     }
     let (redis, endpoint) = (Redis::start()?, introspection_endpoint()?);
+    let provider = IdentityProvider::start().await?;
     let ways = [
-        ("a JWT, records in memory", Vec::new()),
-        ("a JWT, records in Redis", vec!["--redis".to_owned(), redis.url()]),
-        ("an opaque token", vec!["--introspect".to_owned(), endpoint]),
+        Way::foreign("a JWT, records in memory", &[]),
+        Way::foreign("a JWT, records in Redis", &["--redis", &redis.url()]),
+        Way::foreign("an opaque token", &["--introspect", &endpoint]),
+        Way::own("a token of its own", &provider),
     ];
     let files = tempfile::tempdir()?;
     let issuer = Issuer::new(Algorithm::Rs256, files.path())?;
@@ -54,34 +60,41 @@ async fn run() -> Result<bool> {
     // As long as a JWT is, and it means nothing to the server.
     let token = scenario.token(&issuer)?;
     let program = programs.join("bench-server");
-    let start = |wrap: &[String], way: &[String]| {
-        let way: Vec<_> = way.iter().map(OsStr::new).collect();
-        scenario.start_with(wrap, &program, &issuer, &way)
+    let start = |wrap: &[String], way: &Way| way.start(wrap, &program, scenario, &issuer);
+    let requests = async |address: SocketAddr, way: &Way| -> Result<_> {
+        let own = match way.own {
+            true => Some(User::open(0, address, provider.address()).await?.sign_in().await?),
+            false => None,
+        };
+        let token = own.as_ref().map_or(token.as_str(), |own| &own.access_token);
+        Ok(scenario.requests(address, token))
     };
 
     let mut taken = ways.each_ref().map(|_| Vec::new());
-    let mut servers: Vec<Server> = Vec::new();
+    let mut loads: Vec<(Server, Load)> = Vec::new();
     for round in 0..ROUNDS {
         if round % ROUNDS_OF_A_SERVER == 0 {
-            servers.drain(..).try_for_each(Server::stop)?;
-            for (_, way) in &ways {
-                servers.push(start(&[], way)?);
+            loads.drain(..).try_for_each(|(server, _)| server.stop())?;
+            for way in &ways {
+                let server = start(&[], way)?;
+                let requests = requests(server.address(), way).await?;
+                let load = Load::open(server.address(), requests, CONNECTIONS).await?;
+                loads.push((server, load));
             }
         }
-        for (server, taken) in servers.iter().zip(&mut taken) {
-            let requests = scenario.requests(server.address(), &token);
-            let mut load = Load::open(server.address(), requests, CONNECTIONS).await?;
-            taken.push(Sample::take(server, &mut load, TIME).await?);
+        for ((server, load), taken) in loads.iter_mut().zip(&mut taken) {
+            taken.push(Sample::take(server, load, TIME).await?);
         }
     }
-    servers.drain(..).try_for_each(Server::stop)?;
+    loads.drain(..).try_for_each(|(server, _)| server.stop())?;
 
     let counts = server::is_there("valgrind");
     let [first, ..] = &taken;
     let (mut within, mut first_counted) = (true, None);
     println!("| a call with | µs of CPU | times | instructions | times |");
     println!("|---|---|---|---|---|");
-    for ((name, way), taken) in ways.iter().zip(&taken) {
+    for (way, taken) in ways.iter().zip(&taken) {
+        let name = way.name;
         let (cpu, times) = (Sample::median(taken).cpu, sample::ratio(taken, first));
         within &= times <= LIMIT;
         if !counts {
@@ -89,7 +102,7 @@ async fn run() -> Result<bool> {
             continue;
         }
         let start = |wrap: &[String]| start(wrap, way);
-        let requests = |address| scenario.requests(address, &token);
+        let requests = async |address| requests(address, way).await;
         let counted = Counts::take(files.path(), start, requests).await?.instructions;
         let more = counted / *first_counted.get_or_insert(counted);
         within &= more <= LIMIT;
@@ -97,6 +110,39 @@ async fn run() -> Result<bool> {
     }
     println!("limit: {LIMIT} times");
     Ok(within)
+}
+
+/// What stands behind a call.
+struct Way {
+    name: &'static str,
+    arguments: Vec<String>,
+    /// Whether the server itself issues the token, to whom signs in there.
+    own: bool,
+}
+
+impl Way {
+    fn foreign(name: &'static str, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Self { name, arguments, own: false }
+    }
+
+    fn own(name: &'static str, provider: &IdentityProvider) -> Self {
+        Self { name, arguments: provider.arguments(), own: true }
+    }
+
+    fn start(
+        &self,
+        wrap: &[String],
+        program: &Path,
+        scenario: Scenario,
+        issuer: &Issuer,
+    ) -> Result<Server> {
+        let arguments: Vec<_> = self.arguments.iter().map(OsStr::new).collect();
+        match self.own {
+            true => Server::start(wrap, program, &arguments),
+            false => scenario.start_with(wrap, program, issuer, &arguments),
+        }
+    }
 }
 
 /// Says of every token that it is good; gives its URL.

@@ -1,0 +1,52 @@
+//! The servers that are measured, before the same identity provider.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use benches::Result;
+use benches::fastmcp::FastMcp;
+use benches::identity_provider::IdentityProvider;
+use benches::server::{self, Server};
+
+/// Their programs.
+pub(crate) struct Servers {
+    own: PathBuf,
+    fastmcp: FastMcp,
+}
+
+impl Servers {
+    /// Builds and fetches them.
+    pub(crate) fn prepare() -> Result<Self> {
+        let programs = server::build_own()?;
+        let fastmcp = FastMcp::fetch(&programs.with_file_name("fastmcp"))?;
+        Ok(Self { own: programs.join("bench-server"), fastmcp })
+    }
+
+    /// That of FastMCP.
+    pub(crate) fn version(&self) -> &str {
+        &self.fastmcp.version
+    }
+
+    /// The folder of the build: it is on a disk, and the one for temporary files may be in memory.
+    pub(crate) fn folder(&self) -> &Path {
+        self.own.parent().unwrap_or(Path::new("."))
+    }
+
+    /// A new one.
+    pub(crate) async fn identity_provider(&self) -> Result<IdentityProvider> {
+        IdentityProvider::start().await
+    }
+
+    /// Starts `bench-server`, with `more` arguments.
+    pub(crate) fn own(&self, provider: &IdentityProvider, more: &[&OsStr]) -> Result<Server> {
+        let client = provider.arguments();
+        let arguments: Vec<_> = client.iter().map(OsStr::new).chain(more.iter().copied()).collect();
+        Server::start(&[], &self.own, &arguments)
+    }
+
+    /// Starts FastMCP's server.
+    pub(crate) fn other(&self, provider: &IdentityProvider) -> Result<Server> {
+        let client = provider.arguments();
+        self.fastmcp.start(&client.iter().map(OsStr::new).collect::<Vec<_>>())
+    }
+}
