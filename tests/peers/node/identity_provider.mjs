@@ -1,6 +1,6 @@
 // A certified identity provider (oidc-provider) as a real issuer of access tokens.
 //
-//     node identity_provider.mjs [--port PORT] [--trailing-slash]
+//     node identity_provider.mjs [--port PORT] [--trailing-slash] [--pages]
 //
 // Prints one line of JSON on stdout when it is ready, everything else on stderr:
 //
@@ -18,13 +18,14 @@
 // and becomes the audience. Two headers of a request to the token endpoint choose what a resource
 // server would have registered: `x-token-alg` (RS256, PS256, ES256, EdDSA; RS256 if absent),
 // `x-token-ttl` (seconds, 600) and `x-token-format` (jwt or opaque; jwt). With --trailing-slash the
-// issuer ends with one.
+// issuer ends with one. With --pages users meet the library's own pages for signing in and consent.
 //
 // The control server, JSON in and out:
 //
 //     POST /token        {client, scope, resource, alg, ttl?, user?, format?} -> {access_token}
 //                        client_credentials (`sub` is the client, RFC 9068 section 2.2), or
 //                        with `user` a whole authorization code flow (`sub` is the user)
+//     POST /client       {redirect_uri} -> {client_id, client_secret}, for the authorization code
 //     POST /revoke       {client, token} -> {}
 //     POST /rotate       {alg, keep_old} -> {kid}: a new key signs from now on
 //     POST /behaviour    {mode?, max_age?, location?} -> what now holds, for the JWKS alone:
@@ -133,12 +134,16 @@ function buildProvider(issuer) {
       }),
     ],
     cookies: { keys: [randomBytes(32).toString("base64url")] },
-    ttl: { Interaction: 60, Session: 60, Grant: 60, AuthorizationCode: 60 },
-    interactions: { url: (_ctx, { uid }) => `/login/${uid}` },
+    ttl: { Interaction: 60, Session: 60, Grant: values.pages ? 600 : 60, AuthorizationCode: 60 },
+    ...(values.pages ? {} : { interactions: { url: (_ctx, { uid }) => `/login/${uid}` } }),
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     async loadExistingGrant(ctx) {
-      const { client, params, session } = ctx.oidc;
+      const { client, params, result, session } = ctx.oidc;
       const { Grant } = ctx.oidc.provider;
+      if (values.pages) {
+        const id = result?.consent?.grantId ?? session.grantIdFor(client.clientId);
+        return id && Grant.find(id);
+      }
       const grant = new Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope(`openid offline_access ${SCOPES}`);
       grant.addResourceScope(params.resource, scopeOf(client));
@@ -146,7 +151,7 @@ function buildProvider(issuer) {
       return grant;
     },
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: values.pages },
       clientCredentials: { enabled: true },
       registration: { enabled: true },
       introspection: { enabled: true },
@@ -247,6 +252,18 @@ async function askToken({ client, resource, alg = "RS256", ttl = 600, format }, 
   return [response.status, await response.json()];
 }
 
+async function register({ redirect_uri }) {
+  const response = await fetch(`${origin}/reg`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      redirect_uris: [redirect_uri],
+      grant_types: ["authorization_code", "refresh_token"],
+    }),
+  });
+  return [response.status, await response.json()];
+}
+
 async function revoke({ client, token }) {
   const response = await fetch(`${origin}/token/revocation`, {
     method: "POST",
@@ -307,6 +324,7 @@ function behave(change) {
 
 const CONTROL = {
   "POST /token": token,
+  "POST /client": register,
   "POST /revoke": revoke,
   "POST /rotate": rotate,
   "POST /behaviour": behave,
@@ -348,6 +366,7 @@ const { values } = parseArgs({
   options: {
     port: { type: "string", default: "0" },
     "trailing-slash": { type: "boolean", default: false },
+    pages: { type: "boolean", default: false },
   },
 });
 const origin = await listen(createServer(serveIssuer), Number(values.port));

@@ -1,13 +1,15 @@
 """Canaille as a real issuer of JWTs that name clients as their audience.
 
-    python canaille_provider.py
+    python canaille_provider.py [REDIRECT_URI...]
 
 Speaks as provider.py says. The resource server is a client of its own, `mcp-server`, and in the
-audience of one of two applications at which Alice signs in.
+audience of one of two applications at which Alice signs in. There is a client for
+the authorization code too, `sign_in` of what it prints, whose users meet its real pages.
 """
 
 import datetime
 import secrets
+import sys
 
 from canaille import create_app
 from canaille.app import models
@@ -16,17 +18,18 @@ from canaille.backends import Backend
 import provider
 
 ORIGIN = provider.free_origin()
-PASSWORD = secrets.token_urlsafe(24)
+# What the browser types, which is ../node/browser.mjs.
+PASSWORD = "dev-password-alice"
 
 
-def client(client_id, audience):
+def client(client_id, audience, grant_types=("password",), redirect_uris=(provider.REDIRECT_URI,)):
     made = models.Client(
         client_id=client_id,
         client_name=client_id,
         client_secret=secrets.token_urlsafe(24),
         client_id_issued_at=datetime.datetime.now(datetime.timezone.utc),
-        redirect_uris=[provider.REDIRECT_URI],
-        grant_types=["password"],
+        redirect_uris=list(redirect_uris),
+        grant_types=list(grant_types),
         response_types=["code"],
         scope=["openid", "profile"],
         token_endpoint_auth_method="client_secret_basic",
@@ -65,11 +68,14 @@ def main():
         server, served = client("mcp-server", [])
         ours, _ = client("app", [served])
         others, _ = client("another-app", [])
+        grants = ("authorization_code", "refresh_token")
+        sign_in, _ = client("portcullis", [], grants, sys.argv[1:] or [provider.REDIRECT_URI])
     provider.listen(ORIGIN, app)
     ready = {
         "issuer": ORIGIN,
         "tokens": {"ours": signed_in(ours), "others": signed_in(others)},
         "introspection": {"endpoint": f"{ORIGIN}/oauth/introspect", **server},
+        "sign_in": sign_in,
     }
 
     def revoke(token):

@@ -35,6 +35,11 @@ impl Provider {
         Self::start_with(&["--trailing-slash"])
     }
 
+    /// Its users meet the library's own pages.
+    pub(crate) fn with_pages() -> Self {
+        Self::start_with(&["--pages"])
+    }
+
     fn start_with(arguments: &[&str]) -> Self {
         let mut process = Command::new("node")
             .arg(root().join("target/peers/node/identity_provider.mjs"))
@@ -93,6 +98,11 @@ impl Provider {
     pub(crate) fn token_as(&self, asked: &Value) -> String {
         let answer = self.post("/token", asked);
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// A client of the authorization code: its id and secret.
+    pub(crate) fn client(&self, redirect_uri: &str) -> Value {
+        self.post("/client", &json!({"redirect_uri": redirect_uri}))
     }
 
     pub(crate) fn revoke(&self, client: &str, token: &str) {

@@ -8,6 +8,7 @@ mod hosts;
 mod identity_provider;
 mod installed;
 mod providers;
+mod proxy;
 mod sign_in;
 mod step_up;
 

@@ -24,18 +24,22 @@ const CACHE_LIFETIME: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A provider in a process of its own, until it is dropped.
-struct Issuing {
+pub(crate) struct Issuing {
     process: Child,
     said: BufReader<ChildStdout>,
     /// None once it is down.
     orders: Option<ChildStdin>,
-    ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Issuing {
     fn python(program: &str) -> Self {
+        Self::python_with(program, &[])
+    }
+
+    pub(crate) fn python_with(program: &str, arguments: &[String]) -> Self {
         let mut command = Command::new(root().join("target/peers/python/bin/python"));
-        command.arg(root().join("tests/peers/python").join(program));
+        command.arg(root().join("tests/peers/python").join(program)).args(arguments);
         Self::start(command)
     }
 

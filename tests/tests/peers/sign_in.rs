@@ -30,7 +30,7 @@ fn sign_in(client: &[PathBuf], servers: &[&Testbed], protocol: &str) -> Vec<Valu
     sign_in_with(client, servers, protocol, &[])
 }
 
-fn sign_in_with(
+pub(crate) fn sign_in_with(
     client: &[PathBuf],
     servers: &[&Testbed],
     protocol: &str,
@@ -108,7 +108,7 @@ fn oidc_provider_refuses_a_client_that_asks_for_no_scope_until_the_metadata_name
 }
 
 /// What a client saw after it had refreshed by itself, with nobody at the browser.
-fn expect_refreshed(who: &str, refreshed: &Value, client_id: &Value) {
+pub(crate) fn expect_refreshed(who: &str, refreshed: &Value, client_id: &Value) {
     assert_eq!(refreshed["visits"], 1, "{who}");
     let whoami = &refreshed["whoami"];
     assert_eq!((&whoami["sub"], &whoami["client_id"]), (&json!("alice"), client_id), "{who}");
@@ -139,22 +139,25 @@ fn every_client_signs_in_at_the_server_itself_and_refreshes() {
 }
 
 /// The 1.x versions of the official SDKs, on which most hosts run.
-#[test]
-fn the_sdks_of_version_1_sign_in_at_the_server_itself_and_refresh() {
-    let testbed = Testbed::start(TESTBED, &["--auth", "login"]);
+pub(crate) fn version_1(server: &Testbed) {
     let peers = root().join("target/peers");
     let python = root().join("tests/peers/hosts/python/sign_in_1x.py");
     let node = peers.join("hosts/sign_in_1x.mjs");
     let sdks = [(peers.join("python-1x/bin/python"), python), (crate::node(), node)];
     for (program, script) in sdks {
         let mut command = Command::new(program);
-        command.arg(&script).args([testbed.url(), &browser()]);
-        let said = run(&mut command).unwrap_or_else(|error| panic!("{error}\n{}", testbed.log()));
+        command.arg(&script).args([server.url(), &browser()]);
+        let said = run(&mut command).unwrap_or_else(|error| panic!("{error}\n{}", server.log()));
         let mut seen: Value = serde_json::from_str(&said).unwrap();
-        let who = format!("{}\n{seen}\n{}", script.display(), testbed.log());
+        let who = format!("{}\n{seen}\n{}", script.display(), server.log());
         let first = seen["whoami"][0].take();
         assert_eq!(first["sub"], "alice", "{who}");
         seen["whoami"] = seen["whoami"][1].take();
         expect_refreshed(&who, &seen, &first["client_id"]);
     }
+}
+
+#[test]
+fn the_sdks_of_version_1_sign_in_at_the_server_itself_and_refresh() {
+    version_1(&Testbed::start(TESTBED, &["--auth", "login"]));
 }

@@ -32,6 +32,10 @@ pub(crate) struct Installed {
     pub(crate) told: Option<&'static str>,
 }
 
+/// All of them.
+pub(crate) const ALL: [&Installed; 7] =
+    [&CLAUDE_CODE, &CODEX, &OPENCODE, &MCPORTER, &MCP_REMOTE, &INSPECTOR, &FASTMCP];
+
 const SERVER: &str = "portcullis";
 const WHOAMI: &str = "\"sub\":\"alice\"";
 
