@@ -1,9 +1,11 @@
 //! Each example at which users sign in: a client registers, a browser follows the real pages, and the
 //! token that comes of it decides what its user may do.
 
+use portcullis::testing::{IdentityProvider, TestUser};
 use portcullis_tests::driver::Testbed;
-use portcullis_tests::sign_in::{Browser, CALLBACK, Client};
-use serde_json::json;
+use portcullis_tests::sign_in::{Browser, CALLBACK, Client, Page};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{assert_absent, names_of, text};
 
@@ -61,4 +63,177 @@ fn section_3_answers_go_where_they_may_alone() {
     assert_eq!(page.parameter("error").as_deref(), Some("access_denied"));
     let elsewhere = client.authorization_url("").replace("callback", "other");
     assert_eq!(browser.open(&elsewhere).response.unwrap().status, 400, "nothing is redirected");
+}
+
+/// An identity provider on loopback, and what it runs on.
+struct Provider {
+    idp: IdentityProvider,
+    secret: String,
+    _runtime: Runtime,
+}
+
+impl Provider {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let idp = runtime.block_on(IdentityProvider::start()).unwrap();
+        let secret = idp.client_secret().expose().clone();
+        Self { idp, secret, _runtime: runtime }
+    }
+
+    /// Starts an example whose variables for the client begin with `prefix`.
+    fn serve(&self, program: &str, prefix: &str, others: &[(&str, &str)]) -> Testbed {
+        let (id, secret) = (format!("{prefix}_CLIENT_ID"), format!("{prefix}_CLIENT_SECRET"));
+        let client = [(id.as_str(), self.idp.client_id()), (secret.as_str(), self.secret.as_str())];
+        Testbed::on_free_port_with(program, &[&client, others].concat())
+    }
+}
+
+/// Where a browser ends whose user allows the client at the page of this server.
+fn allowed(client: &Client<'_>) -> Page {
+    let mut browser = Browser::default();
+    let page = browser.open(&client.authorization_url(""));
+    let body = page.body();
+    assert!(body.contains("A test") && body.contains("127.0.0.1:33418"), "who asks, and where to");
+    assert!(!body.contains("password"), "{body}");
+    browser.submit(&page, &[("decision", "allow")])
+}
+
+/// What the client is told of a user who may not sign in.
+fn refused(client: &Client<'_>) -> Option<String> {
+    let page = allowed(client);
+    assert_eq!(page.parameter("code"), None, "{}", page.url);
+    page.parameter("error")
+}
+
+fn access_token(tokens: &Value) -> Option<&str> {
+    tokens["access_token"].as_str()
+}
+
+#[test]
+fn section_5_github_lets_in_members_of_the_organization_alone() {
+    let provider = Provider::start();
+    let server = provider.serve(
+        env!("CARGO_BIN_EXE_section_05_github"),
+        "GITHUB",
+        &[
+            ("GITHUB_ORGANIZATION", "example-org"),
+            ("GITHUB_SERVER", provider.idp.issuer()),
+            ("GITHUB_IS_LOCAL", "yes"),
+        ],
+    );
+    let octocat = || {
+        let user = TestUser::new("583231").claim("login", "octocat");
+        user.claim("email", "octocat@example.com").claim("email_verified", true)
+    };
+    let client = Client::register(&server);
+    for outsider in [octocat(), octocat().claim("organizations", vec!["other-org"])] {
+        provider.idp.sign_in_as(outsider);
+        assert_eq!(refused(&client).as_deref(), Some("access_denied"));
+    }
+    provider.idp.sign_in_as(octocat().claim("organizations", vec!["example-org"]));
+    let tokens = client.redeem(&allowed(&client));
+    let whoami = server.call(access_token(&tokens), "whoami", json!({}));
+    assert_eq!(text(&whoami), "octocat (octocat@example.com)");
+    assert!(!server.log().contains(&provider.secret), "{}", server.log());
+}
+
+#[test]
+fn section_5_google_lets_in_the_domain_alone() {
+    let provider = Provider::start();
+    let server = provider.serve(
+        env!("CARGO_BIN_EXE_section_05_google"),
+        "GOOGLE",
+        &[("GOOGLE_DOMAIN", "example.com"), ("GOOGLE_STAND_IN", provider.idp.issuer())],
+    );
+    let alice = || {
+        let user = TestUser::new("1089").claim("email", "alice@example.com");
+        user.claim("email_verified", true)
+    };
+    let client = Client::register(&server);
+    // An address at the domain is not an account of it.
+    for outsider in [alice(), alice().claim("hd", "other.example")] {
+        provider.idp.sign_in_as(outsider);
+        assert_eq!(refused(&client).as_deref(), Some("access_denied"));
+    }
+    provider.idp.sign_in_as(alice().claim("hd", "example.com"));
+    let tokens = client.redeem(&allowed(&client));
+    let whoami = server.call(access_token(&tokens), "whoami", json!({}));
+    assert_eq!(text(&whoami), "alice@example.com of example.com");
+}
+
+#[test]
+fn section_5_a_provider_that_is_described_by_its_endpoints() {
+    let provider = Provider::start();
+    let server = provider.serve(
+        env!("CARGO_BIN_EXE_section_05_oauth_proxy"),
+        "IDP",
+        &[("IDP", provider.idp.issuer()), ("IDP_IS_LOCAL", "yes")],
+    );
+    let alice = || TestUser::new("alice").claim("email", "alice@example.com");
+    let client = Client::register(&server);
+    assert_eq!(refused(&client).as_deref(), Some("access_denied"), "nobody signs in there");
+    provider.idp.sign_in_as(alice());
+    assert_eq!(refused(&client).as_deref(), Some("access_denied"), "an address nobody verified");
+    provider.idp.sign_in_as(alice().claim("email_verified", true));
+    let tokens = client.redeem(&allowed(&client));
+    let token = access_token(&tokens);
+    assert_eq!(text(&server.call(token, "whoami", json!({}))), "alice");
+    assert_eq!(text(&server.call(token, "publish", json!({"title": "Q1"}))), "Published Q1.");
+
+    assert!(provider.idp.is_signed_in("alice"));
+    assert_eq!(client.revoke(tokens["refresh_token"].as_str().unwrap()).status, 200);
+    assert_eq!(client.refresh(tokens["refresh_token"].as_str().unwrap()).status, 400);
+}
+
+#[test]
+fn section_5_any_openid_provider_and_what_it_says_of_a_user() {
+    let provider = Provider::start();
+    let server = provider.serve(
+        env!("CARGO_BIN_EXE_section_05_oidc"),
+        "IDP",
+        &[("IDP_ISSUER", provider.idp.issuer()), ("IDP_IS_LOCAL", "yes")],
+    );
+    let client = Client::register(&server);
+    provider.idp.sign_in_as(TestUser::new("bob"));
+    let bob = client.redeem(&allowed(&client));
+    assert_eq!(names_of(&server, access_token(&bob)), ["whoami"]);
+    assert_absent(&server, access_token(&bob), "plans");
+    provider.idp.sign_in_as(TestUser::new("alice").claim("groups", vec!["staff"]));
+    let alice = client.redeem(&allowed(&client));
+    let plans = server.call(access_token(&alice), "plans", json!({}));
+    assert_eq!(text(&plans), "the plans, for alice");
+
+    let refresh = |tokens: &Value| client.refresh(tokens["refresh_token"].as_str().unwrap());
+    let newer = refresh(&alice);
+    assert_eq!(newer.status, 200, "{}", newer.body);
+    provider.idp.sign_out("alice");
+    assert_eq!(refresh(&newer.json()).json()["error"], "invalid_grant", "the account was closed");
+    assert_eq!(refresh(&bob).status, 200);
+}
+
+#[test]
+fn upstream_token_is_the_callers_own_and_is_recorded() {
+    let provider = Provider::start();
+    let server = provider.serve(
+        env!("CARGO_BIN_EXE_upstream_token"),
+        "IDP",
+        &[("IDP_ISSUER", provider.idp.issuer()), ("IDP_IS_LOCAL", "yes")],
+    );
+    let client = Client::register(&server);
+    let tokens = ["alice", "bob"].map(|name| {
+        let address = format!("{name}@example.com");
+        provider.idp.sign_in_as(TestUser::new(name).claim("email", address.as_str()));
+        (client.redeem(&allowed(&client)), address)
+    });
+    for (tokens, address) in &tokens {
+        assert_eq!(text(&server.call(access_token(tokens), "address", json!({}))), address);
+    }
+    server.wait_for_log("upstream_token");
+    provider.idp.sign_out("alice");
+    let masked = server.call(access_token(&tokens[0].0), "address", json!({}));
+    assert!(masked["isError"] == true && !masked.to_string().contains("401"), "{masked}");
+    assert_eq!(text(&server.call(access_token(&tokens[1].0), "address", json!({}))), tokens[1].1);
+    for (tokens, _) in &tokens {
+        assert!(!server.log().contains(access_token(tokens).unwrap()));
+    }
 }
