@@ -136,7 +136,9 @@ impl ClientPolicy {
         self
     }
 
-    /// Takes documents and keys from this machine too, in plain http: for tests and demonstrations.
+    /// Takes documents and keys from this machine too, in plain http: for tests and demonstrations. A
+    /// server with it refuses to listen beyond loopback, since anybody could have it ask its own machine
+    /// (SSRF).
     pub fn allow_loopback_documents(mut self) -> Self {
         self.loopback_documents = true;
         self
@@ -146,6 +148,11 @@ impl ClientPolicy {
     pub fn client(mut self, client: PreRegisteredClient) -> Self {
         self.clients.push(client);
         self
+    }
+
+    /// Whether documents and keys of this machine are asked for.
+    pub(crate) fn is_for_loopback(&self) -> bool {
+        self.loopback_documents
     }
 
     /// Whether the answer for a client that nobody named could go to an address that nobody named.

@@ -138,6 +138,7 @@ pub(super) async fn signed_in(
         let text = "the identity provider sent neither a code nor an error";
         OAuthError::new(ErrorCode::ServerError, text)
     })?;
+    server.grants.check_provider(upstream.issuer()).await?;
     let answer = UpstreamAnswer {
         code,
         iss,

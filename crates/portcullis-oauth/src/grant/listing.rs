@@ -25,8 +25,7 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// `invalid_grant` when it ended meanwhile, and when its user has taken something back since the code
-    /// was issued, at `issued_at`.
+    /// `invalid_grant` when its user has taken something back since the code was issued, at `issued_at`.
     pub(super) async fn settle(
         &self,
         id: &str,
@@ -51,7 +50,12 @@ impl Grants {
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
         match within(swap).await.map_err(|error| store_away(&error))? {
             CasOutcome::Done => Ok(()),
-            CasOutcome::Conflict => Err(invalid_grant("the grant ended meanwhile")),
+            // The code was redeemed again, which ended the grant: that is the same whether it happens now
+            // or once the answer is sent. Of many who redeem it, one has the tokens, and they are dead.
+            CasOutcome::Conflict => {
+                self.unlist(id, record).await;
+                Ok(())
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod code;
 mod listing;
 mod pkce;
+mod provider;
 mod redemption;
 mod refresh;
 mod refresh_token;

@@ -185,8 +185,7 @@ impl Grants {
                 return Err(NoTokens::Ended("its token has expired".to_owned()));
             }
             if needed == Needed::ToRefresh {
-                let told = tokens.expires_at.is_none() || !recent && upstream.tells_of_users();
-                if told {
+                if tokens.expires_at.is_none() || upstream.tells_of_users() {
                     upstream.confirm(&tokens).await.map_err(no_tokens)?;
                 }
                 // Whoever changed it meanwhile has kept it for as long.

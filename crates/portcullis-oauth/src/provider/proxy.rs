@@ -242,7 +242,7 @@ impl<V: Vendor> OAuthProxy<V> {
 impl<V: Vendor> AuthProvider for OAuthProxy<V> {
     fn summary(&self) -> AuthSummary {
         let summary = AuthSummary::new(format!("users sign in at {}", self.upstream.shown()));
-        match self.upstream.is_stand_in {
+        match self.upstream.is_stand_in || self.setup.clients.is_for_loopback() {
             true => summary.loopback_only(),
             false => summary,
         }

@@ -46,7 +46,11 @@ impl SignInPage {
 
 impl AuthProvider for SignInPage {
     fn summary(&self) -> AuthSummary {
-        AuthSummary::new("a sign-in page with users of its own")
+        let summary = AuthSummary::new("a sign-in page with users of its own");
+        match self.setup.clients.is_for_loopback() {
+            true => summary.loopback_only(),
+            false => summary,
+        }
     }
 
     fn at(self: Arc<Self>, url: &PublicUrl) -> Result<ProtectedResource, AuthProviderError> {

@@ -5,6 +5,7 @@ pub(crate) mod authorization_code;
 pub(crate) mod consent;
 pub(crate) mod grant;
 pub(crate) mod grant_index;
+pub(crate) mod provider;
 pub(crate) mod sign_in;
 pub(crate) mod transaction;
 pub(crate) mod upstream;

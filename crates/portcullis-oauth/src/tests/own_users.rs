@@ -1,7 +1,7 @@
 use portcullis_auth::{BearerToken, MaybeFuture, Scopes};
 
 use super::*;
-use crate::{OAuthProvider, SignInPage, SignInRefused, UserIdentity};
+use crate::{ClientPolicy, OAuthProvider, SignInPage, SignInRefused, UserIdentity};
 
 /// Alice, who may read; whoever says their password is `away` cannot be looked up.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ fn it_is_for_any_host_and_warns_of_passwords() {
     let url = PublicUrl::parse("https://mcp.example.com", EndpointPath::parse("/mcp").unwrap());
     let page = Arc::new(SignInPage::new(Directory));
     assert!(!page.summary().loopback_only);
+    let policy = ClientPolicy::default().allow_loopback_documents();
+    assert!(SignInPage::new(Directory).clients(policy).summary().loopback_only);
     let warnings = page.at(&url.unwrap()).unwrap().warnings;
     assert!(warnings[0].contains("second factor") && warnings[1].contains("SignInPage a store"));
 }

@@ -70,7 +70,12 @@ impl Upstream {
         Ok(email.map(str::to_owned))
     }
 
-    /// Whether the user is an active member of an organization. An answer that is no yes is a no.
+    /// Whether the user is an active member of an organization.
+    ///
+    /// # Errors
+    ///
+    /// With 403: the organization restricts applications, or GitHub answers no more for a while. A grant
+    /// does not end by that, and nobody gets in.
     async fn is_member(
         &self,
         api: &str,
@@ -78,15 +83,9 @@ impl Upstream {
         organization: &str,
     ) -> Result<bool, UpstreamError> {
         let path = format!("user/memberships/orgs/{organization}");
-        let answer = match self.ask(request(api, &path)?, tokens, "GitHub").await {
-            Ok(answer) => answer,
-            // 404 for who is no member, and 403 where the organization restricts applications.
-            Err(UpstreamError::Misconfigured(cause)) => {
-                let organization = quoted(organization);
-                tracing::info!(organization, cause, "GitHub names no membership");
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
+        let Some(answer) = self.ask_if_there(request(api, &path)?, tokens, "GitHub").await? else {
+            tracing::info!(organization = quoted(organization), "GitHub names no membership");
+            return Ok(false);
         };
         let login = answer.get("organization").and_then(|named| named.get("login")?.as_str());
         Ok(answer.get("state").and_then(Value::as_str) == Some("active")

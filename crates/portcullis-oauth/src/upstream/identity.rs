@@ -190,11 +190,26 @@ impl Upstream {
         tokens: &UpstreamTokens,
         what: &str,
     ) -> Result<Map<String, Value>, UpstreamError> {
-        let fetched = self.ask_raw(request, tokens, what).await?;
+        let found = self.ask_if_there(request, tokens, what).await?;
+        found.ok_or_else(|| UpstreamError::Misconfigured(format!("{what} answers 404")))
+    }
+
+    /// As [`ask`](Self::ask); nothing for an answer 404.
+    pub(super) async fn ask_if_there(
+        &self,
+        request: FetchRequest,
+        tokens: &UpstreamTokens,
+        what: &str,
+    ) -> Result<Option<Map<String, Value>>, UpstreamError> {
+        let fetched = self.send_for(request, tokens, what).await?;
+        if fetched.status == 404 {
+            return Ok(None);
+        }
+        let fetched = good(fetched, what)?;
         let text = str::from_utf8(&fetched.body).ok();
         let object = text.map(|text| json::read_object(text, BOUNDS));
         match object {
-            Some(Ok(object)) => Ok(object),
+            Some(Ok(object)) => Ok(Some(object)),
             Some(Err(refused)) => Err(UpstreamError::Misconfigured(format!(
                 "{what}: the answer is refused: {refused}"
             ))),
@@ -209,17 +224,31 @@ impl Upstream {
         tokens: &UpstreamTokens,
         what: &str,
     ) -> Result<Fetched, UpstreamError> {
+        good(self.send_for(request, tokens, what).await?, what)
+    }
+
+    /// Whatever the status.
+    async fn send_for(
+        &self,
+        request: FetchRequest,
+        tokens: &UpstreamTokens,
+        what: &str,
+    ) -> Result<Fetched, UpstreamError> {
         // Some know this word in this letter case alone.
         let request = request.header("authorization", &format!("Bearer {}", tokens.access_token));
         let fetched = self.fetch.send(request).await;
-        let fetched = fetched.map_err(|error| UpstreamError::unanswered(what, &error))?;
-        let text = format!("{what} answers {}", fetched.status);
-        match fetched.status {
-            200 => Ok(fetched),
-            400 | 401 => Err(UpstreamError::Refused(text)),
-            408 | 429 | 500.. => Err(UpstreamError::Unavailable(text)),
-            _ => Err(UpstreamError::Misconfigured(text)),
-        }
+        fetched.map_err(|error| UpstreamError::unanswered(what, &error))
+    }
+}
+
+/// An answer with status 200.
+fn good(fetched: Fetched, what: &str) -> Result<Fetched, UpstreamError> {
+    let text = format!("{what} answers {}", fetched.status);
+    match fetched.status {
+        200 => Ok(fetched),
+        400 | 401 => Err(UpstreamError::Refused(text)),
+        408 | 429 | 500.. => Err(UpstreamError::Unavailable(text)),
+        _ => Err(UpstreamError::Misconfigured(text)),
     }
 }
 

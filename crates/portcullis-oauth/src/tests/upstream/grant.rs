@@ -161,3 +161,39 @@ async fn a_grant_from_before_there_was_a_provider_ends() {
     let answer = proxy.refresh(&client, text(&tokens, "refresh_token")).await;
     assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
 }
+
+#[tokio::test]
+async fn a_store_is_for_the_users_of_one_provider() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let keys = KeyRing::ephemeral().unwrap();
+    let proxy = Proxy::on(store.clone(), keys.clone(), clock.clone(), |proxy| proxy).await;
+    let client = proxy.site.register(CALLBACK).await;
+    proxy.sign_in(&client).await;
+    proxy.sign_in(&client).await;
+    // At another provider, somebody else is user 17.
+    let other = Proxy::on(store, keys, clock, |proxy| proxy).await;
+    let away = other.allow(&client, &[]).await;
+    let answer = other.come_back(&away, &[("code", "upstream-code")]).await;
+    assert_eq!(value(&answer.redirect(CALLBACK), "error"), Some("server_error"));
+    assert!(other.provider.seen("/token").is_empty());
+}
+
+#[tokio::test]
+async fn whoever_waited_for_newer_tokens_is_asked_about_too() {
+    let proxy = Arc::new(Proxy::new().await);
+    let client = proxy.site.register(CALLBACK).await;
+    let tokens = proxy.sign_in(&client).await;
+    proxy.site.clock.advance(Duration::from_secs(3_000));
+    self::tokens(&proxy.provider, 2);
+    proxy.provider.answer("/userinfo", 503, json!({}));
+    let refresh = text(&tokens, "refresh_token").to_owned();
+    let one = |_| {
+        let (proxy, client, refresh) = (Arc::clone(&proxy), client.clone(), refresh.clone());
+        tokio::spawn(async move { proxy.refresh(&client, &refresh).await })
+    };
+    for answer in (0..10).map(one).collect::<Vec<_>>() {
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+    }
+}

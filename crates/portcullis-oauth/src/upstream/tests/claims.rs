@@ -42,6 +42,14 @@ async fn the_userinfo_endpoint_adds_what_the_id_token_lacks_about_the_same_user(
     let claims = upstream.redeem(&[]).await.unwrap().claims;
     assert_eq!(claims["email"], "alice@example.com", "the ID token counts");
     assert_eq!(claims["groups"], json!(["staff"]));
+    // What is verified there is another address.
+    let other = json!({"sub": "u-1", "email": "other@example.com", "email_verified": true});
+    stand_in.answer("/userinfo", 200, &other);
+    let unverified = stand_in.id_token(&json!({"email_verified": null}));
+    stand_in.grant(&json!({"id_token": unverified}));
+    let claims = upstream.redeem(&[]).await.unwrap().claims;
+    assert!(!claims.contains_key("email_verified"), "{claims:?}");
+    stand_in.grant(&json!({}));
     for answer in [json!({"sub": "u-2"}), json!({}), json!({"sub": 1})] {
         stand_in.answer("/userinfo", 200, &answer);
         assert_eq!(kind(&upstream.redeem(&[]).await), "refused", "{answer}");

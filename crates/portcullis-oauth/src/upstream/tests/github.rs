@@ -90,7 +90,11 @@ async fn members_of_an_organization_are_active_ones_and_github_says_so() {
         (200, member("active", "evil"), "refused"),
         (200, json!({"state": "active"}), "refused"),
         (404, json!({"message": "Not Found"}), "refused"),
-        (403, json!({"message": "the organization has OAuth App access restrictions"}), "refused"),
+        (
+            403,
+            json!({"message": "the organization has OAuth App access restrictions"}),
+            "misconfigured",
+        ),
         (500, json!({}), "unavailable"),
     ] {
         stand_in.answer(membership, status, &answer);

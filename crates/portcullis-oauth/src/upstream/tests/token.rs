@@ -246,6 +246,7 @@ fn what_would_not_be_safe_or_could_not_work_is_refused_at_start() {
         (Box::new(|c| c.admission = vec![Admit::subjects(Vec::<String>::new())]), "nobody"),
         (Box::new(|c| c.admission = vec![Admit::email_domains("a@b.c")]), "no domain"),
         (Box::new(|c| c.admission = vec![Admit::organizations("acme")]), "GitHub"),
+        (Box::new(|c| c.admission = vec![Admit::claim("email", "boss@a.com")]), "email_domains"),
         (
             Box::new(|c| {
                 c.admission = vec![Admit::anyone().or(Admit::claim("", "x"))];
