@@ -28,8 +28,13 @@ mod tests {
             (Some("max-age=soon"), 3_600),
         ] {
             let cache_control = header.map(str::to_owned);
-            let fetched =
-                Fetched { status: 200, cache_control, content_type: None, body: Vec::new() };
+            let fetched = Fetched {
+                status: 200,
+                cache_control,
+                content_type: None,
+                headers: Default::default(),
+                body: Vec::new(),
+            };
             assert_eq!(of(&fetched).as_secs(), seconds, "{header:?}");
         }
     }

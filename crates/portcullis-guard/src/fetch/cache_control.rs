@@ -15,7 +15,8 @@ impl Fetched {
     /// use portcullis::guard::Fetched;
     ///
     /// let cache_control = Some("public, max-age=600".to_owned());
-    /// let answer = Fetched { status: 200, cache_control, content_type: None, body: Vec::new() };
+    /// let (headers, body) = (Default::default(), Vec::new());
+    /// let answer = Fetched { status: 200, cache_control, content_type: None, headers, body };
     /// assert_eq!(answer.max_age(), Some(Duration::from_secs(600)));
     /// ```
     #[must_use]
@@ -58,8 +59,13 @@ mod tests {
             (Some("public"), None),
         ] {
             let cache_control = header.map(str::to_owned);
-            let answer =
-                Fetched { status: 200, cache_control, content_type: None, body: Vec::new() };
+            let answer = Fetched {
+                status: 200,
+                cache_control,
+                content_type: None,
+                headers: Default::default(),
+                body: Vec::new(),
+            };
             assert_eq!(answer.max_age().map(|age| age.as_secs()), seconds, "{header:?}");
         }
     }

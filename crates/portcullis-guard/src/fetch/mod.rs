@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use reqwest::header::HeaderMap;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::{Certificate, Method};
 use url::{Host, Url};
@@ -80,6 +81,8 @@ pub struct Fetched {
     pub cache_control: Option<String>,
     /// The value of `Content-Type`, if there is one.
     pub content_type: Option<String>,
+    /// All headers, those two among them. Their values may be secrets, such as cookies.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -192,7 +195,7 @@ impl Fetch {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let (cache_control, content_type) = (header(CACHE_CONTROL), header(CONTENT_TYPE));
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(FetchError::from_reqwest)? {
             if body.len() + chunk.len() > self.max_body {
@@ -200,7 +203,7 @@ impl Fetch {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Fetched { status, cache_control, content_type, body })
+        Ok(Fetched { status, cache_control, content_type, headers, body })
     }
 }
 

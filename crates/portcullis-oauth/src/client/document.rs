@@ -144,6 +144,7 @@ mod tests {
             status: 200,
             cache_control: None,
             content_type: Some(content_type.to_owned()),
+            headers: Default::default(),
             body: body.to_vec(),
         };
         let url = DocumentUrl::parse(URL, false).unwrap();

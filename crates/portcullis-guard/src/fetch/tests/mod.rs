@@ -334,6 +334,7 @@ fn what_came_back_is_not_shown() {
         status: 200,
         cache_control: None,
         content_type: Some("application/json".to_owned()),
+        headers: Default::default(),
         body: b"hunter2".to_vec(),
     };
     let shown = format!("{answer:?}");
