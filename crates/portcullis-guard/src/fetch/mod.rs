@@ -68,6 +68,7 @@ pub struct Fetch {
     client: reqwest::Client,
     destinations: Destinations,
     redirects: usize,
+    redirects_returned: bool,
     max_body: usize,
     time: Duration,
 }
@@ -103,6 +104,7 @@ impl Fetch {
         FetchBuilder {
             loopback: false,
             redirects: 0,
+            redirects_returned: false,
             max_body: MAX_BODY,
             time: TIME,
             lookup: Arc::new(SystemLookup),
@@ -166,7 +168,7 @@ impl Fetch {
             let status = response.status();
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             match location {
-                Some(to) if status.is_redirection() => {
+                Some(to) if status.is_redirection() && !self.redirects_returned => {
                     let refused = FetchError::Refused(Refusal::Redirect);
                     let Ok(next) = request.url.join(to) else { return Err(refused) };
                     let downgrade = request.url.scheme() == "https" && next.scheme() != "https";
@@ -219,6 +221,7 @@ impl fmt::Debug for Fetch {
 pub struct FetchBuilder {
     loopback: bool,
     redirects: usize,
+    redirects_returned: bool,
     max_body: usize,
     time: Duration,
     lookup: Arc<dyn Lookup>,
@@ -277,6 +280,12 @@ impl FetchBuilder {
         self
     }
 
+    /// Returns a redirect like any other answer, with its `Location`: none is followed or refused.
+    pub fn return_redirects(mut self) -> Self {
+        self.redirects_returned = true;
+        self
+    }
+
     /// The largest body of an answer, in bytes. Default: 64 KiB.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
@@ -301,7 +310,8 @@ impl FetchBuilder {
     ///
     /// When TLS cannot be set up, or what was allowed or trusted cannot be read.
     pub fn build(self) -> Result<Fetch, FetchError> {
-        let Self { loopback, redirects, max_body, time, lookup, private_host, trusted } = self;
+        let Self { loopback, redirects, redirects_returned, max_body, time, .. } = self;
+        let Self { lookup, private_host, trusted, .. } = self;
         let only = match private_host.map(|host| Host::parse(&host)) {
             Some(Ok(host)) => Some(Arc::new(host)),
             Some(Err(_)) => {
@@ -329,7 +339,7 @@ impl FetchBuilder {
             .dns_resolver(Arc::new(Pinned { lookup, destinations: destinations.clone() }))
             .build()
             .map_err(FetchError::from_reqwest)?;
-        Ok(Fetch { client, destinations, redirects, max_body, time })
+        Ok(Fetch { client, destinations, redirects, redirects_returned, max_body, time })
     }
 }
 

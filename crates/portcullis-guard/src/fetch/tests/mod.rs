@@ -216,6 +216,19 @@ async fn s07_redirects_are_off_and_each_is_judged_when_on() {
 }
 
 #[tokio::test]
+async fn a_redirect_may_be_an_answer_and_leads_nowhere_then() {
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\
+                    Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let url = serve(vec![redirect.to_owned()]).await;
+    let fetch = loopback().redirects(5).return_redirects().build().unwrap();
+    let answer = fetch.get(&url).await.unwrap();
+    assert_eq!(
+        (answer.status, answer.headers["location"].as_bytes()),
+        (302, &b"http://169.254.169.254/"[..])
+    );
+}
+
+#[tokio::test]
 async fn s11_size_and_time_are_bounded() {
     let large = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(70_000));
     let url = serve(vec![large]).await;
