@@ -34,6 +34,8 @@ def client(client_id, audience, grant_types=("password",), redirect_uris=(provid
         scope=["openid", "profile"],
         token_endpoint_auth_method="client_secret_basic",
     )
+    # It can be in an audience once it is saved.
+    Backend.instance.save(made)
     made.audience = [made, *audience]
     Backend.instance.save(made)
     return {"client_id": made.client_id, "client_secret": made.client_secret}, made
