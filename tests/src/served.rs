@@ -1,6 +1,5 @@
 //! A server within the test itself, for tests that build one by hand.
 
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -20,16 +19,10 @@ pub struct Served {
 impl Served {
     /// Serves `server` on a free port.
     pub fn start(server: Server) -> Self {
-        Self::start_at(server, SocketAddr::from(([127, 0, 0, 1], 0)))
-    }
-
-    /// As [`start`](Self::start), at an address that was chosen before.
-    pub fn start_at(server: Server, address: SocketAddr) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (say, said) = mpsc::channel();
         let serve = async move {
-            let listening =
-                server.listen(&RunOptions::new().listen(address.to_string())).await.unwrap();
+            let listening = server.listen(&RunOptions::new().listen("127.0.0.1:0")).await.unwrap();
             say.send(listening.url().to_owned()).unwrap();
             let stopped = async { drop(stopped.await) };
             listening.run_until(stopped).await;

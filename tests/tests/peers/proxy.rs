@@ -1,23 +1,19 @@
 //! The same clients where users sign in at an identity provider that knows nothing of MCP, through
-//! the server: oidc-provider, which is certified, with its own pages.
+//! the server: oidc-provider, which is certified, and Canaille, with their own pages.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
 
-use portcullis::auth::OidcProxy;
-use portcullis::guard::Secret;
-use portcullis::prelude::*;
-use portcullis_tests::driver::free_address;
-use portcullis_tests::served::Served;
-use portcullis_tests::testbed;
+use portcullis_tests::driver::{Testbed, free_address};
 use serde_json::Value;
 
-use crate::clients;
 use crate::identity_provider::Provider;
 use crate::installed::clients::ALL;
 use crate::installed::signs_in_refreshes_and_comes_back_after_a_revocation;
+use crate::providers::Issuing;
 use crate::sign_in::{expect_refreshed, sign_in_with, version_1};
+use crate::{TESTBED, clients};
 
 /// As many servers as there are installed clients, and one for the libraries.
 fn addresses() -> [SocketAddr; ALL.len() + 1] {
@@ -29,18 +25,15 @@ fn callback(address: SocketAddr) -> String {
 }
 
 /// A server at `address` whose users sign in at `issuer`, where it is `client`.
-fn proxy(issuer: &str, client: &Value, address: SocketAddr) -> Served {
-    let text = |name: &str| client[name].as_str().unwrap_or_else(|| panic!("{client}")).to_owned();
-    let secret = Secret::new(text("client_secret"));
-    let users = OidcProxy::discover(issuer, text("client_id"), secret)
-        .scopes(["read", "write", "admin"])
-        .allow_loopback_idp();
-    let server = Server::builder("peers").auth(users).components(components![testbed::whoami]);
-    Served::start_at(server.build().unwrap(), address)
+fn proxy(issuer: &str, client: &Value, address: SocketAddr) -> Testbed {
+    let text = |name: &str| client[name].as_str().unwrap_or_else(|| panic!("{client}"));
+    let flags = ["--auth", "proxy", "--idp", issuer, "--client-id", text("client_id")];
+    let secret = [("IDP_CLIENT_SECRET", text("client_secret"))];
+    Testbed::start_at(TESTBED, address, &flags, &secret)
 }
 
 /// Three at a time, each at a server of its own.
-fn installed_clients_sign_in(servers: &[Served]) {
+fn installed_clients_sign_in(servers: &[Testbed]) {
     let next = Mutex::new(ALL.into_iter().zip(servers));
     thread::scope(|scope| {
         for _ in 0..3 {
@@ -54,10 +47,10 @@ fn installed_clients_sign_in(servers: &[Served]) {
     });
 }
 
-fn libraries_sign_in(server: &Served) {
+fn libraries_sign_in(server: &Testbed) {
     for (name, client) in clients() {
         let seen = &sign_in_with(&client, &[server], "auto", &["--refresh"])[0];
-        let who = format!("{name}\n{seen}");
+        let who = format!("{name}\n{seen}\n{}", server.log());
         assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
         expect_refreshed(&who, &seen["refreshed"], &seen["whoami"]["client_id"]);
     }
@@ -69,6 +62,17 @@ fn every_client_signs_in_and_refreshes_through_the_server_at_oidc_provider() {
     let provider = Provider::with_pages();
     let servers = addresses()
         .map(|address| proxy(provider.issuer(), &provider.client(&callback(address)), address));
+    let (library, installed) = servers.split_last().unwrap();
+    libraries_sign_in(library);
+    installed_clients_sign_in(installed);
+}
+
+#[test]
+fn every_client_signs_in_and_refreshes_through_the_server_at_canaille() {
+    let addresses = addresses();
+    let canaille = Issuing::python_with("canaille_provider.py", &addresses.map(callback));
+    let issuer = canaille.ready["issuer"].as_str().unwrap();
+    let servers = addresses.map(|address| proxy(issuer, &canaille.ready["sign_in"], address));
     let (library, installed) = servers.split_last().unwrap();
     libraries_sign_in(library);
     installed_clients_sign_in(installed);
