@@ -1,0 +1,128 @@
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use cap_std::fs::{File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+
+use super::path::{plain, refused};
+use super::{Workspace, WorkspaceError, blocking};
+
+/// The first lines of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The lines, with the line feeds that end them.
+    pub text: String,
+    /// Whether the file has more.
+    pub more: bool,
+}
+
+impl Workspace {
+    /// Reads the file at `path`, relative to the folder.
+    ///
+    /// # Errors
+    ///
+    /// A path that leads outside, does not exist, is hidden, may not be read, or is not a regular
+    /// file: one error for all of them, so that it tells nothing about what is outside. A
+    /// file over the size cap is told apart.
+    pub async fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, WorkspaceError> {
+        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
+        blocking(move || workspace.read_now(&path)).await
+    }
+
+    /// Reads the UTF-8 file at `path`, relative to the folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and when the file is not UTF-8.
+    pub async fn read_text(&self, path: impl AsRef<Path>) -> Result<String, WorkspaceError> {
+        text(self.read(path).await?)
+    }
+
+    /// Reads the first `most` lines of the UTF-8 file at `path`, which may be larger than the size
+    /// cap: only what is read counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_text`](Self::read_text): the lines have to be UTF-8, and within the size cap.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # std::fs::write(folder.path().join("log.txt"), "one\ntwo\nthree\n").unwrap();
+    /// use portcullis::guard::Workspace;
+    ///
+    /// let lines = Workspace::open(folder.path())?.read_lines("log.txt", 2).await?;
+    /// assert_eq!((lines.text.as_str(), lines.more), ("one\ntwo\n", true));
+    /// # Ok::<(), portcullis::guard::WorkspaceError>(()) }).unwrap();
+    /// ```
+    pub async fn read_lines(
+        &self,
+        path: impl AsRef<Path>,
+        most: usize,
+    ) -> Result<Lines, WorkspaceError> {
+        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
+        blocking(move || workspace.read_lines_now(&path, most)).await
+    }
+
+    pub(super) fn read_now(&self, path: &Path) -> Result<Vec<u8>, WorkspaceError> {
+        let (file, metadata) = self.open_regular(path).map_err(WorkspaceError::not_found)?;
+        let expected = metadata.len().min(self.max_size).saturating_add(1);
+        let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+        // The size may change after it was looked at: the reader is what is bounded.
+        let mut bounded = file.take(self.max_size.saturating_add(1));
+        bounded.read_to_end(&mut content).map_err(WorkspaceError::not_found)?;
+        if content.len() as u64 > self.max_size {
+            return Err(WorkspaceError::too_large(self.max_size));
+        }
+        Ok(content)
+    }
+
+    fn read_lines_now(&self, path: &Path, most: usize) -> Result<Lines, WorkspaceError> {
+        let (file, _) = self.open_regular(path).map_err(WorkspaceError::not_found)?;
+        let mut bounded = BufReader::new(file.take(self.max_size.saturating_add(1)));
+        let mut content = Vec::new();
+        for _ in 0..most {
+            let read = bounded.read_until(b'\n', &mut content);
+            if read.map_err(WorkspaceError::not_found)? == 0 {
+                break;
+            }
+            if content.len() as u64 > self.max_size {
+                return Err(WorkspaceError::too_large(self.max_size));
+            }
+        }
+        let more = !bounded.fill_buf().map_err(WorkspaceError::not_found)?.is_empty();
+        Ok(Lines { text: text(content)?, more })
+    }
+
+    /// Opens a file, and judges what is open.
+    fn open_regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
+        let path = plain(path, self.hidden)?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A pipe without a writer would block the open for ever.
+        #[cfg(unix)]
+        options.custom_flags(crate::open_flags::O_NONBLOCK);
+        let file = self.root.open_with(path, &options)?;
+        let metadata = file.metadata()?;
+        check_regular(&metadata)?;
+        Ok((file, metadata))
+    }
+}
+
+/// Refuses what is not a regular file with one name.
+pub(super) fn check_regular(metadata: &Metadata) -> io::Result<()> {
+    if !metadata.is_file() {
+        return Err(refused("not a regular file"));
+    }
+    #[cfg(unix)]
+    if metadata.nlink() > 1 {
+        return Err(refused("a second hard link may lie outside the workspace"));
+    }
+    Ok(())
+}
+
+fn text(content: Vec<u8>) -> Result<String, WorkspaceError> {
+    String::from_utf8(content).map_err(|cause| WorkspaceError::not_text(cause.utf8_error()))
+}
