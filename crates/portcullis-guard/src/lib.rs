@@ -6,7 +6,7 @@
 //! path traversal ([`Workspace`]), files that lines are appended to ([`AppendFile`]), files for
 //! their owner alone ([`PrivateFile`]), files that commands change
 //! ([`LockedFile`](locked_file::LockedFile)), files that are re-read as they change
-//! ([`WatchedFile`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
+//! ([`WatchedFile`]), child processes ([`Command`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
 //! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), and
 //! values that must not be seen ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
@@ -16,6 +16,8 @@ pub mod address;
 mod alarm;
 pub mod append;
 pub mod clock;
+#[cfg(all(unix, feature = "commands"))]
+pub mod command;
 pub mod digest;
 pub mod environment;
 mod error_chain;
@@ -28,7 +30,6 @@ pub mod locked_file;
 pub mod log;
 mod log_throttle;
 mod maybe_future;
-#[cfg(unix)]
 #[cfg(unix)]
 mod open_flags;
 mod private_file;
@@ -47,6 +48,8 @@ pub mod workspace;
 pub use alarm::Alarm;
 pub use append::{AppendError, AppendFile};
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(all(unix, feature = "commands"))]
+pub use command::{Command, CommandError, CommandErrorKind, CommandOutput, Invocation};
 pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind};
 pub use error_chain::ErrorChain;
 #[cfg(feature = "fetch")]
@@ -59,4 +62,7 @@ pub use random::{OperationId, Reference};
 pub use reload::{SecretFile, WatchedFile, WatchedFileError, WatchedFileErrorKind};
 pub use secret::Secret;
 #[cfg(feature = "files")]
-pub use workspace::{Workspace, WorkspaceError, WorkspaceErrorKind};
+pub use workspace::{
+    Entry, EntryKind, FileMetadata, Lines, Quota, Workspace, WorkspaceError, WorkspaceErrorKind,
+    WritableWorkspace,
+};

@@ -59,6 +59,7 @@
 //! | `jwt` | yes | [`JwtVerifier`](auth::JwtVerifier), [`IntrospectionVerifier`](auth::IntrospectionVerifier) and the other verifiers, and `fetch`: aws-lc-rs |
 //! | `fetch` | with `jwt` | [`Fetch`](guard::Fetch): reqwest and rustls |
 //! | `files` | yes | [`Workspace`](guard::Workspace): cap-std |
+//! | `commands` | yes | [`Command`](guard::Command), on Unix; no further crate |
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `oauth` | yes | [`OAuthProxy`](auth::OAuthProxy) and the providers, [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
@@ -79,7 +80,7 @@
 //! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
 //! | 10 session visibility | [Visibility](manual::visibility) |
 //! | 11 custom routes | [Routes](manual::routes) |
-//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files) |
+//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files), [Commands](manual::commands) |
 //! | 13 SSRF | [Outbound requests](manual::outbound) |
 //! | 14 DNS rebinding | [Host and Origin](manual::host_and_origin) |
 //! | 16 development helpers | [Testing](manual::testing) |
@@ -169,10 +170,17 @@ pub mod guard {
         MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock, WatchedFile,
         WatchedFileError, WatchedFileErrorKind,
     };
+    #[cfg(all(unix, feature = "commands"))]
+    pub use portcullis_guard::{
+        Command, CommandError, CommandErrorKind, CommandOutput, Invocation,
+    };
+    #[cfg(feature = "files")]
+    pub use portcullis_guard::{
+        Entry, EntryKind, FileMetadata, Lines, Quota, Workspace, WorkspaceError,
+        WorkspaceErrorKind, WritableWorkspace,
+    };
     #[cfg(feature = "fetch")]
     pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
-    #[cfg(feature = "files")]
-    pub use portcullis_guard::{Workspace, WorkspaceError, WorkspaceErrorKind};
     #[cfg(feature = "keys")]
     pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]

@@ -35,6 +35,9 @@ pub mod arguments {}
 #[doc = include_str!("../manual/files.md")]
 pub mod files {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/commands.md")]
+pub mod commands {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/outbound.md")]
 pub mod outbound {}
 #[doc = include_str!("../manual/links.md")]

@@ -114,6 +114,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "routes",
         "arguments",
         "files",
+        "commands",
         "outbound",
         "host_and_origin",
         "limits",
