@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use portcullis_guard::Clock;
 
 use crate::bearer::{BearerError, Spelling};
-use crate::challenge::{Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
+use crate::challenge::{self, Challenge, INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use crate::{BearerToken, Granted, LastBearer, Principal, ScopeHierarchy, Scopes, TokenVerifier};
 
 /// The bearer stage: from the headers of a request to a principal, or to a refusal.
@@ -45,6 +45,15 @@ impl Authenticator {
     ) -> Self {
         let required = verifier.required_scopes();
         Self { verifier, required, hierarchy: Arc::default(), metadata_url, clock }
+    }
+
+    /// The same authenticator, whose challenges name the metadata at `metadata_url`: for a resource
+    /// that clients reach under another URL.
+    #[must_use]
+    pub fn challenging_with(&self, metadata_url: String) -> Self {
+        let (verifier, clock) = (Arc::clone(&self.verifier), Arc::clone(&self.clock));
+        let (required, hierarchy) = (self.required.clone(), Arc::clone(&self.hierarchy));
+        Self { verifier, required, hierarchy, metadata_url, clock }
     }
 
     /// Lets a scope stand for those that it implies.
@@ -168,7 +177,8 @@ impl Authenticator {
     /// it can ask for a token with more of them.
     #[must_use]
     pub fn insufficient_scope(&self, scopes: &Scopes) -> HeaderValue {
-        let challenge = Challenge::new().error("insufficient_scope", INSUFFICIENT_SCOPE);
+        let description = challenge::insufficient_scope(&scopes.offered());
+        let challenge = Challenge::new().error("insufficient_scope", &description);
         self.challenge(challenge, scopes)
     }
 

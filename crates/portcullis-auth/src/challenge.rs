@@ -10,8 +10,18 @@ use crate::Scopes;
 pub const INVALID_TOKEN: &str =
     "The access token is missing, malformed, expired, or not valid for this server";
 
-/// The one description of a 403 for missing scopes.
+/// The description of a 403 for missing scopes, which [`insufficient_scope`] names.
 pub const INSUFFICIENT_SCOPE: &str = "The access token lacks a scope that this request needs";
+
+/// The description of a 403 for these scopes. Hosts show the text, and hardly any shows the parameter
+/// `scope`: many never ask for more by themselves.
+#[must_use]
+pub fn insufficient_scope(scopes: &Scopes) -> String {
+    match scopes.is_empty() {
+        true => INSUFFICIENT_SCOPE.to_owned(),
+        false => format!("{INSUFFICIENT_SCOPE}: {scopes}"),
+    }
+}
 
 /// A `Bearer` challenge, built parameter by parameter.
 ///

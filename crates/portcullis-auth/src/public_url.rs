@@ -116,6 +116,14 @@ impl PublicUrl {
         format!("{}{}", Self::ROOT_METADATA_PATH, self.path.as_str())
     }
 
+    /// Where the metadata of the URL with a slash at its end is; none for an endpoint at the root,
+    /// where both are one URL.
+    #[must_use]
+    pub fn metadata_path_with_slash(&self) -> Option<String> {
+        let path = self.path.as_str();
+        (!path.is_empty()).then(|| format!("{}{path}/", Self::ROOT_METADATA_PATH))
+    }
+
     /// The URL of the metadata document, which challenges name (RFC 9728 §5.1).
     #[must_use]
     pub fn metadata_url(&self) -> String {

@@ -41,6 +41,9 @@ pub struct AppConfig {
     pub guard: HostOriginGuard,
     /// Decides who may call; without one, everybody may.
     pub authenticator: Option<Arc<Authenticator>>,
+    /// The same, for requests whose path has a slash at its end: its challenges name the metadata of
+    /// that form. Without one, challenges are the same for both.
+    pub authenticator_with_slash: Option<Arc<Authenticator>>,
     /// What a browser is shown at the path of the endpoint; without it, what programs are.
     pub connect_page: Option<ConnectPage>,
     /// What is served beside the endpoint.
@@ -72,8 +75,8 @@ impl<S: Service> App<S> {
     ///
     /// When two mounts have the same path.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, MountError> {
-        let AppConfig { path, guard, authenticator, connect_page, mounts, limits, clock, store } =
-            config;
+        let AppConfig { path, guard, connect_page, mounts, limits, clock, store, .. } = config;
+        let AppConfig { authenticator, authenticator_with_slash, .. } = config;
         let mounts = Mounts::new(&path, mounts)?;
         let routing = Semaphore::new(limits.concurrent_requests);
         let on_end = {
@@ -84,7 +87,15 @@ impl<S: Service> App<S> {
         let sessions = Arc::new(sessions.kept_in(&store, service.identity().name()));
         let budget = Budget::new(&limits);
         let places = Places::new(&limits, &budget);
-        let endpoint = Endpoint { service, sessions, authenticator, limits, budget, places };
+        let endpoint = Endpoint {
+            service,
+            sessions,
+            authenticator,
+            authenticator_with_slash,
+            limits,
+            budget,
+            places,
+        };
         Ok(Self { endpoint, connect_page, mounts, guard, routing })
     }
 
@@ -153,7 +164,9 @@ impl<S: Service> App<S> {
         let readers = self.guard.check_origin(mount.origin, request.headers())?;
         let answer = match &mount.serves {
             Serves::Endpoint => self.endpoint(request, info, peer).await,
-            Serves::Document(document) => Ok(document.answer(request.method())),
+            Serves::Document(documents) => {
+                Ok(documents.at(request.uri().path()).answer(request.method()))
+            }
             Serves::JwkSet(keys) => {
                 // Whoever waits for a store has a place, as in a route.
                 let permit = self.routing.try_acquire().map_err(|_| Rejection::busy());
@@ -326,8 +339,17 @@ mod tests {
         let mounts = vec![Mount::routes(paths, routes)];
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let connect_page = None;
-        let config =
-            AppConfig { path, guard, authenticator, connect_page, mounts, limits, clock, store };
+        let config = AppConfig {
+            path,
+            guard,
+            authenticator,
+            authenticator_with_slash: None,
+            connect_page,
+            mounts,
+            limits,
+            clock,
+            store,
+        };
         App::new(Arc::new(Nothing(Identity::new("nothing", "1", None))), config).unwrap()
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Endpoint<S> {
     pub(super) service: Arc<S>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) authenticator: Option<Arc<Authenticator>>,
+    /// As [`AppConfig::authenticator_with_slash`](crate::http::AppConfig::authenticator_with_slash).
+    pub(super) authenticator_with_slash: Option<Arc<Authenticator>>,
     pub(super) limits: Limits,
     pub(super) budget: Arc<Budget>,
     /// Places of requests. One is taken once it is known who is calling: an unverified token
@@ -47,7 +49,11 @@ impl<S: Service> Endpoint<S> {
         peer: &Peer,
     ) -> Result<Response, Rejection> {
         let body = request.body_mut().take();
-        let authenticator = self.authenticator.as_deref();
+        let with_slash = match request.uri().path().ends_with('/') {
+            true => self.authenticator_with_slash.as_deref(),
+            false => None,
+        };
+        let authenticator = with_slash.or(self.authenticator.as_deref());
         let principal = match authenticator {
             Some(authenticator) => {
                 let (headers, uri) = (request.headers(), request.uri());

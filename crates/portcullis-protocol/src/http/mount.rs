@@ -10,7 +10,7 @@ use portcullis_auth::{Audience, EndpointPath, ProtectedResourceMetadata, PublicU
 
 use crate::http::guard::host_origin::OriginPolicy;
 use crate::http::rejection::{self, ErrorFormat};
-use crate::http::well_known::{Document, JwkSet, ReadJwkSet};
+use crate::http::well_known::{Document, Documents, JwkSet, ReadJwkSet};
 
 /// Something that an [`App`](crate::http::App) serves, with the paths at which it does, the pages
 /// that may use it, and the form of the errors there.
@@ -26,7 +26,7 @@ pub struct Mount {
 /// twice on its way.
 pub(super) enum Serves {
     Endpoint,
-    Document(Document),
+    Document(Documents),
     JwkSet(JwkSet),
     Routes(Router),
 }
@@ -55,12 +55,36 @@ impl Mount {
         let mut paths = vec![url.metadata_path(), PublicUrl::ROOT_METADATA_PATH.to_owned()];
         // They are the same for an endpoint at the root.
         paths.dedup();
+        let document = Document::new(document).map_err(MountError::Unwritable)?;
         Ok(Self {
             paths,
-            serves: Serves::Document(Document::new(document).map_err(MountError::Unwritable)?),
+            serves: Serves::Document(Documents { document, other: None }),
             origin: OriginPolicy::AnyOrigin,
             errors: ErrorFormat::OAuth,
         })
+    }
+
+    /// As [`protected_resource`](Self::protected_resource), and beside it the metadata of the URL with
+    /// a slash at its end, whose `resource` ends so: clients refuse a resource that is not the URL
+    /// which they were given (RFC 9728 §3.3). For an endpoint at the root both are one URL.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Unwritable`].
+    pub fn protected_resource_in_both_forms(
+        url: &PublicUrl,
+        document: &ProtectedResourceMetadata,
+    ) -> Result<Self, MountError> {
+        let mut mount = Self::protected_resource(url, document)?;
+        if let (Serves::Document(documents), Some(path)) =
+            (&mut mount.serves, url.metadata_path_with_slash())
+        {
+            let resource = format!("{}/", document.resource);
+            let document = ProtectedResourceMetadata { resource, ..document.clone() };
+            let document = Document::new(&document).map_err(MountError::Unwritable)?;
+            documents.other = Some((path, document));
+        }
+        Ok(mount)
     }
 
     /// The public keys of the server, as `read` gives them, at

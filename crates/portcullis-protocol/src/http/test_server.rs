@@ -110,6 +110,7 @@ impl Edge {
             path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
+            authenticator_with_slash: None,
             connect_page: None,
             mounts: Vec::new(),
             limits,

@@ -29,6 +29,20 @@ impl Document {
     }
 }
 
+/// A document, and another one at an address of its own.
+pub(super) struct Documents {
+    pub(super) document: Document,
+    /// Where, and what.
+    pub(super) other: Option<(String, Document)>,
+}
+
+impl Documents {
+    pub(super) fn at(&self, path: &str) -> &Document {
+        let other = self.other.as_ref().filter(|(own, _)| own == path);
+        other.map_or(&self.document, |(_, document)| document)
+    }
+}
+
 /// Gives the JWK set of now, or nothing while it cannot be had.
 pub type ReadJwkSet = dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use portcullis_auth::Scopes;
-use portcullis_auth::challenge::INSUFFICIENT_SCOPE;
+use portcullis_auth::challenge::insufficient_scope;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -227,7 +227,7 @@ impl fmt::Display for RpcError {
                 )
             }
             Self::Denied(message) => f.write_str(message),
-            Self::InsufficientScope(_) => f.write_str(INSUFFICIENT_SCOPE),
+            Self::InsufficientScope(scopes) => f.write_str(&insufficient_scope(scopes)),
             Self::RateLimited { retry_after } => {
                 // Few hosts show a header, and most show the text.
                 let wait = whole_seconds(*retry_after);

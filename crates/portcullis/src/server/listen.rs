@@ -269,7 +269,12 @@ impl Server {
                 resource_name: name.to_owned(),
                 resource_documentation: resource.resource_documentation.clone(),
             };
-            mounts.push(Mount::protected_resource(public_url, &document).map_err(unusable)?);
+            // An authorization server elsewhere would put the slash into the audience of its tokens.
+            let metadata = match resource.endpoints {
+                Some(_) => Mount::protected_resource_in_both_forms(public_url, &document),
+                None => Mount::protected_resource(public_url, &document),
+            };
+            mounts.push(metadata.map_err(unusable)?);
         }
         if let Some(endpoints) = resource.as_ref().and_then(|resource| resource.endpoints.as_ref())
         {
@@ -283,17 +288,25 @@ impl Server {
         }
         #[cfg(feature = "jwt")]
         mounts.extend(self.http.signing_keys.clone().map(published));
+        let with_slash = resource.as_ref().and_then(|resource| resource.endpoints.as_ref());
+        let with_slash = with_slash.and_then(|_| public_url.metadata_path_with_slash());
         let authenticator = resource.map(|resource| {
             let (url, clock) = (public_url.metadata_url(), Arc::clone(&self.engine.clock));
             let authenticator = Authenticator::new(resource.verifier, url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&self.engine.facilities.hierarchy)))
         });
+        let authenticator_with_slash =
+            authenticator.as_deref().zip(with_slash).map(|(authenticator, path)| {
+                let url = format!("{}{path}", public_url.origin());
+                Arc::new(authenticator.challenging_with(url))
+            });
         mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));
         let guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
         let config = AppConfig {
             path: public_url.path().clone(),
             guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
+            authenticator_with_slash,
             connect_page,
             mounts,
             limits: self.engine.limits.clone(),

@@ -93,6 +93,7 @@ impl TestClient {
             path: self.path.clone(),
             guard: self.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
+            authenticator_with_slash: None,
             connect_page: None,
             mounts,
             limits: engine.limits.clone(),

@@ -258,6 +258,7 @@ mod tests {
             path: EndpointPath::parse("/mcp").unwrap(),
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
+            authenticator_with_slash: None,
             connect_page: None,
             mounts: vec![Mount::routes(["/slow", "/much", "/known"].map(str::to_owned), routes)],
             limits: limits.clone(),

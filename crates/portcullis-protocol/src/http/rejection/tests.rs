@@ -33,8 +33,8 @@ async fn called(edge: &Edge, name: &str, header: &str) -> ([u16; 2], Option<Stri
 async fn rfc6750_3_1_a_client_can_step_up_to_the_scopes_that_a_403_names() {
     let (status, header, error) = called(&Edge::new(), "scope", "www-authenticate").await;
     assert_eq!((status, &error["code"]), ([403, 403], &json!(403)));
-    assert_eq!(error["message"], portcullis_auth::challenge::INSUFFICIENT_SCOPE);
-    let description = portcullis_auth::challenge::INSUFFICIENT_SCOPE;
+    let description = format!("{}: write admin", portcullis_auth::challenge::INSUFFICIENT_SCOPE);
+    assert_eq!(error["message"], description);
     let expected = format!(
         r#"Bearer error="insufficient_scope", error_description="{description}", scope="write admin", resource_metadata="{METADATA}""#
     );
