@@ -17,8 +17,9 @@ const HOPS: usize = 10;
 /// A browser without scripts, for plain http on loopback.
 #[derive(Default)]
 pub struct Browser {
-    /// By host and port, as no real browser has it: there the port makes no difference.
+    /// By host and port, as no real browser has it, unless it is `of_hosts`.
     cookies: HashMap<String, HashMap<String, String>>,
+    of_hosts: bool,
 }
 
 /// Where a browser has come to.
@@ -30,6 +31,11 @@ pub struct Page {
 }
 
 impl Browser {
+    /// One that sends the cookies of a host to each of its ports, as real ones do.
+    pub fn with_cookies_of_hosts() -> Self {
+        Self { of_hosts: true, ..Self::default() }
+    }
+
     /// Opens an address, and follows where it leads by itself: redirects and pages that refresh.
     pub fn open(&mut self, url: &str) -> Page {
         self.follow(url.to_owned(), "GET", String::new())
@@ -67,7 +73,9 @@ impl Browser {
 
     fn send(&mut self, url: &str, method: &str, form: &str) -> Response {
         let (authority, target) = split(url);
-        let cookies = self.cookies.entry(authority.to_owned()).or_default();
+        let host = authority.split(':').next().unwrap_or_default();
+        let origin = if self.of_hosts { host } else { authority };
+        let cookies = self.cookies.entry(origin.to_owned()).or_default();
         let mut head = vec!["Accept: text/html".to_owned()];
         if !cookies.is_empty() {
             let pairs = cookies.iter().map(|(name, value)| format!("{name}={value}"));
@@ -119,6 +127,11 @@ impl<'a> Client<'a> {
         assert_eq!(answer.status, 201, "{}", answer.body);
         let id = answer.json()["client_id"].as_str().unwrap().to_owned();
         Self { server, id }
+    }
+
+    /// One that has the id `id`, whoever gave it to it.
+    pub fn known(server: &'a Testbed, id: &str) -> Self {
+        Self { server, id: id.to_owned() }
     }
 
     /// The address at which a user allows it these scopes.

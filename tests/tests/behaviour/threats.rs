@@ -12,7 +12,7 @@ const GROUPS: &str = "acdeghjklmnopqrs";
 /// begins with.
 type Carried = BTreeMap<String, BTreeSet<String>>;
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("target") {
@@ -37,7 +37,7 @@ fn ids(name: &str) -> Vec<&str> {
 }
 
 /// Where SECURITY.md and the tables say that a file is.
-fn place(file: &Path) -> String {
+pub(crate) fn place(file: &Path) -> String {
     let file = file.with_extension("");
     let parts: Vec<&str> = file.iter().map(|part| part.to_str().unwrap()).collect();
     match parts.as_slice() {

@@ -130,6 +130,22 @@ async fn rule_27_a_token_is_good_for_a_minute_longer_than_was_announced() {
 }
 
 #[tokio::test]
+async fn rule_27_31_what_is_announced_is_longer_than_any_client_refreshes_ahead() {
+    let world = world();
+    let mut token = world.tokens().await.refresh_token;
+    // To the last day of the grant.
+    let mut refreshed = 0;
+    while let Ok(tokens) = world.refresh(&token).await {
+        let announced = tokens.to_json()["expires_in"].as_u64().unwrap();
+        assert!(announced > 300, "{announced}");
+        token = tokens.refresh_token;
+        refreshed += 1;
+        world.clock.advance(IDLE / 2);
+    }
+    assert!(refreshed > 3, "{refreshed}");
+}
+
+#[tokio::test]
 async fn o02_o05_a_code_that_comes_with_anything_else_is_used_up() {
     let world = world();
     let changes: [fn(&mut CodeRedemption<'_>); 6] = [
@@ -161,7 +177,7 @@ async fn o02_o05_a_code_that_comes_with_anything_else_is_used_up() {
 }
 
 #[tokio::test]
-async fn rule_4_the_resource_may_have_a_slash_at_the_end() {
+async fn rule_04_the_resource_may_have_a_slash_at_the_end() {
     let world = world();
     let code = world.code().await;
     let slash = format!("{RESOURCE}/");

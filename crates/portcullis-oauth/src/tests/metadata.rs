@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn rule_7_8_metadata_is_at_both_addresses_and_names_whole_ones() {
+async fn rule_07_08_metadata_is_at_both_addresses_and_names_whole_ones() {
     let site = Site::at("https://mcp.example.com");
     let answer = site.fetch("/.well-known/oauth-authorization-server").await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -32,7 +32,7 @@ async fn rule_7_8_metadata_is_at_both_addresses_and_names_whole_ones() {
 }
 
 #[tokio::test]
-async fn rule_9_without_scopes_no_document_has_an_empty_member() {
+async fn rule_09_without_scopes_no_document_has_an_empty_member() {
     let site = Site::without_scopes();
     let metadata = site.fetch("/.well-known/oauth-authorization-server").await.json();
     assert!(metadata.get("scopes_supported").is_none(), "{metadata}");

@@ -21,6 +21,20 @@ async fn idp_rule_01_metadata_is_found_whatever_the_other_places_answer() {
     }
 }
 
+/// Its operator registers it there, so that no answer to a registration is ever read.
+#[tokio::test]
+async fn idp_rule_26_this_server_registers_nowhere_even_where_it_could() {
+    let stand_in = StandIn::start().await;
+    let registration = format!("{}/register", stand_in.url);
+    stand_in.publish(&json!({"registration_endpoint": registration}));
+    let answer = json!({"client_id": "another", "client_secret": "another-secret"});
+    stand_in.answer("/register", 201, answer);
+    let upstream = built(&config(&stand_in));
+    assert_eq!(upstream.parameters(&[]).await["client_id"], CLIENT);
+    upstream.redeem(&["openid"]).await.unwrap();
+    assert!(stand_in.seen("/register").is_empty());
+}
+
 #[tokio::test]
 async fn idp_rule_02_another_slash_at_the_end_is_another_issuer_and_is_named() {
     let stand_in = StandIn::start().await;
