@@ -13,6 +13,10 @@
 // the answer, `refresh_tokens`, the one before and the one after, and `visits`, how often the
 // browser was opened.
 //
+// With --client-id the client was registered by its operator, under that id and, with
+// --client-secret, with that secret; with --document it is the website that publishes the metadata
+// document there. Else it registers.
+//
 // VERSION is a version to pin, `2026-07-28` by default (`server/discover` must
 // offer it), `auto` (`server/discover`, then `initialize`) or `legacy`
 // (`initialize`).
@@ -29,6 +33,15 @@ import {
 } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
+const VALUES = [
+  "--token",
+  "--sign-in",
+  "--protocol",
+  "--client-id",
+  "--client-secret",
+  "--document",
+];
+
 function parseArgs(argv) {
   const options = { protocol: "2026-07-28", urls: [] };
   while (argv.length > 0) {
@@ -39,7 +52,7 @@ function parseArgs(argv) {
       options.refresh = true;
     } else if (flag === "--url") {
       options.urls.push(argv.shift());
-    } else if (["--token", "--sign-in", "--protocol"].includes(flag)) {
+    } else if (VALUES.includes(flag)) {
       options[flag.slice(2)] = argv.shift();
     } else {
       throw new Error(`unknown argument ${flag}`);
@@ -63,8 +76,11 @@ class SigningIn {
 
   visits = 0;
 
-  constructor(program) {
-    this.program = program;
+  constructor(options) {
+    this.program = options["sign-in"];
+    this.clientMetadataUrl = options.document;
+    const [client_id, client_secret] = [options["client-id"], options["client-secret"]];
+    this.client = client_id && { client_id, client_secret };
   }
 
   clientInformation() {
@@ -123,7 +139,7 @@ async function connect(options, url) {
     { versionNegotiation: { mode } },
   );
   const { token, "sign-in": program } = options;
-  const authProvider = program ? new SigningIn(program) : { token: async () => token };
+  const authProvider = program ? new SigningIn(options) : { token: async () => token };
   const transport = transportFor(options, url, authProvider);
   try {
     await client.connect(transport);

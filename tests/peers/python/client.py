@@ -12,6 +12,10 @@ PROGRAM is node/sign_in.mjs, which is the browser that the client opens.
 With --refresh the access token is made old and `whoami` called again: `refreshed` has the answer,
 `refresh_tokens`, the one before and the one after, and `visits`, how often the browser was opened.
 
+With --client-id the client was registered by its operator, under that id and, with --client-secret,
+with that secret; with --document it is the website that publishes the metadata document there. Else
+it registers.
+
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`).
 """
@@ -34,6 +38,9 @@ def parse_args():
     parser.add_argument("--token")
     parser.add_argument("--sign-in")
     parser.add_argument("--refresh", action="store_true")
+    parser.add_argument("--client-id")
+    parser.add_argument("--client-secret")
+    parser.add_argument("--document")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -51,7 +58,11 @@ def connect(args, url):
         if args.sign_in:
             browser = webbrowser.BackgroundBrowser(["node", args.sign_in, "--visit", "%s"])
             webbrowser.register("sign-in", None, browser, preferred=True)
-            auth = SigningIn()
+            auth = SigningIn(
+                client_id=args.client_id,
+                client_secret=args.client_secret,
+                client_metadata_url=args.document,
+            )
         transport = StreamableHttpTransport(url, auth=auth)
     return Client(transport, mode=args.protocol)
 

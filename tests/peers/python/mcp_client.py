@@ -12,6 +12,10 @@ PROGRAM is node/sign_in.mjs, which is the browser of the person who signs in.
 With --refresh the access token is made old and `whoami` called again: `refreshed` has the answer,
 `refresh_tokens`, the one before and the one after, and `visits`, how often the browser was opened.
 
+With --client-id the client was registered by its operator, under that id and, with --client-secret,
+with that secret; with --document it is the website that publishes the metadata document there. Else
+it registers.
+
 VERSION is `2026-07-28` (the default: taken as given, nothing is negotiated),
 `auto` (`server/discover` first, then `initialize`) or `legacy` (`initialize`,
 which always offers 2025-11-25: this client cannot pin an older version).
@@ -29,7 +33,11 @@ from httpx2 import AsyncClient
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.auth import (
+    AuthorizationCodeResult,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+)
 
 
 def parse_args():
@@ -38,6 +46,9 @@ def parse_args():
     parser.add_argument("--token")
     parser.add_argument("--sign-in")
     parser.add_argument("--refresh", action="store_true")
+    parser.add_argument("--client-id")
+    parser.add_argument("--client-secret")
+    parser.add_argument("--document")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     args = parser.parse_args()
@@ -49,7 +60,10 @@ def parse_args():
 class Memory:
     """What the client keeps: of one run, as a host without a disk does."""
 
-    tokens = client_info = None
+    tokens = None
+
+    def __init__(self, client_info):
+        self.client_info = client_info
 
     async def get_tokens(self):
         return self.tokens
@@ -64,13 +78,13 @@ class Memory:
         self.client_info = client_info
 
 
-def signing_in(url, program):
+def signing_in(args, url):
     """The library's own OAuth, with the browser and the callback that a host has to add; and where
     the browser came back to."""
     callbacks = []
 
     async def redirect(authorization_url):
-        command = ["node", program, authorization_url]
+        command = ["node", args.sign_in, authorization_url]
         callbacks.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     async def answer():
@@ -84,7 +98,21 @@ def signing_in(url, program):
         redirect_uris=["http://127.0.0.1:33418/callback"],
         token_endpoint_auth_method="none",
     )
-    return OAuthClientProvider(url, metadata, Memory(), redirect, answer), callbacks
+    registered = args.client_id and OAuthClientInformationFull(
+        client_id=args.client_id,
+        client_secret=args.client_secret,
+        redirect_uris=metadata.redirect_uris,
+        token_endpoint_auth_method="client_secret_basic" if args.client_secret else "none",
+    )
+    auth = OAuthClientProvider(
+        url,
+        metadata,
+        Memory(registered),
+        redirect,
+        answer,
+        client_metadata_url=args.document,
+    )
+    return auth, callbacks
 
 
 @asynccontextmanager
@@ -96,7 +124,7 @@ async def connect(args, url):
             yield client, None, []
     else:
         headers = {"authorization": f"Bearer {args.token}"} if args.token else {}
-        auth, visits = signing_in(url, args.sign_in) if args.sign_in else (None, [])
+        auth, visits = signing_in(args, url) if args.sign_in else (None, [])
         async with AsyncClient(headers=headers, auth=auth, timeout=30) as http:
             server = streamable_http_client(url, http_client=http)
             async with Client(server, mode=args.protocol) as client:

@@ -7,6 +7,7 @@ mod differential;
 mod hosts;
 mod identity_provider;
 mod installed;
+mod known;
 mod providers;
 mod proxy;
 mod sign_in;

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::identity_provider::Provider;
 use crate::installed::clients::ALL;
-use crate::installed::signs_in_refreshes_and_comes_back_after_a_revocation;
+use crate::installed::{Identity, comes_back_after_a_revocation};
 use crate::providers::Issuing;
-use crate::sign_in::{expect_refreshed, sign_in_with, version_1};
+use crate::sign_in::{expect_refreshed, expect_revocable, sign_in_with, version_1};
 use crate::{TESTBED, clients};
 
 /// As many servers as there are installed clients, and one for the libraries.
@@ -40,7 +40,7 @@ fn installed_clients_sign_in(servers: &[Testbed]) {
             scope.spawn(|| {
                 loop {
                     let Some((client, server)) = next.lock().unwrap().next() else { return };
-                    signs_in_refreshes_and_comes_back_after_a_revocation(client, server);
+                    comes_back_after_a_revocation(client, server, Identity::Registered);
                 }
             });
         }
@@ -53,8 +53,9 @@ fn libraries_sign_in(server: &Testbed) {
         let who = format!("{name}\n{seen}\n{}", server.log());
         assert_eq!(seen["whoami"]["sub"], "alice", "{who}");
         expect_refreshed(&who, &seen["refreshed"], &seen["whoami"]["client_id"]);
+        expect_revocable(&who, server, &seen["refreshed"], None);
     }
-    version_1(server);
+    version_1(server, &[]);
 }
 
 #[test]

@@ -116,6 +116,27 @@ pub(crate) fn expect_refreshed(who: &str, refreshed: &Value, client_id: &Value) 
     assert!(before != after && [before, after].iter().all(|t| t.starts_with("pcr_")), "{who}");
 }
 
+/// The grant of what a client saw after a refresh ends when its client revokes it (RFC 7009), which
+/// may have a secret.
+pub(crate) fn expect_revocable(
+    who: &str,
+    server: &Testbed,
+    refreshed: &Value,
+    secret: Option<&str>,
+) {
+    let client_id = refreshed["whoami"]["client_id"].as_str().unwrap();
+    let token = refreshed["refresh_tokens"][1].as_str().unwrap();
+    let form = ["Content-Type: application/x-www-form-urlencoded"];
+    let mut client = format!("client_id={client_id}");
+    client.extend(secret.into_iter().flat_map(|secret| ["&client_secret=", secret]));
+    let post = |path: &str, body: &str| server.request(path, &form, body.as_bytes());
+    let answer = post("POST /revoke", &format!("token={token}&{client}"));
+    assert_eq!(answer.status, 200, "{who} {}", answer.body);
+    let grant = format!("grant_type=refresh_token&refresh_token={token}&{client}");
+    let refused = post("POST /token", &grant);
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")), "{who}");
+}
+
 #[test]
 fn every_client_signs_in_at_the_server_itself_and_refreshes() {
     let testbed = Testbed::start(TESTBED, &["--auth", "login"]);
@@ -132,6 +153,7 @@ fn every_client_signs_in_at_the_server_itself_and_refreshes() {
                     assert!(id.as_str().is_some_and(|id| id.starts_with("pcc_")), "{who}");
                     assert_eq!(seen["item"]["ok"], "item 1", "{who}");
                     expect_refreshed(&who, &seen["refreshed"], id);
+                    expect_revocable(&who, testbed, &seen["refreshed"], None);
                 }
             });
         }
@@ -139,14 +161,14 @@ fn every_client_signs_in_at_the_server_itself_and_refreshes() {
 }
 
 /// The 1.x versions of the official SDKs, on which most hosts run.
-pub(crate) fn version_1(server: &Testbed) {
+pub(crate) fn version_1(server: &Testbed, further: &[&str]) {
     let peers = root().join("target/peers");
     let python = root().join("tests/peers/hosts/python/sign_in_1x.py");
     let node = peers.join("hosts/sign_in_1x.mjs");
     let sdks = [(peers.join("python-1x/bin/python"), python), (crate::node(), node)];
     for (program, script) in sdks {
         let mut command = Command::new(program);
-        command.arg(&script).args([server.url(), &browser()]);
+        command.arg(&script).args([server.url(), &browser()]).args(further);
         let said = run(&mut command).unwrap_or_else(|error| panic!("{error}\n{}", server.log()));
         let mut seen: Value = serde_json::from_str(&said).unwrap();
         let who = format!("{}\n{seen}\n{}", script.display(), server.log());
@@ -159,5 +181,5 @@ pub(crate) fn version_1(server: &Testbed) {
 
 #[test]
 fn the_sdks_of_version_1_sign_in_at_the_server_itself_and_refresh() {
-    version_1(&Testbed::start(TESTBED, &["--auth", "login"]));
+    version_1(&Testbed::start(TESTBED, &["--auth", "login"]), &[]);
 }

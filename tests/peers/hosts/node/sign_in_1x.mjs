@@ -1,10 +1,12 @@
 // The official TypeScript SDK 1.x signs in with its own OAuth, and refreshes.
 //
-//     node sign_in_1x.mjs URL PROGRAM
+//     node sign_in_1x.mjs URL PROGRAM [--client-id ID | --document URL]
 //
 // Calls `whoami`, makes the access token a wrong one, and calls it again. Prints one line of JSON:
 // `whoami`, both answers; `refresh_tokens`, the one after each; `visits`, how often PROGRAM was
-// started, which is ../../node/sign_in.mjs, the browser of the person who signs in.
+// started, which is ../../node/sign_in.mjs, the browser of the person who signs in. With --client-id
+// the client was registered by its operator, and with --document it is the website that publishes
+// the metadata document there.
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -13,7 +15,7 @@ import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
-const [url, program] = process.argv.slice(2);
+const [url, program, known, name] = process.argv.slice(2);
 
 /** What a host adds to the library's OAuth: a memory, and the browser. */
 class SigningIn {
@@ -25,6 +27,8 @@ class SigningIn {
     grant_types: ["authorization_code", "refresh_token"],
   };
   visits = 0;
+  clientMetadataUrl = known === "--document" ? name : undefined;
+  client = known === "--client-id" ? { client_id: name } : undefined;
 
   clientInformation = () => this.client;
   saveClientInformation = (client) => void (this.client = client);

@@ -1,10 +1,12 @@
 """The official Python SDK 1.x signs in with its own OAuth, and refreshes.
 
-    python sign_in_1x.py URL PROGRAM
+    python sign_in_1x.py URL PROGRAM [--client-id ID | --document URL]
 
 Calls `whoami`, makes the access token old, and calls it again. Prints one line of JSON: `whoami`,
 both answers; `refresh_tokens`, the one after each; `visits`, how often PROGRAM was started, which
-is ../../node/sign_in.mjs, the browser of the person who signs in.
+is ../../node/sign_in.mjs, the browser of the person who signs in. With --client-id the client was
+registered by its operator, and with --document it is the website that publishes the metadata
+document there.
 """
 
 import asyncio
@@ -18,13 +20,16 @@ import httpx
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import OAuthClientMetadata
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
 
 
 class Memory:
     """What the client keeps."""
 
-    tokens = client_info = None
+    tokens = None
+
+    def __init__(self, client_info):
+        self.client_info = client_info
 
     async def get_tokens(self):
         return self.tokens
@@ -40,8 +45,8 @@ class Memory:
 
 
 async def main():
-    url, program = sys.argv[1:]
-    memory, callbacks = Memory(), []
+    url, program, known, name, *_ = [*sys.argv[1:], None, None]
+    callbacks = []
 
     async def redirect(authorization_url):
         command = ["node", program, authorization_url]
@@ -56,7 +61,16 @@ async def main():
         redirect_uris=["http://127.0.0.1:33418/callback"],
         token_endpoint_auth_method="none",
     )
-    auth = OAuthClientProvider(url, metadata, memory, redirect, answer)
+    document = name if known == "--document" else None
+    registered = known == "--client-id" and OAuthClientInformationFull(
+        client_id=name,
+        redirect_uris=metadata.redirect_uris,
+        token_endpoint_auth_method="none",
+    )
+    memory = Memory(registered or None)
+    auth = OAuthClientProvider(
+        url, metadata, memory, redirect, answer, client_metadata_url=document
+    )
     async with (
         httpx.AsyncClient(auth=auth, timeout=30) as http,
         streamable_http_client(url, http_client=http) as (read, write, _),

@@ -15,6 +15,10 @@
 //! `refresh_tokens`, the one before and the one after, and `visits`, how often the browser was
 //! opened, which is once.
 //!
+//! With --client-id the client was registered by its operator, under that id and, with
+//! --client-secret, with that secret; with --document it is the website that publishes the metadata
+//! document there. Else it registers.
+//!
 //! VERSION is `2026-07-28` (the default: `server/discover` must offer it), an
 //! older version (`initialize` asks for it), `legacy` (the newest of those) or
 //! `auto` (`server/discover`, then `initialize`).
@@ -60,6 +64,9 @@ struct Options {
     token: Option<String>,
     sign_in: Option<String>,
     refresh: bool,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    document: Option<String>,
     protocol: String,
     stdio: Vec<String>,
 }
@@ -71,6 +78,9 @@ impl Options {
             token: None,
             sign_in: None,
             refresh: false,
+            client_id: None,
+            client_secret: None,
+            document: None,
             protocol: "2026-07-28".into(),
             stdio: Vec::new(),
         };
@@ -80,6 +90,9 @@ impl Options {
                 "--token" => options.token = args.next(),
                 "--sign-in" => options.sign_in = args.next(),
                 "--refresh" => options.refresh = true,
+                "--client-id" => options.client_id = args.next(),
+                "--client-secret" => options.client_secret = args.next(),
+                "--document" => options.document = args.next(),
                 "--protocol" => options.protocol = args.next().ok_or("--protocol needs a value")?,
                 "--stdio" => options.stdio = args.by_ref().collect(),
                 other => return Err(format!("unknown argument {other}").into()),
@@ -123,7 +136,7 @@ async fn connect(options: &Options, url: Option<&str>) -> Result<(Client, Option
             http.auth_header.clone_from(&options.token);
             match &options.sign_in {
                 Some(program) => {
-                    let manager = signed_in(url, program).await?;
+                    let manager = signed_in(options, url, program).await?;
                     let client = AuthClient::new(reqwest::Client::new(), manager);
                     signed_in_as = Some(client.auth_manager.clone());
                     let transport = StreamableHttpClientTransport::with_client(client, http);
@@ -161,10 +174,19 @@ async fn refresh_token(manager: &Manager) -> Result<Value> {
 }
 
 /// The library's own OAuth, with the browser and the callback that a host has to add.
-async fn signed_in(url: &str, program: &str) -> Result<AuthorizationManager> {
+async fn signed_in(options: &Options, url: &str, program: &str) -> Result<AuthorizationManager> {
     let mut state = OAuthState::new(url, None).await?;
-    let request = AuthorizationRequest::new("http://127.0.0.1:33418/callback")
+    let mut request = AuthorizationRequest::new("http://127.0.0.1:33418/callback")
         .with_client_name("portcullis-peer-rmcp");
+    if let Some(id) = &options.client_id {
+        request = request.with_preregistered_client(id);
+    }
+    if let Some(secret) = &options.client_secret {
+        request = request.with_client_secret(secret);
+    }
+    if let Some(url) = &options.document {
+        request = request.with_client_metadata_url(url);
+    }
     state.start_authorization(request).await?;
     let link = state.get_authorization_url().await?;
     let browser = Command::new("node").args([program, &link]).output().await?;

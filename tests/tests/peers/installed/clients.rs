@@ -30,6 +30,19 @@ pub(crate) struct Installed {
     pub(crate) refreshes: bool,
     /// What it says after its grant was revoked; without words it signs in again.
     pub(crate) told: Option<&'static str>,
+    /// It can be told an id under which its operator registered it.
+    pub(crate) takes_id: bool,
+    pub(crate) document: Document,
+}
+
+/// Whether a client can have a metadata document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    Never,
+    /// It is told where.
+    Told,
+    /// It knows where: at this host and path.
+    Own(&'static str),
 }
 
 /// All of them.
@@ -56,6 +69,8 @@ pub(crate) const CLAUDE_CODE: Installed = Installed {
     name: "Claude Code",
     configure: |desk| {
         let arguments = ["mcp", "add", "--transport", "http", SERVER, &desk.url];
+        let id = desk.identity.id().map_or(vec![], |id| vec!["--client-id", id]);
+        let arguments = [&arguments[..], &id].concat();
         ran(&mut desk.command(&claude(), &arguments)).unwrap();
     },
     sign_in: Some(|desk| ran(&mut desk.in_terminal(&claude(), &["mcp", "login", SERVER]))),
@@ -68,6 +83,8 @@ pub(crate) const CLAUDE_CODE: Installed = Installed {
     keeps: Some(".claude"),
     refreshes: true,
     told: Some("Needs authentication"),
+    takes_id: true,
+    document: Document::Own("claude.ai/oauth/claude-code-client-metadata"),
 };
 
 fn claude() -> PathBuf {
@@ -78,7 +95,11 @@ pub(crate) const CODEX: Installed = Installed {
     name: "Codex",
     configure: |desk| {
         let server = format!("[mcp_servers.{SERVER}]\nurl = {:?}\n", desk.url);
-        let config = format!("mcp_oauth_credentials_store = \"file\"\n{server}");
+        let mut config = format!("mcp_oauth_credentials_store = \"file\"\n{server}");
+        if let Some(id) = desk.identity.id() {
+            let callback = "callback_url = \"http://127.0.0.1/callback\"";
+            config += &format!("[mcp_servers.{SERVER}.oauth]\nclient_id = {id:?}\n{callback}\n");
+        }
         desk.write(".codex/config.toml", &config);
     },
     sign_in: Some(|desk| ran(&mut desk.command(&codex(), &["mcp", "login", SERVER]))),
@@ -98,6 +119,8 @@ pub(crate) const CODEX: Installed = Installed {
     keeps: Some(".codex"),
     refreshes: true,
     told: Some(""),
+    takes_id: true,
+    document: Document::Own("chatgpt.com/oauth/codex/client.json"),
 };
 
 fn codex() -> PathBuf {
@@ -107,7 +130,10 @@ fn codex() -> PathBuf {
 pub(crate) const OPENCODE: Installed = Installed {
     name: "opencode",
     configure: |desk| {
-        let server = json!({"type": "remote", "url": desk.url, "enabled": true});
+        let mut server = json!({"type": "remote", "url": desk.url, "enabled": true});
+        if let Some(id) = desk.identity.id() {
+            server["oauth"] = json!({"clientId": id});
+        }
         let config = json!({"mcp": {SERVER: server}, "autoupdate": false});
         desk.write(".config/opencode/opencode.json", &config.to_string());
     },
@@ -120,6 +146,8 @@ pub(crate) const OPENCODE: Installed = Installed {
     keeps: Some(".local/share/opencode"),
     refreshes: true,
     told: Some("needs authentication"),
+    takes_id: true,
+    document: Document::Never,
 };
 
 fn opencode() -> PathBuf {
@@ -129,8 +157,13 @@ fn opencode() -> PathBuf {
 pub(crate) const MCPORTER: Installed = Installed {
     name: "mcporter",
     configure: |desk| {
-        let servers = json!({SERVER: {"url": desk.url, "auth": "oauth"}});
-        desk.write("config/mcporter.json", &json!({"mcpServers": servers}).to_string());
+        let mut server = json!({"url": desk.url, "auth": "oauth"});
+        if let Some(id) = desk.identity.id() {
+            server["oauthClientId"] = json!(id);
+            server["oauthTokenEndpointAuthMethod"] = json!("none");
+        }
+        let servers = json!({"mcpServers": {SERVER: server}});
+        desk.write("config/mcporter.json", &servers.to_string());
     },
     sign_in: None,
     call: |desk| {
@@ -145,6 +178,8 @@ pub(crate) const MCPORTER: Installed = Installed {
     // It registers again, and the refresh token is another client's then.
     refreshes: false,
     told: None,
+    takes_id: true,
+    document: Document::Never,
 };
 
 pub(crate) const MCP_REMOTE: Installed = Installed {
@@ -153,7 +188,14 @@ pub(crate) const MCP_REMOTE: Installed = Installed {
     sign_in: None,
     call: |desk| {
         let program = package("mcp-remote/dist/proxy.js");
-        let arguments = [desk.url.as_str(), "--allow-http"];
+        let id = desk.identity.id().map(|id| json!({"client_id": id}).to_string());
+        let mut arguments = vec![desk.url.as_str(), "--allow-http"];
+        match &id {
+            Some(id) => arguments.extend(["--static-oauth-client-info", id]),
+            None => {
+                arguments.extend(desk.identity.arguments("--client-id", "--client-metadata-url"))
+            }
+        }
         let mut bridge = Conversation::with(&mut script(desk, &program, &arguments));
         let client = json!({"name": "peers", "version": "1"});
         let hello =
@@ -167,6 +209,8 @@ pub(crate) const MCP_REMOTE: Installed = Installed {
     keeps: Some(".mcp-auth"),
     refreshes: true,
     told: None,
+    takes_id: true,
+    document: Document::Told,
 };
 
 pub(crate) const INSPECTOR: Installed = Installed {
@@ -178,7 +222,8 @@ pub(crate) const INSPECTOR: Installed = Installed {
             "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
         let program = root().join("target/peers/hosts").join(launcher);
         let call = ["--method", "tools/call", "--tool-name", "whoami", "--format", "json"];
-        let arguments = [&["--cli", &desk.url, "--transport", "http"], &call[..]].concat();
+        let known = desk.identity.arguments("--client-id", "--client-metadata-url");
+        let arguments = [&["--cli", &desk.url, "--transport", "http"], &call[..], &known].concat();
         let mut command = script(desk, &program, &arguments);
         // It has no terminal, and is told to open the browser all the same.
         command.env("MCP_AUTO_OPEN_ENABLED", "true").env("MCP_INSPECTOR_SECRET_STORE", "file");
@@ -191,6 +236,8 @@ pub(crate) const INSPECTOR: Installed = Installed {
     keeps: Some(".mcp-inspector"),
     refreshes: true,
     told: None,
+    takes_id: true,
+    document: Document::Told,
 };
 
 pub(crate) const FASTMCP: Installed = Installed {
@@ -209,4 +256,6 @@ pub(crate) const FASTMCP: Installed = Installed {
     keeps: None,
     refreshes: false,
     told: None,
+    takes_id: false,
+    document: Document::Never,
 };

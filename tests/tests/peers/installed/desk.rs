@@ -19,11 +19,49 @@ pub(crate) struct Desk {
     home: TempDir,
     /// The server that is signed in at.
     pub(crate) url: String,
+    /// What the client has to say of itself.
+    pub(crate) identity: Identity,
+}
+
+/// How a server knows a client.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// It registers by itself.
+    Registered,
+    /// Its operator registered it, under this id.
+    PreRegistered(&'static str),
+    /// It is the website that publishes its metadata document here.
+    Document(String),
+}
+
+impl Identity {
+    /// As arguments: the id after the flag `registered`, or the document after `document`.
+    pub(crate) fn arguments<'a>(&'a self, registered: &'a str, document: &'a str) -> Vec<&'a str> {
+        match self {
+            Self::Registered => Vec::new(),
+            Self::PreRegistered(id) => vec![registered, id],
+            Self::Document(url) => vec![document, url],
+        }
+    }
+
+    /// The id of a client that its operator registered.
+    pub(crate) fn id(&self) -> Option<&'static str> {
+        if let Self::PreRegistered(id) = self { Some(id) } else { None }
+    }
+
+    /// What is logged of the client's id; that of a registration begins so, which is sealed.
+    pub(crate) fn logged(&self) -> &str {
+        match self {
+            Self::Registered => "pcc_",
+            Self::PreRegistered(id) => id,
+            Self::Document(url) => url,
+        }
+    }
 }
 
 impl Desk {
-    pub(crate) fn new(url: &str) -> Self {
-        let desk = Self { home: TempDir::new().unwrap(), url: url.to_owned() };
+    pub(crate) fn new(url: &str, identity: Identity) -> Self {
+        let desk = Self { home: TempDir::new().unwrap(), url: url.to_owned(), identity };
         let walker = root().join("target/peers/node/sign_in.mjs");
         // Clients go on when the browser is there, and not when it has ended.
         let browser = format!(

@@ -11,6 +11,7 @@ use portcullis_tests::driver::Testbed;
 
 use self::clients::Installed;
 use self::desk::Desk;
+pub(crate) use self::desk::Identity;
 use crate::TESTBED;
 
 /// Some listen for the browser's return at a port that never changes: one at a time.
@@ -26,10 +27,10 @@ struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    fn of(client: &'a Installed, server: &'a Testbed) -> Self {
+    fn of(client: &'a Installed, server: &'a Testbed, identity: Identity) -> Self {
         let port = PORTS.iter().find(|(name, _)| *name == client.name);
         let port = port.map(|(_, port)| port.lock().unwrap_or_else(PoisonError::into_inner));
-        let desk = Desk::new(server.url());
+        let desk = Desk::new(server.url(), identity);
         (client.configure)(&desk);
         Self { client, desk, server, _port: port }
     }
@@ -47,9 +48,8 @@ impl<'a> Story<'a> {
         let told = self.told(&format!("{said:?}"));
         assert!(said.is_ok_and(|said| said.contains(self.client.says)), "{told}");
         assert_eq!(self.desk.visits(), visits, "{told}");
-        // The client's id is its registration, sealed.
-        let log = &self.server.log()[since..];
-        assert!(log.contains("subject=\"alice\" client_id=\"pcc_"), "{told}");
+        let logged = format!("subject=\"alice\" client_id=\"{}", self.desk.identity.logged());
+        assert!(self.server.log()[since..].contains(&logged), "{told}");
     }
 
     fn told(&self, what: &str) -> String {
@@ -60,15 +60,18 @@ impl<'a> Story<'a> {
 
 fn at_the_server_itself(client: &Installed) {
     let server = Testbed::start(TESTBED, &["--auth", "login"]);
-    signs_in_refreshes_and_comes_back_after_a_revocation(client, &server);
+    comes_back_after_a_revocation(client, &server, Identity::Registered);
 }
 
 /// What every client does, wherever its user signs in.
-pub(crate) fn signs_in_refreshes_and_comes_back_after_a_revocation(
+pub(crate) fn comes_back_after_a_revocation(
     client: &Installed,
     server: &Testbed,
+    identity: Identity,
 ) {
-    let story = Story::of(client, server);
+    // What registers again under the same id has the refresh token of that id.
+    let refreshes = client.refreshes || identity.id().is_some();
+    let story = Story::of(client, server, identity);
     story.signs_in();
     story.calls(1);
     let Some(folder) = client.keeps else {
@@ -79,11 +82,11 @@ pub(crate) fn signs_in_refreshes_and_comes_back_after_a_revocation(
 
     let first = story.desk.kept(folder);
     story.desk.end_access_token(folder);
-    let visits = if client.refreshes { 1 } else { 2 };
+    let visits = if refreshes { 1 } else { 2 };
     story.calls(visits);
     let second = story.desk.kept(folder);
     assert_ne!(second.refresh_token, first.refresh_token, "{}", client.name);
-    assert_eq!(second.client_id() == first.client_id(), client.refreshes, "{}", client.name);
+    assert_eq!(second.client_id() == first.client_id(), refreshes, "{}", client.name);
 
     let revocation = format!("token={}&client_id={}", second.refresh_token, second.client_id());
     let form = ["Content-Type: application/x-www-form-urlencoded"];
@@ -127,6 +130,15 @@ fn mcp_remote_signs_in_refreshes_and_comes_back_after_a_revocation() {
 #[test]
 fn inspector_signs_in_refreshes_and_comes_back_after_a_revocation() {
     at_the_server_itself(&clients::INSPECTOR);
+}
+
+/// It refuses metadata of any other URL than the one that it was given.
+#[test]
+fn rule_04_inspector_signs_in_at_the_url_with_a_slash_at_its_end() {
+    let server = Testbed::start(TESTBED, &["--auth", "login"]);
+    let mut story = Story::of(&clients::INSPECTOR, &server, Identity::Registered);
+    story.desk.url.push('/');
+    story.calls(1);
 }
 
 #[test]
