@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 refused (standard error says why, and what to do), 2 wrong command line";
 
-/// Keys and grants of MCP servers that are built with Portcullis.
+/// Keys and grants of MCP servers that are built with Portcullis, and what is wrong with any MCP server.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -28,6 +28,66 @@ pub(crate) enum Command {
     /// List and revoke what users allowed clients
     #[command(subcommand)]
     Grants(GrantsCommand),
+
+    /// Find out why clients cannot sign in at a server, or cannot call it
+    Doctor(DoctorCommand),
+}
+
+/// Plays a client: asks without a token, reads the metadata, registers, asks to sign in, calls. Says
+/// at which step a client would fail, the likely cause, and what to do.
+///
+/// It works with every MCP server over HTTP. A registration is left behind, named `Portcullis doctor`,
+/// unless --client-id is given.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  portcullis doctor https://mcp.example.com/mcp
+  portcullis doctor https://mcp.example.com/mcp --sign-in
+  PORTCULLIS_TOKEN=\"$(my-secret-manager read token)\" portcullis doctor https://mcp.example.com/mcp
+
+Exit codes: 0 no fault, 1 a client would fail (or standard error says why nothing was examined),
+2 wrong command line")]
+pub(crate) struct DoctorCommand {
+    /// The URL of the MCP endpoint, as clients have it
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Sign in: an address to open is printed, and the one where the browser ends is read
+    #[arg(long)]
+    pub(crate) sign_in: bool,
+
+    /// A file with a token to call with [default: the token in the variable PORTCULLIS_TOKEN]
+    #[arg(long, value_name = "PATH", conflicts_with = "sign_in")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Be this client, rather than one that registers
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) client_id: Option<String>,
+
+    /// Ask for these scopes, separated by spaces [default: those that the server gives by itself]
+    #[arg(long, value_name = "SCOPES", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) scope: Option<String>,
+
+    /// A host on a private network that may be called; repeat the flag for several
+    #[arg(long, value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) private_host: Vec<String>,
+
+    /// Trust the certificate authorities in this PEM file alone
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines, as they are found
+    Text,
+    /// One JSON object at the end
+    Json,
 }
 
 /// Keys that seal what a server stores: the newest valid one seals, retained ones still open, and

@@ -1,4 +1,5 @@
-//! The command `portcullis`: keys that seal what a server stores, API keys, and grants.
+//! The command `portcullis`: keys that seal what a server stores, API keys, grants, and a doctor for
+//! servers that clients cannot use.
 //!
 //! ```text
 //! cargo install portcullis-cli
@@ -11,6 +12,7 @@
 
 mod api_keys;
 mod arguments;
+mod doctor;
 mod duration;
 mod grants;
 mod keys;
@@ -30,11 +32,12 @@ type Error = Box<dyn std::error::Error>;
 #[must_use]
 pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Keys(command) => of_keys(command),
-        Command::Grants(command) => grants::run(command),
+        Command::Keys(command) => of_keys(command).map(|()| ExitCode::SUCCESS),
+        Command::Grants(command) => grants::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(command) => doctor::run(&command),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::note(format_args!("error: {error}"));
             ExitCode::FAILURE

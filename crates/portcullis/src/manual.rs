@@ -77,6 +77,9 @@ pub mod clients {}
 #[doc = include_str!("../manual/signing_keys.md")]
 pub mod signing_keys {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/doctor.md")]
+pub mod doctor {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/command_line.md")]
 pub mod command_line {}
 #[doc = include_str!("../manual/links.md")]

@@ -4,6 +4,7 @@
 mod conformance;
 
 mod differential;
+mod doctor;
 mod hosts;
 mod identity_provider;
 mod installed;

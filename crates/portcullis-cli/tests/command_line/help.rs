@@ -3,7 +3,7 @@
 use super::portcullis;
 
 /// All commands.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &["keys", "new"],
     &["keys", "list"],
     &["keys", "stage"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["keys", "api", "revoke"],
     &["grants", "list"],
     &["grants", "revoke"],
+    &["doctor"],
 ];
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod api_keys;
+mod doctor;
 mod grants;
 mod help;
 mod keys;

@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "portcullis-guard",
         ],
     ),
-    ("portcullis-cli", &["portcullis"]),
+    ("portcullis-cli", &["portcullis", "portcullis-guard"]),
     ("portcullis-demo", &["portcullis"]),
     ("benches", &["portcullis"]),
     ("portcullis-attributes", &[]),

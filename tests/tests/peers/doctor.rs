@@ -1,0 +1,140 @@
+//! `portcullis doctor`, before servers of several makes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use portcullis::testing::{IdentityProvider, TestUser};
+use portcullis_tests::driver::{Testbed, free_address, root};
+use portcullis_tests::sign_in::{Browser, Page};
+use serde_json::Value;
+
+use crate::TESTBED;
+use crate::identity_provider::Provider;
+
+/// How long a server of Python's may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn doctor(arguments: &[&str]) -> Command {
+    let built = root().join("target/debug/portcullis");
+    assert!(built.exists(), "{}: cargo build --bin portcullis", built.display());
+    let mut command = Command::new(built);
+    command.arg("doctor").args(arguments).args(["--format", "json"]).env_remove("PORTCULLIS_TOKEN");
+    command
+}
+
+/// What it found with a token, or without one.
+fn examined(url: &str, token: Option<&str>) -> Value {
+    let mut command = doctor(&[url]);
+    if let Some(token) = token {
+        command.env("PORTCULLIS_TOKEN", token);
+    }
+    let output = command.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// What it found once its user signed in, which `visit` does from the first page on.
+fn signed_in(url: &str, visit: impl FnOnce(&mut Browser, Page) -> Page) -> Value {
+    let mut command = doctor(&[url, "--sign-in"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut told = String::new();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next().unwrap_or_else(|| panic!("{told}")).unwrap();
+        match line.strip_prefix("  http") {
+            Some(rest) => break format!("http{rest}"),
+            None => told += &format!("{line}\n"),
+        }
+    };
+    let mut browser = Browser::default();
+    let page = browser.open(&address);
+    let page = visit(&mut browser, page);
+    writeln!(process.stdin.take().unwrap(), "{}", page.url).unwrap();
+    lines.for_each(drop);
+    let output = process.wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}\n{output:?}"))
+}
+
+#[track_caller]
+fn called(report: &Value) {
+    assert_eq!(report["first_fault"], Value::Null, "{report:#}");
+    let last = report["findings"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["step"], &last["outcome"]), (&"call".into(), &"pass".into()), "{report:#}");
+}
+
+#[test]
+fn the_demo_has_no_fault_however_it_authenticates() {
+    let tokens = Testbed::start(TESTBED, &[]);
+    called(&examined(tokens.url(), Some("dev-token-bob")));
+
+    let login = Testbed::start(TESTBED, &["--auth", "login"]);
+    called(&signed_in(login.url(), |browser, page| {
+        let answers =
+            [("user", "alice"), ("password", "dev-password-alice"), ("decision", "allow")];
+        browser.submit(&page, &answers)
+    }));
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let idp = runtime.block_on(IdentityProvider::start()).unwrap();
+    idp.sign_in_as(TestUser::new("alice"));
+    let secret = idp.client_secret();
+    let flags = ["--auth", "proxy", "--allow-loopback-idp", "--idp", idp.issuer()];
+    let id = ["--client-id", idp.client_id(), "--client-secret", secret.expose()];
+    let proxy = Testbed::start(TESTBED, &[&flags[..], &id].concat());
+    called(&signed_in(proxy.url(), |browser, page| {
+        browser.submit(&page, &[("decision", "allow")])
+    }));
+
+    let oidc = Provider::start();
+    let remote = oidc.remote("");
+    let report = examined(remote.url(), None);
+    assert_eq!(report["first_fault"], Value::Null, "{report:#}");
+    // The token is for another server of the provider's.
+    let report = examined(remote.url(), Some(&oidc.token("alice-app", "read", "ES256")));
+    assert_eq!(report["first_fault"], "audience-differs", "{report:#}");
+}
+
+/// FastMCP's own server.
+struct FastMcp {
+    process: Child,
+    url: String,
+}
+
+impl FastMcp {
+    fn start(mode: &str) -> Self {
+        let address = free_address();
+        let process = Command::new(root().join("target/peers/python/bin/python"))
+            .arg(root().join("tests/peers/python/fastmcp_server.py"))
+            .args([&address.port().to_string(), mode])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { process, url: format!("http://{address}/mcp") };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(started.elapsed() < PATIENCE, "FastMCP does not listen: {mode}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for FastMcp {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn servers_of_fastmcp_have_no_fault_but_one_that_tells_nobody_how_to_sign_in() {
+    called(&examined(&FastMcp::start("open").url, None));
+    let token = FastMcp::start("token");
+    called(&examined(&token.url, Some("good")));
+    assert_eq!(examined(&token.url, None)["first_fault"], "metadata-missing");
+    // It signs everybody in without a page.
+    called(&signed_in(&FastMcp::start("sign-in").url, |_, page| page));
+}
