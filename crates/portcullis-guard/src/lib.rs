@@ -7,8 +7,9 @@
 //! their owner alone ([`PrivateFile`]), files that commands change
 //! ([`LockedFile`](locked_file::LockedFile)), files that are re-read as they change
 //! ([`WatchedFile`]), child processes ([`Command`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
-//! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), and
-//! values that must not be seen ([`Secret`]).
+//! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), pages
+//! for people, against cross-site scripting ([`html`]), and values that must not be seen
+//! ([`Secret`]).
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
 
@@ -23,6 +24,8 @@ pub mod environment;
 mod error_chain;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[cfg(feature = "html")]
+pub mod html;
 pub mod json;
 #[cfg(feature = "keys")]
 pub mod keys;

@@ -1,5 +1,6 @@
 //! An OAuth 2.1 authorization server for MCP clients, on the origin of the server that they call.
 
+mod branding;
 mod browser;
 mod client;
 mod connection;
@@ -17,6 +18,7 @@ mod tests;
 mod upstream;
 mod users;
 
+pub use self::branding::Branding;
 pub use self::client::{ClientPolicy, KnownClient, PreRegisteredClient, Registration};
 pub use self::connection::{
     Connection, ConnectionList, Connections, ConnectionsError, ConnectionsErrorKind,

@@ -1,11 +1,14 @@
 //! The server: what all endpoints know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_auth::Scopes;
 use portcullis_guard::Clock;
+use portcullis_guard::html::Page;
 use portcullis_guard::keys::KeyRing;
 
+use crate::branding::Look;
 use crate::client::{Arrivals, Clients};
 use crate::consent::Consent;
 use crate::grant::Grants;
@@ -22,15 +25,27 @@ pub(crate) struct AuthorizationServer {
     pub(crate) name: String,
     /// The scopes that clients may ask for. One that names none of them asks for all.
     pub(crate) scopes: Scopes,
+    /// What people read of a scope; without it, they read its name alone.
+    pub(crate) descriptions: BTreeMap<String, String>,
     /// Seal what clients and browsers keep for the server.
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) users: Users,
+    /// How its pages look.
+    pub(crate) look: Look,
     pub(crate) consent: Consent,
     pub(crate) clients: Clients,
     pub(crate) grants: Grants,
     /// Who went to the identity provider a moment ago.
     pub(crate) departures: Arrivals,
+}
+
+impl AuthorizationServer {
+    /// A page as the operator wants pages to look.
+    pub(crate) fn page<'a>(&'a self, title: &'a str, body: &'a str) -> Page<'a> {
+        let Look { title: masthead, style, logo } = &self.look;
+        Page::new(title, body).masthead(masthead.as_deref()).style(style).logo(logo.as_deref())
+    }
 }
 
 /// How often one address may go to the identity provider in a minute: each time leaves a record for

@@ -154,7 +154,7 @@ pub mod auth {
     };
     #[cfg(feature = "oauth")]
     pub use portcullis_oauth::{
-        Admit, Auth0Provider, ClerkProvider, ClientPolicy, CognitoProvider, Connection,
+        Admit, Auth0Provider, Branding, ClerkProvider, ClientPolicy, CognitoProvider, Connection,
         ConnectionList, Connections, ConnectionsError, ConnectionsErrorKind, Consent,
         DiscordProvider, EntraProvider, GitHubProvider, GoogleProvider, HuggingFaceProvider,
         KeycloakProvider, KnownClient, OAuthProvider, OAuthProxy, OidcProxy, OktaProvider,

@@ -123,3 +123,41 @@ fn rule_17_a_client_that_published_a_document_is_shown_by_its_website() {
     let told = format!("A program of the website <strong><bdi>{authority}</bdi></strong>");
     assert!(page.body.contains(&told), "{}", page.body);
 }
+
+/// As Chromium sends it for what is typed or clicked.
+const PAGES: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[test]
+fn a_browser_is_told_in_a_page_what_a_program_is_told_in_json() {
+    let testbed = login();
+    let foreign_host = |accept: &str, path: &str| {
+        let head = format!("Host: evil.example\r\nConnection: close\r\n{accept}\r\n\r\n");
+        testbed.send(format!("GET {path} HTTP/1.1\r\n{head}").as_bytes())
+    };
+    for path in ["/authorize", "/mcp"] {
+        let page = foreign_host(PAGES, path);
+        assert_eq!(page.status, 421, "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert_eq!(page.header("vary"), Some("accept"), "{path}");
+        assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+        assert!(page.body.contains("Reference for whoever runs this server: <code>"), "{path}");
+        assert!(!page.body.contains("evil.example"), "{path}");
+        testbed.wait_for_log("reason=a foreign Host");
+        for accept in ["Accept: */*", "Accept: application/json", "X-None: x"] {
+            let json = foreign_host(accept, path);
+            assert_eq!(json.status, 421, "{path} {accept}");
+            assert_eq!(json.header("content-type"), Some("application/json"), "{path} {accept}");
+        }
+    }
+    let post = |accept: &str| testbed.request("POST /consent", &[accept, FOREIGN], b"");
+    let (page, json) = (post(PAGES), post("Accept: */*"));
+    assert_eq!([page.status, json.status], [403; 2]);
+    assert!(page.body.contains("<h1>Another website sent this</h1>"), "{}", page.body);
+    assert_eq!(json.json()["error"], "forbidden");
+    let opened = testbed.request("GET /consent", &[PAGES], b"");
+    assert_eq!((opened.status, opened.header("allow")), (405, Some("POST")));
+    assert!(opened.body.contains("<h1>There is nothing to see here</h1>"), "{}", opened.body);
+    // Programs ask for tokens, whatever they accept.
+    let token = testbed.request("GET /token", &[PAGES], b"");
+    assert_eq!((token.status, token.header("content-type")), (405, None));
+}

@@ -1,9 +1,10 @@
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use portcullis_guard::Reference;
+use portcullis_guard::html::problem;
 use portcullis_guard::text::quoted;
 
-use super::page::Page;
+use crate::server::AuthorizationServer;
 
 /// Why a person cannot go on here, where no client can be told (RFC 6749 §4.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,24 +111,15 @@ impl Problem {
     }
 
     /// The page for people; the log has `cause` with the same reference.
-    pub(crate) fn into_response(self, cause: &str) -> Response<Vec<u8>> {
+    pub(crate) fn into_response(
+        self,
+        server: &AuthorizationServer,
+        cause: &str,
+    ) -> Response<Vec<u8>> {
         let reference = Reference::new();
         tracing::info!(%reference, problem = ?self, cause = quoted(cause), "sign-in refused");
-        let (title, advice) = (self.title(), self.advice());
-        let body = format!(
-            include_str!("error.html"),
-            title = title,
-            advice = advice,
-            reference = reference
-        );
-        let page = Page {
-            status: self.status(),
-            title,
-            body: &body,
-            form_leads_to: None,
-            leads_on_to: None,
-        };
-        let mut response = page.into_response();
+        let body = problem(self.title(), self.advice(), &reference);
+        let mut response = server.page(self.title(), &body).into_response(self.status());
         // For the audit record.
         response.extensions_mut().insert(reference);
         if matches!(self, Self::TooMany | Self::Unavailable) {

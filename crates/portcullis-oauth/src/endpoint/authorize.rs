@@ -101,7 +101,8 @@ async fn page(
         if remembered.is_some() || external {
             let (sign_in, browser, remote) = (&sign_in, &browser, request.remote);
             let departure = Departure { sign_in, browser, remembered, remote };
-            let mut response = redirect(&departure.begin(server, upstream, redirection).await?);
+            let url = departure.begin(server, upstream, redirection).await?;
+            let mut response = redirect(server, &url);
             response.headers_mut().insert(SET_COOKIE, cookie);
             return Ok(response);
         }

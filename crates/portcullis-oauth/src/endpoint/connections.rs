@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use portcullis_auth::EndpointRequest;
 use portcullis_auth::audit::Timestamp;
 use portcullis_guard::Secret;
+use portcullis_guard::html::Escaped;
 use portcullis_guard::seal::{Binding, open, seal};
 use portcullis_guard::text::quoted;
 
@@ -17,7 +18,7 @@ use super::form::read_form;
 use super::noted::{self, Outcome};
 use super::redirection::Refused;
 use super::visit::depart;
-use crate::browser::{Browser, Escaped, Page, Problem, Session};
+use crate::browser::{Browser, Problem, Session};
 use crate::connection::{Connection, ConnectionList, Connections, ConnectionsError};
 use crate::error::OAuthError;
 use crate::parameters::Parameters;
@@ -270,18 +271,19 @@ fn list(
             Connections::MOST_LISTED
         ),
     };
+    let connections = found.connections.iter().map(|connection| entry(server, connection));
     let body = format!(
         include_str!("../browser/connections.html"),
         server = Escaped::Own(&server.name),
         subject = Escaped::Untrusted(&session.subject),
         introduction = introduction,
         request = Escaped::Own(&sealed(server, browser, &session.subject)?),
-        connections = found.connections.iter().map(entry).collect::<String>(),
+        connections = connections.collect::<String>(),
     );
     Ok(own_page(server, StatusCode::OK, &title(server), &body))
 }
 
-fn entry(connection: &Connection) -> String {
+fn entry(server: &AuthorizationServer, connection: &Connection) -> String {
     let (client, name) = match &connection.client_name {
         Some(name) => (name.as_str(), "That is what it calls itself. "),
         None => ("A program that gives no name", ""),
@@ -292,7 +294,7 @@ fn entry(connection: &Connection) -> String {
         client = Escaped::Untrusted(client),
         name = name,
         leads_to = Escaped::Own(&connection.leads_to),
-        scopes = scopes(&scopes_of),
+        scopes = scopes(server, &scopes_of),
         allowed_at = date(connection.allowed_at),
         refreshed_at = date(connection.refreshed_at),
         id = Escaped::Own(&connection.id),
@@ -326,8 +328,7 @@ fn own_page(
     title: &str,
     body: &str,
 ) -> Response<Vec<u8>> {
-    let own = Some(server.issuer.as_str());
-    Page { status, title, body, form_leads_to: own, leads_on_to: None }.into_response()
+    server.page(title, body).form_action("'self'").into_response(status)
 }
 
 fn title(server: &AuthorizationServer) -> String {

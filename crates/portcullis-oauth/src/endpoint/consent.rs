@@ -4,10 +4,11 @@ use http::header::{HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use portcullis_auth::{EndpointRequest, Scopes};
 use portcullis_guard::Secret;
+use portcullis_guard::html::Escaped;
 use portcullis_guard::text::quoted;
 use url::{Host, Url};
 
-use crate::browser::{Browser, Escaped, Page, Problem};
+use crate::browser::{Browser, Problem, form_action};
 use crate::client::{Client, ClientSource};
 use crate::endpoint::departure::{Departure, leading_on};
 use crate::endpoint::form::read_form;
@@ -80,7 +81,7 @@ async fn decide(
                     let departure = Departure { sign_in, browser, remembered: None, remote };
                     let url = departure.begin(server, upstream, redirection).await?;
                     noted::happened(&request.notes, Outcome::SignInGoesOn);
-                    return Ok(leading_on(upstream, &url));
+                    return Ok(leading_on(server, upstream, &url));
                 }
             };
             let user = parameters.value("user").unwrap_or_default();
@@ -116,24 +117,17 @@ async fn issue(
         Some(own) => allowed.iter().filter(|scope| own.contains(scope)).collect(),
     };
     noted::about_scopes(&request.notes, &scopes);
-    let approval =
-        CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)).map(|code_challenge| {
-            Approval {
-                client_id: sign_in.client_id.clone(),
-                client_name: redirection.client.name.clone(),
-                subject: user.subject,
-                scopes,
-                redirect_uri: sign_in.redirect_uri.clone(),
-                code_challenge,
-                claims: user.claims,
-                tokens: None,
-            }
-        });
-    let code = match approval {
-        Ok(approval) => server.grants.issue_code(approval).await,
-        Err(error) => Err(error),
+    let approval = Approval {
+        client_id: sign_in.client_id.clone(),
+        client_name: redirection.client.name.clone(),
+        subject: user.subject,
+        scopes,
+        redirect_uri: sign_in.redirect_uri.clone(),
+        code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
+        claims: user.claims,
+        tokens: None,
     };
-    match code {
+    match server.grants.issue_code(approval).await {
         Ok(code) => {
             noted::happened(&request.notes, Outcome::SignInAllowed);
             Ok(redirection.with_code(server, &code))
@@ -164,14 +158,14 @@ pub(super) fn form(
         alert = alert,
         client = client(asked.redirection),
         destination = destination(uri),
-        scopes = scopes(&asked.sign_in.scopes),
+        scopes = scopes(server, &asked.sign_in.scopes),
         request = Escaped::Own(asked.sealed),
         credentials = credentials(server, failed.map(|(user, _)| user)),
     );
     let title = format!("Allow access to {}?", server.name);
-    let mut response =
-        Page { status, title: &title, body: &body, form_leads_to: Some(uri), leads_on_to: None }
-            .into_response();
+    let form_action = form_action(uri);
+    let page = server.page(&title, &body).form_action(&form_action);
+    let mut response = page.into_response(status);
     if matches!(failed, Some((_, SignInError::TooMany))) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(WINDOW.as_secs()));
     }
@@ -273,14 +267,23 @@ fn destination(uri: &str) -> String {
     }
 }
 
-pub(super) fn scopes(scopes: &[String]) -> String {
+/// What a client may do: in the operator's words, where there are any, and never in others.
+pub(super) fn scopes(server: &AuthorizationServer, scopes: &[String]) -> String {
     if scopes.is_empty() {
         return "<p>All that your account may do here.</p>".to_owned();
     }
-    let items = scopes
-        .iter()
-        .map(|scope| format!("<li><code><bdi>{}</bdi></code></li>", Escaped::Untrusted(scope)));
-    format!("<ul>{}</ul>", items.collect::<String>())
+    let items = scopes.iter().map(|scope| {
+        let name = Escaped::Untrusted(scope);
+        match server.descriptions.get(scope) {
+            Some(words) => format!(
+                "<li><bdi>{}</bdi> <code class=\"small\"><bdi>{name}</bdi></code></li>",
+                Escaped::Own(words)
+            ),
+            None => format!("<li><code><bdi>{name}</bdi></code></li>"),
+        }
+    });
+    // Without markers, some screen readers need the role to call it a list.
+    format!("<ul class=\"scopes\" role=\"list\">{}</ul>", items.collect::<String>())
 }
 
 /// Whether a browser says that a page of the server sent the form, or says nothing.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
 use http::{Response, StatusCode};
 use portcullis_auth::Scopes;
+use portcullis_guard::html::Escaped;
 
-use crate::browser::{Browser, Escaped, Page, Problem};
+use crate::browser::{Browser, Problem};
 use crate::client::TooMany;
 use crate::endpoint::redirection::{Redirection, Refused};
 use crate::error::OAuthError;
@@ -72,27 +73,25 @@ impl Departure<'_> {
 
 /// The answer to the form: a page that leads on by itself. Chromium holds `form-action` against each
 /// redirect that follows a form, and nobody knows all hosts of a provider: a page between ends that.
-pub(super) fn leading_on(upstream: &Upstream, url: &str) -> Response<Vec<u8>> {
+pub(super) fn leading_on(
+    server: &AuthorizationServer,
+    upstream: &Upstream,
+    url: &str,
+) -> Response<Vec<u8>> {
     let body = format!(
         include_str!("../browser/departure.html"),
         provider = Escaped::Own(upstream.name()),
         url = Escaped::Own(url),
     );
     let title = format!("Going on at {}", upstream.name());
-    let page = Page {
-        status: StatusCode::OK,
-        title: &title,
-        body: &body,
-        form_leads_to: None,
-        leads_on_to: Some(url),
-    };
-    page.into_response()
+    server.page(&title, &body).leads_on_to(url).into_response(StatusCode::OK)
 }
 
 /// The answer to a link: a redirect.
-pub(super) fn redirect(url: &str) -> Response<Vec<u8>> {
+pub(super) fn redirect(server: &AuthorizationServer, url: &str) -> Response<Vec<u8>> {
     let Ok(location) = HeaderValue::try_from(url) else {
-        return Problem::Unavailable.into_response("a header cannot carry the provider's address");
+        let cause = "a header cannot carry the provider's address";
+        return Problem::Unavailable.into_response(server, cause);
     };
     let mut response = Response::new(Vec::new());
     *response.status_mut() = StatusCode::SEE_OTHER;

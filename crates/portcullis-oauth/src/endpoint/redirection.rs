@@ -83,7 +83,7 @@ impl Redirection {
         let parameters = first.iter().copied().chain(state).chain([("iss", &*server.issuer)]);
         let location = HeaderValue::try_from(with_query(&self.uri, parameters));
         let Ok(location) = location else {
-            return Problem::UnknownRedirectUri.into_response("a header cannot carry it");
+            return Problem::UnknownRedirectUri.into_response(server, "a header cannot carry it");
         };
         let mut response = Response::new(Vec::new());
         // A form has been sent: 307 would send it, with the password, to the client
@@ -106,7 +106,7 @@ impl Refused {
     ) -> Response<Vec<u8>> {
         match self {
             Self::InPlace(problem, cause) => {
-                let response = problem.into_response(&cause);
+                let response = problem.into_response(server, &cause);
                 noted::in_place(notes, problem, cause, response.extensions().get().copied());
                 response
             }

@@ -1,5 +1,6 @@
 //! What every provider of this crate is given, whoever its users are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_auth::{
@@ -10,6 +11,7 @@ use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_store::{MemoryStore, Store};
 
+use crate::branding::Branding;
 use crate::client::{Arrivals, ClientPolicy, Clients, Shared};
 use crate::connection::Connections;
 use crate::consent::Consent;
@@ -22,7 +24,10 @@ use crate::upstream::Upstream;
 pub(crate) struct Setup {
     /// What the page calls the server. Default: its host and port.
     pub(crate) name: Option<String>,
+    pub(crate) branding: Branding,
     pub(crate) scopes: Scopes,
+    /// By scope.
+    pub(crate) descriptions: BTreeMap<String, String>,
     /// Default: memory.
     pub(crate) store: Option<Arc<dyn Store>>,
     /// Default: a new one for each process.
@@ -37,7 +42,9 @@ impl Default for Setup {
         let clock = Arc::new(SystemClock);
         Self {
             name: None,
+            branding: Branding::default(),
             scopes: Scopes::default(),
+            descriptions: BTreeMap::new(),
             store: None,
             keys: None,
             clock,
@@ -52,9 +59,18 @@ impl Setup {
     ///
     /// When a server would not be safe with it.
     pub(crate) fn check(&self) -> Result<(), AuthProviderError> {
+        self.branding.look()?;
         if let Some(scope) = self.scopes.malformed() {
             let text = format!("{} is no scope: use visible ASCII", quoted(scope));
             return Err(AuthProviderError::new(text));
+        }
+        for (scope, text) in &self.descriptions {
+            let (scope, known) = (quoted(scope), self.scopes.contains(scope));
+            if !known || text.trim().is_empty() {
+                let why = if known { "the text is empty" } else { "it is not one of scopes(…)" };
+                let text = format!("scope_description({scope}, …): {why}");
+                return Err(AuthProviderError::new(text));
+            }
         }
         if self.consent == Consent::External && self.clients.takes_strangers() {
             return Err(AuthProviderError::new(
@@ -175,7 +191,9 @@ impl Setup {
         }
         protected.endpoints = Some(Arc::new(AuthorizationServer {
             name: self.name.clone().unwrap_or_else(|| authority(&issuer).to_owned()),
+            look: self.branding.look()?,
             scopes: self.scopes.clone(),
+            descriptions: self.descriptions.clone(),
             users,
             consent: self.consent,
             issuer,
@@ -204,9 +222,28 @@ macro_rules! setup_methods {
             self
         }
 
+        /// What people read where a client asks for `scope`, in words: such as "Read your notes". Without
+        /// it they read the name of the scope, which stands beside the words, too.
+        ///
+        /// One that is not among [`scopes`](Self::scopes) is refused at start.
+        pub fn scope_description(
+            mut self,
+            scope: impl Into<String>,
+            words: impl Into<String>,
+        ) -> Self {
+            self.setup.descriptions.insert(scope.into(), words.into());
+            self
+        }
+
         /// What the page calls the server. Default: its host and port.
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.setup.name = Some(name.into());
+            self
+        }
+
+        /// How the pages look on which users sign in. Default: nobody's name and logo, and a blue button.
+        pub fn branding(mut self, branding: $crate::branding::Branding) -> Self {
+            self.setup.branding = branding;
             self
         }
 
@@ -242,6 +279,20 @@ pub(crate) use setup_methods;
 mod tests {
     use super::*;
     use crate::client::Registration;
+
+    #[test]
+    fn words_are_for_scopes_that_there_are() {
+        let of = |scope: &str, words: &str| {
+            let descriptions = BTreeMap::from([(scope.to_owned(), words.to_owned())]);
+            let scopes = Scopes::from_iter(["read"]);
+            Setup { scopes, descriptions, ..Setup::default() }.check()
+        };
+        assert!(of("read", "Read your notes").is_ok());
+        for (scope, words) in [("reed", "Read your notes"), ("read", " "), ("read", "")] {
+            let error = of(scope, words).unwrap_err();
+            assert!(error.problems()[0].text().contains(scope), "{error}");
+        }
+    }
 
     #[test]
     fn o10_without_a_page_no_stranger_is_a_client() {

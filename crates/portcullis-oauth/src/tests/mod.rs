@@ -8,6 +8,7 @@ mod documents;
 mod metadata;
 mod noted;
 mod own_users;
+mod pages;
 mod policies;
 mod register;
 mod upstream;

@@ -127,11 +127,12 @@ impl<S: Service> App<S> {
     pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
         let (mount, path) = self.mounts.find(request.uri().path());
         let info = RequestInfo::new(request.method(), path, peer.remote);
+        let format = self.error_format(&request, mount);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, mount, info, peer).await;
-        answer.unwrap_or_else(|refusal| self.refuse(refusal, info, mount.errors))
+        let answer = self.admitted(&mut request, (mount, format), info, peer).await;
+        answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format))
     }
 
     /// Answers a request whose connection leaves too much unread.
@@ -149,7 +150,7 @@ impl<S: Service> App<S> {
     async fn admitted(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
-        mount: &Mount,
+        (mount, format): (&Mount, ErrorFormat),
         info: RequestInfo<'_>,
         peer: &Peer,
     ) -> Result<Response, Rejection> {
@@ -185,13 +186,26 @@ impl<S: Service> App<S> {
             Serves::Routes(routes) => {
                 let request = mem::take(request);
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
-                self.route(routes, request, info, peer).await
+                let answer = self.route(routes, request, info, peer).await;
+                match format {
+                    ErrorFormat::Html => answer.map(rejection::page::in_place_of),
+                    ErrorFormat::JsonRpc | ErrorFormat::OAuth => answer,
+                }
             }
         };
-        let mut response =
-            answer.unwrap_or_else(|refusal| self.refuse(refusal, info, mount.errors));
+        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
         cors::allow(&mut response, readers);
         Ok(response)
+    }
+
+    /// The form of errors that the sender of a request reads: a page for browsers, where people come
+    /// with them.
+    fn error_format<B>(&self, request: &Request<B>, mount: &Mount) -> ErrorFormat {
+        match mount.errors {
+            ErrorFormat::Html if !media_type::prefers_html(request.headers()) => ErrorFormat::OAuth,
+            ErrorFormat::JsonRpc if self.page_for(request, mount).is_some() => ErrorFormat::Html,
+            format => format,
+        }
     }
 
     /// What a browser is shown that was led here, by whatever page.

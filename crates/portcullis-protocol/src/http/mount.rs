@@ -112,13 +112,14 @@ impl Mount {
         }
     }
 
-    /// Lets the pages in that callers of this kind come from.
+    /// Lets the pages in that callers of this kind come from, and tells people in a page what is
+    /// refused.
     #[must_use]
     pub fn for_audience(mut self, audience: Audience) -> Self {
-        self.origin = match audience {
-            Audience::Client => OriginPolicy::AnyOrigin,
-            Audience::Visitor => OriginPolicy::Navigation,
-            Audience::Form => OriginPolicy::SameSite,
+        (self.origin, self.errors) = match audience {
+            Audience::Client => (OriginPolicy::AnyOrigin, ErrorFormat::OAuth),
+            Audience::Visitor => (OriginPolicy::Navigation, ErrorFormat::Html),
+            Audience::Form => (OriginPolicy::SameSite, ErrorFormat::Html),
         };
         self
     }

@@ -2,22 +2,16 @@
 
 use std::fmt;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use http::{HeaderMap, Method};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, VARY};
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_auth::PublicUrl;
-use portcullis_guard::digest::sha256;
+use portcullis_guard::html::{Escaped, Page};
 use serde_json::json;
 
 use crate::http::guard::media_type;
 
-const STYLE: &str = include_str!("page.css");
 /// Who comes without a name for the server.
 const UNNAMED: &str = "server";
 const MAX_CLIENT_NAME: usize = 64;
@@ -36,10 +30,7 @@ const MAX_CLIENT_NAME: usize = 64;
 ///
 /// The page has the name of the server and its URL, and nothing of its components. It has no script,
 /// loads nothing and cannot be framed.
-pub struct ConnectPage {
-    html: Bytes,
-    policy: HeaderValue,
-}
+pub struct ConnectPage(http::Response<Vec<u8>>);
 
 /// What somebody needs to get in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,26 +51,21 @@ impl ConnectPage {
         let (url, client_name) = (url.resource(), client_name(name));
         let vs_code = json!({"name": client_name, "type": "http", "url": url}).to_string();
         let cursor = json!({"mcpServers": {client_name.as_str(): {"url": url}}}).to_string();
-        let html = format!(
+        let body = format!(
             include_str!("page.html"),
-            name = Escaped(name),
-            style = STYLE,
-            url = Escaped(&url),
+            name = Escaped::Own(name),
+            url = Escaped::Own(&url),
             sign_in = sign_in.sentence(),
             client_name = client_name,
-            argument = Escaped(&shell_argument(&url)),
-            vs_code = Escaped(&vs_code),
-            cursor = Escaped(&cursor),
+            argument = Escaped::Own(&shell_argument(&url)),
+            vs_code = Escaped::Own(&vs_code),
+            cursor = Escaped::Own(&cursor),
         );
-        let style = STANDARD.encode(sha256(STYLE.as_bytes()));
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'"
-        );
-        // Base64 is visible ASCII.
-        let policy = HeaderValue::try_from(policy);
-        let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Self { html: html.into(), policy }
+        let title = format!("{name} · MCP server");
+        let mut page = Page::new(&title, &body).into_response(StatusCode::OK);
+        // The endpoint answers others otherwise at the same URL.
+        page.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT));
+        Self(page)
     }
 
     /// Whether a request for the endpoint is that of a browser which shows what it gets.
@@ -92,21 +78,7 @@ impl ConnectPage {
     }
 
     pub(super) fn answer(&self) -> Response {
-        let mut response = Response::new(Body::from(self.html.clone()));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
-        for (name, value) in [
-            (CONTENT_TYPE, "text/html; charset=utf-8"),
-            // The endpoint answers others otherwise at the same URL.
-            (CACHE_CONTROL, "no-store"),
-            (VARY, ACCEPT.as_str()),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (X_FRAME_OPTIONS, "DENY"),
-            (REFERRER_POLICY, "no-referrer"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        response
+        self.0.clone().map(Body::from)
     }
 }
 
@@ -147,24 +119,6 @@ fn shell_argument(url: &str) -> String {
     }
 }
 
-/// A text that is text in HTML, and in its quoted attributes.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-
-        self.0.chars().try_for_each(|c| match c {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '"' => f.write_str("&quot;"),
-            '\'' => f.write_str("&#39;"),
-            c => f.write_char(c),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_auth::EndpointPath;
@@ -174,7 +128,7 @@ mod tests {
     fn page(name: &str, origin: &str, sign_in: SignIn) -> String {
         let url = PublicUrl::parse(origin, EndpointPath::parse("/mcp").unwrap()).unwrap();
         let page = ConnectPage::new(name, &url, sign_in);
-        String::from_utf8(page.html.to_vec()).unwrap()
+        String::from_utf8(page.0.body().clone()).unwrap()
     }
 
     #[test]

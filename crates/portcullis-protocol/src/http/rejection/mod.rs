@@ -2,6 +2,7 @@
 //! trail.
 
 mod causes;
+pub(crate) mod page;
 mod rule;
 
 use std::borrow::Cow;
@@ -36,6 +37,8 @@ pub(crate) enum ErrorFormat {
     JsonRpc,
     /// That of RFC 6749 §5.2, everywhere else.
     OAuth,
+    /// A page, where people come with a browser; for whoever does not ask for pages, that of RFC 6749.
+    Html,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,10 @@ impl Rejection {
                 let body = oauth_error::body(&oauth_error::name(status), Some(&error.message));
                 refused(status, &reason, body, header)
             }
+            ErrorFormat::Html => {
+                let Parts { rule, status, reason, header, .. } = *self.0;
+                with_header(page::refused(rule, status, &reason), header)
+            }
         }
     }
 }
@@ -161,7 +168,10 @@ fn refused(
     header: Option<(HeaderName, HeaderValue)>,
 ) -> Response {
     tracing::debug!(%reason, "request refused: {status}");
-    let mut response = json(status, body);
+    with_header(json(status, body), header)
+}
+
+fn with_header(mut response: Response, header: Option<(HeaderName, HeaderValue)>) -> Response {
     if let Some((name, value)) = header {
         response.headers_mut().insert(name, value);
     }

@@ -1,14 +1,25 @@
 use std::fmt::{self, Write};
 
-use portcullis_guard::text;
+use crate::text;
 
 /// The longest text of somebody else that a page shows, in characters.
 const MOST: usize = 100;
 
-/// A text that is text in HTML, and in its quoted attributes: as it is, or cut and with what hides
-/// or reorders text made visible.
-#[derive(Clone, Copy)]
-pub(crate) enum Escaped<'a> {
+/// A text that is text in HTML, and in its quoted attributes: as it is, or cut to 100 characters and
+/// with what hides or reorders text made visible.
+///
+/// Exhaustive: a text is the server's own or somebody else's.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::html::Escaped;
+///
+/// assert_eq!(Escaped::Own("R&D <team>").to_string(), "R&amp;D &lt;team&gt;");
+/// assert_eq!(Escaped::Untrusted("a\u{202e}b").to_string(), r"a\u{202e}b");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Escaped<'a> {
     /// The server's own text.
     Own(&'a str),
     /// A text that others chose (homoglyphs stay: no page can tell them).
