@@ -19,8 +19,8 @@ use crate::server::{AuthorizationServer, Users};
 ///    asks who they are.
 /// 2. The client is a website. Any program can claim the address or the scheme of a program on the
 ///    user's device, and it would get a code without anybody seeing it (RFC 8252 §8.6).
-/// 3. No page sent the browser here (`Sec-Fetch-Site: none`, or one of this server), and the client
-///    does not ask for the page (`prompt=consent`).
+/// 3. No page of another website leads here (`Sec-Fetch-Site: none`, or `same-origin`), and the client
+///    does not ask for the page (`prompt=consent`). A redirect of another server cannot be told.
 /// 4. In this browser, this client was allowed all that it asks for now, with this redirect URI, in
 ///    the last 30 days.
 ///
@@ -70,9 +70,9 @@ impl AuthorizationServer {
 
     /// For how long a browser is known, in seconds.
     pub(super) fn cookie_lifetime(&self) -> u64 {
-        match self.users {
-            Users::Local(_) => LIFETIME,
-            Users::Upstream(_) => CONSENT_LIFETIME.as_secs(),
+        match (&self.users, self.consent) {
+            (Users::Upstream(_), Consent::Remembered) => CONSENT_LIFETIME.as_secs(),
+            (Users::Local(_) | Users::Upstream(_), _) => LIFETIME,
         }
     }
 }

@@ -76,7 +76,7 @@ impl<V: Vendor> OAuthProxy<V> {
         built.map_err(|problem| AuthProviderError::new(format!("{}: {problem}", V::NAME)))
     }
 
-    /// When a page asks users before a client gets a code. Default: unless they allowed the same before.
+    /// When a page asks users before a client gets a code. Default: each time.
     pub fn consent(mut self, consent: Consent) -> Self {
         self.setup.consent = consent;
         self

@@ -15,6 +15,11 @@ async fn open_again(
     proxy.site.send(request.body(String::new()).unwrap()).await
 }
 
+/// A server that remembers what users allowed.
+async fn remembering() -> Proxy {
+    Proxy::with(|proxy| proxy.consent(Consent::Remembered)).await
+}
+
 /// A website that a user has allowed: its id, and the cookie of the browser.
 async fn allowed(proxy: &Proxy) -> (String, String) {
     let client = proxy.site.register(WEBSITE).await;
@@ -32,7 +37,7 @@ fn is_page(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn o10_a_website_that_was_allowed_before_is_not_asked_about_again_and_anything_else_is() {
-    let proxy = Proxy::new().await;
+    let proxy = remembering().await;
     let (client, cookie) = allowed(&proxy).await;
     let same = [("redirect_uri", WEBSITE)];
     let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
@@ -63,7 +68,7 @@ async fn o10_a_website_that_was_allowed_before_is_not_asked_about_again_and_anyt
 
 #[tokio::test]
 async fn o17_a_program_on_the_users_device_is_asked_about_each_time() {
-    let proxy = Proxy::new().await;
+    let proxy = remembering().await;
     let client = proxy.site.register(CALLBACK).await;
     let away = proxy.allow(&client, &[]).await;
     proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(CALLBACK);
@@ -72,7 +77,7 @@ async fn o17_a_program_on_the_users_device_is_asked_about_each_time() {
 
 #[tokio::test]
 async fn o11_another_user_than_the_one_who_allowed_it_is_asked() {
-    let proxy = Proxy::new().await;
+    let proxy = remembering().await;
     let (client, cookie) = allowed(&proxy).await;
     let same = [("redirect_uri", WEBSITE)];
     let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
@@ -86,8 +91,8 @@ async fn o11_another_user_than_the_one_who_allowed_it_is_asked() {
 }
 
 #[tokio::test]
-async fn a_page_asks_each_time_where_it_has_to() {
-    let proxy = Proxy::with(|proxy| proxy.consent(Consent::EachTime)).await;
+async fn o11_by_default_a_page_asks_each_time() {
+    let proxy = Proxy::new().await;
     let client = proxy.site.register(WEBSITE).await;
     let away = proxy.allow(&client, &[("redirect_uri", WEBSITE)]).await;
     proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(WEBSITE);
