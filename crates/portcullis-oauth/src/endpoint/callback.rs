@@ -93,6 +93,7 @@ async fn come_back(
     match &transaction.remembered {
         Some(subject) if *subject != signed_in.subject => {
             tracing::info!("another user signed in than the one who allowed the client");
+            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
             return another(server, &browser, &transaction, &redirection).await;
         }
         Some(_) => {}
@@ -138,7 +139,7 @@ pub(super) async fn signed_in(
         let text = "the identity provider sent neither a code nor an error";
         OAuthError::new(ErrorCode::ServerError, text)
     })?;
-    server.grants.check_provider(upstream.issuer()).await?;
+    server.grants.check_provider(upstream.identifier()).await?;
     let answer = UpstreamAnswer {
         code,
         iss,
@@ -171,23 +172,17 @@ async fn issue(
     signed_in: SignedIn,
 ) -> Result<Response<Vec<u8>>, Refused> {
     let sign_in = &transaction.sign_in;
-    let code = match CodeChallenge::parse(Some("S256"), Some(&sign_in.code_challenge)) {
-        Ok(code_challenge) => {
-            let approval = Approval {
-                client_id: sign_in.client_id.clone(),
-                client_name: redirection.client.name.clone(),
-                subject: signed_in.subject,
-                scopes: signed_in.scopes,
-                redirect_uri: sign_in.redirect_uri.clone(),
-                code_challenge,
-                claims: signed_in.claims,
-                tokens: Some(signed_in.tokens),
-            };
-            server.grants.issue_code(approval).await
-        }
-        Err(error) => Err(error),
+    let approval = Approval {
+        client_id: sign_in.client_id.clone(),
+        client_name: redirection.client.name.clone(),
+        subject: signed_in.subject,
+        scopes: signed_in.scopes,
+        redirect_uri: sign_in.redirect_uri.clone(),
+        code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
+        claims: signed_in.claims,
+        tokens: Some(signed_in.tokens),
     };
-    match code {
+    match server.grants.issue_code(approval).await {
         Ok(code) => Ok(redirection.with_code(server, &code)),
         Err(error) => Err(Refused::AtClient(Box::new(redirection), error)),
     }

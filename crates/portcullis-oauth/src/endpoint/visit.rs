@@ -32,7 +32,7 @@ pub(super) async fn depart(
         Refused::InPlace(Problem::TooMany, "too many sign-ins from one address".to_owned())
     })?;
     let url = begin(server, upstream, browser).await.map_err(told)?;
-    Ok(leading_on(upstream, &url))
+    Ok(leading_on(server, upstream, &url))
 }
 
 async fn begin(
@@ -78,12 +78,12 @@ pub(super) async fn come_back(
         code_verifier: &visit.code_verifier,
         scopes: Scopes::default(),
     };
-    // The tokens that come with it are dropped, and not revoked: with many providers that would end
-    // those of the user's connections, too.
     let user = signed_in(server, upstream, parameters, &expected).await.map_err(told)?;
     noted::about_user(&request.notes, server, &user.subject);
     noted::happened(&request.notes, Outcome::ConnectionsOpened);
     tracing::info!("a user signed in to see their connections");
+    // Nobody needs the tokens that came with it.
+    server.grants.give_back(user.tokens, &user.subject).await;
     let cookie = Session::begin(server, user.subject).set_cookie(server, browser);
     let cookie = cookie.ok_or_else(|| {
         Refused::InPlace(Problem::Unavailable, "the session cannot be sealed".to_owned())

@@ -109,11 +109,21 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// When it cannot be kept.
+    /// When it cannot be kept. The tokens of the provider are given back then.
     pub(crate) async fn issue_code(
         &self,
         approval: Approval,
     ) -> Result<Secret<String>, OAuthError> {
+        let tokens = approval.tokens.clone();
+        let subject = approval.subject.clone();
+        let issued = self.keep_code(approval).await;
+        if let (Err(_), Some(tokens)) = (&issued, tokens) {
+            self.give_back(tokens, &subject).await;
+        }
+        issued
+    }
+
+    async fn keep_code(&self, approval: Approval) -> Result<Secret<String>, OAuthError> {
         let code = new_code(&self.keys, &self.code_binding())?;
         let upstream = match &approval.tokens {
             Some(tokens) => Some(self.keep_upstream(tokens).await?),
@@ -121,12 +131,12 @@ impl Grants {
         };
         let record = CodeRecord::Issued {
             client_id: approval.client_id,
-            subject: approval.subject,
+            subject: approval.subject.clone(),
             scope: approval.scopes.to_string(),
             redirect_uri: approval.redirect_uri,
             code_challenge: approval.code_challenge.as_str().to_owned(),
             claims: approval.claims,
-            upstream,
+            upstream: upstream.clone(),
             client_name: approval.client_name,
             issued_at: self.seconds(),
         };
@@ -134,6 +144,9 @@ impl Grants {
         let key = self.code_key(&code);
         let put = self.store.put(&key, record.write()?, until);
         within(put).await.map_err(|error| store_away(&error))?;
+        if let Some(upstream) = upstream {
+            self.give_back_unredeemed(key, upstream, approval.subject);
+        }
         Ok(Secret::new(code))
     }
 

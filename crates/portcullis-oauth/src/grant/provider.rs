@@ -10,9 +10,9 @@ impl Grants {
     /// # Errors
     ///
     /// `server_error` for another provider, and when the store cannot be asked.
-    pub(crate) async fn check_provider(&self, issuer: &str) -> Result<(), OAuthError> {
+    pub(crate) async fn check_provider(&self, identifier: &str) -> Result<(), OAuthError> {
         let key = ProviderRecord::key(&self.issuer, &self.resource);
-        let first = ProviderRecord { issuer: issuer.to_owned() }.write()?;
+        let first = ProviderRecord { identifier: identifier.to_owned() }.write()?;
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
         let found = match found {
             Some(found) => found,
@@ -29,14 +29,15 @@ impl Grants {
                 }
             }
         };
-        let known = ProviderRecord::read(&found)?.issuer;
-        if known == issuer {
+        let known = ProviderRecord::read(&found)?.identifier;
+        if known == identifier {
             return Ok(());
         }
         tracing::error!(
             known,
-            issuer,
-            "the users of this store signed in at another identity provider: use another store"
+            identifier,
+            "the users of this store signed in at another identity provider: use another store, or, if it \
+             is the same one at another address, give OAuthProxy::issuer(…) what was known"
         );
         Err(other())
     }

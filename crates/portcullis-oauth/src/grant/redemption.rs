@@ -153,7 +153,13 @@ impl Grants {
         // Unless it was redeemed meanwhile: that is not forgotten.
         let burnt = self.store.compare_and_swap(key, Some(found), None, self.clock.now());
         match within(burnt).await.map_err(|error| store_away(&error))? {
-            CasOutcome::Done | CasOutcome::Conflict => Ok(error),
+            CasOutcome::Done => {
+                if let CodeRecord::Issued { subject, upstream: Some(upstream), .. } = record {
+                    self.give_back_kept(&upstream, &subject).await;
+                }
+                Ok(error)
+            }
+            CasOutcome::Conflict => Ok(error),
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
     invalid_grant, random_text, seconds, server_error, store_away, within,
 };
 use crate::record::authorization_code::CODE_LIFETIME;
+use crate::record::grant_index::GrantOwner;
 use crate::record::upstream::UpstreamRecord;
 use crate::upstream::UpstreamError;
 
@@ -28,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Tokens that were given so recently are not renewed for a tool, however soon they end: each call would
 /// have to.
 const RECENT: Duration = Duration::from_secs(60);
+/// How much later than the store a process looks whether a code was redeemed.
+const MARGIN_OF_CODES: Duration = Duration::from_secs(10);
 /// A token of the provider that ends so soon is given to nobody.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -95,20 +98,69 @@ impl Grants {
 
     /// Ends them, here and at the provider, if this is where it is known.
     pub(super) async fn end_upstream(&self, id: &str) -> Result<(), OAuthError> {
+        if let Some(tokens) = self.take_upstream(id).await? {
+            self.revoke_upstream(tokens).await;
+        }
+        Ok(())
+    }
+
+    /// As [`give_back`](Self::give_back), for tokens that are kept.
+    pub(super) async fn give_back_kept(&self, id: &str, subject: &str) {
+        match self.take_upstream(id).await {
+            Ok(Some(tokens)) => self.give_back(tokens, subject).await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(cause = ?error.cause, "tokens of the provider are not revoked there");
+            }
+        }
+    }
+
+    /// Gives tokens back once nobody can redeem their code any more, if nobody did.
+    ///
+    /// A process that ends before that leaves them to expire at the provider.
+    pub(super) fn give_back_unredeemed(&self, code: RecordKey, id: String, subject: String) {
+        let grants = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(CODE_LIFETIME + MARGIN_OF_CODES).await;
+            // A code that was redeemed is remembered for longer, and so is one that still can be.
+            if let Ok(None) = within(grants.store.get(&code)).await {
+                grants.give_back_kept(&id, &subject).await;
+            }
+        });
+    }
+
+    /// Revokes tokens that came of a sign-in which led to no grant.
+    ///
+    /// Those of a user who has a grant here are left alone: many providers revoke all that they gave one
+    /// client for one user at once, and the grant would end with them.
+    pub(crate) async fn give_back(&self, tokens: UpstreamTokens, subject: &str) {
+        match self.list(GrantOwner::Subject(subject), 1).await {
+            Ok(listed) if listed.grants.is_empty() => self.revoke_upstream(tokens).await,
+            Ok(_) => tracing::debug!("tokens of the provider are dropped: their user has a grant"),
+            Err(error) => {
+                tracing::warn!(cause = ?error.cause, "tokens of the provider are not revoked there");
+            }
+        }
+    }
+
+    async fn take_upstream(&self, id: &str) -> Result<Option<UpstreamTokens>, OAuthError> {
         let key = UpstreamRecord::key(&self.issuer, &self.resource, id);
         let taken = within(self.store.take(&key)).await.map_err(|error| store_away(&error))?;
-        let Some(taken) = taken else { return Ok(()) };
-        let Some(upstream) = self.upstream.clone() else {
+        let Some(taken) = taken else { return Ok(None) };
+        let Some(upstream) = &self.upstream else {
             tracing::info!("tokens of an identity provider are removed, and not revoked there");
-            return Ok(());
+            return Ok(None);
         };
         // What does not open cannot be revoked either.
         let record = UpstreamRecord::read(&taken)?;
-        let Ok(tokens) = self.opened(&upstream, id, &record) else { return Ok(()) };
+        Ok(self.opened(upstream, id, &record).ok())
+    }
+
+    async fn revoke_upstream(&self, tokens: UpstreamTokens) {
+        let Some(upstream) = self.upstream.clone() else { return };
         // Nobody waits for a provider that takes its time; what it refuses is in the log.
         let revoked = tokio::spawn(async move { upstream.revoke(&tokens).await });
         let _ = tokio::time::timeout(PATIENCE, revoked).await;
-        Ok(())
     }
 
     /// Asks the provider whether the grant may go on, and gets newer tokens where these end.
@@ -268,7 +320,7 @@ impl Grants {
     ) -> Result<UpstreamRecord, OAuthError> {
         let failed = || server_error("the tokens of the provider cannot be sealed");
         let text = serde_json::to_vec(tokens).map_err(|_| failed())?;
-        let binding = UpstreamRecord::binding(&self.issuer, upstream.issuer(), id);
+        let binding = UpstreamRecord::binding(&self.issuer, upstream.identifier(), id);
         let sealed = seal(&self.keys, &binding, &text).map_err(|_| failed())?;
         let sealed = URL_SAFE_NO_PAD.encode(sealed);
         Ok(UpstreamRecord { sealed, given_at: milliseconds(self.clock.now()), leased_until: None })
@@ -280,7 +332,7 @@ impl Grants {
         id: &str,
         record: &UpstreamRecord,
     ) -> Result<UpstreamTokens, NoTokens> {
-        let binding = UpstreamRecord::binding(&self.issuer, upstream.issuer(), id);
+        let binding = UpstreamRecord::binding(&self.issuer, upstream.identifier(), id);
         let sealed = URL_SAFE_NO_PAD.decode(&record.sealed).ok();
         let text = sealed.and_then(|sealed| open(&self.keys, &binding, &sealed).ok());
         let tokens = text.and_then(|text| serde_json::from_slice(&text).ok());

@@ -15,7 +15,7 @@ pub(crate) const PROVIDER_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderRecord {
-    pub(crate) issuer: String,
+    pub(crate) identifier: String,
 }
 
 impl ProviderRecord {

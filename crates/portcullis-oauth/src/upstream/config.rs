@@ -174,21 +174,25 @@ impl UpstreamConfig {
         self.check()?;
         let fetch = self.client()?;
         let credentials = self.credentials()?;
-        let (issuer, endpoints) = match &self.discovered {
+        let (issuer, identifier, endpoints) = match &self.discovered {
             Some(issuer) => {
                 let discovered = self.discovered(issuer, &fetch, &clock)?;
-                (issuer.clone(), Endpoints::Discovered(Box::new(discovered)))
+                let endpoints = Endpoints::Discovered(Box::new(discovered));
+                (issuer.clone(), issuer.clone(), endpoints)
             }
             None => {
                 let known = written(&self.endpoints, &fetch)?;
-                let issuer = self.endpoints.issuer.clone();
-                let origin = || known.authorization.origin().ascii_serialization();
-                (issuer.unwrap_or_else(origin), Endpoints::Written(Arc::new(known)))
+                let (issuer, identifier) = match &self.endpoints.issuer {
+                    Some(issuer) => (issuer.clone(), issuer.clone()),
+                    None => unnamed(&known.authorization),
+                };
+                (issuer, identifier, Endpoints::Written(Arc::new(known)))
             }
         };
         Ok(Upstream {
             name: self.shown(),
             issuer,
+            identifier,
             client_id: self.client_id.clone(),
             credentials,
             api_credentials: self.api_credentials(&fetch)?,
@@ -373,6 +377,14 @@ fn written(urls: &EndpointUrls, fetch: &Fetch) -> Result<Known, String> {
         has_offline_access: false,
         id_tokens: None,
     })
+}
+
+/// The issuer and the identifier of a provider that names no issuer: its origin, and its authorization
+/// endpoint without parameters.
+fn unnamed(authorization: &Url) -> (String, String) {
+    let mut endpoint = authorization.clone();
+    endpoint.set_query(None);
+    (authorization.origin().ascii_serialization(), endpoint.into())
 }
 
 fn parsed(what: &str, text: &str) -> Result<Url, String> {

@@ -49,6 +49,9 @@ use self::token_endpoint::Credentials;
 pub(crate) struct Upstream {
     name: String,
     issuer: String,
+    /// Its issuer, if that was named or is in its metadata; else its authorization endpoint, since two
+    /// providers may be at one origin.
+    identifier: String,
     client_id: String,
     credentials: Credentials,
     /// For GitHub's API.
@@ -139,7 +142,11 @@ impl Upstream {
         &self.name
     }
 
-    /// What its secrets are bound to.
+    /// What its users and secrets are bound to.
+    pub(crate) fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }

@@ -41,8 +41,12 @@ impl OAuthProxy<Custom> {
         self
     }
 
-    /// The provider's issuer: what its secrets are bound to, and what an `iss` in its answers has to be
-    /// (RFC 9207). Default: the origin of the authorization endpoint.
+    /// The provider's issuer: what its users and secrets are bound to, and what an `iss` in its answers
+    /// has to be (RFC 9207).
+    ///
+    /// Default: an `iss` has to be the origin of the authorization endpoint. Users and secrets are bound to
+    /// that endpoint, since two providers may be at one origin: at another one nobody signs in before it
+    /// is said here that it is the same provider, and how that was called.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.upstream.endpoints.issuer = Some(issuer.into());
         self

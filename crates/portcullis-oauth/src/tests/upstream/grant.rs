@@ -179,6 +179,39 @@ async fn a_store_is_for_the_users_of_one_provider() {
     assert!(other.provider.seen("/token").is_empty());
 }
 
+/// As where tenants of one vendor have paths of their own.
+#[tokio::test]
+async fn two_providers_at_one_origin_are_two_unless_the_operator_says_that_they_are_one() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let keys = KeyRing::ephemeral().unwrap();
+    let on = |change: fn(OAuthProxy) -> OAuthProxy| {
+        Proxy::on(store.clone(), keys.clone(), clock.clone(), change)
+    };
+    let first = on(|proxy| proxy.authorization_endpoint("https://idp.example.com/a/authorize?x=1"));
+    let first = first.await;
+    let client = first.site.register(CALLBACK).await;
+    let tokens = first.sign_in(&client).await;
+    let principal = first.principal(&tokens).await;
+
+    let second = on(|proxy| proxy.authorization_endpoint("https://idp.example.com/b/authorize"));
+    let second = second.await;
+    let away = second.allow(&client, &[]).await;
+    let answer = second.come_back(&away, &[("code", "upstream-code")]).await;
+    assert_eq!(value(&answer.redirect(CALLBACK), "error"), Some("server_error"));
+    let opened = second.tokens.upstream_token(&principal).await;
+    assert!(opened.is_err(), "a token of the first would go to the second");
+
+    let moved = on(|proxy| {
+        proxy
+            .authorization_endpoint("https://idp.example.com/v2/authorize")
+            .issuer("https://idp.example.com/a/authorize")
+    });
+    let moved = moved.await;
+    moved.sign_in(&client).await;
+    assert!(moved.tokens.upstream_token(&principal).await.is_ok());
+}
+
 #[tokio::test]
 async fn whoever_waited_for_newer_tokens_is_asked_about_too() {
     let proxy = Arc::new(Proxy::new().await);

@@ -1,6 +1,7 @@
 //! Users who sign in at an identity provider.
 
 mod consent;
+mod given_back;
 mod grant;
 
 use std::time::Duration;
@@ -103,7 +104,8 @@ impl Proxy {
     }
 
     fn at_provider(&self, url: &str) -> Vec<(String, String)> {
-        let query = url.strip_prefix(&format!("{}/authorize?", self.provider.url)).unwrap();
+        let (place, query) = url.split_once('?').unwrap();
+        assert!(place.ends_with("/authorize"), "{url}");
         form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 
