@@ -1,6 +1,7 @@
 //! Real clients and the official conformance suite against the testbed. `./test` fetches
 //! them under `target/peers`.
 
+mod browser;
 mod conformance;
 
 mod differential;
