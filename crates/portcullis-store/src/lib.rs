@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod key;
 mod memory;
+mod nanos;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sealed")]

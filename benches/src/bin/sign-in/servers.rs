@@ -11,20 +11,22 @@ use benches::server::{self, Server};
 /// Their programs.
 pub(crate) struct Servers {
     own: PathBuf,
-    fastmcp: FastMcp,
+    /// Where something is compared.
+    fastmcp: Option<FastMcp>,
 }
 
 impl Servers {
-    /// Builds and fetches them.
-    pub(crate) fn prepare() -> Result<Self> {
+    /// Builds its own, and fetches FastMCP's if something is compared.
+    pub(crate) fn prepare(compared: bool) -> Result<Self> {
         let programs = server::build_own()?;
-        let fastmcp = FastMcp::fetch(&programs.with_file_name("fastmcp"))?;
+        let fetch = || FastMcp::fetch(&programs.with_file_name("fastmcp"));
+        let fastmcp = compared.then(fetch).transpose()?;
         Ok(Self { own: programs.join("bench-server"), fastmcp })
     }
 
     /// That of FastMCP.
     pub(crate) fn version(&self) -> &str {
-        &self.fastmcp.version
+        self.fastmcp.as_ref().map_or("", |fastmcp| &fastmcp.version)
     }
 
     /// The folder of the build: it is on a disk, and the one for temporary files may be in memory.
@@ -47,6 +49,7 @@ impl Servers {
     /// Starts FastMCP's server.
     pub(crate) fn other(&self, provider: &IdentityProvider) -> Result<Server> {
         let client = provider.arguments();
-        self.fastmcp.start(&client.iter().map(OsStr::new).collect::<Vec<_>>())
+        let fastmcp = self.fastmcp.as_ref().ok_or("nothing is compared")?;
+        fastmcp.start(&client.iter().map(OsStr::new).collect::<Vec<_>>())
     }
 }

@@ -4,18 +4,15 @@ use std::fs::File;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_guard::{FilePlace, PrivateFile, PrivateFileErrorKind};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition};
 
 use super::open_error::{StoreOpenError, StoreOpenErrorKind};
+use crate::nanos::Nanos;
 
 pub(super) type Digest = [u8; 32];
-
-/// Nanoseconds after the Unix epoch. What is later than the year 2554 is then.
-pub(super) type Nanos = u64;
 
 /// When a record ends, the digest of its owner if it has one, and its value.
 pub(super) type Stored = (Nanos, Option<&'static Digest>, &'static [u8]);
@@ -62,12 +59,6 @@ pub(super) fn reopen(place: &FilePlace) -> Result<Database, StoreOpenError> {
             Err(StoreOpenError::new(StoreOpenErrorKind::Replaced, place.path(), cause))
         }
     }
-}
-
-pub(super) fn nanos(time: SystemTime) -> Nanos {
-    // What is before the epoch has expired by any clock.
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX))
 }
 
 /// Makes an empty store. No file has its name before this has succeeded.

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 pub use open_error::{StoreOpenError, StoreOpenErrorKind};
 
+use crate::nanos::nanos;
 use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError};
-use database::nanos;
 use shared::Shared;
 use snapshot::Snapshot;
 use transaction::{Capacity, Change, Condition, Outcome};

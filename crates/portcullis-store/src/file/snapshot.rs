@@ -2,7 +2,8 @@
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata};
 
-use super::database::{BY_OWNER, Digest, Nanos, RECORDS, Stored};
+use super::database::{BY_OWNER, Digest, RECORDS, Stored};
+use crate::nanos::Nanos;
 use crate::{RecordKey, RecordOwner, RecordValue, StoreError};
 
 /// The records after the last commit.

@@ -2,8 +2,9 @@
 
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
-use super::database::{BY_EXPIRY, BY_OWNER, BYTES, Digest, NUMBERS, Nanos, RECORDS, Stored};
+use super::database::{BY_EXPIRY, BY_OWNER, BYTES, Digest, NUMBERS, RECORDS, Stored};
 use super::snapshot::record_value;
+use crate::nanos::Nanos;
 use crate::{RecordKey, RecordValue, StoreError};
 
 /// What is to be done with one record.

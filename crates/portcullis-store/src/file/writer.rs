@@ -9,11 +9,12 @@ use portcullis_guard::{Clock, FilePlace, PrivateFileError};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use tokio::sync::oneshot;
 
-use super::database::{self, BY_EXPIRY, nanos};
+use super::database::{self, BY_EXPIRY};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::transaction::{Change, Outcome, Transaction};
 use crate::StoreError;
+use crate::nanos::nanos;
 
 /// A change, and who waits until it is on the disk.
 pub(super) struct Request {
