@@ -33,6 +33,7 @@ pub mod locked_file;
 pub mod log;
 mod log_throttle;
 mod maybe_future;
+pub mod media_type;
 #[cfg(unix)]
 mod open_flags;
 mod private_file;

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use portcullis_guard::media_type::essence;
 
 /// The media type of a request, in lower case: one header, without its parameters (rule 22: a charset
 /// may stand behind it).
@@ -9,19 +10,6 @@ pub(crate) fn of(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let one = values.next().filter(|_| values.next().is_none())?;
     one.to_str().ok().map(essence)
-}
-
-/// Whether the value of a `Content-Type` is JSON: `application/json`, or another type that ends in
-/// `+json` (RFC 6839 §3.1).
-pub(crate) fn is_json(value: &str) -> bool {
-    let essence = essence(value);
-    let other = essence.strip_prefix("application/").and_then(|kind| kind.strip_suffix("+json"));
-    essence == "application/json" || other.is_some_and(|kind| !kind.is_empty())
-}
-
-fn essence(value: &str) -> String {
-    let essence = value.split(';').next().unwrap_or_default();
-    essence.trim_matches([' ', '\t']).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -40,11 +28,5 @@ mod tests {
         assert_eq!(of(&["Application/JSON ;charset=UTF-8"]).as_deref(), Some("application/json"));
         assert_eq!(of(&["application/json", "application/json"]), None);
         assert_eq!(of(&[]), None);
-        for json in ["application/json", "application/a+json;x=y"] {
-            assert!(is_json(json));
-        }
-        for other in ["text/json", "application/jsonp", "application/+json", "text/a+json", ""] {
-            assert!(!is_json(other), "{other}");
-        }
     }
 }

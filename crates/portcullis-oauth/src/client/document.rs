@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use portcullis_guard::fetch::Fetched;
 use portcullis_guard::json::{self, Bounds};
+use portcullis_guard::media_type::is_json;
 use portcullis_guard::text::{cut, quoted};
 use serde_json::{Map, Value};
 
@@ -10,7 +11,6 @@ use super::document_url::DocumentUrl;
 use super::metadata::{MAX_NAME, contains, string};
 use super::redirect_uri::RedirectUri;
 use super::{Client, ClientSource};
-use crate::media_type;
 
 /// The largest document, in bytes (draft-ietf-oauth-client-id-metadata-document, "Maximum Response
 /// Size").
@@ -42,7 +42,7 @@ pub(crate) fn read(
     audiences: &Audiences,
     loopback: bool,
 ) -> Result<Client, String> {
-    if !media_type::is_json(fetched.content_type.as_deref().unwrap_or_default()) {
+    if !is_json(fetched.content_type.as_deref().unwrap_or_default()) {
         let given = fetched.content_type.as_deref().map_or("missing".to_owned(), quoted);
         return Err(format!("the Content-Type is {given}, not application/json"));
     }

@@ -2,6 +2,7 @@
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
+use portcullis_guard::media_type::{essence, parameters};
 
 use crate::http::rejection::{Rejection, Rule};
 
@@ -20,7 +21,7 @@ pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
     let not_json = || refused("The body must be application/json");
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
-    if value != JSON && !value.to_str().is_ok_and(is_json) {
+    if value != JSON && !value.to_str().is_ok_and(is_utf8_json) {
         return Err(not_json());
     }
     if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
@@ -82,11 +83,9 @@ fn not_acceptable(message: &'static str) -> Rejection {
     Rejection::new(Rule::Media, StatusCode::NOT_ACCEPTABLE, message)
 }
 
-/// Empty parameters do not count (RFC 9110 §5.6.6).
-fn is_json(value: &str) -> bool {
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    essence.eq_ignore_ascii_case(JSON) && parts.all(|part| part.is_empty() || is_utf8_charset(part))
+/// Whether it is JSON of the one type, and says nothing else than that it is UTF-8.
+fn is_utf8_json(value: &str) -> bool {
+    essence(value) == JSON && parameters(value).all(is_utf8_charset)
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {
