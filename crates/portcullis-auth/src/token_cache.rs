@@ -84,6 +84,13 @@ impl<M: Copy> TokenCache<M> {
         None
     }
 
+    pub(crate) fn forget(&self, token: TokenDigest) {
+        if let Some(Ok(mut shard)) = self.shards.get(token.shard()).map(Mutex::lock) {
+            shard.recent.remove(&token);
+            shard.older.remove(&token);
+        }
+    }
+
     pub(crate) fn keep(&self, token: TokenDigest, mark: M, principal: Arc<Principal>) {
         let weight = weight_of_members(principal.claims());
         let entry = Entry { mark, principal, weight };

@@ -65,6 +65,11 @@ impl<'t> CompactJws<'t> {
 }
 
 impl Header {
+    /// The key that it says it was signed with.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
     fn read(header: &Map<String, Value>) -> Result<Self, Malformed> {
         // We understand no extension, so whichever is critical is one too many (RFC 7515
         // §4.1.11); `b64` and `zip` change what the payload is (RFC 7797, RFC 7516).

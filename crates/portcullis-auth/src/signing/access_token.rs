@@ -2,8 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::{Clock, Secret};
-use portcullis_store::{RecordKey, Store};
+use portcullis_store::{RecordKey, RecordValue, Store};
 use serde_json::{Value, json};
 
 use super::builder::check_place;
@@ -23,6 +24,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 const ALGORITHM: Algorithm = Algorithm::ES256;
 /// Whose end ends the token. No specification has a claim for it.
 const GRANT: &str = "grant_id";
+const GRANT_BOUNDS: Bounds = Bounds { values: 4_096, depth: 8 };
 /// What decides: the server's own word for these, and nobody else's.
 const RESERVED: [&str; 15] = [
     "iss",
@@ -51,7 +53,8 @@ const RESERVED: [&str; 15] = [
 /// 2. A token names the grant that it was issued under, and counts for as long as the record
 ///    [`grant_record`](Self::grant_record) is in the store.
 ///    [`AccessTokenVerifier`](crate::AccessTokenVerifier) asks for it.
-/// 3. Keys are read or made when the first token is.
+/// 3. What is known of a user is in that record, and not in the token, which every client can read.
+/// 4. Keys are read or made when the first token is.
 ///
 /// Clones share the keys.
 #[derive(Clone)]
@@ -76,9 +79,14 @@ pub struct NewAccessToken<'a> {
     pub scopes: &'a Scopes,
     /// The id of the grant whose end ends it.
     pub grant: &'a str,
-    /// What else it says of its subject (RFC 9068 §2.2.2). What the token says by itself is left out:
-    /// `iss`, `scope` and the like.
-    pub claims: &'a Claims,
+}
+
+/// What is known of the signature of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signature {
+    Unknown,
+    /// It was verified, of the same bytes. What is left to ask is whether its key is still there.
+    Verified,
 }
 
 /// Why a token was not read.
@@ -143,13 +151,8 @@ impl AccessTokenKeys {
         let now = seconds(self.0.clock.now());
         let read = self.0.kept.current().await?;
         // There always is one: the record is never kept without.
-        let key = read.record.signing(now).ok_or_else(SigningKeyError::malformed)?;
-        let mut claims: Claims = token
-            .claims
-            .iter()
-            .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let key = read.record().signing(now).ok_or_else(SigningKeyError::malformed)?;
+        let mut claims = Claims::new();
         claims.insert("client_id".to_owned(), json!(token.client_id));
         claims.insert(GRANT.to_owned(), json!(token.grant));
         if !token.scopes.is_empty() {
@@ -172,7 +175,7 @@ impl AccessTokenKeys {
     ///
     /// When the keys cannot be had.
     pub async fn grant_of(&self, token: &str) -> Result<Option<(String, String)>, SigningKeyError> {
-        match self.read(token, self.0.clock.now()).await {
+        match self.read(token, Signature::Unknown, self.0.clock.now()).await {
             Ok((principal, grant)) => {
                 Ok(principal.client_id().map(|client| (grant, client.to_owned())))
             }
@@ -187,7 +190,9 @@ impl AccessTokenKeys {
         principal.claims().get(GRANT).and_then(Value::as_str)
     }
 
-    /// The record that is in the store for as long as the grant lasts.
+    /// The record that is in the store for as long as the grant lasts: a JSON object. Its member
+    /// `claims`, an object, is what the principal of each of its tokens has beside what the token says
+    /// (`iss`, `scope` and the like, which it does not replace).
     #[must_use]
     pub fn grant_record(&self, grant: &str) -> RecordKey {
         RecordKey::new("grant", [self.issuer(), &self.0.resource, grant])
@@ -197,6 +202,28 @@ impl AccessTokenKeys {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.0.expected.issuer
+    }
+
+    /// The principal of a token, with what the record of its grant says of its user.
+    pub(crate) fn with_claims_of(
+        principal: Principal,
+        grant: &RecordValue,
+    ) -> Result<Principal, &'static str> {
+        let malformed = "the record of its grant is malformed";
+        let text = str::from_utf8(grant.as_bytes()).map_err(|_| malformed)?;
+        let mut record = json::read_object(text, GRANT_BOUNDS).map_err(|_| malformed)?;
+        let of_user = match record.remove("claims") {
+            None => return Ok(principal),
+            Some(Value::Object(claims)) => claims,
+            Some(_) => return Err(malformed),
+        };
+        let mut claims = principal.claims().clone();
+        for (name, value) in of_user {
+            if !RESERVED.contains(&name.as_str()) {
+                claims.insert(name, value);
+            }
+        }
+        Ok(principal.with_claims(claims))
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -215,12 +242,19 @@ impl AccessTokenKeys {
     pub(crate) async fn read(
         &self,
         token: &str,
+        signature: Signature,
         now: SystemTime,
     ) -> Result<(Principal, String), Unread> {
         let jws = CompactJws::parse(token).map_err(|malformed| malformed.to_string())?;
         let read = self.0.kept.current().await.map_err(Unread::NoKeys)?;
         let keys: &KeySet = read.key_set(ALGORITHM).ok_or("there is no key")?;
-        match keys.verify(&jws) {
+        let is_ours = |id: &str| read.record().keys.iter().any(|key| key.id == id);
+        let verified = match signature {
+            // The id of a key is its thumbprint: that key is still the same.
+            Signature::Verified if jws.header.key_id().is_some_and(is_ours) => Ok(()),
+            Signature::Verified | Signature::Unknown => keys.verify(&jws),
+        };
+        match verified {
             Ok(()) => {}
             // Another replica may just have made the keys.
             Err(Unverified::UnknownKey) => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::Clock;
-use portcullis_store::{CasOutcome, RecordKey, Store, StoreError};
+use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 use tokio::sync::Mutex;
 
 use super::record::Record;
@@ -39,21 +39,33 @@ pub(super) struct KeptKeys {
 /// The record as it was at a time.
 #[derive(Debug)]
 pub(super) struct Read {
-    pub(super) record: Record,
+    keys: Arc<Keys>,
     at: SystemTime,
+}
+
+/// The keys of one record. A record that is byte for byte the last one is not read again: that costs as
+/// much as some signatures.
+#[derive(Debug)]
+struct Keys {
+    record: Record,
+    value: RecordValue,
     /// The public halves, once something was to be verified with them.
     verifying: OnceLock<Option<KeySet>>,
 }
 
 impl Read {
-    fn new(record: Record, at: SystemTime) -> Self {
-        Self { record, at, verifying: OnceLock::new() }
+    fn new(record: Record, value: RecordValue, at: SystemTime) -> Self {
+        Self { keys: Arc::new(Keys { record, value, verifying: OnceLock::new() }), at }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.keys.record
     }
 
     /// What verifies the tokens of the keys; nothing where no key does.
     pub(super) fn key_set(&self, algorithm: Algorithm) -> Option<&KeySet> {
-        let read = || KeySet::read(&self.record.jwk_set(), &[algorithm]).ok();
-        self.verifying.get_or_init(read).as_ref()
+        let read = || KeySet::read(&self.record().jwk_set(), &[algorithm]).ok();
+        self.keys.verifying.get_or_init(read).as_ref()
     }
 }
 
@@ -141,7 +153,13 @@ impl KeptKeys {
             let at = self.now();
             let found = self.store.get(&self.key).await;
             let found = found.map_err(|error| SigningKeyError::of_store(&error))?;
-            let mut record = found.as_ref().map(Record::read).transpose()?.unwrap_or_default();
+            let last = self.last.read().map_err(|_| SigningKeyError::poisoned())?.clone();
+            let same = last.filter(|last| found.as_ref() == Some(&last.keys.value));
+            let mut record = match (&same, &found) {
+                (Some(last), _) => last.record().clone(),
+                (None, Some(found)) => Record::read(found)?,
+                (None, None) => Record::default(),
+            };
             if let Some(id) = revoked {
                 let keys = record.keys.len();
                 record.keys.retain(|key| key.id != id);
@@ -150,18 +168,28 @@ impl KeptKeys {
                     return Err(SigningKeyError::new(SigningKeyErrorKind::UnknownKey, text));
                 }
             }
-            let record = match self.rotation.due(&record, seconds(at))? {
-                Some(due) => due,
-                None if revoked.is_none() => return Ok(Read::new(record, at)),
-                None => record,
+            let record = match (self.rotation.due(&record, seconds(at))?, &found) {
+                (Some(due), _) => due,
+                (None, Some(found)) if revoked.is_none() => {
+                    return Ok(match same {
+                        Some(last) => Read { keys: Arc::clone(&last.keys), at },
+                        None => Read::new(record, found.clone(), at),
+                    });
+                }
+                (None, _) => record,
             };
-            let new = Some(record.write()?);
-            let swap = self.store.compare_and_swap(&self.key, found.as_ref(), new, at + KEPT);
+            let new = record.write()?;
+            let swap = self.store.compare_and_swap(
+                &self.key,
+                found.as_ref(),
+                Some(new.clone()),
+                at + KEPT,
+            );
             match swap.await.map_err(|error| SigningKeyError::of_store(&error))? {
                 CasOutcome::Done => {
                     let ids: Vec<_> = record.keys.iter().map(|key| key.id.as_str()).collect();
                     tracing::info!(?ids, revoked, "the signing keys changed, the oldest first");
-                    return Ok(Read::new(record, at));
+                    return Ok(Read::new(record, new, at));
                 }
                 CasOutcome::Conflict => {}
             }

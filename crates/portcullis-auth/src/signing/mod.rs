@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use portcullis_guard::Secret;
 use portcullis_store::Store;
 
-pub(crate) use self::access_token::Unread;
 pub use self::access_token::{AccessTokenKeys, NewAccessToken};
+pub(crate) use self::access_token::{Signature, Unread};
 pub use self::builder::SigningKeysBuilder;
 pub use self::error::{SigningKeyError, SigningKeyErrorKind};
 use self::kept::KeptKeys;
@@ -107,7 +107,7 @@ impl SigningKeys {
         token.check(self.0.longest_lifetime)?;
         let read = self.0.kept.current().await?;
         // There always is one: the record is never kept without.
-        let key = read.record.signing(seconds(now)).ok_or_else(SigningKeyError::malformed)?;
+        let key = read.record().signing(seconds(now)).ok_or_else(SigningKeyError::malformed)?;
         token.signed(&self.0.issuer, key, seconds(now))
     }
 
@@ -118,7 +118,7 @@ impl SigningKeys {
     ///
     /// When the keys cannot be had.
     pub async fn jwk_set(&self) -> Result<String, SigningKeyError> {
-        Ok(self.0.kept.current().await?.record.jwk_set())
+        Ok(self.0.kept.current().await?.record().jwk_set())
     }
 
     /// Takes the key with this id (`kid`) out of the key set, for good: for one whose private half

@@ -52,6 +52,15 @@ pub(super) trait Authority: fmt::Debug + Send + Sync + 'static {
         token: &'a str,
         now: SystemTime,
     ) -> impl Future<Output = Result<Principal, Unverified>> + Send + 'a;
+
+    /// As [`judge`](Self::judge), of a token that it found good before.
+    fn judge_again<'a>(
+        &'a self,
+        token: &'a str,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<Principal, Unverified>> + Send + 'a {
+        self.judge(token, now)
+    }
 }
 
 /// Why a token was not accepted, for the log: never with the token in it.
@@ -81,7 +90,8 @@ pub(super) struct Inquiry<A> {
     pub(super) authority: A,
     clock: Arc<dyn Clock>,
     lifetime: Duration,
-    accepted: Option<TokenCache<Counts>>,
+    /// Each principal knows for how long the answer about it counts.
+    accepted: Option<TokenCache<()>>,
     refused: RefusedTokens,
     flights: Mutex<Flights>,
     places: Semaphore,
@@ -113,19 +123,24 @@ impl<A: Authority> Inquiry<A> {
     /// said.
     pub(super) fn verify(self: &Arc<Self>, token: &BearerToken) -> MaybeFuture<'static, Verdict> {
         let (digest, now) = (TokenDigest::of(token.expose()), self.clock.now());
-        let counts = |answer: Counts| answer.at(now);
-        let accepted = self.accepted.as_ref().and_then(|cache| cache.find(digest, counts));
-        if let Some(principal) = accepted {
+        let known = self.accepted.as_ref().and_then(|cache| cache.find(digest, |()| true));
+        let was_good = known.is_some();
+        if let Some(principal) = known.filter(|principal| principal.counts_at(now)) {
             return MaybeFuture::ready(Ok(principal));
         }
         if let Some(Known::Refused(error)) = self.refused.find(digest, GENERATION, now) {
             return MaybeFuture::ready(Err(error));
         }
-        MaybeFuture::pending(self.flight(digest, token))
+        MaybeFuture::pending(self.flight(digest, token, was_good))
     }
 
     /// The question about a token, which may have been asked already.
-    fn flight(self: &Arc<Self>, digest: TokenDigest, token: &BearerToken) -> Shared<Flight> {
+    fn flight(
+        self: &Arc<Self>,
+        digest: TokenDigest,
+        token: &BearerToken,
+        was_good: bool,
+    ) -> Shared<Flight> {
         let mut flights = self.flights();
         let under_way = flights.under_way.get(&digest).and_then(|(_, flight)| flight.upgrade());
         if let Some(flight) = under_way {
@@ -137,7 +152,7 @@ impl<A: Authority> Inquiry<A> {
         let flight: Flight = Box::pin(async move {
             // Dropped with the future, however that ends.
             let Landing { inquiry, digest, .. } = &landing;
-            inquiry.ask(*digest, &token).await
+            inquiry.ask(*digest, &token, was_good).await
         });
         let flight = flight.shared();
         if let Some(weak) = flight.downgrade() {
@@ -147,18 +162,26 @@ impl<A: Authority> Inquiry<A> {
         flight
     }
 
-    async fn ask(&self, digest: TokenDigest, token: &Secret<String>) -> Verdict {
+    async fn ask(&self, digest: TokenDigest, token: &Secret<String>, was_good: bool) -> Verdict {
         let closed = |_| VerifyError::unavailable("no more tokens are asked about");
         let _place = self.places.acquire().await.map_err(closed)?;
         let now = self.clock.now();
-        match self.authority.judge(token.expose(), now).await {
+        let judged = match was_good {
+            true => self.authority.judge_again(token.expose(), now).await,
+            false => self.authority.judge(token.expose(), now).await,
+        };
+        // A clock that is set back does not bring it back.
+        if let (Err(Unverified::Refused(_)), Some(cache)) = (&judged, &self.accepted) {
+            cache.forget(digest);
+        }
+        match judged {
             Ok(principal) => {
                 let until = now.checked_add(self.lifetime).unwrap_or(now);
                 let until = principal.expires_at().map_or(until, |end| end.min(until));
                 let answer = Counts { from: now, until };
                 let principal = Arc::new(principal.answered(answer));
                 if let Some(cache) = &self.accepted {
-                    cache.keep(digest, answer, Arc::clone(&principal));
+                    cache.keep(digest, (), Arc::clone(&principal));
                 }
                 Ok(principal)
             }

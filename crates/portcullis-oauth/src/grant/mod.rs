@@ -204,7 +204,6 @@ impl Grants {
             client_id: &record.client_id,
             scopes,
             grant: id,
-            claims: &record.claims,
         };
         self.access_tokens.mint(token).await.map_err(|error| away(&error))
     }

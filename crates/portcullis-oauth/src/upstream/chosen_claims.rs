@@ -1,4 +1,4 @@
-//! What of the provider's claims goes on to this server's tokens.
+//! What of the provider's claims is kept, for the principals of this server's tokens.
 
 use serde_json::{Map, Value};
 
@@ -18,8 +18,8 @@ pub(super) const DEFAULT: [&str; 10] = [
     "org_id",
 ];
 
-/// The most that they may take in all, as JSON, in bytes: they are in each access token, and with it in
-/// a header of each request.
+/// The most that they may take in all, as JSON, in bytes: they are in each grant's record, which is read
+/// for each token every five seconds.
 const MOST_BYTES: usize = 4 * 1024;
 
 /// Those of `claims` that `names` names.

@@ -78,8 +78,8 @@ impl UserIdentity {
         Self { subject: subject.into(), claims: Claims::new(), scopes: None }
     }
 
-    /// Adds what else the access tokens say of the user, for [`claim`] checks. What a token says by
-    /// itself, such as `iss` and `scope`, is left out.
+    /// Adds what else is known of the user, for [`claim`] checks. It rests with the grant, and is in no
+    /// token. What a token says by itself, such as `iss` and `scope`, is left out.
     ///
     /// [`claim`]: portcullis_auth::claim
     #[must_use]

@@ -253,7 +253,9 @@ async fn e23_the_private_half_rests_sealed_and_opens_with_its_ring_alone() {
         SigningKeys::builder(ISSUER, store).clock(replicas.clock.clone()).open().await
     };
     let private = |read: &kept::Read| {
-        let record::KeyState::Valid { private, .. } = &read.record.keys[0].state else { panic!() };
+        let record::KeyState::Valid { private, .. } = &read.record().keys[0].state else {
+            panic!()
+        };
         private.to_pkcs8().unwrap().expose().clone()
     };
     // As it is, it can be found.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::inquiry::{Authority, GENERATION, Inquiry, Unverified};
-use crate::signing::{AccessTokenKeys, Unread};
+use crate::signing::{AccessTokenKeys, Signature, Unread};
 use crate::{BearerToken, MaybeFuture, Principal, TokenVerifier, VerifyError};
 
 /// How long it counts that a grant had not ended.
@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///    issuer for this resource, which has not expired (RFC 9068 §4).
 /// 2. Its grant has not ended. The store is asked about a token once every five seconds, so a token
 ///    that was revoked is refused after that at the latest, by all replicas. While the store cannot be
-///    asked, no token is good.
+///    asked, no token is good. The signature is verified once, as long as its key is there.
+/// 3. What is known of its user is in the record of the grant, and no client can read it.
 #[derive(Debug)]
 pub struct AccessTokenVerifier {
     inquiry: Arc<Inquiry<AccessTokenKeys>>,
@@ -44,17 +45,36 @@ impl AccessTokenVerifier {
 
 impl Authority for AccessTokenKeys {
     async fn judge<'a>(&'a self, token: &'a str, now: SystemTime) -> Result<Principal, Unverified> {
-        let (principal, grant) = self.read(token, now).await.map_err(|unread| match unread {
-            Unread::Refused(why) => Unverified::Refused(why),
-            Unread::NoKeys(error) => Unverified::NoAnswer(error.to_string()),
-        })?;
-        let record = self.grant_record(&grant);
-        match tokio::time::timeout(PATIENCE, self.store().get(&record)).await {
-            Ok(Ok(Some(_))) => Ok(principal),
-            Ok(Ok(None)) => Err("its grant has ended".into()),
-            Ok(Err(error)) => Err(Unverified::NoAnswer(error.to_string())),
-            Err(_) => Err(Unverified::NoAnswer("the store takes too long".to_owned())),
-        }
+        judge(self, token, Signature::Unknown, now).await
+    }
+
+    async fn judge_again<'a>(
+        &'a self,
+        token: &'a str,
+        now: SystemTime,
+    ) -> Result<Principal, Unverified> {
+        judge(self, token, Signature::Verified, now).await
+    }
+}
+
+async fn judge(
+    keys: &AccessTokenKeys,
+    token: &str,
+    signature: Signature,
+    now: SystemTime,
+) -> Result<Principal, Unverified> {
+    let read = keys.read(token, signature, now).await;
+    let (principal, grant) = read.map_err(|unread| match unread {
+        Unread::Refused(why) => Unverified::Refused(why),
+        Unread::NoKeys(error) => Unverified::NoAnswer(error.to_string()),
+    })?;
+    let record = keys.grant_record(&grant);
+    match tokio::time::timeout(PATIENCE, keys.store().get(&record)).await {
+        Ok(Ok(Some(record))) => AccessTokenKeys::with_claims_of(principal, &record)
+            .map_err(|malformed| Unverified::NoAnswer(malformed.to_owned())),
+        Ok(Ok(None)) => Err("its grant has ended".into()),
+        Ok(Err(error)) => Err(Unverified::NoAnswer(error.to_string())),
+        Err(_) => Err(Unverified::NoAnswer("the store takes too long".to_owned())),
     }
 }
 

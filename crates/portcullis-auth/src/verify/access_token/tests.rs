@@ -1,11 +1,11 @@
-use std::sync::LazyLock;
-
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::{Clock, ManualClock, Secret};
-use portcullis_store::{Distant, MemoryStore, RecordValue, Store};
+use portcullis_store::{Distant, MemoryStore, RecordKey, RecordValue, Store};
 use serde_json::json;
 
 use super::*;
-use crate::{Claims, NewAccessToken, NewJwt, Scopes, SigningKeyErrorKind, SigningKeys};
+use crate::{NewAccessToken, NewJwt, Scopes, SigningKeyErrorKind, SigningKeys};
 
 const ISSUER: &str = "https://mcp.example.com";
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -34,10 +34,15 @@ impl World {
 
     /// A token of a grant that has begun.
     async fn token(&self) -> Secret<String> {
-        let until = self.clock.now() + Duration::from_secs(24 * 60 * 60);
-        let (record, value) = (self.keys.grant_record("g"), RecordValue::new(*b"{}").unwrap());
-        self.store.put(&record, value, until).await.unwrap();
+        self.grant(b"{}").await;
         self.keys.mint(new(&Scopes::from_iter(["read"]))).await.unwrap()
+    }
+
+    async fn grant(&self, record: &[u8]) {
+        let until = self.clock.now() + Duration::from_secs(24 * 60 * 60);
+        let (key, value) =
+            (self.keys.grant_record("g"), RecordValue::new(record.to_vec()).unwrap());
+        self.store.put(&key, value, until).await.unwrap();
     }
 
     async fn verify(&self, token: &Secret<String>) -> Result<Arc<Principal>, VerifyError> {
@@ -46,29 +51,67 @@ impl World {
 }
 
 fn new(scopes: &Scopes) -> NewAccessToken<'_> {
-    static NO_CLAIMS: LazyLock<Claims> = LazyLock::new(Claims::new);
-    NewAccessToken { subject: "alice", client_id: "client", scopes, grant: "g", claims: &NO_CLAIMS }
+    NewAccessToken { subject: "alice", client_id: "client", scopes, grant: "g" }
 }
 
 #[tokio::test]
 async fn rfc9068_what_is_said_of_the_user_never_stands_in_for_what_the_server_says() {
     let world = World::new();
-    world.token().await;
+    let token = world.token().await;
     let claims = json!({"email": "a@example.com", "groups": ["x"], "sub": "bob", "iss": "https://evil.example",
         "scope": "admin", "scp": "admin", "client_id": "x", "azp": "x", "grant_id": "h", "exp": 1});
-    let claims = claims.as_object().unwrap();
-    let scopes = Scopes::from_iter(["read"]);
-    let token = NewAccessToken { claims, ..new(&scopes) };
-    let principal = world.verify(&world.keys.mint(token).await.unwrap()).await.unwrap();
+    world.grant(json!({"claims": claims, "scope": "admin"}).to_string().as_bytes()).await;
+    let principal = world.verify(&token).await.unwrap();
     assert_eq!((principal.issuer(), principal.subject()), (Some(ISSUER), "alice"));
     assert_eq!(principal.client_id(), Some("client"));
     assert_eq!(*principal.scopes(), Scopes::from_iter(["read"]));
     assert_eq!(AccessTokenKeys::grant_in(&principal), Some("g"));
+    assert_eq!(principal.claims()["sub"], "alice");
     assert_eq!(principal.claims()["email"], "a@example.com");
     assert_eq!(principal.claims()["groups"], json!(["x"]));
     for left_out in ["scp", "azp"] {
         assert!(!principal.claims().contains_key(left_out), "{left_out}");
     }
+    let payload = token.expose().split('.').nth(1).unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
+    assert!(!String::from_utf8(payload).unwrap().contains("a@example.com"), "no client reads it");
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_user_counts_as_it_is_now_and_not_where_it_is_malformed() {
+    let world = World::new();
+    let token = world.token().await;
+    for (record, roles) in [
+        (r#"{"claims":{"roles":["a"]}}"#, json!(["a"])),
+        (r#"{"claims":{"roles":[]}}"#, json!([])),
+        (r#"{"claims":{}}"#, json!(null)),
+    ] {
+        world.grant(record.as_bytes()).await;
+        world.seconds(5);
+        let principal = world.verify(&token).await.unwrap();
+        assert_eq!(principal.claims().get("roles").unwrap_or(&json!(null)), &roles);
+    }
+    for malformed in ["", "[]", r#"{"claims":[]}"#, r#"{"claims":{},"claims":{"roles":["a"]}}"#] {
+        world.grant(malformed.as_bytes()).await;
+        world.seconds(5);
+        assert!(world.verify(&token).await.unwrap_err().is_unavailable(), "{malformed}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_takes_its_tokens_along_though_they_were_verified() {
+    let world = World::new();
+    let token = world.token().await;
+    for _ in 0..3 {
+        world.verify(&token).await.unwrap();
+        world.seconds(5);
+    }
+    world.store.take(&RecordKey::new("access-token-keys", [ISSUER])).await.unwrap().unwrap();
+    let refused = world.verify(&token).await.unwrap_err();
+    assert!(!refused.is_unavailable());
+    // Nor does a clock bring it back that is set back.
+    world.clock.set(NOW + 11);
+    assert!(world.verify(&token).await.is_err());
 }
 
 #[tokio::test]
