@@ -6,7 +6,7 @@ use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, SystemClock};
 
-use super::claims::Expected;
+use super::claims::{Expected, TokenType};
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use super::explicit_type::check_explicit_type;
 use super::source::Source;
@@ -36,7 +36,7 @@ pub struct JwtVerifierBuilder {
     required: Scopes,
     leeway: Duration,
     access_tokens_only: bool,
-    token_type: Option<String>,
+    token_type: Option<TokenType>,
     unmarked_tokens: bool,
     max_lifetime: Option<Duration>,
     scope_claims: Vec<Vec<String>>,
@@ -118,7 +118,14 @@ impl JwtVerifierBuilder {
     /// Accepts tokens of this type (`typ`), and no access tokens: those that another server signs
     /// with its [`SigningKeys`](crate::SigningKeys), such as `order-paid+jwt` (RFC 8725 §3.11).
     pub fn token_type(mut self, typ: impl Into<String>) -> Self {
-        self.token_type = Some(typ.into());
+        self.token_type = Some(TokenType::Explicit(typ.into()));
+        self
+    }
+
+    /// Accepts the assertions by which a client authenticates (RFC 7523 §2.2), and no access tokens: `typ`
+    /// is `client-authentication+jwt`, `JWT`, or absent.
+    pub fn client_assertions(mut self) -> Self {
+        self.token_type = Some(TokenType::ClientAssertion);
         self
     }
 
@@ -239,11 +246,15 @@ impl JwtVerifierBuilder {
             self.problem(JwtProblemKind::ConflictingOptions, "access_tokens_only() and dangerously_accept_unmarked_tokens() conflict: remove one",
             );
         }
-        match self.token_type.as_deref().map(check_explicit_type) {
+        let checked = self.token_type.as_ref().map(|token_type| match token_type {
+            TokenType::Explicit(typ) => check_explicit_type(typ),
+            TokenType::ClientAssertion => Ok(()),
+        });
+        match checked {
             Some(Err(why)) => self.problem(JwtProblemKind::InvalidTokenType, why),
             Some(Ok(())) if self.access_tokens_only || self.unmarked_tokens => self.problem(
                 JwtProblemKind::ConflictingOptions,
-                "token_type(…) takes no access tokens: remove access_tokens_only() and \
+                "token_type(…) and client_assertions() take no access tokens: remove access_tokens_only() and \
                  dangerously_accept_unmarked_tokens()",
             ),
             Some(Ok(())) | None => {}

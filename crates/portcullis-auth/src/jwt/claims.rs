@@ -10,6 +10,18 @@ use crate::{Claims, Principal};
 /// is known whose access tokens have neither a type nor one of these.
 const ACCESS_MARKS: [&str; 7] = ["client_id", "azp", "cid", "appid", "scope", "scp", "jti"];
 
+/// Which tokens are meant that are no access tokens.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenType {
+    /// Those with this `typ`.
+    Explicit(String),
+    /// Those by which clients authenticate (RFC 7523 §2.2).
+    ClientAssertion,
+}
+
+/// `typ` of a client's assertion (draft-ietf-oauth-rfc7523bis §4).
+const CLIENT_ASSERTION: &str = "client-authentication+jwt";
+
 /// What a token's claims have to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
@@ -18,7 +30,7 @@ pub(crate) struct Expected {
     pub(crate) leeway: Duration,
     pub(crate) access_tokens_only: bool,
     /// The type of the tokens, where they are no access tokens.
-    pub(crate) token_type: Option<String>,
+    pub(crate) token_type: Option<TokenType>,
     /// Whether a token passes that could be an ID token.
     pub(crate) unmarked_tokens: bool,
     pub(crate) max_lifetime: Option<Duration>,
@@ -60,10 +72,14 @@ impl Expected {
     /// Refuses a token whose type or claims say that it is not an access token for plain bearers.
     fn check_purpose(&self, claims: &Claims, media_type: Option<&str>) -> Result<(), String> {
         if let Some(own) = &self.token_type {
-            return match media_type {
-                Some(typ) if typ == own => claims::check_use(claims),
-                Some(other) => Err(format!("the token has the type {}", quoted(other))),
-                None => Err("`typ` is missing".to_owned()),
+            return match (own, media_type) {
+                (TokenType::Explicit(own), Some(typ)) if typ == own => claims::check_use(claims),
+                // Most clients give no type of their own yet.
+                (TokenType::ClientAssertion, None | Some("jwt" | CLIENT_ASSERTION)) => {
+                    claims::check_use(claims)
+                }
+                (_, Some(other)) => Err(format!("the token has the type {}", quoted(other))),
+                (TokenType::Explicit(_), None) => Err("`typ` is missing".to_owned()),
             };
         }
         match media_type {

@@ -65,6 +65,7 @@ impl Audiences {
             .issuer(client_id)
             .audience(&self.issuer)
             .audience(&self.token_endpoint)
+            .client_assertions()
             // Each is used once.
             .token_cache(0)
             .clock(Arc::clone(&self.clock));

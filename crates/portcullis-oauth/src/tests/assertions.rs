@@ -164,6 +164,32 @@ async fn o31_an_assertion_that_is_not_for_here_and_now_is_refused_in_one_text() 
 }
 
 #[tokio::test]
+async fn o31_an_assertion_has_the_type_of_one_or_none() {
+    let signer = Signer::new(Scheme::Ed25519, "a");
+    let site = Site::with_policy(policy(&signer));
+    for (typ, status) in [
+        (json!(null), StatusCode::OK),
+        (json!("JWT"), StatusCode::OK),
+        (json!("client-authentication+jwt"), StatusCode::OK),
+        (json!("application/client-authentication+jwt"), StatusCode::OK),
+        (json!("at+jwt"), StatusCode::UNAUTHORIZED),
+        (json!("order-paid+jwt"), StatusCode::UNAUTHORIZED),
+        (json!("client-authentication"), StatusCode::UNAUTHORIZED),
+        (json!(""), StatusCode::UNAUTHORIZED),
+    ] {
+        let mut header = signer.header();
+        match &typ {
+            Value::Null => drop(header.as_object_mut().unwrap().remove("typ")),
+            typ => header["typ"] = typ.clone(),
+        }
+        let jti = portcullis_guard::Reference::new().to_string();
+        let claims = json!({"iss": ID, "sub": ID, "aud": ORIGIN, "exp": NOW + 60, "jti": jti});
+        let answer = shown(&site, &signer.sign(&header, &claims), &[]).await;
+        assert_eq!(answer.status, status, "{typ}");
+    }
+}
+
+#[tokio::test]
 async fn o31_an_assertion_about_somebody_else_is_none_of_its_signer() {
     let signer = Signer::new(Scheme::Ed25519, "a");
     let clock = Arc::new(ManualClock::at(NOW));
