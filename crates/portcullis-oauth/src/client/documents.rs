@@ -27,7 +27,7 @@ use super::host::HostPattern;
 ///    goes on counting while the website does not answer, for a day after it was fetched; a website
 ///    that answers with something else ends it at once.
 /// 4. One address is fetched once at a time, [`FETCHES`] are at the same time, and a visitor's network
-///    has [`NEW`] addresses a minute fetched that nobody had before.
+///    has [`NEW`] addresses a minute fetched that have no document: new ones, and those that failed.
 /// 5. It is fetched by [`Fetch`] (SSRF): https to public addresses, no redirect, 5 KiB, 5 s.
 ///
 /// Nothing is stored: the request that needs a document waits for it.
@@ -57,7 +57,7 @@ pub(crate) const RETRY: Duration = Duration::from_secs(30);
 const MOST: usize = 1_000;
 /// How many fetches there are at once.
 const FETCHES: usize = 32;
-/// How many new addresses one network may have fetched in a minute.
+/// How many addresses without a document one network may have fetched in a minute.
 pub(crate) const NEW: u32 = 60;
 
 /// Why there is no client.
@@ -80,6 +80,14 @@ struct Place {
     asked_at: SystemTime,
     /// Whether there was a document.
     good: bool,
+}
+
+/// For whom a document may be fetched.
+#[derive(Clone, Copy)]
+enum Visitor {
+    /// The address was new, and was counted for their network.
+    Counted,
+    Uncounted(Option<IpAddr>),
 }
 
 #[derive(Debug, Default)]
@@ -138,8 +146,8 @@ impl Documents {
         if !self.hosts.as_ref().is_none_or(allowed) {
             return Err(NoDocument::Unknown("documents_from does not name its host".to_owned()));
         }
-        let place = self.place(&url, remote)?;
-        let found = self.known(&url, &mut *place.lock().await).await;
+        let (place, visitor) = self.place(&url, remote)?;
+        let found = self.known(&url, &mut *place.lock().await, visitor).await;
         self.note(&url, found.is_ok());
         found
     }
@@ -149,13 +157,13 @@ impl Documents {
         &self,
         url: &DocumentUrl,
         remote: Option<IpAddr>,
-    ) -> Result<Arc<tokio::sync::Mutex<Known>>, NoDocument> {
+    ) -> Result<(Arc<tokio::sync::Mutex<Known>>, Visitor), NoDocument> {
         let now = self.clock.now();
         let broken = |_| NoDocument::Unavailable("a lock is poisoned".to_owned());
         let mut places = self.places.lock().map_err(broken)?;
         if let Some(place) = places.get_mut(url.as_str()) {
             place.asked_at = now;
-            return Ok(Arc::clone(&place.known));
+            return Ok((Arc::clone(&place.known), Visitor::Uncounted(remote)));
         }
         self.newcomers.count(remote, now).map_err(|_| NoDocument::TooMany)?;
         if places.len() >= MOST {
@@ -167,7 +175,7 @@ impl Documents {
         let known = Arc::default();
         let place = Place { known: Arc::clone(&known), asked_at: now, good: false };
         places.insert(url.as_str().to_owned(), place);
-        Ok(known)
+        Ok((known, Visitor::Counted))
     }
 
     fn note(&self, url: &DocumentUrl, good: bool) {
@@ -178,7 +186,12 @@ impl Documents {
         }
     }
 
-    async fn known(&self, url: &DocumentUrl, known: &mut Known) -> Result<Client, NoDocument> {
+    async fn known(
+        &self,
+        url: &DocumentUrl,
+        known: &mut Known,
+        visitor: Visitor,
+    ) -> Result<Client, NoDocument> {
         let now = self.clock.now();
         // A clock that was set back makes nothing last longer.
         let age = |since: SystemTime| now.duration_since(since).unwrap_or(Duration::MAX);
@@ -191,7 +204,7 @@ impl Documents {
         let failed = known.failed.take_if(|(at, _)| age(*at) < RETRY);
         let failed = match failed {
             Some(failed) => failed,
-            None => match self.fetch(url).await {
+            None => match self.fetch_for(url, visitor, known.document.is_some()).await {
                 Ok(document) => {
                     *known = Known { document: Some(document.clone()), failed: None };
                     return Ok(document.client);
@@ -203,12 +216,28 @@ impl Documents {
         if let NoDocument::Unknown(_) = why {
             known.document = None;
         }
-        // Nobody asked the website.
-        known.failed = (why != NoDocument::Busy).then_some(failed);
+        // Otherwise nobody asked the website.
+        let asked = !matches!(why, NoDocument::Busy | NoDocument::TooMany);
+        known.failed = asked.then_some(failed);
         match &known.document {
             Some(document) => Ok(document.client.clone()),
             None => Err(why),
         }
+    }
+
+    /// Fetches a document. One that was there is fetched for all who use its client, and any other for
+    /// the visitor alone.
+    async fn fetch_for(
+        &self,
+        url: &DocumentUrl,
+        visitor: Visitor,
+        was_there: bool,
+    ) -> Result<Document, NoDocument> {
+        if let (Visitor::Uncounted(remote), false) = (visitor, was_there) {
+            let counted = self.newcomers.count(remote, self.clock.now());
+            counted.map_err(|_| NoDocument::TooMany)?;
+        }
+        self.fetch(url).await
     }
 
     async fn fetch(&self, url: &DocumentUrl) -> Result<Document, NoDocument> {

@@ -283,6 +283,37 @@ async fn m06_a_flood_of_addresses_is_bounded_by_network_and_holds_up_nobody_else
 }
 
 #[tokio::test]
+async fn m06_addresses_that_failed_are_fetched_again_for_a_network_within_the_same_bound() {
+    let (site, website) = (site(), Website::start().await);
+    let known = website.document_for("max-age=600", "/known", &json!({}));
+    assert_eq!(site.status(&known).await, StatusCode::OK);
+    let open = async |remote: &str, url: &str| {
+        let page = Request::get(authorize_uri(url, &[])).body(String::new()).unwrap();
+        site.send_from(remote, page).await.status
+    };
+    let urls: Vec<_> = (0..120).map(|n| website.url(&format!("/missing/{n}"))).collect();
+    for (n, url) in urls.iter().enumerate() {
+        assert_eq!(open(&format!("192.0.2.{n}"), url).await, StatusCode::BAD_REQUEST);
+    }
+    site.clock.advance(Duration::from_secs(600));
+    let asked = website.asked();
+    let mut statuses = Vec::new();
+    for url in &urls {
+        statuses.push(open("198.51.100.1", url).await);
+    }
+    assert_eq!(website.asked() - asked, 60);
+    assert_eq!(statuses.iter().filter(|s| **s == StatusCode::BAD_REQUEST).count(), 60);
+    assert_eq!(statuses.iter().filter(|s| **s == StatusCode::TOO_MANY_REQUESTS).count(), 60);
+    // A client that was there is fetched again for everybody, and others ask for themselves.
+    site.clock.advance(Duration::from_secs(59));
+    assert_eq!(open("198.51.100.1", &known).await, StatusCode::OK);
+    website.document("/missing/119", &json!({}));
+    assert_eq!(open("198.51.100.2", &urls[119]).await, StatusCode::OK);
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(open("198.51.100.1", &urls[118]).await, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn m06_what_is_remembered_of_addresses_is_bounded_and_good_ones_stay() {
     let (site, website) = (site(), Website::start().await);
     let known = website.document("/known", &json!({}));

@@ -31,8 +31,9 @@ const WRONG_PER_ADDRESS: u32 = 10;
 const WRONG_PER_USER: u32 = 20;
 /// Guesses are counted from the first wrong one for as long as this.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10 * 60);
-/// How many addresses are remembered, and how many names. Beyond that, the one whose window began
-/// first is forgotten.
+/// How many addresses are remembered, and how many names. Beyond that, one whose window is over is
+/// forgotten, or the one with the fewest guesses: whoever guesses many names once, from many networks,
+/// wipes out none that is guessed in earnest.
 const REMEMBERED: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -81,7 +82,8 @@ impl Guesses {
 
 fn count<K: Copy + Eq + Hash>(tallies: &mut HashMap<K, Tally>, key: K, now: SystemTime) {
     if tallies.len() >= REMEMBERED && !tallies.contains_key(&key) {
-        let first = tallies.iter().min_by_key(|(_, tally)| tally.since);
+        let least = |tally: &Tally| (tally.holds(now), tally.wrong, tally.since);
+        let first = tallies.iter().min_by_key(|(_, tally)| least(tally));
         if let Some(first) = first.map(|(key, _)| *key) {
             tallies.remove(&first);
         }
@@ -221,6 +223,28 @@ mod tests {
         }
         let wrong = guesses.0.lock().unwrap();
         assert_eq!((wrong.by_address.len(), wrong.by_name.len()), (REMEMBERED, REMEMBERED));
+    }
+
+    #[test]
+    fn q04_a_flood_of_names_and_networks_wipes_out_no_guesses() {
+        let (guesses, now) = (Guesses::default(), SystemTime::UNIX_EPOCH);
+        let from = |n: u32| Some(IpAddr::V4(n.into()));
+        for n in 0..WRONG_PER_USER {
+            assert!(guesses.begin("alice", from(n), now).is_ok());
+        }
+        for _ in 1..WRONG_PER_ADDRESS {
+            assert!(guesses.begin("bob", HERE, now).is_ok());
+        }
+        let later = now + WINDOW / 2;
+        for n in 0..REMEMBERED as u32 + 100 {
+            assert!(guesses.begin(&n.to_string(), from(1_000 + n), later).is_ok());
+        }
+        assert!(guesses.begin("alice", from(999_999), later).is_err());
+        assert!(guesses.begin("carol", HERE, later).is_ok(), "the tenth");
+        assert!(guesses.begin("dave", HERE, later).is_err());
+        // What is over makes room.
+        let over = now + WINDOW;
+        assert!(guesses.begin("alice", from(999_999), over).is_ok());
     }
 
     /// Says nothing until as many wait for it as the barrier is for.
