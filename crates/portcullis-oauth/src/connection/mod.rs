@@ -27,7 +27,9 @@ use crate::record::grant_index::GrantOwner;
 /// 1. What is revoked ends with all its tokens: refresh tokens at once, and access tokens within five
 ///    seconds, at every replica.
 /// 2. Whoever revokes something is asked again by every client: what they allowed before is no longer
-///    remembered, in any browser, and a code that no client has redeemed yet is good for nothing.
+///    remembered, in any browser, a code that no client has redeemed yet is good for nothing, and whoever
+///    is on their way at the identity provider is asked once they come back. All that a client was given
+///    is revoked in the same way, for all its users.
 /// 3. Nothing that was revoked, or that has ended by itself, is listed.
 ///
 /// # Example

@@ -45,6 +45,11 @@ fn at(origin: &str, store: impl Store, clock: &Arc<ManualClock>) -> Connections 
 
 impl World {
     async fn code(&self, subject: &str, client_id: &str) -> String {
+        self.code_of(subject, client_id, None).await
+    }
+
+    /// A code for what was allowed at a time, if that was not now.
+    async fn code_of(&self, subject: &str, client_id: &str, allowed_at: Option<u64>) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(digest::sha256(VERIFIER.as_bytes()));
         let approval = Approval {
             client_id: client_id.to_owned(),
@@ -54,6 +59,7 @@ impl World {
             redirect_uri: CALLBACK.to_owned(),
             code_challenge: CodeChallenge::parse(Some("S256"), Some(&challenge)).unwrap(),
             claims: Map::new(),
+            allowed_at,
             tokens: None,
         };
         self.connections.0.issue_code(approval).await.unwrap().expose().clone()
@@ -186,6 +192,28 @@ async fn a_code_from_before_is_good_for_nothing_once_its_user_has_taken_somethin
     world.clock.advance(Duration::from_secs(1));
     world.allow("alice", "two").await;
     assert_eq!(world.clients("alice").await, ["two"]);
+}
+
+#[tokio::test]
+async fn what_was_allowed_before_it_was_taken_back_gets_no_tokens_by_a_later_code() {
+    let world = world();
+    let second = || world.clock.advance(Duration::from_secs(1));
+    second();
+    world.connections.revoke_all_of("alice").await.unwrap();
+    world.connections.revoke_all_to("one").await.unwrap();
+    second();
+    for (subject, client_id, lasts) in
+        [("alice", "two", false), ("bob", "one", false), ("bob", "two", true)]
+    {
+        let before = world.code_of(subject, client_id, Some(NOW)).await;
+        assert_eq!(
+            world.redeem(&before, client_id).await.is_some(),
+            lasts,
+            "{subject} {client_id}"
+        );
+        let after = world.code(subject, client_id).await;
+        assert!(world.redeem(&after, client_id).await.is_some());
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError};
 /// 6. The provider redeems the code, for this server's own verifier, and says who the user is.
 /// 7. Where nobody was asked this time, the user is the one who allowed the client before. Another one
 ///    is asked.
+/// 8. Neither has the user taken anything back since they allowed it, nor the operator all from the
+///    client. Otherwise the user is asked again.
 pub(crate) async fn callback(
     server: &AuthorizationServer,
     request: &EndpointRequest,
@@ -89,12 +91,27 @@ async fn come_back(
     };
     noted::about_user(&request.notes, server, &signed_in.subject);
     noted::about_scopes(&request.notes, &signed_in.scopes);
+    let subject = &signed_in.subject;
+    let taken_back =
+        server.grants.taken_back(subject, &sign_in.client_id, transaction.allowed_at).await;
+    match taken_back {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::info!("what a user allowed was taken back before they came back");
+            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
+            return ask_again(server, &browser, &transaction, &redirection).await;
+        }
+        Err(error) => {
+            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
+            return Err(Refused::AtClient(Box::new(redirection), error));
+        }
+    }
     let mut cookie = None;
     match &transaction.remembered {
         Some(subject) if *subject != signed_in.subject => {
             tracing::info!("another user signed in than the one who allowed the client");
             server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
-            return another(server, &browser, &transaction, &redirection).await;
+            return ask_again(server, &browser, &transaction, &redirection).await;
         }
         Some(_) => {}
         None if server.remembers(&redirection) => {
@@ -151,9 +168,9 @@ pub(super) async fn signed_in(
     Ok(upstream.exchange(&answer).await?)
 }
 
-/// Another user than the one who allowed the client has signed in: what was remembered is forgotten,
-/// and the page asks.
-async fn another(
+/// Who has signed in has not allowed the client, or no longer: what was remembered is forgotten, and the
+/// page asks.
+async fn ask_again(
     server: &AuthorizationServer,
     browser: &Browser,
     transaction: &Transaction,
@@ -180,6 +197,7 @@ async fn issue(
         redirect_uri: sign_in.redirect_uri.clone(),
         code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
         claims: signed_in.claims,
+        allowed_at: Some(transaction.allowed_at),
         tokens: Some(signed_in.tokens),
     };
     match server.grants.issue_code(approval).await {

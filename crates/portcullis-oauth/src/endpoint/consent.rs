@@ -125,6 +125,7 @@ async fn issue(
         redirect_uri: sign_in.redirect_uri.clone(),
         code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
         claims: user.claims,
+        allowed_at: None,
         tokens: None,
     };
     match server.grants.issue_code(approval).await {

@@ -56,6 +56,7 @@ impl Departure<'_> {
             browser: self.browser.digest(),
             code_verifier: random_text::<32>()?,
             nonce: random_text::<16>()?,
+            allowed_at: server.grants.seconds(),
             remembered: self.remembered,
         };
         let request = UpstreamRequest {

@@ -3,7 +3,6 @@
 use portcullis_store::RecordValue;
 
 use super::{CasOutcome, GrantRecord, Grants, OAuthError, invalid_grant, store_away, within};
-use crate::record::consent::Forgotten;
 use crate::record::grant_index::{GrantEntry, GrantOwner};
 use crate::record::server_error;
 
@@ -25,13 +24,13 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// `invalid_grant` when its user has taken something back since the code was issued, at `issued_at`.
+    /// `invalid_grant` when what its user allowed at `allowed_at` was taken back since.
     pub(super) async fn settle(
         &self,
         id: &str,
         record: &GrantRecord,
         value: RecordValue,
-        issued_at: u64,
+        allowed_at: u64,
     ) -> Result<(), OAuthError> {
         let entry = GrantEntry { grant_id: id.to_owned() };
         for owner in GrantOwner::of(record) {
@@ -40,11 +39,8 @@ impl Grants {
             within(put).await.map_err(|error| store_away(&error))?;
         }
         // Who takes something back notes that before they look for entries: one sees the other.
-        let key = Forgotten::key(&self.issuer, &self.resource, &record.subject);
-        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
-        let forgotten = found.map(|found| Forgotten::read(&found)).transpose()?;
-        if forgotten.is_some_and(|forgotten| forgotten.at >= issued_at) {
-            return Err(invalid_grant("its user has taken something back since it was issued"));
+        if self.taken_back(&record.subject, &record.client_id, allowed_at).await? {
+            return Err(invalid_grant("its user has taken something back since they allowed it"));
         }
         let (key, ends) = (self.access_tokens.grant_record(id), record.kept_until());
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
@@ -120,7 +116,7 @@ impl Grants {
             return Ok(None);
         }
         // First: a client could be allowed again in between, without a question.
-        self.forget_consents(&record.subject).await?;
+        self.forget_consents(GrantOwner::Subject(&record.subject)).await?;
         self.end(id, why).await
     }
 
@@ -134,10 +130,8 @@ impl Grants {
         owner: GrantOwner<'_>,
         why: &'static str,
     ) -> Result<usize, OAuthError> {
-        if let GrantOwner::Subject(subject) = owner {
-            // Though there may be no grant.
-            self.forget_consents(subject).await?;
-        }
+        // Though there may be no grant.
+        self.forget_consents(owner).await?;
         let mut ended = 0;
         for _ in 0..STEPS {
             let Listed { grants, .. } = self.list(owner, PAGE).await?;
@@ -151,7 +145,8 @@ impl Grants {
         Err(server_error("there are more grants than end in one request: go on"))
     }
 
-    async fn grant(&self, id: &str) -> Result<Option<GrantRecord>, OAuthError> {
+    /// The grant with this id, unless it has ended.
+    pub(super) async fn grant(&self, id: &str) -> Result<Option<GrantRecord>, OAuthError> {
         let key = self.access_tokens.grant_record(id);
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
         found.map(|found| GrantRecord::read(&found)).transpose()

@@ -75,6 +75,8 @@ pub(crate) struct Approval {
     pub(crate) code_challenge: CodeChallenge,
     /// What the identity provider says of the user.
     pub(crate) claims: Map<String, Value>,
+    /// In seconds since 1970, if that was not now.
+    pub(crate) allowed_at: Option<u64>,
     /// Those of the identity provider.
     pub(crate) tokens: Option<UpstreamTokens>,
 }
@@ -138,7 +140,7 @@ impl Grants {
             claims: approval.claims,
             upstream: upstream.clone(),
             client_name: approval.client_name,
-            issued_at: self.seconds(),
+            allowed_at: approval.allowed_at.unwrap_or_else(|| self.seconds()),
         };
         let until = self.clock.now() + CODE_LIFETIME;
         let key = self.code_key(&code);
@@ -188,7 +190,7 @@ impl Grants {
         let ended = GrantRecord::read(&ended)?;
         self.unlist(id, &ended).await;
         if let Some(upstream) = &ended.upstream {
-            self.end_upstream(upstream).await?;
+            self.end_upstream(upstream, &ended.subject).await?;
         }
         Ok(Some(ended))
     }
@@ -237,7 +239,7 @@ impl Grants {
         Binding::new("oauth-refresh-token", [&self.issuer, &self.resource])
     }
 
-    fn seconds(&self) -> u64 {
+    pub(crate) fn seconds(&self) -> u64 {
         seconds(self.clock.now())
     }
 }

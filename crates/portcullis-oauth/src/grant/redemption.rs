@@ -53,7 +53,7 @@ impl Grants {
             claims,
             upstream,
             client_name,
-            issued_at,
+            allowed_at,
         } = record
         else {
             return Err(invalid_grant(REDEEMED));
@@ -61,7 +61,7 @@ impl Grants {
         let (id, now) = (random_text::<16>()?, self.clock.now());
         let refresh = RefreshToken { grant_id: id.clone(), generation: 1 };
         let record = GrantRecord {
-            client_id: client_id.clone(),
+            client_id,
             subject,
             scope,
             allowed_at: self.seconds(),
@@ -82,12 +82,12 @@ impl Grants {
         if let Some(upstream) = &record.upstream {
             self.extend_upstream(upstream, record.ends(now)).await?;
         }
-        let redeemed = CodeRecord::Redeemed { grant_id: id.clone(), client_id, code_challenge };
+        let redeemed = CodeRecord::Redeemed { grant_id: id.clone(), code_challenge };
         let until = now + REDEEMED_LIFETIME;
         let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);
         match within(used).await {
             Ok(CasOutcome::Done) => {
-                if let Err(error) = self.settle(&id, &record, value, issued_at).await {
+                if let Err(error) = self.settle(&id, &record, value, allowed_at).await {
                     let _ = self.end(&id, "its code was redeemed, and it could not be kept").await;
                     return Err(error);
                 }
@@ -171,9 +171,10 @@ impl Grants {
         shown: &CodeRedemption<'_>,
         error: OAuthError,
     ) -> Result<OAuthError, OAuthError> {
-        if let CodeRecord::Redeemed { grant_id, client_id, code_challenge } = record
-            && client_id == shown.client_id
+        if let CodeRecord::Redeemed { grant_id, code_challenge } = record
             && CodeChallenge::from_record(code_challenge).is_met_by(shown.code_verifier)
+            && let Some(grant) = self.grant(&grant_id).await?
+            && grant.client_id == shown.client_id
         {
             tracing::warn!("a code was redeemed twice: its grant is revoked");
             if let Some(ended) = self.end(&grant_id, "its code was redeemed twice").await? {

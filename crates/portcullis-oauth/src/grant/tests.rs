@@ -49,6 +49,7 @@ impl World {
             redirect_uri: REDIRECT.to_owned(),
             code_challenge: CodeChallenge::parse(Some("S256"), Some(&challenge)).unwrap(),
             claims: Map::new(),
+            allowed_at: None,
             tokens: None,
         };
         self.grants.issue_code(approval).await.unwrap().expose().clone()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{CasOutcome, Grants, OAuthError, invalid_grant, store_away, within};
 use crate::record::consent::{CONSENT_LIFETIME, Consent, Forgotten};
+use crate::record::grant_index::GrantOwner;
 use crate::record::sign_in::SignIn;
 use crate::record::transaction::Transaction;
 use crate::record::visit::Visit;
@@ -96,17 +97,34 @@ impl Grants {
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
         let Some(found) = found else { return Ok(None) };
         let consent = Consent::read(&found)?;
-        let key = Forgotten::key(&self.issuer, &self.resource, &consent.subject);
-        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
-        let forgotten = found.map(|found| Forgotten::read(&found)).transpose()?;
-        Ok(Some(consent)
-            .filter(|consent| forgotten.is_none_or(|forgotten| forgotten.at < consent.allowed_at)))
+        let (subject, client_id) = (&consent.subject, &sign_in.client_id);
+        let taken_back = self.taken_back(subject, client_id, consent.allowed_at).await?;
+        Ok((!taken_back).then_some(consent))
     }
 
-    /// Forgets what a user allowed until now, in whichever browser: they have taken something back,
-    /// and are asked from now on.
-    pub(crate) async fn forget_consents(&self, subject: &str) -> Result<(), OAuthError> {
-        let key = Forgotten::key(&self.issuer, &self.resource, subject);
+    /// Whether what a user allowed a client at `allowed_at` was taken back since: the user has taken
+    /// something back, or the operator all from the client.
+    pub(crate) async fn taken_back(
+        &self,
+        subject: &str,
+        client_id: &str,
+        allowed_at: u64,
+    ) -> Result<bool, OAuthError> {
+        for owner in [GrantOwner::Subject(subject), GrantOwner::Client(client_id)] {
+            let key = Forgotten::key(&self.issuer, &self.resource, owner);
+            let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+            let forgotten = found.map(|found| Forgotten::read(&found)).transpose()?;
+            if forgotten.is_some_and(|forgotten| forgotten.at >= allowed_at) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Forgets what a user allowed until now, in whichever browser, or what a client was allowed: it was
+    /// taken back, and is asked about from now on.
+    pub(crate) async fn forget_consents(&self, owner: GrantOwner<'_>) -> Result<(), OAuthError> {
+        let key = Forgotten::key(&self.issuer, &self.resource, owner);
         let until = self.clock.now() + CONSENT_LIFETIME;
         let put = self.store.put(&key, Forgotten { at: self.seconds() }.write()?, until);
         within(put).await.map_err(|error| store_away(&error))

@@ -96,10 +96,17 @@ impl Grants {
         }
     }
 
-    /// Ends them, here and at the provider, if this is where it is known.
-    pub(super) async fn end_upstream(&self, id: &str) -> Result<(), OAuthError> {
-        if let Some(tokens) = self.take_upstream(id).await? {
-            self.revoke_upstream(tokens).await;
+    /// Ends those of a grant that has ended, here and at the provider, if this is where it is known.
+    ///
+    /// Some providers end all tokens of a user at once: there, what other clients of the user need stays
+    /// until the last of their grants ends.
+    pub(super) async fn end_upstream(&self, id: &str, subject: &str) -> Result<(), OAuthError> {
+        let Some(tokens) = self.take_upstream(id).await? else { return Ok(()) };
+        let upstream = self.upstream.as_ref();
+        match upstream.is_some_and(|upstream| upstream.revokes_all_of_user()) {
+            // A grant is gone before this is asked: of several that end at once, the last one revokes.
+            true => self.give_back(tokens, subject).await,
+            false => self.revoke_upstream(tokens).await,
         }
         Ok(())
     }
@@ -237,7 +244,7 @@ impl Grants {
                 return Err(NoTokens::Ended("its token has expired".to_owned()));
             }
             if needed == Needed::ToRefresh {
-                if tokens.expires_at.is_none() || upstream.tells_of_users() {
+                if tokens.expires_at.is_none() || upstream.tells_of_users(&tokens) {
                     upstream.confirm(&tokens).await.map_err(no_tokens)?;
                 }
                 // Whoever changed it meanwhile has kept it for as long.
@@ -286,7 +293,7 @@ impl Grants {
             // The grant has ended, or the lease had.
             CasOutcome::Conflict => return Ok(None),
         }
-        if upstream.tells_of_users() {
+        if upstream.tells_of_users(&newer) {
             upstream.confirm(&newer).await.map_err(no_tokens)?;
         }
         Ok(Some(newer))

@@ -83,13 +83,14 @@ impl<V: Vendor> OAuthProxy<V> {
     }
 
     /// Says who may sign in, of all who have an account at the provider. Where it is called more than
-    /// once, a user has to meet each.
+    /// once, a user has to meet each. Default: everybody; start-up warns, unless only an organization gives
+    /// accounts.
     pub fn admit(mut self, admit: Admit) -> Self {
         self.upstream.admission.push(admit);
         self
     }
 
-    /// Adds claims that go on from the provider to this server's tokens, for checks and functions, beside
+    /// Adds claims of the provider that are known of a caller, in checks and functions, beside
     /// `email`, `email_verified`, `name`, `preferred_username`, `groups`, `roles`, `hd`, `login`, `tid`
     /// and `org_id`. A user whose claims have more than 4 KiB in all does not get in.
     pub fn claims(mut self, names: impl OneOrMany) -> Self {
@@ -214,6 +215,14 @@ impl<V: Vendor> OAuthProxy<V> {
     /// is no longer good; an hour where it cannot be asked.
     pub fn fallback_lifetime(mut self, lifetime: Duration) -> Self {
         self.upstream.fallback_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Says that the provider, when one token is revoked, ends all that it gave this server for the user,
+    /// as Google and Discord do. Then nothing is revoked there until the last grant of a user ends:
+    /// other clients of theirs would stop. Default: each grant's own tokens are revoked with it.
+    pub fn revocation_ends_all_of_user(mut self) -> Self {
+        self.upstream.revokes_all_of_user = true;
         self
     }
 

@@ -34,13 +34,13 @@ pub(crate) enum CodeRecord {
         /// As that of the grant.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_name: Option<String>,
-        /// In seconds since 1970.
+        /// When the user allowed it, in seconds since 1970.
         #[serde(default)]
-        issued_at: u64,
+        allowed_at: u64,
     },
-    /// It was, for this grant. The challenge tells a client that redeems it again from somebody
-    /// who has nothing but the code.
-    Redeemed { grant_id: String, client_id: String, code_challenge: String },
+    /// It was, for this grant, which says to whom. The challenge tells a client that redeems it again
+    /// from somebody who has nothing but the code.
+    Redeemed { grant_id: String, code_challenge: String },
 }
 
 impl CodeRecord {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_store::{RecordKey, RecordValue};
 use serde::{Deserialize, Serialize};
 
+use super::grant_index::GrantOwner;
 use super::{read, write};
 use crate::error::OAuthError;
 
@@ -22,8 +23,8 @@ pub(crate) struct Consent {
     pub(crate) allowed_at: u64,
 }
 
-/// When a user last took something back: what they allowed before that is forgotten. The record lasts
-/// as long as what it ends.
+/// When a user last took something back, or an operator all from a client: what was allowed before that
+/// is forgotten. The record lasts as long as what it ends.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forgotten {
@@ -32,8 +33,15 @@ pub(crate) struct Forgotten {
 }
 
 impl Forgotten {
-    pub(crate) fn key(issuer: &str, resource: &str, subject: &str) -> RecordKey {
-        RecordKey::new("oauth-consent-forgotten", [issuer, resource, subject])
+    pub(crate) fn key(issuer: &str, resource: &str, owner: GrantOwner<'_>) -> RecordKey {
+        match owner {
+            GrantOwner::Subject(subject) => {
+                RecordKey::new("oauth-consent-forgotten", [issuer, resource, subject])
+            }
+            GrantOwner::Client(id) => {
+                RecordKey::new("oauth-client-forgotten", [issuer, resource, id])
+            }
+        }
     }
 
     pub(crate) fn read(value: &RecordValue) -> Result<Self, OAuthError> {

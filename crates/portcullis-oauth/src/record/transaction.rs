@@ -24,6 +24,9 @@ pub(crate) struct Transaction {
     pub(crate) code_verifier: String,
     /// OpenID Connect Core §3.1.2.1.
     pub(crate) nonce: String,
+    /// When it began, in seconds since 1970: what its user takes back after that ends it.
+    #[serde(default)]
+    pub(crate) allowed_at: u64,
     /// Who allowed the client before, where nobody was asked this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remembered: Option<String>,

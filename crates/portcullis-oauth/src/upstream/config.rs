@@ -62,6 +62,16 @@ pub enum TokenEndpointAuth {
     None,
 }
 
+/// Who can have an account at a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accounts {
+    OfAnybody,
+    /// Those whom its organization gives one.
+    OfAnOrganization,
+    /// It can be set there.
+    Unknown,
+}
+
 /// A provider as the operator describes it.
 #[derive(Clone)]
 pub(crate) struct UpstreamConfig {
@@ -85,8 +95,9 @@ pub(crate) struct UpstreamConfig {
     pub(crate) fallback_lifetime: Option<Duration>,
     pub(crate) claims: Vec<String>,
     pub(crate) admission: Vec<Admit>,
-    /// Whether anybody can get an account there.
-    pub(crate) is_open: bool,
+    pub(crate) accounts: Accounts,
+    /// Whether the provider, when one token is revoked, ends all that it gave this server for the user.
+    pub(crate) revokes_all_of_user: bool,
     /// Whether it is a test's, on this machine.
     pub(crate) is_stand_in: bool,
     /// What a preset found wrong with what it was given.
@@ -127,7 +138,8 @@ impl UpstreamConfig {
             fallback_lifetime: None,
             claims: chosen_claims::DEFAULT.map(str::to_owned).to_vec(),
             admission: Vec::new(),
-            is_open: false,
+            accounts: Accounts::Unknown,
+            revokes_all_of_user: false,
             is_stand_in: false,
             problem: None,
             fetch: Fetch::builder().time(EXCHANGE_TIME),
@@ -146,10 +158,15 @@ impl UpstreamConfig {
     /// What start-up should warn about.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.is_open && self.admission.is_empty() {
+        let who = match self.accounts {
+            Accounts::OfAnybody => Some("and anybody can have one"),
+            Accounts::Unknown => Some("and whether anybody can have one is set there"),
+            Accounts::OfAnOrganization => None,
+        };
+        if let (Some(who), true) = (who, self.admission.is_empty()) {
             let name = self.shown();
             warnings.push(format!(
-                "anybody with an account at {name} can sign in: say who may with admit(…), or \
+                "anybody with an account at {name} can sign in, {who}: say who may with admit(…), or \
                  admit(Admit::anyone())"
             ));
         }
@@ -209,6 +226,7 @@ impl UpstreamConfig {
             fallback_lifetime: self.fallback_lifetime,
             claims: self.claims.clone(),
             admission: self.admission.clone(),
+            revokes_all_of_user: self.revokes_all_of_user,
             fetch,
             clock,
             warned: AtomicBool::new(false),

@@ -49,7 +49,7 @@ impl Upstream {
                 }
             }
         }
-        Ok(Identity { subject: subject.to_string(), claims, organizations })
+        Ok(Identity { subject: subject.to_string(), claims, userinfo: None, organizations })
     }
 
     async fn verified_email(

@@ -43,8 +43,16 @@ pub(crate) enum IdentitySource {
 pub(super) struct Identity {
     pub(super) subject: String,
     pub(super) claims: Map<String, Value>,
+    /// What the userinfo endpoint said beside an ID token, if it was asked.
+    pub(super) userinfo: Option<Map<String, Value>>,
     /// Those of GitHub that were asked about and that the user is a member of, in lower case.
     pub(super) organizations: Vec<String>,
+}
+
+impl Identity {
+    fn new(subject: String, claims: Map<String, Value>) -> Self {
+        Self { subject, claims, userinfo: None, organizations: Vec::new() }
+    }
 }
 
 impl IdentitySource {
@@ -96,12 +104,13 @@ impl Upstream {
                     }
                     // It speaks of the address beside it, which may be another than that of the token.
                     let own = identity.claims.contains_key("email");
-                    for (name, value) in more {
+                    for (name, value) in &more {
                         if own && name == "email_verified" {
                             continue;
                         }
-                        identity.claims.entry(name).or_insert(value);
+                        identity.claims.entry(name.clone()).or_insert_with(|| value.clone());
                     }
+                    identity.userinfo = Some(more);
                 }
                 Ok(identity)
             }
@@ -121,11 +130,11 @@ impl Upstream {
         }
     }
 
-    /// Whether the provider says at any time who the user of a token is, as at a sign-in: an ID token is
-    /// given at a sign-in alone.
-    pub(crate) fn tells_of_users(&self) -> bool {
+    /// Whether the provider says at any time if the user of these tokens may sign in. An ID token is given
+    /// at a sign-in alone: where it has what decides, nobody can be asked later.
+    pub(crate) fn tells_of_users(&self, tokens: &UpstreamTokens) -> bool {
         match self.identity {
-            IdentitySource::IdToken { .. } => false,
+            IdentitySource::IdToken { .. } => tokens.asked_again.is_some(),
             IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => true,
         }
     }
@@ -142,11 +151,37 @@ impl Upstream {
             return Err(UpstreamError::Refused(text.to_owned()));
         }
         match self.identity {
-            IdentitySource::IdToken { .. } => self.userinfo(&known, tokens).await.map(drop),
+            IdentitySource::IdToken { .. } => {
+                let claims = self.userinfo(&known, tokens).await?;
+                match &tokens.asked_again {
+                    None => Ok(()),
+                    Some(subject) => self.admit_by_userinfo(subject, claims),
+                }
+            }
             IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => {
                 self.admit(&self.identify(&known, tokens, None, "").await?)
             }
         }
+    }
+
+    /// Whether the userinfo endpoint alone lets somebody in who signed in, so that it can be asked again.
+    pub(super) fn may_be_asked_again(&self, identity: &Identity) -> bool {
+        let userinfo = identity.userinfo.clone().filter(|_| !self.admission.is_empty());
+        let admitted = userinfo.map(|claims| self.admit_by_userinfo(&identity.subject, claims));
+        admitted.is_some_and(|admitted| admitted.is_ok())
+    }
+
+    fn admit_by_userinfo(
+        &self,
+        subject: &str,
+        claims: Map<String, Value>,
+    ) -> Result<(), UpstreamError> {
+        // OpenID Connect Core §5.3.2.
+        if claims.get("sub").and_then(Value::as_str) != Some(subject) {
+            let text = "the userinfo endpoint speaks of another user than the ID token";
+            return Err(UpstreamError::Refused(text.to_owned()));
+        }
+        self.admit(&Identity::new(subject.to_owned(), claims))
     }
 
     async fn by_id_token(
@@ -168,7 +203,7 @@ impl Upstream {
             }
         })?;
         let subject = subject(&claims, "sub")?;
-        Ok(Identity { subject, claims, organizations: Vec::new() })
+        Ok(Identity::new(subject, claims))
     }
 
     async fn userinfo(
@@ -268,7 +303,7 @@ fn by_userinfo(
                     name another claim";
         return Err(UpstreamError::Misconfigured(text.to_owned()));
     }
-    Ok(Identity { subject, claims, organizations: Vec::new() })
+    Ok(Identity::new(subject, claims))
 }
 
 /// A text, or the whole number that some providers have in its place.

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 
 pub use self::admission::Admit;
 pub use self::config::TokenEndpointAuth;
-pub(crate) use self::config::{EndpointUrls, UpstreamConfig};
+pub(crate) use self::config::{Accounts, EndpointUrls, UpstreamConfig};
 use self::endpoints::Endpoints;
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::identity::IdentitySource;
@@ -73,6 +73,7 @@ pub(crate) struct Upstream {
     /// The names of the claims that go on.
     claims: Vec<String>,
     admission: Vec<Admit>,
+    revokes_all_of_user: bool,
     fetch: Fetch,
     clock: Arc<dyn Clock>,
     /// Whether the log says that no refresh token comes.
@@ -127,6 +128,9 @@ pub(crate) struct UpstreamTokens {
     pub(crate) scope: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_type: Option<String>,
+    /// The subject, where the userinfo endpoint alone says whether they may sign in: it is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_again: Option<String>,
 }
 
 impl UpstreamTokens {
@@ -149,6 +153,11 @@ impl Upstream {
 
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Whether the provider, when one token is revoked, ends all that it gave this server for the user.
+    pub(crate) fn revokes_all_of_user(&self) -> bool {
+        self.revokes_all_of_user
     }
 
     fn now(&self) -> SystemTime {

@@ -85,19 +85,25 @@ impl Upstream {
         let granted = response.scope.as_deref().map_or(asked, scopes_of);
         let scopes = self.scope_map.left(answer.scopes, &granted);
         let id_token = response.id_token.clone();
-        let tokens = self.kept(&known, response);
+        let mut tokens = self.kept(&known, response);
         let signed_in = async {
             let id_token = id_token.as_deref();
             let identity = self.identify(&known, &tokens, id_token, answer.nonce).await?;
             self.admit(&identity)?;
             let claims = chosen_claims::choose(&identity.claims, &self.claims)?;
-            Ok((identity.subject, claims))
+            Ok((self.may_be_asked_again(&identity), identity.subject, claims))
         };
         match signed_in.await {
-            Ok((subject, claims)) => Ok(SignedIn { subject, claims, scopes, tokens }),
+            Ok((again, subject, claims)) => {
+                tokens.asked_again = again.then(|| subject.clone());
+                Ok(SignedIn { subject, claims, scopes, tokens })
+            }
             Err(error) => {
-                let given_back = self.revoke(&tokens);
-                let _ = tokio::time::timeout(GIVE_BACK, given_back).await;
+                // Of somebody who may not sign in nothing is left; a fault ends no other grant.
+                if !self.revokes_all_of_user || matches!(error, UpstreamError::Refused(_)) {
+                    let given_back = self.revoke(&tokens);
+                    let _ = tokio::time::timeout(GIVE_BACK, given_back).await;
+                }
                 Err(error)
             }
         }
@@ -126,6 +132,7 @@ impl Upstream {
         Ok(UpstreamTokens {
             refresh_token: newer.refresh_token.or_else(|| tokens.refresh_token.clone()),
             scope: newer.scope.or_else(|| tokens.scope.clone()),
+            asked_again: tokens.asked_again.clone(),
             ..newer
         })
     }
@@ -157,6 +164,7 @@ impl Upstream {
             expires_at: lifetime.map(|lifetime| seconds(self.now()).saturating_add(lifetime)),
             scope: response.scope,
             token_type: response.token_type,
+            asked_again: None,
         }
     }
 

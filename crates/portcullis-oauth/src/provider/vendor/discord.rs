@@ -2,7 +2,7 @@ use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{client, vendors};
 use crate::provider::proxy::OAuthProxy;
-use crate::upstream::{EndpointUrls, IdentitySource, UpstreamConfig};
+use crate::upstream::{Accounts, EndpointUrls, IdentitySource, UpstreamConfig};
 
 vendors! {
     /// Discord.
@@ -34,7 +34,8 @@ impl OAuthProxy<Discord> {
         config.client_id = id.into();
         config.client_secret = Some(secret.into());
         config.scopes = ["identify", "email"].into_iter().collect();
-        config.is_open = true;
+        config.accounts = Accounts::OfAnybody;
+        config.revokes_all_of_user = true;
         config.endpoints = EndpointUrls {
             issuer: Some("https://discord.com".to_owned()),
             authorization: "https://discord.com/oauth2/authorize".to_owned(),

@@ -2,7 +2,7 @@ use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{OpenIdVendor, client, openid, vendors};
 use crate::provider::proxy::OAuthProxy;
-use crate::upstream::TokenEndpointAuth;
+use crate::upstream::{Accounts, TokenEndpointAuth};
 
 vendors! {
     /// Microsoft Entra ID.
@@ -52,6 +52,7 @@ impl OAuthProxy<Entra> {
         let mut config = openid(issuer, id, secret);
         config.name = Some("Microsoft".to_owned());
         config.authentication = TokenEndpointAuth::Post;
+        config.accounts = Accounts::OfAnOrganization;
         config.offline_access = Some(true);
         // Where users may not consent by themselves, `consent` lets nobody in.
         config.prompt = Some(String::new());

@@ -4,7 +4,9 @@ use url::Url;
 
 use super::{client, vendors};
 use crate::provider::proxy::OAuthProxy;
-use crate::upstream::{Admit, EndpointUrls, IdentitySource, TokenEndpointAuth, UpstreamConfig};
+use crate::upstream::{
+    Accounts, Admit, EndpointUrls, IdentitySource, TokenEndpointAuth, UpstreamConfig,
+};
 
 vendors! {
     /// GitHub.
@@ -54,7 +56,7 @@ impl OAuthProxy<GitHub> {
         config.client_secret = Some(secret.into());
         config.authentication = TokenEndpointAuth::Post;
         config.scopes = ["read:user", "user:email"].into_iter().collect();
-        config.is_open = true;
+        config.accounts = Accounts::OfAnybody;
         config.endpoints = endpoints(SITE);
         Self::of(config)
     }
@@ -80,7 +82,7 @@ impl OAuthProxy<GitHub> {
         let site = url.as_ref().trim_end_matches('/');
         self.upstream.identity = IdentitySource::GitHub { api: format!("{site}/api/v3") };
         self.upstream.endpoints = endpoints(site);
-        self.upstream.is_open = false;
+        self.upstream.accounts = Accounts::Unknown;
         let host = Url::parse(site).ok().and_then(|url| url.host_str().map(str::to_owned));
         self.upstream.name = host.or(self.upstream.name);
         self

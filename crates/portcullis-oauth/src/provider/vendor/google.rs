@@ -3,7 +3,7 @@ use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{OpenIdVendor, client, openid, vendors};
 use crate::provider::proxy::OAuthProxy;
-use crate::upstream::{Admit, TokenEndpointAuth};
+use crate::upstream::{Accounts, Admit, TokenEndpointAuth};
 
 vendors! {
     /// Google.
@@ -51,7 +51,8 @@ impl OAuthProxy<Google> {
         config.authorize_parameters = vec![("access_type".to_owned(), "offline".to_owned())];
         config.offline_access = Some(false);
         config.prompt = Some("consent".to_owned());
-        config.is_open = true;
+        config.accounts = Accounts::OfAnybody;
+        config.revokes_all_of_user = true;
         Self::of(config)
     }
 

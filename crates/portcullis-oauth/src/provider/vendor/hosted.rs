@@ -4,7 +4,7 @@ use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{OpenIdVendor, client, openid, vendors};
 use crate::provider::proxy::OAuthProxy;
-use crate::upstream::TokenEndpointAuth;
+use crate::upstream::{Accounts, TokenEndpointAuth};
 
 vendors! {
     /// Auth0.
@@ -155,7 +155,7 @@ impl OAuthProxy<HuggingFace> {
         let mut config = openid("https://huggingface.co", id, secret);
         config.name = Some("Hugging Face".to_owned());
         config.offline_access = Some(false);
-        config.is_open = true;
+        config.accounts = Accounts::OfAnybody;
         Self::of(config)
     }
 

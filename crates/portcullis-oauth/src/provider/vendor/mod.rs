@@ -92,7 +92,8 @@ fn client(
 /// What every OpenID provider has.
 impl<V: OpenIdVendor> OAuthProxy<V> {
     /// Asks at the userinfo endpoint for claims that the ID token lacks (OpenID Connect Core §5.3), in
-    /// each sign-in. Default: the ID token alone.
+    /// each sign-in, and again at each refresh, if what it says is enough for [`admit`](OAuthProxy::admit):
+    /// then whoever may no longer sign in is out. Default: the ID token alone.
     pub fn userinfo(mut self) -> Self {
         self.upstream.identity = IdentitySource::IdToken { userinfo: true };
         self

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::*;
 use crate::upstream::tests::stand_in::{CLIENT, NOW, StandIn};
-use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use crate::upstream::{
+    Accounts, SignedIn, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+};
 
 const CALLBACK: &str = "https://mcp.example.com/auth/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -206,7 +208,7 @@ fn issuer<V: Vendor>(
     let provider = built(&environment).unwrap();
     assert!(!format!("{provider:?}").contains("s3cret"), "{provider:?}");
     assert!(provider.summary().description.starts_with("users sign in at "));
-    let open = provider.upstream.is_open;
+    let open = provider.upstream.accounts != Accounts::OfAnOrganization;
     let config = provider.upstream.clone();
     let url = EndpointPath::parse("/mcp").unwrap();
     let url = PublicUrl::parse("https://mcp.example.com", url).unwrap();

@@ -91,6 +91,39 @@ async fn o11_another_user_than_the_one_who_allowed_it_is_asked() {
 }
 
 #[tokio::test]
+async fn o11_what_is_taken_back_while_its_user_is_at_the_provider_is_asked_about_again() {
+    let same = [("redirect_uri", WEBSITE)];
+    let code = [("code", "upstream-code")];
+    // By the user, or by the operator.
+    for of_user in [true, false] {
+        let proxy = remembering().await;
+        let (client, cookie) = allowed(&proxy).await;
+        let other = proxy.site.register(CALLBACK).await;
+        proxy.site.clock.advance(Duration::from_secs(1));
+        let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "it is remembered: {}", answer.body);
+        let url = answer.headers[LOCATION].to_str().unwrap();
+        let remembered = Away { cookie: cookie.clone(), parameters: proxy.at_provider(url) };
+        let allowed = proxy.allow(&client, &same).await;
+        let elsewhere = proxy.allow(&other, &[]).await;
+        proxy.site.clock.advance(Duration::from_secs(1));
+        match of_user {
+            true => proxy.connections.revoke_all_of("17").await.unwrap(),
+            false => proxy.connections.revoke_all_to(&client).await.unwrap(),
+        };
+        proxy.site.clock.advance(Duration::from_secs(1));
+        assert!(is_page(&proxy.come_back(&remembered, &code).await));
+        assert!(is_page(&proxy.come_back(&allowed, &code).await));
+        assert!(is_page(&open_again(&proxy, &client, &cookie, "none", &same).await));
+        let answer = proxy.come_back(&elsewhere, &code).await;
+        assert_eq!(is_page(&answer), of_user, "the operator spoke of one client");
+        // Whoever allows it again is signed in.
+        let away = proxy.allow(&client, &same).await;
+        proxy.come_back(&away, &code).await.redirect(WEBSITE);
+    }
+}
+
+#[tokio::test]
 async fn o11_by_default_a_page_asks_each_time() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(WEBSITE).await;

@@ -98,6 +98,35 @@ async fn what_a_client_revokes_is_revoked_at_the_provider() {
 }
 
 #[tokio::test]
+async fn where_one_revocation_ends_all_tokens_of_a_user_the_last_grant_is_revoked_alone() {
+    let proxy = Proxy::with(|proxy| proxy.revocation_ends_all_of_user()).await;
+    let client = proxy.site.register(CALLBACK).await;
+    let mut grants = Vec::new();
+    for subject in ["17", "18", "17"] {
+        user(&proxy.provider, subject);
+        grants.push(proxy.sign_in(&client).await);
+    }
+    let revoke = async |tokens: &Value| {
+        let before = proxy.provider.seen("/revoke").len();
+        let fields = [("token", text(tokens, "refresh_token")), ("client_id", client.as_str())];
+        assert_eq!(proxy.site.post("/revoke", &fields).await.status, StatusCode::OK);
+        proxy.provider.seen("/revoke").len() - before
+    };
+    assert_eq!(revoke(&grants[0]).await, 0, "another grant of user 17 goes on");
+    let principal = proxy.principal(&grants[2]).await;
+    assert!(proxy.tokens.upstream_token(&principal).await.is_ok());
+    assert_eq!(revoke(&grants[1]).await, 2, "the last one of user 18");
+    assert_eq!(revoke(&grants[2]).await, 2, "the last one of user 17");
+    // A fault in a sign-in ends nothing either.
+    user(&proxy.provider, "17");
+    proxy.sign_in(&client).await;
+    proxy.provider.answer("/userinfo", 503, json!({}));
+    let away = proxy.allow(&client, &[]).await;
+    proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(CALLBACK);
+    assert_eq!(proxy.provider.seen("/revoke").len(), 4);
+}
+
+#[tokio::test]
 async fn idp_rule_24_a_tool_gets_the_newest_token_which_is_good_for_another_minute() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(CALLBACK).await;

@@ -14,7 +14,7 @@ use portcullis_store::Store;
 use super::*;
 use crate::browser::Browser;
 use crate::upstream::tests::stand_in::{CLIENT, StandIn};
-use crate::{Admit, ClientPolicy, Consent, OAuthProxy, Registration};
+use crate::{Admit, ClientPolicy, Connections, Consent, OAuthProxy, Registration};
 
 const WEBSITE: &str = "https://chat.example.com/callback";
 
@@ -22,6 +22,7 @@ const WEBSITE: &str = "https://chat.example.com/callback";
 struct Proxy {
     site: Site,
     tokens: Arc<dyn UpstreamTokens>,
+    connections: Connections,
     provider: StandIn,
 }
 
@@ -87,10 +88,11 @@ impl Proxy {
         let proxy = change(proxy).scopes(["read", "write"]);
         let proxy = proxy.store(store.clone()).keys(keys).clock(clock.clone());
         let url = PublicUrl::parse(ORIGIN, EndpointPath::parse("/mcp").unwrap()).unwrap();
+        let connections = proxy.connections(&url).unwrap();
         let resource = Arc::new(proxy).at(&url).unwrap();
         let (endpoints, verifier) = (resource.endpoints.unwrap(), resource.verifier);
         let site = Site { endpoints, verifier, store, clock };
-        Self { site, tokens: resource.upstream_tokens.unwrap(), provider }
+        Self { site, tokens: resource.upstream_tokens.unwrap(), connections, provider }
     }
 
     /// Opens the page, allows the client, and goes on to the provider.

@@ -147,9 +147,12 @@ async fn who_may_sign_in_is_decided_by_claims_that_are_what_they_should_be() {
 #[test]
 fn start_up_warns_where_anybody_could_sign_in() {
     let mut config = UpstreamConfig::new(IdentitySource::IdToken { userinfo: false });
+    assert!(config.warnings()[0].contains("is set there"), "nobody has said who can");
+    config.accounts = Accounts::OfAnybody;
+    assert!(config.warnings()[0].contains("anybody can have one"));
+    config.accounts = Accounts::OfAnOrganization;
     assert!(config.warnings().is_empty());
-    config.is_open = true;
-    assert!(config.warnings()[0].contains("anybody"));
+    config.accounts = Accounts::Unknown;
     config.admission = vec![Admit::anyone()];
     assert!(config.warnings().is_empty());
 }

@@ -89,6 +89,39 @@ async fn tokens_without_an_end_are_confirmed_by_the_provider() {
 }
 
 #[tokio::test]
+async fn where_userinfo_says_enough_who_may_sign_in_is_asked_again_of_it() {
+    let stand_in = StandIn::start().await;
+    let good = json!({"sub": "u-1", "email": "a@example.com", "email_verified": true});
+    let identity = IdentitySource::IdToken { userinfo: true };
+    let admission = vec![Admit::email_domains(["example.com"])];
+    let asking = UpstreamConfig { identity, admission, ..config(&stand_in) };
+    let upstream = built(&asking);
+    stand_in.answer("/userinfo", 200, &good);
+    let first = upstream.redeem(&[]).await.unwrap().tokens;
+    let tokens = upstream.refresh(&first).await.unwrap();
+    assert!(upstream.tells_of_users(&tokens));
+    for (changes, expected) in [
+        (json!({}), "good"),
+        (json!({"email": "a@example.org"}), "refused"),
+        (json!({"email_verified": false}), "refused"),
+        (json!({"email": null}), "refused"),
+        (json!({"sub": "u-2"}), "refused"),
+        (json!({"sub": null}), "refused"),
+    ] {
+        stand_in.answer("/userinfo", 200, but(good.clone(), &changes));
+        assert_eq!(kind(&upstream.confirm(&tokens).await), expected, "{changes}");
+    }
+    // What the ID token alone says, nobody can ask for later.
+    stand_in.answer("/userinfo", 200, json!({"sub": "u-1"}));
+    let tokens = upstream.redeem(&[]).await.unwrap().tokens;
+    assert!(!upstream.tells_of_users(&tokens));
+    assert_eq!(kind(&upstream.confirm(&tokens).await), "good");
+    // Nor is anybody asked where nobody has to be let in.
+    let open = built(&UpstreamConfig { admission: Vec::new(), ..asking });
+    assert!(!open.tells_of_users(&open.redeem(&[]).await.unwrap().tokens));
+}
+
+#[tokio::test]
 async fn idp_rule_25_both_tokens_are_revoked_the_refresh_token_first_and_a_failure_is_logged() {
     let stand_in = StandIn::start().await;
     let upstream = built(&config(&stand_in));
