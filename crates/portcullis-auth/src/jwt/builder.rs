@@ -254,8 +254,8 @@ impl JwtVerifierBuilder {
             Some(Err(why)) => self.problem(JwtProblemKind::InvalidTokenType, why),
             Some(Ok(())) if self.access_tokens_only || self.unmarked_tokens => self.problem(
                 JwtProblemKind::ConflictingOptions,
-                "token_type(…) and client_assertions() take no access tokens: remove access_tokens_only() and \
-                 dangerously_accept_unmarked_tokens()",
+                "token_type(…) and client_assertions() take no access tokens: remove \
+                 access_tokens_only() and dangerously_accept_unmarked_tokens()",
             ),
             Some(Ok(())) | None => {}
         }
