@@ -8,6 +8,9 @@ use crate::driver::{Response, Testbed};
 
 /// Where the client's answers go. Nobody listens there: a browser that arrives has the answer.
 pub const CALLBACK: &str = "http://127.0.0.1:33418/callback";
+/// What Alice enters at a server with users of its own, and what she decides.
+pub const ALICE: [(&str, &str); 3] =
+    [("user", "alice"), ("password", "dev-password-alice"), ("decision", "allow")];
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -88,9 +91,8 @@ impl Browser {
         let head: Vec<_> = head.iter().map(String::as_str).collect();
         let server = Testbed::at(format!("http://{authority}/"));
         let response = server.request(&format!("{method} {target}"), &head, form.as_bytes());
-        if let Some((name, value)) =
-            response.header("set-cookie").and_then(|set| set.split(';').next()?.split_once('='))
-        {
+        let set = response.headers.iter().filter(|(name, _)| name == "set-cookie");
+        for (name, value) in set.filter_map(|(_, set)| set.split(';').next()?.split_once('=')) {
             cookies.insert(name.to_owned(), value.to_owned());
         }
         response

@@ -107,5 +107,8 @@ pub mod promises {}
 #[doc = include_str!("../manual/threats.md")]
 pub mod threats {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/oauth_requirements.md")]
+pub mod oauth_requirements {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/not_done.md")]
 pub mod not_done {}

@@ -21,6 +21,7 @@ mod log_pipe;
 mod logged;
 mod newcomer;
 mod oauth_clients;
+mod oauth_requirements;
 mod oracle;
 mod providers;
 mod public_enums;

@@ -64,6 +64,45 @@ fn o16_a_browser_may_be_sent_to_the_page_and_no_page_may_send_its_form() {
 }
 
 #[test]
+fn rfc9700_2_6_no_page_reads_what_the_authorization_endpoint_answers() {
+    let testbed = login();
+    let preflight = [FOREIGN, "Access-Control-Request-Method: GET"];
+    for (line, head) in [
+        ("OPTIONS /authorize", &preflight[..]),
+        ("GET /authorize", &[FOREIGN]),
+        ("GET /authorize", &["Origin: null"]),
+        ("GET /authorize", &["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"]),
+        ("OPTIONS /consent", &preflight),
+        ("OPTIONS /connections", &preflight),
+    ] {
+        let answer = testbed.request(line, head, b"");
+        assert!((400..500).contains(&answer.status), "{line} {head:?}: {}", answer.status);
+        for name in ["origin", "methods", "headers", "credentials"] {
+            let name = format!("access-control-allow-{name}");
+            assert_eq!(answer.header(&name), None, "{line} {head:?}");
+        }
+    }
+}
+
+#[test]
+fn rfc9728_3_2_metadata_is_json_and_has_nothing_empty() {
+    let testbed = login();
+    let answer = testbed.request("GET /.well-known/oauth-protected-resource/mcp", &[], b"");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let metadata = answer.json();
+    assert!(metadata["resource_name"].is_string(), "{metadata}");
+    let issuer = format!("http://{}", testbed.authority());
+    assert_eq!(metadata["authorization_servers"], json!([issuer]));
+    for (name, value) in metadata.as_object().unwrap() {
+        assert!(![json!(null), json!(""), json!([]), json!({})].contains(value), "{name}");
+    }
+    // Rule 1: byte for byte the same.
+    let server = testbed.request("GET /.well-known/oauth-authorization-server", &[], b"").json();
+    assert_eq!(server["issuer"], issuer);
+}
+
+#[test]
 fn a_body_that_no_client_sends_is_refused_unread_and_a_method_too() {
     let testbed = login();
     let form = "Content-Type: application/x-www-form-urlencoded";

@@ -12,6 +12,7 @@ mod installed;
 mod known;
 mod providers;
 mod proxy;
+mod schemathesis;
 mod sign_in;
 mod step_up;
 

@@ -211,11 +211,12 @@ impl Grants {
     }
 
     /// Refuses a resource that is not this server (RFC 8707 §2). Without one it is (rule 23). A
-    /// client that reaches the server with a slash at the end names it so (rule 4).
+    /// client that reaches the server with a slash at the end names it so (rule 4), and one may write
+    /// scheme and host in upper case (MCP 2026-07-28, "Canonical Server URI").
     pub(crate) fn check_resource(&self, resource: Option<&str>) -> Result<(), OAuthError> {
         let ours = |named: &str| is_same_resource(&self.resource, named);
-        let slash = |named: &str| named.strip_suffix('/').is_some_and(ours);
-        match resource.is_none_or(|named| ours(named) || slash(named)) {
+        let same = |named: &str| ours(named) || named.strip_suffix('/').is_some_and(ours);
+        match resource.is_none_or(|named| same(named) || same(&in_lower_case(named))) {
             true => Ok(()),
             false => Err(OAuthError::new(
                 ErrorCode::InvalidTarget,
@@ -260,6 +261,13 @@ fn invalid_grant(cause: &'static str) -> OAuthError {
 fn away(error: &SigningKeyError) -> OAuthError {
     let description = "the server cannot answer at the moment: try again";
     OAuthError::new(ErrorCode::TemporarilyUnavailable, description).because(error.to_string())
+}
+
+/// A URL with scheme and host in lower case, which mean the same in upper case (RFC 3986 §6.2.2.1).
+fn in_lower_case(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    format!("{}://{}{rest}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
 }
 
 pub(crate) fn random_text<const N: usize>() -> Result<String, OAuthError> {

@@ -11,6 +11,7 @@ mod own_users;
 mod pages;
 mod policies;
 mod register;
+mod requirements;
 mod upstream;
 mod walk;
 mod website;
