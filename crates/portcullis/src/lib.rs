@@ -166,9 +166,9 @@ pub mod auth {
 /// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
     pub use portcullis_guard::{
-        Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
-        MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock, WatchedFile,
-        WatchedFileError, WatchedFileErrorKind,
+        Clock, Environment, EnvironmentError, EnvironmentErrorKind, ErrorChain, LogWriter,
+        ManualClock, MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock,
+        WatchedFile, WatchedFileError, WatchedFileErrorKind,
     };
     #[cfg(all(unix, feature = "commands"))]
     pub use portcullis_guard::{
@@ -180,7 +180,9 @@ pub mod guard {
         WorkspaceErrorKind, WritableWorkspace,
     };
     #[cfg(feature = "fetch")]
-    pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
+    pub use portcullis_guard::{
+        Fetch, FetchBuilder, FetchError, FetchRequest, FetchStream, Fetched, Refusal,
+    };
     #[cfg(feature = "keys")]
     pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]
