@@ -80,7 +80,7 @@
 //! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
 //! | 10 session visibility | [Visibility](manual::visibility) |
 //! | 11 custom routes | [Routes](manual::routes) |
-//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files), [Commands](manual::commands) |
+//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files), [Commands](manual::commands), [SQL](manual::sql) |
 //! | 13 SSRF | [Outbound requests](manual::outbound) |
 //! | 14 DNS rebinding | [Host and Origin](manual::host_and_origin) |
 //! | 16 development helpers | [Testing](manual::testing) |
