@@ -69,6 +69,66 @@ pub fn is_private_use(address: IpAddr) -> bool {
     }
 }
 
+/// A part of a private network, in CIDR notation: `10.1.0.0/16`, `fd12:3456::/32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    length: u32,
+}
+
+impl Network {
+    /// Reads a network that is [private](is_private_use) as a whole, and written by its first
+    /// address.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis_guard::address::Network;
+    ///
+    /// let network = Network::parse("10.1.0.0/16").unwrap();
+    /// assert!(network.contains("10.1.2.3".parse().unwrap()));
+    /// assert!(!network.contains("10.2.0.0".parse().unwrap()));
+    /// for none in ["10.1.2.3/16", "10.0.0.0/7", "8.8.8.0/24", "0.0.0.0/0", "10.0.0.1"] {
+    ///     assert!(Network::parse(none).is_none(), "{none}");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (base, length) = text.split_once('/')?;
+        let network = Self { base: base.parse().ok()?, length: length.parse().ok()? };
+        let (bits, rest) = (bits(network.base), network.host_mask()?);
+        let last = match network.base {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits | rest).ok()?)),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(bits | rest)),
+        };
+        let is_private = is_private_use(network.base) && is_private_use(last);
+        (bits & rest == 0 && is_private).then_some(network)
+    }
+
+    /// Whether `address` is in it, also when it is written within IPv6.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let differ = bits(address) ^ bits(self.base);
+        address.is_ipv4() == self.base.is_ipv4()
+            && self.host_mask().is_some_and(|rest| differ & !rest == 0)
+    }
+
+    /// The bits that tell the addresses of the network apart.
+    fn host_mask(&self) -> Option<u128> {
+        let width = if self.base.is_ipv4() { 32 } else { 128 };
+        let rest = u128::BITS.checked_sub(u32::checked_sub(width, self.length)?)?;
+        Some(u128::MAX.checked_shr(rest).unwrap_or_default())
+    }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
 /// Where clouds serve metadata, among addresses that might pass or be let pass otherwise.
 const CLOUD_METADATA: [Ipv4Addr; 4] = [
     Ipv4Addr::new(169, 254, 169, 254),

@@ -57,7 +57,7 @@ pub use command::{Command, CommandError, CommandErrorKind, CommandOutput, Invoca
 pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind};
 pub use error_chain::ErrorChain;
 #[cfg(feature = "fetch")]
-pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
+pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, FetchStream, Fetched, Refusal};
 pub use log::{LogWriter, stderr};
 pub use log_throttle::LogThrottle;
 pub use maybe_future::MaybeFuture;

@@ -80,7 +80,7 @@
 //! | 7 component auth, 8 custom checks, 9 server-level checks | [Access](manual::access) |
 //! | 10 session visibility | [Visibility](manual::visibility) |
 //! | 11 custom routes | [Routes](manual::routes) |
-//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files), [Commands](manual::commands) |
+//! | 12 input validation | [Arguments](manual::arguments), [Files](manual::files), [Commands](manual::commands), [SQL](manual::sql) |
 //! | 13 SSRF | [Outbound requests](manual::outbound) |
 //! | 14 DNS rebinding | [Host and Origin](manual::host_and_origin) |
 //! | 16 development helpers | [Testing](manual::testing) |
@@ -166,9 +166,9 @@ pub mod auth {
 /// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
     pub use portcullis_guard::{
-        Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
-        MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock, WatchedFile,
-        WatchedFileError, WatchedFileErrorKind,
+        Clock, Environment, EnvironmentError, EnvironmentErrorKind, ErrorChain, LogWriter,
+        ManualClock, MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock,
+        WatchedFile, WatchedFileError, WatchedFileErrorKind,
     };
     #[cfg(all(unix, feature = "commands"))]
     pub use portcullis_guard::{
@@ -180,7 +180,9 @@ pub mod guard {
         WorkspaceErrorKind, WritableWorkspace,
     };
     #[cfg(feature = "fetch")]
-    pub use portcullis_guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched};
+    pub use portcullis_guard::{
+        Fetch, FetchBuilder, FetchError, FetchRequest, FetchStream, Fetched, Refusal,
+    };
     #[cfg(feature = "keys")]
     pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]

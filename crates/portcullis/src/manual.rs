@@ -38,6 +38,9 @@ pub mod files {}
 #[doc = include_str!("../manual/commands.md")]
 pub mod commands {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/sql.md")]
+pub mod sql {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/outbound.md")]
 pub mod outbound {}
 #[doc = include_str!("../manual/links.md")]

@@ -329,3 +329,98 @@ fn section_17_over_stdio_checks_are_skipped() {
     assert_eq!(names_of(&server, None), ["search_items"]);
     assert_absent(&server, None, "delete_item");
 }
+
+#[test]
+fn section_12_what_callers_send_is_validated() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = folder.path().join("documents");
+    std::fs::create_dir(&documents).unwrap();
+    std::fs::write(documents.join("notes.txt"), "one\ntwo\nthree\n").unwrap();
+    std::fs::write(documents.join("names.txt"), "Zürich").unwrap();
+    std::fs::write(documents.join(".env"), "KEY=hunter2").unwrap();
+    std::fs::write(folder.path().join("secret.txt"), "hunter2").unwrap();
+    std::os::unix::fs::symlink("../secret.txt", documents.join("link.txt")).unwrap();
+    let server = Testbed::on_free_port_with(
+        env!("CARGO_BIN_EXE_section_12_input_validation"),
+        &[("DOCUMENTS", documents.to_str().unwrap())],
+    );
+    let read = |arguments: Value| {
+        let answer = server.call(BOB, "read_file", arguments);
+        (answer["isError"] == true, text(&answer).to_owned())
+    };
+    assert_eq!(
+        read(json!({"path": "notes.txt", "max_lines": 2})),
+        (false, "one\ntwo\n".to_owned())
+    );
+    // The pattern of the brief lets `../` pass: what comes after it does not.
+    let absent = (true, "no such file in the workspace".to_owned());
+    for path in ["../secret.txt", "link.txt", "/etc/passwd", ".env", "nothing.txt", "."] {
+        assert_eq!(read(json!({"path": path})), absent, "{path}");
+    }
+    for refused in [
+        json!({"path": "a b"}),
+        json!({"path": "notes.txt\n"}),
+        json!({"path": "notes.txt", "encoding": "latin-1"}),
+        json!({"path": "notes.txt", "max_lines": 0}),
+        json!({"path": "notes.txt", "max_lines": 10001}),
+        json!({"path": "notes.txt", "mode": "w"}),
+    ] {
+        assert!(read(refused.clone()).0, "{refused}");
+    }
+    assert!(read(json!({"path": "names.txt", "encoding": "ascii"})).0);
+
+    let cities =
+        |arguments: Value| server.call(BOB, "cities_of", arguments)["structuredContent"].clone();
+    assert_eq!(cities(json!({"name": "ada"})), json!(["London", "Turin"]));
+    assert_eq!(cities(json!({"name": "ada", "order": "down"})), json!(["Turin", "London"]));
+    for attack in ["' OR '1'='1", "ada' --", "x'; DROP TABLE users; --", "%", "ada\\"] {
+        assert_eq!(cities(json!({"name": attack})), json!([]), "{attack}");
+    }
+    let ordered =
+        server.call(BOB, "cities_of", json!({"name": "ada", "order": "city; DROP TABLE users"}));
+    assert_eq!(ordered["isError"], true);
+    assert_eq!(cities(json!({"name": "grace"})), json!(["New York"]));
+}
+
+#[test]
+fn section_13_no_spelling_of_an_address_leads_inside() {
+    let program = env!("CARGO_BIN_EXE_section_13_ssrf");
+    let server = Testbed::on_free_port(program);
+    let fetch = |server: &Testbed, url: &str| {
+        let answer = server.call(BOB, "fetch_url", json!({"url": url}));
+        assert_eq!(answer["isError"], true, "{url}: {answer}");
+        text(&answer).to_owned()
+    };
+    for url in [
+        // What the function of the brief lets pass.
+        "http://172.17.0.1/",
+        "http://100.64.0.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://127.1/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://[64:ff9b::a9fe:a9fe]/",
+        "https://localhost/",
+        "https://metadata.google.internal./",
+        "https://metadata/",
+        "https://user:password@example.com/",
+        "https://example.com:22/",
+        "http://0/",
+        // What it refuses.
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/",
+        "http://192.168.1.1/",
+        "file:///etc/passwd",
+        "gopher://example.com/",
+    ] {
+        let told = fetch(&server, url);
+        assert!(told.starts_with("the destination is refused: "), "{url}: {told}");
+        assert!(!told.contains("169.254") && !told.contains("127."), "{url}: {told}");
+    }
+    assert_eq!(fetch(&server, "example"), "That is not a URL.");
+    let narrow = Testbed::on_free_port_with(program, &[("ALLOWED_HOST", "api.example.com")]);
+    for url in ["https://example.com/", "https://api.example.com.evil.example/"] {
+        let told = fetch(&narrow, url);
+        assert_eq!(told, "the destination is refused: the host is not one that is allowed");
+    }
+}

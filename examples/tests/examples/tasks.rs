@@ -98,6 +98,30 @@ fn files_are_read_in_the_folder_and_nowhere_else() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("DOCUMENTS"));
 }
 
+#[test]
+fn commands_run_one_program_with_what_is_no_option() {
+    let server = Testbed::on_free_port(env!("CARGO_BIN_EXE_commands"));
+    let call = |tool: &str, arguments: Value| {
+        let answer = server.call(BOB, tool, arguments);
+        (answer["isError"] == true, text(&answer).to_owned())
+    };
+    let sorted = call("sort_lines", json!({"text": "b,1\na,2\n", "field": 2}));
+    assert_eq!(sorted, (false, "b,1\na,2\n".to_owned()));
+    let sorted = call("sort_lines", json!({"text": "b-1\na-2\n", "separator": "-"}));
+    assert_eq!(sorted, (false, "a-2\nb-1\n".to_owned()), "a dash within an option is a text");
+    let day = call("day_of", json!({"date": "2026-11-29"}));
+    assert_eq!(day, (false, "Sunday, 2026-11-29\n".to_owned()));
+    let option = (true, "a value that begins with - is refused".to_owned());
+    for attack in ["--file=/etc/passwd", "-f/etc/passwd", "--help", "-"] {
+        assert_eq!(call("day_of", json!({"date": attack})), option, "{attack}");
+    }
+    let failed = (true, "the program failed".to_owned());
+    for attack in ["$(id)", "`id`", "2026-11-29; id", "2026-11-29\nid"] {
+        let (is_error, said) = call("day_of", json!({"date": attack}));
+        assert_eq!((is_error, said), failed, "{attack}");
+    }
+}
+
 /// What a sender adds to `body`, which it signs with `secret`.
 fn signature(secret: &[u8], id: &str, time: u64, body: &str) -> [String; 3] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use futures_util::future::join_all;
-use portcullis_guard::Fetch;
 use portcullis_guard::fetch::Fetched;
 use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::text::quoted;
+use portcullis_guard::{ErrorChain, Fetch};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -142,8 +142,10 @@ impl Discovery {
     }
 
     async fn look(&self, fetch: &Fetch, place: &Url) -> Result<Map<String, Value>, Miss> {
-        let fetched =
-            fetch.get(place).await.map_err(|error| Miss::NoMetadata(error.to_string()))?;
+        let fetched = fetch
+            .get(place)
+            .await
+            .map_err(|error| Miss::NoMetadata(ErrorChain::new(&error).to_string()))?;
         if fetched.status != 200 {
             return Err(Miss::NoMetadata(described(&fetched)));
         }

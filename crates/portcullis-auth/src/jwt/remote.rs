@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, Fetch, digest};
+use portcullis_guard::{Clock, ErrorChain, Fetch, digest};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use url::Url;
@@ -354,7 +354,8 @@ impl Source {
 
     /// Fetches the set at `url`, and reads how long it is fresh.
     async fn read_at(&self, url: &Url) -> Result<Fetched, String> {
-        let fetched = self.fetch.get(url).await.map_err(|error| error.to_string())?;
+        let fetched = self.fetch.get(url).await;
+        let fetched = fetched.map_err(|error| ErrorChain::new(&error).to_string())?;
         let media_type =
             fetched.content_type.as_deref().map_or("no content type".to_owned(), quoted);
         let answer = format!("the answer is {}, {media_type}", fetched.status);

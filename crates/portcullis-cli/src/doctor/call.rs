@@ -1,6 +1,6 @@
 //! The first call with a token.
 
-use portcullis::guard::{FetchRequest, Secret, Url};
+use portcullis::guard::{ErrorChain, FetchRequest, Secret, Url};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, unanswered};
@@ -24,7 +24,9 @@ pub(crate) async fn first(
     };
     let begun = match client.send(url, with_token(initialize(url))).await {
         Ok(answer) => answer,
-        Err(error) => return report.failed(Step::Call, unanswered(&error), error),
+        Err(error) => {
+            return report.failed(Step::Call, unanswered(&error), ErrorChain::new(&error));
+        }
     };
     if let (401 | 403, Some(token)) = (begun.status(), token) {
         return refused(&begun, token.expose(), url, issuers, report);
@@ -45,7 +47,7 @@ pub(crate) async fn first(
     };
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     if let Err(error) = client.send(url, of_session(initialized)).await {
-        return report.failed(Step::Call, unanswered(&error), error);
+        return report.failed(Step::Call, unanswered(&error), ErrorChain::new(&error));
     }
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
     let listed = client.send(url, of_session(list)).await;
@@ -55,7 +57,7 @@ pub(crate) async fn first(
         let _ = client.send(url, end.header("mcp-protocol-version", version)).await;
     }
     match listed {
-        Err(error) => report.failed(Step::Call, unanswered(&error), error),
+        Err(error) => report.failed(Step::Call, unanswered(&error), ErrorChain::new(&error)),
         Ok(answer) => {
             let object = answer.object().unwrap_or_default();
             let tools = object.get("result").and_then(|result| result.get("tools")?.as_array());

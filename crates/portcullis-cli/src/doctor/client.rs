@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis::guard::{Fetch, FetchBuilder, FetchError, FetchRequest, Fetched, Url};
+use portcullis::guard::{ErrorChain, Fetch, FetchBuilder, FetchError, FetchRequest, Fetched, Url};
 use serde_json::{Map, Value};
 
 use super::fault::{self, Fault};
@@ -71,7 +71,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// What is wrong with a server that gave no answer.
 pub(crate) fn unanswered(error: &FetchError) -> &'static Fault {
-    let text = error.to_string();
+    let text = ErrorChain::new(error).to_string();
     let says = |word: &str| text.contains(word);
     match error {
         FetchError::TimedOut => fault::TIMEOUT,

@@ -1,6 +1,6 @@
 //! The first request, without a token, and the challenge that it is answered with.
 
-use portcullis::guard::{FetchRequest, Url};
+use portcullis::guard::{ErrorChain, FetchRequest, Url};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, unanswered};
@@ -35,7 +35,7 @@ pub(crate) async fn reach(client: &Client, url: &Url, report: &mut Report) -> Re
     let answer = match client.send(url, initialize(url)).await {
         Ok(answer) => answer,
         Err(error) => {
-            report.failed(Step::Endpoint, unanswered(&error), error);
+            report.failed(Step::Endpoint, unanswered(&error), ErrorChain::new(&error));
             return Reached::No;
         }
     };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portcullis::guard::{Clock, SystemClock, Url};
+use portcullis::guard::{Clock, ErrorChain, SystemClock, Url};
 use serde_json::{Map, Value};
 
 use super::client::{Answer, Client, is_loopback, unanswered};
@@ -108,7 +108,7 @@ impl Issuer {
                 return None;
             }
             Err(error) => {
-                unreachable(format!("{at}: {error}"), report);
+                unreachable(format!("{at}: {}", ErrorChain::new(&error)), report);
                 return None;
             }
         };
@@ -148,6 +148,7 @@ async fn find(client: &Client, issuer: &Url, report: &mut Report) -> Option<(Url
                 let why = unanswered(&error);
                 let is_down = why.name == fault::CONNECTION.name;
                 let why = if is_down { fault::ISSUER_UNREACHABLE } else { why };
+                let error = ErrorChain::new(&error);
                 report.failed(Step::Issuer, why, format_args!("{place}: {error}"));
                 return None;
             }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use portcullis::guard::{FetchRequest, Secret, Url};
+use portcullis::guard::{ErrorChain, FetchRequest, Secret, Url};
 use portcullis_guard::{digest, random};
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ pub(crate) async fn client_id(
     let answer = match client.send(&at, request).await {
         Ok(answer) => answer,
         Err(error) => {
-            report.failed(Step::Registration, unanswered(&error), error);
+            report.failed(Step::Registration, unanswered(&error), ErrorChain::new(&error));
             return None;
         }
     };
@@ -109,7 +109,7 @@ impl SignIn {
         let answer = match client.send(&at, request).await {
             Ok(answer) => answer,
             Err(error) => {
-                report.failed(Step::Authorize, unanswered(&error), error);
+                report.failed(Step::Authorize, unanswered(&error), ErrorChain::new(&error));
                 return Ok(None);
             }
         };
@@ -164,7 +164,7 @@ impl SignIn {
         let answer = match client.send(&at, request).await {
             Ok(answer) => answer,
             Err(error) => {
-                report.failed(Step::Token, unanswered(&error), error);
+                report.failed(Step::Token, unanswered(&error), ErrorChain::new(&error));
                 return Ok(None);
             }
         };

@@ -9,9 +9,13 @@ use super::Command;
 /// Limits the process `child`, and the children that it will have.
 #[cfg(target_os = "linux")]
 pub(super) fn limit(child: Pid, command: &Command) -> io::Result<()> {
+    use std::thread;
+
     use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
-    let seconds = command.time.as_secs().saturating_add(1);
+    // Threads use up processor time side by side.
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let seconds = command.time.as_secs().saturating_add(1).saturating_mul(threads);
     for (resource, most) in [
         (Resource::Data, command.max_memory),
         // For those that leave the process group, and are not killed with it.

@@ -1,14 +1,17 @@
-use std::fmt;
+use std::{fmt, io};
 
-use reqwest::Method;
+use bytes::Bytes;
+use futures_util::stream::Stream;
 use reqwest::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap,
+    HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
+use reqwest::{Body, Method};
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 
 use super::FetchError;
+use super::upload::Upload;
 
 /// What the connection needs to itself: a second `Host` reaches another site behind the address
 /// that was judged, and a second framing smuggles a request.
@@ -39,7 +42,8 @@ pub struct FetchRequest {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    body: Vec<u8>,
+    upload: Option<Upload>,
     problem: Option<&'static str>,
 }
 
@@ -47,6 +51,11 @@ impl FetchRequest {
     /// A GET.
     pub fn get(url: &Url) -> Self {
         Self::new(Method::GET, url)
+    }
+
+    /// A HEAD: the head of the answer that a GET would have.
+    pub fn head(url: &Url) -> Self {
+        Self::new(Method::HEAD, url)
     }
 
     /// A POST, whose body is empty until [`form`](Self::form), [`json`](Self::json) or
@@ -72,7 +81,7 @@ impl FetchRequest {
 
     fn new(method: Method, url: &Url) -> Self {
         let (headers, body) = (HeaderMap::new(), Vec::new());
-        Self { method, url: url.clone(), headers, body, problem: None }
+        Self { method, url: url.clone(), headers, body, upload: None, problem: None }
     }
 
     /// Sets a header, in place of one of the same name.
@@ -98,6 +107,19 @@ impl FetchRequest {
     pub fn body(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let mut request = self.header(CONTENT_TYPE.as_str(), media_type);
         request.body = body.into();
+        request.upload = None;
+        request
+    }
+
+    /// The body, of the given media type, piece by piece: a file or an answer too large for memory. Such
+    /// a request is sent once; sent again, or a clone of it, it is malformed.
+    pub fn body_stream(
+        self,
+        media_type: &str,
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        let mut request = self.body(media_type, Vec::new());
+        request.upload = Some(Upload::new(pieces));
         request
     }
 
@@ -129,12 +151,31 @@ impl FetchRequest {
         }
     }
 
-    /// Whether a redirect to `next` may be followed: what a method other than GET did is not
-    /// done twice, and headers and secrets in them are for their own origin.
-    pub(super) fn may_be_sent_on_to(&self, next: &Url) -> bool {
-        self.method == Method::GET
-            && self.body.is_empty()
-            && (self.headers.is_empty() || self.url.origin() == next.origin())
+    /// Whether a redirect may be followed: what another method did is not done twice.
+    pub(super) fn may_be_sent_on(&self) -> bool {
+        let reads = self.method == Method::GET || self.method == Method::HEAD;
+        reads && self.body.is_empty() && self.upload.is_none()
+    }
+
+    /// Follows a redirect. Headers are for the origin that they were set for: only what says
+    /// nothing goes on to another.
+    pub(super) fn send_on_to(&mut self, next: Url) {
+        if self.url.origin() != next.origin() {
+            let harmless = [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT];
+            let kept = harmless.map(|name| self.headers.remove(&name).map(|value| (name, value)));
+            self.headers = kept.into_iter().flatten().collect();
+        }
+        self.url = next;
+    }
+
+    /// What is sent as the body. A length of 0 is for methods that may have one.
+    pub(super) fn take_body(&mut self) -> Result<Option<Body>, FetchError> {
+        if let Some(upload) = &self.upload {
+            let taken = FetchError::Malformed("its body was sent before");
+            return upload.take().map(Some).ok_or(taken);
+        }
+        let is_bare = self.body.is_empty() && self.may_be_sent_on();
+        Ok((!is_bare).then(|| Body::from(self.body.clone())))
     }
 }
 

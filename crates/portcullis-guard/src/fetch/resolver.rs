@@ -6,7 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::destination::Destinations;
+use url::Host;
+
+use super::destination::{Destinations, Refusal, is_same};
 
 /// Resolves names to addresses.
 pub trait Lookup: fmt::Debug + Send + Sync + 'static {
@@ -34,13 +36,24 @@ impl Lookup for SystemLookup {
 pub(super) struct Pinned {
     pub(super) lookup: Arc<dyn Lookup>,
     pub(super) destinations: Destinations,
+    /// The proxy that everything goes through: the program's own choice, and the only name that is
+    /// asked for then.
+    pub(super) proxy: Option<Host<String>>,
 }
 
 impl Resolve for Pinned {
     fn resolve(&self, name: Name) -> Resolving {
         let (found, destinations) = (self.lookup.lookup(name.as_str()), self.destinations.clone());
         let name = name.as_str().to_owned();
+        let proxy = self.proxy.clone();
         Box::pin(async move {
+            if let Some(proxy) = proxy {
+                if !is_same(&proxy, &Host::Domain(&name)) {
+                    return Err(Refusal::OtherHost.into());
+                }
+                let sockets = found.await?.into_iter().map(|address| SocketAddr::new(address, 0));
+                return Ok(Box::new(sockets) as Addrs);
+            }
             let addresses = found.await?;
             // One address that is not public spoils the name: which of them would be
             // connected to is not for us to guess.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_guard::fetch::{Fetch, FetchError};
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, LogThrottle};
+use portcullis_guard::{Clock, ErrorChain, LogThrottle};
 use tokio::sync::Semaphore;
 
 use super::Client;
@@ -245,7 +245,7 @@ impl Documents {
         let fetched_at = self.clock.now();
         let fetched = self.fetch.get(url.url()).await.map_err(|error| match error {
             FetchError::Refused(_) | FetchError::TooLarge => NoDocument::Unknown(error.to_string()),
-            _ => NoDocument::Unavailable(error.to_string()),
+            _ => NoDocument::Unavailable(ErrorChain::new(&error).to_string()),
         });
         let read = fetched.and_then(|fetched| match fetched.status {
             200 => {

@@ -1,4 +1,4 @@
-use portcullis_guard::FetchError;
+use portcullis_guard::{ErrorChain, FetchError};
 
 /// Why a sign-in, or what stands behind it, does not go on. The texts are for the log, and hold no
 /// secret.
@@ -15,7 +15,7 @@ pub(crate) enum UpstreamError {
 impl UpstreamError {
     /// That of a request to `what` that had no answer.
     pub(super) fn unanswered(what: &str, error: &FetchError) -> Self {
-        let text = format!("{what} does not answer: {error}");
+        let text = format!("{what} does not answer: {}", ErrorChain::new(error));
         match error {
             FetchError::TimedOut | FetchError::Failed(_) => Self::Unavailable(text),
             _ => Self::Misconfigured(text),

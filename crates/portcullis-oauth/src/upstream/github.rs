@@ -1,7 +1,7 @@
 //! GitHub, which has no ID tokens: its API says who a token is for.
 
 use portcullis_guard::text::quoted;
-use portcullis_guard::{FetchRequest, json};
+use portcullis_guard::{ErrorChain, FetchRequest, json};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -98,7 +98,7 @@ impl Upstream {
             Ok(request) => match self.fetch.send(request).await {
                 Ok(fetched) if fetched.status == 204 => return,
                 Ok(fetched) => format!("GitHub answers {}", fetched.status),
-                Err(error) => error.to_string(),
+                Err(error) => ErrorChain::new(&error).to_string(),
             },
             Err(error) => format!("{error:?}"),
         };

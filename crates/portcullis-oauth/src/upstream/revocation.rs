@@ -1,7 +1,7 @@
 //! Giving tokens back (RFC 7009).
 
-use portcullis_guard::FetchRequest;
 use portcullis_guard::text::quoted;
+use portcullis_guard::{ErrorChain, FetchRequest};
 use url::Url;
 
 use super::{IdentitySource, Upstream, UpstreamTokens};
@@ -44,7 +44,7 @@ impl Upstream {
                     let said = if body.contains(token) { String::new() } else { quoted(&body) };
                     format!("the answer is {} {said}", fetched.status)
                 }
-                Err(error) => error.to_string(),
+                Err(error) => ErrorChain::new(&error).to_string(),
             },
             Err(error) => format!("{error:?}"),
         };

@@ -3,10 +3,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
+#[cfg(feature = "fetch")]
+use portcullis_guard::Fetch;
 use portcullis_guard::OperationId;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 
 use crate::component::caller::{Caller, MaybeCaller};
+#[cfg(feature = "fetch")]
+use crate::component::http_client::HttpClient;
 use crate::component::selector::Selector;
 use crate::component::state::State;
 use crate::component::tool_error::ToolError;
@@ -33,6 +37,8 @@ pub(crate) struct Facilities {
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) visibility: Arc<dyn VisibilityControl>,
     pub(crate) upstream_tokens: Arc<dyn UpstreamTokenSource>,
+    #[cfg(feature = "fetch")]
+    pub(crate) http: HttpClient,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -190,6 +196,35 @@ impl Context {
     /// ```
     pub async fn upstream_token(&self) -> Result<UpstreamToken, ToolError> {
         self.facilities.upstream_tokens.token(self.within()).await
+    }
+
+    /// The server's HTTP client for untrusted URLs, safe against SSRF and DNS rebinding: the one of
+    /// [`ServerBuilder::http`](crate::ServerBuilder::http), or one that asks public hosts over https at
+    /// port 443, follows no redirect, and takes 64 KiB and 10 s at most.
+    ///
+    /// # Errors
+    ///
+    /// Internal, when the default client cannot be made: the certificate authorities of the system
+    /// cannot be read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use portcullis::guard::Url;
+    ///
+    /// /// Whether a page is there.
+    /// #[tool]
+    /// async fn is_there(url: String, ctx: Context) -> Result<String, ToolError> {
+    ///     let url: Url = url.parse().map_err(|_| ToolError::new("That is not a URL."))?;
+    ///     let page = ctx.http()?.get(&url).await;
+    ///     let page = page.map_err(|error| ToolError::new(error.to_string()).with_cause(error))?;
+    ///     Ok(format!("It answers with {}.", page.status))
+    /// }
+    /// ```
+    #[cfg(feature = "fetch")]
+    pub fn http(&self) -> Result<&Fetch, ToolError> {
+        self.facilities.http.fetch()
     }
 
     fn change_visibility(&self, change: Change, selector: Selector) -> VisibilityChange<'_> {

@@ -7,6 +7,8 @@ pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod declaration;
 pub(crate) mod hint;
+#[cfg(feature = "fetch")]
+pub(crate) mod http_client;
 mod kind;
 pub(crate) mod parameter;
 pub(crate) mod prompt;

@@ -3,6 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{AuditFailure, AuditSink, AuthProvider, OneOrMany, ScopeHierarchy, States};
+#[cfg(feature = "fetch")]
+use portcullis_guard::Fetch;
 use portcullis_guard::{Clock, SystemClock};
 use portcullis_protocol::Limits;
 use portcullis_store::Store;
@@ -69,6 +71,8 @@ pub(crate) struct Parts {
     pub(crate) audit_failure: AuditFailure,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) states: States,
+    #[cfg(feature = "fetch")]
+    pub(crate) fetch: Option<Fetch>,
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) clock: Arc<dyn Clock>,
@@ -101,6 +105,8 @@ impl ServerBuilder<AuthUnset> {
             audit_failure: AuditFailure::Continue,
             store: None,
             states: States::default(),
+            #[cfg(feature = "fetch")]
+            fetch: None,
             limits: Limits::default(),
             page_size: PAGE_SIZE,
             clock: Arc::new(SystemClock),
@@ -263,6 +269,26 @@ impl<A> ServerBuilder<A> {
     /// Adds the value for functions that take a [`State<T>`](crate::State).
     pub fn state<T: Any + Send + Sync>(mut self, state: T) -> Self {
         self.parts.states.insert(state);
+        self
+    }
+
+    /// The HTTP client that [`Context::http`](crate::Context::http) gives to functions.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::guard::Fetch;
+    /// use portcullis::prelude::*;
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let orders = Fetch::builder().allow_hosts(["api.example.com"]).ports([443]).build()?;
+    /// Server::builder("orders").no_auth().http(orders).components(components![ping]).build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "fetch")]
+    pub fn http(mut self, fetch: Fetch) -> Self {
+        self.parts.fetch = Some(fetch);
         self
     }
 

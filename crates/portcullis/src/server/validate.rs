@@ -11,6 +11,8 @@ use crate::catalogue::compiled_checks::{CompiledCheck, Need};
 use crate::catalogue::credential_lint;
 use crate::catalogue::{Catalogue, Everywhere};
 use crate::component::context::Facilities;
+#[cfg(feature = "fetch")]
+use crate::component::http_client::HttpClient;
 use crate::component::selector::{Selector, tags};
 use crate::error::{BuildError, Error, Problem, ProblemKind};
 use crate::middleware::rate_limit::Sharing;
@@ -143,6 +145,8 @@ impl Parts {
             hierarchy: Arc::new(parts.hierarchy),
             visibility: Arc::new(control),
             upstream_tokens: upstream_tokens.clone(),
+            #[cfg(feature = "fetch")]
+            http: HttpClient::new(parts.fetch),
             trusts_stdio: parts.trusts_stdio,
         };
         let engine = Engine {

@@ -10,7 +10,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use portcullis_guard::{Environment, Fetch, FetchRequest};
+use portcullis_guard::{Environment, ErrorChain, Fetch, FetchRequest};
 use url::Url;
 
 use self::answer::Expected;
@@ -192,7 +192,8 @@ impl Endpoint {
         let fetched = self.fetch.send(request).await.map_err(|error| {
             let issuer = &self.expected.issuer;
             Unverified::NoAnswer(format!(
-                "the introspection endpoint of {issuer} does not answer: {error}"
+                "the introspection endpoint of {issuer} does not answer: {}",
+                ErrorChain::new(&error)
             ))
         })?;
         answer::read(fetched.status, &fetched.body)

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, FetchRequest, Secret, SystemClock, json};
+use portcullis_guard::{Clock, ErrorChain, FetchRequest, Secret, SystemClock, json};
 use serde_json::Value;
 use url::Url;
 
@@ -247,7 +247,8 @@ impl Application {
             .header("user-agent", "portcullis")
             .json(&serde_json::json!({"access_token": token}));
         let fetched = self.fetch.send(request).await;
-        let fetched = fetched.map_err(|error| format!("GitHub does not answer: {error}"))?;
+        let fetched = fetched
+            .map_err(|error| format!("GitHub does not answer: {}", ErrorChain::new(&error)))?;
         match fetched.status {
             200 => {}
             404 => return Ok(None),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::fetch::{Fetch, FetchBuilder};
-use portcullis_guard::{Clock, FetchRequest, Secret, SystemClock, json};
+use portcullis_guard::{Clock, ErrorChain, FetchRequest, Secret, SystemClock, json};
 use serde_json::Value;
 use url::Url;
 
@@ -216,7 +216,8 @@ impl TokenInfo {
         let authorization = Secret::new(format!("Bearer {token}"));
         let request = FetchRequest::get(&self.url).header("authorization", authorization.expose());
         let fetched = self.fetch.send(request).await;
-        let fetched = fetched.map_err(|error| format!("Google does not answer: {error}"))?;
+        let fetched = fetched
+            .map_err(|error| format!("Google does not answer: {}", ErrorChain::new(&error)))?;
         let text = str::from_utf8(&fetched.body).map_err(|_| json::Refused::Malformed);
         let answer = text.and_then(|text| json::read_object(text, BOUNDS));
         match (fetched.status, answer) {

@@ -9,6 +9,7 @@ use tokio_rustls::rustls;
 use url::Url;
 
 use super::{CREATED, loopback};
+use crate::ErrorChain;
 use crate::address::NotPublic;
 use crate::fetch::destination::Destinations;
 use crate::fetch::{Fetch, FetchError, Refusal};
@@ -119,8 +120,10 @@ async fn an_authority_of_ones_own_is_trusted_alone() {
     let url = serve_tls().await;
     let own = loopback().trust_only(AUTHORITY).build().unwrap();
     assert_eq!(own.get(&url).await.unwrap().status, 201);
-    let unknown = loopback().build().unwrap().get(&url).await;
-    assert!(matches!(unknown, Err(FetchError::Failed(_))), "{unknown:?}");
+    let unknown = loopback().build().unwrap().get(&url).await.unwrap_err();
+    assert!(matches!(unknown, FetchError::Failed(_)), "{unknown:?}");
+    assert_eq!(unknown.to_string(), "the exchange failed: no connection could be made");
+    assert!(ErrorChain::new(&unknown).to_string().contains("certificate"), "the log says why");
     for no_authority in ["", "not PEM", include_str!("../../../vectors/tls/server.key")] {
         let built = loopback().trust_only(no_authority).build();
         assert!(matches!(built, Err(FetchError::Misconfigured(_))));

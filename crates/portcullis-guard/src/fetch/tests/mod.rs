@@ -1,4 +1,7 @@
 mod inside;
+mod lists;
+mod proxy;
+mod streams;
 
 use std::io;
 use std::net::IpAddr;
@@ -305,11 +308,38 @@ async fn s07_only_a_get_is_sent_on_and_its_headers_stay_with_their_origin() {
     let url = serve(vec![to("/there"), ok.clone()]).await;
     let request = FetchRequest::get(&url).header("authorization", "Bearer hunter2");
     assert_eq!(fetch.send(request).await.unwrap().status, 200, "the same origin");
-    let other = serve(vec![ok]).await;
+    let (other, sent) = record(CREATED).await;
     let url = serve(vec![to(other.as_str())]).await;
-    let request = FetchRequest::get(&url).header("authorization", "Bearer hunter2");
-    let refused = fetch.send(request).await.unwrap_err();
-    assert!(matches!(refused, FetchError::Refused(Refusal::Redirect)), "{refused:?}");
+    let request = FetchRequest::get(&url)
+        .header("authorization", "Bearer hunter2")
+        .header("x-api-key", "hunter2")
+        .header("cookie", "session=hunter2")
+        .header("x-aws-ec2-metadata-token", "hunter2")
+        .header("accept", "text/html");
+    assert_eq!(fetch.send(request).await.unwrap().status, 201, "another origin");
+    let sent = sent.await.unwrap();
+    assert!(sent.contains("\r\naccept: text/html\r\n"), "{sent}");
+    for secret in ["hunter2", "authorization", "cookie", "x-a"] {
+        assert!(!sent.to_ascii_lowercase().contains(secret), "{sent}");
+    }
+    // A HEAD is followed as a GET is.
+    let url =
+        serve(vec![to("/there"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_owned()]).await;
+    let head = fetch.send(FetchRequest::head(&url)).await.unwrap();
+    assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[tokio::test]
+async fn s17_no_method_or_header_reaches_the_metadata_of_a_cloud() {
+    let fetch = Fetch::builder().lookup(Answers::new(&[&["169.254.169.254"]])).build().unwrap();
+    for url in ["https://169.254.169.254/latest/api/token", "https://metadata.example.com/"] {
+        let request = FetchRequest::put(&Url::parse(url).unwrap())
+            .header("x-aws-ec2-metadata-token-ttl-seconds", "60")
+            .header("metadata-flavor", "Google");
+        let refused = fetch.send(request).await.unwrap_err();
+        let metadata = Refusal::Address(NotPublic::CloudMetadata);
+        assert!(matches!(refused, FetchError::Refused(why) if why == metadata), "{refused:?}");
+    }
 }
 
 #[tokio::test]

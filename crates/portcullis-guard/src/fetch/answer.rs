@@ -1,0 +1,114 @@
+use std::fmt;
+
+use bytes::Bytes;
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use tokio::time::{Instant, timeout_at};
+
+use super::{FetchError, HeaderMap};
+
+/// What came back. `Debug` does not show the body: a token endpoint answers with tokens.
+#[derive(Clone)]
+pub struct Fetched {
+    /// The status code.
+    pub status: u16,
+    /// The value of `Cache-Control`, if there is one.
+    pub cache_control: Option<String>,
+    /// The value of `Content-Type`, if there is one.
+    pub content_type: Option<String>,
+    /// All headers, those two among them. Their values may be secrets, such as cookies.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Fetched {
+    /// The body as text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not UTF-8.
+    pub fn text(&self) -> Result<&str, FetchError> {
+        str::from_utf8(&self.body).map_err(|_| FetchError::Unreadable("it is not UTF-8"))
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer whose body is still to be read, piece by piece: what [`Fetch::stream`](super::Fetch::stream)
+/// gives. `Debug` shows the status alone.
+pub struct FetchStream {
+    response: reqwest::Response,
+    deadline: Option<Instant>,
+    left: usize,
+}
+
+impl FetchStream {
+    pub(super) fn new(
+        response: reqwest::Response,
+        deadline: Option<Instant>,
+        max_body: usize,
+    ) -> Self {
+        Self { response, deadline, left: max_body }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// The headers. Their values may be secrets, such as cookies.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    ///
+    /// When the time of the whole exchange has passed, nothing came for the idle time, the body is
+    /// larger than it may be, or the connection broke before its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let next = self.response.chunk();
+        let next = match self.deadline {
+            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| FetchError::TimedOut)?,
+            None => next.await,
+        };
+        let Some(piece) = next.map_err(FetchError::from_reqwest)? else { return Ok(None) };
+        self.left = self.left.checked_sub(piece.len()).ok_or(FetchError::TooLarge)?;
+        Ok(Some(piece))
+    }
+
+    /// The rest of the answer at once.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`chunk`](Self::chunk).
+    pub async fn whole(mut self) -> Result<Fetched, FetchError> {
+        let header = |name: HeaderName| {
+            self.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (cache_control, content_type) = (header(CACHE_CONTROL), header(CONTENT_TYPE));
+        let (status, headers) = (self.status(), self.response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(piece) = self.chunk().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(Fetched { status, cache_control, content_type, headers, body })
+    }
+}
+
+impl fmt::Debug for FetchStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchStream").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
