@@ -71,7 +71,7 @@ impl AppendedFile {
     ///
     /// # Errors
     ///
-    /// When there is none, or one cannot be opened.
+    /// When no such file is found, or one cannot be opened.
     pub fn all(path: impl AsRef<Path>) -> io::Result<Vec<Self>> {
         let path = path.as_ref();
         let is_folder = path.is_dir();
