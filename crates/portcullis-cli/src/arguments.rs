@@ -1,17 +1,21 @@
 //! The command line.
 
+pub(crate) mod audit;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::audit::{AuditCommand, Why};
 use crate::duration;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 refused (standard error says why, and what to do), 2 wrong command line";
 
-/// Keys and grants of MCP servers that are built with Portcullis, and what is wrong with any MCP server.
+/// Keys, grants and audit trails of MCP servers that are built with Portcullis, and what is wrong with any
+/// MCP server.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -28,6 +32,12 @@ pub(crate) enum Command {
     /// List and revoke what users allowed clients
     #[command(subcommand)]
     Grants(GrantsCommand),
+
+    /// Read the audit trail: summaries, denials, the last records
+    #[command(subcommand)]
+    Audit(AuditCommand),
+
+    Why(Why),
 
     /// Find out why clients cannot sign in at a server, or cannot call it
     Doctor(DoctorCommand),

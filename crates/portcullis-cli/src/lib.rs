@@ -1,5 +1,5 @@
-//! The command `portcullis`: keys that seal what a server stores, API keys, grants, and a doctor for
-//! servers that clients cannot use.
+//! The command `portcullis`: keys that seal what a server stores, API keys, grants, what the audit trail
+//! says, and a doctor for servers that clients cannot use.
 //!
 //! ```text
 //! cargo install portcullis-cli
@@ -12,10 +12,12 @@
 
 mod api_keys;
 mod arguments;
+mod audit;
 mod doctor;
 mod duration;
 mod grants;
 mod keys;
+mod moment;
 mod output;
 mod table;
 
@@ -35,6 +37,8 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => of_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Grants(command) => grants::run(command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Audit(command) => audit::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Why(why) => audit::why(&why).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

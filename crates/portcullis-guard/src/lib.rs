@@ -46,11 +46,12 @@ mod secret;
 pub mod signature;
 pub mod stdout;
 pub mod text;
+mod timestamp;
 #[cfg(feature = "files")]
 pub mod workspace;
 
 pub use alarm::Alarm;
-pub use append::{AppendError, AppendFile};
+pub use append::{AppendError, AppendFile, AppendedFile, Rotation};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(all(unix, feature = "commands"))]
 pub use command::{Command, CommandError, CommandErrorKind, CommandOutput, Invocation};
@@ -65,6 +66,7 @@ pub use private_file::{FilePlace, PrivateFile, PrivateFileError, PrivateFileErro
 pub use random::{OperationId, Reference};
 pub use reload::{SecretFile, WatchedFile, WatchedFileError, WatchedFileErrorKind};
 pub use secret::Secret;
+pub use timestamp::Timestamp;
 #[cfg(feature = "files")]
 pub use workspace::{
     Entry, EntryKind, FileMetadata, Lines, Quota, Workspace, WorkspaceError, WorkspaceErrorKind,

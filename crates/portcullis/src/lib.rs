@@ -166,9 +166,10 @@ pub mod auth {
 /// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
     pub use portcullis_guard::{
-        Clock, Environment, EnvironmentError, EnvironmentErrorKind, ErrorChain, LogWriter,
-        ManualClock, MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock,
-        WatchedFile, WatchedFileError, WatchedFileErrorKind,
+        AppendedFile, Clock, Environment, EnvironmentError, EnvironmentErrorKind, ErrorChain,
+        LogWriter, ManualClock, MaybeFuture, OperationId, PrivateFile, PrivateFileError,
+        PrivateFileErrorKind, Reference, Secret, SecretFile, SystemClock, WatchedFile,
+        WatchedFileError, WatchedFileErrorKind,
     };
     #[cfg(all(unix, feature = "commands"))]
     pub use portcullis_guard::{

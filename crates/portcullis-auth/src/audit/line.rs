@@ -5,8 +5,7 @@
 
 use serde::Serialize;
 
-use super::timestamp::Timestamp;
-use super::{AuditRecord, LogText};
+use super::{AuditRecord, LogText, Timestamp};
 
 /// The usual length of a record, in bytes.
 const USUAL_BYTES: usize = 512;

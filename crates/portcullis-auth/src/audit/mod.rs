@@ -6,7 +6,6 @@ mod log_text;
 mod pending;
 mod record;
 mod sink;
-mod timestamp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,9 +14,9 @@ pub use json_lines::JsonLines;
 pub use log_text::LogText;
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
+pub use portcullis_guard::{Rotation, Timestamp};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
-pub use timestamp::Timestamp;
 
 /// What a server does while an audit sink fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

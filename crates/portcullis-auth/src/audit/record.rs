@@ -7,7 +7,7 @@ use portcullis_guard::{OperationId, Reference};
 use serde::{Serialize, Serializer};
 use tracing::field;
 
-use super::{LogText, timestamp};
+use super::{LogText, Timestamp};
 use crate::Principal;
 
 /// What the audit trail says about one operation.
@@ -20,7 +20,7 @@ use crate::Principal;
 pub struct AuditRecord<'a> {
     /// When the operation began. Written as RFC 3339, in UTC with microseconds; an event in
     /// the log has a time of its own.
-    #[serde(serialize_with = "timestamp::serialize")]
+    #[serde(serialize_with = "serialize_time")]
     pub time: SystemTime,
     /// The number of the operation.
     pub id: OperationId,
@@ -224,6 +224,10 @@ fn serialize_hidden<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(hidden.iter().copied())
+}
+
+fn serialize_time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    Timestamp::from(*time).serialize(serializer)
 }
 
 fn serialize_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

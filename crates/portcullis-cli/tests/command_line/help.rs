@@ -3,7 +3,7 @@
 use super::portcullis;
 
 /// All commands.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 16] = [
     &["keys", "new"],
     &["keys", "list"],
     &["keys", "stage"],
@@ -16,6 +16,10 @@ const COMMANDS: [&[&str]; 12] = [
     &["grants", "list"],
     &["grants", "revoke"],
     &["doctor"],
+    &["audit", "summary"],
+    &["audit", "denied"],
+    &["audit", "tail"],
+    &["why"],
 ];
 
 #[test]
@@ -33,6 +37,7 @@ fn the_first_help_names_the_exit_codes_and_every_command_is_in_that_of_its_group
         (&["keys"][..], "new", &["new", "list", "stage", "rotate", "revoke", "api"][..]),
         (&["keys", "api"], "new", &["new", "list", "rotate", "revoke"]),
         (&["grants"], "list", &["list", "revoke"]),
+        (&["audit"], "summary", &["summary", "denied", "tail"]),
     ] {
         let help = portcullis(&[group, &["--help"]].concat()).done();
         let example = format!("\n  portcullis {} {first} ", group.join(" "));
@@ -61,6 +66,11 @@ fn a_wrong_command_line_has_an_exit_code_of_its_own() {
         &["keys"],
         &["key", "new"],
         &["keys", "revoke"],
+        &["audit"],
+        &["audit", "summary", "--format", "xml", "audit.jsonl"],
+        &["audit", "denied", "--verdict", "allowed", "audit.jsonl"],
+        &["audit", "tail", "--lines", "-1", "audit.jsonl"],
+        &["why"],
         &["grants", "list", "--url", "http://127.0.0.1/mcp"],
         &["grants", "list", "--subject", "a"],
         &["grants", "list", "--subject", "a", "--client", "b", "--url", "http://127.0.0.1/mcp"],

@@ -7,6 +7,7 @@
 )]
 
 mod api_keys;
+mod audit;
 mod doctor;
 mod grants;
 mod help;
@@ -55,7 +56,9 @@ impl Ran {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(PORTCULLIS);
-    for variable in ["PORTCULLIS_KEYS", "PORTCULLIS_KEY_FILE", "PORTCULLIS_STORE"] {
+    for variable in
+        ["PORTCULLIS_AUDIT_FILE", "PORTCULLIS_KEYS", "PORTCULLIS_KEY_FILE", "PORTCULLIS_STORE"]
+    {
         command.env_remove(variable);
     }
     command.args(arguments).stdin(Stdio::null());

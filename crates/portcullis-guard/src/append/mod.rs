@@ -1,7 +1,9 @@
 //! The door to files that are only ever appended to.
 
+mod appended;
 mod open;
 mod queue;
+mod rotation;
 
 use std::fmt;
 use std::io;
@@ -10,7 +12,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use queue::{MAX_UNWRITTEN, Queue};
+pub use appended::AppendedFile;
+use queue::{MAX_UNWRITTEN, Out, Queue};
+use rotation::Rotating;
+pub use rotation::Rotation;
+
+use crate::Clock;
 
 /// How long a failed write rests before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,7 +41,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// **Deployment caveat.** A line is safe from a crash of the program once it was
 /// [flushed](Self::flush), and from a power failure when the operating system says so:
 /// nothing is synced. A file that is renamed away is still the one that is written to, until
-/// [`reopen`](Self::reopen). An older file keeps its mode; there is a warning when every user may
+/// [`reopen`](Self::reopen) or the next [rotation](Self::rotating). An older file keeps its mode; there is a warning when every user may
 /// read or write it.
 ///
 /// # Example
@@ -67,24 +74,51 @@ impl AppendFile {
     /// When it cannot be opened for reading and appending, or is not a regular file with one
     /// name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AppendError> {
-        let path = path.as_ref();
-        let unopened =
-            |cause| AppendError::Unopened { path: path.to_owned(), cause: Arc::new(cause) };
-        let file = open::regular_file(path).map_err(unopened)?;
-        let torn = open::ends_within_a_line(&file).map_err(unopened)?;
-        Self::start(path, file, torn, RETRY).map_err(unopened)
+        Self::opened(path.as_ref(), |file| Ok(Out::new(file)))
     }
 
-    fn start(
+    /// As [`open`](Self::open), with a new file whenever `rotation` says, by `clock`.
+    ///
+    /// If a rotation fails, the lines go on into the file of before; the failure is logged, and it is
+    /// tried again a minute later.
+    ///
+    /// **Deployment caveat.** Of several programs that append to one file, each has to rotate it or be
+    /// told to [`reopen`](Self::reopen): the others go on in the renamed one.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn rotating(
+        path: impl AsRef<Path>,
+        rotation: Rotation,
+        clock: impl Clock,
+    ) -> Result<Self, AppendError> {
+        let path = path.as_ref();
+        Self::opened(path, |file| {
+            let rotating = Rotating::new(path, rotation, clock, &file)?;
+            Ok(Out::rotating(file, rotating))
+        })
+    }
+
+    fn opened(
         path: &Path,
-        out: impl io::Write + Send + 'static,
-        torn: bool,
-        retry: Duration,
-    ) -> io::Result<Self> {
+        out: impl FnOnce(std::fs::File) -> io::Result<Out>,
+    ) -> Result<Self, AppendError> {
+        let started = open::regular_file(path).and_then(|file| {
+            let torn = open::ends_within_a_line(&file)?;
+            Self::start(path, out(file)?, torn, RETRY)
+        });
+        started.map_err(|cause| AppendError::Unopened {
+            path: path.to_owned(),
+            cause: Arc::new(cause),
+        })
+    }
+
+    fn start(path: &Path, out: Out, torn: bool, retry: Duration) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(if torn { b"\n" } else { b"" }));
         let writer = thread::Builder::new().name("portcullis-append".to_owned()).spawn({
             let queue = queue.clone();
-            move || queue.write_to(Box::new(out), retry)
+            move || queue.write_to(out, retry)
         })?;
         Ok(Self { path: path.to_owned(), queue, writer: Some(writer) })
     }

@@ -1,6 +1,6 @@
 //! Which files may be appended to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -34,6 +34,47 @@ pub(super) fn ends_within_a_line(mut file: &File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
+/// Opens what is at `path` for reading, without waiting for who writes to a pipe.
+pub(super) fn for_reading(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(crate::open_flags::O_NONBLOCK);
+    }
+    open(&options, path)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door to files that are appended to")]
+pub(super) fn folder(path: &Path) -> io::Result<fs::ReadDir> {
+    fs::read_dir(path)
+}
+
+/// Whether `file` is what has the name `path`.
+pub(super) fn is_named(file: &File, path: &Path) -> bool {
+    let same = |named: fs::Metadata| Ok(is_same(&named, &file.metadata()?));
+    path.symlink_metadata().and_then(same).unwrap_or(false)
+}
+
+/// Whether both are the same file.
+pub(super) fn same(one: &File, other: &File) -> bool {
+    let metadata = || Ok::<_, io::Error>((one.metadata()?, other.metadata()?));
+    metadata().is_ok_and(|(one, other)| is_same(&one, &other))
+}
+
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Other systems do not number their files: the times of creation have to do.
+#[cfg(not(unix))]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    matches!((one.created(), other.created()), (Ok(one), Ok(other)) if one == other)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the door to files that are appended to")]
 fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     options.open(path)
@@ -53,7 +94,7 @@ fn check(file: &File, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        if !is_same(&named, &opened) {
             return refused("it was replaced while it was opened");
         }
         if opened.nlink() > 1 {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::rotation::Rotating;
 use super::{AppendError, open};
 
 /// The most bytes that wait to be written.
@@ -152,7 +153,7 @@ impl Queue {
             let closing = state.closing;
             drop(state);
             if let Some(file) = reopened {
-                *out = begun(file);
+                out.go_on_in(file);
             }
             if closing || !batch.is_empty() {
                 return Ok(!batch.is_empty());
@@ -162,9 +163,10 @@ impl Queue {
 
     /// Writes `batch`, however often it fails. Gives up only once the queue is closed.
     fn write(&self, out: &mut Out, batch: &[u8], retry: Duration) -> bool {
+        out.rotate(batch.len());
         let mut written = 0;
         while let Some(rest) = batch.get(written..).filter(|rest| !rest.is_empty()) {
-            let failure = match out.write(rest) {
+            let failure = match out.writer.write(rest) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
                 Ok(more) => {
                     written += more;
@@ -177,7 +179,7 @@ impl Queue {
                 Rested::Closed => return false,
                 Rested::Again => {}
                 Rested::Reopened(file) => {
-                    *out = begun(file);
+                    out.go_on_in(file);
                     // The line that is torn in the old file is whole in this one.
                     let whole = batch.get(..written).unwrap_or_default();
                     written =
@@ -236,7 +238,34 @@ impl Queue {
 }
 
 /// What the lines are written to.
-pub(super) type Out = Box<dyn io::Write + Send>;
+pub(super) struct Out {
+    writer: Box<dyn io::Write + Send>,
+    rotating: Option<Rotating>,
+}
+
+impl Out {
+    pub(super) fn new(writer: impl io::Write + Send + 'static) -> Self {
+        Self { writer: Box::new(writer), rotating: None }
+    }
+
+    pub(super) fn rotating(file: File, rotating: Rotating) -> Self {
+        Self { writer: Box::new(file), rotating: Some(rotating) }
+    }
+
+    /// Goes on in another file, if one is due before the next `bytes`.
+    fn rotate(&mut self, bytes: usize) {
+        if let Some(file) = self.rotating.as_mut().and_then(|rotating| rotating.next(bytes)) {
+            self.writer = begun(file);
+        }
+    }
+
+    fn go_on_in(&mut self, file: File) {
+        if let Some(rotating) = &mut self.rotating {
+            rotating.reopened(&file);
+        }
+        self.writer = begun(file);
+    }
+}
 
 /// What came after a failed write.
 enum Rested {
@@ -248,10 +277,10 @@ enum Rested {
 }
 
 /// A file to go on in, with the line ended that was torn in it.
-fn begun(file: File) -> Out {
+fn begun(file: File) -> Box<dyn io::Write + Send> {
     // The writer asks, since nobody else knows that it is not within a line itself.
     let torn = open::ends_within_a_line(&file).unwrap_or(true);
-    let mut out: Out = Box::new(file);
+    let mut out: Box<dyn io::Write + Send> = Box::new(file);
     if torn && let Err(error) = out.write_all(b"\n") {
         tracing::warn!(%error, "cannot end the torn line of a reopened file");
     }

@@ -47,7 +47,7 @@ impl Write for Disk {
 }
 
 fn start(disk: &Disk, retry: Duration) -> AppendFile {
-    AppendFile::start(Path::new(""), disk.clone(), false, retry).unwrap()
+    AppendFile::start(Path::new(""), Out::new(disk.clone()), false, retry).unwrap()
 }
 
 fn line(file: &AppendFile, text: &str) -> Result<(), AppendError> {
@@ -161,7 +161,7 @@ fn a_line_is_written_without_being_asked_for() {
         }
     }
     let (sender, seen) = mpsc::channel();
-    let file = AppendFile::start(Path::new(""), Seen(sender), false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Out::new(Seen(sender)), false, RETRY).unwrap();
     for text in ["one", "two", "three"] {
         while !file.queue.is_idle() {
             thread::yield_now();
@@ -266,7 +266,7 @@ fn a_writer_that_panics_refuses_lines() {
             Ok(())
         }
     }
-    let file = AppendFile::start(Path::new(""), Broken, false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Out::new(Broken), false, RETRY).unwrap();
     line(&file, "lost").unwrap();
     assert!(matches!(file.flush(), Err(AppendError::Ended)));
     assert!(matches!(line(&file, "refused"), Err(AppendError::Ended)));
@@ -379,7 +379,8 @@ fn a_line_that_failed_half_way_is_whole_in_the_reopened_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     let disk = Disk::with_free(10);
-    let file = AppendFile::start(&path, disk.clone(), false, Duration::from_secs(3_600)).unwrap();
+    let out = Out::new(disk.clone());
+    let file = AppendFile::start(&path, out, false, Duration::from_secs(3_600)).unwrap();
     {
         let _held = disk.state();
         ["first", "second", "third"].iter().for_each(|text| line(&file, text).unwrap());

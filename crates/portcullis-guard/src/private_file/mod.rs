@@ -102,6 +102,28 @@ impl PrivateFile {
         }
     }
 
+    /// Creates the file at `path` with what `fill` writes, for its owner alone, in whatever folder: for
+    /// what its user asked to have there.
+    ///
+    /// # Errors
+    ///
+    /// When something is there already, the operating system refuses, or `fill` fails. What was there
+    /// stays as it is.
+    pub fn create_new(
+        path: impl AsRef<Path>,
+        fill: impl FnOnce(File) -> io::Result<()>,
+    ) -> Result<(), PrivateFileError> {
+        let path = path.as_ref();
+        let draft = draft(path)?;
+        let filled = new_file(&draft).and_then(fill);
+        let named = filled.and_then(|()| settle(&draft, path));
+        if named.is_err() {
+            // What failed before is what is told.
+            let _ = fs::remove_file(&draft);
+        }
+        named.map_err(|cause| unopened(path, &cause))
+    }
+
     /// Where the file was found.
     #[must_use]
     pub fn place(&self) -> &FilePlace {

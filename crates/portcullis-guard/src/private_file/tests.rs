@@ -171,3 +171,18 @@ fn trying_for_room_leaves_nothing() {
     file.place().try_room(4096).unwrap();
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
 }
+
+#[test]
+fn e23_what_somebody_asked_for_is_made_in_any_folder_and_replaces_nothing() {
+    let (around, _) = place();
+    chmod(around.path(), 0o755);
+    let path = around.path().join("report");
+    PrivateFile::create_new(&path, fill).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    let again = PrivateFile::create_new(&path, |_| Ok(())).unwrap_err();
+    assert_eq!(again.kind(), PrivateFileErrorKind::Unavailable);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+    let full = |_| Err(ErrorKind::StorageFull.into());
+    assert!(PrivateFile::create_new(around.path().join("other"), full).is_err());
+    assert_eq!(fs::read_dir(around.path()).unwrap().count(), 1, "no draft is left");
+}

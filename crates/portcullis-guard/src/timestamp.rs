@@ -1,7 +1,9 @@
+//! Times, as logs write them.
+
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
 /// The last second that RFC 3339 can write: the end of the year 9999.
 const LAST: u64 = 253_402_300_799;
@@ -12,7 +14,7 @@ const LAST: u64 = 253_402_300_799;
 /// # Example
 ///
 /// ```
-/// # mod portcullis { pub use portcullis_auth::audit; }
+/// # mod portcullis { pub mod audit { pub use portcullis_guard::Timestamp; } }
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use portcullis::audit::Timestamp;
 ///
@@ -28,8 +30,9 @@ impl Timestamp {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Digits, and what stands between them.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// Digits, and what stands between them, in ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -75,12 +78,10 @@ fn two(number: u64) -> [u8; 2] {
     [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// For `serde(serialize_with)`.
-pub(super) fn serialize<S: Serializer>(
-    time: &SystemTime,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(Timestamp::from(*time).as_str())
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// Year, month and day of the day that is so many `days` after 1970-01-01, in the Gregorian
