@@ -165,10 +165,12 @@ pub mod auth {
 
 /// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
+    #[doc(hidden)]
+    pub use portcullis_guard::environment::{Variable, Variables};
     pub use portcullis_guard::{
-        Clock, Environment, EnvironmentError, EnvironmentErrorKind, LogWriter, ManualClock,
-        MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock, WatchedFile,
-        WatchedFileError, WatchedFileErrorKind,
+        Clock, Environment, EnvironmentError, EnvironmentErrorKind, FromEnv, LogWriter,
+        ManualClock, MaybeFuture, OperationId, Reference, Secret, SecretFile, SystemClock,
+        WatchedFile, WatchedFileError, WatchedFileErrorKind, redaction, secret_source,
     };
     #[cfg(all(unix, feature = "commands"))]
     pub use portcullis_guard::{
@@ -185,6 +187,8 @@ pub mod guard {
     pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]
     pub use url::Url;
+
+    pub use crate::component::attributes::FromEnv;
 }
 
 /// What is kept between requests, and what a backend of your own implements.
