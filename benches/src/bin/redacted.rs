@@ -9,7 +9,7 @@ use portcullis::guard::redaction::{REDACTED, redact};
 
 const SECRETS: u64 = 50;
 const BYTES: usize = 100_000;
-/// How often each text is looked at, of which the fastest counts.
+/// How often each text is looked at; the fastest look counts.
 const ROUNDS: usize = 2_000;
 
 /// At most so long for a text that holds no secret, in microseconds.

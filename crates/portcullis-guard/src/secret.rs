@@ -76,7 +76,7 @@ impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     #[must_use]
     pub fn known(value: T) -> Self {
         let secret = Self::new(value);
-        let known = Known::new(secret.expose().as_ref(), std::any::type_name::<Self>());
+        let known = Known::new(secret.expose().as_ref(), "Secret::known");
         Self { known, ..secret }
     }
 }

@@ -80,17 +80,22 @@ impl Spellings {
         self.written(each(), 12, |to, character| json(to, character, ascii));
         let upper = Json { upper_case: true, ..ascii };
         self.written(each(), 12, |to, character| json(to, character, upper));
-        self.written(each(), 12, |to, character| write!(to, "{}", character.escape_debug()));
+        let mut debug = Zeroizing::new(String::with_capacity(2 + text.len() * 10));
+        let _ = write!(debug, "{text:?}");
+        let within = debug.strip_prefix('"').and_then(|debug| debug.strip_suffix('"'));
+        self.exact(Zeroizing::new(within.unwrap_or(text).as_bytes().to_vec()));
     }
 
-    /// As in URLs and forms: encoders differ in what they leave as it is.
+    /// As in URLs and forms: encoders differ in what they leave as it is besides letters and digits,
+    /// and a few leave nothing.
     fn percent_encoded(&mut self, secret: &[u8]) {
-        for left in ["", "-._~", "-._~!'()*", "-_.~!'()*;,/?:@&=+$#", "-._*"] {
-            let space = if left == "-._*" { "+" } else { "%20" };
-            // Without anything left, letters and digits are encoded too.
+        let lefts = ["", "-._~", "-._~!'()*", "-_.~!'()*;,/?:@&=+$#", "-._*"];
+        for left in [None].into_iter().chain(lefts.map(Some)) {
+            let space = if left == Some("-._*") { "+" } else { "%20" };
             let is_left = |byte: u8| {
-                !left.is_empty()
-                    && (byte.is_ascii_alphanumeric() || left.as_bytes().contains(&byte))
+                left.is_some_and(|left| {
+                    byte.is_ascii_alphanumeric() || left.as_bytes().contains(&byte)
+                })
             };
             let bytes = || secret.iter().copied();
             self.written(bytes(), 3, |to, byte| match byte {

@@ -5,7 +5,7 @@ use super::matcher::Matcher;
 use super::*;
 use crate::Secret;
 
-const SECRET: &str = "p\u{e4}ss/word? 4\"&\\more+\u{1f511}";
+const SECRET: &str = "p\u{e4}ss/word? 4\"&\\more+~.\u{1f511}";
 
 /// What the matcher of one secret makes of a text: the registry is one for all tests.
 fn redacted(secret: &str, text: &str) -> String {
@@ -30,11 +30,13 @@ fn e08_a_secret_is_found_in_every_spelling() {
         SECRET.to_owned(),
         json.trim_matches('"').to_owned(),
         json.trim_matches('"').replace('/', "\\/"),
-        r#"p\u00e4ss/word? 4\"&\\more+\ud83d\udd11"#.to_owned(),
-        r#"p\u00E4ss/word? 4\"&\\more+\uD83D\uDD11"#.to_owned(),
+        r#"p\u00e4ss/word? 4\"&\\more+~.\ud83d\udd11"#.to_owned(),
+        r#"p\u00E4ss/word? 4\"&\\more+~.\uD83D\uDD11"#.to_owned(),
         format!("{SECRET:?}").trim_matches('"').to_owned(),
+        percent(""),
         percent("-._~"),
         percent("-._~").to_lowercase(),
+        bytes.iter().map(|byte| format!("%{byte:02X}")).collect(),
         percent("-._~!'()*"),
         percent("-._* ").replace(' ', "+"),
         percent("-_.~!'()*;,/?:@&=+$#"),
@@ -48,6 +50,14 @@ fn e08_a_secret_is_found_in_every_spelling() {
             let text = format!("{before}{spelling}{after}");
             assert_eq!(redacted(SECRET, &text), format!("{before}{REDACTED}{after}"), "{spelling}");
         }
+    }
+}
+
+#[test]
+fn e08_what_debug_and_json_escape_otherwise_is_found_in_both() {
+    let secret = "it's\u{1b} a \"secret\"\u{7f}";
+    for spelling in [format!("{secret:?}"), serde_json::to_string(secret).unwrap()] {
+        assert_eq!(redacted(secret, &spelling), "\"[redacted]\"", "{spelling}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where secrets come from, and what loads them again: [`SecretSource`] and [`ReloadedSecret`].
 
+#[cfg(all(unix, feature = "commands"))]
+mod command;
 mod error;
 mod own;
 mod reloaded;
@@ -8,6 +10,8 @@ mod tests;
 #[cfg(feature = "fetch")]
 mod vault;
 
+#[cfg(all(unix, feature = "commands"))]
+pub use self::command::CommandSecret;
 pub use self::error::{SecretSourceError, SecretSourceErrorKind};
 pub use self::own::EnvironmentSecret;
 pub use self::reloaded::ReloadedSecret;
@@ -15,10 +19,10 @@ pub use self::reloaded::ReloadedSecret;
 pub use self::vault::{VaultLogin, VaultSecret};
 use crate::{MaybeFuture, Secret};
 
-/// Where a secret comes from: a variable, a file, or a secret manager.
+/// Where a secret comes from: a variable, a file, a program, or a secret manager.
 ///
-/// [`EnvironmentSecret`], [`SecretFile`](crate::SecretFile) and `VaultSecret` are sources, and a
-/// manager of your own becomes one by this trait. [`ReloadedSecret`] asks one again and again.
+/// [`EnvironmentSecret`], [`SecretFile`](crate::SecretFile), `CommandSecret` and `VaultSecret` are
+/// sources, and a manager of your own becomes one by this trait. [`ReloadedSecret`] asks one again and again.
 ///
 /// # Example
 ///
@@ -52,7 +56,7 @@ pub trait SecretSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Why there is none. The text is logged, so it must not repeat a secret.
+    /// Why it gives no secret. The text is logged, so it must not repeat one.
     fn load(&self) -> MaybeFuture<'_, Result<Secret<String>, SecretSourceError>>;
 
     /// What it is, for the log.

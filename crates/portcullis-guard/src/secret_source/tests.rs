@@ -76,6 +76,29 @@ async fn e07_a_signal_has_the_source_asked_at_once() {
     assert!(changed.unwrap().unwrap().matches("e07-after-the-signal"));
 }
 
+#[cfg(all(unix, feature = "commands"))]
+#[tokio::test]
+async fn e07_a_program_writes_the_secret_or_says_why_not() {
+    let shell = crate::Command::find("sh", ["/bin", "/usr/bin"]).unwrap();
+    for (script, expected) in [
+        ("echo e08-written-by-a-program", Ok("e08-written-by-a-program")),
+        ("exit 3", Err(Kind::Refused)),
+        ("true", Err(Kind::Missing)),
+        ("printf '\\377'", Err(Kind::Malformed)),
+    ] {
+        let shell = shell.clone();
+        let source = CommandSecret::new("sh", move || shell.invoke().flag("-c").flag(script));
+        match (source.load().await, expected) {
+            (Ok(secret), Ok(expected)) => {
+                assert!(secret.matches(expected));
+                assert_eq!(redact(expected), "[redacted]");
+            }
+            (Err(error), Err(kind)) => assert_eq!(error.kind(), kind, "{script}"),
+            (loaded, _) => panic!("{script}: {loaded:?}"),
+        }
+    }
+}
+
 #[cfg(feature = "fetch")]
 mod vault {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -15,8 +15,8 @@ use crate::middleware::Response;
 /// What happens when a result looks as if it held a credential: a private key, a token of a known
 /// service, a JWT, a URL with a password.
 ///
-/// Default: [`Warn`](Self::Warn). A shape may be found in what is none, so a false alarm costs a line
-/// in the log, and no answer.
+/// Default: [`Warn`](Self::Warn). A shape may be there by chance, or in an example: a false alarm then
+/// costs a line in the log, and no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialsInResults {
