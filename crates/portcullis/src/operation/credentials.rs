@@ -96,3 +96,74 @@ fn json(value: &Value) -> Option<&'static str> {
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use portcullis_guard::Secret;
+    use serde_json::json;
+
+    use super::*;
+    use crate::component::Message;
+    use crate::component::content::Content;
+    use crate::component::result::ToolResult;
+    use crate::testing::TestClient;
+    use crate::{Components, Prompt, Resource, Server, Tool};
+
+    const CREDENTIAL: &str = "postgres://app:hunter2@db/app";
+
+    /// What callers read of each component that gives the credential away, and of a clean one.
+    async fn answers(found: CredentialsInResults) -> Vec<String> {
+        let json = || ToolResult::new([]).with_structure(&json!({"urls": [CREDENTIAL]}));
+        let embedded = || Content::resource_blob("db://url", CREDENTIAL, "text/plain");
+        let components = Components::new()
+            .with(Tool::new("clean").handler(|_call| async { "postgres://db/app" }))
+            .with(Tool::new("text").handler(|_call| async { CREDENTIAL }))
+            .with(Tool::new("json").handler(move |_call| async move { json() }))
+            .with(Tool::new("embedded").handler(move |_call| async move { embedded() }))
+            .with(Resource::new("db://text").handler(|_call| async { CREDENTIAL }))
+            .with(
+                Resource::new("db://blob")
+                    .handler(|_call| async { CREDENTIAL.as_bytes().to_vec() }),
+            )
+            .with(Prompt::new("prompt").handler(|_call| async { Message::user(CREDENTIAL) }));
+        let server = Server::builder("test").no_auth().components(components);
+        let server = server.credentials_in_results(found).build().unwrap();
+        let local = TestClient::new(&server).local();
+        let mut answers = Vec::new();
+        for tool in ["clean", "text", "json", "embedded"] {
+            answers.push(local.call(tool, json!({})).await.json().to_string());
+        }
+        for uri in ["db://text", "db://blob"] {
+            answers.push(local.read(uri).await.json().to_string());
+        }
+        answers.push(local.prompt("prompt", json!({})).await.json().to_string());
+        answers
+    }
+
+    #[tokio::test]
+    async fn e08_a_credential_that_nobody_knows_is_blocked_wherever_it_is() {
+        let answers = answers(CredentialsInResults::Block).await;
+        assert!(answers[0].contains("postgres://db/app"), "{}", answers[0]);
+        for answer in &answers[1..] {
+            assert!(answer.contains("Internal error (reference "), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn e08_warnings_and_silence_leave_results_as_they_are_but_for_known_secrets() {
+        for found in [CredentialsInResults::Off, CredentialsInResults::Warn] {
+            for answer in answers(found).await {
+                assert!(!answer.contains("Internal error"), "{answer}");
+            }
+        }
+        let known = Secret::known("e08-known-in-a-result".to_owned());
+        let tool = Tool::new("known").handler(|_call| async { "It is e08-known-in-a-result." });
+        let components = Components::new().with(tool);
+        let server = Server::builder("test").no_auth().components(components).build().unwrap();
+        let answer = TestClient::new(&server).local().call("known", json!({})).await;
+        assert_eq!(answer.text(), Some("It is [redacted]."));
+        drop(known);
+        let answer = TestClient::new(&server).local().call("known", json!({})).await;
+        assert_eq!(answer.text(), Some("It is e08-known-in-a-result."));
+    }
+}
