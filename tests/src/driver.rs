@@ -50,7 +50,8 @@ impl Testbed {
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(program, arguments);
         let mut child = Command::new(program)
-            .args(["--listen", address, "--log", "debug"])
+            .args(["--listen", address])
+            .args(log_flags(arguments))
             .args(audit.flags())
             .args(arguments)
             .envs(variables.iter().copied())
@@ -473,6 +474,11 @@ impl Response {
     }
 }
 
+/// How much a program logs that was told nothing of it.
+fn log_flags(arguments: &[&str]) -> &'static [&'static str] {
+    if arguments.contains(&"--log") { &[] } else { &["--log", "debug"] }
+}
+
 /// A testbed as a child process that speaks stdio.
 pub struct StdioTestbed {
     child: Child,
@@ -491,10 +497,15 @@ impl StdioTestbed {
 
     /// As [`start`](Self::start), with further arguments.
     pub fn start_with(program: &str, arguments: &[&str]) -> Self {
+        Self::start_as(program, arguments, &[])
+    }
+
+    /// As [`start_with`](Self::start_with), with variables.
+    pub fn start_as(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(program, &[]);
         let mut command = Command::new(program);
-        command.args(["--transport", "stdio", "--log", "debug"]).args(audit.flags());
-        command.args(arguments);
+        command.args(["--transport", "stdio"]).args(log_flags(arguments)).args(audit.flags());
+        command.args(arguments).envs(variables.iter().copied());
         Self::spawn(&mut command, Some(audit))
     }
 

@@ -28,8 +28,14 @@ const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 /// assert_eq!(credentials.method(), "client_secret_basic");
 ///
 /// assert!(ClientCredentials::new(&basic, "", &secret).is_err());
+/// // While they are in use, the secret is removed from results and logs.
+/// assert_eq!(portcullis_guard::redaction::redact("Zk3vJ0qTn8"), "[redacted]");
 /// ```
-pub struct ClientCredentials(Kind);
+pub struct ClientCredentials {
+    kind: Kind,
+    /// Known, and so removed from what leaves the server, while the credentials are in use.
+    _known: Secret<String>,
+}
 
 /// By the names of RFC 7591 §2.
 enum Kind {
@@ -86,8 +92,9 @@ impl ClientCredentials {
         if id.is_empty() || secret.expose().is_empty() {
             return Err("the client id or its secret is empty".to_owned());
         }
-        let (id, secret) = (id.to_owned(), secret.clone());
-        Ok(Self(match method {
+        let (id, secret) = (id.to_owned(), Secret::known(secret.expose().clone()));
+        let known = secret.clone();
+        let kind = match method {
             ClientAuthentication::UnencodedBasic if id.contains(':') => {
                 let text = "a client id with a colon cannot be sent unencoded: it ends there";
                 return Err(text.to_owned());
@@ -110,14 +117,15 @@ impl ClientCredentials {
                 key_id: key_id.clone(),
                 audience: audience.clone(),
             },
-        }))
+        };
+        Ok(Self { kind, _known: known })
     }
 
     /// Whether providers differ in how they read them: the id or the secret has characters that
     /// [`ClientSecretBasic`](ClientAuthentication::ClientSecretBasic) encodes, and many do not decode.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.0, Kind::ClientSecretBasic { is_ambiguous: true, .. })
+        matches!(self.kind, Kind::ClientSecretBasic { is_ambiguous: true, .. })
     }
 
     /// The request, with the form's `pairs` and these credentials in it.
@@ -131,7 +139,7 @@ impl ClientCredentials {
         mut pairs: Vec<(&str, String)>,
         now: SystemTime,
     ) -> Result<FetchRequest, String> {
-        match &self.0 {
+        match &self.kind {
             Kind::ClientSecretBasic { header, .. } => {
                 return Ok(request.header("authorization", header.expose()).form(pairs));
             }
@@ -151,7 +159,7 @@ impl ClientCredentials {
     /// The name of the method (RFC 7591 §2).
     #[must_use]
     pub fn method(&self) -> &'static str {
-        match self.0 {
+        match self.kind {
             Kind::ClientSecretBasic { .. } => "client_secret_basic",
             Kind::ClientSecretPost { .. } => "client_secret_post",
             Kind::PrivateKeyJwt { .. } => "private_key_jwt",

@@ -9,7 +9,7 @@
 //! ([`WatchedFile`]), child processes ([`Command`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
 //! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), pages
 //! for people, against cross-site scripting ([`html`]), and values that must not be seen
-//! ([`Secret`]).
+//! ([`Secret`]), which [`redaction`] removes from what leaves.
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
 
@@ -38,10 +38,12 @@ pub mod media_type;
 mod open_flags;
 mod private_file;
 pub mod random;
+pub mod redaction;
 pub mod reload;
 #[cfg(feature = "keys")]
 pub mod seal;
 mod secret;
+pub mod secret_source;
 #[cfg(feature = "signature")]
 pub mod signature;
 pub mod stdout;
@@ -55,7 +57,7 @@ pub use append::{AppendError, AppendFile, AppendedFile, Rotation};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(all(unix, feature = "commands"))]
 pub use command::{Command, CommandError, CommandErrorKind, CommandOutput, Invocation};
-pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind};
+pub use environment::{Environment, EnvironmentError, EnvironmentErrorKind, FromEnv};
 pub use error_chain::ErrorChain;
 #[cfg(feature = "fetch")]
 pub use fetch::{Fetch, FetchBuilder, FetchError, FetchRequest, FetchStream, Fetched, Refusal};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::redaction;
+
 /// The most bytes that wait to be written, besides those that are being written.
 const MAX_WAITING: usize = 1024 * 1024;
 
@@ -44,7 +46,8 @@ pub fn drain_stderr(patience: Duration) {
 /// A pipe that nobody reads blocks its writers, and a closed pipe returns errors to them: MCP lets
 /// clients ignore the standard error of the server that they started. A write to this always
 /// succeeds at once. A record that finds more than 1 MiB waiting is dropped; each call of `write`
-/// is one record. The number of dropped records is logged when there is room again.
+/// is one record. The number of dropped records is logged when there is room again. Secrets that are
+/// known are [removed](crate::redaction) from each record.
 ///
 /// **Deployment caveat.** A process that does not end through `Server::run` may lose its last
 /// records: [`drain`](Self::drain) waits for them.
@@ -123,7 +126,7 @@ struct State {
 
 impl Queue {
     fn push(&self, record: &[u8]) {
-        if !self.offer(record) {
+        if !self.offer(&redaction::redact_bytes(record)) {
             self.lock().lost += 1;
         }
     }

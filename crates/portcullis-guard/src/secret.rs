@@ -1,12 +1,16 @@
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretBox};
 
 use crate::digest;
+use crate::redaction::Known;
 
 /// A value that cannot be printed, serialised or compared in variable time, and that is
 /// wiped from memory when it is dropped.
+///
+/// One that is [known](Self::known) is removed from results, errors, logs and audit records, too.
 ///
 /// # Example
 ///
@@ -27,19 +31,53 @@ use crate::digest;
 /// let key = portcullis::guard::Secret::new("hunter2".to_owned());
 /// println!("{key}");
 /// ```
-pub struct Secret<T: Zeroize>(SecretBox<T>);
+pub struct Secret<T: Zeroize> {
+    value: SecretBox<T>,
+    known: Option<Arc<Known>>,
+}
 
 impl<T: Zeroize> Secret<T> {
-    /// Keeps `value` as a secret.
+    /// Keeps `value` as a secret. Nothing looks for it elsewhere: that is for secrets that last,
+    /// which are [known](Self::known).
     #[must_use]
     pub fn new(value: T) -> Self {
-        Self(SecretBox::new(Box::new(value)))
+        Self { value: SecretBox::new(Box::new(value)), known: None }
     }
 
     /// The value itself, for the one place that has to send or use it.
     #[must_use]
     pub fn expose(&self) -> &T {
-        self.0.expose_secret()
+        self.value.expose_secret()
+    }
+
+    /// Has `text`, which the value was made of, [removed](crate::redaction) from what leaves the
+    /// server. The log calls it `what`.
+    pub(crate) fn known_as(mut self, text: &[u8], what: &str) -> Self {
+        self.known = Known::new(text, what);
+        self
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
+    /// Keeps `value` as a secret, and has it [removed](crate::redaction) from results, errors, logs
+    /// and audit records, as long as it or a clone of it lives. One of fewer than 8 bytes is not
+    /// looked for, with a warning.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// use portcullis::guard::{Secret, redaction};
+    ///
+    /// let key = Secret::known("correct-horse-battery".to_owned());
+    /// let url = format!("https://example.com/?key={}", key.expose());
+    /// assert_eq!(redaction::redact(&url), "https://example.com/?key=[redacted]");
+    /// ```
+    #[must_use]
+    pub fn known(value: T) -> Self {
+        let secret = Self::new(value);
+        let known = Known::new(secret.expose().as_ref(), "Secret::known");
+        Self { known, ..secret }
     }
 }
 
@@ -51,10 +89,10 @@ impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     }
 }
 
-/// A copy is a secret of its own, wiped like the first.
+/// A copy is a secret of its own, wiped like the first, and known as long as that.
 impl<T: Zeroize + Clone> Clone for Secret<T> {
     fn clone(&self) -> Self {
-        Self::new(self.expose().clone())
+        Self { known: self.known.clone(), ..Self::new(self.expose().clone()) }
     }
 }
 

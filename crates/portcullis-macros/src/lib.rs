@@ -1,12 +1,14 @@
-//! The attributes `#[tool]`, `#[resource]` and `#[prompt]`.
+//! The attributes `#[tool]`, `#[resource]` and `#[prompt]`, and `#[derive(FromEnv)]`.
 //!
-//! Each leaves the function as it is and adds a struct of the same name, which declares the
+//! Each attribute leaves the function as it is and adds a struct of the same name, which declares the
 //! component through the plain builders `portcullis::Tool`, `Resource` and `Prompt`. The
 //! struct is what `components![…]` takes.
 //!
-//! Programs use them as `portcullis::tool`, `resource` and `prompt`, which are documented there.
+//! Programs use them as `portcullis::tool`, `resource` and `prompt`, and as `portcullis::guard::FromEnv`,
+//! which are documented there.
 
 mod expand;
+mod from_env;
 mod kind;
 mod options;
 mod parameter;
@@ -31,4 +33,10 @@ pub fn resource(options: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn prompt(options: TokenStream, function: TokenStream) -> TokenStream {
     expand::component(Kind::Prompt, options.into(), function.into()).into()
+}
+
+/// Expanded by `portcullis-macros`; the page of `portcullis::guard::FromEnv` lists its options.
+#[proc_macro_derive(FromEnv, attributes(env))]
+pub fn from_env(item: TokenStream) -> TokenStream {
+    from_env::derive(item.into()).into()
 }

@@ -165,11 +165,13 @@ pub mod auth {
 
 /// The safe doors outwards: files, requests, the environment, the clock, secrets, keys.
 pub mod guard {
+    #[doc(hidden)]
+    pub use portcullis_guard::environment::{Variable, Variables};
     pub use portcullis_guard::{
         AppendedFile, Clock, Environment, EnvironmentError, EnvironmentErrorKind, ErrorChain,
-        LogWriter, ManualClock, MaybeFuture, OperationId, PrivateFile, PrivateFileError,
+        FromEnv, LogWriter, ManualClock, MaybeFuture, OperationId, PrivateFile, PrivateFileError,
         PrivateFileErrorKind, Reference, Secret, SecretFile, SystemClock, WatchedFile,
-        WatchedFileError, WatchedFileErrorKind,
+        WatchedFileError, WatchedFileErrorKind, redaction, secret_source,
     };
     #[cfg(all(unix, feature = "commands"))]
     pub use portcullis_guard::{
@@ -188,6 +190,8 @@ pub mod guard {
     pub use portcullis_guard::{keys, seal};
     #[cfg(feature = "fetch")]
     pub use url::Url;
+
+    pub use crate::component::attributes::FromEnv;
 }
 
 /// What is kept between requests, and what a backend of your own implements.

@@ -13,6 +13,9 @@ use std::path::Path;
 mod everything;
 #[path = "pass/renamed.rs"]
 mod renamed;
+#[path = "pass/settings.rs"]
+#[expect(unreachable_pub, reason = "a public struct, in public for all that it knows")]
+mod settings;
 
 #[test]
 fn attributes_refuse_with_messages_that_help() {

@@ -8,7 +8,7 @@ use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
 use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
-use portcullis_tests::{conformance, everything, noisy, testbed};
+use portcullis_tests::{conformance, everything, leaky, noisy, testbed};
 
 /// The server that the test suites of others use: the demo's flags, and the components to serve.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Fixtures {
     Everything,
     /// A component that prints to standard output
     Noisy,
+    /// Components that give away the secret in MARKED_SECRET
+    Leaky,
 }
 
 impl Fixtures {
@@ -42,6 +44,7 @@ impl Fixtures {
                 .middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
                 .disable(tags(["admin"])),
             Self::Noisy => server.components(noisy::components()),
+            Self::Leaky => server.components(leaky::components()),
             Self::Conformance => server.components(conformance::components()),
             Self::Everything => {
                 server.components(everything::components()).state(everything::Shelf { books: 3 })
@@ -61,6 +64,9 @@ async fn main() -> std::process::ExitCode {
 
 async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis_demo::Error> {
     serve::start_log(options)?;
+    if let Fixtures::Leaky = fixtures {
+        leaky::load()?;
+    }
     let state = StateDir::open(options.state_dir.as_deref())?;
     let server = Server::builder("portcullis-testbed")
         .state(state.workspace()?)

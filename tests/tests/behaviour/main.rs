@@ -28,6 +28,7 @@ mod public_enums;
 mod real_clients;
 mod reload;
 mod schemas;
+mod secrets;
 mod sessions;
 mod sign_in;
 mod signing;

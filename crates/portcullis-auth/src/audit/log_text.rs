@@ -32,6 +32,11 @@ impl<'a> LogText<'a> {
         self.if_short().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
     }
 
+    /// The text itself.
+    pub(super) fn as_str(self) -> &'a str {
+        self.0
+    }
+
     /// The text itself, if none of it is cut off.
     pub(super) fn if_short(self) -> Option<&'a str> {
         (self.0.len() <= MAX_CHARS).then_some(self.0)

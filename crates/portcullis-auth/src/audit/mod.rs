@@ -14,6 +14,7 @@ pub use json_lines::JsonLines;
 pub use log_text::LogText;
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
+use portcullis_guard::redaction;
 pub use portcullis_guard::{Rotation, Timestamp};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
@@ -84,13 +85,21 @@ impl Audit {
         }
     }
 
-    /// Gives `record` to the log and to every sink.
+    /// Gives `record` to the log and to every sink, without the secrets that are
+    /// [known](portcullis_guard::redaction).
     ///
     /// # Errors
     ///
     /// With [`AuditFailure::Stop`], the first failure of a sink: what was recorded must not
     /// reach the caller. [`AuditFailure::Continue`] returns no error.
     pub fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        match redaction::is_active() {
+            true => record.redacted(|record| self.give(record)),
+            false => self.give(record),
+        }
+    }
+
+    fn give(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         record.trace();
         let mut first = Ok(());
         for sink in &self.sinks {

@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use portcullis_guard::{OperationId, Reference};
+use portcullis_guard::{OperationId, Reference, redaction};
 use serde::{Serialize, Serializer};
 use tracing::field;
 
@@ -132,6 +132,28 @@ impl<'a> AuditRecord<'a> {
         self.subject = Some(LogText::from(principal.subject()));
         self.client_id = principal.short_client_id().map(LogText::from);
         self
+    }
+
+    /// The record for `write`, without secrets in the texts that somebody else chose. They go before
+    /// texts are cut.
+    pub(super) fn redacted<R>(&self, write: impl FnOnce(&AuditRecord<'_>) -> R) -> R {
+        let redact = |text: Option<LogText<'a>>| text.map(|text| redaction::redact(text.as_str()));
+        let issuer = redact(self.issuer);
+        let subject = redact(self.subject);
+        let client_id = redact(self.client_id);
+        let client_name = redact(self.client_name);
+        let client_version = redact(self.client_version);
+        let scopes = redact(self.scopes);
+        let reason = redact(self.reason);
+        let mut record: AuditRecord<'_> = *self;
+        record.issuer = issuer.as_deref().map(LogText::from);
+        record.subject = subject.as_deref().map(LogText::from);
+        record.client_id = client_id.as_deref().map(LogText::from);
+        record.client_name = client_name.as_deref().map(LogText::from);
+        record.client_version = client_version.as_deref().map(LogText::from);
+        record.scopes = scopes.as_deref().map(LogText::from);
+        record.reason = reason.as_deref().map(LogText::from);
+        write(&record)
     }
 
     /// One event, whose fields are only looked at when somebody listens.

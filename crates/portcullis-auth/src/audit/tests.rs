@@ -1,4 +1,5 @@
 mod events;
+mod redacted;
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;

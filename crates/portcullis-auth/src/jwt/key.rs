@@ -2,6 +2,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::Secret;
 use portcullis_guard::signature::{
     BadSignature, KeyKind, KeyRejected, MacKey, PublicKey, VerifyingKey,
 };
@@ -22,6 +23,8 @@ thread_local! {
 pub(super) struct Key {
     id: Option<String>,
     uses: Vec<(Algorithm, Verifying)>,
+    /// A secret is known, and so removed from what leaves the server, while it is in use.
+    _known: Option<Secret<Vec<u8>>>,
 }
 
 enum Verifying {
@@ -42,7 +45,7 @@ impl Key {
                 uses.push((*algorithm, Verifying::Signature(key.verifying(scheme)?)));
             }
         }
-        if uses.is_empty() { Err(KeyRejected::Kind) } else { Ok(Self { id, uses }) }
+        if uses.is_empty() { Err(KeyRejected::Kind) } else { Ok(Self { id, uses, _known: None }) }
     }
 
     /// A secret for `algorithms`, which have to be symmetric.
@@ -55,7 +58,7 @@ impl Key {
             let key = MacKey::new(hash, secret)?;
             uses.push((*algorithm, Verifying::Mac(Box::new(key))));
         }
-        Ok(Self { id: None, uses })
+        Ok(Self { id: None, uses, _known: Some(Secret::known(secret.to_vec())) })
     }
 
     /// A key of a JWK set (RFC 7517 §4), for those of `algorithms` that it may be used with.

@@ -39,6 +39,9 @@ pub enum EnvironmentErrorKind {
     StrayBackslash,
     /// Variables are missing, empty or not UTF-8.
     Unset,
+    /// No variable is missing, but some are not of the type that is asked for, or name files that
+    /// cannot be read.
+    Malformed,
 }
 
 impl EnvironmentError {
@@ -50,6 +53,18 @@ impl EnvironmentError {
     pub(super) fn unset(names: &[&str]) -> Self {
         let text = format!("set the variables {}: missing, empty or not UTF-8", names.join(", "));
         Self { kind: EnvironmentErrorKind::Unset, line: None, text }
+    }
+
+    /// Variables that are not set, and what is wrong with others.
+    pub(super) fn refused(unset: &[String], wrong: &[String]) -> Self {
+        let unset: Vec<&str> = unset.iter().map(String::as_str).collect();
+        let texts = wrong.iter().cloned();
+        let (kind, first) = match unset.as_slice() {
+            [] => (EnvironmentErrorKind::Malformed, None),
+            unset => (EnvironmentErrorKind::Unset, Some(Self::unset(unset).text)),
+        };
+        let text = first.into_iter().chain(texts).collect::<Vec<_>>().join("; ");
+        Self { kind, line: None, text }
     }
 
     /// What is wrong.

@@ -2,6 +2,7 @@
 
 mod error;
 mod file;
+mod variables;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,6 +10,8 @@ use std::path::Path;
 
 pub use self::error::{EnvironmentError, EnvironmentErrorKind};
 pub(crate) use self::file::value as file_text;
+pub(crate) use self::variables::without_line_end;
+pub use self::variables::{FromEnv, Variable, Variables};
 
 /// The variables that the process was started with, and those of an `.env` file if one
 /// was asked for.

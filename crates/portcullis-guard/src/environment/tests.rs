@@ -190,3 +190,67 @@ fn trial_a12_a_file_that_others_may_write_is_warned_about() {
         assert!(warning.contains(warned) && warning.is_empty() == warned.is_empty(), "{mode:o}");
     }
 }
+
+/// What the derive makes of a struct's field.
+fn variable(name: &'static str, default: Option<&'static str>, may_be_file: bool) -> Variable {
+    Variable { name, kind: "u16", default, may_be_file }
+}
+
+#[test]
+fn e07_all_variables_that_are_missing_or_wrong_are_named_in_one_error_and_no_value_is() {
+    let secret = file("hunter2hunter2\n");
+    let environment = Environment::from_pairs([
+        ("PORT", "hunter2"),
+        ("KEY", "both-are-set"),
+        ("KEY_FILE", secret.path().to_str().unwrap()),
+        ("GONE_FILE", "/nonexistent/key"),
+        ("EMPTY", ""),
+    ]);
+    let mut variables = Variables::new(&environment);
+    assert_eq!(variables.required::<u16>(variable("PORT", None, false)), None);
+    assert_eq!(variables.required::<String>(variable("EMPTY", None, false)), None);
+    assert_eq!(variables.optional::<u16>(variable("PORT", None, false)), None);
+    assert!(variables.required_secret::<String>(variable("KEY", None, true)).is_none());
+    assert!(variables.optional_secret::<String>(variable("GONE", None, true)).is_none());
+    assert!(variables.required_secret::<String>(variable("MISSING", None, true)).is_none());
+    let error = variables.into_error();
+    assert_eq!(error.kind(), Kind::Unset);
+    let text = error.to_string();
+    for said in [
+        "set the variables EMPTY, MISSING: missing, empty or not UTF-8; ",
+        "PORT is not of the type u16",
+        "KEY and KEY_FILE are both set",
+        "the file that GONE_FILE names cannot be read",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    for value in ["hunter2", "both-are-set", "nonexistent"] {
+        assert!(!text.contains(value), "{value}: {text}");
+    }
+}
+
+#[test]
+fn a_variable_has_its_value_its_default_or_its_file_s() {
+    let mounted = file("e07-mounted-secret\r\n");
+    let path = mounted.path().to_str().unwrap();
+    let environment = Environment::from_pairs([("PORT", "8000"), ("KEY_FILE", path)]);
+    let mut variables = Variables::new(&environment);
+    let mut port = |name, default| variables.required::<u16>(variable(name, default, false));
+    assert_eq!(port("PORT", Some("1")), Some(8000));
+    assert_eq!(port("OTHER", Some("1")), Some(1));
+    assert_eq!(variables.optional::<u16>(variable("OTHER", None, false)), Some(None));
+    assert_eq!(variables.optional::<u16>(variable("PORT", None, false)), Some(Some(8000)));
+    let key = variables.required_secret::<String>(variable("KEY", None, true)).unwrap();
+    assert!(key.matches("e07-mounted-secret"), "one line end is not part of it");
+    assert_eq!(crate::redaction::redact("e07-mounted-secret"), "[redacted]");
+    // Only where the field asks for it.
+    assert!(variables.optional_secret::<String>(variable("KEY", None, false)).unwrap().is_none());
+    drop(key);
+    assert_eq!(crate::redaction::redact("e07-mounted-secret"), "e07-mounted-secret");
+    let with_letters = Environment::from_pairs([("PORT", "https")]);
+    let mut variables = Variables::new(&with_letters);
+    assert_eq!(variables.required::<u16>(variable("PORT", None, false)), None);
+    let error = variables.into_error();
+    assert_eq!(error.kind(), Kind::Malformed);
+    assert_eq!(error.to_string(), "PORT is not of the type u16");
+}

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use super::{WatchedFile, WatchedFileError};
 use crate::Secret;
+use crate::environment::without_line_end;
+use crate::redaction::KnownValues;
 
 /// A secret in a file of its own, re-read when the file changes ([`WatchedFile`]).
 ///
 /// One line end after it is not part of the secret. There is a warning when every user may read or
-/// write the file.
+/// write the file. The secret, and each that the file held before it, is
+/// [removed](crate::redaction) from results, errors, logs and audit records while the file is
+/// watched; the last 16 of them, if there were more.
 ///
 /// # Example
 ///
@@ -68,13 +72,24 @@ impl SecretFile {
     ) -> Result<WatchedFile<T>, WatchedFileError> {
         let path = path.as_ref();
         crate::environment::warn_of_mode(path);
-        WatchedFile::open(path, move |text| read(line(text)))
+        let (known, name) = (KnownValues::default(), path.display().to_string());
+        WatchedFile::open(path, move |text| {
+            let secret = without_line_end(text);
+            let value = read(secret)?;
+            known.add(secret.as_bytes(), &name);
+            Ok::<_, E>(value)
+        })
     }
 
     /// The secret in force.
     #[must_use]
     pub fn current(&self) -> Arc<Secret<String>> {
         self.0.current()
+    }
+
+    /// The path, as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     /// Reads the file now.
@@ -85,12 +100,6 @@ impl SecretFile {
     pub fn reread(&self) -> Result<(), WatchedFileError> {
         self.0.reread()
     }
-}
-
-/// The text without the one line end after it.
-fn line(text: &str) -> &str {
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    line.strip_suffix('\r').unwrap_or(line)
 }
 
 impl fmt::Debug for SecretFile {

@@ -211,3 +211,23 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
     panic!("{what}: not within five seconds");
 }
+
+#[test]
+fn e08_a_secret_of_a_file_is_known_and_so_is_the_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let hidden = || {
+        ["e08-first-of-a-file", "e08-second-of-a-file"]
+            .map(|text| crate::redaction::redact(text) != text)
+    };
+    write(&path, "e08-first-of-a-file\n");
+    let file = SecretFile::open(&path).unwrap();
+    assert_eq!(hidden(), [true, false]);
+    write(&path, "e08-second-of-a-file\n");
+    file.reread().unwrap();
+    assert_eq!(hidden(), [true, true], "an old secret may be good still");
+    let parsed = SecretFile::read_as(&path, |secret| secret.parse::<u32>());
+    assert!(parsed.is_err());
+    drop(file);
+    assert_eq!(hidden(), [false, false]);
+}

@@ -7,16 +7,15 @@
 //!    To accept one anyway, mark it with
 //!    `#[arg(secret, reason = "…")]`, or in a schema that is written out, with
 //!    `"x-secret-reason": "…"`.
-//! 2. A description, default or other text of a component that looks like a secret: a private
-//!    key, a token of a known service, a URL with a password.
+//! 2. A description, default or other text of a component that looks like a secret (a private
+//!    key, a token of a known service, a URL with a password), or that holds one that is known.
 //!
 //! **Deployment caveat.** It knows names and forms, not secrets: `pin` and a random string pass.
 
-use std::sync::LazyLock;
-
-use regex::RegexSet;
+use portcullis_guard::redaction;
 use serde_json::{Map, Value};
 
+use crate::catalogue::credential_shape;
 use crate::component::About;
 use crate::component::parameter::Parameters;
 use crate::error::{Problem, ProblemKind};
@@ -58,25 +57,6 @@ const HARMLESS: [&str; 7] = [
     "skiptoken",
 ];
 
-/// The forms of secrets of well-known services, and of some that need no service.
-static SECRETS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
-    RegexSet::new([
-        r"-----BEGIN [A-Z ]*PRIVATE KEY",
-        r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-        r"\bAIza[0-9A-Za-z_-]{35}",
-        r"\bgh[pousr]_[0-9A-Za-z]{30,}",
-        r"\bgithub_pat_[0-9A-Za-z_]{30,}",
-        r"\bglpat-[0-9A-Za-z_-]{20,}",
-        r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
-        r"\b[sr]k_live_[0-9A-Za-z]{16,}",
-        r"\bsk-[0-9A-Za-z_-]{20,}",
-        r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.",
-        r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:[^\s/@{}<>$]+@",
-        r"\b(?i-u:password|passwd|secret|api[_-]?key|token)\s*[=:]\s*[^\s,;<>{}$]{8,}",
-    ])
-    .ok()
-});
-
 /// The credentials that a component asks for or shows, as problems.
 pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -110,10 +90,11 @@ pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     problems
 }
 
-/// Whether a text looks as if it held a secret.
+/// Whether a text looks as if it held a secret, or holds one that is known.
 pub(crate) fn holds_secret(text: &str) -> bool {
-    // Patterns that do not compile find a secret everywhere: the tests would not pass.
-    SECRETS.as_ref().is_none_or(|secrets| secrets.is_match(text))
+    credential_shape::find(text).is_some()
+        || credential_shape::is_assignment(text)
+        || redaction::holds_secret(text.as_bytes())
 }
 
 fn in_schema(schema: &Map<String, Value>) -> Vec<Problem> {

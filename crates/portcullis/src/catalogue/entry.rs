@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) handler: Handler,
     /// Whether a check that hides it was once late.
     pub(crate) was_late: AtomicBool,
+    /// Whether a result of it once looked as if it held a credential.
+    pub(crate) held_credential: AtomicBool,
 }
 
 impl Entry {
@@ -135,6 +137,7 @@ impl Entry {
             template,
             handler,
             was_late: AtomicBool::new(false),
+            held_credential: AtomicBool::new(false),
         };
         Ok((entry, descriptor))
     }

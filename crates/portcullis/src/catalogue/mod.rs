@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 mod closed_schema;
 pub(crate) mod compiled_checks;
 pub(crate) mod credential_lint;
+pub(crate) mod credential_shape;
 mod describe;
 mod effort;
 mod entry;

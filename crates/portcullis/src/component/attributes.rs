@@ -213,6 +213,62 @@ pub use portcullis_macros::resource;
 /// ```
 pub use portcullis_macros::prompt;
 
+/// Reads a struct's fields from environment variables: [`FromEnv`](trait@crate::guard::FromEnv).
+///
+/// Every field names its variable, `#[env("NAME")]`. Its type is what [`FromStr`](std::str::FromStr)
+/// makes of the text, or an `Option` of that for a variable that may be missing; or a
+/// [`Secret`](crate::guard::Secret), or an `Option` of one, which is then
+/// [known](crate::guard::redaction): removed from results, errors, logs and audit records. `Option`
+/// and `Secret` are known by these names.
+///
+/// | option | meaning |
+/// |---|---|
+/// | `default = "…"` | the value of a variable that is missing or empty; secrets have none |
+/// | `file` | where `NAME` is not set, `NAME_FILE` may name a file with the value, as Docker and Kubernetes mount secrets; one line end after it is not part of it |
+/// | `crate = path`, on the struct | where this crate is, if a program renames it or has it from another one |
+///
+/// # Example
+///
+/// ```
+/// use portcullis::guard::{Environment, FromEnv, Secret};
+///
+/// #[derive(FromEnv)]
+/// struct Settings {
+///     #[env("MY_API_KEY", file)]
+///     key: Secret<String>,
+///     #[env("MY_API_BASE", default = "https://api.example.com")]
+///     base: String,
+///     #[env("MY_API_RETRIES")]
+///     retries: Option<u8>,
+/// }
+///
+/// // `Environment::process()` has the process's own; `.with_file(path)` adds those of an `.env` file.
+/// let environment = Environment::from_pairs([("MY_API_KEY", "k-12345678"), ("MY_API_RETRIES", "3")]);
+/// let settings = Settings::from_env(&environment)?;
+/// assert!(settings.key.matches("k-12345678"));
+/// assert_eq!((settings.base.as_str(), settings.retries), ("https://api.example.com", Some(3)));
+///
+/// let environment = Environment::from_pairs([("MY_API_RETRIES", "many")]);
+/// let refused = Settings::from_env(&environment).err().unwrap().to_string();
+/// assert_eq!(
+///     refused,
+///     "set the variables MY_API_KEY: missing, empty or not UTF-8; MY_API_RETRIES is not of the type u8"
+/// );
+/// # Ok::<(), portcullis::guard::EnvironmentError>(())
+/// ```
+///
+/// Whatever cannot be read is refused when the program is compiled:
+///
+/// ```compile_fail
+/// # use portcullis::guard::{FromEnv, Secret};
+/// #[derive(FromEnv)]
+/// struct Settings {
+///     #[env("MY_API_KEY", default = "hunter2")] // a secret in the source
+///     key: Secret<String>,
+/// }
+/// ```
+pub use portcullis_macros::FromEnv;
+
 /// Collects functions that are marked with `#[tool]`, `#[resource]` or `#[prompt]`.
 ///
 /// It takes their names, or paths to them, with commas between, and gives

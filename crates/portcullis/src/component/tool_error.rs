@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use portcullis_auth::{OneOrMany, Scopes};
-use portcullis_guard::{ErrorChain, Reference, text};
+use portcullis_guard::{ErrorChain, Reference, redaction, text};
 
 use crate::component::verdict::Denied;
 
@@ -30,7 +30,6 @@ use crate::component::verdict::Denied;
 /// assert_eq!(parse("").unwrap_err().public(), Some("Give me a number."));
 /// assert_eq!(parse("hunter2").unwrap_err().public(), None);
 /// ```
-#[derive(Debug)]
 pub struct ToolError {
     face: Face,
     cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -208,14 +207,23 @@ pub(crate) enum PublicError {
     Limited(Duration),
 }
 
+/// Without the cause, which is for the log alone, under its reference.
+impl fmt::Debug for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolError").field("face", &self.face).finish_non_exhaustive()
+    }
+}
+
 impl<E: StdError + Send + Sync + 'static> From<E> for ToolError {
     fn from(cause: E) -> Self {
         Self::internal(cause)
     }
 }
 
+/// Secrets go before the text is cut: half of one would not be found.
 fn chain(error: &(dyn StdError + Send + Sync + 'static)) -> String {
-    text::cut(&ErrorChain::new(error).to_string(), MAX_CAUSE_CHARS).into_owned()
+    let text = ErrorChain::new(error).to_string();
+    text::cut(&redaction::redact(&text), MAX_CAUSE_CHARS).into_owned()
 }
 
 /// A handler that panicked, or ran too long: reported like any other failure.
@@ -249,6 +257,22 @@ mod tests {
         assert!(text(error(), true).contains("hunter2"));
         let public = ToolError::new("Try again later.").with_cause("hunter2");
         assert_eq!(text(public, false), "Try again later.");
+    }
+
+    /// The compiler refuses `Display` and `Serialize` of the same: `tests/attributes`.
+    #[test]
+    fn e05_debug_shows_no_cause_secret_or_token() {
+        let error = ToolError::new("Try again later.").with_cause("hunter2");
+        assert_eq!(format!("{error:?}"), r#"ToolError { face: Public("Try again later."), .. }"#);
+        let error = ToolError::internal("hunter2");
+        assert_eq!(format!("{error:?}"), "ToolError { face: Internal, .. }");
+        let secret = portcullis_guard::Secret::new("hunter2".to_owned());
+        assert_eq!(
+            format!("{:?}", (secret.clone(), secret)),
+            "(Secret([redacted]), Secret([redacted]))"
+        );
+        let token = portcullis_auth::BearerToken::from("hunter2");
+        assert!(!format!("{token:?}").contains("hunter2"), "{token:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
 use portcullis_guard::{OperationId, Reference};
-use portcullis_protocol::{Exchange, RejectionRecord, RpcError, Transport};
+use portcullis_protocol::{Exchange, Outcome, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
 
@@ -14,6 +14,7 @@ use crate::component::tool_error::{PublicError, ToolError};
 use crate::component::verdict::{Denied, Face, RuleId};
 use crate::middleware::rate_limit;
 use crate::operation::engine::Engine;
+use crate::operation::redaction;
 
 /// The notes about one operation, which become its one audit record at the end.
 ///
@@ -250,6 +251,21 @@ impl<'a> OperationRecord<'a> {
             }
         });
         public
+    }
+
+    /// The answer without the secrets that are known, and a warning if it held one.
+    pub(crate) fn redacted(
+        &self,
+        mut answer: Result<Outcome, RpcError>,
+    ) -> Result<Outcome, RpcError> {
+        if redaction::redact(&mut answer) {
+            let component = self.pending.about.entry.map_or("", |entry| entry.key.as_str());
+            tracing::warn!(
+                component,
+                "a known secret was removed from an answer: do not return it"
+            );
+        }
+        answer
     }
 
     /// Writes the record. If it has to be written and cannot be, the caller gets no result.

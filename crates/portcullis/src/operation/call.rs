@@ -181,8 +181,22 @@ async fn find_resource<'a>(
     Ok((entry, arguments))
 }
 
-/// Asks the component, through its limits and the middleware.
+/// What the component and the middleware answer, unless it looks as if it held a credential and is
+/// blocked for that.
 async fn answer<'a>(
+    engine: &'a Engine,
+    entry: &'a Entry,
+    operation: Operation<'a>,
+    exchange: &'a Arc<Exchange>,
+    asking: &'a Asking<'a>,
+    id: OperationId,
+) -> Result<Response<'a>, ToolError> {
+    let response = asked(engine, entry, operation, exchange, asking, id).await?;
+    engine.credentials_in_results.examine(entry, response)
+}
+
+/// Asks the component, through its limits and the middleware.
+async fn asked<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
     operation: Operation<'a>,

@@ -11,6 +11,7 @@ use crate::access::decision::Asking;
 use crate::catalogue::Catalogue;
 use crate::component::context::Facilities;
 use crate::middleware::Layers;
+use crate::operation::credentials::CredentialsInResults;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 #[cfg(feature = "http")]
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) show_internal_errors: bool,
+    pub(crate) credentials_in_results: CredentialsInResults,
     pub(crate) visibility: Arc<VisibilityState>,
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,

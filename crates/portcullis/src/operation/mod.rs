@@ -2,9 +2,11 @@
 
 mod audit;
 mod call;
+pub(crate) mod credentials;
 mod engine;
 mod list;
 mod list_changed;
+mod redaction;
 mod refusal;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
@@ -53,6 +55,7 @@ impl Service for EngineService {
         if let Some(until) = absent_until {
             record.warn_if_late(until);
         }
+        let result = record.redacted(result);
         let result = record.end(result);
         if let Some(until) = absent_until {
             self.0.alarm.wait_until(until).await;

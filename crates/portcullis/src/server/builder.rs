@@ -13,6 +13,7 @@ use crate::catalogue::Everywhere;
 use crate::component::selector::Selector;
 use crate::component::{Component, Components, Declare, Deny};
 use crate::middleware::{IntoMiddleware, Layers};
+use crate::operation::credentials::CredentialsInResults;
 use crate::server::Server;
 #[cfg(feature = "http")]
 use crate::server::http::HttpOptions;
@@ -77,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) page_size: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) show_internal_errors: bool,
+    pub(crate) credentials_in_results: CredentialsInResults,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -111,6 +113,7 @@ impl ServerBuilder<AuthUnset> {
             page_size: PAGE_SIZE,
             clock: Arc::new(SystemClock),
             show_internal_errors: false,
+            credentials_in_results: CredentialsInResults::default(),
             trusts_stdio: true,
         };
         Self { parts, auth: AuthUnset(()) }
@@ -320,6 +323,36 @@ impl<A> ServerBuilder<A> {
     /// The clock that token expiry is judged by. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.parts.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets what happens when a result looks as if it held a credential. Default:
+    /// [`CredentialsInResults::Warn`].
+    ///
+    /// Secrets that are [known](crate::guard::redaction) are removed from results in any case.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use portcullis::server::CredentialsInResults;
+    /// use portcullis::testing::TestClient;
+    ///
+    /// /// Show the settings.
+    /// #[tool]
+    /// async fn settings() -> &'static str {
+    ///     "database: postgres://app:hunter2@db/app"
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), portcullis::Error> {
+    /// let server = Server::builder("example").no_auth().components(components![settings]);
+    /// let server = server.credentials_in_results(CredentialsInResults::Block).build()?;
+    /// let answer = TestClient::new(&server).local().call("settings", serde_json::json!({})).await;
+    /// assert!(answer.error().unwrap().starts_with("Internal error (reference "));
+    /// # Ok(()) }
+    /// ```
+    pub fn credentials_in_results(mut self, found: CredentialsInResults) -> Self {
+        self.parts.credentials_in_results = found;
         self
     }
 

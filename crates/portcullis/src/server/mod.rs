@@ -15,6 +15,8 @@ mod validate;
 
 pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
 
+pub use crate::operation::credentials::CredentialsInResults;
+
 pub use self::builder::{AuthSet, AuthState, AuthUnset};
 #[cfg(feature = "http")]
 pub use self::listening::Listening;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
-use portcullis_guard::text;
+use portcullis_guard::{redaction, text};
 
 use crate::access::decision::panic_text;
 use crate::catalogue::{Catalogue, Entry};
@@ -81,8 +81,9 @@ pub(crate) fn warn_without_log() {
 /// text unescaped, and it may be a caller's.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let text = panic_text(panic.payload());
-        let text = text::cut(text, MAX_LOGGED_CHARS);
+        // Before it is cut: half of a secret would not be found.
+        let text = redaction::redact(panic_text(panic.payload()));
+        let text = text::cut(&text, MAX_LOGGED_CHARS);
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if tracing::dispatcher::has_been_set() {
             tracing::error!(place, text = &*text, "a panic");

@@ -156,6 +156,7 @@ impl Parts {
             limits: parts.limits,
             page_size: parts.page_size,
             show_internal_errors: parts.show_internal_errors,
+            credentials_in_results: parts.credentials_in_results,
             visibility,
             layers: parts.layers,
             audit,

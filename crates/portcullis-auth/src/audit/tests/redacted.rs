@@ -1,0 +1,45 @@
+//! Secrets that are known are in no record.
+
+use std::sync::Mutex;
+
+use portcullis_guard::Secret;
+
+use super::events::Events;
+use super::*;
+
+#[derive(Clone, Debug, Default)]
+struct Kept(Arc<Mutex<String>>);
+
+impl AuditSink for Kept {
+    fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        *self.0.lock().unwrap() = serde_json::to_string(record).unwrap();
+        Ok(())
+    }
+}
+
+#[test]
+fn e08_texts_of_others_hold_no_secret_even_where_they_are_cut() {
+    let secret = "e08-secret-of-a-record";
+    let _known = Secret::known(secret.to_owned());
+    // The text is cut within the secret.
+    let text = format!("{} {secret} and more", "x".repeat(245));
+    let foreign = || Some(LogText::from(text.as_str()));
+    let full = AuditRecord {
+        issuer: foreign(),
+        subject: foreign(),
+        client_id: foreign(),
+        client_name: foreign(),
+        client_version: foreign(),
+        scopes: foreign(),
+        reason: foreign(),
+        ..record()
+    };
+    let kept = Kept::default();
+    let audit = Audit::new(AuditFailure::Stop).sink(kept.clone());
+    let events = Events::during(|| audit.record(&full).unwrap());
+    let written = kept.0.lock().unwrap().clone();
+    for text in [&written, &events[0]] {
+        assert!(!text.contains("e08-"), "{text}");
+        assert_eq!(text.matches("[redacted]").count(), 7, "{text}");
+    }
+}

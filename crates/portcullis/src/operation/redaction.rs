@@ -1,0 +1,221 @@
+//! Removes the secrets that are known from what a caller is told.
+//!
+//! Every answer of an operation passes here, whatever made it: a function, middleware or a check.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_guard::redaction;
+use portcullis_protocol::model::{CallToolResult, ContentBlock, ResourceContents};
+use portcullis_protocol::{Outcome, RpcError};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+/// Removes known secrets, and says whether there was one.
+///
+/// Texts that the caller sent are left as they are where they are only repeated: the name of what
+/// does not exist, and the URI of what was read.
+pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
+    if !redaction::is_active() {
+        return false;
+    }
+    match answer {
+        Ok(Outcome::ToolCalled(result)) => tool(result),
+        Ok(Outcome::ResourceRead(result)) => any(&mut result.contents, contents),
+        Ok(Outcome::PromptGot(result)) => {
+            any(&mut result.messages, |message| content(&mut message.content))
+        }
+        // Lists hold what the server was built with, which was examined then.
+        Ok(_) => false,
+        Err(RpcError::Internal(message) | RpcError::Denied(message)) => cow(message),
+        Err(RpcError::InvalidArguments(message)) => text(message),
+        Err(_) => false,
+    }
+}
+
+fn tool(result: &mut CallToolResult) -> bool {
+    let found = any(&mut result.content, content);
+    let Some(structured) = &mut result.structured_content else { return found };
+    let was_structured = json(structured);
+    if was_structured
+        && let [ContentBlock::Text { text }] = &mut *result.content
+        && text.starts_with('{')
+        && serde_json::from_str::<IgnoredAny>(text).is_err()
+    {
+        // A number is no string any more.
+        *text = structured.to_string();
+    }
+    found || was_structured
+}
+
+fn content(block: &mut ContentBlock) -> bool {
+    match block {
+        ContentBlock::Text { text: own } => text(own),
+        ContentBlock::Image { data, .. } | ContentBlock::Audio { data, .. } => blob(data),
+        ContentBlock::Resource { resource } => contents(resource),
+        // One that this does not know is not sent.
+        _ => {
+            *block = ContentBlock::text(redaction::REDACTED);
+            true
+        }
+    }
+}
+
+fn contents(contents: &mut ResourceContents) -> bool {
+    match contents {
+        ResourceContents::Text { text: own, .. } => text(own),
+        ResourceContents::Blob { blob: own, .. } => blob(own),
+        _ => false,
+    }
+}
+
+fn json(value: &mut Value) -> bool {
+    match value {
+        Value::String(own) => text(own),
+        Value::Array(items) => any(items, json),
+        Value::Object(members) => {
+            let found = any(members.values_mut(), json);
+            let is_secret = |name: &String| redaction::holds_secret(name.as_bytes());
+            let in_names = members.keys().any(is_secret);
+            if in_names {
+                let renamed = std::mem::take(members).into_iter();
+                let renamed =
+                    renamed.map(|(name, value)| (redaction::redact(&name).into_owned(), value));
+                *members = renamed.collect::<Map<_, _>>();
+            }
+            found || in_names
+        }
+        Value::Number(number) => {
+            let found = redaction::holds_secret(number.to_string().as_bytes());
+            if found {
+                *value = Value::String(redaction::REDACTED.to_owned());
+            }
+            found
+        }
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+/// Bytes in base64 are looked at as what they are, and stay base64.
+fn blob(data: &mut String) -> bool {
+    let Ok(bytes) = STANDARD.decode(data.as_str()) else { return text(data) };
+    match redaction::redact_bytes(&bytes) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(redacted) => {
+            *data = STANDARD.encode(redacted);
+            true
+        }
+    }
+}
+
+fn text(text: &mut String) -> bool {
+    match redaction::redact(text) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(redacted) => {
+            *text = redacted;
+            true
+        }
+    }
+}
+
+fn cow(message: &mut Cow<'static, str>) -> bool {
+    match redaction::redact(message) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(redacted) => {
+            *message = Cow::Owned(redacted);
+            true
+        }
+    }
+}
+
+/// Whether a secret was in any of `parts`: all are looked at.
+fn any<'p, P: 'p>(
+    parts: impl IntoIterator<Item = &'p mut P>,
+    redact: impl Fn(&mut P) -> bool,
+) -> bool {
+    let mut found = false;
+    for part in parts {
+        found |= redact(part);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_guard::Secret;
+    use portcullis_protocol::model::{GetPromptResult, PromptMessage, ReadResourceResult, Role};
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "e08-marked \"result\" secret";
+
+    fn is_clean(mut answer: Result<Outcome, RpcError>) -> String {
+        assert!(redact(&mut answer), "{answer:?}");
+        let shown = format!("{answer:?}");
+        assert!(!shown.contains("marked"), "{shown}");
+        assert!(!redact(&mut answer), "nothing is left: {shown}");
+        shown
+    }
+
+    #[test]
+    fn e08_secrets_leave_every_part_of_a_result_and_of_an_error() {
+        let _known = Secret::known(SECRET.to_owned());
+        let _digits = Secret::known("4929123456781234".to_owned());
+        let contents = |text: &str| ResourceContents::Text {
+            uri: "note://1".into(),
+            mime_type: "text/plain".into(),
+            text: text.into(),
+        };
+        let blob = |bytes: &str| ResourceContents::Blob {
+            uri: "note://1".into(),
+            mime_type: "text/plain".into(),
+            blob: STANDARD.encode(bytes),
+        };
+        let called = |content: Vec<ContentBlock>, structured_content: Option<Value>| {
+            Ok(Outcome::ToolCalled(CallToolResult { content, structured_content, is_error: false }))
+        };
+        is_clean(called(vec![ContentBlock::text(SECRET)], None));
+        let data = STANDARD.encode(format!("{{\"key\": {}}}", json!(SECRET)));
+        let image = ContentBlock::Image { data: data.clone(), mime_type: "image/png".into() };
+        let shown = is_clean(called(vec![image, ContentBlock::text("and text")], None));
+        let kept = STANDARD.encode("{\"key\": \"[redacted]\"}");
+        assert!(shown.contains(&kept) && shown.contains("and text"), "{shown}");
+        is_clean(called(vec![ContentBlock::Audio { data, mime_type: "audio/wav".into() }], None));
+        is_clean(called(vec![ContentBlock::Resource { resource: contents(SECRET) }], None));
+        let structured = json!({"list": [{"deep": SECRET}], SECRET: 4_929_123_456_781_234_u64});
+        let text = ContentBlock::text(structured.to_string());
+        let mut answer = called(vec![text], Some(structured));
+        assert!(redact(&mut answer));
+        let Ok(Outcome::ToolCalled(result)) = answer else { panic!("it is a call") };
+        let expected = json!({"list": [{"deep": "[redacted]"}], "[redacted]": "[redacted]"});
+        assert_eq!(result.content, [ContentBlock::text(expected.to_string())], "it is JSON still");
+        assert_eq!(result.structured_content, Some(expected));
+
+        for contents in [contents(SECRET), blob(SECRET)] {
+            let contents = vec![contents];
+            is_clean(Ok(Outcome::ResourceRead(ReadResourceResult { contents })));
+        }
+        let messages =
+            vec![PromptMessage { role: Role::User, content: ContentBlock::text(SECRET) }];
+        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description: None, messages })));
+        is_clean(Err(RpcError::Internal(SECRET.into())));
+        is_clean(Err(RpcError::Denied(SECRET.into())));
+        is_clean(Err(RpcError::InvalidArguments(SECRET.into())));
+    }
+
+    #[test]
+    fn what_a_caller_sent_is_repeated_as_it_was() {
+        let _known = Secret::known("e08-what-a-caller-guesses".to_owned());
+        let name = "e08-what-a-caller-guesses".to_owned();
+        for error in [
+            RpcError::Unknown { kind: "tool", name: name.clone() },
+            RpcError::ResourceNotFound { uri: name },
+        ] {
+            let mut answer = Err(error.clone());
+            assert!(!redact(&mut answer));
+            assert_eq!(answer.unwrap_err(), error);
+        }
+    }
+}
