@@ -174,7 +174,8 @@ impl Testbed {
         self.send(&self.bytes(line, head, body))
     }
 
-    fn bytes(&self, line: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
+    /// The bytes of a request; the server closes the connection after it.
+    pub fn bytes(&self, line: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
         let mut bytes =
             format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.authority())
                 .into_bytes();
@@ -573,6 +574,11 @@ pub fn free_address() -> SocketAddr {
 /// Sends SIGTERM.
 pub fn terminate(process: u32) {
     signal(process, "-TERM");
+}
+
+/// Ends a process as if its machine had lost its power.
+pub fn kill(process: u32) {
+    signal(process, "-KILL");
 }
 
 /// Sends SIGINT, as Ctrl-C does.

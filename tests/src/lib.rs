@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod noisy;
 pub mod oracle;
 pub mod ranks;
+pub mod restarted;
 pub mod secrets;
 pub mod served;
 pub mod sign_in;

@@ -155,18 +155,20 @@ impl<'a> Client<'a> {
         let issuer = format!("http://{}", self.server.authority());
         assert_eq!(page.parameter("iss"), Some(issuer), "{}", page.url);
         let code = page.parameter("code").unwrap_or_else(|| panic!("no code: {}", page.url));
-        let answer = self.post(
-            "/token",
-            &[
-                ("grant_type", "authorization_code"),
-                ("code", &code),
-                ("redirect_uri", CALLBACK),
-                ("code_verifier", VERIFIER),
-                ("resource", self.server.url()),
-            ],
-        );
+        let answer = self.post("/token", &self.redemption(&code));
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
+    }
+
+    /// What a client sends to redeem a code.
+    pub fn redemption<'b>(&'b self, code: &'b str) -> [(&'b str, &'b str); 5] {
+        [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+            ("resource", self.server.url()),
+        ]
     }
 
     /// Shows a refresh token.
@@ -179,10 +181,16 @@ impl<'a> Client<'a> {
         self.post("/revoke", &[("token", token)])
     }
 
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+    /// Sends a form as this client.
+    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.server.send(&self.bytes(path, fields))
+    }
+
+    /// The bytes of such a form.
+    pub fn bytes(&self, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
         let form = form(fields.iter().copied().chain([("client_id", self.id.as_str())]));
         let head = ["Content-Type: application/x-www-form-urlencoded"];
-        self.server.request(&format!("POST {path}"), &head, form.as_bytes())
+        self.server.bytes(&format!("POST {path}"), &head, form.as_bytes())
     }
 }
 

@@ -26,6 +26,7 @@ mod providers;
 mod public_enums;
 mod real_clients;
 mod reload;
+mod restarted;
 mod schemas;
 mod sessions;
 mod sign_in;

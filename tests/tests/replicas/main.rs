@@ -5,6 +5,7 @@ mod proxy;
 #[path = "../redis/server.rs"]
 #[expect(dead_code, reason = "the tests of the store itself use the rest")]
 mod server;
+mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,13 +37,24 @@ pub(crate) struct Replicas {
 
 impl Replicas {
     async fn start(arguments: &[&str]) -> Self {
+        let issuer = Issuer::start();
+        let own = [&issuer.flags()[..], arguments].concat();
+        let own = own.into_iter().map(str::to_owned).collect();
+        Self::authenticated(issuer, own).await
+    }
+
+    /// Two at which users sign in.
+    pub(crate) async fn signing_in() -> Self {
+        let own = ["--auth", "login"].map(str::to_owned).to_vec();
+        Self::authenticated(Issuer::start(), own).await
+    }
+
+    async fn authenticated(issuer: Issuer, own: Vec<String>) -> Self {
         let redis = Redis::start(&["--appendonly", "no"]);
-        let (proxy, issuer) = (Arc::new(Proxy::start().await), Issuer::start());
+        let proxy = Arc::new(Proxy::start().await);
         let (url, origin) = (redis.url(), proxy.origin());
-        let shared = ["--store", &url, "--public-url", &origin];
-        let flags = issuer.flags();
-        let arguments = shared.iter().chain(&flags).chain(arguments);
-        let arguments = arguments.map(ToString::to_string).collect();
+        let mut arguments = ["--store", &url, "--public-url", &origin].map(str::to_owned).to_vec();
+        arguments.extend(own);
         let keys = new_key().unwrap().expose().clone();
         let testbeds = [None, None];
         let mut replicas = Self { proxy, issuer, arguments, keys, testbeds, _redis: redis };
