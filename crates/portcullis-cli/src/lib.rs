@@ -18,6 +18,7 @@ mod grants;
 mod keys;
 mod output;
 mod table;
+mod trail;
 
 use std::process::ExitCode;
 
