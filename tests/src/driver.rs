@@ -27,7 +27,8 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts `program` with `arguments` and waits until it listens.
+    /// Starts `program` with `arguments` and waits until it listens. It logs at the level debug, unless
+    /// they say another.
     pub fn start(program: &str, arguments: &[&str]) -> Self {
         Self::start_with(program, arguments, &[])
     }
@@ -49,8 +50,10 @@ impl Testbed {
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(program, arguments);
+        let debug = !arguments.contains(&"--log");
         let mut child = Command::new(program)
-            .args(["--listen", address, "--log", "debug"])
+            .args(["--listen", address])
+            .args(debug.then_some(["--log", "debug"]).into_iter().flatten())
             .args(audit.flags())
             .args(arguments)
             .envs(variables.iter().copied())

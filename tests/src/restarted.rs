@@ -101,7 +101,8 @@ impl SignedIn {
     }
 }
 
-/// Signs Alice in while the server ends after each step, then while it ends within the last two.
+/// Signs Alice in, here or at an identity provider, while the server ends after each step, then while it
+/// ends within those that change something.
 ///
 /// # Panics
 ///
@@ -114,8 +115,13 @@ pub fn signs_in(restarted: &mut Restarted<'_>) -> SignedIn {
     let mut browser = Browser::default();
     let page = browser.open(&client.authorization_url("read write"));
     restarted.restart();
-    let answer = browser.submit(&page, &ALICE);
+    let mut answer = browser.submit_until(&page, &ALICE, &callback(&server));
     restarted.restart();
+    let elsewhere = answer.url.starts_with(&callback(&server));
+    if elsewhere {
+        answer = browser.open(&answer.url);
+        restarted.restart();
+    }
     let tokens = client.redeem(&answer);
     restarted.restart();
     works(&server, &tokens);
@@ -131,14 +137,52 @@ pub fn signs_in(restarted: &mut Restarted<'_>) -> SignedIn {
         secrets
             .extend(["access_token", "refresh_token"].map(|name| text(&issued, name).to_owned()));
     }
-    for moment in MOMENTS {
+    // A refresh that was cut off at the provider keeps the next one waiting.
+    for moment in MOMENTS.into_iter().step_by(if elsewhere { 3 } else { 1 }) {
+        if elsewhere {
+            let answer = returned_across(restarted, &server, &client, moment);
+            works(&server, &client.redeem(&answer));
+        }
         let issued = redeemed_across(restarted, &server, &client, moment);
-        let issued = refreshed_across(restarted, &client, &issued, moment);
+        let issued = match refreshed_across(restarted, &client, &issued, moment, elsewhere) {
+            Some(issued) => issued,
+            None => client.redeem(&allowed(&client)),
+        };
         works(&server, &issued);
     }
     revoked_across(restarted, &server, &client);
     let words = ["alice", "A test", CALLBACK, "read write"].map(str::to_owned).to_vec();
     SignedIn { secrets, words }
+}
+
+/// A return from the identity provider within which the server ends: the client gets a code, or it is
+/// told to start over, or its user is.
+fn returned_across(
+    restarted: &mut Restarted<'_>,
+    server: &Testbed,
+    client: &Client<'_>,
+    moment: u64,
+) -> Page {
+    let mut browser = Browser::default();
+    let page = browser.open(&client.authorization_url("read write"));
+    let back = browser.submit_until(&page, &ALICE, &callback(server));
+    restarted.restart_within(&browser.bytes(&back.url), moment);
+    let again = browser.open(&back.url);
+    match &again.response {
+        None if again.parameter("code").is_some() => return again,
+        // The provider takes its code once.
+        None => assert_eq!(again.parameter("error").as_deref(), Some("access_denied")),
+        Some(page) => {
+            assert_eq!(page.status, 400, "{moment} ms: {}", page.body);
+            assert!(page.body.contains("Go back to your program"), "{}", page.body);
+        }
+    }
+    allowed(client)
+}
+
+/// Where users come back from an identity provider.
+fn callback(server: &Testbed) -> String {
+    format!("http://{}/auth/callback", server.authority())
 }
 
 /// A redemption within which the server ends: the code is good still, or the client starts over,
@@ -161,19 +205,27 @@ fn redeemed_across(
     client.redeem(&allowed(client))
 }
 
-/// A refresh within which the server ends: the token that the client has is good still.
+/// A refresh within which the server ends: the token that the client has is good still. Where an identity
+/// provider was being asked, the client may have to wait, or to start over.
 fn refreshed_across(
     restarted: &mut Restarted<'_>,
     client: &Client<'_>,
     issued: &Value,
     moment: u64,
-) -> Value {
+    elsewhere: bool,
+) -> Option<Value> {
     let token = text(issued, "refresh_token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
     restarted.restart_within(&client.bytes("/token", &form), moment);
     let again = client.refresh(token);
+    if elsewhere && again.status != 200 {
+        let told = [(400, "invalid_grant"), (503, "temporarily_unavailable")];
+        let error = (again.status, again.json()["error"].as_str().unwrap().to_owned());
+        assert!(told.contains(&(error.0, &*error.1)), "{moment} ms: {}", again.body);
+        return None;
+    }
     assert_eq!(again.status, 200, "{moment} ms: {}", again.body);
-    again.json()
+    Some(again.json())
 }
 
 /// What was revoked stays so, however soon the server ends after it has said so.
@@ -188,7 +240,7 @@ fn revoked_across(restarted: &mut Restarted<'_>, server: &Testbed, client: &Clie
     assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
 }
 
-/// Where a browser comes to in which Alice allows what a client asks for.
+/// The page at which a browser is once Alice has allowed what a client asks for.
 pub fn allowed(client: &Client<'_>) -> Page {
     let mut browser = Browser::default();
     let page = browser.open(&client.authorization_url("read write"));

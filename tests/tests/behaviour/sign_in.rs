@@ -100,10 +100,8 @@ fn a_client_whose_secret_the_flags_name_has_to_show_it() {
     std::fs::write(&file, format!("{secret}\n")).unwrap();
     let named = |id: &str| format!("{id},{}", file.display());
     let client = ["--auth", "login", "--client", "ci,http://127.0.0.1/callback"];
-    let testbed = Testbed::start(
-        TESTBED,
-        &[&client[..], &["--client-secret-of", &named("ci")]].concat(),
-    );
+    let testbed =
+        Testbed::start(TESTBED, &[&client[..], &["--client-secret-of", &named("ci")]].concat());
     let told = |secret: &str| {
         let form = format!("grant_type=authorization_code&code=x&client_id=ci{secret}");
         let head = ["Content-Type: application/x-www-form-urlencoded"];
