@@ -1,8 +1,11 @@
 //! From the flags for clients to whom the authorization server knows.
 
+use std::collections::HashMap;
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use portcullis::auth::{ClientPolicy, PreRegisteredClient, Registration};
+use portcullis::guard::{Secret, SecretFile};
 
 use crate::Error;
 
@@ -28,6 +31,11 @@ pub struct ClientOptions {
     /// several
     #[arg(long, help_heading = "Clients", value_name = "ID,URI", value_parser = NonEmptyStringValueParser::new())]
     pub client: Vec<String>,
+
+    /// The secret of a client that --client names: its id, a comma and the file that the secret is in.
+    /// Without one, a client is public
+    #[arg(long, help_heading = "Clients", value_name = "ID,FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub client_secret_of: Vec<String>,
 
     /// Take metadata documents from this machine (loopback), over plain http too
     #[arg(long, help_heading = "Clients")]
@@ -69,13 +77,36 @@ impl ClientOptions {
         if self.allow_loopback_documents {
             policy = policy.allow_loopback_documents();
         }
+        let mut secrets = self.secrets()?;
         for client in &self.client {
             let (id, uris) =
                 client.split_once(',').ok_or("--client is an id, a comma and a URI")?;
             let uris: Vec<&str> = uris.split(',').collect();
-            policy = policy.client(PreRegisteredClient::new(id, uris));
+            let mut client = PreRegisteredClient::new(id, uris);
+            if let Some(secret) = secrets.remove(id) {
+                client = client.secret(secret);
+            }
+            policy = policy.client(client);
         }
-        Ok(policy)
+        match secrets.keys().next() {
+            Some(id) => Err(format!("--client-secret-of {id}: no --client has this id").into()),
+            None => Ok(policy),
+        }
+    }
+
+    /// The secrets of clients, by their ids.
+    fn secrets(&self) -> Result<HashMap<&str, Secret<String>>, Error> {
+        let mut secrets = HashMap::new();
+        for named in &self.client_secret_of {
+            let (id, file) =
+                named.split_once(',').ok_or("--client-secret-of is an id, a comma and a file")?;
+            let secret = SecretFile::open(file)
+                .map_err(|error| format!("--client-secret-of {id}: {error}"))?;
+            if secrets.insert(id, Secret::clone(&secret.current())).is_some() {
+                return Err(format!("--client-secret-of {id}: one client has one secret").into());
+            }
+        }
+        Ok(secrets)
     }
 
     /// Refuses flags that would have no effect.
@@ -89,6 +120,7 @@ impl ClientOptions {
             ("--documents-from", !self.documents_from.is_empty()),
             ("--allowed-redirect-uri", !self.allowed_redirect_uri.is_empty()),
             ("--client", !self.client.is_empty()),
+            ("--client-secret-of", !self.client_secret_of.is_empty()),
         ] {
             if given {
                 return Err(format!("{flag} needs --auth login, proxy, github or google").into());

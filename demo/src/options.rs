@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
+use portcullis::guard::{Clock, SystemClock};
 
 use crate::clients::ClientOptions;
 use crate::provider::ProviderOptions;
@@ -97,6 +99,14 @@ pub struct Options {
     /// Print who may see and use which component, as a table or as JSON, and exit
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub print_access: Option<AccessFormat>,
+
+    /// By which what users signed in for, and what rests in a file, expires. No flag sets it.
+    #[arg(skip = system_clock())]
+    pub clock: Arc<dyn Clock>,
+}
+
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 fn requests(text: &str) -> Result<u32, &'static str> {

@@ -131,8 +131,10 @@ fn with_options<V: Vendor>(
     options: &Options,
     stored: &Stored,
 ) -> Result<OAuthProxy<V>, Error> {
-    let mut provider =
-        provider.scopes(["read", "write", "admin"]).clients(options.clients.policy()?);
+    let mut provider = provider
+        .scopes(["read", "write", "admin"])
+        .clients(options.clients.policy()?)
+        .clock(Arc::clone(&options.clock));
     if options.jwt.allow_loopback_idp {
         provider = provider.allow_loopback_idp();
     }

@@ -187,7 +187,7 @@ fn with_auth(
             server.auth(options.introspection.verifier(&options.jwt, environment)?)
         }
         AuthOption::None => server.no_auth(),
-        AuthOption::Login => server.auth(login(stored).clients(options.clients.policy()?)),
+        AuthOption::Login => server.auth(login(options, stored)?),
         AuthOption::Proxy => server.auth(provider::proxy(options, environment, stored)?),
         AuthOption::Github => server.auth(provider::github(options, environment, stored)?),
         AuthOption::Google => server.auth(provider::google(options, environment, stored)?),
@@ -208,16 +208,18 @@ fn with_auth(
 }
 
 /// Alice and Bob, who sign in with a password.
-fn login(stored: &Stored) -> LoginProvider {
+fn login(options: &Options, stored: &Stored) -> Result<LoginProvider, Error> {
     let password = |name: &str| Secret::new(format!("dev-password-{name}"));
     let provider = LoginProvider::new()
         .user("alice", password("alice"))
         .user("bob", password("bob"))
-        .scopes(["read", "write", "admin"]);
-    match &stored.sealed {
+        .scopes(["read", "write", "admin"])
+        .clients(options.clients.policy()?)
+        .clock(Arc::clone(&options.clock));
+    Ok(match &stored.sealed {
         Some((store, keys)) => provider.store(Arc::clone(store)).keys(keys.clone()),
         None => provider,
-    }
+    })
 }
 
 /// Whoever has set them up believes that tokens are verified.

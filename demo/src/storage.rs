@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::ServerBuilder;
+use portcullis::guard::Environment;
 #[cfg(feature = "redis")]
 use portcullis::guard::Secret;
 use portcullis::guard::keys::{KEY_FILE_VARIABLE, KEYS_VARIABLE, KeyRing};
-use portcullis::guard::{Environment, SystemClock};
 #[cfg(feature = "redis")]
 use portcullis::store::RedisStore;
 use portcullis::store::{FileStore, Sealed, Store};
@@ -85,7 +85,7 @@ pub(crate) async fn open(options: &Options, environment: &Environment) -> Result
     let keys = keys(options, environment.clone())?;
     match place {
         Place::File(path) => {
-            let store = FileStore::open(&path, Arc::new(SystemClock))?;
+            let store = FileStore::open(&path, Arc::clone(&options.clock))?;
             Ok(Stored::sealed(store, keys, &path.display().to_string()))
         }
         #[cfg(feature = "redis")]

@@ -27,7 +27,8 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts `program` with `arguments` and waits until it listens.
+    /// Starts `program` with `arguments` and waits until it listens. It logs at the level debug, unless
+    /// they say another.
     pub fn start(program: &str, arguments: &[&str]) -> Self {
         Self::start_with(program, arguments, &[])
     }
@@ -49,6 +50,7 @@ impl Testbed {
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(program, arguments);
+        let debug = !arguments.contains(&"--log");
         let mut child = Command::new(program)
             .args(["--listen", address])
             .args(log_flags(arguments))
@@ -175,7 +177,8 @@ impl Testbed {
         self.send(&self.bytes(line, head, body))
     }
 
-    fn bytes(&self, line: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
+    /// The bytes of a request; the server closes the connection after it.
+    pub fn bytes(&self, line: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
         let mut bytes =
             format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.authority())
                 .into_bytes();
@@ -584,6 +587,11 @@ pub fn free_address() -> SocketAddr {
 /// Sends SIGTERM.
 pub fn terminate(process: u32) {
     signal(process, "-TERM");
+}
+
+/// Ends a process as if its machine had lost its power.
+pub fn kill(process: u32) {
+    signal(process, "-KILL");
 }
 
 /// Sends SIGINT, as Ctrl-C does.

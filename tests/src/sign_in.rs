@@ -23,6 +23,8 @@ pub struct Browser {
     /// By host and port, as no real browser has it, unless it is `of_hosts`.
     cookies: HashMap<String, HashMap<String, String>>,
     of_hosts: bool,
+    /// Where it stops: before an address that begins so.
+    stops_before: Option<String>,
 }
 
 /// Where a browser has come to.
@@ -58,10 +60,20 @@ impl Browser {
         self.follow(joined(&page.url, action), "POST", form)
     }
 
+    /// As [`submit`](Self::submit), and stops before an address that begins with `before`, if the form
+    /// leads to one.
+    pub fn submit_until(&mut self, page: &Page, fields: &[(&str, &str)], before: &str) -> Page {
+        self.stops_before = Some(before.to_owned());
+        let page = self.submit(page, fields);
+        self.stops_before = None;
+        page
+    }
+
     fn follow(&mut self, mut url: String, method: &str, form: String) -> Page {
         let (mut method, mut form) = (method, form);
         for _ in 0..HOPS {
-            if url.starts_with(CALLBACK) {
+            let stops = self.stops_before.as_deref().is_some_and(|before| url.starts_with(before));
+            if stops || url.starts_with(CALLBACK) {
                 return Page { url, response: None };
             }
             let response = self.send(&url, method, &form);
@@ -74,11 +86,38 @@ impl Browser {
         panic!("more than {HOPS} redirects, to {url}");
     }
 
+    /// The bytes of the request with which it opens an address.
+    pub fn bytes(&mut self, url: &str) -> Vec<u8> {
+        let (authority, line, head) = self.head(url, "GET");
+        let head: Vec<_> = head.iter().map(String::as_str).collect();
+        Testbed::at(format!("http://{authority}/")).bytes(&line, &head, b"")
+    }
+
     fn send(&mut self, url: &str, method: &str, form: &str) -> Response {
-        let (authority, target) = split(url);
+        let (authority, line, head) = self.head(url, method);
+        let head: Vec<_> = head.iter().map(String::as_str).collect();
+        let server = Testbed::at(format!("http://{authority}/"));
+        let response = server.request(&line, &head, form.as_bytes());
+        let origin = self.origin(&authority);
+        let cookies = self.cookies.entry(origin).or_default();
+        let set = response.headers.iter().filter(|(name, _)| name == "set-cookie");
+        for (name, value) in set.filter_map(|(_, set)| set.split(';').next()?.split_once('=')) {
+            cookies.insert(name.to_owned(), value.to_owned());
+        }
+        response
+    }
+
+    /// Whose cookies an authority gets.
+    fn origin(&self, authority: &str) -> String {
         let host = authority.split(':').next().unwrap_or_default();
-        let origin = if self.of_hosts { host } else { authority };
-        let cookies = self.cookies.entry(origin.to_owned()).or_default();
+        if self.of_hosts { host } else { authority }.to_owned()
+    }
+
+    /// The authority, the line and the fields of a request.
+    fn head(&mut self, url: &str, method: &str) -> (String, String, Vec<String>) {
+        let (authority, target) = split(url);
+        let origin = self.origin(authority);
+        let cookies = self.cookies.entry(origin).or_default();
         let mut head = vec!["Accept: text/html".to_owned()];
         if !cookies.is_empty() {
             let pairs = cookies.iter().map(|(name, value)| format!("{name}={value}"));
@@ -88,14 +127,7 @@ impl Browser {
             head.push("Content-Type: application/x-www-form-urlencoded".to_owned());
             head.push(format!("Origin: http://{authority}"));
         }
-        let head: Vec<_> = head.iter().map(String::as_str).collect();
-        let server = Testbed::at(format!("http://{authority}/"));
-        let response = server.request(&format!("{method} {target}"), &head, form.as_bytes());
-        let set = response.headers.iter().filter(|(name, _)| name == "set-cookie");
-        for (name, value) in set.filter_map(|(_, set)| set.split(';').next()?.split_once('=')) {
-            cookies.insert(name.to_owned(), value.to_owned());
-        }
-        response
+        (authority.to_owned(), format!("{method} {target}"), head)
     }
 }
 
@@ -157,18 +189,20 @@ impl<'a> Client<'a> {
         let issuer = format!("http://{}", self.server.authority());
         assert_eq!(page.parameter("iss"), Some(issuer), "{}", page.url);
         let code = page.parameter("code").unwrap_or_else(|| panic!("no code: {}", page.url));
-        let answer = self.post(
-            "/token",
-            &[
-                ("grant_type", "authorization_code"),
-                ("code", &code),
-                ("redirect_uri", CALLBACK),
-                ("code_verifier", VERIFIER),
-                ("resource", self.server.url()),
-            ],
-        );
+        let answer = self.post("/token", &self.redemption(&code));
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
+    }
+
+    /// What a client sends to redeem a code.
+    pub fn redemption<'b>(&'b self, code: &'b str) -> [(&'b str, &'b str); 5] {
+        [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+            ("resource", self.server.url()),
+        ]
     }
 
     /// Shows a refresh token.
@@ -181,10 +215,16 @@ impl<'a> Client<'a> {
         self.post("/revoke", &[("token", token)])
     }
 
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+    /// Sends a form as this client.
+    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.server.send(&self.bytes(path, fields))
+    }
+
+    /// The bytes of such a form.
+    pub fn bytes(&self, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
         let form = form(fields.iter().copied().chain([("client_id", self.id.as_str())]));
         let head = ["Content-Type: application/x-www-form-urlencoded"];
-        self.server.request(&format!("POST {path}"), &head, form.as_bytes())
+        self.server.bytes(&format!("POST {path}"), &head, form.as_bytes())
     }
 }
 
@@ -221,7 +261,8 @@ fn unescaped(html: &str) -> String {
     html.replace("&gt;", ">").replace("&amp;", "&")
 }
 
-fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+/// `application/x-www-form-urlencoded` text.
+pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let encoded = |text: &str| {
         let bytes = text.bytes().map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {

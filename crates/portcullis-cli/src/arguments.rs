@@ -216,6 +216,10 @@ Examples:
         #[arg(long, conflicts_with = "id")]
         dry_run: bool,
 
+        /// Append an audit record of it to this file, as a server does with its own
+        #[arg(long, value_name = "FILE")]
+        audit_file: Option<PathBuf>,
+
         #[command(flatten)]
         at: AtServer,
     },

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use portcullis::audit::{LogText, Timestamp};
-use portcullis::auth::{Connection, ConnectionList, Connections, EndpointPath, PublicUrl};
+use portcullis::auth::{
+    Connection, ConnectionList, Connections, EndpointPath, PublicUrl, short_client_id,
+};
 use portcullis::guard::keys::{KEY_FILE_VARIABLE, KEYS_VARIABLE, KeyRing};
 use portcullis::guard::{Environment, SystemClock};
 use portcullis::store::{FileStore, RedisStore, Sealed, Store};
 use serde_json::{Value, json};
 
 use crate::arguments::{AtServer, GrantsCommand};
+use crate::revoked::{Revoked, Trail};
 use crate::{Error, output, table};
 
 /// The variable that holds the URL of the store.
@@ -26,25 +29,36 @@ pub(crate) fn run(command: GrantsCommand) -> Result<(), Error> {
                 let found = list(&connections, whose.subject, whose.client).await?;
                 show(&found, json)
             }
-            GrantsCommand::Revoke { id: Some(id), at, .. } => {
-                one(&at.connections().await?, &id).await
+            GrantsCommand::Revoke { id: Some(id), audit_file, at, .. } => {
+                let trail = Trail::open(audit_file.as_deref())?;
+                let issuer = at.public_url()?.origin().to_owned();
+                one(&at.connections().await?, &id, &issuer, &trail).await
             }
-            GrantsCommand::Revoke { id: None, whose, dry_run: true, at } => {
+            GrantsCommand::Revoke { id: None, whose, dry_run: true, at, .. } => {
                 let connections = at.connections().await?;
                 let found = list(&connections, whose.subject, whose.client).await?;
                 show(&found, false)?;
                 output::note(format_args!("nothing is revoked: leave --dry-run out for that"));
                 Ok(())
             }
-            GrantsCommand::Revoke { id: None, whose, dry_run: false, at } => {
+            GrantsCommand::Revoke { id: None, whose, dry_run: false, audit_file, at } => {
+                let trail = Trail::open(audit_file.as_deref())?;
+                let issuer = at.public_url()?.origin().to_owned();
                 let connections = at.connections().await?;
-                let revoked = match (whose.subject, whose.client) {
-                    (Some(subject), _) => connections.revoke_all_of(&subject).await?,
-                    (None, Some(client)) => connections.revoke_all_to(&client).await?,
+                let revoked = match (&whose.subject, &whose.client) {
+                    (Some(subject), _) => connections.revoke_all_of(subject).await?,
+                    (None, Some(client)) => connections.revoke_all_to(client).await?,
                     (None, None) => return Err("say whose: --subject or --client".into()),
                 };
                 output::note(format_args!("revoked: {revoked}"));
-                Ok(())
+                let client_id = whose.client.as_deref().map(short_client_id);
+                trail.record(&Revoked {
+                    issuer: &issuer,
+                    subject: whose.subject.as_deref(),
+                    client_id: client_id.as_deref(),
+                    count: Some(revoked),
+                    ..Revoked::default()
+                })
             }
         }
     })
@@ -62,7 +76,12 @@ async fn list(
     }
 }
 
-async fn one(connections: &Connections, id: &str) -> Result<(), Error> {
+async fn one(
+    connections: &Connections,
+    id: &str,
+    issuer: &str,
+    trail: &Trail,
+) -> Result<(), Error> {
     let revoked = connections.revoke(id).await?;
     let revoked = revoked.ok_or("no grant has this id: it has ended, or is of another server")?;
     output::note(format_args!(
@@ -71,7 +90,14 @@ async fn one(connections: &Connections, id: &str) -> Result<(), Error> {
         LogText::from(&*revoked.subject),
         name(&revoked),
     ));
-    Ok(())
+    trail.record(&Revoked {
+        issuer,
+        subject: Some(&revoked.subject),
+        client_id: Some(&short_client_id(&revoked.client_id)),
+        client_name: revoked.client_name.as_deref(),
+        scopes: Some(&revoked.scopes.to_string()),
+        count: None,
+    })
 }
 
 fn show(found: &ConnectionList, as_json: bool) -> Result<(), Error> {
@@ -135,8 +161,6 @@ impl AtServer {
         let url = self.public_url()?;
         let keys = self.keys()?;
         let store = self.store(keys).await?;
-        // With other keys nothing could be read, and no grant would be found.
-        store.opens().await?;
         Ok(Connections::new(&url, store)?)
     }
 
@@ -186,14 +210,19 @@ impl AtServer {
             )?,
         };
         if is_url(named) {
-            let store = RedisStore::builder(named).open().await?;
-            return Ok(Arc::new(Sealed::new(store, keys)));
+            return confirmed(Sealed::new(RedisStore::builder(named).open().await?, keys)).await;
         }
         // Opening makes one, and a mistyped path would have no grants.
         if !Path::new(named).is_file() {
             return Err(format!("no store is at {named}").into());
         }
         let store = FileStore::open(named, Arc::new(SystemClock))?;
-        Ok(Arc::new(Sealed::new(store, keys)))
+        confirmed(Sealed::new(store, keys)).await
     }
+}
+
+/// A store with the keys of its server: with others nothing could be read, and no grant would be found.
+async fn confirmed<S: Store>(store: Sealed<S>) -> Result<Arc<dyn Store>, Error> {
+    store.confirm_keys().await?;
+    Ok(Arc::new(store))
 }

@@ -19,6 +19,7 @@ mod grants;
 mod keys;
 mod moment;
 mod output;
+mod revoked;
 mod table;
 
 use std::process::ExitCode;

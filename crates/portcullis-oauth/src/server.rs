@@ -11,7 +11,7 @@ use portcullis_guard::keys::KeyRing;
 use crate::branding::Look;
 use crate::client::{Arrivals, Clients};
 use crate::consent::Consent;
-use crate::grant::Grants;
+use crate::grant::{Arriving, Grants};
 use crate::upstream::Upstream;
 use crate::users::LocalUsers;
 
@@ -36,8 +36,13 @@ pub(crate) struct AuthorizationServer {
     pub(crate) consent: Consent,
     pub(crate) clients: Clients,
     pub(crate) grants: Grants,
-    /// Who went to the identity provider a moment ago.
+    /// Who went to the identity provider a moment ago, and who came back: the provider is asked for
+    /// each.
     pub(crate) departures: Arrivals,
+    pub(crate) returns: Arrivals,
+    /// All who went with more than fits into an address.
+    pub(crate) long_departures: Arrivals,
+    pub(crate) arriving: Arriving,
 }
 
 impl AuthorizationServer {
@@ -48,9 +53,11 @@ impl AuthorizationServer {
     }
 }
 
-/// How often one address may go to the identity provider in a minute: each time leaves a record for
-/// ten minutes.
+/// How often one address may go to the identity provider in a minute, and come back from there.
 pub(crate) const MOST_DEPARTURES: u32 = 60;
+/// How often all addresses together may go there in a minute with more than fits into an address: each
+/// time leaves a record of a few KiB for ten minutes.
+pub(crate) const MOST_LONG_DEPARTURES: u32 = 100;
 
 /// Who says who a user is.
 #[derive(Debug)]

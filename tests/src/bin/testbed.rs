@@ -1,5 +1,8 @@
 //! The server that outsiders test, with the demo's own flags.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use clap::{Parser, ValueEnum};
 use portcullis::ServerBuilder;
 use portcullis::prelude::*;
@@ -7,6 +10,7 @@ use portcullis::server::AuthUnset;
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
+use portcullis_tests::shifted_clock::ShiftedClock;
 use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
 use portcullis_tests::{conformance, everything, leaky, noisy, testbed};
 
@@ -20,6 +24,10 @@ struct TestbedOptions {
     /// The components to serve
     #[arg(long, value_enum, default_value_t = Fixtures::Testbed)]
     fixtures: Fixtures,
+
+    /// Be ahead of the system's clock by as many seconds as are written in this file at the time
+    #[arg(long, value_name = "FILE")]
+    clock_ahead: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,7 +63,10 @@ impl Fixtures {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let TestbedOptions { mut options, fixtures } = TestbedOptions::parse();
+    let TestbedOptions { mut options, fixtures, clock_ahead } = TestbedOptions::parse();
+    if let Some(file) = clock_ahead {
+        options.clock = Arc::new(ShiftedClock::by(file));
+    }
     // The tests' identity providers are on this machine.
     options.jwt.allow_loopback_idp = true;
     options.clients.allow_loopback_documents = true;

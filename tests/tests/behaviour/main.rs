@@ -27,6 +27,7 @@ mod providers;
 mod public_enums;
 mod real_clients;
 mod reload;
+mod restarted;
 mod schemas;
 mod secrets;
 mod sessions;

@@ -1,42 +1,18 @@
 //! Users who sign in at an identity provider, through the flags of the demo.
 
-use portcullis::testing::{IdentityProvider, TestUser};
+use portcullis::testing::TestUser;
 use portcullis_tests::driver::Testbed;
+use portcullis_tests::idp::Idp;
 use portcullis_tests::sign_in::{Browser, Client};
 use serde_json::json;
-use tokio::runtime::Runtime;
 
 use crate::TESTBED;
 
-struct Idp {
-    provider: IdentityProvider,
-    /// What it runs on.
-    _runtime: Runtime,
-}
-
-impl Idp {
-    fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let provider = runtime.block_on(IdentityProvider::start()).unwrap();
-        Self { provider, _runtime: runtime }
-    }
-
-    /// A server whose users sign in there.
-    fn server(&self, auth: &str, further: &[&str]) -> Testbed {
-        let secret = self.provider.client_secret();
-        let usual = [
-            "--auth",
-            auth,
-            "--idp",
-            self.provider.issuer(),
-            "--allow-loopback-idp",
-            "--client-id",
-            self.provider.client_id(),
-            "--client-secret",
-            secret.expose(),
-        ];
-        Testbed::start(TESTBED, &[&usual, further].concat())
-    }
+/// A server whose users sign in at `idp`.
+fn server(idp: &Idp, auth: &str, further: &[&str]) -> Testbed {
+    let flags = idp.flags(auth);
+    let flags: Vec<_> = flags.iter().map(String::as_str).chain(further.iter().copied()).collect();
+    Testbed::start(TESTBED, &flags)
 }
 
 fn user(email: &str) -> TestUser {
@@ -47,7 +23,7 @@ fn user(email: &str) -> TestUser {
 fn a_user_signs_in_at_an_openid_provider_and_refreshes_until_it_ends() {
     let idp = Idp::start();
     idp.provider.sign_in_as(user("alice@example.com"));
-    let server = idp.server("proxy", &["--admit-email-domain", "example.com"]);
+    let server = server(&idp, "proxy", &["--admit-email-domain", "example.com"]);
     let (client, mut browser) = (Client::register(&server), Browser::default());
     let page = browser.open(&client.authorization_url("read"));
     let tokens = client.redeem(&browser.submit(&page, &[("decision", "allow")]));
@@ -64,7 +40,7 @@ fn a_user_signs_in_at_an_openid_provider_and_refreshes_until_it_ends() {
 #[test]
 fn whoever_is_not_admitted_gets_no_code_and_leaves_nothing_at_the_provider() {
     let idp = Idp::start();
-    let server = idp.server("proxy", &["--admit-email-domain", "example.com"]);
+    let server = server(&idp, "proxy", &["--admit-email-domain", "example.com"]);
     let (client, mut browser) = (Client::register(&server), Browser::default());
     for user in [user("eve@evil.example"), TestUser::new("bob")] {
         idp.provider.sign_in_as(user);
@@ -80,7 +56,7 @@ fn whoever_is_not_admitted_gets_no_code_and_leaves_nothing_at_the_provider() {
 fn a_user_signs_in_at_a_github_enterprise_server() {
     let idp = Idp::start();
     idp.provider.sign_in_as(TestUser::new("583231").claim("login", "alice"));
-    let server = idp.server("github", &[]);
+    let server = server(&idp, "github", &[]);
     let (client, mut browser) = (Client::register(&server), Browser::default());
     let page = browser.open(&client.authorization_url("read"));
     let page = browser.submit(&page, &[("decision", "allow")]);

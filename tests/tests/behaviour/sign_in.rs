@@ -132,6 +132,37 @@ fn rule_10_the_flags_say_who_may_register() {
 }
 
 #[test]
+fn a_client_whose_secret_the_flags_name_has_to_show_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let secret = "9f86d081884c7d659a2feaa0c55ad015".to_owned();
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    let named = |id: &str| format!("{id},{}", file.display());
+    let client = ["--auth", "login", "--client", "ci,http://127.0.0.1/callback"];
+    let testbed =
+        Testbed::start(TESTBED, &[&client[..], &["--client-secret-of", &named("ci")]].concat());
+    let told = |secret: &str| {
+        let form = format!("grant_type=authorization_code&code=x&client_id=ci{secret}");
+        let head = ["Content-Type: application/x-www-form-urlencoded"];
+        let answer = testbed.request("POST /token", &head, form.as_bytes());
+        (answer.status, answer.json()["error"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(""), (401, "invalid_client".to_owned()));
+    assert_eq!(told("&client_secret=wrong"), (401, "invalid_client".to_owned()));
+    assert_eq!(told(&format!("&client_secret={secret}")), (400, "invalid_grant".to_owned()));
+
+    let other = named("other");
+    let refused = std::process::Command::new(TESTBED)
+        .args(["--listen", "127.0.0.1:0", "--client-secret-of", &other])
+        .args(client)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("no --client has this id"), "{said}");
+    assert!(!said.contains(&secret), "{said}");
+}
+
+#[test]
 fn rule_17_a_client_that_published_a_document_is_shown_by_its_website() {
     let website = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let authority = website.local_addr().unwrap();

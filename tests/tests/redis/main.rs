@@ -6,6 +6,7 @@ mod flags;
 mod keys;
 mod sealed;
 mod server;
+mod sign_in;
 mod start;
 
 use std::sync::Arc;

@@ -5,14 +5,17 @@ mod proxy;
 #[path = "../redis/server.rs"]
 #[expect(dead_code, reason = "the tests of the store itself use the rest")]
 mod server;
+mod sign_in;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis::guard::keys::new_key;
 use portcullis_tests::driver::Testbed;
 use portcullis_tests::issuer::{Issuer, claims};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -31,21 +34,69 @@ pub(crate) struct Replicas {
     arguments: Vec<String>,
     keys: String,
     testbeds: [Option<Testbed>; 2],
+    clock: Arc<SharedClock>,
     _redis: Redis,
+}
+
+/// By how much the clocks of both replicas are ahead.
+pub(crate) struct SharedClock {
+    folder: TempDir,
+    ahead: Mutex<Duration>,
+}
+
+impl SharedClock {
+    fn new() -> Self {
+        let clock = Self { folder: tempfile::tempdir().unwrap(), ahead: Mutex::default() };
+        clock.advance(Duration::ZERO);
+        clock
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("ahead")
+    }
+
+    /// Moves both on, by whole seconds.
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut ahead = self.ahead.lock().unwrap();
+        *ahead += by;
+        // At once: a server that reads an empty file would have no time.
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, ahead.as_secs().to_string()).unwrap();
+        std::fs::rename(next, self.file()).unwrap();
+    }
 }
 
 impl Replicas {
     async fn start(arguments: &[&str]) -> Self {
+        let issuer = Issuer::start();
+        let own = [&issuer.flags()[..], arguments].concat();
+        let own = own.into_iter().map(str::to_owned).collect();
+        Self::authenticated(issuer, own).await
+    }
+
+    /// Two at which users sign in.
+    pub(crate) async fn signing_in() -> Self {
+        Self::signing_in_by(["--auth", "login"].map(str::to_owned).to_vec()).await
+    }
+
+    /// As [`signing_in`](Self::signing_in), where users sign in as these flags say.
+    pub(crate) async fn signing_in_by(flags: Vec<String>) -> Self {
+        Self::authenticated(Issuer::start(), flags).await
+    }
+
+    async fn authenticated(issuer: Issuer, own: Vec<String>) -> Self {
         let redis = Redis::start(&["--appendonly", "no"]);
-        let (proxy, issuer) = (Arc::new(Proxy::start().await), Issuer::start());
+        let proxy = Arc::new(Proxy::start().await);
         let (url, origin) = (redis.url(), proxy.origin());
+        let clock = Arc::new(SharedClock::new());
+        let file = clock.file();
+        let ahead = ["--clock-ahead", file.to_str().unwrap()];
         let shared = ["--store", &url, "--public-url", &origin];
-        let flags = issuer.flags();
-        let arguments = shared.iter().chain(&flags).chain(arguments);
-        let arguments = arguments.map(ToString::to_string).collect();
+        let mut arguments: Vec<_> = shared.into_iter().chain(ahead).map(str::to_owned).collect();
+        arguments.extend(own);
         let keys = new_key().unwrap().expose().clone();
         let testbeds = [None, None];
-        let mut replicas = Self { proxy, issuer, arguments, keys, testbeds, _redis: redis };
+        let mut replicas = Self { proxy, issuer, arguments, keys, testbeds, clock, _redis: redis };
         replicas.start_one(0);
         replicas.start_one(1);
         replicas

@@ -24,7 +24,7 @@ pub struct AuditRecord<'a> {
     pub time: SystemTime,
     /// The number of the operation.
     pub id: OperationId,
-    /// The transport: `http` or `stdio`.
+    /// The transport: `http` or `stdio`; `command` for what `portcullis` did.
     pub transport: &'static str,
     /// The method of the protocol (`tools/call`, `tools/list`, …), or what else happened
     /// (`route`, `session`, …).

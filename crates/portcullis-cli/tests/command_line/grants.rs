@@ -120,6 +120,51 @@ async fn sign_in(endpoints: &dyn AuthorizationEndpoints, user: &str, program: &s
     assert!(tokens.body().contains("access_token"), "{}", tokens.body());
 }
 
+/// What is in an audit file.
+fn recorded(file: &str) -> Vec<serde_json::Value> {
+    let lines = std::fs::read_to_string(file).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn e11_what_is_revoked_is_recorded_and_not_revoked_where_it_could_not_be() {
+    let place = Place::new();
+    place.signed_in(&[("alice", "Notes"), ("alice", "Mail"), ("alice", "Maps"), ("bob", "Notes")]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl").to_str().unwrap().to_owned();
+    let (id, program) = place.of("alice").remove(0);
+    let nowhere = folder.path().join("missing/audit.jsonl").to_str().unwrap().to_owned();
+    let refused = place.grants(&["revoke", &id, "--audit-file", &nowhere]).refused();
+    assert!(refused.contains("--audit-file"), "{refused}");
+    assert_eq!(place.of("alice").len(), 3);
+
+    place.grants(&["revoke", &id, "--audit-file", &file]).done();
+    place.grants(&["revoke", "--subject", "alice", "--audit-file", &file]).done();
+    let [one, all] = recorded(&file).try_into().unwrap();
+    for (record, name, reason) in [(&one, Some(&*program), None), (&all, None, Some("2 grants"))] {
+        assert_eq!(record["operation"], "grants revoke");
+        assert_eq!(
+            (&record["transport"], &record["verdict"]),
+            (&"command".into(), &"allowed".into())
+        );
+        assert_eq!((&record["issuer"], &record["subject"]), (&ORIGIN.into(), &"alice".into()));
+        assert_eq!(record["outcome"], "connection_revoked");
+        assert_eq!(record["client_name"].as_str(), name);
+        assert_eq!(record["reason"].as_str(), reason);
+    }
+    assert_eq!(one["scopes"], "read write");
+}
+
+#[test]
+fn a_store_that_no_server_has_opened_is_not_changed() {
+    let place = Place::new();
+    drop(FileStore::open(&place.store, Arc::new(SystemClock)).unwrap());
+    for _ in 0..2 {
+        let refused = place.grants(&["list", "--subject", "alice"]).refused();
+        assert!(refused.contains("no server has opened it"), "{refused}");
+    }
+}
+
 #[test]
 fn grants_of_a_user_are_listed_and_revoked_one_by_one() {
     let place = Place::new();

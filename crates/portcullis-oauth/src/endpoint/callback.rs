@@ -1,11 +1,14 @@
 //! `GET /auth/callback`: a user comes back from the identity provider (RFC 6749 §4.1.2, as its client).
 
+use std::net::IpAddr;
+
 use http::Response;
 use http::header::SET_COOKIE;
 use portcullis_auth::{EndpointRequest, Scopes};
 use portcullis_guard::text::quoted;
 
 use crate::browser::{Browser, Problem};
+use crate::client::TooMany;
 use crate::endpoint::consent::{Asked, form};
 use crate::endpoint::noted::{self, Outcome};
 use crate::endpoint::redirection::{Redirection, Refused};
@@ -13,8 +16,9 @@ use crate::endpoint::visit::come_back as come_back_to_connections;
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::{Approval, CodeChallenge};
 use crate::parameters::Parameters;
+use crate::record::departed::Departed;
 use crate::record::transaction::Transaction;
-use crate::record::visit::PREFIX;
+use crate::record::visit::Visit;
 use crate::server::AuthorizationServer;
 use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError};
 
@@ -24,16 +28,18 @@ use crate::upstream::{SignedIn, Upstream, UpstreamAnswer, UpstreamError};
 ///
 /// 1. Each parameter is there once at most.
 /// 2. `state` is that of a sign-in which a user allowed less than ten minutes ago, and this browser is
-///    the one in which they did: whoever sends somebody else here signs nobody in (CSRF). It is taken:
-///    no answer comes twice.
+///    the one in which they did: whoever sends somebody else here signs nobody in (CSRF). Nobody has
+///    signed in by it.
 /// 3. The client is still registered, and the redirect URI is still one of its own. Until then nothing
 ///    is redirected.
 /// 4. `iss`, where it is there or has to be, is the provider (RFC 9207 §2.4, mix-up).
 /// 5. An error of the provider is told to the client, by its code alone.
-/// 6. The provider redeems the code, for this server's own verifier, and says who the user is.
-/// 7. Where nobody was asked this time, the user is the one who allowed the client before. Another one
+/// 6. No address comes back more often than 60 times a minute, and not twice with one `state` at once.
+/// 7. The provider redeems the code, for this server's own verifier, and says who the user is. With
+///    that the `state` is used up: nothing was stored until now.
+/// 8. Where nobody was asked this time, the user is the one who allowed the client before. Another one
 ///    is asked.
-/// 8. Neither has the user taken anything back since they allowed it, nor the operator all from the
+/// 9. Neither has the user taken anything back since they allowed it, nor the operator all from the
 ///    client. Otherwise the user is asked again.
 pub(crate) async fn callback(
     server: &AuthorizationServer,
@@ -61,18 +67,24 @@ async fn come_back(
     };
     let browser = Browser::known(&request.head.headers, &server.issuer)
         .ok_or_else(|| in_place(Problem::Expired, "no cookie of ours, or two"))?;
-    if state.starts_with(PREFIX) {
+    if state.starts_with(Visit::PREFIX) {
         return come_back_to_connections(server, request, upstream, &parameters, (state, &browser))
             .await;
     }
-    let transaction = server.grants.finish(state, &browser.digest()).await;
-    let transaction = transaction.map_err(|error| {
+    let expired = |error: OAuthError| {
         let cause = error.cause.unwrap_or(error.description);
         match error.code {
             ErrorCode::InvalidGrant => in_place(Problem::Expired, &cause),
             _ => in_place(Problem::Unavailable, &cause),
         }
-    })?;
+    };
+    let returning = server.grants.returning(state, &browser.digest()).await;
+    let transaction: Transaction = returning.map_err(expired)?;
+    let _arrival = server
+        .arriving
+        .begin(&transaction)
+        .ok_or_else(|| in_place(Problem::Expired, "the same state is being answered"))?;
+    server.grants.check_unused(&transaction).await.map_err(expired)?;
     let sign_in = &transaction.sign_in;
     let proven =
         Redirection::prove(server, &sign_in.client_id, &sign_in.redirect_uri, request.remote);
@@ -84,11 +96,16 @@ async fn come_back(
         nonce: &transaction.nonce,
         code_verifier: &transaction.code_verifier,
         scopes: Scopes::from_iter(sign_in.scopes.iter().map(String::as_str)),
+        remote: request.remote,
     };
     let signed_in = match signed_in(server, upstream, &parameters, &expected).await {
         Ok(signed_in) => signed_in,
         Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
     };
+    if let Err(error) = server.grants.use_up(&transaction).await {
+        server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
+        return Err(expired(error));
+    }
     noted::about_user(&request.notes, server, &signed_in.subject);
     noted::about_scopes(&request.notes, &signed_in.scopes);
     let subject = &signed_in.subject;
@@ -134,6 +151,7 @@ pub(super) struct Expected<'a> {
     pub(super) code_verifier: &'a str,
     /// Those that the user allowed a client.
     pub(super) scopes: Scopes,
+    pub(super) remote: Option<IpAddr>,
 }
 
 /// Who signed in at the provider.
@@ -155,6 +173,10 @@ pub(super) async fn signed_in(
     let code = parameters.value("code").ok_or_else(|| {
         let text = "the identity provider sent neither a code nor an error";
         OAuthError::new(ErrorCode::ServerError, text)
+    })?;
+    server.returns.count(expected.remote, server.clock.now()).map_err(|TooMany| {
+        let text = "too many sign-ins from one address: try again in a minute";
+        OAuthError::new(ErrorCode::SlowDown, text)
     })?;
     server.grants.check_provider(upstream.identifier()).await?;
     let answer = UpstreamAnswer {

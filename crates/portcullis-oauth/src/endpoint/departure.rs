@@ -10,15 +10,15 @@ use portcullis_guard::html::Escaped;
 use crate::browser::{Browser, Problem};
 use crate::client::TooMany;
 use crate::endpoint::redirection::{Redirection, Refused};
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
 use crate::grant::random_text;
 use crate::record::sign_in::SignIn;
-use crate::record::transaction::{TRANSACTION_LIFETIME, Transaction};
+use crate::record::transaction::Transaction;
 use crate::server::AuthorizationServer;
 use crate::upstream::{Upstream, UpstreamRequest};
 
-/// A sign-in that goes on at the provider: what the user allowed is kept, and only now, under a random
-/// `state` that comes back once, in ten minutes, in the browser in which it began.
+/// A sign-in that goes on at the provider: what the user allowed goes along, and only now, in a `state`
+/// that is sealed for the browser in which it began, and comes back once, in ten minutes.
 pub(super) struct Departure<'a> {
     pub(super) sign_in: &'a SignIn,
     pub(super) browser: &'a Browser,
@@ -41,33 +41,40 @@ impl Departure<'_> {
         counted.map_err(|TooMany| {
             Refused::InPlace(Problem::TooMany, "too many sign-ins from one address".to_owned())
         })?;
-        let begun = self.kept(server, upstream).await;
+        let begun = self.begun(server, upstream).await;
         begun.map_err(|error| Refused::AtClient(Box::new(redirection), error))
     }
 
-    async fn kept(
+    async fn begun(
         self,
         server: &AuthorizationServer,
         upstream: &Upstream,
     ) -> Result<String, OAuthError> {
-        let state = random_text::<32>()?;
         let transaction = Transaction {
             sign_in: self.sign_in.clone(),
-            browser: self.browser.digest(),
             code_verifier: random_text::<32>()?,
             nonce: random_text::<16>()?,
             allowed_at: server.grants.seconds(),
             remembered: self.remembered,
+            expires_at: server.grants.back_by(),
         };
+        let leaving = server.grants.leaving(&transaction, &self.browser.digest())?;
+        if leaving.is_long() {
+            let counted = server.long_departures.count(None, server.clock.now());
+            counted.map_err(|TooMany| {
+                let text = "too many sign-ins with a long state or client at the moment: try again";
+                OAuthError::new(ErrorCode::SlowDown, text)
+            })?;
+        }
         let request = UpstreamRequest {
-            state: &state,
+            state: leaving.state(),
             nonce: &transaction.nonce,
             code_verifier: &transaction.code_verifier,
             redirect_uri: &server.callback(),
             scopes: &Scopes::from_iter(self.sign_in.scopes.iter().map(String::as_str)),
         };
         let url = upstream.authorization_url(&request).await?;
-        server.grants.begin(&state, &transaction, TRANSACTION_LIFETIME).await?;
+        server.grants.keep(&leaving, &transaction).await?;
         Ok(url)
     }
 }

@@ -16,7 +16,7 @@ use crate::client::TooMany;
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::random_text;
 use crate::parameters::Parameters;
-use crate::record::visit::{PREFIX, VISIT_LIFETIME, Visit};
+use crate::record::visit::Visit;
 use crate::server::AuthorizationServer;
 use crate::upstream::{Upstream, UpstreamRequest};
 
@@ -40,21 +40,21 @@ async fn begin(
     upstream: &Upstream,
     browser: &Browser,
 ) -> Result<String, OAuthError> {
-    let state = format!("{PREFIX}{}", random_text::<32>()?);
     let visit = Visit {
-        browser: browser.digest(),
         code_verifier: random_text::<32>()?,
         nonce: random_text::<16>()?,
+        expires_at: server.grants.back_by(),
     };
+    let leaving = server.grants.leaving(&visit, &browser.digest())?;
     let request = UpstreamRequest {
-        state: &state,
+        state: leaving.state(),
         nonce: &visit.nonce,
         code_verifier: &visit.code_verifier,
         redirect_uri: &server.callback(),
         scopes: &Scopes::default(),
     };
     let url = upstream.authorization_url(&request).await?;
-    server.grants.begin_visit(&state, &visit, VISIT_LIFETIME).await?;
+    server.grants.keep(&leaving, &visit).await?;
     Ok(url)
 }
 
@@ -62,8 +62,8 @@ async fn begin(
 ///
 /// What it decides, in this order:
 ///
-/// 1. `state` is that of a visit which began in this browser less than ten minutes ago (CSRF). It is
-///    taken: no answer comes twice, and none is taken for a client's sign-in.
+/// 1. `state` is that of a visit which began in this browser less than ten minutes ago (CSRF), and by
+///    which nobody signed in. None is taken for a client's sign-in.
 /// 2. As for a client: `iss`, errors of the provider, its code, and who may sign in.
 pub(super) async fn come_back(
     server: &AuthorizationServer,
@@ -72,13 +72,19 @@ pub(super) async fn come_back(
     parameters: &Parameters,
     (state, browser): (&str, &Browser),
 ) -> Result<Response<Vec<u8>>, Refused> {
-    let visit = server.grants.finish_visit(state, &browser.digest()).await.map_err(told)?;
+    let visit: Visit = server.grants.returning(state, &browser.digest()).await.map_err(told)?;
+    let _arrival = server.arriving.begin(&visit).ok_or_else(|| {
+        Refused::InPlace(Problem::Stale, "the same state is being answered".to_owned())
+    })?;
+    server.grants.check_unused(&visit).await.map_err(told)?;
     let expected = Expected {
         nonce: &visit.nonce,
         code_verifier: &visit.code_verifier,
         scopes: Scopes::default(),
+        remote: request.remote,
     };
     let user = signed_in(server, upstream, parameters, &expected).await.map_err(told)?;
+    server.grants.use_up(&visit).await.map_err(told)?;
     noted::about_user(&request.notes, server, &user.subject);
     noted::happened(&request.notes, Outcome::ConnectionsOpened);
     tracing::info!("a user signed in to see their connections");

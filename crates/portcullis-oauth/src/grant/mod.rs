@@ -1,6 +1,8 @@
 //! Grants: what users allowed clients, and the codes and tokens that stand for it. No HTTP here.
 
+mod allowed;
 mod code;
+mod departure;
 mod listing;
 mod pkce;
 mod provider;
@@ -9,7 +11,6 @@ mod refresh;
 mod refresh_token;
 #[cfg(test)]
 mod tests;
-mod transaction;
 mod upstream;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use portcullis_store::{CasOutcome, RecordKey, Store, StoreError};
 use serde_json::{Map, Value, json};
 
 use self::code::new_code;
+pub(crate) use self::departure::Arriving;
 pub(crate) use self::listing::Listed;
 pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;

@@ -15,8 +15,8 @@ use crate::branding::Branding;
 use crate::client::{Arrivals, ClientPolicy, Clients, Shared};
 use crate::connection::Connections;
 use crate::consent::Consent;
-use crate::grant::Grants;
-use crate::server::{AuthorizationServer, MOST_DEPARTURES, Users};
+use crate::grant::{Arriving, Grants};
+use crate::server::{AuthorizationServer, MOST_DEPARTURES, MOST_LONG_DEPARTURES, Users};
 use crate::upstream::Upstream;
 
 /// The parts of an authorization server that do not depend on who its users are.
@@ -202,6 +202,9 @@ impl Setup {
             clients,
             grants,
             departures: Arrivals::of(MOST_DEPARTURES),
+            returns: Arrivals::of(MOST_DEPARTURES),
+            long_departures: Arrivals::of(MOST_LONG_DEPARTURES),
+            arriving: Arriving::default(),
         }));
         Ok(protected)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod assertion;
 pub(crate) mod authorization_code;
 pub(crate) mod consent;
+pub(crate) mod departed;
 pub(crate) mod grant;
 pub(crate) mod grant_index;
 pub(crate) mod provider;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// It rests in the form of the page, sealed for one browser: nothing is stored for whoever merely
-/// opens a page (rule 18). Once a user allowed it, it is in the record of a
+/// opens a page (rule 18). Once a user allowed it, it is part of a
 /// [`Transaction`](super::transaction::Transaction).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

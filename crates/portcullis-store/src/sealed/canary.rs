@@ -16,6 +16,20 @@ pub(super) fn canary() -> RecordKey {
 }
 
 impl<S: Store> Sealed<S> {
+    /// Whether the keys are those of the store, without a change to it: for a program that looks into
+    /// the store of a server. A server asks [`opens`](Store::opens).
+    ///
+    /// # Errors
+    ///
+    /// When they are not, when no server has opened the store yet, and when it cannot be asked.
+    pub async fn confirm_keys(&self) -> Result<(), StoreError> {
+        let found = self.store.get(&canary()).await?;
+        let found = found.ok_or_else(|| {
+            StoreError::unopened("no server has opened it with keys: is it another server's?")
+        })?;
+        self.sealed_with(&found).map(|_| ())
+    }
+
     /// Opens the canary, and seals it again with the key that seals now. A store without one gets one,
     /// by compare-and-swap: of two servers that start at once, the second opens that of the first.
     pub(super) async fn open_canary(&self) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! Users who sign in at an identity provider.
 
 mod consent;
+mod departure;
 mod given_back;
 mod grant;
 
