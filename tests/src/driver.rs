@@ -50,7 +50,6 @@ impl Testbed {
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(program, arguments);
-        let debug = !arguments.contains(&"--log");
         let mut child = Command::new(program)
             .args(["--listen", address])
             .args(log_flags(arguments))
