@@ -116,8 +116,8 @@ pub(crate) fn expect_refreshed(who: &str, refreshed: &Value, client_id: &Value) 
     assert!(before != after && [before, after].iter().all(|t| t.starts_with("pcr_")), "{who}");
 }
 
-/// The grant of what a client saw after a refresh ends when its client revokes it (RFC 7009), which
-/// may have a secret.
+/// The grant of what a client saw after a refresh ends when its client revokes it, which may have a
+/// secret.
 pub(crate) fn expect_revocable(
     who: &str,
     server: &Testbed,
@@ -126,6 +126,17 @@ pub(crate) fn expect_revocable(
 ) {
     let client_id = refreshed["whoami"]["client_id"].as_str().unwrap();
     let token = refreshed["refresh_tokens"][1].as_str().unwrap();
+    revoked(who, server, token, client_id, secret);
+}
+
+/// Revokes a refresh token of a client (RFC 7009), which is good for nothing then.
+pub(crate) fn revoked(
+    who: &str,
+    server: &Testbed,
+    token: &str,
+    client_id: &str,
+    secret: Option<&str>,
+) {
     let form = ["Content-Type: application/x-www-form-urlencoded"];
     let mut client = format!("client_id={client_id}");
     client.extend(secret.into_iter().flat_map(|secret| ["&client_secret=", secret]));

@@ -13,6 +13,7 @@ use self::clients::Installed;
 use self::desk::Desk;
 pub(crate) use self::desk::Identity;
 use crate::TESTBED;
+use crate::sign_in::revoked;
 
 /// Some listen for the browser's return at a port that never changes: one at a time.
 static PORTS: [(&str, Mutex<()>); 2] =
@@ -52,6 +53,23 @@ impl<'a> Story<'a> {
         assert!(self.server.log()[since..].contains(&logged), "{told}");
     }
 
+    /// Refreshes once its access token has ended, and then revokes its grant. Gives how often the
+    /// browser was opened.
+    fn refreshes_and_ends(&self, folder: &str) -> usize {
+        let Self { client, desk, server, .. } = self;
+        // What registers again under the same id has the refresh token of that id.
+        let refreshes = client.refreshes || desk.identity.id().is_some();
+        let first = desk.kept(folder);
+        desk.end_access_token(folder);
+        let visits = if refreshes { 1 } else { 2 };
+        self.calls(visits);
+        let second = desk.kept(folder);
+        assert_ne!(second.refresh_token, first.refresh_token, "{}", client.name);
+        assert_eq!(second.client_id() == first.client_id(), refreshes, "{}", client.name);
+        revoked(client.name, server, &second.refresh_token, &second.client_id(), None);
+        visits
+    }
+
     fn told(&self, what: &str) -> String {
         let (client, browser) = (self.client.name, self.desk.browser_log());
         format!("{client}: {what}\n{browser}\n{}", self.server.log())
@@ -59,19 +77,23 @@ impl<'a> Story<'a> {
 }
 
 fn at_the_server_itself(client: &Installed) {
-    let server = Testbed::start(TESTBED, &["--auth", "login"]);
-    comes_back_after_a_revocation(client, &server, Identity::Registered);
+    comes_back_after_a_revocation(client, &Testbed::start(TESTBED, &["--auth", "login"]));
 }
 
-/// What every client does, wherever its user signs in.
-pub(crate) fn comes_back_after_a_revocation(
-    client: &Installed,
-    server: &Testbed,
-    identity: Identity,
-) {
-    // What registers again under the same id has the refresh token of that id.
-    let refreshes = client.refreshes || identity.id().is_some();
+/// What every client does, wherever its user signs in and however the server knows it: it signs in,
+/// calls, refreshes, and its grant ends.
+pub(crate) fn signs_in_and_refreshes(client: &Installed, server: &Testbed, identity: Identity) {
     let story = Story::of(client, server, identity);
+    story.signs_in();
+    story.calls(1);
+    if let Some(folder) = client.keeps {
+        story.refreshes_and_ends(folder);
+    }
+}
+
+/// The same for one that registers, which then goes on by itself, and signs in again.
+pub(crate) fn comes_back_after_a_revocation(client: &Installed, server: &Testbed) {
+    let story = Story::of(client, server, Identity::Registered);
     story.signs_in();
     story.calls(1);
     let Some(folder) = client.keeps else {
@@ -80,18 +102,7 @@ pub(crate) fn comes_back_after_a_revocation(
     // It signs in once, and goes on in a process of its own.
     story.calls(1);
 
-    let first = story.desk.kept(folder);
-    story.desk.end_access_token(folder);
-    let visits = if refreshes { 1 } else { 2 };
-    story.calls(visits);
-    let second = story.desk.kept(folder);
-    assert_ne!(second.refresh_token, first.refresh_token, "{}", client.name);
-    assert_eq!(second.client_id() == first.client_id(), refreshes, "{}", client.name);
-
-    let revocation = format!("token={}&client_id={}", second.refresh_token, second.client_id());
-    let form = ["Content-Type: application/x-www-form-urlencoded"];
-    let answer = story.server.request("POST /revoke", &form, revocation.as_bytes());
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    let visits = story.refreshes_and_ends(folder);
     story.desk.end_access_token(folder);
     if let Some(words) = client.told {
         let refused = (client.call)(&story.desk).unwrap_err();
