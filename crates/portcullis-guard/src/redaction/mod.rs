@@ -7,9 +7,9 @@
 //!    [`known`](crate::Secret::known) lives, or a clone of it. The doors of this crate make theirs
 //!    so: [`FromEnv`](crate::FromEnv), [`SecretFile`](crate::SecretFile) and
 //!    [`SecretSource`](crate::secret_source::SecretSource).
-//! 2. It is found as it is, and escaped as in JSON or by `{:?}`, percent-encoded as in URLs and
-//!    forms, in hexadecimal digits, and in base64 and base64url, padded or not, within a longer
-//!    text too.
+//! 2. It is found as it is, and escaped as in JSON or by `{:?}`, once or twice, percent-encoded as in
+//!    URLs and forms, in hexadecimal digits, and in base64 and base64url, padded or not, within a
+//!    longer text too.
 //! 3. `[redacted]` takes its place.
 //! 4. A secret of several lines, such as a private key in PEM, is looked for line by line.
 //! 5. Fewer than 8 bytes are not looked for, with a warning: they would be found by accident.

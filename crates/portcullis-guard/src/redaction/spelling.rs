@@ -69,21 +69,21 @@ impl Spellings {
         self.exact(Zeroizing::new(bytes));
     }
 
-    /// As strings in JSON, and as `{:?}` writes them.
+    /// As strings in JSON, and as `{:?}` writes them, once or twice: a log escapes a text that is JSON.
     fn escaped(&mut self, text: &str) {
-        let characters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
-        let each = || characters.iter().copied();
-        self.written(each(), 12, |to, character| json(to, character, Json::default()));
-        let slash = Json { escapes_slash: true, ..Json::default() };
-        self.written(each(), 12, |to, character| json(to, character, slash));
-        let ascii = Json { only_ascii: true, ..Json::default() };
-        self.written(each(), 12, |to, character| json(to, character, ascii));
-        let upper = Json { upper_case: true, ..ascii };
-        self.written(each(), 12, |to, character| json(to, character, upper));
-        let mut debug = Zeroizing::new(String::with_capacity(2 + text.len() * 10));
-        let _ = write!(debug, "{text:?}");
-        let within = debug.strip_prefix('"').and_then(|debug| debug.strip_suffix('"'));
-        self.exact(Zeroizing::new(within.unwrap_or(text).as_bytes().to_vec()));
+        let plain = Json::default();
+        let ascii = Json { only_ascii: true, ..plain };
+        let once = [
+            in_json(text, plain),
+            in_json(text, Json { escapes_slash: true, ..plain }),
+            in_json(text, ascii),
+            in_json(text, Json { upper_case: true, ..ascii }),
+            in_debug(text),
+        ];
+        let twice = once.iter().flat_map(|once| [in_json(once, plain), in_debug(once)]);
+        for text in twice.collect::<Vec<_>>().iter().chain(&once) {
+            self.exact(Zeroizing::new(text.as_bytes().to_vec()));
+        }
     }
 
     /// As in URLs and forms: encoders differ in what they leave as it is besides letters and digits,
@@ -130,6 +130,22 @@ impl Spellings {
             }
         }
     }
+}
+
+fn in_debug(text: &str) -> Zeroizing<String> {
+    let mut debug = Zeroizing::new(String::with_capacity(2 + text.len() * 10));
+    // A string takes whatever is written.
+    let _ = write!(debug, "{text:?}");
+    let within = debug.strip_prefix('"').and_then(|debug| debug.strip_suffix('"'));
+    Zeroizing::new(within.unwrap_or(text).to_owned())
+}
+
+fn in_json(text: &str, how: Json) -> Zeroizing<String> {
+    let mut written = Zeroizing::new(String::with_capacity(text.len() * 6));
+    for character in text.chars() {
+        let _ = json(&mut written, character, how);
+    }
+    written
 }
 
 /// How a writer of JSON escapes what it need not.

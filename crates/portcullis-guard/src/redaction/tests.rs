@@ -58,6 +58,10 @@ fn e08_what_debug_and_json_escape_otherwise_is_found_in_both() {
     let secret = "it's\u{1b} a \"secret\"\u{7f}";
     for spelling in [format!("{secret:?}"), serde_json::to_string(secret).unwrap()] {
         assert_eq!(redacted(secret, &spelling), "\"[redacted]\"", "{spelling}");
+        // As a log writes a text that is JSON.
+        for twice in [format!("{spelling:?}"), serde_json::to_string(&spelling).unwrap()] {
+            assert_eq!(redacted(secret, &twice), r#""\"[redacted]\"""#, "{twice}");
+        }
     }
 }
 
