@@ -169,9 +169,15 @@ fn is_private(host: &Host<&str>) -> bool {
 }
 
 fn judge_name(name: &str) -> Result<(), Refusal> {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    // `127.0.0.1...` is a name for one reader and an address for another.
+    let has_empty_label = name.split('.').any(str::is_empty);
     let inside = |known: &&str| {
         name.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    if !name.contains('.') || INSIDE.iter().any(inside) { Err(Refusal::Host) } else { Ok(()) }
+    if !name.contains('.') || has_empty_label || INSIDE.iter().any(inside) {
+        Err(Refusal::Host)
+    } else {
+        Ok(())
+    }
 }

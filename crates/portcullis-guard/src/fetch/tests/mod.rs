@@ -127,6 +127,10 @@ async fn s05_names_that_mean_something_inside_are_refused_unresolved() {
         "x.local",
         "kubernetes.default.svc",
         "intranet",
+        "127.0.0.1...",
+        "metadata.google.internal..",
+        "example..com",
+        ".example.com",
     ] {
         assert_eq!(refusal(&fetch, &format!("https://{host}/")).await, Refusal::Host, "{host}");
     }
