@@ -97,7 +97,8 @@ fn json(value: &Value) -> Option<&'static str> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use portcullis_guard::Secret;
     use serde_json::json;
