@@ -9,11 +9,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Response, Testbed, free_address, kill};
 use crate::secrets::found;
-use crate::sign_in::{Browser, CALLBACK, Client, Page};
-
-/// What Alice enters, and what she decides.
-pub const ALICE: [(&str, &str); 3] =
-    [("user", "alice"), ("password", "dev-password-alice"), ("decision", "allow")];
+use crate::sign_in::{ALICE, Browser, CALLBACK, Client, Page};
 
 /// How long a request has been on its way when the server ends, in milliseconds. A redemption takes
 /// some of them: the server ends before it, within it and after it.
