@@ -40,8 +40,12 @@ pub(crate) struct AuthorizationServer {
     /// each.
     pub(crate) departures: Arrivals,
     pub(crate) returns: Arrivals,
-    /// All who went with more than fits into an address.
+    /// Who went with more than fits into an address, and all who did.
+    pub(crate) long_departures_of_one: Arrivals,
     pub(crate) long_departures: Arrivals,
+    /// Who showed an assertion, and all who did.
+    pub(crate) assertions_of_one: Arrivals,
+    pub(crate) assertions: Arrivals,
     pub(crate) arriving: Arriving,
 }
 
@@ -58,6 +62,13 @@ pub(crate) const MOST_DEPARTURES: u32 = 60;
 /// How often all addresses together may go there in a minute with more than fits into an address: each
 /// time leaves a record of a few KiB for ten minutes.
 pub(crate) const MOST_LONG_DEPARTURES: u32 = 100;
+/// How often one address may, so that it takes not all of that.
+pub(crate) const MOST_LONG_DEPARTURES_OF_ONE: u32 = 10;
+/// How many assertions all addresses together may show in a minute: each leaves a record for eleven
+/// minutes at most, whoever wrote the document of the client.
+pub(crate) const MOST_ASSERTIONS: u32 = 3_000;
+/// How many one address may.
+pub(crate) const MOST_ASSERTIONS_OF_ONE: u32 = 120;
 
 /// Who says who a user is.
 #[derive(Debug)]

@@ -132,7 +132,8 @@ async fn come_back(
         }
         Some(_) => {}
         None if server.remembers(&redirection) => {
-            server.remember(&browser, sign_in, &signed_in.subject).await;
+            let allowed = (&*signed_in.subject, transaction.allowed_at);
+            server.remember(&browser, sign_in, allowed).await;
             cookie = browser.set_cookie(&server.issuer, server.cookie_lifetime());
         }
         None => {}

@@ -11,7 +11,7 @@ use portcullis_guard::text::quoted;
 use serde_json::Value;
 
 use super::noted;
-use crate::client::Credentials;
+use crate::client::{Credentials, TooMany};
 use crate::error::{ErrorCode, OAuthError};
 use crate::parameters::Parameters;
 use crate::server::AuthorizationServer;
@@ -22,7 +22,9 @@ use crate::server::AuthorizationServer;
 ///
 /// 1. Body, Basic credentials and assertion name one client, whichever of them do (rule 22).
 /// 2. The client is known.
-/// 3. It is public, or its credentials are right ([`Clients`](crate::client::Clients)).
+/// 3. No address shows more than 120 assertions a minute, and all together no more than 3,000: each good
+///    one is remembered until it ends.
+/// 4. It is public, or its credentials are right ([`Clients`](crate::client::Clients)).
 ///
 /// # Errors
 ///
@@ -34,6 +36,14 @@ pub(super) async fn authenticate(
 ) -> Result<String, OAuthError> {
     let (client_id, credentials) = shown(&request.head.headers, form)?;
     let client = server.clients.find(&client_id, request.remote).await?;
+    if credentials.assertion.is_some() {
+        let now = server.clock.now();
+        let of_address = server.assertions_of_one.count(request.remote, now);
+        let counted = of_address.and_then(|()| server.assertions.count(None, now));
+        counted.map_err(|TooMany| {
+            OAuthError::new(ErrorCode::SlowDown, "too many assertions: try again in a minute")
+        })?;
+    }
     server.clients.authenticate(&client_id, &client, &credentials).await?;
     noted::about_client(&request.notes, &client_id, &client);
     Ok(client_id)

@@ -60,7 +60,9 @@ impl Departure<'_> {
         };
         let leaving = server.grants.leaving(&transaction, &self.browser.digest())?;
         if leaving.is_long() {
-            let counted = server.long_departures.count(None, server.clock.now());
+            let now = server.clock.now();
+            let of_address = server.long_departures_of_one.count(self.remote, now);
+            let counted = of_address.and_then(|()| server.long_departures.count(None, now));
             counted.map_err(|TooMany| {
                 let text = "too many sign-ins with a long state or client at the moment: try again";
                 OAuthError::new(ErrorCode::SlowDown, text)

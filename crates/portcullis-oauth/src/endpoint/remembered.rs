@@ -53,9 +53,15 @@ impl AuthorizationServer {
         all.then_some(consent.subject)
     }
 
-    /// Remembers it. Where that fails, the user is asked again another time.
-    pub(super) async fn remember(&self, browser: &Browser, sign_in: &SignIn, subject: &str) {
-        if let Err(error) = self.grants.allow(&browser.digest(), sign_in, subject).await {
+    /// Remembers it, as of when it was allowed. Where that fails, the user is asked again another time.
+    pub(super) async fn remember(
+        &self,
+        browser: &Browser,
+        sign_in: &SignIn,
+        (subject, allowed_at): (&str, u64),
+    ) {
+        let allowed = self.grants.allow(&browser.digest(), sign_in, subject, allowed_at).await;
+        if let Err(error) = allowed {
             tracing::warn!(cause = ?error.cause, "what a user allowed is not remembered");
         }
     }

@@ -84,7 +84,10 @@ pub(super) async fn come_back(
         remote: request.remote,
     };
     let user = signed_in(server, upstream, parameters, &expected).await.map_err(told)?;
-    server.grants.use_up(&visit).await.map_err(told)?;
+    if let Err(error) = server.grants.use_up(&visit).await {
+        server.grants.give_back(user.tokens, &user.subject).await;
+        return Err(told(error));
+    }
     noted::about_user(&request.notes, server, &user.subject);
     noted::happened(&request.notes, Outcome::ConnectionsOpened);
     tracing::info!("a user signed in to see their connections");

@@ -45,8 +45,12 @@ impl Grants {
     /// taken back, and is asked about from now on.
     pub(crate) async fn forget_consents(&self, owner: GrantOwner<'_>) -> Result<(), OAuthError> {
         let key = Forgotten::key(&self.issuer, &self.resource, owner);
+        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+        let before = found.map(|found| Forgotten::read(&found)).transpose()?;
+        // A replica whose clock is late takes nothing of it back.
+        let at = before.map_or(0, |before| before.at).max(self.seconds());
         let until = self.clock.now() + CONSENT_LIFETIME;
-        let put = self.store.put(&key, Forgotten { at: self.seconds() }.write()?, until);
+        let put = self.store.put(&key, Forgotten { at }.write()?, until);
         within(put).await.map_err(|error| store_away(&error))
     }
 
@@ -55,9 +59,10 @@ impl Grants {
         browser: &str,
         sign_in: &SignIn,
         subject: &str,
+        allowed_at: u64,
     ) -> Result<(), OAuthError> {
         let (subject, scope) = (subject.to_owned(), sign_in.scopes.join(" "));
-        let consent = Consent { subject, scope, allowed_at: self.seconds() };
+        let consent = Consent { subject, scope, allowed_at };
         let until = self.clock.now() + CONSENT_LIFETIME;
         let key = self.consent_key(browser, sign_in);
         let put = self.store.put(&key, consent.write()?, until);

@@ -16,7 +16,10 @@ use crate::client::{Arrivals, ClientPolicy, Clients, Shared};
 use crate::connection::Connections;
 use crate::consent::Consent;
 use crate::grant::{Arriving, Grants};
-use crate::server::{AuthorizationServer, MOST_DEPARTURES, MOST_LONG_DEPARTURES, Users};
+use crate::server::{
+    AuthorizationServer, MOST_ASSERTIONS, MOST_ASSERTIONS_OF_ONE, MOST_DEPARTURES,
+    MOST_LONG_DEPARTURES, MOST_LONG_DEPARTURES_OF_ONE, Users,
+};
 use crate::upstream::Upstream;
 
 /// The parts of an authorization server that do not depend on who its users are.
@@ -203,7 +206,10 @@ impl Setup {
             grants,
             departures: Arrivals::of(MOST_DEPARTURES),
             returns: Arrivals::of(MOST_DEPARTURES),
+            long_departures_of_one: Arrivals::of(MOST_LONG_DEPARTURES_OF_ONE),
             long_departures: Arrivals::of(MOST_LONG_DEPARTURES),
+            assertions_of_one: Arrivals::of(MOST_ASSERTIONS_OF_ONE),
+            assertions: Arrivals::of(MOST_ASSERTIONS),
             arriving: Arriving::default(),
         }));
         Ok(protected)

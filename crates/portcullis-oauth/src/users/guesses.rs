@@ -80,15 +80,19 @@ impl Guesses {
     }
 }
 
+/// Whoever takes the place of another one begins with its count, or names that push each other out
+/// would never have one.
 fn count<K: Copy + Eq + Hash>(tallies: &mut HashMap<K, Tally>, key: K, now: SystemTime) {
+    let mut begun = Tally { since: now, wrong: 0 };
     if tallies.len() >= REMEMBERED && !tallies.contains_key(&key) {
         let least = |tally: &Tally| (tally.holds(now), tally.wrong, tally.since);
         let first = tallies.iter().min_by_key(|(_, tally)| least(tally));
-        if let Some(first) = first.map(|(key, _)| *key) {
+        if let Some((first, tally)) = first.map(|(key, tally)| (*key, *tally)) {
             tallies.remove(&first);
+            begun = tally;
         }
     }
-    let tally = tallies.entry(key).or_insert(Tally { since: now, wrong: 0 });
+    let tally = tallies.entry(key).or_insert(begun);
     if !tally.holds(now) {
         *tally = Tally { since: now, wrong: 0 };
     }
@@ -245,6 +249,22 @@ mod tests {
         // What is over makes room.
         let over = now + WINDOW;
         assert!(guesses.begin("alice", from(999_999), over).is_ok());
+    }
+
+    #[test]
+    fn q04_a_name_is_guessed_no_more_often_because_others_push_it_out() {
+        let (guesses, now) = (Guesses::default(), SystemTime::UNIX_EPOCH);
+        let from = |n: u32| Some(IpAddr::V4(n.into()));
+        for n in 0..2 * REMEMBERED as u32 {
+            let name = (n / 2).to_string();
+            assert!(guesses.begin(&name, from(n), now).is_ok());
+        }
+        let heard = (0..100).filter(|n| {
+            let other = guesses.begin(&format!("other {n}"), from(1_000_000 + n), now);
+            assert!(other.is_ok(), "a name that nobody guessed is heard");
+            guesses.begin("alice", from(2_000_000 + n), now).is_ok()
+        });
+        assert!(heard.count() <= WRONG_PER_USER as usize);
     }
 
     /// Says nothing until as many wait for it as the barrier is for.
