@@ -11,8 +11,22 @@ pub(crate) fn of(rows: &[impl AsRef<[String]>]) -> String {
     }
     let lines = rows.iter().map(|row| {
         let cells = row.as_ref().iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
+        // The width of a format is 65,535 at most, and a wider one panics.
+        let cells = cells.map(|(cell, width)| {
+            cell.to_owned() + &" ".repeat(width.saturating_sub(cell.chars().count()))
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cell_may_be_of_any_width() {
+        let wide = "é".repeat(70_000);
+        let rows = [["a".to_owned(), "b".to_owned()], [wide.clone(), "d".to_owned()]];
+        let expected = format!("a{}  b\n{wide}  d", " ".repeat(69_999));
+        assert_eq!(super::of(&rows), expected);
+    }
 }

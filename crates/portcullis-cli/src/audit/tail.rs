@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The longest line that is waited for; what is longer is no record.
 const LONGEST_LINE: usize = 512 * 1024;
 
+/// How much is read at once of what a file grew by.
+const BLOCK: u64 = 512 * 1024;
+
 pub(super) fn tail(lines: usize, follow: bool, json: bool, of: &OfAudit) -> Result<(), Error> {
     let filter = Filter::new(of);
     let trail = Trail::open(&of.files)?;
@@ -46,7 +49,7 @@ pub(super) fn tail(lines: usize, follow: bool, json: bool, of: &OfAudit) -> Resu
         return Ok(());
     };
     // The line that was being written is whole soon.
-    reading.unfinished = 0;
+    reading.unfinished -= u64::from(reading.unfinished_line.is_some());
     tell(&reading);
     let begun = reading.unfinished_line.unwrap_or_default();
     let followed = Followed { path, file, begun, is_overlong: false };
@@ -87,7 +90,7 @@ impl Followed {
         loop {
             let mut more = Vec::new();
             self.file.grown()?;
-            self.file.read_to_end(&mut more)?;
+            (&mut self.file).take(BLOCK).read_to_end(&mut more)?;
             for part in more.split_inclusive(|byte| *byte == b'\n') {
                 self.add(part, &mut each)?;
             }
@@ -99,6 +102,7 @@ impl Followed {
             if let Some(file) = next.take() {
                 self.file = file;
                 self.begun.clear();
+                self.is_overlong = false;
                 continue;
             }
             next = self.successor()?;

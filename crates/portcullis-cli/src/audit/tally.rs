@@ -1,5 +1,6 @@
 //! Counting records, in a bounded space.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::record::{Record, Verdict};
@@ -14,6 +15,9 @@ const MOST_OF_A_SERVER: usize = 5_000;
 
 /// How many different hours: two years.
 const MOST_HOURS: usize = 2 * 366 * 24;
+
+/// How many bytes of one text are kept. No name that a server gives is nearly as long.
+const LONGEST: usize = 1_024;
 
 /// What stands between the parts of a key.
 const BETWEEN: char = '\u{1f}';
@@ -198,14 +202,19 @@ fn who(key: &mut String, record: &Record<'_>) {
 }
 
 /// A part of a key. What a server writes has no control characters; what somebody else wrote into its
-/// file is escaped, so that two names never become one.
-fn part(text: &str) -> std::borrow::Cow<'_, str> {
+/// file is escaped, so that two names never become one, unless their first 1,024 bytes are the same.
+fn part(text: &str) -> Cow<'_, str> {
     // In UTF-8 the controls from U+0080 on begin with 0xc2, as some letters do.
     let may_be_control = |byte: u8| byte < b' ' || byte == 0x7f || byte == 0xc2;
-    match text.bytes().any(may_be_control) && text.chars().any(char::is_control) {
-        false => text.into(),
-        true => text.escape_default().to_string().into(),
+    let text = match text.bytes().any(may_be_control) && text.chars().any(char::is_control) {
+        false => Cow::Borrowed(text),
+        true => Cow::Owned(text.escape_default().to_string()),
+    };
+    if text.len() <= LONGEST {
+        return text;
     }
+    let kept = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default();
+    Cow::Owned(format!("{kept}…"))
 }
 
 /// Takes a key of principals apart: subject and issuer. What a record has not is empty.

@@ -40,7 +40,7 @@ pub(super) struct Reading {
     pub(super) damaged: u64,
     /// Files that end within a line: a server was writing it, or died.
     pub(super) unfinished: u64,
-    /// The beginning of the last such line.
+    /// The beginning of such a line, in the newest file.
     pub(super) unfinished_line: Option<Vec<u8>>,
     /// Files that could not be read to their ends, and why.
     pub(super) failures: Vec<String>,
@@ -142,7 +142,7 @@ impl Reading {
                 }
                 None if after.is_empty() => {
                     self.unfinished += 1;
-                    self.unfinished_line = Some(line.to_owned());
+                    self.unfinished_line = block.is_of_newest.then(|| line.to_owned());
                 }
                 None => self.damaged += 1,
             }
@@ -172,6 +172,8 @@ impl Reading {
 #[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
+    /// Whether no file is behind theirs.
+    is_of_newest: bool,
 }
 
 /// The files, cut into blocks at the ends of lines.
@@ -207,6 +209,7 @@ impl Blocks {
     fn next(&mut self, block: &mut Block) -> bool {
         block.bytes.clear();
         loop {
+            block.is_of_newest = self.waiting.is_empty();
             let Some((path, source)) = &mut self.current else {
                 match self.begin_file() {
                     true => continue,
@@ -237,8 +240,10 @@ impl Blocks {
                     bytes.truncate(end + 1);
                     return true;
                 }
+                // A line that is too long ended in it, or did not yet: what is left began behind it.
+                None if bytes.len() < BLOCK => self.rest.append(bytes),
                 None => {
-                    self.overlong += u64::from(!self.within_overlong);
+                    self.overlong += 1;
                     self.within_overlong = true;
                     bytes.clear();
                 }

@@ -16,6 +16,12 @@ use crate::{Error, output, table};
 /// How many records of the same caller are shown before it, and after it.
 const NEIGHBOURS: usize = 5;
 
+/// How many rules that hid components are named.
+const MOST_RULES: usize = 20;
+
+/// How many records are kept. A reference is of one request, which leaves few.
+const MOST_RECORDS: usize = 1_000;
+
 /// The records with the reference, one a line.
 #[derive(Default)]
 struct Found(Vec<Box<[u8]>>);
@@ -29,12 +35,13 @@ struct Neighbours {
 
 pub(crate) fn why(asked: &Why) -> Result<(), Error> {
     let gather = |found: &mut Found, record: &Record<'_>, line: &[u8]| {
-        if record.is_called(&asked.reference) {
+        if record.is_called(&asked.reference) && found.0.len() < MOST_RECORDS {
             found.0.push(line.into());
         }
     };
     let (found, reading) = Trail::open(&asked.files)?.read(THREADS, gather);
-    let lines: Vec<Box<[u8]>> = found.into_iter().flat_map(|found| found.0).collect();
+    let lines: Vec<Box<[u8]>> =
+        found.into_iter().flat_map(|found| found.0).take(MOST_RECORDS).collect();
     let mut records: Vec<Record<'_>> = lines.iter().filter_map(|line| Record::read(line)).collect();
     records.sort_by_key(|record| record.time);
     let Some(record) = records.first() else {
@@ -54,6 +61,9 @@ pub(crate) fn why(asked: &Why) -> Result<(), Error> {
         }
     };
     output::result(&text)?;
+    if lines.len() == MOST_RECORDS {
+        output::note(format_args!("warning: no more than {MOST_RECORDS} records are shown"));
+    }
     tell(&reading);
     Ok(())
 }
@@ -167,12 +177,16 @@ fn counts(hidden: &RawValue) -> String {
     let Ok(Value::Object(hidden)) = serde_json::from_str(hidden.get()) else {
         return "-".to_owned();
     };
-    let rules: Vec<_> = hidden
+    let mut rules: Vec<_> = hidden
         .iter()
+        .take(MOST_RULES)
         .map(|(rule, count)| {
             format!("{} by {}", LogText::from(&*count.to_string()), LogText::from(&**rule))
         })
         .collect();
+    if hidden.len() > MOST_RULES {
+        rules.push(format!("and {} more rules", hidden.len() - MOST_RULES));
+    }
     rules.join(", ")
 }
 

@@ -18,6 +18,8 @@ const MOST_APART: Duration = Duration::from_secs(60);
 pub(crate) struct Issuer {
     pub(crate) name: String,
     metadata: Map<String, Value>,
+    /// Whether its metadata has no fault.
+    pub(crate) is_sound: bool,
     /// The ids of its keys; nothing if they are not to be had.
     pub(crate) key_ids: Option<Vec<String>>,
 }
@@ -38,11 +40,13 @@ impl Issuer {
             return None;
         }
         let (at, answer) = find(client, &url, report).await?;
+        let faults = report.failures(Step::Issuer);
         let metadata = document(Step::Issuer, &at, &answer, report)?;
         readable_by_pages(&at, &answer, report);
         clock(Step::Clock, &answer, report);
-        let mut issuer = Self { name: name.to_owned(), metadata, key_ids: None };
+        let mut issuer = Self { name: name.to_owned(), metadata, is_sound: false, key_ids: None };
         issuer.judge(&at, report);
+        issuer.is_sound = report.failures(Step::Issuer) == faults;
         issuer.key_ids = issuer.keys(client, report).await;
         Some(issuer)
     }

@@ -26,6 +26,9 @@ use self::sign_in::SignIn;
 use crate::Error;
 use crate::arguments::DoctorCommand;
 
+/// How many authorization servers are looked at. Their list is a word of the server's.
+const MOST_ISSUERS: usize = 4;
+
 /// The variable that holds a token.
 const TOKEN_VARIABLE: &str = "PORTCULLIS_TOKEN";
 
@@ -76,7 +79,11 @@ async fn sign_in(
 ) -> Result<(Vec<Issuer>, Option<Secret<String>>), Error> {
     let names = resource::authorization_servers(client, url, named, has_token, report).await;
     let mut issuers = Vec::new();
-    for name in &names {
+    if names.len() > MOST_ISSUERS {
+        let seen = format!("{} are named: the first {MOST_ISSUERS} are looked at", names.len());
+        report.skipped(Step::Issuer, seen);
+    }
+    for name in names.iter().take(MOST_ISSUERS) {
         issuers.extend(Issuer::look_at(client, name, report).await);
     }
     // Clients try the first one alone.
@@ -88,8 +95,14 @@ async fn sign_in(
     if let Some(id) = id {
         let scope = command.scope.as_deref();
         let begun = SignIn::begin(client, first, id, url, scope, report).await?;
-        if let Some(begun) = begun.filter(|_| command.sign_in && !has_token) {
-            token = begun.end(client, first, url, report).await?;
+        match begun.filter(|_| command.sign_in && !has_token) {
+            // The code and the password of the user would go to whoever took the server's place.
+            Some(_) if !first.is_sound => report.skipped(
+                Step::Token,
+                "nobody signs in at an authorization server whose metadata has a fault",
+            ),
+            Some(begun) => token = begun.end(client, first, url, report).await?,
+            None => {}
         }
     }
     Ok((issuers, token))
@@ -110,5 +123,5 @@ fn given_token(file: Option<&Path>) -> Result<Option<Secret<String>>, Error> {
         None => Environment::process(),
     };
     let token = token.variable(if file.is_some() { "TOKEN" } else { TOKEN_VARIABLE });
-    Ok(token.map(|token| Secret::new(token.trim().to_owned())))
+    Ok(token.map(|token| Secret::known(token.trim().to_owned())))
 }

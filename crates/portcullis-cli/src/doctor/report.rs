@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use portcullis::audit::LogText;
+use portcullis::guard::redaction;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
@@ -10,7 +11,7 @@ use crate::arguments::Format;
 use crate::{Error, output};
 
 /// The steps of a client, in their order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
     Endpoint,
     Challenge,
@@ -118,6 +119,12 @@ impl Report {
         self.first_failure().is_some()
     }
 
+    /// How many faults of a step there are.
+    pub(crate) fn failures(&self, step: Step) -> usize {
+        let is = |finding: &&Finding| finding.outcome == Outcome::Failed && finding.step == step;
+        self.findings.iter().filter(is).count()
+    }
+
     /// Tells what there is to say at the end.
     pub(crate) fn end(self, url: &str) -> Result<(), Error> {
         if let Some(error) = self.unwritten {
@@ -150,8 +157,8 @@ impl Report {
         fault: Option<&'static Fault>,
         seen: &dyn Display,
     ) {
-        // Much of it was written by the server, and could drive a terminal.
-        let seen = LogText::from(&*seen.to_string()).to_string();
+        // Much of it was written by the server: it could repeat the token, or drive a terminal.
+        let seen = LogText::from(&*redaction::redact(&seen.to_string())).to_string();
         let finding = Finding { step, outcome, fault, seen };
         match self.format {
             Format::Text => {

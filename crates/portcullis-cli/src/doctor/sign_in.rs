@@ -130,7 +130,7 @@ impl SignIn {
             return Ok(None);
         }
         report.passed(Step::Authorize, "the user is asked to sign in");
-        Ok(Some(Self { client_id, verifier: Secret::new(verifier), state, at }))
+        Ok(Some(Self { client_id, verifier: Secret::known(verifier), state, at }))
     }
 
     /// Lets the user sign in, and redeems the code.
@@ -155,7 +155,7 @@ impl SignIn {
         let Some(at) = issuer.url("token_endpoint") else { return Ok(None) };
         let request = FetchRequest::post(&at).header("accept", "application/json").form([
             ("grant_type", "authorization_code"),
-            ("code", &code),
+            ("code", code.expose()),
             ("redirect_uri", CALLBACK),
             ("client_id", &self.client_id),
             ("code_verifier", self.verifier.expose()),
@@ -175,8 +175,9 @@ impl SignIn {
         }
         let object = answer.object().unwrap_or_default();
         let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+        let token = Secret::known(text("access_token").to_owned());
         let seconds = object.get("expires_in").and_then(Value::as_i64);
-        if text("access_token").is_empty()
+        if token.expose().is_empty()
             || !text("token_type").eq_ignore_ascii_case("bearer")
             || seconds == Some(0)
         {
@@ -186,10 +187,10 @@ impl SignIn {
         }
         let lasts = seconds.map_or("an unknown time".to_owned(), |seconds| format!("{seconds} s"));
         report.passed(Step::Token, format_args!("a token, good for {lasts}"));
-        Ok(Some(Secret::new(text("access_token").to_owned())))
+        Ok(Some(token))
     }
 
-    fn code(&self, pasted: &Url, issuer: &Issuer, report: &mut Report) -> Option<String> {
+    fn code(&self, pasted: &Url, issuer: &Issuer, report: &mut Report) -> Option<Secret<String>> {
         if let Some(error) = parameter(pasted, "error") {
             let why = parameter(pasted, "error_description").unwrap_or_default();
             report.failed(Step::Token, fault::SIGN_IN_DENIED, format_args!("{error}: {why}"));
@@ -210,7 +211,7 @@ impl SignIn {
         if code.is_none() {
             report.failed(Step::Token, fault::SIGN_IN_DENIED, "the address has no code");
         }
-        code
+        code.map(Secret::known)
     }
 }
 

@@ -49,6 +49,8 @@ struct Stand {
     at: HashMap<String, Answer>,
     /// Whether something in front removes `Authorization`.
     eats_authorization: bool,
+    /// Whether a refusal repeats the token.
+    echoes_token: bool,
 }
 
 impl Stand {
@@ -70,7 +72,7 @@ impl Stand {
             ("/authorize", page.with("content-type", "text/html")),
         ];
         let at = at.into_iter().map(|(path, answer)| (path.to_owned(), answer)).collect();
-        Self { origin: origin.to_owned(), at, eats_authorization: false }
+        Self { origin: origin.to_owned(), at, eats_authorization: false, echoes_token: false }
     }
 
     fn answer(&self, path: &str, token: Option<&str>, body: &str) -> Answer {
@@ -85,6 +87,10 @@ impl Stand {
                 };
                 Answer::json(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
             }
+            ("/mcp", Some(token)) if self.echoes_token => Answer::status(401).with(
+                "www-authenticate",
+                format!(r#"Bearer error="invalid_token", error_description="{token} is unknown""#),
+            ),
             ("/mcp", Some(_)) => Answer::status(401).with(
                 "www-authenticate",
                 r#"Bearer error="invalid_token", error_description="no""#,
@@ -333,6 +339,43 @@ fn what_a_server_says_drives_no_terminal_and_no_token_is_printed() {
     let all = ran.stdout + &ran.stderr;
     assert!(all.contains("resource-differs") && !all.contains(['\u{1b}']), "{all}");
     assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn a_token_that_the_server_repeats_is_not_printed() {
+    let url = serve(|stand| stand.echoes_token = true);
+    for format in ["text", "json"] {
+        let ran = doctor(&url, Some("correct-horse-battery"), &["--format", format]);
+        let all = ran.stdout + &ran.stderr;
+        assert!(all.contains("[redacted] is unknown"), "{all}");
+        assert!(!all.contains("correct-horse"), "{all}");
+    }
+}
+
+#[test]
+fn nobody_signs_in_where_the_metadata_is_of_another() {
+    let ends = |url: &str| {
+        let ran = doctor(url, None, &["--sign-in"]);
+        (ran.stdout, ran.stderr)
+    };
+    let (_, asked) = ends(&serve(|_| {}));
+    assert!(asked.contains("Open this address"), "{asked}");
+    let (text, asked) = ends(&serve(|stand| {
+        stand.change(ISSUER, "issuer", json!("https://idp.example.com"));
+    }));
+    assert!(text.contains("skip  token ") && text.contains("issuer-differs"), "{text}");
+    assert!(!asked.contains("Open this address"), "{asked}");
+}
+
+#[test]
+fn of_many_authorization_servers_the_first_four_are_looked_at() {
+    let url = serve(|stand| {
+        let names: Vec<_> = (0..9).map(|n| format!("http://idp{n}.example.com")).collect();
+        stand.change(RESOURCE, "authorization_servers", json!(names));
+    });
+    let text = doctor(&url, None, &[]).stdout;
+    assert!(text.contains("9 are named: the first 4 are looked at"), "{text}");
+    assert_eq!(text.matches("it is http://idp").count(), 4, "{text}");
 }
 
 #[test]

@@ -67,6 +67,29 @@ fn damaged_lines_are_counted_and_hide_nothing_else() {
 }
 
 #[test]
+fn a_record_behind_a_line_that_is_too_long_is_counted_wherever_it_begins() {
+    let block = 512 * 1024;
+    for behind in [1, 10, 100] {
+        let overlong = "x".repeat(2 * block - 1 - behind);
+        let place = Place::new(&[("audit.jsonl", &format!("{overlong}\n{}", three()))]);
+        let counted = place.summary(&[]);
+        let found = (&counted["records"], &counted["damaged_lines"]);
+        assert_eq!(found, (&json!(3), &json!(1)), "{behind}");
+    }
+}
+
+#[test]
+fn a_long_name_is_counted_by_its_beginning() {
+    let place = Place::new(&[(
+        "audit.jsonl",
+        &record("10:00:00", &"é".repeat(20_000), "denied", &"a\u{1}".repeat(5_000), json!({})),
+    )]);
+    let counted = place.summary(&[]);
+    assert_eq!(counted["principals"][0]["subject"], "é".repeat(512) + "…");
+    assert_eq!(counted["denials"][0]["what"].as_str().unwrap().len(), 1_024 + "…".len());
+}
+
+#[test]
 fn records_of_another_shape_are_counted() {
     let lines = concat!(
         "{\"time\":\"2025-01-01T00:00:00Z\"}\n",

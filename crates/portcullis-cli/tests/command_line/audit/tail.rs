@@ -38,6 +38,19 @@ impl Drop for Following {
 }
 
 #[test]
+fn what_an_older_file_ends_with_is_no_part_of_the_next_record() {
+    let place = Place::new(&[("audit.jsonl.1", &(three() + "{\"time\":")), ("audit.jsonl", "")]);
+    let mut following = Following::start(&place, &["-n", "1"]);
+    assert!(following.next().contains("bob"));
+    let mut file = fs::OpenOptions::new().append(true).open(place.path()).unwrap();
+    for name in ["first", "second"] {
+        file.write_all(record("12:00:00", name, "allowed", "a", json!({})).as_bytes()).unwrap();
+    }
+    let line = following.next();
+    assert!(line.contains(" first "), "{line}");
+}
+
+#[test]
 fn tail_follows_a_file_through_every_way_of_rotation() {
     let place = Place::new(&[("audit.jsonl", &three())]);
     let path = place.path();

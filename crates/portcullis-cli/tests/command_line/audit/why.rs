@@ -77,6 +77,30 @@ fn why_explains_a_reference_and_shows_what_its_caller_did_around_it() {
 }
 
 #[test]
+fn why_shows_the_first_of_very_many_rules_and_records() {
+    let reference = "5f0b2c4d6e8f9a1b";
+    let hidden: serde_json::Map<_, _> =
+        (0..9_000).map(|n| (format!("scopes of_{n}"), json!(1))).collect();
+    let line = record(
+        "10:00:00",
+        "alice",
+        "allowed",
+        "a",
+        json!({"reference": reference, "hidden": hidden}),
+    );
+    let place = Place::new(&[("audit.jsonl", &line)]);
+    let text = place.run(&["why", reference]).done();
+    assert!(text.contains("and 8980 more rules"), "{text}");
+
+    let line = record("10:00:00", "alice", "allowed", "a", json!({"reference": reference}));
+    place.put("audit.jsonl", line.repeat(3_000).as_bytes());
+    let ran = place.run(&["why", "--json", reference]);
+    assert!(ran.stderr.contains("no more than 1000 records are shown"), "{}", ran.stderr);
+    let told: Value = serde_json::from_str(&ran.done()).unwrap();
+    assert_eq!(told["records"].as_array().unwrap().len(), 1_000);
+}
+
+#[test]
 fn why_says_where_it_looked_for_what_it_does_not_find() {
     let place = Place::new(&[("audit.jsonl", &three()), ("audit.jsonl.1", &three())]);
     let refused = place.run(&["why", "5f0b2c4d6e8f9a1b"]).refused();
