@@ -191,8 +191,8 @@ async fn answer<'a>(
     asking: &'a Asking<'a>,
     id: OperationId,
 ) -> Result<Response<'a>, ToolError> {
-    let response = asked(engine, entry, operation, exchange, asking, id).await?;
-    engine.credentials_in_results.examine(entry, response)
+    let answer = asked(engine, entry, operation, exchange, asking, id).await;
+    engine.credentials_in_results.examine(entry, answer)
 }
 
 /// Asks the component, through its limits and the middleware.

@@ -30,16 +30,20 @@ pub enum CredentialsInResults {
 }
 
 impl CredentialsInResults {
-    /// The answer of a component, or the error in place of it.
+    /// The answer of a component, an error with a text for the caller too, or the error in place of it.
     pub(super) fn examine<'a>(
         self,
         entry: &Entry,
-        response: Response<'a>,
+        answer: Result<Response<'a>, ToolError>,
     ) -> Result<Response<'a>, ToolError> {
         if self == Self::Off {
-            return Ok(response);
+            return answer;
         }
-        let Some(kind) = find(&response) else { return Ok(response) };
+        let found = match &answer {
+            Ok(response) => find(response),
+            Err(error) => error.public().and_then(credential_shape::find),
+        };
+        let Some(kind) = found else { return answer };
         if self == Self::Block {
             let cause = format!("the result looks as if it held {kind}: it is blocked");
             return Err(ToolError::internal(cause));
@@ -51,7 +55,7 @@ impl CredentialsInResults {
                 "a result looks as if it held a credential: callers and their models read it"
             );
         }
-        Ok(response)
+        answer
     }
 }
 
@@ -72,11 +76,13 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
 
 fn block(block: &ContentBlock) -> Option<&'static str> {
     match block {
-        ContentBlock::Text { text }
-        | ContentBlock::Resource { resource: ResourceContents::Text { text, .. } } => {
-            credential_shape::find(text)
+        ContentBlock::Text { text } => credential_shape::find(text),
+        ContentBlock::Resource { resource: ResourceContents::Text { uri, text, .. } } => {
+            credential_shape::find(uri).or_else(|| credential_shape::find(text))
         }
-        ContentBlock::Resource { resource: ResourceContents::Blob { blob, .. } } => bytes(blob),
+        ContentBlock::Resource { resource: ResourceContents::Blob { uri, blob, .. } } => {
+            credential_shape::find(uri).or_else(|| bytes(blob))
+        }
         // Images and sound, where chance makes short shapes.
         _ => None,
     }
@@ -116,11 +122,15 @@ mod tests {
     async fn answers(found: CredentialsInResults) -> Vec<String> {
         let json = || ToolResult::new([]).with_structure(&json!({"urls": [CREDENTIAL]}));
         let embedded = || Content::resource_blob("db://url", CREDENTIAL, "text/plain");
+        let named = || Content::resource_text(CREDENTIAL, "rows", "text/plain");
+        let error = || ToolError::new(format!("{CREDENTIAL} is away"));
         let components = Components::new()
             .with(Tool::new("clean").handler(|_call| async { "postgres://db/app" }))
             .with(Tool::new("text").handler(|_call| async { CREDENTIAL }))
             .with(Tool::new("json").handler(move |_call| async move { json() }))
             .with(Tool::new("embedded").handler(move |_call| async move { embedded() }))
+            .with(Tool::new("named").handler(move |_call| async move { named() }))
+            .with(Tool::new("error").handler(move |_call| async move { Err::<String, _>(error()) }))
             .with(Resource::new("db://text").handler(|_call| async { CREDENTIAL }))
             .with(
                 Resource::new("db://blob")
@@ -131,7 +141,7 @@ mod tests {
         let server = server.credentials_in_results(found).build().unwrap();
         let local = TestClient::new(&server).local();
         let mut answers = Vec::new();
-        for tool in ["clean", "text", "json", "embedded"] {
+        for tool in ["clean", "text", "json", "embedded", "named", "error"] {
             answers.push(local.call(tool, json!({})).await.json().to_string());
         }
         for uri in ["db://text", "db://blob"] {

@@ -53,7 +53,15 @@ fn content(block: &mut ContentBlock) -> bool {
     match block {
         ContentBlock::Text { text: own } => text(own),
         ContentBlock::Image { data, .. } | ContentBlock::Audio { data, .. } => blob(data),
-        ContentBlock::Resource { resource } => contents(resource),
+        ContentBlock::Resource { resource } => {
+            // Where a resource was asked for, the caller has its URI; here the function wrote it.
+            let named = match resource {
+                ResourceContents::Text { uri, mime_type, .. }
+                | ResourceContents::Blob { uri, mime_type, .. } => text(uri) | text(mime_type),
+                _ => false,
+            };
+            contents(resource) | named
+        }
         // One that this does not know is not sent.
         _ => {
             *block = ContentBlock::text(redaction::REDACTED);
@@ -184,6 +192,12 @@ mod tests {
         assert!(shown.contains(&kept) && shown.contains("and text"), "{shown}");
         is_clean(called(vec![ContentBlock::Audio { data, mime_type: "audio/wav".into() }], None));
         is_clean(called(vec![ContentBlock::Resource { resource: contents(SECRET) }], None));
+        let resource = ResourceContents::Text {
+            uri: format!("https://api.example.com/?key={SECRET}"),
+            mime_type: format!("text/{SECRET}"),
+            text: String::new(),
+        };
+        is_clean(called(vec![ContentBlock::Resource { resource }], None));
         let structured = json!({"list": [{"deep": SECRET}], SECRET: 4_929_123_456_781_234_u64});
         let text = ContentBlock::text(structured.to_string());
         let mut answer = called(vec![text], Some(structured));
