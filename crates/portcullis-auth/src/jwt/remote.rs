@@ -88,8 +88,8 @@ pub(super) struct Snapshot {
 enum Want {
     /// There are no keys, or stale ones.
     Keys,
-    /// There are keys, but not this one.
-    UnknownKey,
+    /// There are keys, but not this one among those of this generation.
+    UnknownKey { tried: u64 },
 }
 
 #[derive(Debug)]
@@ -106,19 +106,22 @@ struct State {
     since: SystemTime,
 }
 
-/// The number of a fetch to wait for.
+/// A fetch to wait for, by its number, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
     /// It was begun just now.
     Started(u64),
     /// It was under way.
     Joined(u64),
+    /// None is needed: newer keys came since.
+    Overtaken,
 }
 
 impl Begun {
-    fn number(self) -> u64 {
+    fn number(self) -> Option<u64> {
         match self {
-            Self::Started(number) | Self::Joined(number) => number,
+            Self::Started(number) | Self::Joined(number) => Some(number),
+            Self::Overtaken => None,
         }
     }
 }
@@ -181,9 +184,10 @@ impl RemoteKeys {
     ///
     /// When they cannot be fetched, or too many wait already.
     pub(super) async fn first(self: &Arc<Self>) -> Result<Snapshot, Unavailable> {
-        if let Some(fetch) = self.begin(Want::Keys, self.source.clock.now())? {
+        let begun = self.begin(Want::Keys, self.source.clock.now())?;
+        if let Some(fetch) = begun.and_then(Begun::number) {
             let _place = self.waiting_for_any.try_acquire().map_err(|_| TOO_MANY)?;
-            self.wait_for(fetch.number()).await?;
+            self.wait_for(fetch).await?;
         }
         self.snapshot().ok_or_else(|| self.failure().unwrap_or_else(|| TOO_OLD.into()))
     }
@@ -201,10 +205,11 @@ impl RemoteKeys {
     ) -> Result<(Snapshot, Result<(), Unverified>), Unavailable> {
         let (mut newest, mut verified) = (tried, Err(Unverified::UnknownKey));
         loop {
-            let begun = self.begin(Want::UnknownKey, self.source.clock.now())?;
-            if let Some(fetch) = begun {
+            let want = Want::UnknownKey { tried: newest.generation };
+            let begun = self.begin(want, self.source.clock.now())?;
+            if let Some(fetch) = begun.and_then(Begun::number) {
                 let _place = self.waiting_for_newer.try_acquire().map_err(|_| TOO_MANY)?;
-                self.wait_for(fetch.number()).await?;
+                self.wait_for(fetch).await?;
             }
             if let Some(failure) = self.failure() {
                 return Err(failure);
@@ -214,9 +219,9 @@ impl RemoteKeys {
                 verified = verify(&snapshot.keys);
             }
             newest = snapshot;
-            // A fetch that was under way may have been answered before the key was there.
-            let joined = matches!(begun, Some(Begun::Joined(_)));
-            if !joined || verified != Err(Unverified::UnknownKey) {
+            // A fetch that was under way, or is over, may have been answered before the key was there.
+            let other = matches!(begun, Some(Begun::Joined(_) | Begun::Overtaken));
+            if !other || verified != Err(Unverified::UnknownKey) {
                 return Ok((newest, verified));
             }
         }
@@ -250,8 +255,14 @@ impl RemoteKeys {
         {
             return Err(Unavailable(Arc::clone(why)));
         }
-        if want == Want::UnknownKey && !state.take_one(now) {
-            return Ok(None);
+        if let Want::UnknownKey { tried } = want {
+            // Rotations are rare, and fetches for unknown keys are few: none is spent on what is there.
+            if state.snapshot.as_ref().is_some_and(|snapshot| snapshot.generation != tried) {
+                return Ok(Some(Begun::Overtaken));
+            }
+            if !state.take_one(now) {
+                return Ok(None);
+            }
         }
         state.begun += 1;
         state.begun_at = now;
