@@ -137,11 +137,14 @@ const CLOUD_METADATA: [Ipv4Addr; 4] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// As [`CLOUD_METADATA`], on private networks of IPv6.
-const CLOUD_METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
-    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
-];
+/// As [`CLOUD_METADATA`], on private networks of IPv6: AWS (`fd00:ec2::/32`) and OCI (`fd00:c1::/32`)
+/// serve more than one address, credentials of pods among them; Google serves `fd20:ce::254`.
+fn is_cloud_metadata_v6(address: Ipv6Addr) -> bool {
+    matches!(
+        address.segments(),
+        [0xfd00, 0x0ec2 | 0x00c1, ..] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+    )
+}
 
 /// The IANA IPv4 special-purpose registry, and multicast: address and prefix length.
 const RESERVED_V4: [(Ipv4Addr, u32); 15] = [
@@ -182,7 +185,7 @@ fn judge_v6(address: Ipv6Addr) -> Result<(), NotPublic> {
     if address == Ipv6Addr::UNSPECIFIED {
         return Err(NotPublic::Reserved);
     }
-    if CLOUD_METADATA_V6.contains(&address) {
+    if is_cloud_metadata_v6(address) {
         return Err(NotPublic::CloudMetadata);
     }
     let segments = address.segments();
@@ -340,6 +343,11 @@ mod tests {
         assert_eq!(judged("::1"), Err(NotPublic::Loopback));
         assert_eq!(judged("168.63.129.16"), Err(NotPublic::CloudMetadata));
         assert_eq!(judged("64:ff9b::a9fe:a9fe"), Err(NotPublic::CloudMetadata));
-        assert_eq!(judged("10.0.0.1"), Err(NotPublic::Reserved));
+        for metadata in ["fd00:ec2::254", "fd00:ec2::23", "fd00:c1::a9fe:a9fe", "fd20:ce::254"] {
+            assert_eq!(judged(metadata), Err(NotPublic::CloudMetadata), "{metadata}");
+        }
+        for reserved in ["10.0.0.1", "fd00:ec3::23", "fd20:ce::253"] {
+            assert_eq!(judged(reserved), Err(NotPublic::Reserved), "{reserved}");
+        }
     }
 }

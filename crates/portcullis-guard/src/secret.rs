@@ -53,7 +53,7 @@ impl<T: Zeroize> Secret<T> {
     /// Has `text`, which the value was made of, [removed](crate::redaction) from what leaves the
     /// server. The log calls it `what`.
     pub(crate) fn known_as(mut self, text: &[u8], what: &str) -> Self {
-        self.known = Known::new(text, what);
+        self.known = Some(Known::new(text, what));
         self
     }
 }
@@ -76,7 +76,7 @@ impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     #[must_use]
     pub fn known(value: T) -> Self {
         let secret = Self::new(value);
-        let known = Known::new(secret.expose().as_ref(), "Secret::known");
+        let known = Some(Known::new(secret.expose().as_ref(), "Secret::known"));
         Self { known, ..secret }
     }
 }

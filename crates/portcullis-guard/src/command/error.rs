@@ -4,9 +4,8 @@ use std::path::Path;
 
 /// Why a program was not run, or did not succeed.
 ///
-/// Its text is meant for the caller: it holds no path, argument or output. The cause, for the log, is
-/// its [`source`](std::error::Error::source).
-#[derive(Debug)]
+/// Its text is meant for the caller: it holds no path, argument or output, and nor does its `Debug`.
+/// The cause, for the log, is its [`source`](std::error::Error::source).
 pub struct CommandError {
     kind: CommandErrorKind,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -58,6 +57,12 @@ impl CommandError {
 
     pub(super) fn unusable(program: &Path, why: &str) -> Self {
         Self::with(CommandErrorKind::Unusable, format!("{}: {why}", program.display()))
+    }
+}
+
+impl fmt::Debug for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandError").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use super::{CommandError, CommandErrorKind};
+use crate::redaction::redact_bytes;
 use crate::text::quoted;
 
 /// What a program left when it ended. `Debug` does not show what it wrote.
@@ -38,7 +39,9 @@ impl CommandOutput {
     /// log; and when the output is not UTF-8.
     pub fn text(self) -> Result<String, CommandError> {
         if !self.success() {
-            let stderr = quoted(&String::from_utf8_lossy(&self.stderr));
+            // First: of a secret that was cut, the beginning would stay.
+            let stderr = redact_bytes(&self.stderr);
+            let stderr = quoted(&String::from_utf8_lossy(&stderr));
             let how = match (self.code, self.signal) {
                 (Some(code), _) => format!("status {code}"),
                 (None, signal) => format!("signal {}", signal.unwrap_or_default()),

@@ -2,7 +2,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use rustix::io::Errno;
@@ -38,6 +38,22 @@ struct Group {
 impl Running {
     #[expect(clippy::disallowed_methods, reason = "this is the door to child processes")]
     pub(super) fn start(command: &Command, arguments: &[String]) -> io::Result<Self> {
+        let (hand, handed) = mpsc::channel();
+        let (tell, ended) = oneshot::channel();
+        // Before the program: without the thread, nobody would wait for it.
+        thread::Builder::new().name("portcullis-command".to_owned()).spawn(move || {
+            // Nothing, if the program did not start.
+            let Ok((group, mut child)): Result<(Option<Arc<Group>>, Child), _> = handed.recv()
+            else {
+                return;
+            };
+            let status = match group {
+                Some(group) => group.wait(&mut child),
+                None => child.wait(),
+            };
+            // Whoever asked may be gone.
+            let _ = tell.send(status);
+        })?;
         let mut child = process::Command::new(&command.program)
             .args(arguments)
             .env_clear()
@@ -49,22 +65,15 @@ impl Running {
             .process_group(0)
             .spawn()?;
         let prepared = Self::prepare(command, &mut child);
-        let (group, pipes) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                // It never runs without its limits.
-                child.kill()?;
-                child.wait()?;
-                return Err(error);
-            }
-        };
-        let (tell, ended) = oneshot::channel();
-        let running = Self { group: group.clone(), pipes: Some(pipes), ended };
-        // If there is no thread, `running` is dropped: the program is killed.
-        thread::Builder::new().name("portcullis-command".to_owned()).spawn(move || {
-            // Whoever asked may be gone.
-            let _ = tell.send(group.wait(&mut child));
-        })?;
+        if prepared.is_err() {
+            // It never runs without its limits. That it has ended by itself is no failure.
+            let _ = child.kill();
+        }
+        let group = prepared.as_ref().ok().map(|(group, _)| Arc::clone(group));
+        let handed = hand.send((group, child));
+        let (group, pipes) = prepared?;
+        let running = Self { group, pipes: Some(pipes), ended };
+        handed.map_err(|_| io::Error::other("nobody waits for the program"))?;
         Ok(running)
     }
 
@@ -117,8 +126,16 @@ impl Group {
     fn wait(&self, leader: &mut Child) -> io::Result<ExitStatus> {
         // The leader stays a zombie for now: until then its number means nobody else.
         let ended = || waitid(WaitId::Pid(self.id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        while matches!(ended(), Err(Errno::INTR)) {}
-        self.kill();
+        let ended = loop {
+            match ended() {
+                Err(Errno::INTR) => {}
+                ended => break ended,
+            }
+        };
+        // Where somebody else has waited for it, or SIGCHLD is ignored, the number may be another's.
+        if ended.is_ok() {
+            self.kill();
+        }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let status = leader.wait();
         *taken = false;
@@ -150,4 +167,35 @@ async fn read(pipe: Receiver, max: usize) -> Result<Vec<u8>, CommandError> {
         return Err(CommandError::of(CommandErrorKind::OutputTooLarge { max }));
     }
     Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test waits for the program first")]
+    fn a_group_whose_leader_was_waited_for_is_not_killed() {
+        // What it leaves behind stands for whoever has its number next.
+        let script = "exec 8<&0; (read go <&8; echo alive) &";
+        let mut leader = process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let (mut input, mut output) = (leader.stdin.take().unwrap(), leader.stdout.take().unwrap());
+        assert!(leader.wait().unwrap().success());
+        let id = Pid::from_child(&leader);
+        let group = Group { id, taken: Mutex::new(true) };
+        let _ = group.wait(&mut leader);
+        group.kill();
+        input.write_all(b"go\n").unwrap();
+        let mut written = String::new();
+        output.read_to_string(&mut written).unwrap();
+        assert_eq!(written, "alive\n");
+    }
 }

@@ -241,3 +241,16 @@ async fn what_callers_read_holds_no_path_argument_or_output() {
     assert_eq!(error.to_string(), "the program could not be started");
     assert!(ErrorChain::new(&error).to_string().contains("No such file"), "{error:?}");
 }
+
+#[tokio::test]
+async fn e08_a_secret_in_the_standard_error_is_removed_before_it_is_cut() {
+    let secret = format!("e08-{}", "in-the-standard-error-".repeat(8));
+    let known = crate::Secret::known(secret);
+    let script = "printf %s \"$KEY\" >&2; exit 1";
+    let command = program("sh").env("KEY", known.expose());
+    let failed = output(command.invoke().flag("-c").flag(script)).await;
+    let error = failed.text().unwrap_err();
+    let logged = ErrorChain::new(&error).to_string();
+    assert_eq!(logged, r#"the program failed: it ended with status 1: "[redacted]""#);
+    assert_eq!(format!("{error:?}"), "CommandError { kind: Failed, .. }");
+}

@@ -47,7 +47,8 @@ impl fmt::Debug for Fetched {
 pub struct FetchStream {
     response: reqwest::Response,
     deadline: Option<Instant>,
-    left: usize,
+    /// Nothing, once more came than may: no more is read.
+    left: Option<usize>,
 }
 
 impl FetchStream {
@@ -56,7 +57,7 @@ impl FetchStream {
         deadline: Option<Instant>,
         max_body: usize,
     ) -> Self {
-        Self { response, deadline, left: max_body }
+        Self { response, deadline, left: Some(max_body) }
     }
 
     /// The status code.
@@ -78,14 +79,15 @@ impl FetchStream {
     /// When the time of the whole exchange has passed, nothing came for the idle time, the body is
     /// larger than it may be, or the connection broke before its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let left = self.left.ok_or(FetchError::TooLarge)?;
         let next = self.response.chunk();
         let next = match self.deadline {
             Some(deadline) => timeout_at(deadline, next).await.map_err(|_| FetchError::TimedOut)?,
             None => next.await,
         };
         let Some(piece) = next.map_err(FetchError::from_reqwest)? else { return Ok(None) };
-        self.left = self.left.checked_sub(piece.len()).ok_or(FetchError::TooLarge)?;
-        Ok(Some(piece))
+        self.left = left.checked_sub(piece.len());
+        self.left.map(|_| Some(piece)).ok_or(FetchError::TooLarge)
     }
 
     /// The rest of the answer at once.

@@ -9,12 +9,17 @@ use secrecy::zeroize::Zeroizing;
 
 use super::MIN_BYTES;
 use super::matcher::Matcher;
+use crate::digest;
 
 /// How many values of one secret are looked for.
 const MAX_VALUES: usize = 16;
 
-/// A secret that is looked for, as long as this lives.
-pub(crate) struct Known(Zeroizing<Vec<u8>>);
+/// A secret that is looked for, as long as this lives; one that is too short is only remembered, not to
+/// be warned of again.
+pub(crate) struct Known {
+    secret: Zeroizing<Vec<u8>>,
+    what: Box<str>,
+}
 
 /// The secrets of the process: a result may hold one of another server's, too.
 static REGISTRY: Mutex<Registry> =
@@ -44,22 +49,37 @@ struct Last {
 
 impl Known {
     /// Has `secret` looked for from now on, unless it is too short. White space around it is not
-    /// part of it. The log calls it `what`.
-    pub(crate) fn new(secret: &[u8], what: &str) -> Option<Arc<Self>> {
+    /// part of it. The log calls it `what`. One that is known already stays as it is: sources give the
+    /// same secret again and again.
+    pub(crate) fn new(secret: &[u8], what: &str) -> Arc<Self> {
         let secret = secret.trim_ascii();
-        if secret.len() < MIN_BYTES {
-            tracing::warn!(
-                what,
-                "a secret of fewer than 8 bytes is not looked for in results and logs, where it \
-                 would be found by accident: choose a longer one"
-            );
-            return None;
+        // The lock is let go of first: the last of a secret's holders may be here.
+        let alive: Vec<Arc<Self>> = registry().known.iter().filter_map(Weak::upgrade).collect();
+        let same = |known: &Arc<Self>| {
+            *known.what == *what && digest::equal(known.secret.as_slice(), secret)
+        };
+        if let Some(known) = alive.into_iter().find(same) {
+            return known;
         }
-        let known = Arc::new(Self(Zeroizing::new(secret.to_vec())));
+        let known = Arc::new(Self { secret: Zeroizing::new(secret.to_vec()), what: what.into() });
         let mut registry = registry();
         registry.known.push(Arc::downgrade(&known));
-        registry.changed();
-        Some(known)
+        if known.is_looked_for() {
+            registry.changed();
+            return known;
+        }
+        // The log is written without the lock: it looks for secrets.
+        drop(registry);
+        tracing::warn!(
+            what,
+            "a secret of fewer than 8 bytes is not looked for in results and logs, where it would \
+             be found by accident: choose a longer one"
+        );
+        known
+    }
+
+    fn is_looked_for(&self) -> bool {
+        self.secret.len() >= MIN_BYTES
     }
 }
 
@@ -67,19 +87,24 @@ impl Drop for Known {
     fn drop(&mut self) {
         let mut registry = registry();
         registry.known.retain(|known| known.strong_count() > 0);
-        registry.changed();
+        if self.is_looked_for() {
+            registry.changed();
+        }
     }
 }
 
 /// The values that one secret has had: an old one is good elsewhere for a while.
 #[derive(Default)]
-pub(crate) struct KnownValues(Mutex<VecDeque<Option<Arc<Known>>>>);
+pub(crate) struct KnownValues(Mutex<VecDeque<Arc<Known>>>);
 
 impl KnownValues {
     /// Has `secret` looked for as long as this lives, or until 16 others came after it.
     pub(crate) fn add(&self, secret: &[u8], what: &str) {
         let known = Known::new(secret, what);
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.back().is_some_and(|newest| Arc::ptr_eq(newest, &known)) {
+            return;
+        }
         values.push_back(known);
         if values.len() > MAX_VALUES {
             values.pop_front();
@@ -134,7 +159,8 @@ fn build() -> (u64, Option<Arc<Matcher>>) {
     };
     // Without the lock: the last of a secret's holders may drop it meanwhile, which takes it.
     let known: Vec<Arc<Known>> = known.iter().filter_map(Weak::upgrade).collect();
-    let secrets = known.iter().map(|known| known.0.as_slice());
+    let secrets = known.iter().filter(|known| known.is_looked_for());
+    let secrets = secrets.map(|known| known.secret.as_slice());
     let matcher = Matcher::new(secrets).map(Arc::new);
     let mut registry = registry();
     if GENERATION.load(Ordering::Acquire) == generation {

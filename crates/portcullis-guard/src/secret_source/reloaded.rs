@@ -1,10 +1,12 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
-use super::{SecretSource, SecretSourceError};
+use super::{SecretSource, SecretSourceError, SecretSourceErrorKind};
 use crate::Secret;
 use crate::redaction::KnownValues;
 use crate::reload::{self, Cause, Progress, Reload};
@@ -18,7 +20,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 ///
 /// 1. The source is asked at start, then whenever the interval is over, and at
 ///    [SIGHUP](crate::reload::now), by a task of its own.
-/// 2. While it does not give a secret, the one from before stays in force, and the log says why, once.
+/// 2. While it does not give a secret, or panics, the one from before stays in force, and the log says
+///    why, once.
 /// 3. Each value, and each of the last 16 before it, is [removed](crate::redaction) from results,
 ///    errors, logs and audit records.
 ///
@@ -81,7 +84,16 @@ impl ReloadedSecret {
             tracing::error!(%error, "no thread can be started: secrets are not loaded again at SIGHUP");
         }
         let interval = interval.max(SHORTEST);
-        tokio::spawn(Task { source, changed, known, asked, interval, is_failing: false }.run());
+        let task = Task {
+            source,
+            name: Arc::clone(&name),
+            changed,
+            known,
+            asked,
+            interval,
+            is_failing: false,
+        };
+        tokio::spawn(task.run());
         Ok(Self { current, _signal: signal, name })
     }
 
@@ -129,6 +141,7 @@ impl Reload for Signal {
 /// What asks the source, until nobody holds the secret.
 struct Task<S> {
     source: S,
+    name: Arc<str>,
     changed: watch::Sender<Arc<Secret<String>>>,
     known: KnownValues,
     asked: Arc<Notify>,
@@ -145,13 +158,22 @@ impl<S: SecretSource> Task<S> {
                 () = self.asked.notified() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
-            let loaded = self.source.load().await;
+            let loaded = self.load().await;
             self.take(loaded);
         }
     }
 
+    async fn load(&self) -> Result<Secret<String>, SecretSourceError> {
+        let load = async { self.source.load().await };
+        // A source has its own invariants to keep: here, it is asked again and nothing else.
+        AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| {
+            // What it says may hold the secret.
+            Err(SecretSourceError::new(SecretSourceErrorKind::Unreachable, "the source panicked"))
+        })
+    }
+
     fn take(&mut self, loaded: Result<Secret<String>, SecretSourceError>) {
-        let name = self.source.name();
+        let name = &*self.name;
         match loaded {
             Err(error) if self.is_failing => {
                 tracing::debug!(name, %error, "a secret is still kept")
@@ -165,7 +187,7 @@ impl<S: SecretSource> Task<S> {
                     tracing::info!(name, "a secret can be loaded again");
                 }
                 if !self.changed.borrow().matches(secret.expose()) {
-                    self.known.add(secret.expose().as_bytes(), &name);
+                    self.known.add(secret.expose().as_bytes(), name);
                     self.changed.send_replace(Arc::new(secret));
                     tracing::info!(name, "a secret has changed: the new one is in force");
                 }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,6 +75,37 @@ async fn e07_a_signal_has_the_source_asked_at_once() {
     crate::reload::now();
     let changed = tokio::time::timeout(Duration::from_secs(20), secret.changed()).await;
     assert!(changed.unwrap().unwrap().matches("e07-after-the-signal"));
+}
+
+/// Panics, the second time that it is asked: at once, or later.
+struct Panics {
+    asked: AtomicUsize,
+    later: bool,
+}
+
+impl SecretSource for Panics {
+    fn load(&self) -> MaybeFuture<'_, Result<Secret<String>, SecretSourceError>> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let panics = move |now| assert!(!(now && asked == 1), "as the test says");
+        panics(!self.later);
+        MaybeFuture::pending(async move {
+            panics(true);
+            Ok(Secret::new(format!("e07-asked-{asked}-times-before")))
+        })
+    }
+
+    fn name(&self) -> String {
+        "what panics".to_owned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e07_a_source_that_panics_is_asked_again() {
+    for later in [false, true] {
+        let source = Panics { asked: AtomicUsize::new(0), later };
+        let mut secret = ReloadedSecret::load(source, MINUTE).await.unwrap();
+        assert!(secret.changed().await.unwrap().matches("e07-asked-2-times-before"));
+    }
 }
 
 #[cfg(all(unix, feature = "commands"))]
@@ -194,6 +226,18 @@ mod vault {
         assert!(asked[0].ends_with(r#"{"role_id":"mail","secret_id":"e08-secret-id-of-a-role"}"#));
         assert!(asked[2].contains("hvs.e08-token-of-a-role"));
         assert!(asked[5].contains("hvs.e08-second-token"));
+    }
+
+    #[tokio::test]
+    async fn e07_a_lease_that_no_clock_can_tell_lasts() {
+        let login = r#"{"auth":{"client_token":"hvs.e08-token-for-ever","lease_duration":18446744073709551615}}"#;
+        let (url, _) = stand_in(vec![(200, login), (200, SECRET), (200, SECRET)]).await;
+        let secret_id = Secret::known("e08-secret-id-of-a-role".to_owned());
+        let login = VaultLogin::AppRole { role_id: "mail".to_owned(), secret_id };
+        let source = vault(&url, login, "password");
+        for _ in 0..2 {
+            assert!(source.load().await.unwrap().matches("e08-password-in-vault"));
+        }
     }
 
     #[tokio::test]

@@ -169,7 +169,9 @@ impl VaultSecret {
         let Login { auth } = self.understood(&answer)?;
         let lease = Duration::from_secs(auth.lease_duration);
         // Vault says 0 of a token that lasts.
-        let until = (!lease.is_zero()).then(|| Instant::now() + lease.saturating_sub(MARGIN));
+        let lasts = lease.is_zero();
+        // Nor does the clock reach the end of a lease that it cannot tell.
+        let until = Instant::now().checked_add(lease.saturating_sub(MARGIN)).filter(|_| !lasts);
         let token = Secret::known(auth.client_token);
         *kept = Some(Lease { token: token.clone(), until });
         Ok(token)

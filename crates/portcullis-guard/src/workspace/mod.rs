@@ -33,7 +33,7 @@ pub const DEFAULT_MAX_ENTRIES: usize = 1_000;
 ///
 /// 1. A path that is empty, absolute, begins with `~`, or holds a control character, a backslash
 ///    or a colon is refused, on every operating system. So is one with a hidden part, a name
-///    that begins with a dot.
+///    that begins with a dot, and one of more than 1,024 bytes or 32 parts.
 /// 2. The file is opened relative to the folder's handle, by the kernel's own rules
 ///    (`openat2` with `RESOLVE_BENEATH` on Linux): no `..`, no link and no race leads
 ///    outside, because nothing is checked first and opened later.

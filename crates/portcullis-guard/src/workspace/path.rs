@@ -4,15 +4,23 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
 
+/// The longest path, in bytes, and the most parts that it may have: a tree that callers make stays
+/// far below what the operating system can walk.
+const MAX_BYTES: usize = 1024;
+const MAX_PARTS: usize = 32;
+
 /// `path`, if it is relative and plain on every operating system: it names no drive, no home
-/// folder and no stream, holds no control characters, and no part of it is hidden unless `hidden`
-/// allows that.
+/// folder and no stream, holds no control characters, is neither long nor deep, and no part of it is
+/// hidden unless `hidden` allows that.
 ///
 /// `..` is left to the kernel, which resolves it beneath the folder.
 pub(super) fn plain(path: &Path, hidden: bool) -> io::Result<&Path> {
     let text = path.to_str().ok_or_else(|| refused("not UTF-8"))?;
     if text.is_empty() || text.starts_with(['/', '~']) || text.contains(is_special) {
         return Err(refused("not a plain relative path"));
+    }
+    if text.len() > MAX_BYTES || path.components().count() > MAX_PARTS {
+        return Err(refused("a path that is too long or too deep"));
     }
     for part in path.components() {
         match part {

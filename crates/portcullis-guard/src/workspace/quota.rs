@@ -1,7 +1,7 @@
 //! How much a workspace holds, and may hold.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cap_std::fs::Dir;
 
@@ -30,25 +30,24 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn measure(root: &Dir, quota: Quota) -> io::Result<Self> {
         let mut usage = Self { quota, bytes: 0, files: 0, complete: true };
-        let mut folders = vec![PathBuf::from(".")];
-        while let Some(folder) = folders.pop() {
-            for entry in root.read_dir(&folder)? {
-                let entry = entry?;
-                usage.files += 1;
-                if usage.files > quota.files {
-                    usage.complete = false;
-                    return Ok(usage);
-                }
-                let kind = entry.file_type()?;
-                if kind.is_dir() {
-                    folders.push(folder.join(entry.file_name()));
-                } else if kind.is_file() {
-                    match entry.metadata() {
-                        Ok(metadata) => usage.bytes = usage.bytes.saturating_add(metadata.len()),
-                        Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
-                        Err(cause) => return Err(cause),
-                    }
-                }
+        // Walked by open folders: a path from the root may be longer than the system takes.
+        let mut folders = vec![root.entries()?];
+        while let Some(folder) = folders.last_mut() {
+            let Some(entry) = folder.next().transpose()? else {
+                folders.pop();
+                continue;
+            };
+            usage.files += 1;
+            if usage.files > quota.files {
+                usage.complete = false;
+                return Ok(usage);
+            }
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.extend(if_there(entry.open_dir().and_then(|folder| folder.entries()))?);
+            } else if kind.is_file() {
+                let size = if_there(entry.metadata())?.map_or(0, |metadata| metadata.len());
+                usage.bytes = usage.bytes.saturating_add(size);
             }
         }
         Ok(usage)
@@ -90,6 +89,15 @@ impl Usage {
     pub(super) fn removed(&mut self, bytes: u64) {
         self.files = self.files.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// Nothing for what somebody removed meanwhile.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
     }
 }
 

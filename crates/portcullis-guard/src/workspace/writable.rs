@@ -1,11 +1,12 @@
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cap_std::fs::{Dir, DirBuilder, File, Metadata, OpenOptions, OpenOptionsExt};
 #[cfg(unix)]
 use cap_std::fs::{DirBuilderExt, PermissionsExt};
+use tokio::sync::Semaphore;
 
 use super::path::{folder_and_name, plain};
 use super::quota::{Quota, Usage, or_here};
@@ -56,7 +57,9 @@ use crate::random;
 #[derive(Clone, Debug)]
 pub struct WritableWorkspace {
     files: Workspace,
-    usage: Arc<Mutex<Usage>>,
+    pub(super) usage: Arc<Mutex<Usage>>,
+    /// Has one permit: what waits for it is a future, which goes away with whoever asked.
+    turn: Arc<Semaphore>,
 }
 
 impl Workspace {
@@ -67,7 +70,8 @@ impl Workspace {
     /// When the folder cannot be read through, to count what it holds.
     pub fn writable(self, quota: Quota) -> Result<WritableWorkspace, WorkspaceError> {
         let usage = Usage::measure(&self.root, quota).map_err(WorkspaceError::not_found)?;
-        Ok(WritableWorkspace { files: self, usage: Arc::new(Mutex::new(usage)) })
+        let (usage, turn) = (Arc::new(Mutex::new(usage)), Arc::new(Semaphore::new(1)));
+        Ok(WritableWorkspace { files: self, usage, turn })
     }
 }
 
@@ -90,9 +94,9 @@ impl WritableWorkspace {
         path: impl AsRef<Path>,
         content: impl Into<Vec<u8>>,
     ) -> Result<(), WorkspaceError> {
-        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
-        let content = content.into();
-        blocking(move || workspace.write_now(&path, &content)).await
+        let (path, content) = (path.as_ref().to_owned(), content.into());
+        self.within_the_cap(content.len() as u64)?;
+        self.in_turn(move |workspace| workspace.write_now(&path, &content)).await
     }
 
     /// Appends to the file at `path`, or creates it.
@@ -105,9 +109,9 @@ impl WritableWorkspace {
         path: impl AsRef<Path>,
         content: impl Into<Vec<u8>>,
     ) -> Result<(), WorkspaceError> {
-        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
-        let content = content.into();
-        blocking(move || workspace.append_now(&path, &content)).await
+        let (path, content) = (path.as_ref().to_owned(), content.into());
+        self.within_the_cap(content.len() as u64)?;
+        self.in_turn(move |workspace| workspace.append_now(&path, &content)).await
     }
 
     /// Makes the folder at `path`, in a folder that is there. One that is there already is left as
@@ -117,8 +121,8 @@ impl WritableWorkspace {
     ///
     /// As [`write`](Self::write), and where something else has the name.
     pub async fn create_folder(&self, path: impl AsRef<Path>) -> Result<(), WorkspaceError> {
-        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
-        blocking(move || workspace.create_folder_now(&path)).await
+        let path = path.as_ref().to_owned();
+        self.in_turn(move |workspace| workspace.create_folder_now(&path)).await
     }
 
     /// Removes the file, or the empty folder, at `path`.
@@ -127,14 +131,29 @@ impl WritableWorkspace {
     ///
     /// As [`write`](Self::write), and when the folder is not empty.
     pub async fn remove(&self, path: impl AsRef<Path>) -> Result<(), WorkspaceError> {
-        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
-        blocking(move || workspace.remove_now(&path)).await
+        let path = path.as_ref().to_owned();
+        self.in_turn(move |workspace| workspace.remove_now(&path)).await
+    }
+
+    /// Does what writes, one after another: who goes away before their turn leaves nothing to do.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, WorkspaceError> + Send + 'static,
+    ) -> Result<T, WorkspaceError> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let turn = turn.map_err(|closed| WorkspaceError::not_written(io::Error::other(closed)))?;
+        let workspace = self.clone();
+        blocking(move || {
+            let _turn = turn;
+            work(&workspace)
+        })
+        .await
     }
 
     pub(super) fn write_now(&self, path: &Path, content: &[u8]) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
-        let size = self.within_the_cap(content.len() as u64)?;
-        let mut usage = self.usage();
+        let size = content.len() as u64;
+        let mut usage = self.usage()?;
         let replaced = regular_file(&folder, name).map_err(WorkspaceError::not_found)?;
         let before = replaced.as_ref().map(Metadata::len);
         usage.has_room(&self.files.root, before, size)?;
@@ -147,9 +166,8 @@ impl WritableWorkspace {
     pub(super) fn append_now(&self, path: &Path, content: &[u8]) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
         let added = content.len() as u64;
-        let mut usage = self.usage();
+        let mut usage = self.usage()?;
         let Some(before) = regular_file(&folder, name).map_err(WorkspaceError::not_found)? else {
-            self.within_the_cap(added)?;
             usage.has_room(&self.files.root, None, added)?;
             write_whole(&folder, name, content, None).map_err(WorkspaceError::not_written)?;
             usage.changed(None, added);
@@ -165,7 +183,7 @@ impl WritableWorkspace {
 
     fn create_folder_now(&self, path: &Path) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
-        let mut usage = self.usage();
+        let mut usage = self.usage()?;
         match folder.symlink_metadata(name) {
             Ok(there) if there.is_dir() => return Ok(()),
             Ok(_) => return Err(WorkspaceError::not_found(io::ErrorKind::NotADirectory.into())),
@@ -182,7 +200,7 @@ impl WritableWorkspace {
 
     fn remove_now(&self, path: &Path) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
-        let mut usage = self.usage();
+        let mut usage = self.usage()?;
         let there = folder.symlink_metadata(name).map_err(WorkspaceError::not_found)?;
         if there.is_dir() {
             folder.remove_dir(name).map_err(|cause| match cause.kind() {
@@ -212,8 +230,9 @@ impl WritableWorkspace {
     }
 
     /// Held for the whole of a write: what was looked at is what is counted.
-    fn usage(&self) -> MutexGuard<'_, Usage> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage(&self) -> Result<MutexGuard<'_, Usage>, WorkspaceError> {
+        let broken = "a write broke off: what the folder holds is not known";
+        self.usage.lock().map_err(|_| WorkspaceError::of(WorkspaceErrorKind::NotWritten, broken))
     }
 }
 

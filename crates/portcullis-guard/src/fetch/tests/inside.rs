@@ -73,6 +73,8 @@ fn s01_a_private_name_leads_to_private_networks_and_to_nothing_worse() {
         "169.254.169.254",
         "100.100.100.200",
         "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd00:c1::a9fe:a9fe",
         "fd20:ce::254",
         "fe80::1",
         "224.0.0.1",

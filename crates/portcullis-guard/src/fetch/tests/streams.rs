@@ -116,6 +116,14 @@ async fn s11_an_endless_answer_ends_at_the_cap_and_in_time() {
         }
     };
     assert!(matches!(error, FetchError::TooLarge), "{error:?}");
+    // Nothing is read on: not even that it ends.
+    let ends = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n123456789";
+    let url = serve(vec![ends.to_owned()]).await;
+    let small = loopback().max_body(8).build().unwrap();
+    let mut answer = small.stream(FetchRequest::get(&url)).await.unwrap();
+    while !matches!(answer.chunk().await, Err(FetchError::TooLarge)) {}
+    let again = answer.chunk().await.unwrap_err();
+    assert!(matches!(again, FetchError::TooLarge), "{again:?}");
 
     // One piece every now and then, far below the cap.
     let url = endless(Duration::from_millis(20)).await;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::Arc;
 
 use super::{Playground, playground};
 use crate::workspace::writable::write_whole;
@@ -210,4 +211,86 @@ async fn what_cannot_be_written_leaves_nothing_behind() {
     let error = writable(&playground, ROOM).write(&long, "x").await.unwrap_err();
     assert_eq!(error.kind(), WorkspaceErrorKind::NotFound);
     assert_eq!(names(&playground, "inside"), ["folder", "hello.txt"]);
+}
+
+#[tokio::test]
+async fn p08_no_tree_is_so_deep_that_it_can_be_counted_no_more() {
+    for (length, deepest) in [(200, 5), (1, 32)] {
+        let playground = playground();
+        let workspace = writable(&playground, Quota { bytes: 1_000, files: 100 });
+        let (mut path, mut depth) = ("x".repeat(length), 0);
+        while workspace.create_folder(&path).await.is_ok() {
+            depth += 1;
+            path = format!("{path}/{}", "x".repeat(length));
+        }
+        assert_eq!(depth, deepest);
+        refused(&workspace, &path).await;
+        assert!(workspace.files().list(&path).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn p08_a_tree_of_any_length_is_counted() {
+    let playground = playground();
+    let name = "x".repeat(200);
+    let mut folder = playground.workspace.root.try_clone().unwrap();
+    // Longer than the 4,096 bytes that Linux takes.
+    for _ in 0..30 {
+        folder.create_dir(&name).unwrap();
+        folder = folder.open_dir(&name).unwrap();
+    }
+    folder.write("deep", "12345").unwrap();
+    // With `hello` and `deep`: 14 bytes, in three files and 31 folders.
+    let workspace = writable(&playground, Quota { bytes: 16, files: 35 });
+    let full = WorkspaceErrorKind::QuotaExceeded;
+    assert_eq!(workspace.write("a", "123").await.unwrap_err().kind(), full);
+    workspace.write("a", "12").await.unwrap();
+    assert_eq!(workspace.write("b", "").await.unwrap_err().kind(), full);
+}
+
+#[test]
+fn p08_who_goes_away_before_their_turn_leaves_nothing_to_do() {
+    let playground = playground();
+    let workspace = writable(&playground, ROOM);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // As if a write took long.
+    let held = workspace.usage.lock().unwrap();
+    runtime.block_on(async {
+        let writes: Vec<_> = (0..8)
+            .map(|number| {
+                let workspace = workspace.clone();
+                tokio::spawn(async move { workspace.write(format!("{number}"), "x").await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        for write in writes {
+            write.abort();
+            assert!(write.await.unwrap_err().is_cancelled());
+        }
+    });
+    assert_eq!(Arc::strong_count(&workspace.usage), 2, "this one, and the write whose turn it was");
+    drop(held);
+    runtime.block_on(workspace.write("last", "x")).unwrap();
+    assert_eq!(names(&playground, "inside"), ["0", "folder", "hello.txt", "last"]);
+}
+
+#[tokio::test]
+async fn after_a_write_that_broke_off_nothing_is_written() {
+    let playground = playground();
+    let workspace = writable(&playground, ROOM);
+    let usage = Arc::clone(&workspace.usage);
+    let broke_off = std::thread::spawn(move || {
+        let _held = usage.lock().unwrap();
+        panic!("as the test says");
+    });
+    assert!(broke_off.join().is_err());
+    for result in [
+        workspace.write("hello.txt", "x").await,
+        workspace.append("hello.txt", "x").await,
+        workspace.create_folder("new").await,
+        workspace.remove("hello.txt").await,
+    ] {
+        assert_eq!(result.unwrap_err().kind(), WorkspaceErrorKind::NotWritten);
+    }
+    assert_eq!(workspace.files().read_text("hello.txt").await.unwrap(), "hello");
 }
