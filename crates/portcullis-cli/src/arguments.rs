@@ -206,7 +206,8 @@ Examples:
     Revoke {
         /// The id of one grant, as `portcullis grants list` shows it
         #[arg(value_name = "ID", required_unless_present_any = ["subject", "client"],
-            conflicts_with_all = ["subject", "client"])]
+            conflicts_with_all = ["subject", "client"], allow_hyphen_values = true,
+            value_parser = grant_id)]
         id: Option<String>,
 
         #[command(flatten)]
@@ -353,6 +354,16 @@ Example:
         #[command(flatten)]
         of: OfApiKeys,
     },
+}
+
+/// Reads the id of a grant: 22 letters, digits, `-` and `_`, and one of 64 begins with a hyphen. What
+/// else does is a mistyped flag.
+fn grant_id(text: &str) -> Result<String, String> {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match text.starts_with('-') && !(text.len() == 22 && text.bytes().all(is_digit)) {
+        false => Ok(text.to_owned()),
+        true => Err("there is no such flag, and the id of a grant has 22 characters".to_owned()),
+    }
 }
 
 /// Reads one scope. A comma may be in one (RFC 6749 §3.3), and is hardly meant to be.

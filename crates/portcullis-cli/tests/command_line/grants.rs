@@ -166,6 +166,20 @@ fn a_store_that_no_server_has_opened_is_not_changed() {
 }
 
 #[test]
+fn the_id_of_a_grant_may_begin_with_a_hyphen_and_a_mistyped_flag_is_none() {
+    let place = Place::new();
+    place.signed_in(&[("alice", "Notes")]);
+    for id in ["-tuqZvj5XTdAcZycx-Hv1Q", "--uqZvj5XTdAcZycx-Hv1Q"] {
+        assert!(place.grants(&["revoke", id]).refused().contains("no grant has this id"), "{id}");
+    }
+    for wrong in ["--dry-rnu", "-x", "--subjects=alice"] {
+        let ran = place.grants(&["revoke", wrong]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("there is no such flag"), "{ran:?}");
+    }
+}
+
+#[test]
 fn grants_of_a_user_are_listed_and_revoked_one_by_one() {
     let place = Place::new();
     place.signed_in(&[("alice", "Notes"), ("alice", "Mail"), ("bob", "Notes")]);
