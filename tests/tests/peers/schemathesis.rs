@@ -26,7 +26,7 @@ fn description(testbed: &Testbed, refresh_token: &str) -> String {
     let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap();
     let (_, request) = page.body.split_once("name=\"request\" value=\"").unwrap();
     let text = fs::read_to_string(root().join("tests/peers/schemathesis/endpoints.yaml")).unwrap();
-    let text = [
+    [
         ("THE_CLIENT", client.id.as_str()),
         ("THE_RESOURCE", testbed.url()),
         ("THE_REFRESH_TOKEN", refresh_token),
@@ -37,8 +37,7 @@ fn description(testbed: &Testbed, refresh_token: &str) -> String {
     .fold(text, |text, (name, value)| {
         assert!(text.contains(&format!("const: {name}}}")), "{name}");
         text.replace(&format!("const: {name}}}"), &format!("const: \"{value}\"}}"))
-    });
-    text
+    })
 }
 
 /// Starts the program against `testbed`.
