@@ -8,12 +8,11 @@ use portcullis_tests::audit::records;
 
 /// What tests send and servers keep, and no record may hold. The reason why a check failed is
 /// for the operator: what those that fail on purpose say is not among them.
-const SECRETS: [&str; 12] = [
-    // Tokens, whole or in a header, and all that are JSON Web Tokens.
+const SECRETS: [&str; 11] = [
+    // Tokens, whole or in a header.
     "dev-token-alice",
     "dev-token-bob",
     "Bearer ",
-    "eyJ",
     // What only the server knows.
     "hunter2",
     "custom-route-secret",
@@ -28,6 +27,13 @@ const SECRETS: [&str; 12] = [
 
 const VERDICTS: [&str; 6] = ["allowed", "challenged", "denied", "failed", "limited", "refused"];
 
+/// Whether a JSON Web Token begins in a text: what they begin with may be within the sealed id of a
+/// client by chance.
+fn has_jwt(text: &str) -> bool {
+    let is_digit = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    text.match_indices("eyJ").any(|(at, _)| !text[..at].ends_with(is_digit))
+}
+
 fn main() -> ExitCode {
     let folder = std::env::args().nth(1).expect("usage: audit-trail FOLDER");
     let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
@@ -39,6 +45,9 @@ fn main() -> ExitCode {
             *verdicts.entry(verdict).or_default() += 1;
             let text = record.to_string();
             let in_it = SECRETS.iter().filter(|secret| text.contains(**secret));
+            if has_jwt(&text) {
+                found.push(format!("a JSON Web Token in {path:?}: {text}"));
+            }
             found.extend(in_it.map(|secret| format!("{secret:?} in {path:?}: {text}")));
         }
         files += 1;
