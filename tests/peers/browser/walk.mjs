@@ -144,11 +144,15 @@ async function leaves(whose, prefix) {
   return () => end;
 }
 
-/** What the website is told to which `go` leads, where no page asks. */
-async function arrives({ page }, go) {
+/** What the website is told to which `go` leads, in a tab of its own: nobody answers there. */
+async function arrives({ context }, go) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const arrived = page.waitForRequest((request) => request.url().startsWith(WEBSITE));
-  await go().catch(() => {});
-  return Object.fromEntries(new URL((await arrived).url()).searchParams);
+  await go(page).catch(() => {});
+  const told = Object.fromEntries(new URL((await arrived).url()).searchParams);
+  await page.close();
+  return told;
 }
 
 const walks = {
@@ -280,13 +284,17 @@ const walks = {
   async again() {
     const alice = await person();
     const address = await link(WEBSITE);
-    await open(alice, address);
-    const told = [await arrives(alice, () => allow(alice.page).click())];
+    const told = [
+      await arrives(alice, async (page) => {
+        await page.goto(address);
+        await allow(page).click();
+      }),
+    ];
     // A typed address, and one that an app opened.
-    told.push(await arrives(alice, () => alice.page.goto(address)));
+    told.push(await arrives(alice, (page) => page.goto(address)));
     const to = encodeURIComponent(address);
     // One of another site, which redirects.
-    told.push(await arrives(alice, () => alice.page.goto(`${local}/redirect?to=${to}`)));
+    told.push(await arrives(alice, (page) => page.goto(`${local}/redirect?to=${to}`)));
     await alice.page.goto(`${local}/link?to=${to}`);
     await alice.page.getByRole("link").click();
     await allow(alice.page).waitFor();

@@ -3,10 +3,22 @@
 
 use std::process::Command;
 
+use portcullis::auth::{Branding, Consent, OidcProxy};
+use portcullis::prelude::*;
+use portcullis::testing::{IdentityProvider, TestUser};
 use portcullis_tests::driver::{Testbed, root, run};
+use portcullis_tests::served::Served;
+use portcullis_tests::testbed;
 use serde_json::{Value, json};
 
 use crate::TESTBED;
+
+/// 32 pixels wide, 16 high, and green.
+const LOGO: &[u8] = b"\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x00\
+    \x20\x00\x00\x00\x10\x08\x02\x00\x00\x00\xf8\x62\xea\x0e\x00\x00\x00\x1d\x49\
+    \x44\x41\x54\x78\xda\x63\xd8\xf0\x80\x81\xa6\x88\x61\xd4\x82\x51\x0b\x46\x2d\
+    \x18\xb5\x60\xd4\x82\xa1\x60\x01\x00\xf4\x36\x20\x2e\xc1\x3f\xf8\xdf\x00\x00\
+    \x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82";
 
 /// What a person saw who took one of the walks, where Alice signs in with a password.
 fn walk(name: &str) -> Value {
@@ -105,6 +117,52 @@ fn n01_people_read_in_words_that_they_are_refused() {
         assert!(page["text"].as_str().unwrap().contains("Reference for whoever"), "{page}");
     }
     assert_eq!(seen["heard"], json!([]));
+}
+
+/// What a person saw where users sign in at a provider, as Alice.
+fn walk_at_provider(name: &str, consent: Consent) -> Value {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let idp = runtime.block_on(IdentityProvider::start()).unwrap();
+    idp.sign_in_as(TestUser::new("alice"));
+    let proxy = OidcProxy::discover(idp.issuer(), idp.client_id(), idp.client_secret());
+    let proxy = proxy.allow_loopback_idp().provider_name("Example Accounts").scopes(["read"]);
+    let proxy = proxy.consent(consent);
+    let branding = Branding::new().title("Example Ltd").logo(LOGO).accent_color("#b0e000");
+    let proxy = proxy.name("Notes").branding(branding).scope_description("read", "Read your notes");
+    let server = Server::builder("peers").auth(proxy);
+    let server = server.components(components![testbed::whoami]).build().unwrap();
+    walk_at(&Served::start(server), name)
+}
+
+#[test]
+fn a_person_signs_in_at_a_provider_to_which_a_page_leads_on() {
+    let seen = walk_at_provider("provider", Consent::default());
+    let asks = "Allow access to Notes?";
+    assert_eq!(headings(&seen), [asks, asks, "Going on at Example Accounts"]);
+    let text = seen["pages"][0]["text"].as_str().unwrap();
+    for said in ["you sign in at Example Accounts next", "Read your notes read"] {
+        assert!(text.contains(said), "{said} is not in {text}");
+    }
+    let heard = seen["heard"].as_array().unwrap();
+    assert_eq!(heard.len(), 2, "{seen}");
+    let code = heard[0]["code"].as_str();
+    assert!(code.is_some_and(|code| code.starts_with("pcac_")), "{seen}");
+    assert_eq!(heard[1]["error"], "access_denied", "{seen}");
+    let left = seen["left"].as_str().unwrap();
+    assert!(left.starts_with("cursor://anysphere.cursor-mcp/oauth/callback?code=pcac_"), "{seen}");
+}
+
+/// Chromium tells a redirect of another site from a typed address as little as the server can:
+/// `Sec-Fetch-Site` is `none` for both.
+#[test]
+fn o10_o11_a_website_that_was_allowed_is_asked_about_again_where_a_page_leads_there() {
+    let seen = walk_at_provider("again", Consent::Remembered);
+    let told = seen["told"].as_array().unwrap();
+    assert_eq!(told.len(), 3, "once allowed, once typed, once redirected: {seen}");
+    for answer in told {
+        assert!(answer["code"].as_str().unwrap().starts_with("pcac_"), "{seen}");
+    }
+    assert_eq!(headings(&seen), ["Allow access to Notes?"; 3]);
 }
 
 #[test]

@@ -277,7 +277,7 @@ pub(super) fn scopes(server: &AuthorizationServer, scopes: &[String]) -> String 
         let name = Escaped::Untrusted(scope);
         match server.descriptions.get(scope) {
             Some(words) => format!(
-                "<li><bdi>{}</bdi> <code class=\"small\"><bdi>{name}</bdi></code></li>",
+                "<li class=\"words\"><bdi>{}</bdi> <code class=\"small\"><bdi>{name}</bdi></code></li>",
                 Escaped::Own(words)
             ),
             None => format!("<li><code><bdi>{name}</bdi></code></li>"),

@@ -41,8 +41,7 @@ async fn a_scope_is_shown_in_the_words_of_the_operator_and_else_by_its_name() {
     let site = site(|provider| provider.scope_description("read", "Read your <notes>"));
     let client = site.register(CALLBACK).await;
     let all = site.fetch(&authorize_uri(&client, &[("scope", "read write")])).await.body;
-    let read =
-        "<li><bdi>Read your &lt;notes&gt;</bdi> <code class=\"small\"><bdi>read</bdi></code></li>";
+    let read = "<li class=\"words\"><bdi>Read your &lt;notes&gt;</bdi> <code class=\"small\"><bdi>read</bdi></code></li>";
     let write = "<li><code><bdi>write</bdi></code></li>";
     assert!(all.contains(&format!("{read}{write}</ul>")), "{all}");
 }
