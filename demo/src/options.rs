@@ -233,7 +233,8 @@ pub struct IntrospectionOptions {
     pub introspection_endpoint: Option<String>,
 
     /// This server's own client id at --idp
-    #[arg(long, help_heading = "Introspection", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = "Introspection", value_name = "ID", allow_hyphen_values = true,
+        value_parser = NonEmptyStringValueParser::new())]
     pub client_id: Option<String>,
 
     /// A file with the secret of --client-id (INTROSPECTION_CLIENT_SECRET, or with --auth proxy

@@ -71,7 +71,8 @@ pub(crate) struct DoctorCommand {
     pub(crate) token_file: Option<PathBuf>,
 
     /// Be this client, rather than one that registers
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new(),
+        allow_hyphen_values = true)]
     pub(crate) client_id: Option<String>,
 
     /// Ask for these scopes, separated by spaces [default: those that the server gives by itself]
@@ -231,11 +232,12 @@ Examples:
 #[group(required = true, multiple = false)]
 pub(crate) struct Whose {
     /// The user, by the subject of their tokens
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
     pub(crate) subject: Option<String>,
 
     /// The client, by its id
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new(),
+        allow_hyphen_values = true)]
     pub(crate) client: Option<String>,
 }
 
@@ -244,11 +246,12 @@ pub(crate) struct Whose {
 #[group(required = false, multiple = false)]
 pub(crate) struct AllOf {
     /// The user, by the subject of their tokens: all of theirs
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
     pub(crate) subject: Option<String>,
 
     /// The client, by its id: all that it was given, by whomever
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new(),
+        allow_hyphen_values = true)]
     pub(crate) client: Option<String>,
 }
 

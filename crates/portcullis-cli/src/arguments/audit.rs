@@ -118,7 +118,8 @@ pub(crate) struct OfAudit {
     pub(crate) until: Option<When>,
 
     /// Only records of this subject
-    #[arg(long, value_name = "SUBJECT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "SUBJECT", value_parser = NonEmptyStringValueParser::new(),
+        allow_hyphen_values = true)]
     pub(crate) principal: Option<String>,
 
     /// Only records about this component: its name, its URI template, or METHOD and path of a route

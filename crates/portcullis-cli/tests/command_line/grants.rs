@@ -49,6 +49,7 @@ impl Place {
             let provider = LoginProvider::new()
                 .user("alice", Secret::new("a".to_owned()))
                 .user("bob", Secret::new("b".to_owned()))
+                .user("-alice", Secret::new("-".to_owned()))
                 .scopes(["read", "write"])
                 .keys(keys)
                 .store(store);
@@ -177,6 +178,18 @@ fn the_id_of_a_grant_may_begin_with_a_hyphen_and_a_mistyped_flag_is_none() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stderr.contains("there is no such flag"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_user_and_a_client_may_be_called_by_a_name_that_begins_with_a_hyphen() {
+    let place = Place::new();
+    place.signed_in(&[("-alice", "Notes"), ("bob", "Notes")]);
+    assert_eq!(place.of("-alice").len(), 1);
+    let none = place.grants(&["list", "--client", "-p8Xz", "--json"]).done();
+    assert!(none.contains("\"grants\":[]"), "{none}");
+    place.grants(&["revoke", "--subject", "-alice"]).done();
+    assert_eq!(place.of("-alice"), []);
+    assert_eq!(place.of("bob").len(), 1);
 }
 
 #[test]
