@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use http::HeaderValue;
 use portcullis_guard::Secret;
+use portcullis_guard::metrics::{Label, TOKEN_CACHE, count};
 
 use crate::Principal;
 
@@ -38,7 +39,10 @@ impl LastBearer {
         let last = last.as_ref()?;
         let counts = last.generation == generation && last.principal.counts_at(now);
         let same = counts && last.header.matches(header.as_bytes());
-        same.then(|| Arc::clone(&last.principal))
+        same.then(|| {
+            count(&TOKEN_CACHE, &[Label::Word("result", "hit")]);
+            Arc::clone(&last.principal)
+        })
     }
 
     pub(crate) fn keep(&self, header: &HeaderValue, generation: u64, principal: &Arc<Principal>) {

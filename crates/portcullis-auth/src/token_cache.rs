@@ -3,6 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use portcullis_guard::digest;
+use portcullis_guard::metrics::{Label, TOKEN_CACHE, count};
 use serde_json::Value;
 
 use crate::{Claims, Principal};
@@ -67,6 +68,13 @@ impl<M: Copy> TokenCache<M> {
         token: TokenDigest,
         counts: impl Fn(M) -> bool,
     ) -> Option<Arc<Principal>> {
+        let found = self.look_up(token, counts);
+        let result = if found.is_some() { "hit" } else { "miss" };
+        count(&TOKEN_CACHE, &[Label::Word("result", result)]);
+        found
+    }
+
+    fn look_up(&self, token: TokenDigest, counts: impl Fn(M) -> bool) -> Option<Arc<Principal>> {
         // A broken lock is a miss: the token is verified again.
         let mut shard = self.shards.get(token.shard())?.lock().ok()?;
         let entry = match shard.recent.get(&token) {

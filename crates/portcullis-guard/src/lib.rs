@@ -8,7 +8,7 @@
 //! ([`LockedFile`](locked_file::LockedFile)), files that are re-read as they change
 //! ([`WatchedFile`]), child processes ([`Command`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
 //! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), pages
-//! for people, against cross-site scripting ([`html`]), and values that must not be seen
+//! for people, against cross-site scripting ([`html`]), what is measured ([`mod@metrics`]), and values that must not be seen
 //! ([`Secret`]), which [`redaction`] removes from what leaves.
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
 //! may have to wait for something outside gives one.
@@ -34,9 +34,11 @@ pub mod log;
 mod log_throttle;
 mod maybe_future;
 pub mod media_type;
+pub mod metrics;
 #[cfg(unix)]
 mod open_flags;
 mod private_file;
+mod pseudonym;
 pub mod random;
 pub mod redaction;
 pub mod reload;
@@ -49,6 +51,7 @@ pub mod signature;
 pub mod stdout;
 pub mod text;
 mod timestamp;
+mod trace_context;
 #[cfg(feature = "files")]
 pub mod workspace;
 
@@ -65,10 +68,12 @@ pub use log::{LogWriter, stderr};
 pub use log_throttle::LogThrottle;
 pub use maybe_future::MaybeFuture;
 pub use private_file::{FilePlace, PrivateFile, PrivateFileError, PrivateFileErrorKind};
+pub use pseudonym::Pseudonym;
 pub use random::{OperationId, Reference};
 pub use reload::{SecretFile, WatchedFile, WatchedFileError, WatchedFileErrorKind};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
+pub use trace_context::{TraceId, TraceParent};
 #[cfg(feature = "files")]
 pub use workspace::{
     Entry, EntryKind, FileMetadata, Lines, Quota, Workspace, WorkspaceError, WorkspaceErrorKind,

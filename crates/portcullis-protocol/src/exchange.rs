@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_auth::Principal;
+use portcullis_guard::TraceParent;
 
 use crate::{ClientInfo, ProtocolVersion, SessionKey};
 
@@ -20,6 +21,8 @@ pub struct Exchange {
     pub remote: Option<SocketAddr>,
     /// The session that the request belongs to; none in the stateless version over HTTP.
     pub session: Option<SessionKey>,
+    /// The trace that the request belongs to, as its sender says: for logs and traces alone.
+    pub trace: Option<TraceParent>,
 }
 
 /// The transport of the messages.

@@ -52,6 +52,7 @@ use crate::{Exchange, Operation, Service, Transport};
 ///     client: None,
 ///     remote: None,
 ///     session: None,
+///     trace: None,
 /// };
 /// let params = serde_json::json!({ "name": "open" });
 /// let (status, answer) = in_process::answer(&service, exchange, "tools/call", &params).await;
@@ -109,7 +110,8 @@ mod tests {
 
     fn over(transport: Transport, version: ProtocolVersion) -> Exchange {
         let principal = Some(Arc::new(Principal::new("alice")));
-        Exchange { transport, version, principal, client: None, remote: None, session: None }
+        let (client, remote, session, trace) = Default::default();
+        Exchange { transport, version, principal, client, remote, session, trace }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use portcullis_auth::Principal;
+use portcullis_guard::TraceParent;
 
 use crate::Transport;
 
@@ -8,7 +9,7 @@ use crate::Transport;
 /// what an audit record says of it.
 ///
 /// Nothing in it is text that its sender chose, but for what a verified token says of the
-/// principal: no token, no header and no part of a body.
+/// principal, and the numbers of a trace: no token, no header and no part of a body.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RejectionRecord<'a> {
@@ -43,4 +44,6 @@ pub struct RejectionRecord<'a> {
     pub remote: Option<SocketAddr>,
     /// Whom the token speaks for, if it was verified.
     pub principal: Option<&'a Principal>,
+    /// The trace that its headers name.
+    pub trace: Option<TraceParent>,
 }

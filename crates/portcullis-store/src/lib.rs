@@ -14,6 +14,8 @@ mod error;
 #[cfg(feature = "redb")]
 mod file;
 mod key;
+#[cfg(feature = "metrics")]
+mod measured;
 mod memory;
 mod nanos;
 #[cfg(feature = "redis")]
@@ -32,6 +34,8 @@ pub use error::{MAX_VALUE_BYTES, StoreError};
 #[cfg(feature = "redb")]
 pub use file::{FileStore, StoreOpenError, StoreOpenErrorKind};
 pub use key::{RecordKey, RecordOwner};
+#[cfg(feature = "metrics")]
+pub use measured::measured;
 pub use memory::MemoryStore;
 #[cfg(feature = "sealed")]
 pub use sealed::Sealed;

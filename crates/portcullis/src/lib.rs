@@ -62,6 +62,7 @@
 //! | `commands` | yes | [`Command`](guard::Command), on Unix; no further crate |
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `oauth` | yes | [`OAuthProxy`](auth::OAuthProxy) and the providers, [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
+//! | `metrics` | no | `metrics`, with a route for Prometheus with `http`: the `metrics` facade |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:
@@ -87,7 +88,7 @@
 //! | 18 rules | [Rules](manual::rules) |
 //!
 //! Then there are every [default](manual::defaults) and its reason, recipes for
-//! [deploying](manual::deploying), the [threats](manual::threats) with their tests, and what is
+//! [deploying](manual::deploying), [metrics](manual::metrics), the [threats](manual::threats) with their tests, and what is
 //! [not done](manual::not_done).
 
 pub mod access;
@@ -96,6 +97,8 @@ pub mod component;
 pub mod error;
 #[cfg(doc)]
 pub mod manual;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod middleware;
 mod operation;
 #[cfg(test)]

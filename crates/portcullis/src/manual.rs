@@ -92,6 +92,9 @@ pub mod errors {}
 #[doc = include_str!("../manual/audit.md")]
 pub mod audit {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/metrics.md")]
+pub mod metrics {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/testing.md")]
 pub mod testing {}
 #[doc = include_str!("../manual/links.md")]

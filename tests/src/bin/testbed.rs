@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use portcullis::ServerBuilder;
+use portcullis::metrics::Prometheus;
 use portcullis::prelude::*;
 use portcullis::server::AuthUnset;
 use portcullis_demo::options::Options;
@@ -28,6 +29,10 @@ struct TestbedOptions {
     /// Be ahead of the system's clock by as many seconds as are written in this file at the time
     #[arg(long, value_name = "FILE")]
     clock_ahead: Option<PathBuf>,
+
+    /// Measure, and let whoever has the scope `read` see it at /metrics
+    #[arg(long)]
+    metrics: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,17 +68,21 @@ impl Fixtures {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let TestbedOptions { mut options, fixtures, clock_ahead } = TestbedOptions::parse();
+    let TestbedOptions { mut options, fixtures, clock_ahead, metrics } = TestbedOptions::parse();
     if let Some(file) = clock_ahead {
         options.clock = Arc::new(ShiftedClock::by(file));
     }
     // The tests' identity providers are on this machine.
     options.jwt.allow_loopback_idp = true;
     options.clients.allow_loopback_documents = true;
-    serve::exit_code(run(&options, fixtures).await)
+    serve::exit_code(run(&options, fixtures, metrics).await)
 }
 
-async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis_demo::Error> {
+async fn run(
+    options: &Options,
+    fixtures: Fixtures,
+    metrics: bool,
+) -> Result<(), portcullis_demo::Error> {
     serve::start_log(options)?;
     if let Fixtures::Leaky = fixtures {
         leaky::load()?;
@@ -85,5 +94,12 @@ async fn run(options: &Options, fixtures: Fixtures) -> Result<(), portcullis_dem
         .route(health())
         .route(livez())
         .route(admin_reset());
+    let server = match metrics {
+        true => {
+            let prometheus = Prometheus::install()?;
+            server.route(prometheus.route("/metrics").require(require_scopes(["read"])))
+        }
+        false => server,
+    };
     serve::serve(options, fixtures.added_to(server)).await
 }

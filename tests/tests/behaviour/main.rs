@@ -19,6 +19,7 @@ mod limits;
 mod local_user;
 mod log_pipe;
 mod logged;
+mod metrics;
 mod newcomer;
 mod oauth_clients;
 mod oauth_requirements;

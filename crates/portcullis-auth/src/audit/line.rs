@@ -38,6 +38,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         outcome,
         status,
         reference,
+        trace_id,
         duration,
     } = record;
     line.reserve(USUAL_BYTES);
@@ -63,6 +64,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
     text(line, b",\"outcome\":", Some(outcome))?;
     value(line, b",\"status\":", status.as_ref())?;
     value(line, b",\"reference\":", reference.as_ref())?;
+    value(line, b",\"trace_id\":", trace_id.as_ref())?;
     value(line, b",\"duration_us\":", Some(&super::record::micros(*duration)))?;
     line.push(b'}');
     Ok(())

@@ -3,6 +3,7 @@
 mod json_lines;
 mod line;
 mod log_text;
+mod measured;
 mod pending;
 mod record;
 mod sink;
@@ -14,8 +15,8 @@ pub use json_lines::JsonLines;
 pub use log_text::LogText;
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
-use portcullis_guard::redaction;
 pub use portcullis_guard::{Rotation, Timestamp};
+use portcullis_guard::{metrics, redaction};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
 
@@ -93,6 +94,7 @@ impl Audit {
     /// With [`AuditFailure::Stop`], the first failure of a sink: what was recorded must not
     /// reach the caller. [`AuditFailure::Continue`] returns no error.
     pub fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        measured::measure(record);
         match redaction::is_active() {
             true => record.redacted(|record| self.give(record)),
             false => self.give(record),
@@ -105,6 +107,7 @@ impl Audit {
         for sink in &self.sinks {
             if let Err(error) = sink.record(record) {
                 self.failures.fetch_add(1, Ordering::Relaxed);
+                metrics::count(&metrics::AUDIT_FAILURES, &[]);
                 first = first.and(Err(error));
             }
         }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use portcullis_guard::{OperationId, Reference, redaction};
+use portcullis_guard::{OperationId, Reference, TraceId, redaction};
 use serde::{Serialize, Serializer};
 use tracing::field;
 
@@ -82,6 +82,9 @@ pub struct AuditRecord<'a> {
     /// The reference under which the log has what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// The trace that the request belongs to, as its sender says (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
     /// The duration of the operation. Written as `duration_us`, in whole microseconds.
     #[serde(rename = "duration_us", serialize_with = "serialize_micros")]
     pub duration: Duration,
@@ -120,6 +123,7 @@ impl<'a> AuditRecord<'a> {
             outcome: "internal_error",
             status: None,
             reference: None,
+            trace_id: None,
             duration: Duration::ZERO,
         }
     }
@@ -181,6 +185,7 @@ impl<'a> AuditRecord<'a> {
             outcome = self.outcome,
             status = self.status,
             reference = self.reference.map(field::display),
+            trace_id = self.trace_id.map(field::display),
             duration_us = micros(self.duration),
         );
     }

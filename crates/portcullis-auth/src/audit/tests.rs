@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use portcullis_guard::{OperationId, Reference};
+use portcullis_guard::{OperationId, Reference, TraceParent};
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -33,6 +33,8 @@ fn record<'a>() -> AuditRecord<'a> {
     let time = UNIX_EPOCH + Duration::from_micros(1_785_242_096_000_123);
     AuditRecord::new(OperationId::from(255), time, "http", "tools/call")
 }
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
     let AuditRecord { time, id, transport, operation, issuer, subject, client_id, .. } =
@@ -61,6 +63,7 @@ fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
         outcome: "not_found",
         status: Some(404),
         reference: Some(reference),
+        trace_id: TraceParent::parse(TRACE).map(TraceParent::trace_id),
         duration: Duration::from_nanos(1_234_567),
     }
 }
@@ -144,7 +147,8 @@ fn e11_a_record_is_one_line_of_json() {
             r#""scopes":"notes:read","kind":"tool","#,
             r#""component":"read_file","verdict":"denied","rule":"auth","#,
             r#""reason":"missing scopes: write","shown":3,"hidden":{{"auth":2,"tags":1}},"#,
-            r#""outcome":"not_found","status":404,"reference":"{}","duration_us":1234}}"#,
+            r#""outcome":"not_found","status":404,"reference":"{}","#,
+            r#""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","duration_us":1234}}"#,
         ),
         reference
     );
@@ -173,7 +177,8 @@ fn e11_a_record_is_one_event_with_the_same_fields() {
             "scopes=\"notes:read\" kind=\"tool\" ",
             "component=\"read_file\" verdict=\"denied\" rule=\"auth\" ",
             "reason=\"missing scopes: write\" shown=3 hidden=2 by auth, 1 by tags ",
-            "outcome=\"not_found\" status=404 reference={} duration_us=1234",
+            "outcome=\"not_found\" status=404 reference={} ",
+            "trace_id=4bf92f3577b34da6a3ce929d0e0e4736 duration_us=1234",
         ),
         reference
     );

@@ -2,8 +2,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};
 
+use portcullis_guard::metrics::Label;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Clock, ErrorChain, Fetch, digest};
+use portcullis_guard::{Clock, ErrorChain, Fetch, digest, metrics};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use url::Url;
@@ -278,6 +279,8 @@ impl RemoteKeys {
     }
 
     fn land(&self, fetched: Result<Fetched, Arc<str>>) {
+        let result = if fetched.is_ok() { "ok" } else { "failed" };
+        metrics::count(&metrics::KEY_REFRESHES, &[Label::Word("result", result)]);
         let now = self.source.clock.now();
         let Ok(mut state) = self.state.write() else {
             // A waiting token finds the lock poisoned, and no keys.

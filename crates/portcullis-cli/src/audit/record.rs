@@ -53,6 +53,8 @@ pub(super) struct Record<'a> {
     pub(super) status: Option<u16>,
     #[serde(borrow)]
     pub(super) reference: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) trace_id: Option<Text<'a>>,
     #[serde(default)]
     pub(super) duration_us: u64,
 }
@@ -72,10 +74,10 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Whether it is what the reference or the id names.
+    /// Whether it is what the reference, the id or the trace names.
     pub(super) fn is_called(&self, reference: &str) -> bool {
         let is = |text: &Option<Text<'_>>| text.as_deref() == Some(reference);
-        is(&self.reference) || is(&self.id)
+        is(&self.reference) || is(&self.id) || is(&self.trace_id)
     }
 }
 

@@ -161,6 +161,8 @@ impl Setup {
         };
         let store = self.store.clone();
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&clock))));
+        #[cfg(feature = "metrics")]
+        let store = portcullis_store::measured(store);
         let (issuer, resource) = (url.origin().to_owned(), url.resource());
         let access_tokens = AccessTokenKeys::new(
             issuer.as_str(),

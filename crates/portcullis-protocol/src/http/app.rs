@@ -126,7 +126,7 @@ impl<S: Service> App<S> {
     /// Answers one request, which came over the connection of `peer`.
     pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
         let (mount, path) = self.mounts.find(request.uri().path());
-        let info = RequestInfo::new(request.method(), path, peer.remote);
+        let info = RequestInfo::new(request.method(), request.headers(), path, peer.remote);
         let format = self.error_format(&request, mount);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
@@ -137,7 +137,7 @@ impl<S: Service> App<S> {
 
     /// Answers a request whose connection leaves too much unread.
     pub(super) fn refuse_unread(&self, peer: &Peer) -> Response {
-        let info = RequestInfo { http_method: None, path: None, remote: peer.remote };
+        let info = RequestInfo { http_method: None, path: None, remote: peer.remote, trace: None };
         self.refuse(Rejection::unread(), info, ErrorFormat::OAuth)
     }
 

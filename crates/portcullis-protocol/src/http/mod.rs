@@ -33,5 +33,6 @@ pub use connection::Listener;
 pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody};
 pub use mount::{Mount, MountError};
 pub use peer::Peer;
+pub use request_info::trace_parent;
 pub use route::{RouteRejection, authenticate};
 pub use well_known::ReadJwkSet;

@@ -33,6 +33,7 @@ impl EndpointRequest<'_> {
             client,
             remote: self.info.remote,
             session,
+            trace: self.info.trace,
         }
     }
 

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
-use http::Method;
+use http::{HeaderMap, Method};
+use portcullis_guard::TraceParent;
 
 /// What is known of a request from its start, without its sender's own words.
 #[derive(Clone, Copy, Debug)]
@@ -8,13 +9,45 @@ pub(crate) struct RequestInfo<'a> {
     pub(crate) http_method: Option<&'static str>,
     pub(crate) path: Option<&'a str>,
     pub(crate) remote: Option<SocketAddr>,
+    pub(crate) trace: Option<TraceParent>,
 }
 
 impl<'a> RequestInfo<'a> {
-    /// Notes the method of a request if it is a known one, its path if that is the endpoint's, and
-    /// its peer.
-    pub(crate) fn new(method: &Method, path: Option<&'a str>, remote: Option<SocketAddr>) -> Self {
+    /// Notes the method of a request if it is a known one, its path if that is the endpoint's, its
+    /// peer, and its trace.
+    pub(crate) fn new(
+        method: &Method,
+        headers: &HeaderMap,
+        path: Option<&'a str>,
+        remote: Option<SocketAddr>,
+    ) -> Self {
         let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
-        Self { http_method: names.into_iter().find(|name| method == name), path, remote }
+        let http_method = names.into_iter().find(|name| method == name);
+        Self { http_method, path, remote, trace: trace_parent(headers) }
+    }
+}
+
+/// What the headers of a request say of its trace: nothing, if they say it twice (W3C Trace Context
+/// §3.2).
+#[must_use]
+pub fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    TraceParent::parse(value.to_str().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_that_is_said_twice_is_said_by_nobody() {
+        let one = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let mut headers = HeaderMap::new();
+        assert_eq!(trace_parent(&headers), None);
+        headers.append("traceparent", one.parse().unwrap());
+        assert_eq!(trace_parent(&headers), TraceParent::parse(one));
+        headers.append("traceparent", one.parse().unwrap());
+        assert_eq!(trace_parent(&headers), None);
     }
 }

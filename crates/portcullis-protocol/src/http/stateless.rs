@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use portcullis_guard::TraceParent;
 
 use crate::answer::notification::Subscription;
 use crate::answer::response;
@@ -15,7 +16,7 @@ use crate::message::envelope::Message;
 use crate::message::meta;
 use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::{Changed, Operation, ProtocolVersion, RpcError, Service};
+use crate::{Changed, Exchange, Operation, ProtocolVersion, RpcError, Service};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
@@ -47,9 +48,13 @@ pub(super) async fn receive<S: Service>(
             &Err(error.clone()),
         )
     };
+    let exchange = |client| {
+        let exchange = caller.exchange(request.version, client, None);
+        Exchange { trace: request.trace.or(exchange.trace), ..exchange }
+    };
     Ok(match request.asked {
         Asked::Discover => {
-            let exchange = caller.exchange(request.version, request.client, None);
+            let exchange = exchange(request.client);
             if let Err(error) = service.admit("server/discover", &exchange).await {
                 return Ok(refuse(&error));
             }
@@ -60,7 +65,7 @@ pub(super) async fn receive<S: Service>(
         Asked::Changes(wanted) => {
             media_type::check_accept_stream(caller.headers)?;
             let place = sessions.subscribe(caller.owner())?;
-            let exchange = caller.exchange(request.version, request.client, None);
+            let exchange = exchange(request.client);
             if let Err(error) = service.admit(Subscription::METHOD, &exchange).await {
                 return Ok(refuse(&error));
             }
@@ -71,7 +76,7 @@ pub(super) async fn receive<S: Service>(
         }
         Asked::Operation(operation) => {
             let version = request.version;
-            let exchange = caller.exchange(version, request.client, None);
+            let exchange = exchange(request.client);
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
             let outcome = serve_caught(&**service, operation, exchange).await;
@@ -86,6 +91,7 @@ pub(super) async fn receive<S: Service>(
 struct Incoming<'a> {
     version: ProtocolVersion,
     client: Option<crate::ClientInfo>,
+    trace: Option<TraceParent>,
     asked: Asked<'a>,
 }
 
@@ -115,6 +121,6 @@ impl<'a> Incoming<'a> {
                 Asked::Operation(operation)
             }
         };
-        Ok(Self { version, client, asked })
+        Ok(Self { version, client, trace: meta.trace(), asked })
     }
 }

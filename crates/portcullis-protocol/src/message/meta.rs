@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use portcullis_guard::TraceParent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -24,6 +25,8 @@ pub(crate) struct RequestMeta<'a> {
     client: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<&'a RawValue>,
+    #[serde(borrow)]
+    traceparent: Option<&'a RawValue>,
 }
 
 /// A string that is borrowed where it has no escapes: serde borrows no `Option<Cow<str>>`.
@@ -34,6 +37,12 @@ impl RequestMeta<'_> {
     /// The version that the request names, if it names one.
     pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_ref().map(|Text(version)| &**version)
+    }
+
+    /// The trace that the request belongs to, as it says itself (SEP-414); whatever else is there
+    /// is taken for nothing.
+    pub(crate) fn trace(&self) -> Option<TraceParent> {
+        TraceParent::parse(&json_object::text(self.traceparent?)?)
     }
 
     /// Whether the request is of the stateless era: whether it names its own version.

@@ -110,6 +110,7 @@ impl<S: Service> Connection<S> {
             path: None,
             remote: None,
             principal: None,
+            trace: None,
         });
         json_rpc::error(id, version, error)
     }
@@ -240,7 +241,8 @@ impl<S: Service> Connection<S> {
                 None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion").into()),
             },
         };
-        let exchange = local(version, client);
+        let trace = meta.and_then(meta::RequestMeta::trace);
+        let exchange = Exchange { trace, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
             let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
@@ -328,5 +330,6 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         client,
         remote: None,
         session: Some(SessionKey::LOCAL),
+        trace: None,
     }
 }

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use portcullis_auth::Principal;
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
-use portcullis_guard::{OperationId, Reference};
+use portcullis_guard::{OperationId, Pseudonym, Reference, TraceParent};
 use portcullis_protocol::{Exchange, Outcome, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
@@ -74,12 +75,15 @@ impl<'a> OperationRecord<'a> {
     /// Begins the span of the operation, in which everything is logged on its way, by its handler
     /// too: what joins that to the audit record is the id.
     pub(crate) fn begin_span(&mut self) -> Span {
+        let exchange = &self.pending.about.exchange;
         self.span = tracing::info_span!(
             "operation",
             id = %self.pending.id(),
             operation = self.pending.operation(),
             component = field::Empty,
-            subject = subject(&self.pending.about.exchange).as_deref(),
+            principal = exchange.principal.as_deref().map(pseudonym).map(field::display),
+            traceparent = exchange.trace.map(field::display),
+            reference = field::Empty,
         );
         self.span.clone()
     }
@@ -137,8 +141,15 @@ impl<'a> OperationRecord<'a> {
         self.pending.verdict = Verdict::Failed;
         self.pending.rule = Some(Cow::Borrowed(rule));
         self.pending.outcome = Some("internal_error");
-        self.pending.reference = Some(reference);
+        self.note_reference(Some(reference));
         error
+    }
+
+    fn note_reference(&mut self, reference: Option<Reference>) {
+        self.pending.reference = reference;
+        if let Some(reference) = reference {
+            self.span.record("reference", field::display(reference));
+        }
     }
 
     /// Notes that no component has the name that the caller gave.
@@ -224,7 +235,7 @@ impl<'a> OperationRecord<'a> {
         let mut public = error.reveal(component, self.engine().show_internal_errors);
         self.pending.outcome = Some(match &mut public {
             PublicError::Message { outcome, reference, .. } => {
-                self.pending.reference = *reference;
+                self.note_reference(*reference);
                 *outcome
             }
             PublicError::RefusedArgument(_) => "invalid_arguments",
@@ -336,13 +347,14 @@ impl Recorded for Rejected<'_> {
             record = record.with_principal(principal);
         }
         record.remote = self.0.remote.map(|address| address.ip());
+        record.trace_id = self.0.trace.map(TraceParent::trace_id);
         write(&record)
     }
 }
 
-/// The principal of the token, fit for a log.
-fn subject(exchange: &Exchange) -> Option<Cow<'_, str>> {
-    exchange.principal.as_deref().map(|principal| LogText::from(principal.subject()).into())
+/// What stands for a principal in a span: the audit record of the same id has the name.
+pub(crate) fn pseudonym(principal: &Principal) -> Pseudonym {
+    Pseudonym::of([principal.issuer().unwrap_or_default(), principal.subject()])
 }
 
 /// A record of who did something, and how they came in.
@@ -366,5 +378,6 @@ fn of<'r>(exchange: &'r Exchange, mut record: AuditRecord<'r>) -> AuditRecord<'r
     }
     record.protocol = Some(exchange.version.as_str());
     record.remote = exchange.remote.map(|address| address.ip());
+    record.trace_id = exchange.trace.map(TraceParent::trace_id);
     record
 }

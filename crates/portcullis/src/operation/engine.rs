@@ -16,6 +16,8 @@ use crate::operation::credentials::CredentialsInResults;
 use crate::operation::stopping::Stopping;
 #[cfg(feature = "http")]
 use crate::operation::upstream_token::RecordedUpstreamTokens;
+#[cfg(feature = "http")]
+use crate::operation::verifying::Verifying;
 use crate::visibility::{EffectiveRules, VisibilityState};
 
 /// Everything that answers operations, over whichever transport.
@@ -37,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) alarm: Alarm,
     #[cfg(feature = "http")]
     pub(crate) stopping: Stopping,
+    #[cfg(feature = "http")]
+    pub(crate) verifying: Arc<Verifying>,
 }
 
 impl Engine {

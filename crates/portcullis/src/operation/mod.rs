@@ -1,6 +1,6 @@
 //! One operation after the protocol, in the fixed order of access.
 
-mod audit;
+pub(crate) mod audit;
 mod call;
 pub(crate) mod credentials;
 mod engine;
@@ -11,6 +11,8 @@ mod refusal;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
 pub(crate) mod upstream_token;
+#[cfg(feature = "http")]
+pub(crate) mod verifying;
 pub(crate) mod visibility_control;
 
 use std::panic::AssertUnwindSafe;
@@ -66,10 +68,11 @@ impl Service for EngineService {
     async fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
         let exchange = Arc::new(exchange.clone());
         let mut record = OperationRecord::begin(&self.0, &exchange, what);
+        let span = record.begin_span();
         let admitted = match what {
             // It gives back what was counted when the session began.
             "session_end" => record.check_audit().map(|()| record.admitted()),
-            _ => admitted(&self.0, &exchange, &mut record).await,
+            _ => admitted(&self.0, &exchange, &mut record).instrument(span).await,
         };
         record.end(admitted)
     }

@@ -40,8 +40,8 @@ fn over_http(scopes: Option<&[&str]>) -> Exchange {
         Arc::new(Principal::new("alice").with_scopes(scopes))
     });
     let version = ProtocolVersion::V2026_07_28;
-    let (client, remote, session) = (None, None, None);
-    Exchange { transport: Transport::Http, version, principal, client, remote, session }
+    let (client, remote, session, trace) = (None, None, None, None);
+    Exchange { transport: Transport::Http, version, principal, client, remote, session, trace }
 }
 
 fn over_stdio() -> Exchange {

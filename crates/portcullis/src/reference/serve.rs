@@ -262,6 +262,7 @@ pub(super) fn exchange(caller: &Caller) -> Exchange {
         client: None,
         remote: None,
         session,
+        trace: None,
     }
 }
 

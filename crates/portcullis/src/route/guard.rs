@@ -16,14 +16,16 @@ use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verd
 use portcullis_auth::{
     AuthContext, Authenticator, Check, Decision, EndpointNotes, Principal, Target,
 };
-use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate};
+use portcullis_guard::TraceParent;
+use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate, trace_parent};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field};
 
 use crate::access::decision::answer;
 use crate::component::caller::Caller;
 use crate::middleware::rate_limit::{Limited, PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
 use crate::operation::Engine;
+use crate::operation::audit::pseudonym;
 use crate::route::Route;
 
 /// The guard of one route.
@@ -82,7 +84,8 @@ fn guarded(
 /// check, the handler; and one audit record.
 async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let mut record = RouteRecord::begin(&guard, remote.map(|address| address.ip()));
+    let trace = trace_parent(request.headers());
+    let mut record = RouteRecord::begin(&guard, remote.map(|address| address.ip()), trace);
     let (mut head, body) = request.into_parts();
     let served = guard.serves(&head.method);
     let room: Option<Arc<RouteBody>> = head.extensions.get().cloned();
@@ -121,20 +124,23 @@ pub(super) struct Readiness(Arc<Engine>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotReady {
     Stopping,
-    /// The store is away, for this reason.
-    Store(String),
+    /// The store or the keys are away, for this reason.
+    Waiting(String),
 }
 
 impl Readiness {
     pub(super) async fn check(&self) -> Result<(), NotReady> {
-        let Engine { stopping, store, limits, .. } = &*self.0;
+        let Engine { stopping, store, verifying, limits, .. } = &*self.0;
         if stopping.has_begun() {
             return Err(NotReady::Stopping);
         }
-        match tokio::time::timeout(limits.decision_timeout, store.ready()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(NotReady::Store(error.reason().to_owned())),
-            Err(_) => Err(NotReady::Store("the store takes too long".to_owned())),
+        let answers = async {
+            store.ready().await.map_err(|error| error.reason().to_owned())?;
+            verifying.check().await
+        };
+        match tokio::time::timeout(limits.decision_timeout, answers).await {
+            Ok(answer) => answer.map_err(NotReady::Waiting),
+            Err(_) => Err(NotReady::Waiting("the store or the keys take too long".to_owned())),
         }
     }
 }
@@ -219,6 +225,7 @@ struct About<'a> {
     guard: &'a Guard,
     remote: Option<IpAddr>,
     principal: Option<Arc<Principal>>,
+    trace: Option<TraceParent>,
     notes: Option<EndpointNotes>,
 }
 
@@ -242,6 +249,7 @@ impl Recorded for About<'_> {
         record.kind = Some("route");
         record.component = Some(&self.guard.name);
         record.remote = self.remote;
+        record.trace_id = self.trace.map(TraceParent::trace_id);
         write(&record)
     }
 
@@ -258,23 +266,23 @@ impl Recorded for About<'_> {
 }
 
 impl<'a> RouteRecord<'a> {
-    fn begin(guard: &'a Guard, remote: Option<IpAddr>) -> Self {
+    fn begin(guard: &'a Guard, remote: Option<IpAddr>, trace: Option<TraceParent>) -> Self {
         let (audit, time) = (&guard.engine.audit, guard.engine.clock.now());
         let notes = guard.is_noted.then(EndpointNotes::default);
-        let about = About { guard, remote, principal: None, notes };
+        let about = About { guard, remote, principal: None, trace, notes };
         Self { pending: PendingRecord::begin(audit, time, "http", "route", about) }
     }
 
     /// The span in which the handler logs, as in an operation.
     fn span(&self) -> Span {
-        let About { guard, principal, .. } = &self.pending.about;
-        let subject = principal.as_deref().map(Principal::subject).map(LogText::from);
+        let About { guard, principal, trace, .. } = &self.pending.about;
         tracing::info_span!(
             "operation",
             id = %self.pending.id(),
             operation = self.pending.operation(),
             component = guard.name.as_str(),
-            subject = subject.map(Cow::from).as_deref(),
+            principal = principal.as_deref().map(pseudonym).map(field::display),
+            traceparent = trace.map(field::display),
         )
     }
 

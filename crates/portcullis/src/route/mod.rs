@@ -19,8 +19,8 @@
 //! [`Extension<Caller>`](Extension); a bare `Caller`, as tools take it, is refused by the compiler.
 //! Each request to a route, a public one too, is in the audit trail.
 //!
-//! [`ready`] is a route for probes: it answers 503 while the store is away and as soon as the server
-//! is to stop, and [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives the probes time
+//! [`alive`] and [`ready`] are routes for probes. [`ready`] answers 503 until tokens can be verified, while the
+//! store is away, and as soon as the server is to stop, and [`Limits::drain_delay`](crate::server::Limits::drain_delay) gives the probes time
 //! to notice.
 //!
 //! **Deployment caveat.** A public route is for everybody who reaches the server: only its handler
@@ -110,11 +110,35 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(
     UndecidedRoute::new("DELETE", path, axum::routing::delete(handler))
 }
 
-/// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
-/// serves, 503 while its store is away, and once it is to stop. Why the store is away is in the log.
+/// A public route for probes of liveness at `path`, `/healthz` most often: 200 as long as the process
+/// answers. It asks for nothing: to start the server again would bring back neither a store nor keys.
 ///
-/// It is no probe of liveness: to start the server again brings no store back. Let that one ask a
-/// route of your own that asks for nothing.
+/// It answers to [any host](Route::any_host): probes call a server by its address.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::prelude::*;
+/// use portcullis::route::{alive, ready};
+///
+/// # let tokens = danger::StaticTokenVerifier::new();
+/// let builder = Server::builder("example")
+///     .auth(tokens)
+///     .route(alive("/healthz"))
+///     .route(ready("/readyz"));
+/// ```
+pub fn alive(path: impl Into<String>) -> Route {
+    get(path, async || "alive").public("liveness, reveals nothing").any_host()
+}
+
+/// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
+/// serves; 503 until it can verify tokens, while its store is away, and once it is to stop. The log says
+/// why.
+///
+/// Whether tokens can be verified is asked until they can be, once: an issuer whose keys cannot be had
+/// at a later time makes no server less ready, since the known ones go on verifying.
+///
+/// It is no probe of liveness: that is [`alive`].
 ///
 /// It answers to [any host](Route::any_host): probes call a server by its address.
 ///
@@ -142,7 +166,7 @@ pub fn ready(path: impl Into<String>) -> Route {
         match readiness.check().await {
             Ok(()) => (StatusCode::OK, "ready"),
             Err(NotReady::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            Err(NotReady::Store(reason)) => {
+            Err(NotReady::Waiting(reason)) => {
                 if log.pass().is_some() {
                     tracing::warn!(reason, "not ready");
                 }

@@ -70,10 +70,12 @@ impl Server {
         let resource = self.protected_resource(&public_url)?;
         self.warn(&public_url, resource.as_ref());
         if let Some(verifier) = resource.as_ref().map(|resource| Arc::clone(&resource.verifier)) {
+            let verifying = Arc::clone(&self.engine.verifying);
+            verifying.with(verifier);
             // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
             tokio::spawn(async move {
-                if let Err(error) = verifier.ready().await {
-                    startup::warn_unlogged(&format!("no token can be verified yet: {error}"));
+                if let Err(why) = verifying.check().await {
+                    startup::warn_unlogged(&why);
                 }
             });
         }

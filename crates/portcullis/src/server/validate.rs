@@ -110,6 +110,10 @@ impl Parts {
         }
         let store =
             parts.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&parts.clock))));
+        #[cfg(feature = "metrics")]
+        let store = portcullis_store::measured(store);
+        #[cfg(feature = "metrics")]
+        portcullis_guard::metrics::describe();
         let rules = parts.rules.into_iter().flat_map(|(_, rules)| rules).collect();
         let audit = Audit::new(parts.audit_failure);
         let audit = Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink));
@@ -167,6 +171,8 @@ impl Parts {
             alarm: Alarm::new(),
             #[cfg(feature = "http")]
             stopping: Stopping::default(),
+            #[cfg(feature = "http")]
+            verifying: Arc::default(),
         };
         Ok(Server {
             engine: Arc::new(engine),

@@ -257,6 +257,7 @@ impl TestClient {
             client: Some(ClientInfo { name: "TestClient".to_owned(), version: "1".to_owned() }),
             remote: None,
             session: self.session,
+            trace: None,
         }
     }
 }

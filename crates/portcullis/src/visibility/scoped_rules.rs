@@ -306,6 +306,7 @@ mod tests {
             client: None,
             remote: None,
             session: None,
+            trace: None,
         }
     }
 

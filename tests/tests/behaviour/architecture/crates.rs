@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 15] = [
+const DOORS: [(&str, &str); 16] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),
@@ -44,6 +44,7 @@ const DOORS: [(&str, &str); 15] = [
     ("cap-std", "portcullis-guard"),
     ("rustix", "portcullis-guard"),
     ("reqwest", "portcullis-guard"),
+    ("metrics", "portcullis-guard"),
     ("redb", "portcullis-store"),
     ("redis", "portcullis-store"),
     ("rustls", "portcullis-store"),

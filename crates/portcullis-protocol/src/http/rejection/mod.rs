@@ -150,9 +150,9 @@ pub(crate) fn record<'a>(
     reason: &'a str,
     principal: Option<&'a Principal>,
 ) -> RejectionRecord<'a> {
-    let RequestInfo { http_method, path, remote } = info;
+    let RequestInfo { http_method, path, remote, trace } = info;
     let (transport, rule, status) = (Transport::Http, rule.name(), Some(status.as_u16()));
-    RejectionRecord { transport, rule, reason, status, http_method, path, remote, principal }
+    RejectionRecord { transport, rule, reason, status, http_method, path, remote, principal, trace }
 }
 
 /// The text for paths where MCP is not served.

@@ -1,6 +1,7 @@
 use axum::response::Response;
 use futures_util::future::{AbortRegistration, Abortable, join_all};
 use http::StatusCode;
+use portcullis_guard::TraceParent;
 use serde_json::value::RawValue;
 
 use super::sessions::Running;
@@ -13,9 +14,10 @@ use crate::http::request::EndpointRequest;
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
+use crate::message::meta::RequestMeta;
 use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::{Operation, Outcome, ProtocolVersion, RpcError, Service};
+use crate::{Exchange, Operation, Outcome, ProtocolVersion, RpcError, Service};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
@@ -145,6 +147,7 @@ enum Reply<'a> {
 struct Started<'a> {
     id: RequestId,
     operation: Operation<'a>,
+    trace: Option<TraceParent>,
     registration: AbortRegistration,
     running: Running<'a>,
 }
@@ -216,22 +219,23 @@ impl<'a, S: Service> Exchanges<'a, S> {
         params: &Params<'m>,
     ) -> Result<Reply<'m>, RpcError> {
         // What cannot be read might have named a version.
-        params.meta()?;
+        let trace = params.meta()?.and_then(RequestMeta::trace);
         if method == "ping" {
             return Ok(Reply::Answered(response::empty(id)));
         }
         let operation = Operation::read(method, params)?;
         let started = self.sessions.run(&self.session, id)?;
         Ok(started.map_or(Reply::Ended, |(registration, running)| {
-            Reply::Started(Started { id: id.clone(), operation, registration, running })
+            Reply::Started(Started { id: id.clone(), operation, trace, registration, running })
         }))
     }
 
     /// Runs a request to its outcome.
     async fn run(&self, started: Started<'_>) -> Ran {
-        let Started { id, operation, registration, running } = started;
+        let Started { id, operation, trace, registration, running } = started;
         let Own { key, version, client, .. } = &self.session;
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+        let exchange = Exchange { trace: trace.or(exchange.trace), ..exchange };
         let ran = async {
             let place = self.caller.places.run(&self.caller.whose).await?;
             let outcome = serve_caught(self.service, operation, exchange).await;

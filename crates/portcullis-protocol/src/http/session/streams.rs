@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{AbortHandle, AbortRegistration};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
+use portcullis_guard::metrics::{Present, STREAMS};
 
 use super::SessionId;
 use crate::Limits;
@@ -25,6 +26,7 @@ struct Place {
     holder: Option<[u8; 32]>,
     session: Option<SessionId>,
     end: AbortHandle,
+    _present: Present,
 }
 
 impl Place {
@@ -70,7 +72,8 @@ impl Streams {
         }
         self.opened += 1;
         let (end, registration) = AbortHandle::new_pair();
-        self.places.insert(self.opened, Place { holder, session, end });
+        self.places
+            .insert(self.opened, Place { holder, session, end, _present: Present::new(&STREAMS) });
         Ok((self.opened, registration))
     }
 

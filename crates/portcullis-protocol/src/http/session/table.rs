@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
+use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
 
 use super::SessionId;
@@ -40,6 +41,7 @@ pub(super) struct Session {
     queued: SystemTime,
     pub(super) in_flight: InFlight,
     pub(super) stream: Option<StreamId>,
+    _present: Present,
 }
 
 /// What a session that replicas share is in their store.
@@ -73,6 +75,7 @@ impl Session {
             queued: now,
             in_flight,
             stream: None,
+            _present: Present::new(&SESSIONS),
         }
     }
 

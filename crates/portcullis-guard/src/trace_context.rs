@@ -1,0 +1,156 @@
+use std::fmt;
+
+/// What a caller says of the trace that its request belongs to (W3C Trace Context §3.2): for logs and
+/// traces alone.
+///
+/// It proves nothing and grants nothing, and whoever sends a request chooses it. It holds numbers, and is written
+/// from them, so that it carries no text of its sender into a log.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::TraceParent;
+///
+/// let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// let parent = TraceParent::parse(given).unwrap();
+/// assert_eq!(parent.to_string(), given);
+/// assert_eq!(parent.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+///
+/// assert!(TraceParent::parse("00-xyz").is_none());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    trace_id: TraceId,
+    parent_id: u64,
+    flags: u8,
+}
+
+/// The number of a trace (W3C Trace Context §3.2.2.3), as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceId(u128);
+
+/// The length of version 00: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+const LENGTH: usize = 55;
+
+/// The flags that version 00 has: sampled, and a random trace id.
+const KNOWN_FLAGS: u8 = 0b11;
+
+impl TraceParent {
+    /// Reads the value of `traceparent`; `None` for one that is malformed, whose sender is then
+    /// taken to have sent none.
+    ///
+    /// Of a version after 00, what 00 has is read, as §4.3 wants.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let version = hex(bytes.get(..2)?)?;
+        let rest = bytes.get(2..LENGTH)?;
+        match (version, bytes.get(LENGTH)) {
+            (0xff, _) => return None,
+            (_, None) => {}
+            (1.., Some(b'-')) => {}
+            (_, Some(_)) => return None,
+        }
+        let [b'-', rest @ ..] = rest else { return None };
+        let (trace_id, rest) = rest.split_at_checked(32)?;
+        let [b'-', rest @ ..] = rest else { return None };
+        let (parent_id, rest) = rest.split_at_checked(16)?;
+        let [b'-', flags @ ..] = rest else { return None };
+        let trace_id = TraceId(hex(trace_id).filter(|id| *id != 0)?);
+        let parent_id = u64::try_from(hex(parent_id)?).ok().filter(|id| *id != 0)?;
+        let flags = u8::try_from(hex(flags)?).ok()? & KNOWN_FLAGS;
+        Some(Self { trace_id, parent_id, flags })
+    }
+
+    /// The trace.
+    #[must_use]
+    pub fn trace_id(self) -> TraceId {
+        self.trace_id
+    }
+}
+
+/// The number of lower-case hexadecimal digits, at most 32 of them.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number: u128, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{:016x}-{:02x}", self.trace_id, self.parent_id, self.flags)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl serde::Serialize for TraceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn read(text: &str) -> Option<String> {
+        TraceParent::parse(text).map(|parent| parent.to_string())
+    }
+
+    #[test]
+    fn what_is_well_formed_is_read() {
+        assert_eq!(read(GIVEN).as_deref(), Some(GIVEN));
+        let later = GIVEN.replacen("00", "01", 1);
+        assert_eq!(read(&later).as_deref(), Some(GIVEN), "a later version");
+        assert_eq!(read(&format!("{later}-more\n")).as_deref(), Some(GIVEN), "what it adds");
+        let flags = GIVEN.replace("-01", "-fd");
+        assert_eq!(read(&flags).as_deref(), Some(GIVEN), "flags that mean nothing");
+    }
+
+    #[test]
+    fn what_is_malformed_is_not() {
+        let zero = |digits: &str| GIVEN.replace(digits, &"0".repeat(digits.len()));
+        for malformed in [
+            String::new(),
+            "00".to_owned(),
+            GIVEN.to_uppercase(),
+            GIVEN.replacen("00", "ff", 1),
+            format!("{GIVEN}-"),
+            format!("{GIVEN}\n"),
+            format!(" {GIVEN}"),
+            GIVEN.replacen("00", "01", 1) + "x",
+            GIVEN.replace('-', "_"),
+            GIVEN.replace("4bf9", "+bf9"),
+            GIVEN.replace("4bf9", "é49"),
+            zero("4bf92f3577b34da6a3ce929d0e0e4736"),
+            zero("00f067aa0ba902b7"),
+            GIVEN[..54].to_owned(),
+        ] {
+            assert_eq!(read(&malformed), None, "{malformed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn e10_nothing_but_digits_is_ever_written(text in "[0-9a-f\\-\n\u{1b} ]{50,60}|\\PC*") {
+            if let Some(written) = read(&text) {
+                prop_assert!(written.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()));
+                prop_assert_eq!(written.len(), LENGTH);
+            }
+        }
+    }
+}
