@@ -12,9 +12,13 @@ use portcullis::auth::{Algorithm, IntrospectionVerifier, OAuthProxy};
 use portcullis::component::Component;
 use portcullis::guard::keys::{KeyFile, KeyRing};
 use portcullis::guard::{Secret, SystemClock};
+use portcullis::metrics::Prometheus;
 use portcullis::prelude::*;
 use portcullis::store::{FileStore, RedisStore, Sealed};
 use portcullis::{RunOptions, Tool};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 /// A server to measure, on loopback.
 ///
@@ -78,6 +82,10 @@ struct Options {
     /// A Redis that keeps the records, unsealed [default: memory]
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+
+    /// Measure for Prometheus, and keep a span for each operation
+    #[arg(long)]
+    observed: bool,
 
     /// Further tools; the first and every second one needs the scope `admin`
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -185,6 +193,14 @@ async fn serve(options: &Options) -> Result<()> {
         (None, None) => server.auth(jwt_verifier(options)?),
     };
     server = server.audit(audit).page_size(components.len()).components(components);
+    if options.observed {
+        // What a layer for traces costs beside the span itself is its own affair.
+        let spans = fmt::layer().with_writer(std::io::sink);
+        let spans = spans.with_filter(filter_fn(|metadata| metadata.is_span()));
+        tracing_subscriber::registry().with(spans).init();
+        let route = Prometheus::install()?.route("/metrics");
+        server = server.route(route.require(require_scopes(["read"])));
+    }
     if let Some(url) = &options.redis {
         let store = RedisStore::builder(url).dangerously_unsealed().open().await;
         server = server.store(store?);

@@ -1,5 +1,5 @@
 //! What a warm call costs where a store in Redis, an introspection endpoint, or a sign-in at the server
-//! itself stands behind it.
+//! itself stands behind it, and where it is measured and traced.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -25,6 +25,8 @@ const ROUNDS_OF_A_SERVER: usize = 4;
 const TIME: Duration = Duration::from_millis(100);
 /// How much of what a call with a JWT and memory takes another one may take.
 const LIMIT: f64 = 1.03;
+/// The same, for one that is measured and has its span.
+const OBSERVED_LIMIT: f64 = 1.05;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -53,6 +55,7 @@ async fn run() -> Result<bool> {
         Way::foreign("a JWT, records in Redis", &["--redis", &redis.url()]),
         Way::foreign("an opaque token", &["--introspect", &endpoint]),
         Way::own("a token of its own", &provider),
+        Way { limit: OBSERVED_LIMIT, ..Way::foreign("a JWT, metrics and spans", &["--observed"]) },
     ];
     let files = tempfile::tempdir()?;
     let issuer = Issuer::new(Algorithm::Rs256, files.path())?;
@@ -96,7 +99,7 @@ async fn run() -> Result<bool> {
     for (way, taken) in ways.iter().zip(&taken) {
         let name = way.name;
         let (cpu, times) = (Sample::median(taken).cpu, sample::ratio(taken, first));
-        within &= times <= LIMIT;
+        within &= times <= way.limit;
         if !counts {
             println!("| {name} | {cpu:.1} | {times:.3} | NOT COUNTED: no valgrind | |");
             continue;
@@ -105,10 +108,10 @@ async fn run() -> Result<bool> {
         let requests = async |address| requests(address, way).await;
         let counted = Counts::take(files.path(), start, requests).await?.instructions;
         let more = counted / *first_counted.get_or_insert(counted);
-        within &= more <= LIMIT;
+        within &= more <= way.limit;
         println!("| {name} | {cpu:.1} | {times:.3} | {counted:.0} | {more:.3} |");
     }
-    println!("limit: {LIMIT} times");
+    println!("limit: {LIMIT} times, and {OBSERVED_LIMIT} with metrics and spans");
     Ok(within)
 }
 
@@ -118,16 +121,17 @@ struct Way {
     arguments: Vec<String>,
     /// Whether the server itself issues the token, to whom signs in there.
     own: bool,
+    limit: f64,
 }
 
 impl Way {
     fn foreign(name: &'static str, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { name, arguments, own: false }
+        Self { name, arguments, own: false, limit: LIMIT }
     }
 
     fn own(name: &'static str, provider: &IdentityProvider) -> Self {
-        Self { name, arguments: provider.arguments(), own: true }
+        Self { name, arguments: provider.arguments(), own: true, limit: LIMIT }
     }
 
     fn start(
