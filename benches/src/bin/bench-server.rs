@@ -16,9 +16,7 @@ use portcullis::metrics::Prometheus;
 use portcullis::prelude::*;
 use portcullis::store::{FileStore, RedisStore, Sealed};
 use portcullis::{RunOptions, Tool};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt;
-use tracing_subscriber::prelude::*;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A server to measure, on loopback.
 ///
@@ -194,10 +192,8 @@ async fn serve(options: &Options) -> Result<()> {
     };
     server = server.audit(audit).page_size(components.len()).components(components);
     if options.observed {
-        // What a layer for traces costs beside the span itself is its own affair.
-        let spans = fmt::layer().with_writer(std::io::sink);
-        let spans = spans.with_filter(filter_fn(|metadata| metadata.is_span()));
-        tracing_subscriber::registry().with(spans).init();
+        // It keeps each span while it lasts. What a layer makes of it costs what the layer costs.
+        tracing_subscriber::registry().init();
         let route = Prometheus::install()?.route("/metrics");
         server = server.route(route.require(require_scopes(["read"])));
     }

@@ -8,6 +8,8 @@
 #[cfg(feature = "metrics")]
 mod exposition;
 #[cfg(feature = "metrics")]
+mod known;
+#[cfg(feature = "metrics")]
 mod registry;
 
 use std::time::Duration;
@@ -166,11 +168,11 @@ mod recording {
 
     use metrics::{Gauge, Key, KeyName, Level, Metadata, SharedString, Unit, with_recorder};
 
-    use super::{ALL, Kind, Label, Metric};
+    use super::{ALL, Kind, Label, Metric, Registry};
 
     static METADATA: Metadata<'_> = Metadata::new("portcullis", Level::INFO, None);
 
-    fn key(metric: &Metric, labels: &[Label<'_>]) -> Key {
+    pub(super) fn key(metric: &Metric, labels: &[Label<'_>]) -> Key {
         let labels = labels.iter().filter_map(|label| match *label {
             Label::Word(_, "") | Label::Own(_, "") => None,
             Label::Word(name, word) => Some(metrics::Label::from_static_parts(name, word)),
@@ -179,16 +181,27 @@ mod recording {
         Key::from_parts(metric.name, labels.collect::<Vec<_>>())
     }
 
-    pub(super) fn count(metric: &Metric, labels: &[Label<'_>]) {
-        let key = key(metric, labels);
-        with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(1));
+    pub(super) fn count(metric: &'static Metric, labels: &[Label<'_>]) {
+        match Registry::installed() {
+            Some(registry) => registry.counter(metric, labels).increment(1),
+            None => {
+                let key = key(metric, labels);
+                with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(1));
+            }
+        }
     }
 
-    pub(super) fn observe(metric: &Metric, labels: &[Label<'_>], duration: Duration) {
-        let key = key(metric, labels);
-        with_recorder(|recorder| {
-            recorder.register_histogram(&key, &METADATA).record(duration.as_secs_f64());
-        });
+    pub(super) fn observe(metric: &'static Metric, labels: &[Label<'_>], duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        match Registry::installed() {
+            Some(registry) => registry.histogram(metric, labels).record(seconds),
+            None => {
+                let key = key(metric, labels);
+                with_recorder(|recorder| {
+                    recorder.register_histogram(&key, &METADATA).record(seconds);
+                });
+            }
+        }
     }
 
     pub(super) struct Present(Gauge);

@@ -2,14 +2,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
 use super::exposition::{self, Sample, Value};
-use super::{Kind, describe};
+use super::known::Known;
+use super::recording::key;
+use super::{Kind, Label, Metric, describe};
+
+static INSTALLED: OnceLock<Registry> = OnceLock::new();
 
 /// How many series there may be at most: more come from labels with untrusted values, which take
 /// memory for as long as the process lives.
@@ -32,6 +36,8 @@ struct Tables {
     counters: Table<AtomicU64>,
     gauges: Table<AtomicU64>,
     histograms: Table<Buckets>,
+    known_counters: Known<Counter>,
+    known_histograms: Known<Histogram>,
     help: RwLock<HashMap<KeyName, SharedString>>,
     count: AtomicUsize,
     dropped: AtomicU64,
@@ -56,6 +62,7 @@ impl Registry {
     pub fn install() -> Result<Self, RecorderInstalled> {
         let registry = Self::default();
         metrics::set_global_recorder(registry.clone()).map_err(|_| RecorderInstalled)?;
+        INSTALLED.get_or_init(|| registry.clone());
         describe();
         Ok(registry)
     }
@@ -78,6 +85,23 @@ impl Registry {
         });
         let help = tables.help.read();
         exposition::write(&samples, |name| help.as_ref().ok()?.get(name).map(|help| &**help))
+    }
+
+    /// The registry that is the recorder of the process.
+    pub(super) fn installed() -> Option<&'static Self> {
+        INSTALLED.get()
+    }
+
+    pub(super) fn counter(&self, metric: &'static Metric, labels: &[Label<'_>]) -> Counter {
+        let make = || self.find(&self.0.counters, &key(metric, labels)).map(Counter::from_arc);
+        let known = self.0.known_counters.find(metric, labels, make);
+        known.unwrap_or_else(Counter::noop)
+    }
+
+    pub(super) fn histogram(&self, metric: &'static Metric, labels: &[Label<'_>]) -> Histogram {
+        let make = || self.find(&self.0.histograms, &key(metric, labels)).map(Histogram::from_arc);
+        let known = self.0.known_histograms.find(metric, labels, make);
+        known.unwrap_or_else(Histogram::noop)
     }
 
     fn describe(&self, name: KeyName, help: SharedString) {
@@ -195,7 +219,7 @@ impl Buckets {
 
 /// Keys bring their hashes along.
 #[derive(Default)]
-struct Hashed(u64);
+pub(super) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {

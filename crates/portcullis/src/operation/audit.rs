@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -81,7 +82,7 @@ impl<'a> OperationRecord<'a> {
             id = %self.pending.id(),
             operation = self.pending.operation(),
             component = field::Empty,
-            principal = exchange.principal.as_deref().map(pseudonym).map(field::display),
+            principal = exchange.principal.as_deref().map(ByPseudonym).map(field::display),
             traceparent = exchange.trace.map(field::display),
             reference = field::Empty,
         );
@@ -352,9 +353,15 @@ impl Recorded for Rejected<'_> {
     }
 }
 
-/// What stands for a principal in a span: the audit record of the same id has the name.
-pub(crate) fn pseudonym(principal: &Principal) -> Pseudonym {
-    Pseudonym::of([principal.issuer().unwrap_or_default(), principal.subject()])
+/// A principal in a span, which costs something only where the span is written. The audit record of the
+/// same id has the name.
+pub(crate) struct ByPseudonym<'p>(pub(crate) &'p Principal);
+
+impl fmt::Display for ByPseudonym<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(principal) = self;
+        Pseudonym::of([principal.issuer().unwrap_or_default(), principal.subject()]).fmt(f)
+    }
 }
 
 /// A record of who did something, and how they came in.

@@ -25,7 +25,7 @@ use crate::access::decision::answer;
 use crate::component::caller::Caller;
 use crate::middleware::rate_limit::{Limited, PER_PRINCIPAL, PER_ROUTE, RateLimit, Requester};
 use crate::operation::Engine;
-use crate::operation::audit::pseudonym;
+use crate::operation::audit::ByPseudonym;
 use crate::route::Route;
 
 /// The guard of one route.
@@ -281,7 +281,7 @@ impl<'a> RouteRecord<'a> {
             id = %self.pending.id(),
             operation = self.pending.operation(),
             component = guard.name.as_str(),
-            principal = principal.as_deref().map(pseudonym).map(field::display),
+            principal = principal.as_deref().map(ByPseudonym).map(field::display),
             traceparent = trace.map(field::display),
         )
     }
