@@ -6,6 +6,8 @@ use tokio::sync::Notify;
 
 use super::publisher::{MaybeFuture, Publisher, clock, lasting, ok, until, verdict};
 use super::*;
+use crate::jwt::keys::Keys;
+use crate::jwt::{CompactJws, KeySet, RemoteKeys, Snapshot, Unverified};
 
 #[tokio::test]
 async fn k02_a_thousand_cold_requests_make_one_fetch() {
@@ -95,6 +97,65 @@ async fn a_key_that_came_while_a_fetch_was_under_way_is_fetched_once_more() {
     };
     let (first, second) = tokio::join!(verify(&verifier, &made_up), rotated);
     assert_eq!((verdict(&first), verdict(&second)), ("invalid", "good"));
+}
+
+/// The result for a token that was judged by the keys `tried`, once newer ones were asked for.
+async fn judged_by(
+    verifier: &JwtVerifier,
+    tried: &Snapshot,
+    token: &str,
+) -> (Snapshot, Result<(), Unverified>) {
+    let jws = CompactJws::parse(token).unwrap();
+    let verify = |keys: &KeySet| keys.verify(&jws);
+    assert_eq!(verify(&tried.keys), Err(Unverified::UnknownKey), "it was judged by these");
+    known(verifier).newer(tried.clone(), verify).await.unwrap()
+}
+
+fn known(verifier: &JwtVerifier) -> &Arc<RemoteKeys> {
+    match &verifier.keys {
+        Keys::Remote(keys) => keys,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn k11_k15_a_token_that_was_judged_while_keys_came_spends_no_fetch_of_another_rotation() {
+    let [one, two, three, four] = ["one", "two", "three", "four"].map(Issuer::new);
+    let clock = clock();
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    let first = known(&verifier).first().await.unwrap();
+    publisher.publish(&[&one, &two]);
+    // Each of them was looked at before the first one's fetch has landed.
+    for number in 0..10 {
+        let (_, verified) = judged_by(&verifier, &first, &lasting(&two)).await;
+        assert_eq!(verified, Ok(()), "{number}");
+        assert_eq!(publisher.asked(), 2, "{number}: it was fetched once");
+    }
+    // At the same second, two rotations more are followed.
+    for (asked, newest) in [(3, &three), (4, &four)] {
+        publisher.publish(&[&one, newest]);
+        assert_eq!(verdict(&verify(&verifier, &lasting(newest)).await), "good");
+        assert_eq!(publisher.asked(), asked);
+    }
+}
+
+#[tokio::test]
+async fn k11_keys_that_came_meanwhile_without_the_wanted_one_are_fetched_once_more() {
+    let [one, two, three] = ["one", "two", "three"].map(Issuer::new);
+    let clock = clock();
+    let publisher = Publisher::start(&[&one]).await;
+    let verifier = publisher.verifier(&clock);
+    let first = known(&verifier).first().await.unwrap();
+    publisher.publish(&[&one, &two]);
+    assert_eq!(verdict(&verify(&verifier, &lasting(&two)).await), "good");
+    publisher.publish(&[&one, &three]);
+    let (newest, verified) = judged_by(&verifier, &first, &lasting(&three)).await;
+    assert_eq!((verified, publisher.asked()), (Ok(()), 3));
+    let made_up = one.sign(r#"{"alg":"EdDSA","kid":"made-up"}"#, &claims().to_string());
+    let (last, verified) = judged_by(&verifier, &first, &made_up).await;
+    assert_eq!(verified, Err(Unverified::UnknownKey));
+    assert_eq!((last.generation, publisher.asked()), (newest.generation, 4), "it ends there");
 }
 
 #[tokio::test]
