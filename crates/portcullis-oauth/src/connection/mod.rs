@@ -57,7 +57,7 @@ use crate::record::grant_index::GrantOwner;
 ///
 /// [`LoginProvider::connections`]: crate::LoginProvider::connections
 #[derive(Clone)]
-pub struct Connections(Grants);
+pub struct Connections(pub(crate) Grants);
 
 /// What a user allowed one client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! `GET /auth/callback`: a user comes back from the identity provider (RFC 6749 §4.1.2, as its client).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Response;
 use http::header::SET_COOKIE;
 use portcullis_auth::{EndpointRequest, Scopes};
 use portcullis_guard::text::quoted;
+use serde_json::{Map, Value};
 
 use crate::browser::{Browser, Problem};
 use crate::client::TooMany;
@@ -14,9 +16,10 @@ use crate::endpoint::noted::{self, Outcome};
 use crate::endpoint::redirection::{Redirection, Refused};
 use crate::endpoint::visit::come_back as come_back_to_connections;
 use crate::error::{ErrorCode, OAuthError};
-use crate::grant::{Approval, CodeChallenge};
+use crate::grant::{Approval, CodeChallenge, Fresh};
 use crate::parameters::Parameters;
 use crate::record::departed::Departed;
+use crate::record::server_error;
 use crate::record::transaction::Transaction;
 use crate::record::visit::Visit;
 use crate::server::AuthorizationServer;
@@ -93,19 +96,16 @@ async fn come_back(
     noted::about_client(&request.notes, &sign_in.client_id, &redirection.client);
 
     let expected = Expected {
-        nonce: &transaction.nonce,
-        code_verifier: &transaction.code_verifier,
+        nonce: transaction.nonce.clone(),
+        code_verifier: transaction.code_verifier.clone(),
         scopes: Scopes::from_iter(sign_in.scopes.iter().map(String::as_str)),
         remote: request.remote,
     };
-    let signed_in = match signed_in(server, upstream, &parameters, &expected).await {
+    let signed_in = match signed_in(server, upstream, &parameters, expected).await {
         Ok(signed_in) => signed_in,
         Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
     };
-    if let Err(error) = server.grants.use_up(&transaction).await {
-        server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
-        return Err(expired(error));
-    }
+    server.grants.use_up(&transaction).await.map_err(expired)?;
     noted::about_user(&request.notes, server, &signed_in.subject);
     noted::about_scopes(&request.notes, &signed_in.scopes);
     let subject = &signed_in.subject;
@@ -115,19 +115,14 @@ async fn come_back(
         Ok(false) => {}
         Ok(true) => {
             tracing::info!("what a user allowed was taken back before they came back");
-            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
             return ask_again(server, &browser, &transaction, &redirection).await;
         }
-        Err(error) => {
-            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
-            return Err(Refused::AtClient(Box::new(redirection), error));
-        }
+        Err(error) => return Err(Refused::AtClient(Box::new(redirection), error)),
     }
     let mut cookie = None;
     match &transaction.remembered {
         Some(subject) if *subject != signed_in.subject => {
             tracing::info!("another user signed in than the one who allowed the client");
-            server.grants.give_back(signed_in.tokens, &signed_in.subject).await;
             return ask_again(server, &browser, &transaction, &redirection).await;
         }
         Some(_) => {}
@@ -147,21 +142,28 @@ async fn come_back(
 }
 
 /// What the provider's answer has to belong to.
-pub(super) struct Expected<'a> {
-    pub(super) nonce: &'a str,
-    pub(super) code_verifier: &'a str,
+pub(super) struct Expected {
+    pub(super) nonce: String,
+    pub(super) code_verifier: String,
     /// Those that the user allowed a client.
     pub(super) scopes: Scopes,
     pub(super) remote: Option<IpAddr>,
 }
 
-/// Who signed in at the provider.
+/// Who signed in at the provider. Unless somebody takes the tokens that came with it, they are given back.
+pub(super) struct Arrived {
+    pub(super) subject: String,
+    claims: Map<String, Value>,
+    scopes: Scopes,
+    fresh: Fresh,
+}
+
 pub(super) async fn signed_in(
     server: &AuthorizationServer,
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     parameters: &Parameters,
-    expected: &Expected<'_>,
-) -> Result<SignedIn, OAuthError> {
+    expected: Expected,
+) -> Result<Arrived, OAuthError> {
     let error = parameters.value("error");
     let iss = parameters.value("iss");
     upstream.check_issuer(iss, error.is_some()).await?;
@@ -180,15 +182,24 @@ pub(super) async fn signed_in(
         OAuthError::new(ErrorCode::SlowDown, text)
     })?;
     server.grants.check_provider(upstream.identifier()).await?;
-    let answer = UpstreamAnswer {
-        code,
-        iss,
-        nonce: expected.nonce,
-        code_verifier: expected.code_verifier,
-        redirect_uri: &server.callback(),
-        scopes: &expected.scopes,
-    };
-    Ok(upstream.exchange(&answer).await?)
+    let (code, iss, redirect_uri) = (code.to_owned(), iss.map(str::to_owned), server.callback());
+    let (upstream, grants) = (Arc::clone(upstream), server.grants.clone());
+    // A task of its own: the browser may go away meanwhile, and nobody else knows the tokens that come.
+    let exchanged = tokio::spawn(async move {
+        let answer = UpstreamAnswer {
+            code: &code,
+            iss: iss.as_deref(),
+            nonce: &expected.nonce,
+            code_verifier: &expected.code_verifier,
+            redirect_uri: &redirect_uri,
+            scopes: &expected.scopes,
+        };
+        let signed_in = upstream.exchange(&answer).await?;
+        let fresh = Fresh::of(&grants, &signed_in);
+        let SignedIn { subject, claims, scopes, .. } = signed_in;
+        Ok::<_, OAuthError>(Arrived { subject, claims, scopes, fresh })
+    });
+    exchanged.await.unwrap_or_else(|_| Err(server_error("the task failed")))
 }
 
 /// Who has signed in has not allowed the client, or no longer: what was remembered is forgotten, and the
@@ -209,7 +220,7 @@ async fn issue(
     server: &AuthorizationServer,
     transaction: &Transaction,
     redirection: Redirection,
-    signed_in: SignedIn,
+    signed_in: Arrived,
 ) -> Result<Response<Vec<u8>>, Refused> {
     let sign_in = &transaction.sign_in;
     let approval = Approval {
@@ -221,7 +232,7 @@ async fn issue(
         code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
         claims: signed_in.claims,
         allowed_at: Some(transaction.allowed_at),
-        tokens: Some(signed_in.tokens),
+        tokens: signed_in.fresh.take(),
     };
     match server.grants.issue_code(approval).await {
         Ok(code) => Ok(redirection.with_code(server, &code)),

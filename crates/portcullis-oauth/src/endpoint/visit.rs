@@ -1,6 +1,7 @@
 //! The way to the identity provider and back, for a user who wants to see their connections.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Response;
 use http::header::SET_COOKIE;
@@ -68,7 +69,7 @@ async fn begin(
 pub(super) async fn come_back(
     server: &AuthorizationServer,
     request: &EndpointRequest,
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     parameters: &Parameters,
     (state, browser): (&str, &Browser),
 ) -> Result<Response<Vec<u8>>, Refused> {
@@ -78,22 +79,18 @@ pub(super) async fn come_back(
     })?;
     server.grants.check_unused(&visit).await.map_err(told)?;
     let expected = Expected {
-        nonce: &visit.nonce,
-        code_verifier: &visit.code_verifier,
+        nonce: visit.nonce.clone(),
+        code_verifier: visit.code_verifier.clone(),
         scopes: Scopes::default(),
         remote: request.remote,
     };
-    let user = signed_in(server, upstream, parameters, &expected).await.map_err(told)?;
-    if let Err(error) = server.grants.use_up(&visit).await {
-        server.grants.give_back(user.tokens, &user.subject).await;
-        return Err(told(error));
-    }
+    // Nobody needs the tokens that come with it: they are given back.
+    let user = signed_in(server, upstream, parameters, expected).await.map_err(told)?;
+    server.grants.use_up(&visit).await.map_err(told)?;
     noted::about_user(&request.notes, server, &user.subject);
     noted::happened(&request.notes, Outcome::ConnectionsOpened);
     tracing::info!("a user signed in to see their connections");
-    // Nobody needs the tokens that came with it.
-    server.grants.give_back(user.tokens, &user.subject).await;
-    let cookie = Session::begin(server, user.subject).set_cookie(server, browser);
+    let cookie = Session::begin(server, user.subject.clone()).set_cookie(server, browser);
     let cookie = cookie.ok_or_else(|| {
         Refused::InPlace(Problem::Unavailable, "the session cannot be sealed".to_owned())
     })?;

@@ -19,8 +19,8 @@ pub(crate) struct Listed {
 }
 
 impl Grants {
-    /// Keeps a new grant for as long as it may last, once people can find it. Until then it is kept for
-    /// minutes alone, in case nobody gets its tokens.
+    /// Keeps a new grant for as long as it may last, once people can find it, and after that the tokens of
+    /// the provider. Until then both are kept for minutes alone, in case nobody gets its tokens.
     ///
     /// # Errors
     ///
@@ -45,7 +45,10 @@ impl Grants {
         let (key, ends) = (self.access_tokens.grant_record(id), record.kept_until());
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
         match within(swap).await.map_err(|error| store_away(&error))? {
-            CasOutcome::Done => Ok(()),
+            CasOutcome::Done => match &record.upstream {
+                Some(upstream) => self.extend_upstream(upstream, ends).await,
+                None => Ok(()),
+            },
             // The code was redeemed again, which ended the grant: that is the same whether it happens now
             // or once the answer is sent. Of many who redeem it, one has the tokens, and they are dead.
             CasOutcome::Conflict => {
@@ -120,7 +123,8 @@ impl Grants {
         self.end(id, why).await
     }
 
-    /// Ends all grants of `owner`, those included that begin meanwhile, and says how many.
+    /// Ends all grants of `owner`, those included that begin meanwhile, and says how many. A code that
+    /// nobody has redeemed is good for nothing any more; of a user, the tokens behind it are given back.
     ///
     /// # Errors
     ///
@@ -136,6 +140,9 @@ impl Grants {
         for _ in 0..STEPS {
             let Listed { grants, .. } = self.list(owner, PAGE).await?;
             if grants.is_empty() {
+                if let GrantOwner::Subject(subject) = owner {
+                    self.give_back_codes(subject).await?;
+                }
                 return Ok(ended);
             }
             for (id, _) in &grants {

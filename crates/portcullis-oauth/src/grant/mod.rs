@@ -11,6 +11,7 @@ mod refresh;
 mod refresh_token;
 #[cfg(test)]
 mod tests;
+mod unredeemed;
 mod upstream;
 
 use std::fmt;
@@ -33,6 +34,7 @@ pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;
 pub(crate) use self::refresh::Refresh;
 use self::refresh_token::RefreshToken;
+pub(crate) use self::unredeemed::Fresh;
 use crate::error::{ErrorCode, Granted, OAuthError};
 use crate::record::authorization_code::{CODE_LIFETIME, CodeRecord};
 use crate::record::grant::GrantRecord;
@@ -118,21 +120,42 @@ impl Grants {
         &self,
         approval: Approval,
     ) -> Result<Secret<String>, OAuthError> {
-        let tokens = approval.tokens.clone();
+        let Some(tokens) = approval.tokens.clone() else {
+            return self.keep_code(approval, None).await;
+        };
+        // A task of its own: the browser may go away meanwhile, and tokens of the provider are kept until
+        // their code is, or given back.
+        let grants = self.clone();
+        let issued = tokio::spawn(async move { grants.issued(approval, tokens).await });
+        issued.await.unwrap_or_else(|_| Err(server_error("the task failed")))
+    }
+
+    async fn issued(
+        &self,
+        approval: Approval,
+        tokens: UpstreamTokens,
+    ) -> Result<Secret<String>, OAuthError> {
         let subject = approval.subject.clone();
-        let issued = self.keep_code(approval).await;
-        if let (Err(_), Some(tokens)) = (&issued, tokens) {
-            self.give_back(tokens, &subject).await;
+        let id = match self.keep_upstream(&tokens, &subject).await {
+            Ok(id) => id,
+            Err(error) => {
+                self.give_back(tokens, &subject).await;
+                return Err(error);
+            }
+        };
+        let issued = self.keep_code(approval, Some(id.clone())).await;
+        if issued.is_err() {
+            self.give_back_kept(&id, &subject).await;
         }
         issued
     }
 
-    async fn keep_code(&self, approval: Approval) -> Result<Secret<String>, OAuthError> {
+    async fn keep_code(
+        &self,
+        approval: Approval,
+        upstream: Option<String>,
+    ) -> Result<Secret<String>, OAuthError> {
         let code = new_code(&self.keys, &self.code_binding())?;
-        let upstream = match &approval.tokens {
-            Some(tokens) => Some(self.keep_upstream(tokens).await?),
-            None => None,
-        };
         let record = CodeRecord::Issued {
             client_id: approval.client_id,
             subject: approval.subject.clone(),

@@ -79,9 +79,6 @@ impl Grants {
         let value = record.write()?;
         let put = self.store.put(&rests, value.clone(), now + UNREDEEMED);
         within(put).await.map_err(|error| store_away(&error))?;
-        if let Some(upstream) = &record.upstream {
-            self.extend_upstream(upstream, record.ends(now)).await?;
-        }
         let redeemed = CodeRecord::Redeemed { grant_id: id.clone(), code_challenge };
         let until = now + REDEEMED_LIFETIME;
         let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);

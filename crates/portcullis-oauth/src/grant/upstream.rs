@@ -12,10 +12,8 @@ use portcullis_store::{RecordKey, RecordValue};
 
 use super::{
     CasOutcome, ErrorCode, GrantRecord, Grants, OAuthError, PATIENCE, Upstream, UpstreamTokens,
-    invalid_grant, random_text, seconds, server_error, store_away, within,
+    invalid_grant, seconds, server_error, store_away, within,
 };
-use crate::record::authorization_code::CODE_LIFETIME;
-use crate::record::grant_index::GrantOwner;
 use crate::record::upstream::UpstreamRecord;
 use crate::upstream::UpstreamError;
 
@@ -29,8 +27,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Tokens that were given so recently are not renewed for a tool, however soon they end: each call would
 /// have to.
 const RECENT: Duration = Duration::from_secs(60);
-/// How much later than the store a process looks whether a code was redeemed.
-const MARGIN_OF_CODES: Duration = Duration::from_secs(10);
 /// A token of the provider that ends so soon is given to nobody.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -67,21 +63,7 @@ struct Place {
 }
 
 impl Grants {
-    /// Keeps the tokens, for as long as the code that comes next may be redeemed.
-    pub(super) async fn keep_upstream(
-        &self,
-        tokens: &UpstreamTokens,
-    ) -> Result<String, OAuthError> {
-        let id = random_text::<16>()?;
-        let record = self.sealed(self.upstream()?, &id, tokens)?;
-        let until = self.clock.now() + 2 * CODE_LIFETIME;
-        let key = UpstreamRecord::key(&self.issuer, &self.resource, &id);
-        let put = self.store.put(&key, record.write()?, until);
-        within(put).await.map_err(|error| store_away(&error))?;
-        Ok(id)
-    }
-
-    /// Keeps them for as long as the grant.
+    /// Keeps the tokens for as long as their grant, once that is kept.
     pub(super) async fn extend_upstream(
         &self,
         id: &str,
@@ -101,7 +83,7 @@ impl Grants {
     /// Some providers end all tokens of a user at once: there, what other clients of the user need stays
     /// until the last of their grants ends.
     pub(super) async fn end_upstream(&self, id: &str, subject: &str) -> Result<(), OAuthError> {
-        let Some(tokens) = self.take_upstream(id).await? else { return Ok(()) };
+        let Some(tokens) = self.take_upstream(id, subject).await? else { return Ok(()) };
         let upstream = self.upstream.as_ref();
         match upstream.is_some_and(|upstream| upstream.revokes_all_of_user()) {
             // A grant is gone before this is asked: of several that end at once, the last one revokes.
@@ -111,46 +93,14 @@ impl Grants {
         Ok(())
     }
 
-    /// As [`give_back`](Self::give_back), for tokens that are kept.
-    pub(super) async fn give_back_kept(&self, id: &str, subject: &str) {
-        match self.take_upstream(id).await {
-            Ok(Some(tokens)) => self.give_back(tokens, subject).await,
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(cause = ?error.cause, "tokens of the provider are not revoked there");
-            }
-        }
-    }
-
-    /// Gives tokens back once nobody can redeem their code any more, if nobody did.
-    ///
-    /// A process that ends before that leaves them to expire at the provider.
-    pub(super) fn give_back_unredeemed(&self, code: RecordKey, id: String, subject: String) {
-        let grants = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(CODE_LIFETIME + MARGIN_OF_CODES).await;
-            // A code that was redeemed is remembered for longer, and so is one that still can be.
-            if let Ok(None) = within(grants.store.get(&code)).await {
-                grants.give_back_kept(&id, &subject).await;
-            }
-        });
-    }
-
-    /// Revokes tokens that came of a sign-in which led to no grant.
-    ///
-    /// Those of a user who has a grant here are left alone: many providers revoke all that they gave one
-    /// client for one user at once, and the grant would end with them.
-    pub(crate) async fn give_back(&self, tokens: UpstreamTokens, subject: &str) {
-        match self.list(GrantOwner::Subject(subject), 1).await {
-            Ok(listed) if listed.grants.is_empty() => self.revoke_upstream(tokens).await,
-            Ok(_) => tracing::debug!("tokens of the provider are dropped: their user has a grant"),
-            Err(error) => {
-                tracing::warn!(cause = ?error.cause, "tokens of the provider are not revoked there");
-            }
-        }
-    }
-
-    async fn take_upstream(&self, id: &str) -> Result<Option<UpstreamTokens>, OAuthError> {
+    /// Those that are kept for a grant, or for a code that stands no longer for one.
+    pub(super) async fn take_upstream(
+        &self,
+        id: &str,
+        subject: &str,
+    ) -> Result<Option<UpstreamTokens>, OAuthError> {
+        let entry = self.code_entry(id, subject);
+        within(self.store.take(&entry)).await.map_err(|error| store_away(&error))?;
         let key = UpstreamRecord::key(&self.issuer, &self.resource, id);
         let taken = within(self.store.take(&key)).await.map_err(|error| store_away(&error))?;
         let Some(taken) = taken else { return Ok(None) };
@@ -163,7 +113,7 @@ impl Grants {
         Ok(self.opened(upstream, id, &record).ok())
     }
 
-    async fn revoke_upstream(&self, tokens: UpstreamTokens) {
+    pub(super) async fn revoke_upstream(&self, tokens: UpstreamTokens) {
         let Some(upstream) = self.upstream.clone() else { return };
         // Nobody waits for a provider that takes its time; what it refuses is in the log.
         let revoked = tokio::spawn(async move { upstream.revoke(&tokens).await });
@@ -314,12 +264,12 @@ impl Grants {
         Place { id: id.to_owned(), key, ends }
     }
 
-    fn upstream(&self) -> Result<&Arc<Upstream>, OAuthError> {
+    pub(super) fn upstream(&self) -> Result<&Arc<Upstream>, OAuthError> {
         let missing = "a grant has tokens of a provider, and the server has none";
         self.upstream.as_ref().ok_or_else(|| server_error(missing))
     }
 
-    fn sealed(
+    pub(super) fn sealed(
         &self,
         upstream: &Upstream,
         id: &str,

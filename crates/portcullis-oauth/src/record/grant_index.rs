@@ -26,6 +26,14 @@ pub(crate) struct GrantEntry {
     pub(crate) grant_id: String,
 }
 
+/// One entry of a code that was not redeemed yet, by the id of the tokens of the identity provider that
+/// are kept for it: a provider may end what a user needs with what the user gives back.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeEntry {
+    pub(crate) upstream: String,
+}
+
 impl GrantOwner<'_> {
     /// Both owners of a grant.
     pub(crate) fn of(record: &GrantRecord) -> [GrantOwner<'_>; 2] {
@@ -59,6 +67,21 @@ impl GrantEntry {
     /// When no grant that was allowed then can last any more.
     pub(crate) fn ends(record: &GrantRecord) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(record.allowed_at) + LONGEST
+    }
+
+    pub(crate) fn read(value: &RecordValue) -> Result<Self, OAuthError> {
+        read(value)
+    }
+
+    pub(crate) fn write(&self) -> Result<RecordValue, OAuthError> {
+        write(self)
+    }
+}
+
+impl CodeEntry {
+    /// The owner of those of the user with this subject.
+    pub(crate) fn of(issuer: &str, resource: &str, subject: &str) -> RecordOwner {
+        RecordOwner::new("oauth-codes-of", [issuer, resource, subject])
     }
 
     pub(crate) fn read(value: &RecordValue) -> Result<Self, OAuthError> {

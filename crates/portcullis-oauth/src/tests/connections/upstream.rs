@@ -104,6 +104,7 @@ async fn o13_a_visit_comes_back_once_in_the_browser_in_which_it_began() {
     let answer = proxy.come_back(&uri, &attacker.cookies()).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     proxy.come_back(&uri, &attacker.cookies()).await.in_place(StatusCode::BAD_REQUEST);
+    assert_eq!(proxy.stand_in.seen("/token").len(), 1, "the provider sees a code once");
     // Ten minutes are enough.
     let uri = proxy.sign_in(&proxy.depart(&mut attacker).await, "mallory-1");
     proxy.site.clock.advance(Duration::from_secs(600));
@@ -123,4 +124,20 @@ async fn whoever_the_provider_does_not_sign_in_sees_nothing() {
     assert!(answer.body.contains("You are not signed in"), "{}", answer.body);
     assert!(visitor.session.is_empty());
     assert!(shown(&visitor.open(&proxy.site).await).is_empty());
+}
+
+#[tokio::test]
+async fn the_tokens_that_come_with_a_visit_are_given_back() {
+    let proxy = Proxy::new().await;
+    let mut visitor = Visitor::default();
+    let uri = proxy.sign_in(&proxy.depart(&mut visitor).await, "alice-1");
+    let answer = proxy.come_back(&uri, &visitor.cookies()).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    for _ in 0..2_000 {
+        if proxy.stand_in.seen("/revoke").len() == 2 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("they stay at the provider");
 }

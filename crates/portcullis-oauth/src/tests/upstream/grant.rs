@@ -1,5 +1,6 @@
 //! What stands behind a grant: the tokens of the provider.
 
+use super::given_back::revoked;
 use super::*;
 
 #[tokio::test]
@@ -124,6 +125,51 @@ async fn where_one_revocation_ends_all_tokens_of_a_user_the_last_grant_is_revoke
     let away = proxy.allow(&client, &[]).await;
     proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(CALLBACK);
     assert_eq!(proxy.provider.seen("/revoke").len(), 4);
+}
+
+#[tokio::test]
+async fn where_one_revocation_ends_all_tokens_of_a_user_a_code_that_may_become_a_grant_counts() {
+    let proxy = Proxy::with(|proxy| proxy.revocation_ends_all_of_user()).await;
+    let client = proxy.site.register(CALLBACK).await;
+    let first = proxy.sign_in(&client).await;
+    tokens(&proxy.provider, 2);
+    let away = proxy.allow(&client, &[]).await;
+    let code = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+    let revoke = async |tokens: &Value| {
+        let fields = [("token", text(tokens, "refresh_token")), ("client_id", client.as_str())];
+        assert_eq!(proxy.site.post("/revoke", &fields).await.status, StatusCode::OK);
+        revoked(&proxy)
+    };
+    assert!(revoke(&first).await.is_empty(), "the code needs its tokens");
+    let second = proxy.site.redeem(&client, &code).await.json();
+    let principal = proxy.principal(&second).await;
+    let token = proxy.tokens.upstream_token(&principal).await.unwrap();
+    assert_eq!(token.token().expose(), "upstream-access-2");
+    assert_eq!(revoke(&second).await, ["upstream-refresh-2", "upstream-access-2"]);
+}
+
+#[tokio::test]
+async fn a_code_ends_with_all_that_its_user_takes_back_and_its_tokens_at_the_provider() {
+    for all_of_user in [false, true] {
+        let proxy = Proxy::with(|proxy| match all_of_user {
+            true => proxy.revocation_ends_all_of_user(),
+            false => proxy,
+        });
+        let proxy = proxy.await;
+        let client = proxy.site.register(CALLBACK).await;
+        proxy.sign_in(&client).await;
+        tokens(&proxy.provider, 2);
+        let away = proxy.allow(&client, &[]).await;
+        let code = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+        assert_eq!(proxy.connections.revoke_all_of("17").await.unwrap(), 1);
+        let at_provider = revoked(&proxy);
+        let last = ["upstream-refresh-2", "upstream-access-2"];
+        assert!(at_provider.ends_with(&last.map(str::to_owned)), "{at_provider:?}");
+        assert_eq!(at_provider.len(), if all_of_user { 2 } else { 4 }, "{at_provider:?}");
+        let redeemed = proxy.site.redeem(&client, &code).await;
+        assert_eq!(redeemed.json()["error"], "invalid_grant", "{}", redeemed.body);
+        assert!(proxy.connections.of_subject("17").await.unwrap().connections.is_empty());
+    }
 }
 
 #[tokio::test]
