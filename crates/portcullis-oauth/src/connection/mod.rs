@@ -15,7 +15,7 @@ use portcullis_store::Store;
 use url::Url;
 
 pub use self::error::{ConnectionsError, ConnectionsErrorKind};
-use crate::grant::{Grants, Listed, scopes_of};
+use crate::grant::{Grants, Listed, MOST_OF_USER, scopes_of};
 use crate::record::grant::GrantRecord;
 use crate::record::grant_index::GrantOwner;
 
@@ -98,7 +98,7 @@ pub struct ConnectionList {
 
 impl Connections {
     /// How many are listed at once.
-    pub const MOST_LISTED: usize = 500;
+    pub const MOST_LISTED: usize = MOST_OF_USER;
 
     /// Those of the server at `url`, whose store `store` is: sealed with the same keys, unless it is
     /// memory.

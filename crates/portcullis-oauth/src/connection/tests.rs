@@ -217,6 +217,19 @@ async fn what_was_allowed_before_it_was_taken_back_gets_no_tokens_by_a_later_cod
 }
 
 #[tokio::test]
+async fn a_replica_whose_clock_is_late_takes_nothing_back_of_what_was_taken_back() {
+    let world = world();
+    for now in [100, 50] {
+        world.clock.set(NOW + now);
+        world.connections.revoke_all_of("alice").await.unwrap();
+    }
+    world.clock.set(NOW + 110);
+    let before = world.code_of("alice", "one", Some(NOW + 70)).await;
+    assert!(world.redeem(&before, "one").await.is_none());
+    world.allow("alice", "one").await;
+}
+
+#[tokio::test]
 async fn another_server_on_the_same_store_shows_and_revokes_none() {
     let world = world();
     world.allow("alice", "one").await;
@@ -229,12 +242,17 @@ async fn another_server_on_the_same_store_shows_and_revokes_none() {
 #[tokio::test]
 async fn what_has_ended_by_itself_is_not_listed_and_hides_none_that_lasts() {
     let world = world();
-    for _ in 0..2 * Connections::MOST_LISTED {
-        world.allow("alice", "old").await;
+    for subject in ["alice", "bob"] {
+        for _ in 0..Connections::MOST_LISTED {
+            world.allow(subject, "old").await;
+        }
     }
-    let list = world.connections.of_subject("alice").await.unwrap();
+    let list = world.connections.of_client("old").await.unwrap();
     assert_eq!((list.connections.len(), list.more), (Connections::MOST_LISTED, true));
     world.clock.advance(IDLE);
+    for old in ["alice", "bob"] {
+        assert!(world.clients(old).await.is_empty());
+    }
     world.allow("alice", "new").await;
     let list = world.connections.of_subject("alice").await.unwrap();
     assert_eq!((list.connections.len(), list.more), (1, false));
@@ -242,6 +260,32 @@ async fn what_has_ended_by_itself_is_not_listed_and_hides_none_that_lasts() {
     let trips = world.store.trips();
     assert_eq!(world.clients("alice").await, ["new"]);
     assert_eq!(world.store.trips() - trips, 2);
+}
+
+#[tokio::test]
+async fn d01_a_user_has_500_grants_and_for_one_more_one_of_the_same_client_ends() {
+    let world = world();
+    let second = || world.clock.advance(Duration::from_secs(1));
+    let oldest = world.allow("alice", "oldest").await;
+    second();
+    let (used, unused) = (world.allow("alice", "one").await, world.allow("alice", "one").await);
+    second();
+    let used = world.refresh(&used.refresh_token, "one").await.unwrap();
+    for _ in 3..Connections::MOST_LISTED {
+        world.allow("alice", "many").await;
+    }
+    let of_bob = world.allow("bob", "one").await;
+    assert!(world.verify(&unused).await.is_ok(), "so many are allowed");
+    let newest = world.allow("alice", "one").await;
+    assert!(world.verify(&unused).await.is_err(), "of the same client, the one that was not used");
+    for lasting in [&oldest, &used, &newest, &of_bob] {
+        assert!(world.verify(lasting).await.is_ok());
+    }
+    // Where a client has none, it is the one that was unused for longest.
+    world.allow("alice", "two").await;
+    assert!(world.verify(&oldest).await.is_err());
+    assert_eq!(world.clients("alice").await.len(), Connections::MOST_LISTED);
+    assert!(world.verify(&used).await.is_ok() && world.verify(&of_bob).await.is_ok());
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use super::{CasOutcome, GrantRecord, Grants, OAuthError, invalid_grant, store_aw
 use crate::record::grant_index::{GrantEntry, GrantOwner};
 use crate::record::server_error;
 
+/// How many grants one user may have: as many as the page of connections shows.
+pub(crate) const MOST_OF_USER: usize = 500;
 /// How many are looked at in one step.
 const PAGE: usize = 100;
 /// How many steps one request takes.
@@ -42,6 +44,7 @@ impl Grants {
         if self.taken_back(&record.subject, &record.client_id, allowed_at).await? {
             return Err(invalid_grant("its user has taken something back since they allowed it"));
         }
+        self.make_room(id, record).await?;
         let (key, ends) = (self.access_tokens.grant_record(id), record.kept_until());
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
         match within(swap).await.map_err(|error| store_away(&error))? {
@@ -56,6 +59,33 @@ impl Grants {
                 Ok(())
             }
         }
+    }
+
+    /// Ends a grant of a user who has more than [`MOST_OF_USER`] with a new one: of the same client, if
+    /// there is one, the one that was used the longest time ago.
+    async fn make_room(&self, id: &str, record: &GrantRecord) -> Result<(), OAuthError> {
+        let owner = GrantOwner::Subject(&record.subject);
+        let entries = owner.entries(&self.issuer, &self.resource);
+        let found = within(self.store.list(&entries, MOST_OF_USER + 1)).await;
+        if found.map_err(|error| store_away(&error))?.len() <= MOST_OF_USER {
+            return Ok(());
+        }
+        // Entries outlive their grants: these are counted.
+        let grants = self.list(owner, MOST_OF_USER + 1).await?.grants;
+        if grants.len() <= MOST_OF_USER {
+            return Ok(());
+        }
+        let others = grants.iter().filter(|(other, _)| other != id);
+        let rank = |grant: &GrantRecord| (grant.client_id != record.client_id, grant.rotated_at);
+        if let Some((last, _)) = others.min_by_key(|(_, grant)| rank(grant)) {
+            let subject = &record.subject;
+            tracing::warn!(
+                subject,
+                "a user has too many grants: the one that was unused for longest ends"
+            );
+            self.end(last, "its user has too many").await?;
+        }
+        Ok(())
     }
 
     /// Removes the entries of a grant that has ended. One that stays is removed when it is looked at.

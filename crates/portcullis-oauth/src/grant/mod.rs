@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 
 use self::code::new_code;
 pub(crate) use self::departure::Arriving;
-pub(crate) use self::listing::Listed;
+pub(crate) use self::listing::{Listed, MOST_OF_USER};
 pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;
 pub(crate) use self::refresh::Refresh;
@@ -55,7 +55,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// 3. A grant ends after 30 days without a refresh, and 90 days after the user allowed it.
 /// 4. Where users sign in at an identity provider, a grant lasts no longer than the tokens of the
 ///    provider, which are asked for at each refresh ([`upstream`]).
-/// 5. What changes a grant is a compare-and-swap: of any number of replicas, one does it.
+/// 5. A user has 500 grants at most.
+/// 6. What changes a grant is a compare-and-swap: of any number of replicas, one does it.
 #[derive(Clone)]
 pub(crate) struct Grants {
     pub(crate) issuer: String,
