@@ -38,7 +38,7 @@ pub(crate) use self::unredeemed::Fresh;
 use crate::error::{ErrorCode, Granted, OAuthError};
 use crate::record::authorization_code::{CODE_LIFETIME, CodeRecord};
 use crate::record::grant::GrantRecord;
-use crate::record::{server_error, store_away};
+use crate::record::{check_claims, server_error, store_away};
 use crate::upstream::{Upstream, UpstreamTokens};
 
 /// How long the store may take for one operation.
@@ -156,6 +156,7 @@ impl Grants {
         approval: Approval,
         upstream: Option<String>,
     ) -> Result<Secret<String>, OAuthError> {
+        check_claims(&approval.claims)?;
         let code = new_code(&self.keys, &self.code_binding())?;
         let record = CodeRecord::Issued {
             client_id: approval.client_id,

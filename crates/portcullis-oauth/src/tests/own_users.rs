@@ -1,6 +1,7 @@
 use portcullis_auth::{BearerToken, MaybeFuture, Scopes};
 
 use super::*;
+use crate::upstream::tests::log::Log;
 use crate::{ClientPolicy, OAuthProvider, SignInPage, SignInRefused, UserIdentity};
 
 /// Alice, who may read; whoever says their password is `away` cannot be looked up.
@@ -18,6 +19,12 @@ impl OAuthProvider for Directory {
             ("alice", PASSWORD) => {
                 let alice = UserIdentity::new("u-17").claim("department", "research");
                 Ok(alice.claim("sub", "u-18").scopes(["read", "admin"]))
+            }
+            (_, password) if password.starts_with("nested ") => {
+                let (_, levels) = password.split_once(' ').unwrap();
+                let nested =
+                    (0..levels.parse().unwrap()).fold(json!("research"), |inner, _| json!([inner]));
+                Ok(UserIdentity::new("u-19").claim("email", "x").claim("units", nested))
             }
             _ => Err(SignInRefused::Wrong),
         })
@@ -67,4 +74,27 @@ fn it_is_for_any_host_and_warns_of_passwords() {
     assert!(SignInPage::new(Directory).clients(policy).summary().loopback_only);
     let warnings = page.at(&url.unwrap()).unwrap().warnings;
     assert!(warnings[0].contains("second factor") && warnings[1].contains("SignInPage a store"));
+}
+
+#[tokio::test]
+async fn claims_that_nest_too_deep_to_be_read_again_are_refused_and_none_is_lost() {
+    let site = site();
+    let client = site.register(CALLBACK).await;
+    let log = Log::begin();
+    for (password, kept) in [("nested 6", true), ("nested 7", false)] {
+        let form = site.open(&client).await;
+        let answer = site.consent(&form, "allow", password).await;
+        let parameters = answer.redirect(CALLBACK);
+        if kept {
+            let token = site.redeem(&client, &answer).await.json();
+            let token = BearerToken::from(token["access_token"].as_str().unwrap());
+            let principal = site.verifier.verify(&token).await.unwrap();
+            assert_eq!(principal.claims()["units"], json!([[[[[["research"]]]]]]));
+            assert!(!log.text().contains("cannot be kept"), "{}", log.text());
+        } else {
+            assert_eq!(value(&parameters, "error"), Some("server_error"));
+            assert!(log.text().contains("cannot be kept"), "{}", log.text());
+            assert!(log.text().contains("units"), "{}", log.text());
+        }
+    }
 }
