@@ -304,3 +304,32 @@ async fn o31_the_keys_of_a_document_are_found_and_another_client_cannot_use_them
     let answer = shown(&site, &signer.assertion(&away, &json!({})), &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
 }
+
+#[tokio::test]
+async fn d01_assertions_are_bounded_for_one_address_and_for_all_together() {
+    let signer = Signer::new(Scheme::Ed25519, "a");
+    let site = Site::with_policy(policy(&signer));
+    // It would not be taken, and is counted all the same.
+    let bad = signer.assertion(ID, &json!({"aud": "https://other.example.com"}));
+    let show = async |remote: &str| {
+        let fields = [
+            ("token", "x"),
+            ("client_assertion_type", JWT_BEARER),
+            ("client_assertion", bad.as_str()),
+        ];
+        let request =
+            Request::post("/revoke").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        site.send_from(remote, request.body(query(&fields)).unwrap()).await.status
+    };
+    for _ in 0..120 {
+        assert_eq!(show("192.0.2.1").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(show("192.0.2.1").await, StatusCode::TOO_MANY_REQUESTS);
+    for n in 120..3_000 {
+        let remote = format!("198.51.{}.{}", n / 100, n % 100);
+        assert_eq!(show(&remote).await, StatusCode::UNAUTHORIZED, "{n}");
+    }
+    assert_eq!(show("203.0.113.1").await, StatusCode::TOO_MANY_REQUESTS);
+    site.clock.advance(Duration::from_secs(60));
+    assert_eq!(show("203.0.113.1").await, StatusCode::UNAUTHORIZED);
+}

@@ -283,6 +283,42 @@ async fn m06_a_flood_of_addresses_is_bounded_by_network_and_holds_up_nobody_else
 }
 
 #[tokio::test]
+async fn m06_a_network_that_used_up_what_it_may_holds_up_no_other() {
+    let (site, website) = (site(), Website::start().await);
+    let open = async |remote: &str, url: &str| {
+        let page = Request::get(authorize_uri(url, &[])).body(String::new()).unwrap();
+        site.send_from(remote, page).await.status
+    };
+    let url = website.url("/client.json");
+    assert_eq!(open("192.0.2.1", &url).await, StatusCode::BAD_REQUEST);
+    site.clock.advance(Duration::from_secs(30));
+    for n in 0..60 {
+        open("198.51.100.1", &website.url(&format!("/flood/{n}"))).await;
+    }
+    website.document("/client.json", &json!({}));
+    assert_eq!(open("198.51.100.1", &url).await, StatusCode::TOO_MANY_REQUESTS);
+    // Nobody asked the website for it, so that it has not failed.
+    assert_eq!(open("192.0.2.2", &url).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn m06_a_thousand_addresses_that_fail_push_out_no_document() {
+    let (site, website) = (site(), Website::start().await);
+    let known = website.document_for("max-age=86400", "/known", &json!({}));
+    assert_eq!(site.status(&known).await, StatusCode::OK);
+    site.clock.advance(Duration::from_secs(1));
+    for n in 0..1_001 {
+        let url = website.url(&format!("/flood/{n}"));
+        let page = Request::get(authorize_uri(&url, &[])).body(String::new()).unwrap();
+        let remote = format!("192.0.{}.{}", n / 250, n % 250);
+        assert_eq!(site.send_from(&remote, page).await.status, StatusCode::BAD_REQUEST);
+    }
+    let asked = website.asked();
+    assert_eq!(site.status(&known).await, StatusCode::OK);
+    assert_eq!(website.asked(), asked, "it was not forgotten");
+}
+
+#[tokio::test]
 async fn m06_addresses_that_failed_are_fetched_again_for_a_network_within_the_same_bound() {
     let (site, website) = (site(), Website::start().await);
     let known = website.document_for("max-age=600", "/known", &json!({}));

@@ -144,3 +144,56 @@ async fn o17_where_no_page_asks_about_websites_one_asks_about_programs() {
     let program = proxy.site.register(CALLBACK).await;
     assert!(is_page(&proxy.site.fetch(&authorize_uri(&program, &[])).await));
 }
+
+#[tokio::test]
+async fn o10_what_was_allowed_where_each_time_is_asked_is_not_remembered_later() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let keys = KeyRing::ephemeral().unwrap();
+    let asking = Proxy::on(store.clone(), keys.clone(), clock.clone(), |proxy| proxy).await;
+    let client = asking.site.register(WEBSITE).await;
+    let same = [("redirect_uri", WEBSITE)];
+    let away = asking.allow(&client, &same).await;
+    let answer = asking.come_back(&away, &[("code", "upstream-code")]).await;
+    answer.redirect(WEBSITE);
+    assert!(!answer.headers.contains_key(SET_COOKIE));
+    // The operator has it remembered from now on: nobody has agreed to that before.
+    let issuer = format!("{}/authorize", asking.provider.url);
+    let later =
+        Proxy::on(store, keys, clock, |proxy| proxy.consent(Consent::Remembered).issuer(issuer));
+    let later = later.await;
+    assert!(is_page(&open_again(&later, &client, &away.cookie, "none", &same).await));
+}
+
+#[tokio::test]
+async fn o11_what_was_remembered_is_asked_about_again_once_its_user_or_the_operator_took_it_back() {
+    for of_client in [false, true] {
+        let proxy = remembering().await;
+        let (client, cookie) = allowed(&proxy).await;
+        let same = [("redirect_uri", WEBSITE)];
+        let answer = open_again(&proxy, &client, &cookie, "none", &same).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "it is remembered: {}", answer.body);
+        proxy.site.clock.advance(Duration::from_secs(1));
+        match of_client {
+            true => proxy.connections.revoke_all_to(&client).await.unwrap(),
+            false => proxy.connections.revoke_all_of("17").await.unwrap(),
+        };
+        proxy.site.clock.advance(Duration::from_secs(1));
+        assert!(is_page(&open_again(&proxy, &client, &cookie, "none", &same).await), "{of_client}");
+    }
+}
+
+#[tokio::test]
+async fn o11_what_is_remembered_is_as_old_as_the_page_and_not_as_the_way_back() {
+    let proxy = remembering().await;
+    let client = proxy.site.register(WEBSITE).await;
+    let same = [("redirect_uri", WEBSITE)];
+    let away = proxy.allow(&client, &same).await;
+    proxy.site.clock.advance(Duration::from_secs(30));
+    proxy.come_back(&away, &[("code", "upstream-code")]).await.redirect(WEBSITE);
+    // A replica whose clock is late, but not by so much.
+    proxy.site.clock.set(1_800_000_010);
+    proxy.connections.revoke_all_of("17").await.unwrap();
+    proxy.site.clock.set(1_800_000_060);
+    assert!(is_page(&open_again(&proxy, &client, &away.cookie, "none", &same).await));
+}

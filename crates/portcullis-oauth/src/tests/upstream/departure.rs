@@ -108,3 +108,49 @@ async fn d01_what_is_too_long_to_go_along_is_kept_and_no_more_than_a_hundred_tim
     let page = depart_from(&proxy, "192.0.2.100", &client, &long).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
 }
+
+#[tokio::test]
+async fn d01_one_address_takes_ten_of_the_places_for_what_is_too_long_to_go_along() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let long = "s".repeat(2_048);
+    for _ in 0..10 {
+        let page = depart_from(&proxy, "192.0.2.1", &client, &long).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    }
+    let refused = depart_from(&proxy, "192.0.2.1", &client, &long).await.redirect(CALLBACK);
+    assert_eq!(value(&refused, "error"), Some("temporarily_unavailable"));
+    for (remote, state) in [("192.0.2.1", "short"), ("192.0.2.2", &long)] {
+        let page = depart_from(&proxy, remote, &client, state).await;
+        assert_eq!(page.status, StatusCode::OK, "{remote} {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn o08_of_two_replicas_to_which_one_state_comes_back_at_once_one_signs_in() {
+    let clock = Arc::new(ManualClock::at(1_800_000_000));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let keys = KeyRing::ephemeral().unwrap();
+    let one = Proxy::on(store.clone(), keys.clone(), clock.clone(), |proxy| proxy).await;
+    let at = |path: &str| format!("{}{path}", one.provider.url);
+    let other = Proxy::on(store, keys, clock, |proxy| {
+        proxy
+            .authorization_endpoint(at("/authorize"))
+            .token_endpoint(at("/token"))
+            .userinfo_endpoint(at("/userinfo"))
+            .revocation_endpoint(at("/revoke"))
+    });
+    let other = other.await;
+    let client = one.site.register(CALLBACK).await;
+    let away = one.allow(&client, &[]).await;
+    let answer = [("code", "upstream-code")];
+    let (first, second) =
+        tokio::join!(one.come_back(&away, &answer), other.come_back(&away, &answer));
+    assert_eq!(one.provider.seen("/token").len(), 2, "both were under way");
+    let (signed_in, refused) = match first.status {
+        StatusCode::SEE_OTHER => (first, second),
+        _ => (second, first),
+    };
+    refused.in_place(StatusCode::BAD_REQUEST);
+    assert_eq!(one.site.redeem(&client, &signed_in).await.status, StatusCode::OK);
+}

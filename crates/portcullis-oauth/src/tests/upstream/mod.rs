@@ -246,6 +246,19 @@ async fn what_the_provider_refuses_is_told_to_the_client_in_our_words() {
 }
 
 #[tokio::test]
+async fn o20_an_answer_of_another_provider_is_no_success_and_no_error_of_this_one() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    for answer in [("code", "upstream-code"), ("error", "temporarily_unavailable")] {
+        let away = proxy.allow(&client, &[]).await;
+        let mixed_up = [answer, ("iss", "https://other.example.com")];
+        let parameters = proxy.come_back(&away, &mixed_up).await.redirect(CALLBACK);
+        assert_eq!(value(&parameters, "error"), Some("access_denied"), "{answer:?}");
+    }
+    assert!(proxy.provider.seen("/token").is_empty(), "the code of another one stays here");
+}
+
+#[tokio::test]
 async fn a_code_that_the_provider_does_not_take_is_told_to_the_client() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(CALLBACK).await;
