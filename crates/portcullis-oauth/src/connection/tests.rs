@@ -14,6 +14,7 @@ use serde_json::Map;
 use super::*;
 use crate::grant::{Approval, CodeChallenge, CodeRedemption, Refresh, TokenResponse};
 use crate::record::grant::{IDLE, LONGEST, UNREDEEMED};
+use crate::record::grant_index::GrantEntry;
 
 const NOW: u64 = 1_800_000_000;
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -227,6 +228,22 @@ async fn a_replica_whose_clock_is_late_takes_nothing_back_of_what_was_taken_back
     let before = world.code_of("alice", "one", Some(NOW + 70)).await;
     assert!(world.redeem(&before, "one").await.is_none());
     world.allow("alice", "one").await;
+}
+
+#[tokio::test]
+async fn an_entry_that_names_somebody_elses_grant_shows_and_revokes_nothing() {
+    let world = world();
+    let tokens = world.allow("bob", "one").await;
+    let id = world.connections.of_subject("bob").await.unwrap().connections[0].id.clone();
+    let Connections(grants) = &world.connections;
+    let entry = GrantEntry { grant_id: id };
+    let key = entry.key(&GrantOwner::Subject("alice").entries(&grants.issuer, &grants.resource));
+    let until = world.clock.now() + IDLE;
+    world.store.put(&key, entry.write().unwrap(), until).await.unwrap();
+    assert!(world.clients("alice").await.is_empty());
+    world.store.put(&key, entry.write().unwrap(), until).await.unwrap();
+    assert_eq!(world.connections.revoke_all_of("alice").await.unwrap(), 0);
+    assert!(world.verify(&tokens).await.is_ok());
 }
 
 #[tokio::test]
