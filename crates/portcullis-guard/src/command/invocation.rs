@@ -67,6 +67,13 @@ impl Invocation {
         self.flag("--")
     }
 
+    /// Adds arguments as a person typed them, options too. They are that person's, who could run the
+    /// program without this one; what a caller sends is a [`value`](Self::value).
+    pub fn typed(mut self, arguments: impl IntoIterator<Item = String>) -> Self {
+        arguments.into_iter().for_each(|argument| self.push(argument));
+        self
+    }
+
     /// What the program reads from its standard input. Default: nothing.
     pub fn stdin(mut self, content: impl Into<Vec<u8>>) -> Self {
         self.stdin = content.into();

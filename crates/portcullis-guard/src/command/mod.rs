@@ -65,6 +65,8 @@ const MAX_MEMORY: u64 = 512 * 1024 * 1024;
 pub struct Command {
     program: PathBuf,
     environment: BTreeMap<String, String>,
+    /// Whether it sees the variables of this process, too.
+    inherits: bool,
     folder: PathBuf,
     time: Duration,
     max_output: usize,
@@ -85,6 +87,7 @@ impl Command {
         Ok(Self {
             program,
             environment: BTreeMap::new(),
+            inherits: false,
             folder: PathBuf::from("/"),
             time: TIME,
             max_output: MAX_OUTPUT,
@@ -117,6 +120,14 @@ impl Command {
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Gives the program the variables of this process, below those of [`env`](Self::env). They may hold
+    /// secrets: it is for a program whose user runs this one to run it, and never for a tool's.
+    #[must_use]
+    pub fn inherit_env(mut self) -> Self {
+        self.inherits = true;
         self
     }
 

@@ -54,9 +54,12 @@ impl Running {
             // Whoever asked may be gone.
             let _ = tell.send(status);
         })?;
-        let mut child = process::Command::new(&command.program)
+        let mut process = process::Command::new(&command.program);
+        if !command.inherits {
+            process.env_clear();
+        }
+        let mut child = process
             .args(arguments)
-            .env_clear()
             .envs(&command.environment)
             .current_dir(&command.folder)
             .stdin(Stdio::piped())

@@ -72,6 +72,17 @@ impl Life {
 }
 
 #[tokio::test]
+async fn what_a_person_typed_is_passed_on_and_variables_are_where_that_is_said() {
+    let typed = ["-c", "echo $0 $1 ${PATH:+inherited}", "-x", "--y"].map(str::to_owned);
+    let echoed = output(program("sh").inherit_env().invoke().typed(typed.clone())).await;
+    assert_eq!(echoed.text().unwrap(), "-x --y inherited\n");
+    let over = program("sh").inherit_env().env("PATH", "").invoke().typed(typed);
+    assert_eq!(output(over).await.text().unwrap(), "-x --y\n");
+    let halved = program("sh").invoke().typed(["a\0b".to_owned()]);
+    assert_eq!(refused(halved).await, CommandErrorKind::Malformed);
+}
+
+#[tokio::test]
 async fn a_program_gets_its_arguments_and_its_input_and_nothing_else() {
     let echoed = output(program("cat").invoke().stdin("hello")).await;
     assert_eq!((echoed.code, echoed.stdout.as_slice()), (Some(0), &b"hello"[..]));
