@@ -73,6 +73,12 @@ impl Audit {
         self
     }
 
+    /// How many sinks there are beside the log.
+    #[must_use]
+    pub fn sinks(&self) -> usize {
+        self.sinks.len()
+    }
+
     /// Whether an operation may run: with [`AuditFailure::Stop`], whether every sink is
     /// ready to record it.
     ///

@@ -23,6 +23,18 @@ pub trait AuthorizationEndpoints: fmt::Debug + Send + Sync + 'static {
 
     /// Answers a request for one of the [`endpoints`](Self::endpoints).
     fn answer(&self, request: EndpointRequest) -> MaybeFuture<'_, Response<Vec<u8>>>;
+
+    /// Whether a code may go to a redirect URI that the operator did not name: that of a client which
+    /// registered by itself, say. `portcullis check` asks. Default: it may.
+    fn takes_unnamed_redirect_uris(&self) -> bool {
+        true
+    }
+
+    /// Whether users sign in with passwords that this server checks, and not at an identity provider.
+    /// `portcullis check` asks. Default: they do.
+    fn checks_passwords(&self) -> bool {
+        true
+    }
 }
 
 /// One endpoint of an authorization server.

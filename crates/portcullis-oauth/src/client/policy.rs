@@ -202,6 +202,7 @@ impl ClientPolicy {
             allowed,
             documents,
             loopback_documents: self.loopback_documents,
+            takes_strangers: self.takes_strangers(),
             clients: HashMap::new(),
         };
         for client in &self.clients {
@@ -257,6 +258,8 @@ pub(crate) struct Rules {
     /// Whether documents are taken, and if not from everywhere, from where.
     pub(crate) documents: Option<Option<Vec<HostPattern>>>,
     pub(crate) loopback_documents: bool,
+    /// As [`ClientPolicy::takes_strangers`].
+    pub(crate) takes_strangers: bool,
     /// By id.
     pub(crate) clients: HashMap<String, Client>,
 }

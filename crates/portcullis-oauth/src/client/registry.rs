@@ -136,6 +136,11 @@ impl Clients {
         self.rules.may_register()
     }
 
+    /// Whether the answer for a client that nobody named could go to an address that nobody named.
+    pub(crate) fn takes_strangers(&self) -> bool {
+        self.rules.takes_strangers
+    }
+
     /// Refuses to register anybody, where nobody may.
     ///
     /// # Errors

@@ -37,6 +37,14 @@ impl AuthorizationEndpoints for AuthorizationServer {
             .collect()
     }
 
+    fn takes_unnamed_redirect_uris(&self) -> bool {
+        self.clients.takes_strangers()
+    }
+
+    fn checks_passwords(&self) -> bool {
+        self.users.upstream().is_none()
+    }
+
     fn answer(&self, request: EndpointRequest) -> MaybeFuture<'_, Response<Vec<u8>>> {
         // GET answers HEAD too, whose body the transport leaves out.
         let method = match request.head.method {

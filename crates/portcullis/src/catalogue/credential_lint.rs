@@ -90,6 +90,17 @@ pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     problems
 }
 
+/// The arguments that ask for credentials on purpose.
+pub(crate) fn on_purpose(parameters: &Parameters) -> Vec<String> {
+    let declared = parameters.arguments.iter().map(|declared| &declared.argument);
+    let declared = declared.filter(|argument| argument.secret.is_some());
+    let spread = parameters.spread.as_ref().and_then(|spread| spread.schema.get("properties"));
+    let spread = spread.and_then(Value::as_object).into_iter().flatten();
+    let spread = spread.filter(|(_, member)| member.get("x-secret-reason").is_some());
+    let spread = spread.map(|(name, _)| name.clone());
+    declared.map(|argument| argument.name.clone()).chain(spread).collect()
+}
+
 /// Whether a text looks as if it held a secret, or holds one that is known.
 pub(crate) fn holds_secret(text: &str) -> bool {
     credential_shape::find(text).is_some()
@@ -143,7 +154,7 @@ fn is_credential(name: &str) -> bool {
 }
 
 /// `dbPassword`, `db_password` and `DB-PASSWORD` are `db` and `password`.
-fn words(name: &str) -> Vec<String> {
+pub(crate) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = '_';
     for letter in name.chars() {

@@ -1,7 +1,9 @@
+use std::any::TypeId;
 use std::sync::atomic::AtomicBool;
 
 use portcullis_auth::{States, Target};
 use portcullis_protocol::{Descriptor, MAX_URI_BYTES};
+use serde_json::Value;
 
 use crate::catalogue::compiled_checks::{CompiledChecks, Need, Rules};
 use crate::catalogue::credential_lint;
@@ -27,6 +29,10 @@ pub(crate) struct Entry {
     pub(crate) sees_caller: bool,
     /// Whether its function is given a [`Context`](crate::Context).
     pub(crate) sees_context: bool,
+    /// Its arguments that ask for credentials on purpose.
+    pub(crate) credentials: Vec<String>,
+    /// What of the server's state its function is given.
+    pub(crate) states: Vec<TypeId>,
     pub(crate) deny: Deny,
     /// Whether its own `deny` says challenge.
     pub(crate) asks_to_challenge: bool,
@@ -65,6 +71,8 @@ impl Entry {
                 problems.push(Problem::new(ProblemKind::MissingState, text));
             }
         }
+        let credentials = credential_lint::on_purpose(&parameters);
+        let states = parameters.states.iter().map(|(id, _)| *id).collect();
         let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
         let sees_context = parameters.sees_call || parameters.sees_context;
         let schema = match ArgumentSchema::compile(&mut parameters) {
@@ -130,6 +138,8 @@ impl Entry {
             checks,
             sees_caller,
             sees_context,
+            credentials,
+            states,
             deny,
             asks_to_challenge,
             schema,
@@ -155,6 +165,12 @@ impl Entry {
     /// Whether nothing says what it is for.
     pub(crate) fn is_undescribed(&self) -> bool {
         self.about.description.as_deref().is_none_or(|text| text.trim().is_empty())
+    }
+
+    /// The names of its arguments with their schemas.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let properties = self.schema.schema().get("properties").and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(name, schema)| (name.as_str(), schema))
     }
 
     /// A number of its own among all components.

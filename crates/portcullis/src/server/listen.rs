@@ -21,6 +21,7 @@ use crate::operation::EngineService;
 use crate::route::guard::mount;
 use crate::route::sign_in;
 use crate::server::Server;
+use crate::server::check::{self, Place};
 use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
@@ -31,6 +32,8 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 impl Server {
     /// Binds the address and checks that serving there is safe, without serving yet.
     ///
+    /// Under `portcullis check` nothing is bound, and what is returned ends as soon as it runs.
+    ///
     /// # Errors
     ///
     /// As [`run_with`](Self::run_with).
@@ -40,7 +43,8 @@ impl Server {
 
     /// Boxed, so that it is compiled here, and not by each program.
     fn bound(self, options: &RunOptions) -> BoxFuture<'_, Result<Listening, Error>> {
-        Box::pin(self.bind(options))
+        let name = self.engine.identity.name().to_owned();
+        Box::pin(async move { check::told(&name, self.bind(options).await) })
     }
 
     async fn bind(self, options: &RunOptions) -> Result<Listening, Error> {
@@ -51,25 +55,31 @@ impl Server {
         };
         self.refuse_unsafe(address, given.as_ref())?;
         self.open_store().await?;
-        let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
-            let advice = match error.kind() {
-                ErrorKind::AddrInUse => {
-                    ": stop the program that listens there, or choose another address \
-                     (PORTCULLIS_LISTEN, or RunOptions::listen), such as 127.0.0.1:0 for any free port"
-                }
-                _ => "",
-            };
-            let text = format!("cannot listen on {address}: {error}{advice}");
-            StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
-        })?;
-        let address = listener.local_address()?;
+        let checking = check::is_asked();
+        let listener = match checking {
+            true => None,
+            false => Some(self.listener(address).await?),
+        };
+        let address = listener.as_ref().map_or(Ok(address), Listener::local_address)?;
         let public_url = match given {
             Some(url) => url,
             None => self.public_url(&format!("http://{address}"))?,
         };
         let resource = self.protected_resource(&public_url)?;
         self.warn(&public_url, resource.as_ref());
-        if let Some(verifier) = resource.as_ref().map(|resource| Arc::clone(&resource.verifier)) {
+        let verifier = resource.as_ref().map(|resource| Arc::clone(&resource.verifier));
+        let report = match checking {
+            true => {
+                let unverified = match &verifier {
+                    Some(verifier) => verifier.ready().await.err(),
+                    None => None,
+                };
+                let (url, resource) = (&public_url, resource.as_ref());
+                Some(check::report(&self, Some(&Place { address, url, resource, unverified })))
+            }
+            false => None,
+        };
+        if let Some(verifier) = verifier.filter(|_| !checking) {
             let verifying = Arc::clone(&self.engine.verifying);
             verifying.with(verifier);
             // Nobody waits for it: a server that cannot verify yet says so to whoever calls.
@@ -81,8 +91,23 @@ impl Server {
         }
         let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
         let app = Arc::new(self.app(address, &public_url, resource)?);
+        report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
+    }
+
+    async fn listener(&self, address: SocketAddr) -> Result<Listener, StartError> {
+        Listener::bind(address, self.limits().clone()).await.map_err(|error| {
+            let advice = match error.kind() {
+                ErrorKind::AddrInUse => {
+                    ": stop the program that listens there, or choose another address \
+                     (PORTCULLIS_LISTEN, or RunOptions::listen), such as 127.0.0.1:0 for any free port"
+                }
+                _ => "",
+            };
+            let text = format!("cannot listen on {address}: {error}{advice}");
+            StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
+        })
     }
 
     /// The URL under which clients reach the endpoint, if `origin` is where they find the server.

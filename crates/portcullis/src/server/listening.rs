@@ -18,7 +18,8 @@ use crate::server::stop::stop_signal;
 
 /// A server that has bound its address and serves once it is told to.
 pub struct Listening {
-    pub(crate) listener: Listener,
+    /// None where the server is only checked.
+    pub(crate) listener: Option<Listener>,
     pub(crate) app: Arc<App<EngineService>>,
     pub(crate) stopping: Stopping,
     pub(crate) drain_delay: Duration,
@@ -33,7 +34,7 @@ impl Listening {
         &self.url
     }
 
-    /// The address that is bound.
+    /// The address that is bound; under `portcullis check` the one that would be.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -67,6 +68,9 @@ impl Listening {
     /// Boxed, as [`serve`](Self::serve).
     fn serve_until_signalled(self) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
+            if self.listener.is_none() {
+                return Ok(());
+            }
             startup::log_panics();
             let stop = stop_signal().await?;
             self.run_until(stop).await;
@@ -80,6 +84,7 @@ impl Listening {
     fn serve(self, stop: oneshot::Receiver<Infallible>) -> BoxFuture<'static, ()> {
         let Self { listener, app, stopping, drain_delay, .. } = self;
         Box::pin(async move {
+            let Some(listener) = listener else { return };
             let stop = async {
                 let Err(_) = stop.await;
                 stopping.begin();

@@ -1,6 +1,7 @@
 //! A server: built, checked before it starts, and served.
 
 pub(crate) mod builder;
+mod check;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]

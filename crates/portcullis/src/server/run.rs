@@ -7,6 +7,7 @@ use portcullis_protocol::{Transport, stdio};
 use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
 use crate::server::Server;
+use crate::server::check;
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
 use crate::server::stop::stop_signal;
@@ -18,11 +19,15 @@ impl Server {
     /// With no transport named it is HTTP for a server with authentication, and stdio for
     /// one without.
     ///
+    /// With `PORTCULLIS_CHECK` in the environment, which `portcullis check` sets, it does what a start
+    /// does, prints one line for that command, and returns without serving.
+    ///
     /// # Errors
     ///
     /// As [`run_with`](Self::run_with).
     pub async fn run(self) -> Result<(), Error> {
-        let options = RunOptions::from_env(&Environment::process())?;
+        let options = RunOptions::from_env(&Environment::process()).map_err(Error::from);
+        let options = check::told(self.engine.identity.name(), options)?;
         self.run_with(options).await
     }
 
@@ -43,7 +48,8 @@ impl Server {
             _ => {
                 let text = "HTTP is not built in: turn on the feature `http` of portcullis, or set \
                             PORTCULLIS_TRANSPORT=stdio, where nobody has to authenticate";
-                Err(StartError::new(StartErrorKind::TransportNotBuilt, text).into())
+                let refused = StartError::new(StartErrorKind::TransportNotBuilt, text);
+                check::told(self.engine.identity.name(), Err(refused.into()))
             }
         }
     }
@@ -65,7 +71,10 @@ impl Server {
     /// Boxed, so that it is compiled here: each program would compile what it awaits otherwise.
     fn serve_stdio(self) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
-            self.open_store().await?;
+            check::told(self.engine.identity.name(), self.open_store().await.map_err(Error::from))?;
+            if check::is_asked() {
+                return Ok(check::write(&check::report(&self, None))?);
+            }
             startup::warn(&match self.engine.facilities.trusts_stdio {
                 true => "serving stdio: no authentication, the local user may use every component"
                     .to_owned(),

@@ -22,7 +22,7 @@ use crate::operation::stopping::Stopping;
 use crate::operation::upstream_token::RecordedUpstreamTokens;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::builder::{AuthState, Parts, ServerBuilder};
-use crate::server::{Authentication, Server};
+use crate::server::{Authentication, Server, check};
 use crate::visibility::{ScopedRules, VisibilityState};
 
 impl<A> ServerBuilder<A> {
@@ -37,7 +37,9 @@ impl<A> ServerBuilder<A> {
     where
         A: AuthState,
     {
-        self.parts.build(self.auth.provider().as_ref().map(Authentication::new))
+        let name = self.parts.name.clone();
+        let built = self.parts.build(self.auth.provider().as_ref().map(Authentication::new));
+        check::told(&name, built)
     }
 }
 
