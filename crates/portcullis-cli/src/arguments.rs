@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod audit;
+pub(crate) mod check;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::audit::{AuditCommand, Why};
+use self::check::CheckCommand;
 use crate::duration;
 
 const EXIT_CODES: &str = "\
@@ -41,6 +43,9 @@ pub(crate) enum Command {
 
     /// Find out why clients cannot sign in at a server, or cannot call it
     Doctor(DoctorCommand),
+
+    /// Find out whether a server of yours would start, and how it keeps the fifteen rules
+    Check(CheckCommand),
 }
 
 /// Plays a client: asks without a token, reads the metadata, registers, asks to sign in, calls. Says

@@ -1,5 +1,5 @@
 //! The command `portcullis`: keys that seal what a server stores, API keys, grants, what the audit trail
-//! says, and a doctor for servers that clients cannot use.
+//! says, a check of servers before they serve, and a doctor for servers that clients cannot use.
 //!
 //! ```text
 //! cargo install portcullis-cli
@@ -13,6 +13,7 @@
 mod api_keys;
 mod arguments;
 mod audit;
+mod check;
 mod doctor;
 mod duration;
 mod grants;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => of_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Grants(command) => grants::run(command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Check(command) => check::run(&command),
         Command::Audit(command) => audit::run(command).map(|()| ExitCode::SUCCESS),
         Command::Why(why) => audit::why(&why).map(|()| ExitCode::SUCCESS),
     };

@@ -12,18 +12,21 @@ use crate::{ALICE, BOB, TESTBED};
 
 /// The demo, beside the testbed in the target directory.
 pub(crate) fn demo() -> &'static str {
-    static DEMO: LazyLock<String> = LazyLock::new(|| {
-        let path = Path::new(TESTBED).with_file_name("portcullis-demo");
-        // With the features of these tests: with others, much would be compiled again.
-        let peers = ["--features", "portcullis-tests/peers"];
-        run(Command::new(env!("CARGO"))
-            .args(["build", "--locked", "--bin", "portcullis-demo"])
-            .args(peers.iter().filter(|_| cfg!(feature = "peers")))
-            .current_dir(root()))
-        .unwrap();
-        path.to_str().unwrap().to_owned()
-    });
+    static DEMO: LazyLock<String> = LazyLock::new(|| built("portcullis-demo"));
     &DEMO
+}
+
+/// A program of another package, built.
+pub(crate) fn built(name: &str) -> String {
+    let path = Path::new(TESTBED).with_file_name(name);
+    // With the features of these tests: with others, much would be compiled again.
+    let peers = ["--features", "portcullis-tests/peers"];
+    run(Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--bin", name])
+        .args(peers.iter().filter(|_| cfg!(feature = "peers")))
+        .current_dir(root()))
+    .unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 fn text(result: &Value) -> &str {

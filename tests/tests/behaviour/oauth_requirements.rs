@@ -1,9 +1,10 @@
 //! docs/oauth_requirements.md, kept together with the tests that it names.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use portcullis_tests::driver::root;
+
+use crate::named_tests::{cells, named, tests};
 
 /// The documents whose requirements are listed, as the headings begin.
 const SPECIFICATIONS: [&str; 12] = [
@@ -24,46 +25,11 @@ const SPECIFICATIONS: [&str; 12] = [
 /// What a row says where no test can hold it alone.
 const REASONS: [&str; 4] = ["departs", "documented", "not offered", "operator"];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-/// The names of the functions below an attribute that makes them tests.
-fn tests_of(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut below = false;
-    for line in text.lines().map(str::trim_start) {
-        below |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-        let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
-        if let Some((name, _)) = name.and_then(|name| name.split_once('(')) {
-            found.extend(std::mem::take(&mut below).then(|| name.to_owned()));
-        }
-    }
-    found
-}
-
-#[test]
-fn tests_are_found_below_their_attributes() {
-    let text = "#[test]\nfn a() {}\nfn b() {}\n#[tokio::test(start_paused = true)]\n#[cfg(unix)]\n\
-                async fn c() {}\n  #[test]\n  fn d() {";
-    assert_eq!(tests_of(text), ["a", "c", "d"]);
-}
-
 /// What is wrong with the table, and how many rows it has.
 fn judged(document: &str, tests: &BTreeSet<String>) -> (usize, Vec<String>) {
     let (mut rows, mut wrong) = (0, Vec::new());
     for line in document.lines() {
-        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
-            continue;
-        };
-        let cells: Vec<&str> = cells.split(" | ").map(str::trim).collect();
+        let Some(cells) = cells(line) else { continue };
         let [section, level, requirement, held] = cells.as_slice() else {
             wrong.push(format!("{} cells, and not four: {line}", cells.len()));
             continue;
@@ -72,8 +38,7 @@ fn judged(document: &str, tests: &BTreeSet<String>) -> (usize, Vec<String>) {
             continue;
         }
         rows += 1;
-        let named: Vec<&str> = held.split('`').skip(1).step_by(2).collect();
-        let unknown = named.iter().filter(|name| !tests.contains(**name));
+        let unknown = named(held).filter(|name| !tests.contains(*name));
         wrong.extend(unknown.map(|name| format!("{section}: no test is called {name}")));
         let (kind, reason) = held.split_once(": ").unwrap_or_default();
         let reasoned = REASONS.contains(&kind) && !reason.is_empty() && !reason.starts_with('`');
@@ -115,12 +80,8 @@ fn a_row_has_four_cells_and_a_test_or_a_reason() {
 
 #[test]
 fn every_requirement_has_tests_that_exist_or_a_reason() {
-    let mut files = Vec::new();
-    for folder in ["crates", "tests/tests", "tests/src"] {
-        sources(&root().join(folder), &mut files);
-    }
-    let texts = files.into_iter().map(|file| std::fs::read_to_string(file).unwrap());
-    let tests: BTreeSet<String> = texts.flat_map(|text| tests_of(&text)).collect();
+    let tests = tests(&["crates", "tests/tests", "tests/src"]);
+    let tests: BTreeSet<String> = tests.into_iter().map(|(_, name)| name).collect();
     assert!(tests.len() > 1_000, "only {} tests were found", tests.len());
     let document = std::fs::read_to_string(root().join("docs/oauth_requirements.md")).unwrap();
     let (rows, wrong) = judged(&document, &tests);

@@ -14,6 +14,8 @@ macro_rules! faults {
     };
 }
 
+pub(crate) use faults;
+
 faults! {
     PLAIN_HTTP = "plain-http",
         "the URL is http, and leads beyond this machine: tokens could be read on the way",

@@ -3,7 +3,7 @@
 use super::portcullis;
 
 /// All commands.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["keys", "new"],
     &["keys", "list"],
     &["keys", "stage"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["grants", "list"],
     &["grants", "revoke"],
     &["doctor"],
+    &["check"],
     &["audit", "summary"],
     &["audit", "denied"],
     &["audit", "tail"],
@@ -71,6 +72,9 @@ fn a_wrong_command_line_has_an_exit_code_of_its_own() {
         &["audit", "denied", "--verdict", "allowed", "audit.jsonl"],
         &["audit", "tail", "--lines", "-1", "audit.jsonl"],
         &["why"],
+        &["check"],
+        &["check", "./server"],
+        &["check", "--time", "5", "--", "./server"],
         &["grants", "list", "--url", "http://127.0.0.1/mcp"],
         &["grants", "list", "--subject", "a"],
         &["grants", "list", "--subject", "a", "--client", "b", "--url", "http://127.0.0.1/mcp"],

@@ -8,6 +8,7 @@
 
 mod api_keys;
 mod audit;
+mod check;
 mod doctor;
 mod grants;
 mod help;
