@@ -96,33 +96,43 @@ fn the_demo_has_no_fault_however_it_authenticates() {
     assert_eq!(report["first_fault"], "audience-differs", "{report:#}");
 }
 
-/// FastMCP's own server.
-struct FastMcp {
+/// A server of another make.
+struct Foreign {
     process: Child,
     url: String,
 }
 
-impl FastMcp {
-    fn start(mode: &str) -> Self {
+impl Foreign {
+    /// FastMCP's own server.
+    fn fastmcp(mode: &str) -> Self {
+        let mut command = Command::new(root().join("target/peers/python/bin/python"));
+        command.arg(root().join("tests/peers/python/fastmcp_server.py"));
+        Self::start(command, &[mode])
+    }
+
+    /// rmcp's own server, which lets in everybody, or who has the token.
+    fn rmcp(token: Option<&str>) -> Self {
+        let built = root().join("target/peers/rmcp/bin/portcullis-peer-rmcp-server");
+        assert!(built.exists(), "{}: ./test fetches it", built.display());
+        Self::start(Command::new(built), token.as_slice())
+    }
+
+    /// Starts it on a port that is free, its first argument.
+    fn start(mut command: Command, arguments: &[&str]) -> Self {
         let address = free_address();
-        let process = Command::new(root().join("target/peers/python/bin/python"))
-            .arg(root().join("tests/peers/python/fastmcp_server.py"))
-            .args([&address.port().to_string(), mode])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        command.arg(address.port().to_string()).args(arguments);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let server = Self { process, url: format!("http://{address}/mcp") };
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
-            assert!(started.elapsed() < PATIENCE, "FastMCP does not listen: {mode}");
+            assert!(started.elapsed() < PATIENCE, "it does not listen: {command:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
         server
     }
 }
 
-impl Drop for FastMcp {
+impl Drop for Foreign {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -131,10 +141,22 @@ impl Drop for FastMcp {
 
 #[test]
 fn servers_of_fastmcp_have_no_fault_but_one_that_tells_nobody_how_to_sign_in() {
-    called(&examined(&FastMcp::start("open").url, None));
-    let token = FastMcp::start("token");
+    called(&examined(&Foreign::fastmcp("open").url, None));
+    let token = Foreign::fastmcp("token");
     called(&examined(&token.url, Some("good")));
     assert_eq!(examined(&token.url, None)["first_fault"], "metadata-missing");
     // It signs everybody in without a page.
-    called(&signed_in(&FastMcp::start("sign-in").url, |_, page| page));
+    called(&signed_in(&Foreign::fastmcp("sign-in").url, |_, page| page));
+}
+
+#[test]
+fn servers_of_rmcp_have_no_fault() {
+    called(&examined(&Foreign::rmcp(None).url, None));
+    let token = Foreign::rmcp(Some("good"));
+    called(&examined(&token.url, Some("good")));
+    // Nobody is told where to get a token, and who has none cannot go on.
+    let report = examined(&token.url, None);
+    assert_eq!(report["first_fault"], "issuer-missing", "{report:#}");
+    let report = examined(&token.url, Some("bad"));
+    assert_eq!(report["first_fault"], "token-refused", "{report:#}");
 }
