@@ -244,6 +244,10 @@ async fn o04_a_second_use_of_a_code_revokes_what_came_of_the_first() {
     let thief = CodeRedemption { code_verifier: "x", ..redemption(&code) };
     assert!(world.grants.redeem(&thief).await.is_err());
     assert!(world.verify(tokens.access_token.expose()).await.is_ok());
+    // Nor does another client, whatever it knows.
+    let other = CodeRedemption { client_id: "other", ..redemption(&code) };
+    assert!(world.grants.redeem(&other).await.is_err());
+    assert!(world.verify(tokens.access_token.expose()).await.is_ok());
 
     assert!(world.grants.redeem(&redemption(&code)).await.is_err());
     assert!(world.verify(tokens.access_token.expose()).await.is_err());

@@ -186,6 +186,16 @@ async fn idp_rule_24_a_tool_gets_the_newest_token_which_is_good_for_another_minu
     let foreign = Principal::new("17").with_issuer("https://elsewhere.example.com");
     let foreign = foreign.with_claims(principal.claims().clone());
     assert!(proxy.tokens.upstream_token(&foreign).await.is_err());
+    // The issuer alone, the user alone and the client alone are not enough.
+    for (issuer, subject, client_id) in [
+        ("https://elsewhere.example.com", "17", client.as_str()),
+        (ORIGIN, "18", &client),
+        (ORIGIN, "17", "other"),
+    ] {
+        let other = Principal::new(subject).with_issuer(issuer).with_client_id(client_id);
+        let other = other.with_claims(principal.claims().clone());
+        assert!(proxy.tokens.upstream_token(&other).await.is_err(), "{issuer} {subject}");
+    }
 }
 
 #[tokio::test]
