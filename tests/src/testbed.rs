@@ -1,5 +1,6 @@
 //! The components by which outsiders test a server.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use portcullis::route::{Route, get, post};
 use portcullis_demo::checks::{require_access_level, require_premium_user};
 use portcullis_demo::files;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Everything that the testbed serves.
@@ -133,8 +134,22 @@ pub struct Constrained {
     ran: u64,
 }
 
+/// The bounds that belong together.
+#[derive(Deserialize)]
+struct Bounds {
+    ge: Option<i64>,
+    le: Option<i64>,
+}
+
+fn not_both(bounds: &Bounds) -> Result<(), ToolError> {
+    match (bounds.ge, bounds.le) {
+        (Some(_), Some(_)) => Err(ToolError::new("argument `ge`: not beside `le` (not_both)")),
+        _ => Ok(()),
+    }
+}
+
 /// One argument for each constraint.
-#[tool]
+#[tool(validate = not_both)]
 #[expect(clippy::too_many_arguments, reason = "one for each constraint")]
 pub async fn constrained(
     #[arg(pattern = "^[a-z]+$")] _pattern: Option<String>,
@@ -146,6 +161,10 @@ pub async fn constrained(
     #[arg(max_length = 3)] _max_length: Option<String>,
     #[arg(min_items = 2)] _min_items: Option<Vec<String>>,
     #[arg(max_items = 2)] _max_items: Option<Vec<String>>,
+    #[arg(unique_items)] _unique_items: Option<Vec<String>>,
+    #[arg(min_properties = 1)] _min_properties: Option<BTreeMap<String, u8>>,
+    #[arg(max_properties = 1)] _max_properties: Option<BTreeMap<String, u8>>,
+    #[arg(format = "date")] _format: Option<String>,
     #[arg(one_of("red", "green"))] _one_of: Option<String>,
     #[arg(default = 7)] default: u8,
     _integer: Option<u32>,

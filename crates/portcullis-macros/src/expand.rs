@@ -131,6 +131,9 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
     for check in &options.checks {
         calls.extend(quote_spanned! { check.span() => .auth(#check) });
     }
+    for function in &options.validations {
+        calls.extend(quote_spanned! { function.span() => .validate(#function) });
+    }
     if let Some(deny) = &options.deny {
         let variant = if deny == "hide" {
             quote! { Hide }

@@ -17,9 +17,13 @@ impl Kind {
 
     pub(crate) fn options(self) -> &'static str {
         match self {
-            Self::Tool => "name, title, description, tags(…), auth, deny, annotations(…) and crate",
-            Self::Resource => "name, title, description, mime_type, tags(…), auth, deny and crate",
-            Self::Prompt => "name, title, description, tags(…), auth, deny and crate",
+            Self::Tool => {
+                "name, title, description, tags(…), auth, validate, deny, annotations(…) and crate"
+            }
+            Self::Resource => {
+                "name, title, description, mime_type, tags(…), auth, validate, deny and crate"
+            }
+            Self::Prompt => "name, title, description, tags(…), auth, validate, deny and crate",
         }
     }
 

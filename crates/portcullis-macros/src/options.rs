@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) mime_type: Option<LitStr>,
     pub(crate) tags: Vec<LitStr>,
     pub(crate) checks: Vec<Expr>,
+    pub(crate) validations: Vec<Expr>,
     pub(crate) hints: Vec<Ident>,
     pub(crate) deny: Option<Ident>,
     portcullis: Option<Path>,
@@ -71,6 +72,24 @@ impl Options {
                     }
                     Expr::Array(several) => self.checks.extend(several.elems),
                     one => self.checks.push(one),
+                }
+                Ok(())
+            }
+            "validate" => {
+                if !self.validations.is_empty() {
+                    return Err(meta.error("duplicate option: write `validate = [a, b]` for both"));
+                }
+                if meta.input.peek(Paren) {
+                    return Err(meta.error("write `validate = function`, or `validate = [a, b]`"));
+                }
+                match meta.value()?.parse()? {
+                    Expr::Array(several) if several.elems.is_empty() => {
+                        let message =
+                            "`validate = []` judges nothing: name a function, or leave it out";
+                        return Err(syn::Error::new_spanned(several, message));
+                    }
+                    Expr::Array(several) => self.validations.extend(several.elems),
+                    one => self.validations.push(one),
                 }
                 Ok(())
             }

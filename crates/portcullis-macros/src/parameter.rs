@@ -9,7 +9,7 @@ use syn::{
 use crate::options::list;
 
 /// What `#[arg(…)]` takes.
-const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, one_of, default, and secret with its reason";
+const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, unique_items, min_properties, max_properties, format, one_of, default, path_like, and secret with its reason";
 
 /// One parameter of a component's function.
 pub(crate) struct Parameter {
@@ -115,11 +115,13 @@ pub(crate) fn doc_comment(attributes: &[Attribute]) -> Option<String> {
 fn constraint(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
     let Some(option) = meta.path.get_ident() else { return Err(unknown(meta)) };
     Ok(match option.to_string().as_str() {
-        "description" | "pattern" => {
+        "description" | "pattern" | "format" => {
             let text: LitStr = meta.value()?.parse()?;
             quote! { .#option(#text) }
         }
-        "min_length" | "max_length" | "min_items" | "max_items" => {
+        "unique_items" | "path_like" => quote! { .#option() },
+        "min_length" | "max_length" | "min_items" | "max_items" | "min_properties"
+        | "max_properties" => {
             let count: LitInt = meta.value()?.parse()?;
             quote! { .#option(#count) }
         }
@@ -155,6 +157,9 @@ fn meant(written: &str) -> Option<&'static str> {
         "maxlength" | "maxlen" => "max_length",
         "minitems" => "min_items",
         "maxitems" => "max_items",
+        "uniqueitems" | "unique" | "distinct" => "unique_items",
+        "minproperties" => "min_properties",
+        "maxproperties" => "max_properties",
         "regex" | "regexp" | "matches" => "pattern",
         "enum" | "oneof" | "choices" | "values" | "options" => "one_of",
         "doc" | "help" | "desc" => "description",

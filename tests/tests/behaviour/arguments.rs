@@ -28,6 +28,10 @@ fn each_constraint_refuses_by_argument_and_rule_and_never_shows_the_value() {
         ("max_length", json!("hunter2"), "maxLength"),
         ("min_items", json!(["hunter2"]), "minItems"),
         ("max_items", json!(["hunter2", "b", "c"]), "maxItems"),
+        ("unique_items", json!(["hunter2", "hunter2"]), "uniqueItems"),
+        ("min_properties", json!({}), "minProperties"),
+        ("max_properties", json!({"hunter2": 1, "b": 2}), "maxProperties"),
+        ("format", json!("hunter2"), "format"),
         ("one_of", json!("hunter2"), "enum"),
         ("default", json!("hunter2"), "type"),
         ("default", json!(77123), "maximum"),
@@ -44,6 +48,11 @@ fn each_constraint_refuses_by_argument_and_rule_and_never_shows_the_value() {
             assert!(!text.contains(shown), "{argument}: {text}");
         }
     }
+    // A rule between arguments is judged once each meets the schema.
+    let text = refusal(&testbed, "constrained", json!({"ge": 77123, "le": -77123}));
+    assert_eq!(text, "argument `ge`: not beside `le` (not_both)");
+    let text = refusal(&testbed, "constrained", json!({"ge": 1, "le": 1}));
+    assert!(text.contains("(minimum)"), "{text}");
     assert_eq!(ran(&testbed), 2, "the function ran for a refused call");
     assert!(!testbed.log().contains("hunter2"), "arguments are never logged");
 }

@@ -188,12 +188,13 @@ impl Lines<'_> {
     /// Nothing but a comment stands after a value.
     fn only_comment(&mut self) -> Result<(), Flaw> {
         self.skip_blanks();
-        match self.rest.peek() {
-            None | Some('\n' | '\r' | '#') => {
+        let mut ahead = self.rest.clone();
+        match (ahead.next(), ahead.next()) {
+            (None | Some('\n' | '#'), _) | (Some('\r'), None | Some('\n')) => {
                 self.skip_line();
                 Ok(())
             }
-            Some(_) => Err(Flaw::in_line(
+            _ => Err(Flaw::in_line(
                 self.line,
                 EnvironmentErrorKind::UnquotedSpace,
                 format!("has a value with a space in line {}: put it in single quotes", self.line),

@@ -11,28 +11,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::component::argument::is_of;
-
-/// The formats of JSON Schema (2020-12 Validation §7.3) that the validator asserts.
-const FORMATS: [&str; 18] = [
-    "date-time",
-    "date",
-    "time",
-    "duration",
-    "email",
-    "idn-email",
-    "hostname",
-    "ipv4",
-    "ipv6",
-    "uri",
-    "uri-reference",
-    "iri",
-    "iri-reference",
-    "uuid",
-    "uri-template",
-    "json-pointer",
-    "relative-json-pointer",
-    "regex",
-];
+use crate::component::format::FORMATS;
 
 /// Keywords whose value is a schema.
 pub(crate) const OF_SCHEMA: [&str; 12] = [
@@ -143,7 +122,7 @@ fn write_format(object: &mut Map<String, Value>) {
 
 /// The bounds of a type of numbers, by the name that the schema library has for it. Of integers
 /// beyond 64 bits, JSON has those alone that have 64.
-fn bounds(format: &str) -> Option<(Value, Value)> {
+pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     Some(match format {
         "int8" => (json!(i8::MIN), json!(i8::MAX)),
         "int16" => (json!(i16::MIN), json!(i16::MAX)),

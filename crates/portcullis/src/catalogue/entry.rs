@@ -14,6 +14,7 @@ use crate::catalogue::output_schema::OutputSchema;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::selector::Selected;
 use crate::component::uri_template::UriTemplate;
+use crate::component::validation::Validation;
 use crate::component::{About, Component, ComponentKind, Deny, Handler};
 use crate::error::{Problem, ProblemKind};
 
@@ -39,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) schema: ArgumentSchema,
     pub(crate) output: Option<OutputSchema>,
     pub(crate) template: Option<UriTemplate>,
+    /// What arguments that meet the schema have to pass.
+    pub(crate) validations: Vec<Validation>,
     pub(crate) handler: Handler,
     /// Whether a check that hides it was once late.
     pub(crate) was_late: AtomicBool,
@@ -53,7 +56,8 @@ impl Entry {
         everywhere: &Everywhere,
         rules: &mut Rules,
     ) -> Result<(Self, Descriptor), Vec<Problem>> {
-        let Component { kind, key, about, checks, deny, mut parameters, handler } = component;
+        let Component { kind, key, about, checks, deny, mut parameters, validations, handler } =
+            component;
         let invalid = |text| Problem::new(ProblemKind::InvalidCheck, text);
         let mut problems: Vec<Problem> =
             checks.iter().filter_map(|check| check.validate().err().map(invalid)).collect();
@@ -75,6 +79,10 @@ impl Entry {
         let states = parameters.states.iter().map(|(id, _)| *id).collect();
         let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
         let sees_context = parameters.sees_call || parameters.sees_context;
+        let path_like = parameters.path_like();
+        if kind != ComponentKind::ResourceTemplate {
+            problems.extend(path_like.iter().map(|name| path_like_elsewhere(name)));
+        }
         let schema = match ArgumentSchema::compile(&mut parameters) {
             Ok(schema) => schema,
             Err(found) => return Err([problems, found].concat()),
@@ -111,7 +119,7 @@ impl Entry {
                 Ok(template) => {
                     problems.extend(problem_with_uri(&key));
                     problems.extend(problem_with_variables(&template, &schema));
-                    Some(template)
+                    Some(template.with_path_like(path_like))
                 }
                 Err(problem) => return Err([problems, vec![problem]].concat()),
             },
@@ -145,6 +153,7 @@ impl Entry {
             schema,
             output,
             template,
+            validations,
             handler,
             was_late: AtomicBool::new(false),
             held_credential: AtomicBool::new(false),
@@ -203,6 +212,12 @@ fn problem_with_name(name: &str) -> Option<Problem> {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let text = "a name is 1 to 128 letters, digits, `_`, `-` or `.`";
     (!fine).then(|| Problem::new(ProblemKind::InvalidName, text))
+}
+
+fn path_like_elsewhere(name: &str) -> Problem {
+    let text =
+        "`path_like` is for a variable of a URI template: others may look like a path anyway";
+    Problem::new(ProblemKind::InvalidConstraint, text).within(format_args!("argument `{name}`"))
 }
 
 fn problem_with_uri(uri: &str) -> Option<Problem> {

@@ -4,10 +4,13 @@ use jsonschema::{ValidationError, Validator};
 use portcullis_protocol::model::PromptArgument;
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::circles;
 use crate::catalogue::closed_schema::{self, Null};
+use crate::catalogue::closing::close;
 use crate::catalogue::effort::Effort;
 use crate::catalogue::every_draft;
-use crate::catalogue::schema::{close, compile, has_headers};
+use crate::catalogue::schema::{compile, has_headers};
+use crate::catalogue::schema_lint;
 use crate::catalogue::violation::describe;
 use crate::component::parameter::{Absence, Declared, Parameters, Spread};
 use crate::error::{Problem, ProblemKind};
@@ -39,6 +42,11 @@ impl ArgumentSchema {
     /// Writes the schema and compiles it.
     pub(crate) fn compile(parameters: &mut Parameters) -> Result<Self, Vec<Problem>> {
         let mut problems = std::mem::take(&mut parameters.problems);
+        let definitions = parameters.definitions();
+        let wrong = problems_with_schemas(parameters, &definitions);
+        if !wrong.is_empty() {
+            return Err([problems, wrong].concat());
+        }
         let (mut properties, mut required) = (Map::new(), Vec::new());
         let (mut defaults, mut left_out) = (Vec::new(), Vec::new());
         let spread = parameters.spread.take();
@@ -78,7 +86,7 @@ impl ArgumentSchema {
                 }
             }
         }
-        let mut definitions = Value::Object(parameters.definitions());
+        let mut definitions = Value::Object(definitions);
         definitions
             .as_object_mut()
             .into_iter()
@@ -93,6 +101,13 @@ impl ArgumentSchema {
                 ProblemKind::InvalidInputSchema,
                 "`x-mcp-header` is not supported: remove it from the schema",
             ));
+        }
+        problems.extend(
+            circles::problem(&schema)
+                .map(|text| Problem::new(ProblemKind::InvalidInputSchema, text)),
+        );
+        if !problems.is_empty() {
+            return Err(problems);
         }
         close(&mut schema);
         schema.as_object_mut().into_iter().for_each(closed_schema::write_root);
@@ -158,6 +173,21 @@ impl ArgumentSchema {
             Problem::new(ProblemKind::InvalidDefault, text)
         })
     }
+}
+
+/// What is wrong with the schemas that were written or made from types.
+fn problems_with_schemas(
+    parameters: &Parameters,
+    definitions: &Map<String, Value>,
+) -> Vec<Problem> {
+    let invalid = |text: String| Problem::new(ProblemKind::InvalidInputSchema, text);
+    let declared = parameters.arguments.iter().flat_map(|Declared { argument, schema, .. }| {
+        let problems = schema_lint::problems(schema).into_iter().map(invalid);
+        problems.map(|problem| problem.within(format_args!("argument `{}`", argument.name)))
+    });
+    let spread = parameters.spread.iter().flat_map(|spread| schema_lint::problems(&spread.schema));
+    let named = definitions.values().filter_map(Value::as_object).flat_map(schema_lint::problems);
+    declared.chain(spread.chain(named).map(invalid)).collect()
 }
 
 /// The schema of a declared argument, as it is shown.

@@ -1,7 +1,9 @@
 //! Components, compiled: what was declared, checked as a whole and made ready to be asked for.
 
 pub(crate) mod arguments;
+mod circles;
 mod closed_schema;
+mod closing;
 pub(crate) mod compiled_checks;
 pub(crate) mod credential_lint;
 pub(crate) mod credential_shape;
@@ -13,6 +15,7 @@ mod everywhere;
 mod input_schema;
 mod output_schema;
 mod schema;
+mod schema_lint;
 mod violation;
 
 use std::collections::HashMap;
@@ -142,3 +145,6 @@ impl Section {
         replaced.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What is done to the schema of a component's arguments, whoever wrote it.
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, EmailOptions, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 /// Compiles a schema: version 2020-12, formats asserted, patterns that take linear time, nothing
@@ -11,6 +11,8 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
         .with_draft(Draft::Draft202012)
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)
+        // An address is no mailbox with a name (RFC 5321 §4.1.2): `Ann <ann@example.com>`.
+        .with_email_options(EmailOptions::default().without_display_text())
         .offline()
         .build(schema)
         .map_err(|error| {
@@ -46,35 +48,5 @@ pub(crate) fn has_headers(schema: &Value) -> bool {
         }
         Value::Array(items) => items.iter().any(has_headers),
         _ => false,
-    }
-}
-
-/// Refuses unknown members of every object whose members are listed.
-///
-/// The parts of an object that is composed of several schemas are left as they are: a part
-/// cannot know the members of the others. The whole of it can.
-pub(crate) fn close(schema: &mut Value) {
-    const COMPOSED: [&str; 7] =
-        ["allOf", "anyOf", "oneOf", "if", "$ref", "patternProperties", "unevaluatedProperties"];
-    let Some(object) = schema.as_object_mut() else { return };
-    let listed = object.contains_key("properties");
-    let composed = COMPOSED.iter().any(|keyword| object.contains_key(*keyword));
-    if listed && !object.contains_key("additionalProperties") {
-        let keyword = if composed { "unevaluatedProperties" } else { "additionalProperties" };
-        object.entry(keyword).or_insert(Value::Bool(false));
-    }
-    for keyword in ["properties", "$defs"] {
-        let members = object.get_mut(keyword).and_then(Value::as_object_mut).into_iter().flatten();
-        members.for_each(|(_, member)| close(member));
-    }
-    for keyword in ["items", "additionalProperties"] {
-        object.get_mut(keyword).into_iter().for_each(close);
-    }
-    for keyword in ["prefixItems", "anyOf", "oneOf"] {
-        if keyword == "prefixItems" || !listed {
-            let branches =
-                object.get_mut(keyword).and_then(Value::as_array_mut).into_iter().flatten();
-            branches.for_each(close);
-        }
     }
 }

@@ -1,5 +1,6 @@
 use serde_json::{Map, Value, json};
 
+use crate::component::format::{FORMATS, unknown};
 use crate::error::{Problem, ProblemKind};
 
 /// The name, description and constraints of one argument.
@@ -24,6 +25,8 @@ pub struct Argument {
     pub(crate) constraints: Vec<Constraint>,
     /// Why it asks for a secret, if it does.
     pub(crate) secret: Option<String>,
+    /// Whether it may look like a path.
+    pub(crate) path_like: bool,
 }
 
 /// What [`Argument::ge`], [`gt`](Argument::gt), [`le`](Argument::le) and [`lt`](Argument::lt)
@@ -64,14 +67,16 @@ pub(crate) struct Constraint {
 const NUMBERS: &[&str] = &["integer", "number"];
 const STRINGS: &[&str] = &["string"];
 const ARRAYS: &[&str] = &["array"];
+const OBJECTS: &[&str] = &["object"];
 const ANYTHING: &[&str] = &[];
 
 /// Lower bounds with their upper ones.
-const BOUNDS: [(&str, &str); 4] = [
+const BOUNDS: [(&str, &str); 5] = [
     ("minimum", "maximum"),
     ("exclusiveMinimum", "exclusiveMaximum"),
     ("minLength", "maxLength"),
     ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
 ];
 
 impl Argument {
@@ -79,7 +84,8 @@ impl Argument {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let (description, default, secret) = (None, None, None);
-        Self { name: name.into(), description, default, constraints: Vec::new(), secret }
+        let (constraints, path_like) = (Vec::new(), false);
+        Self { name: name.into(), description, default, constraints, secret, path_like }
     }
 
     /// Says what the argument is for.
@@ -152,6 +158,35 @@ impl Argument {
         self.constrain("max_items", "maxItems", json!(items), ARRAYS)
     }
 
+    /// No two items are the same: `1` and `1.0` are.
+    #[must_use]
+    pub fn unique_items(self) -> Self {
+        self.constrain("unique_items", "uniqueItems", json!(true), ARRAYS)
+    }
+
+    /// At least `members` members of a map.
+    #[must_use]
+    pub fn min_properties(self, members: u64) -> Self {
+        self.constrain("min_properties", "minProperties", json!(members), OBJECTS)
+    }
+
+    /// At most `members` members of a map.
+    #[must_use]
+    pub fn max_properties(self, members: u64) -> Self {
+        self.constrain("max_properties", "maxProperties", json!(members), OBJECTS)
+    }
+
+    /// A text of a format of JSON Schema (2020-12 Validation §7.3), which is enforced: `date-time`,
+    /// `date`, `time`, `duration` (RFC 3339), `email`, `hostname`, `ipv4`, `ipv6`, `uri` and
+    /// `uri-reference` (RFC 3986), `iri` and `iri-reference`, `uuid`, `uri-template`,
+    /// `json-pointer` and `relative-json-pointer`, or `regex`. No other one builds.
+    ///
+    /// A format says how a text is written, not what it leads to: `javascript:x` is a `uri`.
+    #[must_use]
+    pub fn format(self, name: impl Into<String>) -> Self {
+        self.constrain("format", "format", json!(name.into()), STRINGS)
+    }
+
     /// One of `values`.
     #[must_use]
     pub fn one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {
@@ -164,6 +199,15 @@ impl Argument {
     #[must_use]
     pub fn secret(mut self, reason: impl Into<String>) -> Self {
         self.secret = Some(reason.into());
+        self
+    }
+
+    /// Takes values that look like paths, for a variable of a URI template: `..`, `a/b` (which a URI
+    /// says as `a%2Fb`), a drive. Without it, such a URI does not exist. Give the value to a
+    /// [`Workspace`](crate::guard::Workspace), or to nothing that opens files.
+    #[must_use]
+    pub fn path_like(mut self) -> Self {
+        self.path_like = true;
         self
     }
 
@@ -180,7 +224,10 @@ impl Argument {
 
     /// Whether anything but the name was said.
     pub(crate) fn is_bare(&self) -> bool {
-        self.constraints.is_empty() && self.default.is_none() && self.secret.is_none()
+        self.constraints.is_empty()
+            && self.default.is_none()
+            && self.secret.is_none()
+            && !self.path_like
     }
 
     /// Writes description, default and constraints into the `schema` of the argument's type.
@@ -210,6 +257,11 @@ impl Argument {
                 return Err(
                     self.invalid(format!("`{option}` lists a value that is not of type {kind}"))
                 );
+            }
+            if let ("format", Some(format)) = (*keyword, value.as_str())
+                && !FORMATS.contains(&format)
+            {
+                return Err(self.invalid(unknown(format)));
             }
             let value = match (*keyword, schema.get(*keyword)) {
                 // What the type allows stays the outer bound: `ge = -5` on a u32 is `ge = 0`.

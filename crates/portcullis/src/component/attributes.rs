@@ -16,6 +16,7 @@
 /// | `description = "…"` | what the model reads | the doc comment |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and call it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `validate = function`, `validate = [function, …]` | what [judges](crate::Tool::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
 /// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)): the answer for what does not exist, or an HTTP 403 that names the scopes | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `annotations(…)` | [hints](crate::component::Hint) for clients: `read_only`, `destructive`, `idempotent`, `open_world` | none |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
@@ -44,7 +45,9 @@
 /// | `ge`, `gt`, `le`, `lt` ` = number` | numbers |
 /// | `min_length`, `max_length` ` = number` | strings, in characters |
 /// | `pattern = "…"` | strings: a regular expression, found anywhere unless it has `^` and `$` |
-/// | `min_items`, `max_items` ` = number` | arrays |
+/// | `format = "…"` | strings of a [format](crate::component::Argument::format): `"date"`, `"email"`, `"uri"`, `"uuid"` and others |
+/// | `min_items`, `max_items` ` = number`, `unique_items` | arrays |
+/// | `min_properties`, `max_properties` ` = number` | maps |
 /// | `secret, reason = "…"` | what is named like a credential and has to be an argument all the same |
 ///
 /// # What it returns
@@ -108,6 +111,7 @@ pub use portcullis_macros::tool;
 /// | `mime_type = "…"` | what the content is | what the returned type says |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and read it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `validate = function`, `validate = [function, …]` | what [judges](crate::Resource::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
 /// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
@@ -116,7 +120,8 @@ pub use portcullis_macros::tool;
 /// A parameter for each variable of the URI, of the same name, whose type is read from the text;
 /// and [`Caller`](crate::Caller), [`MaybeCaller`](crate::MaybeCaller),
 /// [`Context`](crate::Context) and [`State<T>`](crate::State) as a [`tool`] does. `#[arg(…)]`
-/// constrains a variable.
+/// constrains a variable. A URI with a value that looks like a path (`..`, `a%2Fb`, `C:`, encoded once
+/// more or not) does not exist, unless `#[arg(path_like)]` is on its variable.
 ///
 /// # What it returns
 ///
@@ -170,6 +175,7 @@ pub use portcullis_macros::resource;
 /// | `description = "…"` | what it is for | the doc comment |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and use it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
+/// | `validate = function`, `validate = [function, …]` | what [judges](crate::Prompt::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
 /// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
@@ -209,7 +215,7 @@ pub use portcullis_macros::resource;
 /// ```
 ///
 /// ```text
-/// error: unknown option: #[prompt] takes name, title, description, tags(…), auth, deny and crate
+/// error: unknown option: #[prompt] takes name, title, description, tags(…), auth, validate, deny and crate
 /// ```
 pub use portcullis_macros::prompt;
 

@@ -12,6 +12,7 @@ use crate::component::result::PromptResult;
 use crate::component::result::ResourceResult;
 use crate::component::result::ToolResult;
 use crate::component::tool_error::ToolError;
+use crate::component::validation::Validation;
 
 /// A declared tool, resource, resource template or prompt, ready to be served.
 pub struct Component {
@@ -22,6 +23,7 @@ pub struct Component {
     pub(crate) checks: Vec<Arc<dyn Check>>,
     pub(crate) deny: Option<Deny>,
     pub(crate) parameters: Parameters,
+    pub(crate) validations: Vec<Validation>,
     pub(crate) handler: Handler,
 }
 
@@ -45,12 +47,13 @@ pub(crate) struct Declaration {
     checks: Vec<Arc<dyn Check>>,
     deny: Option<Deny>,
     parameters: Parameters,
+    validations: Vec<Validation>,
 }
 
 impl Declaration {
     pub(crate) fn new(key: String) -> Self {
         let (about, parameters) = (About::default(), Parameters::new());
-        Self { key, about, checks: Vec::new(), deny: None, parameters }
+        Self { key, about, checks: Vec::new(), deny: None, parameters, validations: Vec::new() }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -72,6 +75,10 @@ impl Declaration {
         self.parameters.sees_context |= self.parameters.declared == before;
     }
 
+    pub(crate) fn validate(&mut self, validation: Validation) {
+        self.validations.push(validation);
+    }
+
     pub(crate) fn takes_only_parameters(&mut self) {
         self.parameters.sees_call = false;
     }
@@ -81,8 +88,8 @@ impl Declaration {
     }
 
     pub(crate) fn answered_by(self, kind: ComponentKind, handler: Handler) -> Component {
-        let Self { key, about, checks, deny, parameters } = self;
-        Component { kind, key, about, checks, deny, parameters, handler }
+        let Self { key, about, checks, deny, parameters, validations } = self;
+        Component { kind, key, about, checks, deny, parameters, validations, handler }
     }
 }
 
@@ -128,6 +135,53 @@ macro_rules! common_options {
                 argument: crate::component::Argument,
             ) -> Self {
                 self.0.parameter::<P>(argument);
+                self
+            }
+
+            /// Adds a function that judges what no schema can say, such as a rule between arguments:
+            /// those that are members of `T`. It runs when they meet the schema and the caller may
+            /// use the component, before the handler and within its time. All such functions have
+            /// to pass.
+            ///
+            /// The text of a [`ToolError::new`](crate::ToolError::new) that it returns is what
+            /// the caller is told, as of an argument that the schema refuses: name the argument,
+            /// and never the value. Other errors, and a panic, are internal ones. It is a plain
+            /// function, for which nothing else runs on its thread: what waits or asks others
+            /// belongs in the handler.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use portcullis::component::{Argument, Call};
+            /// use portcullis::{Tool, ToolError};
+            ///
+            /// #[derive(serde::Deserialize)]
+            /// struct Range {
+            ///     from: u32,
+            ///     to: u32,
+            /// }
+            ///
+            /// fn in_order(range: &Range) -> Result<(), ToolError> {
+            ///     match range.from <= range.to {
+            ///         true => Ok(()),
+            ///         false => Err(ToolError::new("argument `from`: must not be above `to`")),
+            ///     }
+            /// }
+            ///
+            /// let pages = Tool::new("pages")
+            ///     .parameter::<u32>(Argument::new("from").ge(1))
+            ///     .parameter::<u32>(Argument::new("to"))
+            ///     .validate(in_order)
+            ///     .handler(|mut call: Call| async move {
+            ///         let (from, to): (u32, u32) = (call.take("from")?, call.take("to")?);
+            ///         Ok::<_, ToolError>(format!("{} pages", to - from))
+            ///     });
+            /// ```
+            pub fn validate<T: serde::de::DeserializeOwned>(
+                mut self,
+                function: impl Fn(&T) -> Result<(), crate::ToolError> + Send + Sync + 'static,
+            ) -> Self {
+                self.0.validate(crate::component::validation::Validation::new(function));
                 self
             }
 

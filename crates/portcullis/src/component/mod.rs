@@ -6,11 +6,13 @@ pub(crate) mod caller;
 pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod declaration;
+pub(crate) mod format;
 pub(crate) mod hint;
 #[cfg(feature = "fetch")]
 pub(crate) mod http_client;
 mod kind;
 pub(crate) mod parameter;
+mod path_like;
 pub(crate) mod prompt;
 mod reading;
 pub(crate) mod resource;
@@ -23,6 +25,7 @@ pub(crate) mod tool_error;
 pub(crate) mod unfit;
 pub(crate) mod upstream_token;
 pub(crate) mod uri_template;
+pub(crate) mod validation;
 pub(crate) mod verdict;
 pub(crate) mod visibility;
 

@@ -62,7 +62,7 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
 
 /// Says which argument does not fit its type, and what would. serde's own message repeats the
 /// value.
-fn refused(argument: Option<&str>, unfit: &Unfit) -> ToolError {
+pub(crate) fn refused(argument: Option<&str>, unfit: &Unfit) -> ToolError {
     let within = unfit.path();
     let path: Vec<&str> =
         argument.into_iter().chain([within.as_str()]).filter(|part| !part.is_empty()).collect();
@@ -249,6 +249,12 @@ impl Parameters {
             states: Vec::new(),
             problems: Vec::new(),
         }
+    }
+
+    /// The names of the arguments that may look like paths.
+    pub(crate) fn path_like(&self) -> Vec<String> {
+        let path_like = self.arguments.iter().filter(|declared| declared.argument.path_like);
+        path_like.map(|declared| declared.argument.name.clone()).collect()
     }
 
     pub(crate) fn definitions(&mut self) -> Map<String, Value> {

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::component::argument::Argument;
@@ -130,10 +131,37 @@ pub struct ToolWithInput<T> {
     input: std::marker::PhantomData<fn(T)>,
 }
 
-impl<T: 'static> ToolWithInput<T>
+impl<T: DeserializeOwned + 'static> ToolWithInput<T>
 where
     Args<T>: Parameter,
 {
+    /// Adds a function that judges what the schema cannot say, as [`Tool::validate`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::{Context, Tool, ToolError};
+    /// use serde_json::{Map, Value, json};
+    ///
+    /// let schema = json!({"type": "object", "properties": {"from": {"type": "integer"}, "to": {"type": "integer"}}});
+    /// let pages = Tool::new("pages")
+    ///     .input_schema(schema)
+    ///     .validate(|arguments: &Map<String, Value>| match arguments.len() {
+    ///         1 => Err(ToolError::new("`from` and `to` belong together")),
+    ///         _ => Ok(()),
+    ///     })
+    ///     .handler(|arguments: Map<String, Value>, _context: Context| async move {
+    ///         format!("{} bounds", arguments.len())
+    ///     });
+    /// ```
+    pub fn validate(
+        mut self,
+        function: impl Fn(&T) -> Result<(), ToolError> + Send + Sync + 'static,
+    ) -> Self {
+        self.tool = self.tool.validate(function);
+        self
+    }
+
     /// Declares the tool: `handler` answers its calls.
     pub fn handler<F, Fut>(self, handler: F) -> Component
     where

@@ -108,6 +108,14 @@ impl ToolError {
         Self { face: Face::RefusedArgument(message.into()), cause: None }
     }
 
+    /// The same error as one of arguments, where it speaks to the caller.
+    pub(crate) fn into_refused_argument(self) -> Self {
+        match self.face {
+            Face::Public(text) => Self { face: Face::RefusedArgument(text.into()), ..self },
+            _ => self,
+        }
+    }
+
     /// Logs what the operator must know, and returns what the caller may know.
     ///
     /// This is the one place where an error of a handler crosses the border.
@@ -117,7 +125,7 @@ impl ToolError {
             Face::Public(text) => TextFace::Message(text, "tool_error"),
             Face::TooLong => TextFace::Message(TOO_LONG.into(), "timeout"),
             Face::RefusedArgument(text) => {
-                tracing::debug!(component, reason = text, "arguments refused");
+                tracing::debug!(component, reason = text, cause, "arguments refused");
                 return PublicError::RefusedArgument(text);
             }
             Face::NotFound => return PublicError::NotFound,

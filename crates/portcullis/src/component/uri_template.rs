@@ -2,6 +2,7 @@ use percent_encoding::percent_decode_str;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::component::path_like::is_path_like;
 use crate::component::resource_uri::ResourceUri;
 use crate::error::{Problem, ProblemKind};
 
@@ -16,6 +17,8 @@ pub(crate) struct UriTemplate {
     /// Matches URIs in their plain spelling, in which a `&` may have been part of a value.
     plain: Regex,
     variables: Vec<String>,
+    /// The variables whose values may look like paths.
+    path_like: Vec<String>,
 }
 
 /// What a variable stands for, as a pattern.
@@ -78,7 +81,14 @@ impl UriTemplate {
         }
         literal(rest, ["$", "$"])?;
         let regex = |pattern: &str| Regex::new(pattern).map_err(|error| error.to_string());
-        Ok(Self { normal: regex(&normal)?, plain: regex(&plain)?, variables })
+        let (normal, plain) = (regex(&normal)?, regex(&plain)?);
+        Ok(Self { normal, plain, variables, path_like: Vec::new() })
+    }
+
+    /// The same template, whose `variables` may have values that look like paths.
+    pub(crate) fn with_path_like(mut self, variables: Vec<String>) -> Self {
+        self.path_like = variables;
+        self
     }
 
     pub(crate) fn variables(&self) -> &[String] {
@@ -93,8 +103,8 @@ impl UriTemplate {
 
     /// The values of the variables in `uri`, decoded once.
     ///
-    /// A value that could be mistaken for a path (a separator, `.` or `..`, a control
-    /// character) makes the URI one that does not exist.
+    /// A value that [looks like a path](is_path_like) makes the URI one that does not exist, unless
+    /// its variable may have such values; those have no control characters either.
     pub(crate) fn matches(&self, uri: &ResourceUri<'_>) -> Option<Map<String, Value>> {
         let captures = self.normal.captures(uri.normal())?;
         let values = captures.iter().skip(1);
@@ -104,15 +114,14 @@ impl UriTemplate {
             .map(|(name, value)| {
                 let value = value?.as_str();
                 let value = percent_decode_str(value).decode_utf8().ok()?;
-                is_one_segment(&value).then(|| (name.clone(), Value::String(value.into_owned())))
+                let refused = match self.path_like.contains(name) {
+                    true => value.contains(char::is_control),
+                    false => is_path_like(&value),
+                };
+                (!refused).then(|| (name.clone(), Value::String(value.into_owned())))
             })
             .collect()
     }
-}
-
-fn is_one_segment(value: &str) -> bool {
-    !matches!(value, "." | "..")
-        && !value.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
 }
 
 #[cfg(test)]
@@ -202,11 +211,53 @@ mod tests {
             "a%2",
             "%",
             "a%2F..%2Fb",
+            "%252e%252e",
+            "%25252e%25252e",
+            "a%252fb",
+            "%25c0%25af",
+            "%EF%BC%8E%EF%BC%8E",
+            "...",
+            "..%20",
         ] {
             assert_eq!(matched("item://{id}", &format!("item://{traversal}")), None, "{traversal}");
         }
-        let once = matched("item://{id}", "item://%252e%252e");
-        assert_eq!(once, Some(json!({"id": "%2e%2e"})), "decoded once, not twice");
+        let once = matched("item://{id}", "item://%2541");
+        assert_eq!(once, Some(json!({"id": "%41"})), "decoded once, not twice");
+    }
+
+    #[test]
+    fn p02_values_that_begin_with_a_drive_do_not_exist() {
+        for absolute in
+            ["C:", "C:x", "c%3Ax", "%43%3A%5Cx", "C%253A", "%2Fetc", "%5C%5Csrv", "//etc"]
+        {
+            assert_eq!(matched("item://{id}", &format!("item://{absolute}")), None, "{absolute}");
+        }
+    }
+
+    #[test]
+    fn p01_a_variable_that_may_be_a_path_is_one_and_no_other_is() {
+        let template = UriTemplate::parse("page://{site}/{id}").unwrap();
+        let template = template.with_path_like(vec!["site".to_owned()]);
+        let matched =
+            |uri: &str| template.matches(&ResourceUri::parse(uri).unwrap()).map(Value::Object);
+        for (uri, site) in [
+            ("page://a%2F..%2Fb/1", "a/../b"),
+            ("page://../1", ".."),
+            ("page://C:x/1", "C:x"),
+            ("page://%252e%252e/1", "%2e%2e"),
+        ] {
+            assert_eq!(matched(uri), Some(json!({"site": site, "id": "1"})), "{uri}");
+        }
+        for other in [
+            "page://a/..",
+            "page://a/%252e.",
+            "page://a/b/1",
+            "page:///1",
+            "page://a%00/1",
+            "page://a%0A/1",
+        ] {
+            assert_eq!(matched(other), None, "{other}");
+        }
     }
 
     #[test]
@@ -224,8 +275,8 @@ mod tests {
             assert_eq!(template.matches(&found).is_some(), matches, "{uri}");
         }
         // A value that holds what divides the template stays one value.
-        let divided = matched("pair://{a}:{b}", "pair://x:y%3Az");
-        assert_eq!(divided, Some(json!({"a": "x", "b": "y:z"})));
+        let divided = matched("pair://{a}:{b}", "pair://x:yy%3Az");
+        assert_eq!(divided, Some(json!({"a": "x", "b": "yy:z"})));
     }
 
     #[test]

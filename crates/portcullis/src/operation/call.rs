@@ -247,7 +247,7 @@ async fn run<'a>(
     let call = Call { arguments, context };
     match &entry.handler {
         Handler::Tool(handler) => {
-            let result = within_time(engine, handler, call).await?;
+            let result = within_time(engine, entry, handler, call).await?;
             let answer = result.0.structured_content.as_ref();
             if let (Some(output), Some(answer)) = (&entry.output, answer) {
                 output.check(answer)?;
@@ -255,9 +255,11 @@ async fn run<'a>(
             Ok(Response::Tool(result))
         }
         Handler::Resource(handler) => {
-            within_time(engine, handler, call).await.map(Response::Resource)
+            within_time(engine, entry, handler, call).await.map(Response::Resource)
         }
-        Handler::Prompt(handler) => within_time(engine, handler, call).await.map(Response::Prompt),
+        Handler::Prompt(handler) => {
+            within_time(engine, entry, handler, call).await.map(Response::Prompt)
+        }
     }
 }
 
@@ -265,14 +267,31 @@ fn refused_arguments(refused: json::Refused) -> ToolError {
     ToolError::refused_argument(format!("the arguments are refused: {refused}"))
 }
 
-async fn within_time<R>(engine: &Engine, handler: &Erased<R>, call: Call) -> Result<R, ToolError> {
-    let answer = AssertUnwindSafe(async { handler(call).await }).catch_unwind();
-    match within(engine.limits.handler_timeout, answer).await {
+/// Judges the arguments by the component's own functions, and runs the handler.
+async fn within_time<R>(
+    engine: &Engine,
+    entry: &Entry,
+    handler: &Erased<R>,
+    call: Call,
+) -> Result<R, ToolError> {
+    let limit = engine.limits.handler_timeout;
+    let answer = AssertUnwindSafe(async {
+        if !entry.validations.is_empty() {
+            let begun = Instant::now();
+            entry.validations.iter().try_for_each(|own| own.judge(&call.arguments))?;
+            // Nothing stops a function that waits for nothing.
+            if begun.elapsed() > limit {
+                return Err(ToolError::too_long(limit));
+            }
+        }
+        handler(call).await
+    });
+    match within(limit, answer.catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
-            "the handler panicked: {}",
+            "the handler, or a validation before it, panicked: {}",
             panic_text(&*panic)
         )))),
-        Err(_) => Err(ToolError::too_long(engine.limits.handler_timeout)),
+        Err(_) => Err(ToolError::too_long(limit)),
     }
 }

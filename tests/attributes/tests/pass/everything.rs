@@ -1,5 +1,7 @@
 //! Every option, constraint, parameter and result there is.
 
+use std::collections::HashMap;
+
 use portcullis::prelude::*;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -29,6 +31,21 @@ fn level(least: u64) -> impl Fn(&AuthContext) -> bool {
     move |context: &AuthContext| context.claim("level").is_ok_and(|level: u64| level >= least)
 }
 
+#[derive(serde::Deserialize)]
+struct Bounds {
+    number: Option<i64>,
+    list: Vec<serde::de::IgnoredAny>,
+}
+
+fn fits(bounds: &Bounds) -> Result<(), ToolError> {
+    match usize::try_from(bounds.number.unwrap_or_default()) {
+        Ok(number) if number < bounds.list.len() => {
+            Err(ToolError::new("argument `number`: too small"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Everything at once.
 #[tool(
     name = "renamed",
@@ -42,6 +59,7 @@ fn level(least: u64) -> impl Fn(&AuthContext) -> bool {
         level(5),
         any_of((require_scopes(["write"]), |_: &AuthContext| async { true })),
     ],
+    validate = [fits, |bounds: &Bounds| fits(bounds)],
     deny = challenge,
     annotations(read_only, destructive, idempotent, open_world)
 )]
@@ -50,7 +68,9 @@ async fn everything(
     #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")]
     text: String,
     #[arg(description = "A number", ge = -1, gt = -2, le = 10, lt = 11)] number: Option<i64>,
-    #[arg(min_items = 0, max_items = 3)] list: Vec<Filter>,
+    #[arg(min_items = 0, max_items = 3, unique_items)] list: Vec<Filter>,
+    #[arg(min_properties = 0, max_properties = 3)] map: HashMap<String, u8>,
+    #[arg(format = "date")] day: Option<String>,
     #[arg(secret, reason = "it is stored for the caller's own account")] api_key: Option<String>,
     mut r#type: f64,
     context: Context,
@@ -59,7 +79,7 @@ async fn everything(
     store: State<Store>,
 ) -> Result<Json<String>, ToolError> {
     r#type += 1.0;
-    let _ = (api_key, number, context, caller, maybe, store, r#type);
+    let _ = (api_key, number, map, day, context, caller, maybe, store, r#type);
     Ok(Json(format!("{text} {}", list.first().map_or(0, |filter| filter.words.len()))))
 }
 
@@ -71,6 +91,18 @@ async fn spread(Args(filter): Args<Filter>) -> Vec<Content> {
 #[resource("note://{owner}/{id}", name = "note", mime_type = "text/markdown")]
 async fn note(owner: String, id: u32) -> String {
     format!("{owner} {id}")
+}
+
+#[resource("page://{site}", validate = |page: &HashMap<String, String>| no_port(page))]
+async fn page(#[arg(path_like)] site: String) -> String {
+    site
+}
+
+fn no_port(page: &HashMap<String, String>) -> Result<(), ToolError> {
+    match page.values().any(|site| site.contains(':')) {
+        true => Err(ToolError::new("argument `site`: has a port")),
+        false => Ok(()),
+    }
 }
 
 #[resource("blob://app")]
@@ -85,6 +117,6 @@ async fn report(quarter: String, #[arg(ge = 1)] pages: Option<u8>) -> Vec<Messag
 
 #[test]
 fn every_option_constraint_parameter_and_result_is_accepted() {
-    let all = components![everything, spread, inner::outside, note, blob, report,];
+    let all = components![everything, spread, inner::outside, note, page, blob, report,];
     Server::builder("everything").no_auth().state(Store).components(all).build().unwrap();
 }
