@@ -7,7 +7,7 @@
 //! their owner alone ([`PrivateFile`]), files that commands change
 //! ([`LockedFile`](locked_file::LockedFile)), files that are re-read as they change
 //! ([`WatchedFile`]), child processes ([`Command`]), standard error and output ([`log`], [`stdout`]), requests to untrusted URLs,
-//! against SSRF and DNS rebinding ([`Fetch`]), untrusted JSON ([`json`]) and text ([`text`]), pages
+//! against SSRF and DNS rebinding ([`Fetch`]), [syslog] servers, untrusted JSON ([`json`]) and text ([`text`]), pages
 //! for people, against cross-site scripting ([`html`]), what is measured ([`mod@metrics`]), and values that must not be seen
 //! ([`Secret`]), which [`redaction`] removes from what leaves.
 //! `clippy.toml` refuses every other way to them. [`MaybeFuture`] is here because every crate that
@@ -19,6 +19,7 @@ pub mod append;
 pub mod clock;
 #[cfg(all(unix, feature = "commands"))]
 pub mod command;
+pub mod delivery;
 pub mod digest;
 pub mod environment;
 mod error_chain;
@@ -49,6 +50,7 @@ pub mod secret_source;
 #[cfg(feature = "signature")]
 pub mod signature;
 pub mod stdout;
+pub mod syslog;
 pub mod text;
 mod timestamp;
 mod trace_context;

@@ -362,6 +362,10 @@ fn systemd_finds_nothing_wrong_with_the_unit_of_the_page() {
     let ours: Vec<&str> =
         complaints.lines().filter(|line| line.contains("portcullis-demo")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{complaints}");
+    // The exposure level, times ten.
+    let security = ["security", "--offline=true", "--threshold=20", "--no-pager"];
+    let judged = Command::new("systemd-analyze").args(security).arg(&file).output().unwrap();
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
 }
 
 #[test]

@@ -4,21 +4,27 @@ mod json_lines;
 mod line;
 mod log_text;
 mod measured;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pending;
 mod record;
 mod sink;
+mod syslog;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use json_lines::JsonLines;
 pub use log_text::LogText;
+#[cfg(feature = "otlp")]
+pub use otlp::{OtlpSink, OtlpSinkBuilder};
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
 pub use portcullis_guard::{Rotation, Timestamp};
 use portcullis_guard::{metrics, redaction};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
+pub use syslog::{Facility, SyslogSink};
 
 /// What a server does while an audit sink fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +156,11 @@ impl Watched {
 
     fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         self.ask(|sink| sink.record(record)).inspect_err(|error| self.failed(error))?;
-        if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
+        // A record may be taken that waits: it says nothing about the others.
+        if self.failing.load(Ordering::Relaxed)
+            && self.ask(AuditSink::ready).is_ok()
+            && self.failing.swap(false, Ordering::Relaxed)
+        {
             tracing::error!(sink = ?self.sink, "the audit sink takes records again");
         }
         Ok(())

@@ -1,4 +1,4 @@
-mod events;
+pub(super) mod events;
 mod redacted;
 
 use std::fmt::Debug;

@@ -2,25 +2,22 @@
 
 mod appended;
 mod open;
-mod queue;
+mod out;
 mod rotation;
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 pub use appended::AppendedFile;
-use queue::{MAX_UNWRITTEN, Out, Queue};
+use out::Out;
 use rotation::Rotating;
 pub use rotation::Rotation;
 
 use crate::Clock;
-
-/// How long a failed write rests before it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::delivery::{Courier, DeliveryError, MAX_WAITING};
 
 /// A file that whole lines are appended to, by a thread of its own.
 ///
@@ -40,7 +37,7 @@ const RETRY: Duration = Duration::from_secs(1);
 ///
 /// **Deployment caveat.** A line is safe from a crash of the program once it was
 /// [flushed](Self::flush), and from a power failure when the operating system says so:
-/// nothing is synced. A file that is renamed away is still the one that is written to, until
+/// nothing is synced. What is left when it is dropped is written for five seconds at most. A file that is renamed away is still the one that is written to, until
 /// [`reopen`](Self::reopen) or the next [rotation](Self::rotating). An older file keeps its mode; there is a warning when every user may
 /// read or write it.
 ///
@@ -62,8 +59,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// ```
 pub struct AppendFile {
     path: PathBuf,
-    queue: Arc<Queue>,
-    writer: Option<JoinHandle<()>>,
+    courier: Courier<File>,
 }
 
 impl AppendFile {
@@ -106,7 +102,7 @@ impl AppendFile {
     ) -> Result<Self, AppendError> {
         let started = open::regular_file(path).and_then(|file| {
             let torn = open::ends_within_a_line(&file)?;
-            Self::start(path, out(file)?, torn, RETRY)
+            Self::start(path, out(file)?, torn)
         });
         started.map_err(|cause| AppendError::Unopened {
             path: path.to_owned(),
@@ -114,13 +110,9 @@ impl AppendFile {
         })
     }
 
-    fn start(path: &Path, out: Out, torn: bool, retry: Duration) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(if torn { b"\n" } else { b"" }));
-        let writer = thread::Builder::new().name("portcullis-append".to_owned()).spawn({
-            let queue = queue.clone();
-            move || queue.write_to(out, retry)
-        })?;
-        Ok(Self { path: path.to_owned(), queue, writer: Some(writer) })
+    fn start(path: &Path, out: Out, torn: bool) -> io::Result<Self> {
+        let courier = Courier::start(out, if torn { b"\n" } else { b"" })?;
+        Ok(Self { path: path.to_owned(), courier })
     }
 
     /// Appends one line: what `write` appends to the vector, and a line feed.
@@ -136,7 +128,7 @@ impl AppendFile {
         &self,
         write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
     ) -> Result<(), AppendError> {
-        self.queue.append(write)
+        Ok(self.courier.queue.append(write)?)
     }
 
     /// Whether a line would be taken now.
@@ -145,7 +137,7 @@ impl AppendFile {
     ///
     /// The error that [`append`](Self::append) would return.
     pub fn ready(&self) -> Result<(), AppendError> {
-        self.queue.ready()
+        Ok(self.courier.queue.ready()?)
     }
 
     /// Opens the path again, and goes on in what is there now: once the file was renamed away, a
@@ -175,7 +167,7 @@ impl AppendFile {
     pub fn reopen(&self) -> Result<(), AppendError> {
         let unopened =
             |cause| AppendError::Unopened { path: self.path.clone(), cause: Arc::new(cause) };
-        self.queue.reopen(open::regular_file(&self.path).map_err(unopened)?)
+        Ok(self.courier.queue.go_on_in(open::regular_file(&self.path).map_err(unopened)?)?)
     }
 
     /// Waits until every line that was appended before is with the operating system, for
@@ -185,18 +177,7 @@ impl AppendFile {
     ///
     /// When a write has failed, or the time is over. Writing the lines is still tried.
     pub fn flush(&self) -> Result<(), AppendError> {
-        self.queue.flush()
-    }
-}
-
-/// Writes what is left, for five seconds at most.
-impl Drop for AppendFile {
-    fn drop(&mut self) {
-        let ended = self.queue.close();
-        if let Some(writer) = self.writer.take().filter(|_| ended) {
-            // It only fails if the thread panicked, which has ended the queue before.
-            drop(writer.join());
-        }
+        Ok(self.courier.queue.flush()?)
     }
 }
 
@@ -230,7 +211,7 @@ impl fmt::Display for AppendError {
         match self {
             Self::Ended => f.write_str("the writer of the file has ended"),
             Self::Failed(cause) => write!(f, "the file cannot be written: {cause}"),
-            Self::Full => write!(f, "more than {MAX_UNWRITTEN} bytes are unwritten"),
+            Self::Full => write!(f, "more than {MAX_WAITING} bytes are unwritten"),
             Self::Unopened { path, cause } => {
                 write!(f, "the file {} cannot be appended to: {cause}", path.display())
             }
@@ -239,6 +220,16 @@ impl fmt::Display for AppendError {
 }
 
 impl std::error::Error for AppendError {}
+
+impl From<DeliveryError> for AppendError {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Ended => Self::Ended,
+            DeliveryError::Failed(cause) => Self::Failed(cause),
+            DeliveryError::Full => Self::Full,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,11 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::{Mutex, MutexGuard, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::delivery::RETRY;
 
 /// A disk with little space, which counts what is written to it.
 #[derive(Clone, Default)]
@@ -47,7 +50,8 @@ impl Write for Disk {
 }
 
 fn start(disk: &Disk, retry: Duration) -> AppendFile {
-    AppendFile::start(Path::new(""), Out::new(disk.clone()), false, retry).unwrap()
+    let out = Out { retry, ..Out::new(disk.clone()) };
+    AppendFile::start(Path::new(""), out, false).unwrap()
 }
 
 fn line(file: &AppendFile, text: &str) -> Result<(), AppendError> {
@@ -161,9 +165,9 @@ fn a_line_is_written_without_being_asked_for() {
         }
     }
     let (sender, seen) = mpsc::channel();
-    let file = AppendFile::start(Path::new(""), Out::new(Seen(sender)), false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Out::new(Seen(sender)), false).unwrap();
     for text in ["one", "two", "three"] {
-        while !file.queue.is_idle() {
+        while !file.courier.queue.is_idle() {
             thread::yield_now();
         }
         line(&file, text).unwrap();
@@ -200,7 +204,7 @@ fn a_failed_write_refuses_lines_until_it_is_made_good() {
     assert_eq!(disk.state().content, b"fir");
 
     disk.state().free = 1_000;
-    file.queue.recover().unwrap();
+    file.courier.queue.recover().unwrap();
     line(&file, "second").unwrap();
     file.flush().unwrap();
     assert_eq!(disk.state().content, b"first\nsecond\n");
@@ -266,7 +270,7 @@ fn a_writer_that_panics_refuses_lines() {
             Ok(())
         }
     }
-    let file = AppendFile::start(Path::new(""), Out::new(Broken), false, RETRY).unwrap();
+    let file = AppendFile::start(Path::new(""), Out::new(Broken), false).unwrap();
     line(&file, "lost").unwrap();
     assert!(matches!(file.flush(), Err(AppendError::Ended)));
     assert!(matches!(line(&file, "refused"), Err(AppendError::Ended)));
@@ -379,15 +383,15 @@ fn a_line_that_failed_half_way_is_whole_in_the_reopened_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     let disk = Disk::with_free(10);
-    let out = Out::new(disk.clone());
-    let file = AppendFile::start(&path, out, false, Duration::from_secs(3_600)).unwrap();
+    let out = Out { retry: Duration::from_secs(3_600), ..Out::new(disk.clone()) };
+    let file = AppendFile::start(&path, out, false).unwrap();
     {
         let _held = disk.state();
         ["first", "second", "third"].iter().for_each(|text| line(&file, text).unwrap());
     }
     assert!(matches!(file.flush(), Err(AppendError::Failed(_))));
     file.reopen().unwrap();
-    file.queue.recover().unwrap();
+    file.courier.queue.recover().unwrap();
     file.flush().unwrap();
     assert_eq!(disk.state().content, b"first\nseco");
     assert_eq!(read(&path), "second\nthird\n");

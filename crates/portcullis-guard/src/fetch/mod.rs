@@ -143,7 +143,8 @@ impl Fetch {
     pub async fn stream(&self, request: FetchRequest) -> Result<FetchStream, FetchError> {
         // A time that no clock reaches is no limit.
         let deadline = Instant::now().checked_add(self.time);
-        let followed = self.follow(request.checked()?);
+        request.check()?;
+        let followed = self.follow(request);
         let response = match deadline {
             Some(deadline) => timeout_at(deadline, followed).await,
             None => Ok(followed.await),

@@ -143,12 +143,13 @@ impl FetchRequest {
         }
     }
 
-    /// The request, unless something is wrong with it.
-    pub(super) fn checked(self) -> Result<Self, FetchError> {
-        match self.problem {
-            None => Ok(self),
-            Some(problem) => Err(FetchError::Malformed(problem)),
-        }
+    /// Whether it can be sent, as far as headers and body say, before it is.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::Malformed`], as when it is sent.
+    pub fn check(&self) -> Result<(), FetchError> {
+        self.problem.map_or(Ok(()), |problem| Err(FetchError::Malformed(problem)))
     }
 
     /// Whether a redirect may be followed: what another method did is not done twice.

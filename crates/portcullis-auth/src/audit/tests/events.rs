@@ -17,10 +17,10 @@ pub(super) fn with_subscriber(subscriber: impl Subscriber + Send + Sync, work: i
 
 /// Collects events as `level target name=value …`.
 #[derive(Clone, Default)]
-pub(super) struct Events(Arc<Mutex<Vec<String>>>);
+pub(in crate::audit) struct Events(Arc<Mutex<Vec<String>>>);
 
 impl Events {
-    pub(super) fn during(work: impl FnOnce()) -> Vec<String> {
+    pub(in crate::audit) fn during(work: impl FnOnce()) -> Vec<String> {
         let events = Self::default();
         with_subscriber(events.clone(), work);
         std::mem::take(&mut events.0.lock().unwrap())
