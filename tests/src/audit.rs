@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+
+use crate::marked::{KeptFolder, kept_in};
 
 /// The audit file of one server.
 pub struct AuditFile {
@@ -13,20 +14,13 @@ pub struct AuditFile {
 }
 
 impl AuditFile {
-    /// That of `program`: the one that `arguments` name, or else one of its own beside the
-    /// program, in `target/audit`.
+    /// The one that the `arguments` of a program name, or else a new one in `target/audit`.
     #[must_use]
-    pub fn of(program: &str, arguments: &[&str]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
+    pub fn of(arguments: &[&str]) -> Self {
         if let Some(at) = arguments.iter().position(|argument| *argument == "--audit-file") {
             return Self { path: arguments[at + 1].into(), flags: Vec::new() };
         }
-        let folder = Path::new(program).ancestors().nth(2).unwrap().join("audit");
-        std::fs::create_dir_all(&folder).unwrap();
-        let test = std::env::current_exe().unwrap();
-        let test = test.file_stem().unwrap().to_str().unwrap();
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("{test}-{}-{number}.jsonl", std::process::id()));
+        let path = kept_in(KeptFolder::Audit, "jsonl");
         let flags = vec!["--audit-file".to_owned(), path.to_str().unwrap().to_owned()];
         Self { path, flags }
     }
@@ -41,6 +35,14 @@ impl AuditFile {
     #[must_use]
     pub fn flags(&self) -> &[String] {
         &self.flags
+    }
+
+    /// Keeps a file that a test named where the files of a run are looked at, once its server has ended.
+    pub(crate) fn keep(&self) {
+        if self.flags.is_empty() && self.path.is_file() {
+            let kept = kept_in(KeptFolder::Audit, "jsonl");
+            std::fs::copy(&self.path, kept).unwrap();
+        }
     }
 
     /// Looks for each refusal that a server which has ended wrote to its log.

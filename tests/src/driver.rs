@@ -1,5 +1,6 @@
 //! Starts the testbed and speaks to it, byte by byte where that matters.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::audit::AuditFile;
+use crate::marked::{
+    KeptFolder, check_answer, check_reflection, kept_in, sniff_request, sniff_response, sniff_start,
+};
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,7 +31,7 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts `program` with `arguments` and waits until it listens. It logs at the level debug, unless
+    /// Starts `program` with `arguments` and waits until it listens. It logs at the level trace, unless
     /// they say another.
     pub fn start(program: &str, arguments: &[&str]) -> Self {
         Self::start_with(program, arguments, &[])
@@ -49,7 +53,8 @@ impl Testbed {
     }
 
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let audit = AuditFile::of(program, arguments);
+        let audit = AuditFile::of(arguments);
+        sniff_start(arguments, variables);
         let mut child = Command::new(program)
             .args(["--listen", address])
             .args(log_flags(arguments))
@@ -61,8 +66,8 @@ impl Testbed {
             .spawn()
             .expect("the testbed starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let collecting =
-            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let collecting = Some(collect(stderr, Arc::clone(&log)));
         let started = Instant::now();
         let url = loop {
             let found = log
@@ -94,6 +99,7 @@ impl Testbed {
     /// As [`on_free_port`](Self::on_free_port), with further variables.
     pub fn on_free_port_with(program: &str, variables: &[(&str, &str)]) -> Self {
         let free = free_address();
+        sniff_start(&[], variables);
         let mut child = Command::new(program)
             .env("PORTCULLIS_LISTEN", free.to_string())
             .envs(variables.iter().copied())
@@ -102,8 +108,8 @@ impl Testbed {
             .spawn()
             .expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let collecting =
-            Some(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let collecting = Some(collect(stderr, Arc::clone(&log)));
         let url = format!("http://{free}/mcp");
         let testbed = Self { child: Some(child), url, log, collecting, audit: None };
         let started = Instant::now();
@@ -166,9 +172,12 @@ impl Testbed {
     /// Sends `bytes` and reads one response.
     pub fn send(&self, bytes: &[u8]) -> Response {
         let mut stream = self.connect();
+        sniff_request(bytes);
         // The server may answer and close before it has read everything.
         let _ = stream.write_all(bytes);
-        Response::read(stream)
+        let response = Response::read(stream);
+        check_reflection(bytes, &response.normalised("\n"));
+        response
     }
 
     /// A request with `head` lines after the request line, and a body.
@@ -220,6 +229,7 @@ impl Testbed {
     /// Sends `bytes` and reads the head of the answer.
     fn open(&self, bytes: &[u8]) -> Stream {
         let mut connection = self.connect();
+        sniff_request(bytes);
         connection.write_all(bytes).unwrap();
         let mut reader = BufReader::new(connection);
         let response = Response::read_head(&mut reader);
@@ -328,7 +338,10 @@ impl Stream {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) if line == "0\r\n" => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) if line.ends_with("\r\n") || line == "\n" => {}
-                Ok(_) => return Ok(Some(line.trim_end().to_owned())),
+                Ok(_) => {
+                    check_answer(line.as_bytes());
+                    return Ok(Some(line.trim_end().to_owned()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -387,6 +400,7 @@ impl Drop for Testbed {
         {
             collecting.join().unwrap();
             audit.has_each_refusal_of(&self.log());
+            audit.keep();
         }
     }
 }
@@ -428,6 +442,8 @@ impl Response {
             None => reader.read_to_end(&mut body),
         };
         response.body = String::from_utf8(body).unwrap();
+        check_answer(response.body.as_bytes());
+        sniff_response(&response.headers, &response.body);
         response
     }
 
@@ -439,6 +455,7 @@ impl Response {
                 Ok(_) => {}
             }
         }
+        check_answer(head.as_bytes());
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
         let headers: Vec<(String, String)> = head
             .lines()
@@ -478,7 +495,7 @@ impl Response {
 
 /// How much a program logs that was told nothing of it.
 fn log_flags(arguments: &[&str]) -> &'static [&'static str] {
-    if arguments.contains(&"--log") { &[] } else { &["--log", "debug"] }
+    if arguments.contains(&"--log") { &[] } else { &["--log", "trace"] }
 }
 
 /// A testbed as a child process that speaks stdio.
@@ -504,7 +521,8 @@ impl StdioTestbed {
 
     /// As [`start_with`](Self::start_with), with variables.
     pub fn start_as(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let audit = AuditFile::of(program, &[]);
+        let audit = AuditFile::of(&[]);
+        sniff_start(arguments, variables);
         let mut command = Command::new(program);
         command.args(["--transport", "stdio"]).args(log_flags(arguments)).args(audit.flags());
         command.args(arguments).envs(variables.iter().copied());
@@ -554,6 +572,7 @@ impl StdioTestbed {
     pub fn read(&mut self) -> Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
+        check_answer(line.as_bytes());
         serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("not protocol on stdout: {line:?}\n{}", self.log()))
     }
@@ -636,12 +655,14 @@ fn wait_for(log: &Mutex<String>, since: usize, text: &str) {
     }
 }
 
+/// Reads a log to its end, and keeps it among those of the run.
 fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
+    let mut kept = File::create(kept_in(KeptFolder::Logs, "log")).unwrap();
     std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let mut log = into.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
+        for mut line in BufReader::new(from).lines().map_while(Result::ok) {
+            line.push('\n');
+            into.lock().unwrap().push_str(&line);
+            kept.write_all(line.as_bytes()).unwrap();
         }
     })
 }

@@ -8,6 +8,7 @@ pub mod http2;
 pub mod idp;
 pub mod issuer;
 pub mod leaky;
+pub mod marked;
 pub mod noisy;
 pub mod oracle;
 pub mod ranks;

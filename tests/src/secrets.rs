@@ -37,6 +37,15 @@ pub fn spellings(secret: &str) -> Vec<Vec<u8>> {
     spellings
 }
 
+/// As JSON and `Debug` write it, once and in a text that is JSON itself.
+pub fn escaped(secret: &str) -> impl Iterator<Item = Vec<u8>> {
+    let within = |text: String| text[1..text.len() - 1].to_owned();
+    let json = |text: &str| within(serde_json::Value::from(text).to_string());
+    let once = [json(secret), within(format!("{secret:?}"))];
+    let twice = once.clone().map(|once| json(&once));
+    once.into_iter().chain(twice).map(String::into_bytes)
+}
+
 /// How many of the spellings are in what rests.
 pub fn found(resting: &[u8], secret: &str) -> usize {
     let is_there =

@@ -141,7 +141,7 @@ impl Page {
     pub fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.url.split_once('?')?;
         let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
-        parameters.find(|(own, _)| *own == name).map(|(_, value)| decoded(value))
+        parameters.find(|(own, _)| *own == name).and_then(|(_, value)| decoded(value))
     }
 }
 
@@ -276,12 +276,13 @@ pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String 
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn decoded(text: &str) -> String {
+/// The text that was encoded so; nothing where it was not.
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().replace('+', " ").into_bytes();
     for part in parts {
-        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
         bytes.extend(part[2..].replace('+', " ").bytes());
     }
-    String::from_utf8(bytes).unwrap()
+    String::from_utf8(bytes).ok()
 }

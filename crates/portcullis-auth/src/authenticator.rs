@@ -92,6 +92,20 @@ impl Authenticator {
         Err(Refusal::unavailable(reason))
     }
 
+    /// The access token of a request that was authenticated.
+    #[must_use]
+    pub fn access_token(&self, headers: &HeaderMap) -> Option<BearerToken> {
+        let header = BearerToken::header(headers, None).ok()?;
+        BearerToken::from_header_of(header, self.spelling()).ok()
+    }
+
+    fn spelling(&self) -> Spelling {
+        match self.verifier.takes_opaque_tokens() {
+            true => Spelling::Opaque,
+            false => Spelling::Token68,
+        }
+    }
+
     async fn identify(
         &self,
         headers: &HeaderMap,
@@ -154,11 +168,7 @@ impl Authenticator {
     }
 
     async fn verify(&self, header: &HeaderValue) -> Result<Arc<Principal>, Refusal> {
-        let spelling = match self.verifier.takes_opaque_tokens() {
-            true => Spelling::Opaque,
-            false => Spelling::Token68,
-        };
-        let token = BearerToken::from_header_of(header, spelling);
+        let token = BearerToken::from_header_of(header, self.spelling());
         let token = token.map_err(|error| self.no_token(error))?;
         self.verifier.verify(&token).await.map_err(|error| {
             if error.is_unavailable() {

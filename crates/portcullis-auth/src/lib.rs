@@ -33,6 +33,8 @@ mod scopes;
 mod signing;
 #[cfg(feature = "jwt")]
 mod token_cache;
+#[cfg(feature = "jwt")]
+mod token_exchange;
 mod verifier;
 #[cfg(feature = "jwt")]
 mod verify;
@@ -76,6 +78,11 @@ pub use scopes::Scopes;
 pub use signing::{
     AccessTokenKeys, NewAccessToken, NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys,
     SigningKeysBuilder,
+};
+#[cfg(feature = "jwt")]
+pub use token_exchange::{
+    ExchangedToken, TokenExchange, TokenExchangeBuilder, TokenExchangeConfigError,
+    TokenExchangeError, TokenExchangeErrorKind, TokenExchangeProblem, TokenExchangeProblemKind,
 };
 pub use verifier::{TokenVerifier, VerifyError};
 #[cfg(feature = "jwt")]

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use portcullis_auth::Principal;
+use portcullis_auth::{BearerToken, Principal};
 use portcullis_guard::TraceParent;
 
 use crate::{ClientInfo, ProtocolVersion, SessionKey};
@@ -15,6 +15,9 @@ pub struct Exchange {
     pub version: ProtocolVersion,
     /// The principal of the verified token; none over stdio or without authentication.
     pub principal: Option<Arc<Principal>>,
+    /// The principal's access token, while the request is served; nothing but where tokens are
+    /// exchanged.
+    pub access_token: Weak<BearerToken>,
     /// The name and version that the client claims.
     pub client: Option<ClientInfo>,
     /// The peer of the connection, which may be a proxy; none over stdio.

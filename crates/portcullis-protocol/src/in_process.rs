@@ -49,6 +49,7 @@ use crate::{Exchange, Operation, Service, Transport};
 ///     transport: Transport::Http,
 ///     version: ProtocolVersion::V2026_07_28,
 ///     principal: None,
+///     access_token: Default::default(),
 ///     client: None,
 ///     remote: None,
 ///     session: None,
@@ -93,7 +94,7 @@ pub async fn answer<S: Service>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Weak};
 
     use portcullis_auth::Principal;
     use serde_json::json;
@@ -110,8 +111,9 @@ mod tests {
 
     fn over(transport: Transport, version: ProtocolVersion) -> Exchange {
         let principal = Some(Arc::new(Principal::new("alice")));
+        let access_token = Weak::new();
         let (client, remote, session, trace) = Default::default();
-        Exchange { transport, version, principal, client, remote, session, trace }
+        Exchange { transport, version, principal, access_token, client, remote, session, trace }
     }
 
     #[tokio::test(start_paused = true)]

@@ -141,11 +141,13 @@ pub mod auth {
     #[cfg(feature = "jwt")]
     pub use portcullis_auth::{
         Algorithm, ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys,
-        ApiKeysBuilder, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,
+        ApiKeysBuilder, ExchangedToken, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,
         GoogleVerifierBuilder, IntrospectionVerifier, IntrospectionVerifierBuilder, JwtConfigError,
         JwtProblem, JwtProblemKind, JwtVerifier, JwtVerifierBuilder, MultiVerifier,
         MultiVerifierBuilder, NewApiKey, NewJwt, SigningKeyError, SigningKeyErrorKind, SigningKeys,
-        SigningKeysBuilder, VerifierConfigError, VerifierProblem, VerifierProblemKind,
+        SigningKeysBuilder, TokenExchange, TokenExchangeBuilder, TokenExchangeConfigError,
+        TokenExchangeError, TokenExchangeErrorKind, TokenExchangeProblem, TokenExchangeProblemKind,
+        VerifierConfigError, VerifierProblem, VerifierProblemKind,
     };
     pub use portcullis_auth::{
         Audience, AuthProvider, AuthProviderError, AuthProviderProblem, AuthProviderProblemKind,

@@ -24,8 +24,7 @@ struct Api {
 #[tool]
 async fn address(ctx: Context, api: State<Api>) -> Result<String, ToolError> {
     let token = ctx.upstream_token().await?;
-    let authorization = format!("Bearer {}", token.token().expose());
-    let request = FetchRequest::get(&api.userinfo).header("authorization", &authorization);
+    let request = FetchRequest::get(&api.userinfo).bearer(token.token(), &api.userinfo);
     let answer = api.fetch.send(request).await;
     let answer = answer.map_err(|error| ToolError::internal(error.to_string()))?;
     if answer.status != 200 {

@@ -57,7 +57,7 @@ async fn reset() -> &'static str {
 
 #[test]
 fn e11_whatever_is_asked_has_exactly_one_record_that_says_who_and_what_and_why() {
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let limit = RateLimit::per_principal(6, Duration::from_secs(3_600));
     let server = with_vaults(guarded(&["common"], &Cause::OF_BOB))
         .audit(JsonLines::open(audit.path()).unwrap())
@@ -182,7 +182,7 @@ fn what_is_unlocked_without_a_record_is_not_unlocked() {
 
 #[test]
 fn q01_each_component_has_a_limit_for_each_caller_that_says_nothing_of_what_is_hidden() {
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let server = guarded(&["common"], &Cause::OF_BOB)
         .audit(JsonLines::open(audit.path()).unwrap())
         .middleware(RateLimit::per_component(2, Duration::from_secs(3_600)));
@@ -212,7 +212,7 @@ fn q01_each_component_has_a_limit_for_each_caller_that_says_nothing_of_what_is_h
 
 #[test]
 fn e11_a_request_to_a_route_has_its_record_whatever_becomes_of_it() {
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let server = Server::builder("routes")
         .auth(StaticTokenVerifier::new().token("dev-token-alice", user("alice")))
         .audit(JsonLines::open(audit.path()).unwrap())
@@ -238,7 +238,7 @@ fn e11_a_request_to_a_route_has_its_record_whatever_becomes_of_it() {
 #[test]
 fn where_nobody_can_tell_who_calls_the_record_says_that_it_failed() {
     let issuer = Issuer::start();
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let file = audit.path().to_str().unwrap();
     let nowhere = ["--issuer", ISSUER, "--audience", AUDIENCE, "--jwks", "http://127.0.0.1:9/"];
     let flags = [&["--auth", "jwt", "--audit-file", file], &nowhere[..]].concat();
@@ -252,7 +252,7 @@ fn where_nobody_can_tell_who_calls_the_record_says_that_it_failed() {
 
 #[test]
 fn e10_a_name_that_a_client_gives_itself_stays_one_harmless_line() {
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let file = audit.path().to_str().unwrap().to_owned();
     let testbed = Testbed::start(TESTBED, &["--audit-file", &file]);
     let evil = "x\r\n{\"verdict\":\"allowed\"}\n\u{1b}[2J\u{202e}nimda\u{2028}\u{0}";

@@ -183,7 +183,7 @@ fn said(record: &Value) -> [&str; 6] {
 
 #[test]
 fn e11_each_step_of_a_sign_in_has_one_record_that_says_who_and_what_and_holds_no_secret() {
-    let audit = AuditFile::of(TESTBED, &[]);
+    let audit = AuditFile::of(&[]);
     let flags: Vec<&str> = audit.flags().iter().map(String::as_str).collect();
     let testbed = Testbed::start(TESTBED, &[&["--auth", "login"][..], &flags].concat());
     let mut client = Client::sign_in(&testbed);

@@ -40,6 +40,7 @@ mod signing;
 mod stdio;
 mod storage;
 mod threats;
+mod token_exchange;
 mod tokens;
 mod upstream_token;
 mod values;

@@ -3,15 +3,17 @@ use std::{fmt, io};
 use bytes::Bytes;
 use futures_util::stream::Stream;
 use reqwest::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap,
-    HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
+    HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use reqwest::{Body, Method};
+use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
-use url::{Url, form_urlencoded};
+use url::{Origin, Url, form_urlencoded};
 
 use super::FetchError;
 use super::upload::Upload;
+use crate::Secret;
 
 /// What the connection needs to itself: a second `Host` reaches another site behind the address
 /// that was judged, and a second framing smuggles a request.
@@ -44,6 +46,8 @@ pub struct FetchRequest {
     pub(super) headers: HeaderMap,
     body: Vec<u8>,
     upload: Option<Upload>,
+    /// Where its credentials may go.
+    bound_to: Option<Origin>,
     problem: Option<&'static str>,
 }
 
@@ -81,7 +85,8 @@ impl FetchRequest {
 
     fn new(method: Method, url: &Url) -> Self {
         let (headers, body) = (HeaderMap::new(), Vec::new());
-        Self { method, url: url.clone(), headers, body, upload: None, problem: None }
+        let url = url.clone();
+        Self { method, url, headers, body, upload: None, bound_to: None, problem: None }
     }
 
     /// Sets a header, in place of one of the same name.
@@ -101,6 +106,34 @@ impl FetchRequest {
             (_, Err(_)) => self.problem = Some("the value of a header is malformed"),
         }
         self
+    }
+
+    /// Authenticates with an access token (RFC 6750 §2.1), which is for the origin of `api` alone: a
+    /// request for another origin is malformed, and one that is redirected there goes on without it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod portcullis { pub extern crate portcullis_guard as guard; }
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use portcullis::guard::{Fetch, FetchRequest, Secret, Url};
+    ///
+    /// let api: Url = "https://api.example.com/v1/".parse().unwrap();
+    /// let token = Secret::new("2YotnFZFEjr1zCsicMWpAA".to_owned());
+    /// // A path that a caller chose: this one leads to another host.
+    /// let url = api.join("//evil.example/orders").unwrap();
+    /// let refused = Fetch::builder().build()?.send(FetchRequest::get(&url).bearer(&token, &api)).await;
+    /// assert_eq!(
+    ///     refused.unwrap_err().to_string(),
+    ///     "the request is malformed: its access token is for another origin"
+    /// );
+    /// # Ok::<(), portcullis_guard::FetchError>(()) }).unwrap();
+    /// ```
+    pub fn bearer(self, token: &Secret<String>, api: &Url) -> Self {
+        let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut request = self.header(AUTHORIZATION.as_str(), &value);
+        request.bound_to = Some(api.origin());
+        request
     }
 
     /// The body, of the given media type.
@@ -149,7 +182,14 @@ impl FetchRequest {
     ///
     /// [`FetchError::Malformed`], as when it is sent.
     pub fn check(&self) -> Result<(), FetchError> {
-        self.problem.map_or(Ok(()), |problem| Err(FetchError::Malformed(problem)))
+        let is_elsewhere = |origin: &Origin| *origin != self.url.origin();
+        match self.problem {
+            Some(problem) => Err(FetchError::Malformed(problem)),
+            None if self.bound_to.as_ref().is_some_and(is_elsewhere) => {
+                Err(FetchError::Malformed("its access token is for another origin"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether a redirect may be followed: what another method did is not done twice.

@@ -44,6 +44,9 @@ pub struct AppConfig {
     /// The same, for requests whose path has a slash at its end: its challenges name the metadata of
     /// that form. Without one, challenges are the same for both.
     pub authenticator_with_slash: Option<Arc<Authenticator>>,
+    /// Whether operations see the access token of their caller, while they are served: for a service
+    /// that exchanges it. Otherwise it ends with its verification.
+    pub keeps_access_tokens: bool,
     /// What a browser is shown at the path of the endpoint; without it, what programs are.
     pub connect_page: Option<ConnectPage>,
     /// What is served beside the endpoint.
@@ -76,7 +79,7 @@ impl<S: Service> App<S> {
     /// When two mounts have the same path.
     pub fn new(service: Arc<S>, config: AppConfig) -> Result<Self, MountError> {
         let AppConfig { path, guard, connect_page, mounts, limits, clock, store, .. } = config;
-        let AppConfig { authenticator, authenticator_with_slash, .. } = config;
+        let AppConfig { authenticator, authenticator_with_slash, keeps_access_tokens, .. } = config;
         let mounts = Mounts::new(&path, mounts)?;
         let routing = Semaphore::new(limits.concurrent_requests);
         let on_end = {
@@ -92,6 +95,7 @@ impl<S: Service> App<S> {
             sessions,
             authenticator,
             authenticator_with_slash,
+            keeps_access_tokens,
             limits,
             budget,
             places,
@@ -358,6 +362,7 @@ mod tests {
             guard,
             authenticator,
             authenticator_with_slash: None,
+            keeps_access_tokens: false,
             connect_page,
             mounts,
             limits,

@@ -34,6 +34,8 @@ pub(super) struct Endpoint<S> {
     pub(super) authenticator: Option<Arc<Authenticator>>,
     /// As [`AppConfig::authenticator_with_slash`](crate::http::AppConfig::authenticator_with_slash).
     pub(super) authenticator_with_slash: Option<Arc<Authenticator>>,
+    /// As [`AppConfig::keeps_access_tokens`](crate::http::AppConfig::keeps_access_tokens).
+    pub(super) keeps_access_tokens: bool,
     pub(super) limits: Limits,
     pub(super) budget: Arc<Budget>,
     /// Places of requests. One is taken once it is known who is calling: an unverified token
@@ -76,7 +78,17 @@ impl<S: Service> Endpoint<S> {
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
         let (places, headers) = (&self.places, request.headers());
-        let caller = EndpointRequest { places, whose, authenticator, principal, info, headers };
+        let kept = authenticator.filter(|_| self.keeps_access_tokens);
+        let access_token = kept.and_then(|kept| kept.access_token(headers)).map(Arc::new);
+        let caller = EndpointRequest {
+            places,
+            whose,
+            authenticator,
+            principal,
+            access_token,
+            info,
+            headers,
+        };
         let received = self.receive(&caller, request.method(), body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use portcullis_auth::{Authenticator, Principal, PrincipalId};
+use portcullis_auth::{Authenticator, BearerToken, Principal, PrincipalId};
 
 use crate::http::budget::Whose;
 use crate::http::budget::places::Places;
@@ -14,6 +14,8 @@ pub(crate) struct EndpointRequest<'a> {
     pub(crate) whose: Whose,
     pub(crate) authenticator: Option<&'a Authenticator>,
     pub(crate) principal: Option<Arc<Principal>>,
+    /// Kept where tokens are exchanged: exchanges of this request see it for as long as this lives.
+    pub(crate) access_token: Option<Arc<BearerToken>>,
     pub(crate) info: RequestInfo<'a>,
     pub(crate) headers: &'a HeaderMap,
 }
@@ -30,6 +32,7 @@ impl EndpointRequest<'_> {
             transport: Transport::Http,
             version,
             principal: self.principal.clone(),
+            access_token: self.access_token.as_ref().map(Arc::downgrade).unwrap_or_default(),
             client,
             remote: self.info.remote,
             session,

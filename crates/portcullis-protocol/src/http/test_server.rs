@@ -111,6 +111,7 @@ impl Edge {
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             authenticator_with_slash: None,
+            keeps_access_tokens: false,
             connect_page: None,
             mounts: Vec::new(),
             limits,

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::future::{Abortable, BoxFuture, join_all};
 use futures_util::stream::{self, BoxStream};
@@ -327,6 +327,7 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         transport: Transport::Stdio,
         version,
         principal: None,
+        access_token: Weak::new(),
         client,
         remote: None,
         session: Some(SessionKey::LOCAL),

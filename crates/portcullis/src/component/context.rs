@@ -2,6 +2,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "jwt")]
+use portcullis_auth::{ExchangedToken, OneOrMany, Scopes};
 use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
 #[cfg(feature = "fetch")]
 use portcullis_guard::Fetch;
@@ -9,6 +11,8 @@ use portcullis_guard::OperationId;
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 
 use crate::component::caller::{Caller, MaybeCaller};
+#[cfg(feature = "jwt")]
+use crate::component::exchanged_token::ExchangedTokenSource;
 #[cfg(feature = "fetch")]
 use crate::component::http_client::HttpClient;
 use crate::component::selector::Selector;
@@ -37,6 +41,8 @@ pub(crate) struct Facilities {
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) visibility: Arc<dyn VisibilityControl>,
     pub(crate) upstream_tokens: Arc<dyn UpstreamTokenSource>,
+    #[cfg(feature = "jwt")]
+    pub(crate) exchanged_tokens: Arc<dyn ExchangedTokenSource>,
     #[cfg(feature = "fetch")]
     pub(crate) http: HttpClient,
     /// Whether the local user may use what requires anything.
@@ -188,14 +194,57 @@ impl Context {
     /// #[tool]
     /// async fn repositories(caller: Caller, ctx: Context) -> Result<String, ToolError> {
     ///     let token = ctx.upstream_token().await?;
-    ///     let authorization = format!("Bearer {}", token.token().expose());
-    ///     // … a request to the provider with this header
-    /// #   let _ = (caller, authorization);
+    ///     // … a request to the provider, with `.bearer(token.token(), &api)`
+    /// #   let _ = (caller, token);
     ///     Ok("7".to_owned())
     /// }
     /// ```
     pub async fn upstream_token(&self) -> Result<UpstreamToken, ToolError> {
         self.facilities.upstream_tokens.token(self.within()).await
+    }
+
+    /// An access token for `audience` with these scopes, on behalf of the caller, by the server's
+    /// [`TokenExchange`](crate::ServerBuilder::token_exchange): recorded in the audit trail.
+    ///
+    /// It is good at that service alone. The caller's own token goes to the issuer that issued it, for
+    /// the exchange, and nowhere else; no function is given it. Once the request is answered, nothing is
+    /// exchanged for it.
+    ///
+    /// # Errors
+    ///
+    /// The caller is told to sign in again without a token of the issuer, over stdio too; that it is not
+    /// allowed, where the authorization server refuses; to try again, while that does not answer. The
+    /// error is internal for an audience that the exchange was not built with, when the answer must not be
+    /// used, such as a token with a wider scope, and when the audit trail cannot be written, with
+    /// [`AuditFailure::Stop`](crate::audit::AuditFailure::Stop).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::guard::{FetchRequest, Url};
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Where the service is.
+    /// struct Orders(Url);
+    ///
+    /// /// The caller's orders.
+    /// #[tool]
+    /// async fn orders(ctx: Context, api: State<Orders>) -> Result<String, ToolError> {
+    ///     let token = ctx.exchange("https://orders.example.com", ["orders:read"]).await?;
+    ///     let request = FetchRequest::get(&api.0).bearer(token.token(), &api.0);
+    ///     let answer = ctx.http()?.send(request).await;
+    ///     let answer = answer.map_err(|error| ToolError::internal(error.to_string()))?;
+    ///     Ok(answer.text().map_err(|error| ToolError::internal(error.to_string()))?.to_owned())
+    /// }
+    /// ```
+    #[cfg(feature = "jwt")]
+    pub async fn exchange(
+        &self,
+        audience: &str,
+        scopes: impl OneOrMany,
+    ) -> Result<ExchangedToken, ToolError> {
+        let scopes = Scopes::from_iter(scopes.into_many());
+        self.facilities.exchanged_tokens.exchanged(self.within(), audience, scopes).await
     }
 
     /// The server's HTTP client for untrusted URLs, safe against SSRF and DNS rebinding: the one of

@@ -6,6 +6,8 @@ pub(crate) mod caller;
 pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod declaration;
+#[cfg(feature = "jwt")]
+pub(crate) mod exchanged_token;
 pub(crate) mod format;
 pub(crate) mod hint;
 #[cfg(feature = "fetch")]

@@ -121,6 +121,8 @@ pub enum ProblemKind {
     OfflineAccess,
     /// The store writes values as they are, for whoever can read a file or a network to see.
     UnsealedStore,
+    /// Tokens are to be exchanged, and nobody has one.
+    UnusedTokenExchange,
     /// `serde_json` reads numbers as texts, which breaks validation.
     ArbitraryPrecision,
     /// A route contradicts itself, or does not say why it is public.

@@ -14,6 +14,8 @@ use crate::middleware::Layers;
 use crate::operation::credentials::CredentialsInResults;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+#[cfg(all(feature = "http", feature = "jwt"))]
+use crate::operation::token_exchange::RecordedTokenExchange;
 #[cfg(feature = "http")]
 use crate::operation::upstream_token::RecordedUpstreamTokens;
 #[cfg(feature = "http")]
@@ -34,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) audit: Arc<Audit>,
     #[cfg(feature = "http")]
     pub(crate) upstream_tokens: Arc<RecordedUpstreamTokens>,
+    #[cfg(all(feature = "http", feature = "jwt"))]
+    pub(crate) token_exchange: Arc<RecordedTokenExchange>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,

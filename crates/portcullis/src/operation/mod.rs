@@ -10,6 +10,8 @@ mod redaction;
 mod refusal;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
+#[cfg(feature = "jwt")]
+pub(crate) mod token_exchange;
 pub(crate) mod upstream_token;
 #[cfg(feature = "http")]
 pub(crate) mod verifying;

@@ -41,7 +41,8 @@ fn over_http(scopes: Option<&[&str]>) -> Exchange {
     });
     let version = ProtocolVersion::V2026_07_28;
     let (client, remote, session, trace) = (None, None, None, None);
-    Exchange { transport: Transport::Http, version, principal, client, remote, session, trace }
+    let (transport, access_token) = (Transport::Http, std::sync::Weak::new());
+    Exchange { transport, version, principal, access_token, client, remote, session, trace }
 }
 
 fn over_stdio() -> Exchange {

@@ -1,8 +1,8 @@
 //! A world as a real server, and its callers as those of real requests.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use portcullis_auth::{self as auth, Decision, IntoCheck, Principal, extract};
 use portcullis_protocol::{Exchange, ProtocolVersion, SessionKey, Transport};
@@ -259,6 +259,7 @@ pub(super) fn exchange(caller: &Caller) -> Exchange {
             None => ProtocolVersion::V2026_07_28,
         },
         principal: token.as_ref().map(|token| Arc::new(principal(token))),
+        access_token: Weak::new(),
         client: None,
         remote: None,
         session,

@@ -2,6 +2,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "jwt")]
+use portcullis_auth::TokenExchange;
 use portcullis_auth::{AuditFailure, AuditSink, AuthProvider, OneOrMany, ScopeHierarchy, States};
 #[cfg(feature = "fetch")]
 use portcullis_guard::Fetch;
@@ -74,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) states: States,
     #[cfg(feature = "fetch")]
     pub(crate) fetch: Option<Fetch>,
+    #[cfg(feature = "jwt")]
+    pub(crate) token_exchange: Option<TokenExchange>,
     pub(crate) limits: Limits,
     pub(crate) page_size: usize,
     pub(crate) clock: Arc<dyn Clock>,
@@ -109,6 +113,8 @@ impl ServerBuilder<AuthUnset> {
             states: States::default(),
             #[cfg(feature = "fetch")]
             fetch: None,
+            #[cfg(feature = "jwt")]
+            token_exchange: None,
             limits: Limits::default(),
             page_size: PAGE_SIZE,
             clock: Arc::new(SystemClock),
@@ -292,6 +298,36 @@ impl<A> ServerBuilder<A> {
     #[cfg(feature = "fetch")]
     pub fn http(mut self, fetch: Fetch) -> Self {
         self.parts.fetch = Some(fetch);
+        self
+    }
+
+    /// Exchanges the tokens of callers for those of other services, where a function asks for one
+    /// ([`Context::exchange`](crate::Context::exchange)). The access token of a request is kept in memory
+    /// then, until the request is answered.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::auth::TokenExchange;
+    /// use portcullis::guard::Secret;
+    /// use portcullis::prelude::*;
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let issuer = "https://idp.example.com";
+    /// let tokens = JwtVerifier::discover(issuer).audience("https://mcp.example.com/mcp").build()?;
+    /// let exchange = TokenExchange::new(issuer, "https://idp.example.com/token")
+    ///     .client_secret_basic("mcp-server", Secret::new("Zk3vJ0qTn8-5fXw".to_owned()))
+    ///     .audience("https://orders.example.com")
+    ///     .build()?;
+    /// let server = Server::builder("orders").auth(tokens).token_exchange(exchange);
+    /// # let server = server.components(components![ping]);
+    /// # server.build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "jwt")]
+    pub fn token_exchange(mut self, exchange: TokenExchange) -> Self {
+        self.parts.token_exchange = Some(exchange);
         self
     }
 

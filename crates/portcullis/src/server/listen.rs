@@ -207,6 +207,17 @@ impl Server {
                 "the metadata names no authorization server: clients cannot find out where to get a token",
             );
         }
+        #[cfg(feature = "jwt")]
+        if let Some(exchange) = &self.engine.token_exchange.exchange {
+            let issuers = verifier.authorization_servers();
+            if !issuers.is_empty() && !issuers.iter().any(|issuer| issuer == exchange.issuer()) {
+                startup::warn(&format!(
+                    "tokens of {:?} are exchanged, but tokens of {issuers:?} are accepted: issuers are \
+                     compared as texts, a slash at the end included",
+                    exchange.issuer()
+                ));
+            }
+        }
         resource.warnings.iter().for_each(|warning| startup::warn(warning));
         verifier.warnings().iter().for_each(|warning| startup::warn(warning));
         let required = verifier.required_scopes();
@@ -334,6 +345,10 @@ impl Server {
             guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
             authenticator_with_slash,
+            #[cfg(feature = "jwt")]
+            keeps_access_tokens: self.engine.token_exchange.exchange.is_some(),
+            #[cfg(not(feature = "jwt"))]
+            keeps_access_tokens: false,
             connect_page,
             mounts,
             limits: self.engine.limits.clone(),

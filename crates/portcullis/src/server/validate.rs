@@ -19,6 +19,8 @@ use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+#[cfg(feature = "jwt")]
+use crate::operation::token_exchange::RecordedTokenExchange;
 use crate::operation::upstream_token::RecordedUpstreamTokens;
 use crate::operation::visibility_control::RecordedVisibility;
 use crate::server::builder::{AuthState, Parts, ServerBuilder};
@@ -72,6 +74,13 @@ impl Parts {
                         dangerously_unsealed()";
             let problem = Problem::new(ProblemKind::UnsealedStore, text);
             problems.push(problem.within("store"));
+        }
+        #[cfg(feature = "jwt")]
+        if parts.token_exchange.is_some() && auth.is_none() {
+            let text = "without .auth(…) no caller has a token that could be exchanged";
+            problems.push(
+                Problem::new(ProblemKind::UnusedTokenExchange, text).within("token_exchange"),
+            );
         }
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
@@ -146,11 +155,19 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
+        #[cfg(feature = "jwt")]
+        let token_exchange = Arc::new(RecordedTokenExchange {
+            exchange: parts.token_exchange,
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let facilities = Facilities {
             states: parts.states,
             hierarchy: Arc::new(parts.hierarchy),
             visibility: Arc::new(control),
             upstream_tokens: upstream_tokens.clone(),
+            #[cfg(feature = "jwt")]
+            exchanged_tokens: token_exchange.clone(),
             #[cfg(feature = "fetch")]
             http: HttpClient::new(parts.fetch),
             trusts_stdio: parts.trusts_stdio,
@@ -168,6 +185,8 @@ impl Parts {
             audit,
             #[cfg(feature = "http")]
             upstream_tokens,
+            #[cfg(all(feature = "http", feature = "jwt"))]
+            token_exchange,
             store,
             clock,
             alarm: Alarm::new(),

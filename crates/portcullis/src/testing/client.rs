@@ -1,6 +1,6 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
@@ -254,6 +254,7 @@ impl TestClient {
             transport: self.transport,
             version: self.version,
             principal: self.principal.clone().map(Arc::new),
+            access_token: Weak::new(),
             client: Some(ClientInfo { name: "TestClient".to_owned(), version: "1".to_owned() }),
             remote: None,
             session: self.session,

@@ -94,6 +94,7 @@ impl TestClient {
             guard: self.routes.iter().fold(guard, |guard, route| route.through(guard)),
             authenticator,
             authenticator_with_slash: None,
+            keeps_access_tokens: false,
             connect_page: None,
             mounts,
             limits: engine.limits.clone(),

@@ -303,6 +303,7 @@ mod tests {
             transport: Transport::Http,
             version: ProtocolVersion::V2026_07_28,
             principal: Some(Arc::new(alice)),
+            access_token: std::sync::Weak::new(),
             client: None,
             remote: None,
             session: None,

@@ -16,7 +16,7 @@ use crate::TESTBED;
 fn endpoint() -> String {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/introspect", socket.local_addr().unwrap());
-    let client = format!("Basic {}", STANDARD.encode("mcp-server:Zk3vJ0qTn8"));
+    let client = format!("Basic {}", STANDARD.encode("mcp-server:Zk3vJ0qTn8-marked"));
     std::thread::spawn(move || {
         for mut stream in socket.incoming().map_while(Result::ok) {
             let (mut request, mut part) = (String::new(), [0; 4096]);
@@ -55,17 +55,17 @@ fn an_opaque_token_is_asked_about_with_the_secret_of_a_variable_or_a_file() {
     let endpoint = endpoint();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
-    std::fs::write(&file, "Zk3vJ0qTn8\n").unwrap();
+    std::fs::write(&file, "Zk3vJ0qTn8-marked\n").unwrap();
     let flags = [&FLAGS[..], &["--introspection-endpoint", &endpoint]].concat();
     let in_file = [&flags[..], &["--client-secret-file", file.to_str().unwrap()]].concat();
-    let variables = [("INTROSPECTION_CLIENT_SECRET", "Zk3vJ0qTn8")];
+    let variables = [("INTROSPECTION_CLIENT_SECRET", "Zk3vJ0qTn8-marked")];
     for (flags, variables) in [(&flags, &variables[..]), (&in_file, &[][..])] {
         let testbed = Testbed::start_with(TESTBED, flags, variables);
         assert_eq!(super::list(&testbed, "opaque-alice").status, 200, "{}", testbed.log());
         assert_eq!(super::list(&testbed, "opaque-mallory").status, 401);
         let metadata = testbed.request("GET /.well-known/oauth-protected-resource/mcp", &[], b"");
         assert_eq!(metadata.json()["authorization_servers"], json!([ISSUER]));
-        assert!(!testbed.log().contains("Zk3vJ0qTn8"));
+        assert!(!testbed.log().contains("Zk3vJ0qTn8-marked"));
     }
     let wrong = [("INTROSPECTION_CLIENT_SECRET", "another")];
     let testbed = Testbed::start_with(TESTBED, &flags, &wrong);
@@ -75,7 +75,7 @@ fn an_opaque_token_is_asked_about_with_the_secret_of_a_variable_or_a_file() {
 #[test]
 fn what_introspection_needs_is_named() {
     let endpoint = ["--introspection-endpoint", "https://idp.example.com/introspect"];
-    let secret = [("INTROSPECTION_CLIENT_SECRET", "Zk3vJ0qTn8")];
+    let secret = [("INTROSPECTION_CLIENT_SECRET", "Zk3vJ0qTn8-marked")];
     let all = [&FLAGS[..], &endpoint].concat();
     for (flags, variables, reason) in [
         (&FLAGS[..2], &secret[..], "--auth introspect needs --idp ISSUER"),
@@ -102,6 +102,6 @@ fn what_introspection_needs_is_named() {
     ] {
         let refused = refused_with(flags, variables);
         assert!(refused.contains(reason), "{flags:?}: {refused}");
-        assert!(!refused.contains("Zk3vJ0qTn8"), "{refused}");
+        assert!(!refused.contains("Zk3vJ0qTn8-marked"), "{refused}");
     }
 }

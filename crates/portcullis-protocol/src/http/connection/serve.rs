@@ -259,6 +259,7 @@ mod tests {
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             authenticator_with_slash: None,
+            keeps_access_tokens: false,
             connect_page: None,
             mounts: vec![Mount::routes(["/slow", "/much", "/known"].map(str::to_owned), routes)],
             limits: limits.clone(),

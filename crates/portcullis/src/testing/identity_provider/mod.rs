@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::sign_in::{Code, SignIn};
+use self::token_exchange::Exchanges;
 
 pub use self::token::TestToken;
 pub use self::user::TestUser;
@@ -25,6 +26,7 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_exchange;
 mod user;
 
 /// An identity provider on loopback, for tests: it issues any token that it is asked for, wrong
@@ -89,6 +91,7 @@ struct Issued {
     user: Option<TestUser>,
     codes: HashMap<String, Code>,
     sign_ins: Vec<SignIn>,
+    exchanges: Exchanges,
 }
 
 impl Issued {
@@ -99,6 +102,7 @@ impl Issued {
             user: None,
             codes: HashMap::new(),
             sign_ins: Vec::new(),
+            exchanges: Exchanges::default(),
         }
     }
 }
@@ -109,6 +113,10 @@ struct Key {
 }
 
 impl IdentityProvider {
+    /// How the client secret, the codes and the opaque tokens begin. A test that looks for it finds
+    /// where one of them leaked.
+    pub const SECRET_PREFIX: &str = "test-idp-secret-";
+
     /// Starts one on a free port of 127.0.0.1.
     ///
     /// # Errors
@@ -137,7 +145,7 @@ impl IdentityProvider {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let state = Arc::new(State {
             issuer: format!("http://{}", listener.local_addr()?),
-            client_secret: Secret::new(text()?),
+            client_secret: Secret::new(secret_text()?),
             clock,
             issued: Mutex::new(Issued::by(Key::new()?)),
         });
@@ -225,6 +233,17 @@ impl IdentityProvider {
         self.state.issued().keys.truncate(1);
     }
 
+    /// How many token exchanges it was asked for (RFC 8693), good ones or not.
+    #[must_use]
+    pub fn exchanges(&self) -> usize {
+        self.state.issued().exchanges.count
+    }
+
+    /// Answers token exchanges with these members from now on, in place of its own; null leaves one out.
+    pub fn answer_exchanges_with(&self, members: Map<String, Value>) {
+        self.state.issued().exchanges.changes = members;
+    }
+
     /// Revokes `token`: introspection calls it inactive. A JWT is still signed.
     pub fn revoke(&self, token: &str) {
         self.state.issued().tokens.remove(token);
@@ -258,6 +277,11 @@ impl Key {
             "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": x, "y": y,
         }))
     }
+}
+
+/// A secret, which can be told from what else is random.
+fn secret_text() -> io::Result<String> {
+    Ok(format!("{}{}", IdentityProvider::SECRET_PREFIX, text()?))
 }
 
 /// A text that nobody guesses.

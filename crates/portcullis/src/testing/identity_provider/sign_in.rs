@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::request::{CLIENT_ID, Parameters, answer, bearer, is_client, refused};
-use super::{Issued, State, TestToken, TestUser, encode, text};
+use super::{Issued, State, TestToken, TestUser, encode, secret_text, token_exchange};
 
 /// How long a code is good, in seconds.
 const CODE_LIFETIME: u64 = 60;
@@ -60,7 +60,7 @@ pub(super) fn metadata(issuer: &str) -> Map<String, Value> {
         "userinfo_endpoint": format!("{issuer}/userinfo"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", token_exchange::GRANT],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -110,6 +110,7 @@ async fn token(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byte
     let tokens = match form.value("grant_type") {
         Some("authorization_code") => state.redeem(&form),
         Some("refresh_token") => state.refresh(&form),
+        Some(token_exchange::GRANT) => state.exchange(&form),
         _ => Err("unsupported_grant_type"),
     };
     tokens.map_or_else(refused, answer)
@@ -162,7 +163,7 @@ impl State {
         if challenge.is_some() && query.value("code_challenge_method") != Some("S256") {
             return Err("invalid_request");
         }
-        let code = text().map_err(|_| "server_error")?;
+        let code = secret_text().map_err(|_| "server_error")?;
         let owned = |name: &str| query.value(name).map(str::to_owned);
         let mut issued = self.issued();
         let kept = Code {
@@ -193,7 +194,7 @@ impl State {
         form: &Parameters,
     ) -> Result<(String, String), &'static str> {
         let Code { user, scope, .. } = self.redeemed(form)?;
-        let access_token = text().map_err(|_| "server_error")?;
+        let access_token = secret_text().map_err(|_| "server_error")?;
         self.issued().sign_ins.push(SignIn {
             user,
             scope: scope.clone(),
@@ -241,7 +242,7 @@ impl State {
         scope: String,
         used: Vec<String>,
     ) -> Result<Map<String, Value>, &'static str> {
-        let refresh_token = text().map_err(|_| "server_error")?;
+        let refresh_token = secret_text().map_err(|_| "server_error")?;
         let token = TestToken::new(self, &user.subject, CLIENT_ID).claim("scope", scope.as_str());
         let token = token.client_id(CLIENT_ID).claim("exp", self.now().saturating_add(LIFETIME));
         let access_token = token.opaque();

@@ -6,10 +6,10 @@ use portcullis_auth::OneOrMany;
 use portcullis_guard::signature::SigningKey;
 use serde_json::{Map, Value, json};
 
-use super::{Key, State, encode, text};
+use super::{Key, State, encode, secret_text, text};
 
 /// How long a token is good unless said otherwise, in seconds.
-const LIFETIME: u64 = 300;
+pub(super) const LIFETIME: u64 = 300;
 
 /// A token that an [`IdentityProvider`](super::IdentityProvider) is to issue.
 #[derive(Clone)]
@@ -154,7 +154,7 @@ impl<'a> TestToken<'a> {
     /// The token as a random text, which only the introspection endpoint can read.
     #[must_use]
     pub fn opaque(self) -> String {
-        let token = text().unwrap_or_default();
+        let token = secret_text().unwrap_or_default();
         self.issue(token)
     }
 
