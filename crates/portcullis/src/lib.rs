@@ -113,6 +113,9 @@ pub mod visibility;
 pub use portcullis_auth::audit;
 pub use portcullis_guard::stderr;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use self::catalogue::fuzzing;
 pub use self::component::attributes::{prompt, resource, tool};
 pub use self::component::caller::{Caller, MaybeCaller};
 pub use self::component::content::Content;

@@ -1,4 +1,5 @@
-//! Section 12: what callers send is validated at the boundary: texts, numbers, paths, SQL.
+//! Section 12: what callers send is validated at the boundary: texts, numbers, dates, lists, paths,
+//! SQL, and what belongs together.
 //!
 //! ```text
 //! DOCUMENTS=/srv/documents cargo run --bin section_12_input_validation
@@ -7,11 +8,14 @@
 //! The schema that clients are shown is the one that is enforced. A path is resolved by the kernel,
 //! beneath a folder; a value for SQL is bound to a parameter, and never part of the statement.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use portcullis::guard::Environment;
 use portcullis::prelude::*;
 use rusqlite::Connection;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// Read file contents safely within the workspace.
 #[tool(auth = require_scopes(["read"]), annotations(read_only))]
@@ -32,6 +36,86 @@ async fn read_file(
         return Err(ToolError::new("the file is not ASCII text"));
     }
     Ok(lines.text)
+}
+
+/// A booking as it is sent: its fields are the arguments.
+#[derive(Deserialize, JsonSchema)]
+struct Booking {
+    room: Room,
+    #[schemars(extend("format" = "date"))]
+    from: String,
+    #[schemars(extend("format" = "date"))]
+    to: String,
+    #[schemars(length(min = 1, max = 4))]
+    guests: Vec<Guest>,
+    payment: Payment,
+    /// What else matters, by a short name
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 5))]
+    notes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Room {
+    Single,
+    Double,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Guest {
+    #[schemars(length(min = 1, max = 100))]
+    name: String,
+    #[schemars(extend("format" = "email"))]
+    email: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "lowercase")]
+enum Payment {
+    /// By a card that is on file
+    Card {
+        id: String,
+    },
+    Invoice {
+        company: String,
+    },
+}
+
+/// What no schema says.
+fn fits(booking: &Booking) -> Result<(), ToolError> {
+    // Both are dates, which sort as texts.
+    if booking.to <= booking.from {
+        return Err(ToolError::new("argument `to`: has to be after `from`"));
+    }
+    match booking.room {
+        Room::Single if booking.guests.len() > 1 => {
+            Err(ToolError::new("argument `guests`: a single room has one guest"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Book a room.
+#[tool(auth = require_scopes(["read"]), validate = fits)]
+async fn book(Args(booking): Args<Booking>) -> String {
+    let Booking { room, from, to, guests, payment, notes } = booking;
+    let first = guests.first().map_or("nobody", |guest| &guest.name);
+    let written = guests.iter().filter(|guest| guest.email.is_some()).count();
+    let payer = match payment {
+        Payment::Card { id } => id,
+        Payment::Invoice { company } => company,
+    };
+    format!(
+        "{room:?} for {first} from {from} to {to}, paid by {payer}; {written} mails, {} notes",
+        notes.len()
+    )
+}
+
+/// A page of the handbook; the chapter is one segment of the URI and never a path.
+#[resource("handbook://{chapter}/{page}", auth = require_scopes(["read"]))]
+async fn page(chapter: String, #[arg(ge = 1)] page: u32) -> String {
+    format!("{chapter}, page {page}")
 }
 
 #[derive(Clone)]
@@ -81,7 +165,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .auth(tokens)
         .state(Workspace::open(folder)?)
         .state(Users::new()?)
-        .components(components![read_file, cities_of])
+        .components(components![read_file, cities_of, book, page])
         .build()?;
     Ok(server.run().await?)
 }

@@ -383,6 +383,69 @@ fn section_12_what_callers_send_is_validated() {
 }
 
 #[test]
+fn section_12_dates_lists_and_what_belongs_together_are_validated() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Testbed::on_free_port_with(
+        env!("CARGO_BIN_EXE_section_12_input_validation"),
+        &[("DOCUMENTS", folder.path().to_str().unwrap())],
+    );
+    let book = |change: Value| {
+        let mut booking = json!({
+            "room": "single",
+            "from": "2024-02-28",
+            "to": "2024-02-29",
+            "guests": [{"name": "Ada", "email": "ada@example.com"}],
+            "payment": {"by": "card", "id": "c1"},
+        });
+        booking.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = server.call(BOB, "book", booking);
+        (answer["isError"] == true, text(&answer).to_owned())
+    };
+    let booked = "Single for Ada from 2024-02-28 to 2024-02-29, paid by c1; 1 mails, 0 notes";
+    assert_eq!(book(json!({})), (false, booked.to_owned()));
+    for (change, told) in [
+        (
+            json!({"room": "hunter2"}),
+            "argument `room`: value is not one of \"single\", \"double\" (enum)",
+        ),
+        (json!({"to": "2023-02-29"}), "argument `to`: is not a date (format)"),
+        (json!({"to": "2024-02-28"}), "argument `to`: has to be after `from`"),
+        (
+            json!({"guests": [{"name": "Ada"}, {"name": "Grace"}]}),
+            "argument `guests`: a single room has one guest",
+        ),
+        (json!({"guests": []}), "argument `guests`: value has less than 1 item (minItems)"),
+        (
+            json!({"guests": [{"name": "Ada", "email": "hunter2"}]}),
+            "argument `guests/0/email`: is not an email (format)",
+        ),
+        (
+            json!({"guests": [{"name": "Ada", "admin": true}]}),
+            "unknown argument `guests/0/admin` (additionalProperties)",
+        ),
+    ] {
+        assert_eq!(book(change.clone()), (true, told.to_owned()), "{change}");
+    }
+    for change in [
+        json!({"payment": {"by": "hunter2"}}),
+        json!({"payment": {"by": "card"}}),
+        json!({"payment": {"by": "card", "id": "c1", "company": "hunter2"}}),
+        json!({"notes": {"a": "", "b": "", "c": "", "d": "", "e": "", "f": ""}}),
+        json!({"notes": {"a": 1}}),
+        json!({"price": 0}),
+    ] {
+        let (refused, told) = book(change.clone());
+        assert!(refused && !told.contains("hunter2"), "{change}: {told}");
+    }
+    let read = |uri: &str| server.rpc(BOB, "resources/read", json!({ "uri": uri }));
+    let page = read("handbook://safety/7").body;
+    assert!(page.contains("safety, page 7"), "{page}");
+    for path in ["..", "%2e%2e", "%252e%252e", "a%2f..%2fb", "a%5Cb", "C%3Ax", "%00"] {
+        assert_eq!(read(&format!("handbook://{path}/7")).code(), -32602, "{path}");
+    }
+}
+
+#[test]
 fn section_13_no_spelling_of_an_address_leads_inside() {
     let program = env!("CARGO_BIN_EXE_section_13_ssrf");
     let server = Testbed::on_free_port(program);

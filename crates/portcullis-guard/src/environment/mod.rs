@@ -2,6 +2,8 @@
 
 mod error;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod variables;
 
 use std::collections::{HashMap, HashSet};

@@ -12,6 +12,8 @@ mod effort;
 mod entry;
 mod every_draft;
 mod everywhere;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod input_schema;
 mod output_schema;
 mod schema;
