@@ -6,6 +6,9 @@ use crate::secrets::{escaped, spellings};
 /// Shorter secrets are not looked for: in base64 too little of them is sure.
 pub const MIN_BYTES: usize = 11;
 
+/// How much of a longer one is looked for.
+const MAX_BYTES: usize = 1024;
+
 /// How many bytes are looked at together.
 const BLOCK: usize = 4;
 /// How far apart. The shortest spelling shows a whole block at one of them.
@@ -45,7 +48,9 @@ impl Search {
     pub fn new<S: AsRef<str>>(secrets: impl Iterator<Item = S>) -> Self {
         let mut all = Vec::new();
         for (number, secret) in secrets.enumerate() {
+            // The beginning of a long one is as telling, and each spelling has room.
             let secret = secret.as_ref();
+            let secret = &secret[..secret.floor_char_boundary(MAX_BYTES)];
             assert!(secret.len() >= MIN_BYTES, "{secret:?} is too short to be looked for");
             let mut own: Vec<_> = spellings(secret).into_iter().chain(escaped(secret)).collect();
             own.sort();
@@ -54,7 +59,8 @@ impl Search {
         }
         let mut blocks: HashMap<_, Vec<_>> = HashMap::new();
         for (number, (spelling, _)) in all.iter().enumerate() {
-            assert!((MIN_BYTES..KEPT).contains(&spelling.len()), "{spelling:?}");
+            let length = spelling.len();
+            assert!((MIN_BYTES..KEPT).contains(&length), "a spelling of {length} bytes");
             for (at, block) in spelling.windows(BLOCK).enumerate().take(STRIDE) {
                 blocks.entry(block.try_into().unwrap()).or_default().push((number, at));
             }

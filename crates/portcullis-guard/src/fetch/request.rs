@@ -116,7 +116,8 @@ impl FetchRequest {
     /// ```
     /// # mod portcullis { pub extern crate portcullis_guard as guard; }
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// use portcullis::guard::{Fetch, FetchRequest, Secret, Url};
+    /// # use url::Url;
+    /// use portcullis::guard::{Fetch, FetchRequest, Secret};
     ///
     /// let api: Url = "https://api.example.com/v1/".parse().unwrap();
     /// let token = Secret::new("2YotnFZFEjr1zCsicMWpAA".to_owned());

@@ -118,7 +118,16 @@ impl Connections {
         let access_tokens = access_tokens.map_err(|error| misconfigured(&error))?;
         // They seal tokens, and none is made here.
         let keys = KeyRing::ephemeral().map_err(|error| misconfigured(&error))?;
-        Ok(Self(Grants { issuer, resource, store, access_tokens, keys, clock, upstream: None }))
+        Ok(Self(Grants {
+            issuer,
+            resource,
+            store,
+            access_tokens,
+            keys,
+            clock,
+            upstream: None,
+            pending: Arc::default(),
+        }))
     }
 
     pub(crate) fn of(grants: Grants) -> Self {

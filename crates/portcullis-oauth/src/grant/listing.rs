@@ -35,9 +35,11 @@ impl Grants {
         allowed_at: u64,
     ) -> Result<(), OAuthError> {
         let entry = GrantEntry { grant_id: id.to_owned() };
+        // In memory both share it.
+        let written = entry.write()?;
         for owner in GrantOwner::of(record) {
             let key = entry.key(&owner.entries(&self.issuer, &self.resource));
-            let put = self.store.put(&key, entry.write()?, GrantEntry::ends(record));
+            let put = self.store.put(&key, written.clone(), GrantEntry::ends(record));
             within(put).await.map_err(|error| store_away(&error))?;
         }
         // Who takes something back notes that before they look for entries: one sees the other.
@@ -49,7 +51,13 @@ impl Grants {
         let swap = self.store.compare_and_swap(&key, Some(&value), Some(value.clone()), ends);
         match within(swap).await.map_err(|error| store_away(&error))? {
             CasOutcome::Done => match &record.upstream {
-                Some(upstream) => self.extend_upstream(upstream, ends).await,
+                Some(upstream) => {
+                    self.extend_upstream(upstream, ends).await?;
+                    // The grant is listed by now. Where this fails, the entry ends within a minute.
+                    let entry = self.code_entry(upstream, &record.subject);
+                    let _ = within(self.store.take(&entry)).await;
+                    Ok(())
+                }
                 None => Ok(()),
             },
             // The code was redeemed again, which ended the grant: that is the same whether it happens now

@@ -4,6 +4,7 @@ mod allowed;
 mod code;
 mod departure;
 mod listing;
+mod pending;
 mod pkce;
 mod provider;
 mod redemption;
@@ -30,6 +31,7 @@ use serde_json::{Map, Value, json};
 use self::code::new_code;
 pub(crate) use self::departure::Arriving;
 pub(crate) use self::listing::{Listed, MOST_OF_USER};
+pub(crate) use self::pending::PendingCodes;
 pub(crate) use self::pkce::CodeChallenge;
 pub(crate) use self::redemption::CodeRedemption;
 pub(crate) use self::refresh::Refresh;
@@ -67,6 +69,7 @@ pub(crate) struct Grants {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where users sign in, if that is not here.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) pending: Arc<PendingCodes>,
 }
 
 /// What a user allowed, and to whom.
@@ -174,7 +177,7 @@ impl Grants {
         let put = self.store.put(&key, record.write()?, until);
         within(put).await.map_err(|error| store_away(&error))?;
         if let Some(upstream) = upstream {
-            self.give_back_unredeemed(key, upstream, approval.subject);
+            self.give_back_unredeemed(key, upstream, approval.subject)?;
         }
         Ok(Secret::new(code))
     }

@@ -84,6 +84,9 @@ impl Grants {
         let used = self.store.compare_and_swap(&key, Some(&found), Some(redeemed.write()?), until);
         match within(used).await {
             Ok(CasOutcome::Done) => {
+                if let Some(upstream) = &record.upstream {
+                    self.pending.forget(upstream);
+                }
                 if let Err(error) = self.settle(&id, &record, value, allowed_at).await {
                     let _ = self.end(&id, "its code was redeemed, and it could not be kept").await;
                     return Err(error);
@@ -152,6 +155,7 @@ impl Grants {
         match within(burnt).await.map_err(|error| store_away(&error))? {
             CasOutcome::Done => {
                 if let CodeRecord::Issued { subject, upstream: Some(upstream), .. } = record {
+                    self.pending.forget(&upstream);
                     self.give_back_kept(&upstream, &subject).await;
                 }
                 Ok(error)

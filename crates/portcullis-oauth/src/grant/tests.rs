@@ -35,6 +35,7 @@ fn grants(store: &Arc<dyn Store>, clock: &Arc<ManualClock>, keys: KeyRing) -> Gr
         keys,
         clock: clock.clone(),
         upstream: None,
+        pending: Arc::default(),
     }
 }
 

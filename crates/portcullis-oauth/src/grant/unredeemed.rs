@@ -5,9 +5,11 @@ use std::time::Duration;
 use portcullis_store::RecordKey;
 use tokio::runtime::Handle;
 
+use super::pending::PendingCode;
 use super::{Grants, OAuthError, UpstreamTokens, random_text, store_away, within};
 use crate::record::authorization_code::CODE_LIFETIME;
 use crate::record::grant_index::{CodeEntry, GrantOwner};
+use crate::record::server_error;
 use crate::record::upstream::UpstreamRecord;
 use crate::upstream::SignedIn;
 
@@ -83,15 +85,37 @@ impl Grants {
     /// Gives tokens back once nobody can redeem their code any more, if nobody did.
     ///
     /// A process that ends before that leaves them to expire at the provider.
-    pub(super) fn give_back_unredeemed(&self, code: RecordKey, id: String, subject: String) {
-        let grants = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(CODE_LIFETIME + MARGIN_OF_CODES).await;
-            // A code that was redeemed is remembered for longer, and so is one that still can be.
-            if let Ok(None) = within(grants.store.get(&code)).await {
-                grants.give_back_kept(&id, &subject).await;
+    ///
+    /// # Errors
+    ///
+    /// When nobody would do it.
+    pub(super) fn give_back_unredeemed(
+        &self,
+        code: RecordKey,
+        id: String,
+        subject: String,
+    ) -> Result<(), OAuthError> {
+        let begins = self.pending.note(id, code, subject, CODE_LIFETIME + MARGIN_OF_CODES);
+        if begins.map_err(|_| server_error("the lock of the pending codes is poisoned"))? {
+            let grants = self.clone();
+            tokio::spawn(async move { grants.await_codes().await });
+        }
+        Ok(())
+    }
+
+    async fn await_codes(&self) {
+        while let Some(ended) = self.pending.ended().await {
+            for (id, PendingCode { code, subject, .. }) in ended {
+                let grants = self.clone();
+                tokio::spawn(async move {
+                    // A code that was redeemed elsewhere is remembered for longer, and so is one that
+                    // still can be.
+                    if let Ok(None) = within(grants.store.get(&code)).await {
+                        grants.give_back_kept(&id, &subject).await;
+                    }
+                });
             }
-        });
+        }
     }
 
     /// Gives back the tokens of all codes of a user that nobody has redeemed yet: those codes are good for

@@ -139,6 +139,7 @@ impl Setup {
             keys,
             clock: Arc::clone(&self.clock),
             upstream,
+            pending: Arc::default(),
         }))
     }
 
@@ -187,6 +188,7 @@ impl Setup {
             keys: keys.clone(),
             clock: Arc::clone(&clock),
             upstream: users.upstream().cloned(),
+            pending: Arc::default(),
         };
         let mut protected = ProtectedResource::new(Arc::new(verifier));
         protected.authorization_servers = vec![issuer.clone()];
