@@ -127,7 +127,7 @@ impl Drop for Running {
 impl Group {
     /// Waits for the leader, kills the others of the group, and lets go of its number.
     fn wait(&self, leader: &mut Child) -> io::Result<ExitStatus> {
-        // The leader stays a zombie for now: until then its number means nobody else.
+        // The leader stays a zombie until it is waited for: its number means nobody else.
         let ended = || waitid(WaitId::Pid(self.id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         let ended = loop {
             match ended() {

@@ -223,6 +223,11 @@ async fn issue(
     signed_in: Arrived,
 ) -> Result<Response<Vec<u8>>, Refused> {
     let sign_in = &transaction.sign_in;
+    // Without them, a grant would outlive what the provider gave.
+    let Some(tokens) = signed_in.fresh.take() else {
+        let error = server_error("the tokens of the provider are gone");
+        return Err(Refused::AtClient(Box::new(redirection), error));
+    };
     let approval = Approval {
         client_id: sign_in.client_id.clone(),
         client_name: redirection.client.name.clone(),
@@ -232,7 +237,7 @@ async fn issue(
         code_challenge: CodeChallenge::from_record(sign_in.code_challenge.clone()),
         claims: signed_in.claims,
         allowed_at: Some(transaction.allowed_at),
-        tokens: signed_in.fresh.take(),
+        tokens: Some(tokens),
     };
     match server.grants.issue_code(approval).await {
         Ok(code) => Ok(redirection.with_code(server, &code)),

@@ -102,7 +102,7 @@ impl Grants {
         for owner in GrantOwner::of(record) {
             let key = entry.key(&owner.entries(&self.issuer, &self.resource));
             if let Err(error) = within(self.store.take(&key)).await {
-                tracing::debug!(%error, "the entry of a grant that has ended stays for now");
+                tracing::debug!(%error, "the entry of a grant that has ended stays until it is looked at");
             }
         }
     }

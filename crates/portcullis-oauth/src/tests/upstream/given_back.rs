@@ -96,6 +96,17 @@ async fn a_browser_that_goes_away_on_the_way_back_leaves_no_tokens_at_the_provid
     }
 }
 
+#[tokio::test]
+async fn for_a_code_that_was_redeemed_a_grant_stands_alone() {
+    let proxy = Proxy::new().await;
+    let client = proxy.site.register(CALLBACK).await;
+    let answer = code(&proxy, &client).await;
+    assert_eq!(behind_codes(&proxy).await.len(), 1);
+    let redeemed = proxy.site.redeem(&client, &answer).await;
+    assert!(redeemed.json()["access_token"].is_string(), "{}", redeemed.body);
+    assert!(behind_codes(&proxy).await.is_empty());
+}
+
 /// The grants of a proxy, whose store answers later.
 fn distant(proxy: &Proxy) -> Grants {
     let store = Arc::new(Distant::new(proxy.site.store.clone()));
