@@ -20,7 +20,10 @@ pub const MAX_WAITING: u64 = 8 * 1024 * 1024;
 /// Somewhere lines go: a server that may be away for a while.
 pub trait Delivery: Send + 'static {
     /// Delivers the first of `lines`, as many as it likes, and says how many bytes they are. Each ends
-    /// with a line feed; there is at least one. It may block, for seconds at most.
+    /// with a line feed; there is at least one. It may block, for seconds at most. Lines that nobody will
+    /// ever take count as delivered; it is for the delivery to say so.
+    ///
+    /// [`Interrupted`](io::ErrorKind::Interrupted) is no failure: the same lines come again at once.
     ///
     /// # Errors
     ///

@@ -1,19 +1,25 @@
 //! The collector: who sends what waits, and reads what is answered.
 
+use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_guard::delivery::Delivery;
+use portcullis_guard::fetch::HeaderMap;
 use portcullis_guard::text::escaped;
-use portcullis_guard::{Fetch, FetchRequest, Fetched};
+use portcullis_guard::{Fetch, FetchRequest};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
+use super::losses::Losses;
 use super::request;
 
 /// How many records one request takes.
 const AT_ONCE: usize = 512;
+/// How many more the next request takes than the last one, after fewer were sent at once.
+const MORE_AT_ONCE: usize = 8;
 /// The first pause after a failure, and the longest that grows out of it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -29,6 +35,8 @@ pub(super) struct Collector {
     service: String,
     pause: Duration,
     retry_after: Option<Duration>,
+    at_once: usize,
+    losses: Arc<Losses>,
     /// Its worker keeps connections alive, and notices when they end, while nothing is sent.
     runtime: Runtime,
 }
@@ -39,39 +47,93 @@ impl Collector {
         request: FetchRequest,
         host: String,
         service: String,
+        losses: Arc<Losses>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("portcullis-otlp")
             .enable_all()
             .build()?;
-        let (pause, retry_after) = (Duration::ZERO, None);
-        Ok(Self { fetch, request, host, service, pause, retry_after, runtime })
+        Ok(Self {
+            fetch,
+            request,
+            host,
+            service,
+            pause: Duration::ZERO,
+            retry_after: None,
+            at_once: AT_ONCE,
+            losses,
+            runtime,
+        })
     }
 
-    fn post(&mut self, lines: &[&[u8]]) -> io::Result<()> {
+    fn post(&mut self, lines: &[&[u8]]) -> io::Result<Answer> {
         let body = request::body(&self.service, lines)?;
         let request = self.request.clone().body("application/json", body);
-        let answer = self.runtime.block_on(self.fetch.send(request)).map_err(io::Error::other)?;
-        if answer.status != 200 {
-            self.retry_after = retry_after(&answer);
-            return Err(io::Error::other(format!("it answered with status {}", answer.status)));
+        let (status, retry_after, body) = self.runtime.block_on(async {
+            let answer = self.fetch.stream(request).await.map_err(io::Error::other)?;
+            let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+            let body = match status {
+                // The records were taken, whatever comes of the rest.
+                200..300 => answer.whole().await.map(|answer| answer.body).unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            io::Result::Ok((status, retry_after, body))
+        })?;
+        match status {
+            200..300 => Ok(Answer::Taken(rejected(&body, lines.len()))),
+            // These may be sent again; a collector that sends elsewhere is one that is away.
+            429 | 502 | 503 | 504 | 300..400 => {
+                self.retry_after = retry_after;
+                Err(io::Error::other(format!("it answered with status {status}")))
+            }
+            // Perhaps because of one of them.
+            400 | 413 | 422 => Ok(Answer::RefusedTogether(status)),
+            _ => Ok(Answer::Refused(status)),
         }
-        tell_of_loss(&self.name(), &answer.body);
-        Ok(())
     }
+
+    fn lose(&self, records: u64, why: &impl Display) {
+        self.losses.add(&self.name(), records, why);
+    }
+}
+
+/// What a collector says to a request. What it may be asked again is an error.
+enum Answer {
+    /// It took the records, but for some, and says why.
+    Taken(Option<(u64, String)>),
+    /// It refuses them, with this status. Each by itself it may take.
+    RefusedTogether(u16),
+    /// It refuses any.
+    Refused(u16),
 }
 
 impl Delivery for Collector {
     fn deliver(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let batch: Vec<_> = lines.split_inclusive(|byte| *byte == b'\n').take(AT_ONCE).collect();
+        let batch: Vec<_> =
+            lines.split_inclusive(|byte| *byte == b'\n').take(self.at_once).collect();
         self.retry_after = None;
         let posted = self.post(&batch);
         self.pause = match posted {
-            Ok(()) => Duration::ZERO,
+            Ok(_) => Duration::ZERO,
             Err(_) => (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE),
         };
-        posted.map(|()| batch.iter().map(|line| line.len()).sum())
+        match posted? {
+            Answer::Taken(None) => {
+                self.at_once = (self.at_once + MORE_AT_ONCE).min(AT_ONCE);
+                self.losses.end();
+            }
+            Answer::Taken(Some((records, why))) => self.lose(records, &escaped(&why, MAX_CHARS)),
+            Answer::RefusedTogether(_) if batch.len() > 1 => {
+                self.at_once = batch.len() / 2;
+                // Half of them come next.
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Answer::RefusedTogether(status) | Answer::Refused(status) => {
+                self.lose(batch.len() as u64, &format_args!("it answered with status {status}"));
+            }
+        }
+        Ok(batch.iter().map(|line| line.len()).sum())
     }
 
     fn pause(&self) -> Duration {
@@ -84,34 +146,25 @@ impl Delivery for Collector {
 }
 
 /// How long the collector wants to be left alone (RFC 9110 §10.2.3), if it says so in seconds.
-pub(super) fn retry_after(answer: &Fetched) -> Option<Duration> {
-    let value = answer.headers.get("retry-after")?.to_str().ok()?;
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("retry-after")?.to_str().ok()?;
     let seconds = value.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).clamp(FIRST_PAUSE, MAX_RETRY_AFTER))
 }
 
-/// Logs what a collector did not take of a request that it answered with 200.
-pub(super) fn tell_of_loss(name: &str, body: &[u8]) {
-    let Ok(Answer { partial_success: Some(partial) }) = serde_json::from_slice(body) else {
-        return;
-    };
+/// How many records of a request a collector did not take, of so many at most, and why.
+pub(super) fn rejected(body: &[u8], most: usize) -> Option<(u64, String)> {
+    let partial = serde_json::from_slice::<Response>(body).ok()?.partial_success?;
     let rejected = &partial.rejected_log_records;
-    let number = rejected.as_str().and_then(|text| text.parse().ok()).or(rejected.as_u64());
+    let number: u64 = rejected.as_str().and_then(|text| text.parse().ok()).or(rejected.as_u64())?;
     // With no record, the text is a warning.
-    if let Some(records) = number.filter(|records| *records > 0_u64) {
-        tracing::error!(
-            to = name,
-            records,
-            message = %escaped(&partial.error_message, MAX_CHARS),
-            "audit records are lost: the collector did not take them"
-        );
-    }
+    (number > 0).then(|| (number.min(most as u64), partial.error_message))
 }
 
 /// `ExportLogsServiceResponse`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Answer {
+struct Response {
     partial_success: Option<PartialSuccess>,
 }
 

@@ -1,8 +1,10 @@
 mod collector;
+mod losses;
 mod request;
 
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use portcullis_guard::delivery::Deliveries;
@@ -10,6 +12,7 @@ use portcullis_guard::{FetchBuilder, FetchRequest, Secret};
 use url::Url;
 
 use self::collector::Collector;
+use self::losses::Losses;
 use super::{AuditError, AuditRecord, AuditSink, line};
 
 /// Sends records to an OpenTelemetry collector, as logs in OTLP/HTTP with JSON.
@@ -18,18 +21,25 @@ use super::{AuditError, AuditRecord, AuditSink, line};
 /// [`JsonLines`](super::JsonLines) writes are its attributes, as `audit.subject`. Up to 512 go with one
 /// request, in their order.
 ///
-/// While the collector is away, slow or refuses, records wait in memory, 8 MiB of them, and the log says so;
-/// beyond that they are refused. With [`AuditFailure::Stop`](super::AuditFailure::Stop), operations are refused
-/// from the first request that failed. The same records are sent again: after `Retry-After`, if that is a
-/// number of seconds (five minutes count at most), or after 1 s, then 2 s, 4 s and at last 10 s. A collector
-/// that has a record twice has its `audit.id` twice. None is dropped, even where OTLP would have it dropped
-/// (an answer of 400 or 401): what is wrong then is the configuration, and it says so in the log. What a
-/// collector takes in part (`partialSuccess`), it has lost, and the log says how many.
+/// While the collector is away or slow, records wait in memory, 8 MiB of them, and the log says so; beyond
+/// that they are refused. With [`AuditFailure::Stop`](super::AuditFailure::Stop), operations are refused
+/// from the first request that failed. After an answer of 429, 502, 503 or 504, or a redirect, the same
+/// records are sent again: after `Retry-After`, if that is a number of seconds (five minutes count at most),
+/// or after 1 s, then 2 s, 4 s and at last 10 s. A collector that has a record twice has its `audit.id`
+/// twice.
+///
+/// Any other answer but a success says that to send them again is of no use, and they are lost; so is what
+/// a collector does not take of a request that it answers with success (`partialSuccess`). Where one record
+/// may be the cause (400, 413 and 422), half of them are sent at once, and at last each by itself, so that a
+/// bad one takes no other along. The log says how many are lost, once a second at most;
+/// `portcullis_audit_failures_total` and [`lost`](Self::lost) count them. With
+/// [`AuditFailure::Stop`](super::AuditFailure::Stop), operations are refused for ten seconds after a loss, or
+/// until a request is taken.
 ///
 /// **Deployment caveat.** The records are personal data, and whoever may ask the collector can read them.
 /// What waits is lost with the process; at the end of a server it is sent for five seconds at most.
 ///
-/// Sources: OpenTelemetry Protocol 1.9, "OTLP/HTTP" and "JSON Protobuf Encoding"; Logs Data Model.
+/// Sources: OpenTelemetry Protocol 1.9, "OTLP/HTTP", its "Failures" and "JSON Protobuf Encoding"; Logs Data Model.
 ///
 /// # Example
 ///
@@ -47,6 +57,7 @@ use super::{AuditError, AuditRecord, AuditSink, line};
 /// ```
 pub struct OtlpSink {
     deliveries: Deliveries,
+    losses: Arc<Losses>,
     host: String,
 }
 
@@ -65,6 +76,12 @@ impl OtlpSink {
     /// resource.
     pub fn builder(fetch: FetchBuilder, url: &Url, service: impl Into<String>) -> OtlpSinkBuilder {
         OtlpSinkBuilder { fetch, url: url.clone(), service: service.into(), headers: Vec::new() }
+    }
+
+    /// How many records the collector refused for good.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.losses.all()
     }
 }
 
@@ -94,10 +111,11 @@ impl OtlpSinkBuilder {
         });
         request.check().map_err(AuditError::new)?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let collector = Collector::new(fetch, request, host.clone(), service);
+        let losses = Arc::default();
+        let collector = Collector::new(fetch, request, host.clone(), service, Arc::clone(&losses));
         let collector = collector.map_err(AuditError::new)?;
         let deliveries = Deliveries::start(collector).map_err(AuditError::new)?;
-        Ok(OtlpSink { deliveries, host })
+        Ok(OtlpSink { deliveries, losses, host })
     }
 }
 
@@ -111,11 +129,13 @@ impl AuditSink for OtlpSink {
     }
 
     fn ready(&self) -> Result<(), AuditError> {
-        Ok(self.deliveries.ready()?)
+        self.deliveries.ready()?;
+        self.losses.ready()
     }
 
     fn flush(&self) -> Result<(), AuditError> {
-        Ok(self.deliveries.flush()?)
+        self.deliveries.flush()?;
+        self.losses.flush()
     }
 }
 
