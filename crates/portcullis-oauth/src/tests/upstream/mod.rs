@@ -4,6 +4,7 @@ mod consent;
 mod departure;
 mod given_back;
 mod grant;
+mod untold;
 
 use std::time::Duration;
 
