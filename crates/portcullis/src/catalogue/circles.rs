@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::catalogue::closed_schema::{OF_NAMED_SCHEMAS, OF_SCHEMA, OF_SCHEMAS};
+use crate::catalogue::places::{Places, REFERENCES};
 
 /// How many schemas may lead to one another before they go into the value: each takes stack.
 const MAX_STEPS: usize = 64;
@@ -13,46 +12,20 @@ const MAX_STEPS: usize = 64;
 /// Keywords whose schemas apply to the very value that the whole applies to.
 const OF_SAME_VALUE: [&str; 8] =
     ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"];
-const REFERENCES: [&str; 2] = ["$ref", "$dynamicRef"];
-const ANCHORS: [&str; 2] = ["$anchor", "$dynamicAnchor"];
 
-/// Says so if `root` has a part that leads back to itself, or by more steps than are taken.
-pub(crate) fn problem(root: &Value) -> Option<&'static str> {
-    let mut parts = Vec::new();
-    collect(root, &mut parts);
-    let anchors = parts.iter().flat_map(|part| {
-        let names = ANCHORS.iter().filter_map(|keyword| part.get(*keyword)?.as_str());
-        names.map(move |name| (name, *part))
-    });
-    let anchors = anchors.collect();
-    let mut walk = Walk { root, anchors, steps: HashMap::new() };
-    parts.into_iter().find_map(|part| walk.steps_from(part, 0).err())
+/// Says so if a schema has a part that leads back to itself, or by more steps than are taken.
+pub(crate) fn problem(places: &Places<'_>) -> Option<&'static str> {
+    let mut walk = Walk { places, steps: HashMap::new() };
+    places.schemas().find_map(|part| walk.steps_from(part, 0).err())
 }
 
-/// All schemas within `schema`, itself too.
-fn collect<'s>(schema: &'s Value, parts: &mut Vec<&'s Map<String, Value>>) {
-    let Some(object) = schema.as_object() else { return };
-    parts.push(object);
-    for (keyword, value) in object {
-        let keyword = keyword.as_str();
-        if OF_SCHEMA.contains(&keyword) {
-            collect(value, parts);
-        } else if OF_SCHEMAS.contains(&keyword) {
-            value.as_array().into_iter().flatten().for_each(|part| collect(part, parts));
-        } else if OF_NAMED_SCHEMAS.contains(&keyword) {
-            value.as_object().into_iter().flatten().for_each(|(_, part)| collect(part, parts));
-        }
-    }
-}
-
-struct Walk<'s> {
-    root: &'s Value,
-    anchors: HashMap<&'s str, &'s Map<String, Value>>,
+struct Walk<'p, 's> {
+    places: &'p Places<'s>,
     /// By the place in memory of a schema: the most steps from it, once they are counted.
     steps: HashMap<*const Map<String, Value>, Option<usize>>,
 }
 
-impl<'s> Walk<'s> {
+impl<'s> Walk<'_, 's> {
     fn steps_from(
         &mut self,
         schema: &'s Map<String, Value>,
@@ -86,7 +59,7 @@ impl<'s> Walk<'s> {
         for (keyword, value) in schema {
             match (keyword.as_str(), value) {
                 (keyword, Value::String(target)) if REFERENCES.contains(&keyword) => {
-                    found.extend(self.target(target));
+                    found.extend(self.places.target(target));
                 }
                 ("dependentSchemas", Value::Object(parts)) => {
                     found.extend(parts.values().filter_map(Value::as_object));
@@ -102,15 +75,6 @@ impl<'s> Walk<'s> {
         }
         found
     }
-
-    /// What a reference refers to; nothing where the compiler finds nothing either.
-    fn target(&self, reference: &str) -> Option<&'s Map<String, Value>> {
-        let place = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
-        match self.anchors.get(place.as_ref()) {
-            Some(anchored) => Some(anchored),
-            None => self.root.pointer(&place)?.as_object(),
-        }
-    }
 }
 
 const TOO_MANY: &str = "too many parts of the schema lead to one another: refer to fewer";
@@ -120,6 +84,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn problem(root: &Value) -> Option<&'static str> {
+        super::problem(&Places::of(root))
+    }
 
     #[test]
     fn s14_a_part_that_leads_back_to_itself_in_place_is_found() {

@@ -6,15 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The most values that are visited and copied to say what is wrong with one.
 const MAX_VALUES: usize = 50_000;
 /// The bytes of a text that are copied in the time of one value.
 const BYTES_OF_A_VALUE: usize = 1_024;
 
+/// Keywords whose value names what applies to different members or items: one alone applies to each.
+const OF_DIFFERENT_PARTS: [&str; 2] = ["properties", "prefixItems"];
+/// Keywords whose members have names of their own, which are no keywords.
+const OF_NAMED_PARTS: [&str; 3] = ["properties", "patternProperties", "dependentSchemas"];
+
 /// Of one schema: how often a part of a value is looked at for each level that it is in. Once,
-/// unless the schema contains itself: then as often as there are alternatives that do.
+/// unless the schema contains itself: then as often as there are ways that lead back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effort(usize);
 
@@ -28,8 +33,8 @@ impl Effort {
         if !contains_itself(schema, &parts) {
             return Self(1);
         }
-        let alternatives = parts.values().copied().chain([schema]).map(alternatives).max();
-        Self(alternatives.unwrap_or_default().max(1))
+        let ways = parts.values().copied().chain([schema]).map(ways).max();
+        Self(ways.unwrap_or_default().max(1))
     }
 
     /// Whether it takes little enough to say what is wrong with `value`.
@@ -59,6 +64,9 @@ fn contains_itself(schema: &Value, parts: &BTreeMap<String, &Value>) -> bool {
     })
 }
 
+/// Keywords whose value refers to a schema.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
 /// Everything that a schema refers to. A reference without a name is listed as its keyword,
 /// which is no part's name.
 fn references(schema: &Value) -> Vec<&str> {
@@ -77,25 +85,30 @@ fn reference<'s>((keyword, value): (&'s String, &'s Value)) -> Vec<&'s str> {
     }
 }
 
-/// How many alternatives of a part refer to others. What is named within it is a part of its own.
-fn alternatives(part: &Value) -> usize {
-    let of_members = |members: &Map<String, Value>| -> usize {
-        let own =
-            members.iter().filter(|(keyword, _)| !["$defs", "definitions"].contains(&&***keyword));
-        own.map(|(keyword, value)| {
-            let branches = value
-                .as_array()
-                .filter(|_| ["anyOf", "oneOf", "allOf"].contains(&keyword.as_str()));
-            let refer = |branch: &&Value| !references(branch).is_empty();
-            let branches = branches.map_or(0, |branches| branches.iter().filter(refer).count());
-            branches + alternatives(value)
-        })
-        .sum()
-    };
+/// In how many ways a part leads from one value to others, at most. What is named within it is a part of
+/// its own.
+fn ways(part: &Value) -> usize {
     match part {
-        Value::Object(members) => of_members(members),
-        Value::Array(items) => items.iter().map(alternatives).sum(),
+        Value::Object(members) => members.iter().map(ways_of_keyword).sum(),
+        Value::Array(items) => items.iter().map(ways).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+fn ways_of_keyword((keyword, value): (&String, &Value)) -> usize {
+    let keyword = keyword.as_str();
+    let named = value.as_object().filter(|_| OF_NAMED_PARTS.contains(&keyword));
+    let listed = value.as_array().filter(|_| OF_DIFFERENT_PARTS.contains(&keyword));
+    let all = match (named, listed) {
+        _ if ["$defs", "definitions"].contains(&keyword) => return 0,
+        _ if REFERENCES.contains(&keyword) => return usize::from(value.is_string()),
+        (Some(named), _) => named.values().map(ways).collect::<Vec<_>>(),
+        (None, Some(listed)) => listed.iter().map(ways).collect(),
+        (None, None) => return ways(value),
+    };
+    match OF_DIFFERENT_PARTS.contains(&keyword) {
+        true => all.into_iter().max().unwrap_or_default(),
+        false => all.into_iter().sum(),
     }
 }
 
@@ -140,6 +153,32 @@ mod tests {
             (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), 1),
         ] {
             assert_eq!(Effort::of(&schema), Effort(times), "{schema}");
+        }
+    }
+
+    #[test]
+    fn e13_every_way_that_leads_back_counts() {
+        let own = json!({"$ref": "#/$defs/a"});
+        let times = |part: Value| Effort::of(&json!({"$ref": "#/$defs/a", "$defs": {"a": part}})).0;
+        for (part, expected) in [
+            (
+                json!({"if": {"properties": {"x": own}}, "then": {"items": own}, "else": {"items": own}}),
+                3,
+            ),
+            (
+                json!({"dependentSchemas": {"x": {"properties": {"x": own}}}, "properties": {"x": own}}),
+                2,
+            ),
+            (json!({"patternProperties": {"^x": own, "x$": own}, "properties": {"x": own}}), 3),
+            (json!({"patternProperties": {"properties": {"x": own, "y": own}}}), 2),
+            (json!({"not": {"items": own}, "contains": own, "items": own}), 3),
+            (json!({"prefixItems": [own, own], "items": own, "unevaluatedItems": own}), 3),
+            (json!({"anyOf": [{"anyOf": [{"items": own}, {"items": own}]}, {"items": own}]}), 3),
+            // Members are different values, and so are the items of a tuple.
+            (json!({"properties": {"left": own, "right": own, "both": {"anyOf": [own, own]}}}), 2),
+            (json!({"properties": {"$ref": own, "properties": own}}), 1),
+        ] {
+            assert_eq!(times(part.clone()), expected, "{part}");
         }
     }
 

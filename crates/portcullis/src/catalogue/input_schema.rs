@@ -5,10 +5,12 @@ use portcullis_protocol::model::PromptArgument;
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::circles;
+use crate::catalogue::closed_parts;
 use crate::catalogue::closed_schema::{self, Null};
 use crate::catalogue::closing::close;
 use crate::catalogue::effort::Effort;
 use crate::catalogue::every_draft;
+use crate::catalogue::places::Places;
 use crate::catalogue::schema::{compile, has_headers};
 use crate::catalogue::schema_lint;
 use crate::catalogue::violation::describe;
@@ -102,10 +104,14 @@ impl ArgumentSchema {
                 "`x-mcp-header` is not supported: remove it from the schema",
             ));
         }
-        problems.extend(
-            circles::problem(&schema)
-                .map(|text| Problem::new(ProblemKind::InvalidInputSchema, text)),
-        );
+        let places = Places::of(&schema);
+        let wrong = [
+            places.problem(),
+            circles::problem(&places).map(str::to_owned),
+            closed_parts::problem(&places),
+        ];
+        let invalid = |text| Problem::new(ProblemKind::InvalidInputSchema, text);
+        problems.extend(wrong.into_iter().flatten().map(invalid));
         if !problems.is_empty() {
             return Err(problems);
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 mod circles;
+mod closed_parts;
 mod closed_schema;
 mod closing;
 pub(crate) mod compiled_checks;
@@ -16,6 +17,7 @@ mod everywhere;
 pub mod fuzzing;
 mod input_schema;
 mod output_schema;
+mod places;
 mod schema;
 mod schema_lint;
 mod violation;
