@@ -145,9 +145,12 @@ macro_rules! common_options {
             ///
             /// The text of a [`ToolError::new`](crate::ToolError::new) that it returns is what
             /// the caller is told, as of an argument that the schema refuses: name the argument,
-            /// and never the value. Other errors, and a panic, are internal ones. It is a plain
-            /// function, for which nothing else runs on its thread: what waits or asks others
-            /// belongs in the handler.
+            /// and never the value. Other errors, and a panic, are internal ones.
+            ///
+            /// It is a plain function: nothing else runs on its thread meanwhile, and nothing
+            /// interrupts it. That it took longer than the handler may is found once it returns. So
+            /// its work has to be bounded by its arguments (`max_length`, `max_items`), and what
+            /// waits or asks others belongs in the handler.
             ///
             /// # Example
             ///

@@ -41,6 +41,8 @@ struct Guard {
     name: String,
     /// Whether the handler notes what a request was about.
     is_noted: bool,
+    /// Whether it answers, whatever becomes of the record.
+    answers_unrecorded: bool,
 }
 
 /// The routes, each behind its guard.
@@ -76,7 +78,10 @@ fn guarded(
     let (check, limit) = (route.check(), route.limit());
     let (engine, authenticator) = (Arc::clone(engine), authenticator.cloned());
     let method = route.method;
-    let guard = Arc::new(Guard { engine, authenticator, check, limit, method, name, is_noted });
+    let answers_unrecorded = route.answers_unrecorded();
+    let guard =
+        Guard { engine, authenticator, check, limit, method, name, is_noted, answers_unrecorded };
+    let guard = Arc::new(guard);
     route.router.layer(from_fn_with_state(guard, pass))
 }
 
@@ -159,7 +164,9 @@ impl Guard {
         record: &mut RouteRecord<'_>,
     ) -> Result<Option<Caller>, RouteRejection> {
         let engine = &self.engine;
-        engine.audit.ready().map_err(|_| record.failed("the sink is not ready"))?;
+        if !self.answers_unrecorded {
+            engine.audit.ready().map_err(|_| record.failed("the sink is not ready"))?;
+        }
         let Some(check) = &self.check else {
             if let Some(limit) = &self.limit {
                 let requester =
@@ -351,8 +358,10 @@ impl<'a> RouteRecord<'a> {
         self.take_notes();
         let is_allowed = self.pending.verdict == Verdict::Allowed;
         let outcome = if is_allowed { "ok" } else { "refused" };
+        let answers_unrecorded = self.pending.about.guard.answers_unrecorded;
         match self.pending.write(outcome, Some(response.status().as_u16())) {
             Ok(()) => response,
+            Err(_) if answers_unrecorded => response,
             Err(_) => RouteRejection::Failed.into_response(),
         }
     }
@@ -362,11 +371,11 @@ impl<'a> RouteRecord<'a> {
 mod tests {
     use std::sync::Mutex;
 
-    use portcullis_auth::AuditSink;
     use portcullis_auth::audit::AuditError;
+    use portcullis_auth::{AuditFailure, AuditSink};
 
     use crate::Server;
-    use crate::route::post;
+    use crate::route::{alive, get, post, ready};
     use crate::testing::TestClient;
 
     use super::*;
@@ -380,6 +389,37 @@ mod tests {
             let AuditRecord { verdict, rule, status, .. } = record;
             self.0.lock().unwrap().push(format!("{verdict:?} {rule:?} {status:?}"));
             Ok(())
+        }
+    }
+
+    /// A sink that takes nothing.
+    #[derive(Debug)]
+    struct Full;
+
+    impl AuditSink for Full {
+        fn record(&self, _: &AuditRecord<'_>) -> Result<(), AuditError> {
+            Err(AuditError::new("full"))
+        }
+
+        fn ready(&self) -> Result<(), AuditError> {
+            Err(AuditError::new("full"))
+        }
+    }
+
+    /// Whoever starts a server again because it is not alive loses the records that wait in it.
+    #[tokio::test]
+    async fn e11_a_server_that_stops_for_its_audit_sink_is_alive_and_not_ready() {
+        let server = Server::builder("test")
+            .no_auth()
+            .audit(Full)
+            .audit_failure(AuditFailure::Stop)
+            .route(alive("/healthz"))
+            .route(ready("/readyz"))
+            .route(get("/other", async || "done").public("a test"));
+        let client = TestClient::new(&server.build().unwrap());
+        for (path, status) in [("/healthz", 200), ("/readyz", 500), ("/other", 500)] {
+            let request = Request::get(path).body(Vec::new()).unwrap();
+            assert_eq!(client.send(request).await.status(), status, "{path}");
         }
     }
 

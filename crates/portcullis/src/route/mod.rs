@@ -111,7 +111,9 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(
 }
 
 /// A public route for probes of liveness at `path`, `/healthz` most often: 200 as long as the process
-/// answers. It asks for nothing: to start the server again would bring back neither a store nor keys.
+/// answers. It asks for nothing: to start the server again would bring back neither a store nor keys. Nor does
+/// it fail where an audit sink does ([`AuditFailure::Stop`](crate::audit::AuditFailure::Stop)): whoever stops
+/// the server for that loses the records that wait in it.
 ///
 /// It answers to [any host](Route::any_host): probes call a server by its address.
 ///
@@ -128,7 +130,9 @@ pub fn delete<H: Handler<T, ()>, T: 'static>(
 ///     .route(ready("/readyz"));
 /// ```
 pub fn alive(path: impl Into<String>) -> Route {
-    get(path, async || "alive").public("liveness, reveals nothing").any_host()
+    let mut route = get(path, async || "alive").public("liveness, reveals nothing").any_host();
+    route.answers_unrecorded = true;
+    route
 }
 
 /// A public route for probes of readiness at `path`, `/readyz` most often: 200 while the server
@@ -203,7 +207,8 @@ impl UndecidedRoute {
 
     fn decided(self, access: Access) -> Route {
         let Self { path, method, router } = self;
-        Route { path, method, router, access, any_host: false, limit: None }
+        let (any_host, answers_unrecorded, limit) = (false, false, None);
+        Route { path, method, router, access, any_host, answers_unrecorded, limit }
     }
 }
 
@@ -216,6 +221,8 @@ pub struct Route {
     pub(crate) router: MethodRouter,
     pub(crate) access: Access,
     any_host: bool,
+    /// Whether it answers also where a request is not recorded, and the server is to stop for that.
+    answers_unrecorded: bool,
     limit: Option<Arc<RateLimit>>,
 }
 
@@ -272,6 +279,10 @@ impl Route {
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.limit = Some(Arc::new(limit));
         self
+    }
+
+    pub(crate) fn answers_unrecorded(&self) -> bool {
+        self.answers_unrecorded
     }
 
     /// The rate limit of this route alone.
