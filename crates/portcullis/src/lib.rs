@@ -142,6 +142,10 @@ pub mod danger {
 /// Who is calling: access tokens, and the principals that they prove.
 pub mod auth {
     #[cfg(feature = "jwt")]
+    pub use crate::component::credential::ExchangedCredentials;
+    #[cfg(feature = "fetch")]
+    pub use crate::component::credential::{Credential, Credentials, UpstreamCredentials};
+    #[cfg(feature = "jwt")]
     pub use portcullis_auth::{
         Algorithm, ApiKeyError, ApiKeyErrorKind, ApiKeyFile, ApiKeyList, ApiKeyRecord, ApiKeys,
         ApiKeysBuilder, ExchangedToken, GitHubVerifier, GitHubVerifierBuilder, GoogleVerifier,

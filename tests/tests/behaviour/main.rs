@@ -4,6 +4,7 @@ mod access;
 mod architecture;
 mod arguments;
 mod audit;
+mod caller_credentials;
 mod check;
 mod checks;
 mod connect_page;

@@ -126,15 +126,35 @@ impl FetchRequest {
     /// let refused = Fetch::builder().build()?.send(FetchRequest::get(&url).bearer(&token, &api)).await;
     /// assert_eq!(
     ///     refused.unwrap_err().to_string(),
-    ///     "the request is malformed: its access token is for another origin"
+    ///     "the request is malformed: its credential is for another origin"
     /// );
     /// # Ok::<(), portcullis_guard::FetchError>(()) }).unwrap();
     /// ```
     pub fn bearer(self, token: &Secret<String>, api: &Url) -> Self {
         let value = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut request = self.header(AUTHORIZATION.as_str(), &value);
+        self.bound(AUTHORIZATION.as_str(), &value, api)
+    }
+
+    /// Authenticates with a header, such as an API key in `X-Api-Key`, which is for the origin of `api`
+    /// alone, as the token of [`bearer`](Self::bearer) is.
+    pub fn credential(self, header: &str, value: &Secret<String>, api: &Url) -> Self {
+        self.bound(header, value.expose(), api)
+    }
+
+    fn bound(self, header: &str, value: &str, api: &Url) -> Self {
+        let is_for_two = self.bound_to.as_ref().is_some_and(|origin| *origin != api.origin());
+        let mut request = self.header(header, value);
         request.bound_to = Some(api.origin());
+        if is_for_two {
+            request.problem = Some("its credentials are for two origins");
+        }
         request
+    }
+
+    /// Where it is sent first.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
     /// The body, of the given media type.
@@ -187,7 +207,7 @@ impl FetchRequest {
         match self.problem {
             Some(problem) => Err(FetchError::Malformed(problem)),
             None if self.bound_to.as_ref().is_some_and(is_elsewhere) => {
-                Err(FetchError::Malformed("its access token is for another origin"))
+                Err(FetchError::Malformed("its credential is for another origin"))
             }
             None => Ok(()),
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 #[cfg(feature = "jwt")]
 use portcullis_auth::{ExchangedToken, OneOrMany, Scopes};
 use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
-#[cfg(feature = "fetch")]
-use portcullis_guard::Fetch;
 use portcullis_guard::OperationId;
+#[cfg(feature = "fetch")]
+use portcullis_guard::fetch::{Fetch, FetchRequest};
 use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
 
 use crate::component::caller::{Caller, MaybeCaller};
+#[cfg(feature = "fetch")]
+use crate::component::credential::CredentialSource;
 #[cfg(feature = "jwt")]
 use crate::component::exchanged_token::ExchangedTokenSource;
 #[cfg(feature = "fetch")]
@@ -45,6 +47,8 @@ pub(crate) struct Facilities {
     pub(crate) exchanged_tokens: Arc<dyn ExchangedTokenSource>,
     #[cfg(feature = "fetch")]
     pub(crate) http: HttpClient,
+    #[cfg(feature = "fetch")]
+    pub(crate) credentials: Arc<dyn CredentialSource>,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -276,11 +280,47 @@ impl Context {
         self.facilities.http.fetch()
     }
 
+    /// `request` with the credential that the caller has at its origin, by the
+    /// [`credentials`](crate::ServerBuilder::credentials) that the server has for that: recorded in the
+    /// audit trail.
+    ///
+    /// The credential goes to that origin alone, over https: a redirect to another one is followed without
+    /// it. The token with which the caller called is never sent.
+    ///
+    /// # Errors
+    ///
+    /// The caller is told that they have no credential for the service, where they have none: over stdio
+    /// too. What [`Credentials`](crate::auth::Credentials) say themselves is passed on. The error is
+    /// internal for an origin without credentials, for a credential that no header holds, and when the
+    /// audit trail cannot be written, with [`AuditFailure::Stop`](crate::audit::AuditFailure::Stop).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::guard::{FetchRequest, Url};
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Where the service is.
+    /// struct Tickets(Url);
+    ///
+    /// /// Your tickets.
+    /// #[tool]
+    /// async fn tickets(ctx: Context, service: State<Tickets>) -> Result<String, ToolError> {
+    ///     let request = ctx.with_credentials(FetchRequest::get(&service.0)).await?;
+    ///     let answer = ctx.http()?.send(request).await.map_err(ToolError::internal)?;
+    ///     Ok(answer.text().map_err(ToolError::internal)?.to_owned())
+    /// }
+    /// ```
+    #[cfg(feature = "fetch")]
+    pub async fn with_credentials(&self, request: FetchRequest) -> Result<FetchRequest, ToolError> {
+        self.facilities.credentials.authenticated(self, request).await
+    }
+
     fn change_visibility(&self, change: Change, selector: Selector) -> VisibilityChange<'_> {
         VisibilityChange::new(&*self.facilities.visibility, self.within(), change, selector)
     }
 
-    fn within(&self) -> Within<'_> {
+    pub(crate) fn within(&self) -> Within<'_> {
         Within { exchange: &self.exchange, id: self.id }
     }
 

@@ -5,6 +5,8 @@ pub(crate) mod attributes;
 pub(crate) mod caller;
 pub(crate) mod content;
 pub(crate) mod context;
+#[cfg(feature = "fetch")]
+pub(crate) mod credential;
 pub(crate) mod declaration;
 #[cfg(feature = "jwt")]
 pub(crate) mod exchanged_token;

@@ -123,6 +123,10 @@ pub enum ProblemKind {
     UnsealedStore,
     /// Tokens are to be exchanged, and nobody has one.
     UnusedTokenExchange,
+    /// Credentials of callers are declared for what is no origin, or twice for one.
+    InvalidCredentialOrigin,
+    /// Credentials of callers are declared, and nobody is authenticated.
+    UnusedCredentials,
     /// `serde_json` reads numbers as texts, which breaks validation.
     ArbitraryPrecision,
     /// A route contradicts itself, or does not say why it is public.

@@ -2,6 +2,8 @@
 
 pub(crate) mod audit;
 mod call;
+#[cfg(feature = "fetch")]
+pub(crate) mod caller_credentials;
 pub(crate) mod credentials;
 mod engine;
 mod list;

@@ -12,6 +12,8 @@ use portcullis_protocol::Limits;
 use portcullis_store::Store;
 
 use crate::catalogue::Everywhere;
+#[cfg(feature = "fetch")]
+use crate::component::credential::Credentials;
 use crate::component::selector::Selector;
 use crate::component::{Component, Components, Declare, Deny};
 use crate::middleware::{IntoMiddleware, Layers};
@@ -76,6 +78,9 @@ pub(crate) struct Parts {
     pub(crate) states: States,
     #[cfg(feature = "fetch")]
     pub(crate) fetch: Option<Fetch>,
+    /// By origin.
+    #[cfg(feature = "fetch")]
+    pub(crate) credentials: Vec<(String, Arc<dyn Credentials>)>,
     #[cfg(feature = "jwt")]
     pub(crate) token_exchange: Option<TokenExchange>,
     pub(crate) limits: Limits,
@@ -113,6 +118,8 @@ impl ServerBuilder<AuthUnset> {
             states: States::default(),
             #[cfg(feature = "fetch")]
             fetch: None,
+            #[cfg(feature = "fetch")]
+            credentials: Vec::new(),
             #[cfg(feature = "jwt")]
             token_exchange: None,
             limits: Limits::default(),
@@ -298,6 +305,39 @@ impl<A> ServerBuilder<A> {
     #[cfg(feature = "fetch")]
     pub fn http(mut self, fetch: Fetch) -> Self {
         self.parts.fetch = Some(fetch);
+        self
+    }
+
+    /// The credentials that callers have at the service of `origin`, for the requests of functions
+    /// ([`Context::with_credentials`](crate::Context::with_credentials)). An origin is scheme, host and
+    /// port; it is https, or http on loopback.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::auth::{Credential, Principal};
+    /// use portcullis::guard::Secret;
+    /// use portcullis::prelude::*;
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let alices = Secret::known("kQ3-alices-own-key".to_owned());
+    /// let tickets = move |caller: &Principal| match (caller.issuer(), caller.subject()) {
+    ///     (Some("https://idp.example.com"), "alice") => Some(Credential::bearer(&alices)),
+    ///     _ => None, // nothing is sent
+    /// };
+    /// let issuer = "https://idp.example.com";
+    /// let tokens = JwtVerifier::discover(issuer).audience("https://mcp.example.com/mcp").build()?;
+    /// let server = Server::builder("tickets")
+    ///     .auth(tokens)
+    ///     .credentials("https://tickets.example.com", tickets)
+    ///     .components(components![ping])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "fetch")]
+    pub fn credentials(mut self, origin: impl Into<String>, credentials: impl Credentials) -> Self {
+        self.parts.credentials.push((origin.into(), Arc::new(credentials)));
         self
     }
 

@@ -17,6 +17,8 @@ use crate::component::selector::{Selector, tags};
 use crate::error::{BuildError, Error, Problem, ProblemKind};
 use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
+#[cfg(feature = "fetch")]
+use crate::operation::caller_credentials::{self, RecordedCredentials};
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 #[cfg(feature = "jwt")]
@@ -82,6 +84,17 @@ impl Parts {
                 Problem::new(ProblemKind::UnusedTokenExchange, text).within("token_exchange"),
             );
         }
+        #[cfg(feature = "fetch")]
+        let services = {
+            if !parts.credentials.is_empty() && auth.is_none() {
+                let text = "without .auth(…) no caller has a credential";
+                let problem = Problem::new(ProblemKind::UnusedCredentials, text);
+                problems.push(problem.within("credentials"));
+            }
+            let (services, found) = caller_credentials::services(parts.credentials);
+            problems.extend(found);
+            services
+        };
         problems.extend(problems_everywhere(&parts.everywhere));
         problems.extend(parts.layers.problems(&parts.limits));
         if parts.instructions.as_deref().is_some_and(credential_lint::holds_secret) {
@@ -161,6 +174,12 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
+        #[cfg(feature = "fetch")]
+        let credentials = Arc::new(RecordedCredentials {
+            services,
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let facilities = Facilities {
             states: parts.states,
             hierarchy: Arc::new(parts.hierarchy),
@@ -170,6 +189,8 @@ impl Parts {
             exchanged_tokens: token_exchange.clone(),
             #[cfg(feature = "fetch")]
             http: HttpClient::new(parts.fetch),
+            #[cfg(feature = "fetch")]
+            credentials,
             trusts_stdio: parts.trusts_stdio,
         };
         let engine = Engine {
