@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use portcullis::testing::{IdentityProvider, TestUser};
+use portcullis::testing::TestUser;
 use portcullis_tests::driver::{Testbed, free_address, root};
+use portcullis_tests::idp::Idp;
 use portcullis_tests::sign_in::{Browser, Page};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::TESTBED;
 use crate::identity_provider::Provider;
@@ -76,18 +77,39 @@ fn the_demo_has_no_fault_however_it_authenticates() {
         browser.submit(&page, &answers)
     }));
 
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let idp = runtime.block_on(IdentityProvider::start()).unwrap();
-    idp.sign_in_as(TestUser::new("alice"));
-    let secret = idp.client_secret();
-    let flags = ["--auth", "proxy", "--allow-loopback-idp", "--idp", idp.issuer()];
-    let id = ["--client-id", idp.client_id(), "--client-secret", secret.expose()];
-    let proxy = Testbed::start(TESTBED, &[&flags[..], &id].concat());
-    called(&signed_in(proxy.url(), |browser, page| {
-        browser.submit(&page, &[("decision", "allow")])
-    }));
+    let idp = Idp::start();
+    let allow = |browser: &mut Browser, page: Page| browser.submit(&page, &[("decision", "allow")]);
+    for (mode, user) in [("proxy", "alice"), ("github", "583231")] {
+        idp.provider.sign_in_as(TestUser::new(user).claim("login", "alice"));
+        let flags = idp.flags(mode);
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        called(&signed_in(Testbed::start(TESTBED, &flags).url(), allow));
+    }
+    // Nobody of the tests has an account at Google: as far as its page.
+    let client = [("GOOGLE_CLIENT_ID", "id"), ("GOOGLE_CLIENT_SECRET", "Zk3vJ0qTn8-5fXw")];
+    let google = Testbed::start_with(TESTBED, &["--auth", "google"], &client);
+    let report = examined(google.url(), None);
+    assert_eq!(report["first_fault"], Value::Null, "{report:#}");
+
+    called(&examined(Testbed::start(TESTBED, &["--auth", "none"]).url(), None));
+    let address = free_address();
+    let resource = format!("http://{address}/mcp");
+    let secret = idp.provider.client_secret();
+    let endpoint = idp.provider.introspection_endpoint();
+    let flags = ["--auth", "introspect", "--allow-loopback-idp", "--audience", &resource];
+    let whose = ["--idp", idp.provider.issuer(), "--client-id", idp.provider.client_id()];
+    let flags = [&flags[..], &whose, &["--introspection-endpoint", &endpoint]].concat();
+    let variables = [("INTROSPECTION_CLIENT_SECRET", secret.expose().as_str())];
+    let opaque = Testbed::start_at(TESTBED, address, &flags, &variables);
+    let token = idp.provider.token("alice", &resource).scopes(["read"]).opaque();
+    called(&examined(opaque.url(), Some(&token)));
 
     let oidc = Provider::start();
+    let by_jwt = oidc.testbed_as_resource("");
+    let asked = json!({
+        "client": "alice-app", "scope": "read", "resource": by_jwt.url(), "alg": "ES256",
+    });
+    called(&examined(by_jwt.url(), Some(&oidc.token_as(&asked))));
     let remote = oidc.remote("");
     let report = examined(remote.url(), None);
     assert_eq!(report["first_fault"], Value::Null, "{report:#}");

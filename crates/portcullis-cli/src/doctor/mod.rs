@@ -91,7 +91,8 @@ async fn sign_in(
         return Ok((issuers, None));
     };
     let mut token = None;
-    let id = sign_in::client_id(client, first, command.client_id.as_deref(), report).await;
+    let id =
+        sign_in::client_id(client, first, command.client_id.as_deref(), has_token, report).await;
     if let Some(id) = id {
         let scope = command.scope.as_deref();
         let begun = SignIn::begin(client, first, id, url, scope, report).await?;

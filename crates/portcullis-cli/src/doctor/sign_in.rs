@@ -32,6 +32,7 @@ pub(crate) async fn client_id(
     client: &Client,
     issuer: &Issuer,
     given: Option<&str>,
+    has_token: bool,
     report: &mut Report,
 ) -> Option<String> {
     if let Some(given) = given {
@@ -44,7 +45,9 @@ pub(crate) async fn client_id(
                 Step::Registration,
                 "clients name their metadata documents: give the URL of one as --client-id",
             ),
-            false => report.failed(
+            // Whoever has a token was given it without registering.
+            false => report.failed_unless(
+                has_token,
                 Step::Registration,
                 fault::REGISTRATION_MISSING,
                 "no way is announced",
@@ -176,12 +179,15 @@ impl SignIn {
         let object = answer.object().unwrap_or_default();
         let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
         let token = Secret::known(text("access_token").to_owned());
-        let seconds = object.get("expires_in").and_then(Value::as_i64);
+        // It may be left out; whatever is there is a number of seconds.
+        let lasts = object.get("expires_in");
+        let seconds = lasts.and_then(Value::as_u64).filter(|seconds| *seconds > 0);
         if token.expose().is_empty()
             || !text("token_type").eq_ignore_ascii_case("bearer")
-            || seconds == Some(0)
+            || lasts.is_some() != seconds.is_some()
         {
-            let seen = format!("token_type {:?}, expires_in {seconds:?}", text("token_type"));
+            let lasts = lasts.map_or("missing".to_owned(), Value::to_string);
+            let seen = format!("token_type {:?}, expires_in {lasts}", text("token_type"));
             report.failed(Step::Token, fault::TOKEN_MALFORMED, seen);
             return Ok(None);
         }

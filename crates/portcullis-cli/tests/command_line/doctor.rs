@@ -1,171 +1,13 @@
 //! `portcullis doctor`, before servers that are in order but for one thing each.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::TcpListener;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::stand::{Answer, ISSUER, RESOURCE, Stand, TOKEN, serve};
 use super::{Ran, command};
-
-const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
-const ISSUER: &str = "/.well-known/oauth-authorization-server";
-/// A token that the server takes.
-const TOKEN: &str = "good";
-
-/// An answer: status, headers, body.
-#[derive(Clone)]
-struct Answer(u16, Vec<(&'static str, String)>, String);
-
-impl Answer {
-    fn json(value: &Value) -> Self {
-        let headers = [("content-type", "application/json"), ("access-control-allow-origin", "*")];
-        Self(200, headers.map(|(name, value)| (name, value.to_owned())).to_vec(), value.to_string())
-    }
-
-    fn status(status: u16) -> Self {
-        Self(status, Vec::new(), String::new())
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.1.push((name, value.into()));
-        self
-    }
-
-    fn without(mut self, name: &str) -> Self {
-        self.1.retain(|(had, _)| *had != name);
-        self
-    }
-}
-
-/// A server, with its authorization server at the same origin.
-#[derive(Clone)]
-struct Stand {
-    origin: String,
-    /// By path; the endpoint's own is for requests without a token that it takes.
-    at: HashMap<String, Answer>,
-    /// Whether something in front removes `Authorization`.
-    eats_authorization: bool,
-    /// Whether a refusal repeats the token.
-    echoes_token: bool,
-}
-
-impl Stand {
-    /// One that is in order.
-    fn new(origin: &str) -> Self {
-        let challenge = format!(r#"Bearer resource_metadata="{origin}{RESOURCE}""#);
-        let resource = json!({
-            "resource": format!("{origin}/mcp"), "authorization_servers": [origin],
-        });
-        let keys = json!({"keys": [{"kty": "OKP", "kid": "first"}]});
-        let client = Answer(201, Vec::new(), json!({"client_id": "c1"}).to_string());
-        let page = Answer(200, Vec::new(), "<p>Sign in</p>".to_owned());
-        let at = [
-            ("/mcp", Answer::status(401).with("www-authenticate", challenge)),
-            (RESOURCE, Answer::json(&resource)),
-            (ISSUER, Answer::json(&issuer(origin))),
-            ("/jwks", Answer::json(&keys)),
-            ("/register", client.with("content-type", "application/json")),
-            ("/authorize", page.with("content-type", "text/html")),
-        ];
-        let at = at.into_iter().map(|(path, answer)| (path.to_owned(), answer)).collect();
-        Self { origin: origin.to_owned(), at, eats_authorization: false, echoes_token: false }
-    }
-
-    fn answer(&self, path: &str, token: Option<&str>, body: &str) -> Answer {
-        let token = token.filter(|_| !self.eats_authorization);
-        match (path, token) {
-            ("/mcp", Some(TOKEN)) => {
-                let message: Value = serde_json::from_str(body).unwrap();
-                let result = match message["method"].as_str() {
-                    Some("initialize") => json!({"protocolVersion": "2025-11-25"}),
-                    Some("tools/list") => json!({"tools": [{"name": "a"}, {"name": "b"}]}),
-                    _ => return Answer::status(202),
-                };
-                Answer::json(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
-            }
-            ("/mcp", Some(token)) if self.echoes_token => Answer::status(401).with(
-                "www-authenticate",
-                format!(r#"Bearer error="invalid_token", error_description="{token} is unknown""#),
-            ),
-            ("/mcp", Some(_)) => Answer::status(401).with(
-                "www-authenticate",
-                r#"Bearer error="invalid_token", error_description="no""#,
-            ),
-            _ => self.at.get(path).cloned().unwrap_or_else(|| Answer::status(404)),
-        }
-    }
-
-    fn set(&mut self, path: &str, answer: Answer) {
-        self.at.insert(path.to_owned(), answer);
-    }
-
-    /// Changes the document at a path.
-    fn change(&mut self, path: &str, member: &str, value: Value) {
-        let document = self.at.get_mut(path).unwrap();
-        let mut object: Value = serde_json::from_str(&document.2).unwrap();
-        object[member] = value;
-        document.2 = object.to_string();
-    }
-}
-
-fn issuer(origin: &str) -> Value {
-    json!({
-        "issuer": origin,
-        "authorization_endpoint": format!("{origin}/authorize"),
-        "token_endpoint": format!("{origin}/token"),
-        "registration_endpoint": format!("{origin}/register"),
-        "jwks_uri": format!("{origin}/jwks"),
-        "code_challenge_methods_supported": ["S256"],
-        "response_types_supported": ["code"],
-    })
-}
-
-/// Serves until the process ends; gives its URL.
-fn serve(change: impl FnOnce(&mut Stand)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let mut stand = Stand::new(&origin);
-    change(&mut stand);
-    let stand = Arc::new(stand);
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let stand = Arc::clone(&stand);
-            std::thread::spawn(move || answer(&stand, &mut connection.unwrap()));
-        }
-    });
-    format!("{origin}/mcp")
-}
-
-fn answer(stand: &Stand, connection: &mut TcpStream) {
-    let mut lines = BufReader::new(connection.try_clone().unwrap());
-    let mut line = String::new();
-    lines.read_line(&mut line).unwrap();
-    let path = line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
-    let (mut token, mut length) = (None, 0);
-    loop {
-        line.clear();
-        lines.read_line(&mut line).unwrap();
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
-            "content-length" => length = value.parse().unwrap(),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    lines.read_exact(&mut body).unwrap();
-    let body = String::from_utf8(body).unwrap();
-    let Answer(status, headers, body) = stand.answer(&path, token.as_deref(), &body);
-    let headers: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n");
-    connection.write_all(format!("{head}{headers}\r\n{body}").as_bytes()).unwrap();
-}
 
 fn doctor(url: &str, token: Option<&str>, more: &[&str]) -> Ran {
     let mut command = command(&[&["doctor", url][..], more].concat());
@@ -267,13 +109,24 @@ fn each_server_with_one_fault_has_it_named() {
     }
     let eaten = serve(|stand| stand.eats_authorization = true);
     assert_eq!(fault(&eaten, Some(TOKEN)), "authorization-eaten");
+    let scope = r#"Bearer error="insufficient_scope", scope="orders""#;
+    let page = Answer(200, Vec::new(), "<p>Welcome</p>".to_owned());
+    for (name, answer) in [
+        ("scope-missing", Answer::status(403).with("www-authenticate", scope)),
+        ("call-failed", page),
+        ("call-failed", Answer::status(500)),
+    ] {
+        let url = serve(|stand| stand.with_token = Some(answer));
+        assert_eq!(fault(&url, Some(TOKEN)), name);
+    }
 }
 
 #[test]
 fn whoever_has_a_token_needs_no_authorization_server() {
     let without = |path: &'static str| serve(move |stand| stand.set(path, Answer::status(404)));
     let none = serve(|stand| stand.change(RESOURCE, "authorization_servers", json!([])));
-    for url in [without(RESOURCE), none] {
+    let closed = serve(|stand| stand.change(ISSUER, "registration_endpoint", json!(false)));
+    for url in [without(RESOURCE), none, closed] {
         let text = doctor(&url, Some(TOKEN), &[]).done();
         assert!(text.contains("warn") && text.contains("pass  call"), "{text}");
     }
@@ -287,6 +140,16 @@ fn what_stops_pages_alone_is_a_warning() {
     });
     let text = doctor(&url, Some(TOKEN), &[]).done();
     assert!(text.contains("warn  browser") && text.contains("cors-missing: "), "{text}");
+}
+
+#[test]
+fn a_challenge_that_names_no_metadata_is_a_warning() {
+    let url = serve(|stand| {
+        stand.set("/mcp", Answer::status(401).with("www-authenticate", "Bearer"));
+    });
+    let text = doctor(&url, Some(TOKEN), &[]).done();
+    let warned = text.contains("warn  challenge") && text.contains("challenge-without-metadata: ");
+    assert!(warned, "{text}");
 }
 
 #[test]

@@ -10,9 +10,11 @@ mod api_keys;
 mod audit;
 mod check;
 mod doctor;
+mod doctor_sign_in;
 mod grants;
 mod help;
 mod keys;
+mod stand;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
