@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use portcullis::guard::Environment;
+use portcullis::guard::{Environment, WorkspaceError};
 use portcullis::prelude::*;
 use rusqlite::Connection;
 use schemars::JsonSchema;
@@ -23,15 +23,20 @@ async fn read_file(
     /// File path relative to the workspace
     #[arg(pattern = r"^[a-zA-Z0-9_/.-]+$", max_length = 1024)]
     path: String,
-    #[arg(one_of("utf-8", "ascii"), default = "utf-8")] encoding: String,
+    #[arg(one_of("utf-8", "ascii", "latin-1"), default = "utf-8")] encoding: String,
     /// Maximum lines to read
     #[arg(ge = 1, le = 10000, default = 1000)]
     max_lines: usize,
     workspace: State<Workspace>,
 ) -> Result<String, ToolError> {
     // Outside, hidden and not there read the same, and hold no path.
-    let lines = workspace.read_lines(&path, max_lines).await;
-    let lines = lines.map_err(|error| ToolError::new(error.to_string()).with_cause(error))?;
+    let told = |error: WorkspaceError| ToolError::new(error.to_string()).with_cause(error);
+    if encoding == "latin-1" {
+        let bytes = workspace.read(&path).await.map_err(told)?;
+        let text: String = bytes.into_iter().map(char::from).collect(); // each byte is a letter
+        return Ok(text.split_inclusive('\n').take(max_lines).collect());
+    }
+    let lines = workspace.read_lines(&path, max_lines).await.map_err(told)?;
     if encoding == "ascii" && !lines.text.is_ascii() {
         return Err(ToolError::new("the file is not ASCII text"));
     }

@@ -272,6 +272,41 @@ fn section_11_a_route_is_public_or_asks_for_a_token() {
 }
 
 #[test]
+fn section_14_no_name_that_leads_here_is_the_servers_own() {
+    let program = env!("CARGO_BIN_EXE_section_14_dns_rebinding");
+    let server = Testbed::on_free_port(program);
+    assert_eq!(text(&server.call(None, "diary", json!({}))), "Dear diary");
+    let call = message("tools/call", json!({"name": "diary", "arguments": {}})).to_string();
+    let ask = |host: &str, origin: &str| {
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: {host}\r\n{origin}Connection: close\r\n\
+             Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+             Mcp-Method: tools/call\r\nMcp-Name: diary\r\nContent-Length: {}\r\n\r\n",
+            call.len()
+        );
+        server.send(format!("{head}{call}").as_bytes())
+    };
+    let own = server.authority().to_owned();
+    assert_eq!(ask(&own, "").status, 200);
+    for (host, origin, status) in [
+        ("evil.example", "", 421),
+        ("127.0.0.1.nip.io", "", 421),
+        (&*own, "Origin: http://evil.example\r\n", 403),
+        (&*own, "Origin: null\r\n", 403),
+    ] {
+        let answer = ask(host, origin);
+        assert_eq!(answer.status, status, "{host} {origin}");
+        assert!(!answer.body.contains("diary"), "{}", answer.body);
+    }
+    // The brief's wrong line: a name is what a resolver makes of it.
+    for address in ["localhost:0", "0.0.0.0:0", "[::]:0", "example.com:0"] {
+        let beyond = Command::new(program).env("PORTCULLIS_LISTEN", address).output().unwrap();
+        let message = String::from_utf8(beyond.stderr).unwrap();
+        assert!(!beyond.status.success() && !message.contains("serving"), "{address}: {message}");
+    }
+}
+
+#[test]
 fn section_16_required_scopes_are_for_everything() {
     let program = env!("CARGO_BIN_EXE_section_16_development");
     let server = Testbed::on_free_port(program);
@@ -337,6 +372,7 @@ fn section_12_what_callers_send_is_validated() {
     std::fs::create_dir(&documents).unwrap();
     std::fs::write(documents.join("notes.txt"), "one\ntwo\nthree\n").unwrap();
     std::fs::write(documents.join("names.txt"), "Zürich").unwrap();
+    std::fs::write(documents.join("old.txt"), b"Z\xfcrich\nBasel\n").unwrap();
     std::fs::write(documents.join(".env"), "KEY=hunter2").unwrap();
     std::fs::write(folder.path().join("secret.txt"), "hunter2").unwrap();
     std::os::unix::fs::symlink("../secret.txt", documents.join("link.txt")).unwrap();
@@ -360,7 +396,7 @@ fn section_12_what_callers_send_is_validated() {
     for refused in [
         json!({"path": "a b"}),
         json!({"path": "notes.txt\n"}),
-        json!({"path": "notes.txt", "encoding": "latin-1"}),
+        json!({"path": "notes.txt", "encoding": "utf-16"}),
         json!({"path": "notes.txt", "max_lines": 0}),
         json!({"path": "notes.txt", "max_lines": 10001}),
         json!({"path": "notes.txt", "mode": "w"}),
@@ -368,6 +404,10 @@ fn section_12_what_callers_send_is_validated() {
         assert!(read(refused.clone()).0, "{refused}");
     }
     assert!(read(json!({"path": "names.txt", "encoding": "ascii"})).0);
+    assert!(read(json!({"path": "old.txt"})).0, "it is not UTF-8");
+    let old = read(json!({"path": "old.txt", "encoding": "latin-1", "max_lines": 1}));
+    assert_eq!(old, (false, "Zürich\n".to_owned()));
+    assert_eq!(read(json!({"path": "../secret.txt", "encoding": "latin-1"})), absent);
 
     let cities =
         |arguments: Value| server.call(BOB, "cities_of", arguments)["structuredContent"].clone();
@@ -456,8 +496,8 @@ fn section_13_no_spelling_of_an_address_leads_inside() {
     };
     for url in [
         // What the function of the brief lets pass.
-        "http://172.17.0.1/",
-        "http://100.64.0.1/",
+        "https://172.17.0.1/",
+        "https://100.64.0.1/",
         "https://2130706433/",
         "https://0x7f.1/",
         "https://127.1/",
@@ -468,7 +508,7 @@ fn section_13_no_spelling_of_an_address_leads_inside() {
         "https://metadata/",
         "https://user:password@example.com/",
         "https://example.com:22/",
-        "http://0/",
+        "https://0/",
         // What it refuses.
         "http://169.254.169.254/latest/meta-data/",
         "http://10.0.0.1/",
