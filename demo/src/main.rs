@@ -26,6 +26,7 @@ async fn run(options: &Options) -> Result<(), portcullis_demo::Error> {
         .middleware(AuthMiddleware::new(restrict_tag("admin", ["admin"])))
         .disable(tags(["dangerous"]))
         .route(routes::health())
+        .route(routes::healthz())
         .route(routes::readyz())
         .route(routes::admin_reset(database));
     serve::serve(options, server).await

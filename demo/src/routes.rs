@@ -3,14 +3,19 @@
 use axum::Json;
 use axum::http::StatusCode;
 use portcullis::prelude::require_scopes;
-use portcullis::route::{Route, get, post, ready};
+use portcullis::route::{Route, alive, get, post, ready};
 use serde_json::{Value, json};
 
 use crate::database::{self, Database};
 
-/// `GET /health`: alive. Everybody may ask.
+/// `GET /health`: alive, for people and pages, as the brief has it.
 pub fn health() -> Route {
     get("/health", async || Json(json!({"status": "ok"}))).public("liveness, reveals nothing")
+}
+
+/// `GET /healthz`: alive, for probes, which ask by address.
+pub fn healthz() -> Route {
+    alive("/healthz")
 }
 
 /// `GET /readyz`: ready, until it is to stop. Everybody may ask.

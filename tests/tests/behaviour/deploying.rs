@@ -332,13 +332,12 @@ fn the_unit_of_the_page_serves_records_and_stops_as_it_says() {
     }
 
     // A probe asks by address, and learns of the stop before anything else ends.
-    let ready = |server: SocketAddr| get(server, "10.244.0.5:8000", "/readyz").status;
-    let at = address(&server);
-    assert_eq!(ready(at), 200);
+    let probe = |path: &str| get(address(&server), "10.244.0.5:8000", path).status;
+    assert_eq!((probe("/healthz"), probe("/readyz")), (200, 200));
     terminate(server.id());
     server.wait_for_log("stopping");
-    assert_eq!(ready(at), 503);
-    assert_eq!(tools(at, "example.com", "/mcp", Some(&token)).status, 200);
+    assert_eq!((probe("/healthz"), probe("/readyz")), (200, 503));
+    assert_eq!(tools(address(&server), "example.com", "/mcp", Some(&token)).status, 200);
     assert_eq!(server.exit_code(), Some(0));
 }
 
