@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_cannot_be_written_become_the_nearest_that_can() {
+    fn e25_times_that_cannot_be_written_become_the_nearest_that_can() {
         assert_eq!(at(LAST + 1), at(LAST));
         assert_eq!(at(i64::MAX as u64), at(LAST));
         let before = UNIX_EPOCH - Duration::from_secs(1);

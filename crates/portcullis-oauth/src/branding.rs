@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn o17_a_logo_is_a_small_image_without_scripts() {
+    fn o17_e22_a_logo_is_a_small_image_without_scripts() {
         let png = b"\x89PNG\r\n\x1a\n-".to_vec();
         let logo = |image: &[u8]| Branding::new().logo(image).look().map(|look| look.logo.unwrap());
         assert_eq!(logo(&png).unwrap(), "data:image/png;base64,iVBORw0KGgot");

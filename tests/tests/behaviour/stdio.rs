@@ -46,7 +46,7 @@ fn the_stateless_version_is_served_without_a_handshake() {
 }
 
 #[test]
-fn failures_are_masked_here_too_and_stdout_has_only_protocol() {
+fn e01_n26_failures_are_masked_here_too_and_stdout_has_only_protocol() {
     let mut server = StdioTestbed::start(TESTBED);
     for tool in ["fail_internal", "fail_panic"] {
         let answer = server.ask(&message("tools/call", json!({"name": tool, "arguments": {}})));

@@ -83,7 +83,7 @@ async fn what_a_person_typed_is_passed_on_and_variables_are_where_that_is_said()
 }
 
 #[tokio::test]
-async fn a_program_gets_its_arguments_and_its_input_and_nothing_else() {
+async fn n26_a_program_gets_its_arguments_and_its_input_and_nothing_else() {
     let echoed = output(program("cat").invoke().stdin("hello")).await;
     assert_eq!((echoed.code, echoed.stdout.as_slice()), (Some(0), &b"hello"[..]));
     assert_eq!(output(program("cat").invoke()).await.text().unwrap(), "", "no input");
@@ -147,7 +147,7 @@ async fn e17_no_value_is_an_option() {
 }
 
 #[tokio::test]
-async fn time_ends_a_program_with_its_children() {
+async fn q07_time_ends_a_program_with_its_children() {
     let mut life = Life::new();
     let command = life.command().time(Duration::from_millis(300)).invoke();
     let script = "exec 9>$LIFE; echo >&9; sleep 600 & sleep 600";
@@ -235,7 +235,7 @@ fn only_a_program_with_an_absolute_path_is_one() {
 }
 
 #[tokio::test]
-async fn what_callers_read_holds_no_path_argument_or_output() {
+async fn e04_what_callers_read_holds_no_path_argument_or_output() {
     let command = program("sh").env("KEY", "hunter2");
     let invocation = command.invoke().flag("-c").flag("echo hunter2 >&2; exit 1").value("hunter2");
     assert!(!format!("{command:?} {invocation:?}").contains("hunter2"));

@@ -185,7 +185,7 @@ async fn m05_a_document_goes_on_counting_for_a_day_while_its_website_is_away_and
 }
 
 #[tokio::test]
-async fn m05_a_clock_that_was_set_back_keeps_no_document() {
+async fn m05_e25_a_clock_that_was_set_back_keeps_no_document() {
     let (site, website) = (site(), Website::start().await);
     let client_id = website.document("/client.json", &json!({}));
     assert_eq!(site.status(&client_id).await, StatusCode::OK);

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn by_a_clock_that_cannot_be_right_it_is_unknown_what_holds() {
+    async fn e25_by_a_clock_that_cannot_be_right_it_is_unknown_what_holds() {
         let (own, clock) = own_rules();
         let exchange = exchange(Some(NOW + 60));
         let scope = Scope::of(&exchange).unwrap();

@@ -51,3 +51,23 @@ fn what_a_crate_includes_is_in_its_folder() {
     }
     assert!(included > 0, "nothing was found");
 }
+
+#[test]
+fn e26_what_needs_random_bytes_and_gets_none_goes_no_further() {
+    // References and pseudonyms guard nothing: without random bytes they are zeroes.
+    let excepted = ["portcullis-guard/src/random.rs", "portcullis-guard/src/pseudonym.rs"];
+    let mut files = Vec::new();
+    sources(&root().join("crates"), &mut files);
+    let mut calls = 0;
+    for file in files.iter().filter(|file| !excepted.iter().any(|own| file.ends_with(own))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for after in code.split("random::bytes").skip(1) {
+            let rest = after.split_once("()").unwrap().1.trim_start();
+            let fails = rest.starts_with('?') || rest.starts_with(".map_err(");
+            assert!(fails, "{}: random::bytes{after:.80}", file.display());
+            calls += 1;
+        }
+    }
+    assert!(calls > 10, "no call was found");
+}

@@ -292,7 +292,7 @@ fn a_runtime_that_goes_away_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_gives_keys_no_longer_life() {
+async fn e25_a_clock_that_is_set_back_gives_keys_no_longer_life() {
     let (one, clock) = (Issuer::new("one"), Arc::new(ManualClock::at(NOW + 50_000)));
     let publisher = Publisher::start(&[&one]).await;
     let verifier = publisher.verifier(&clock);

@@ -336,7 +336,7 @@ async fn a_poisoned_lock_refuses() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_wrong_does_not_stop_the_rotation() {
+async fn e25_a_clock_that_was_wrong_does_not_stop_the_rotation() {
     let replicas = Replicas::new();
     let keys = replicas.open().await;
     let first = key_id(&sign(&keys).await);

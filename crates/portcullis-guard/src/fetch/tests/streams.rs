@@ -92,7 +92,7 @@ async fn a_body_that_fails_ends_the_request() {
 }
 
 #[tokio::test]
-async fn s11_an_endless_answer_ends_at_the_cap_and_in_time() {
+async fn s11_q07_an_endless_answer_ends_at_the_cap_and_in_time() {
     let endless = |pause: Duration| {
         answered(async move |mut stream| {
             let _ = stream.read(&mut [0; 4096]).await;
@@ -133,7 +133,7 @@ async fn s11_an_endless_answer_ends_at_the_cap_and_in_time() {
 }
 
 #[tokio::test]
-async fn s11_a_server_that_falls_silent_is_left_before_the_whole_time_is_up() {
+async fn s11_q07_a_server_that_falls_silent_is_left_before_the_whole_time_is_up() {
     for head in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"] {
         let url = answered(async move |mut stream| {
             let _ = stream.read(&mut [0; 4096]).await;

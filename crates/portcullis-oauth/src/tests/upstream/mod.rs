@@ -218,7 +218,7 @@ async fn o08_idp_rule_12_a_sign_in_at_the_provider_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn what_the_provider_refuses_is_told_to_the_client_in_our_words() {
+async fn e04_e20_what_the_provider_refuses_is_told_to_the_client_in_our_words() {
     let proxy = Proxy::new().await;
     let client = proxy.site.register(CALLBACK).await;
     for (error, told) in [
@@ -242,6 +242,14 @@ async fn what_the_provider_refuses_is_told_to_the_client_in_our_words() {
         .callback(Some(&away.cookie), &[("error", "access_denied")])
         .await
         .in_place(StatusCode::BAD_REQUEST);
+    let markup = "<script>alert(1)</script>";
+    for fields in
+        [[("error", "access_denied"), ("error_description", markup)], [("error", markup); 2]]
+    {
+        let page = proxy.callback(Some(&away.cookie), &fields).await;
+        page.in_place(StatusCode::BAD_REQUEST);
+        assert!(!page.body.contains("alert(1)"), "{}", page.body);
+    }
     let twice = [("code", "a"), ("code", "b"), ("state", "s")];
     proxy.callback(Some(&away.cookie), &twice).await.in_place(StatusCode::BAD_REQUEST);
 }

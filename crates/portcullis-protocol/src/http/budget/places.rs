@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn trial_a5_a_principal_with_much_to_run_waits_for_itself_and_nobody_for_it() {
+    async fn q05_trial_a5_a_principal_with_much_to_run_waits_for_itself_and_nobody_for_it() {
         let (limits, budget) = (limits(), Budget::new(&limits()));
         let places = Places::new(&limits, &budget);
         let (alice, bob) = (of(&budget, "alice"), of(&budget, "bob"));
