@@ -2,6 +2,7 @@
 
 mod secrets;
 mod sections;
+mod services;
 mod sign_in;
 mod tasks;
 mod tokens;
