@@ -67,7 +67,22 @@ impl TraceParent {
     pub fn trace_id(self) -> TraceId {
         self.trace_id
     }
+
+    /// The span that called (§3.2.2.4).
+    #[must_use]
+    pub fn parent_id(self) -> u64 {
+        self.parent_id
+    }
+
+    /// Whether the caller may have recorded its part of the trace (§3.2.2.5).
+    #[must_use]
+    pub fn is_sampled(self) -> bool {
+        self.flags & SAMPLED != 0
+    }
 }
+
+/// The flag of a trace that is recorded.
+const SAMPLED: u8 = 1;
 
 /// The number of lower-case hexadecimal digits, at most 32 of them.
 fn hex(digits: &[u8]) -> Option<u128> {

@@ -43,6 +43,7 @@ mod storage;
 mod threats;
 mod token_exchange;
 mod tokens;
+mod traces;
 mod upstream_token;
 mod values;
 mod visibility;

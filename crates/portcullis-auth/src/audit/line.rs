@@ -39,6 +39,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         status,
         reference,
         trace_id,
+        trace_parent: _,
         duration,
     } = record;
     line.reserve(USUAL_BYTES);

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use json_lines::JsonLines;
 pub use log_text::LogText;
 #[cfg(feature = "otlp")]
-pub use otlp::{OtlpSink, OtlpSinkBuilder};
+pub use otlp::{OtlpSink, OtlpSinkBuilder, OtlpTraces, OtlpTracesBuilder};
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
 pub use portcullis_guard::{Rotation, Timestamp};
@@ -63,13 +63,30 @@ pub struct Audit {
     sinks: Vec<Watched>,
     on_failure: AuditFailure,
     failures: AtomicU64,
+    #[cfg(feature = "otlp")]
+    traces: Option<OtlpTraces>,
 }
 
 impl Audit {
     /// A trail without sinks: the log is all there is.
     #[must_use]
     pub fn new(on_failure: AuditFailure) -> Self {
-        Self { sinks: Vec::new(), on_failure, failures: AtomicU64::new(0) }
+        Self {
+            sinks: Vec::new(),
+            on_failure,
+            failures: AtomicU64::new(0),
+            #[cfg(feature = "otlp")]
+            traces: None,
+        }
+    }
+
+    /// Sends spans of what is recorded to a collector, too. They are no records: to lose one is no
+    /// failure.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn traces(mut self, traces: OtlpTraces) -> Self {
+        self.traces = Some(traces);
+        self
     }
 
     /// Adds a sink. Each gets every record, whether another one fails or not.
@@ -113,6 +130,16 @@ impl Audit {
         }
     }
 
+    /// Gives the record of an operation that is over to the collector of spans, if there is one.
+    fn end_span(&self, record: &AuditRecord<'_>) {
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = &self.traces {
+            traces.take(record);
+        }
+        #[cfg(not(feature = "otlp"))]
+        let _ = record;
+    }
+
     fn give(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         record.trace();
         let mut first = Ok(());
@@ -139,6 +166,10 @@ impl Audit {
     /// as the sinks do: call it when a server ends.
     pub fn flush(&self) {
         self.sinks.iter().for_each(Watched::flush);
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = &self.traces {
+            traces.flush();
+        }
     }
 }
 

@@ -142,8 +142,10 @@ impl<'a, R: Recorded> PendingRecord<'a, R> {
         record.status = status;
         record.reference = self.reference;
         record.duration = self.started.elapsed();
-        let Written(written) =
-            self.about.complete(record, |record| Written(self.audit.record(record)));
+        let Written(written) = self.about.complete(record, |record| {
+            self.audit.end_span(record);
+            Written(self.audit.record(record))
+        });
         written
     }
 }

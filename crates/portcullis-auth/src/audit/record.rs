@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use portcullis_guard::{OperationId, Reference, TraceId, redaction};
+use portcullis_guard::{OperationId, Reference, TraceId, TraceParent, redaction};
 use serde::{Serialize, Serializer};
 use tracing::field;
 
@@ -85,6 +85,9 @@ pub struct AuditRecord<'a> {
     /// The trace that the request belongs to, as its sender says (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<TraceId>,
+    /// All that its sender says of the trace. It is for spans, and is not written.
+    #[serde(skip)]
+    pub trace_parent: Option<TraceParent>,
     /// The duration of the operation. Written as `duration_us`, in whole microseconds.
     #[serde(rename = "duration_us", serialize_with = "serialize_micros")]
     pub duration: Duration,
@@ -124,6 +127,7 @@ impl<'a> AuditRecord<'a> {
             status: None,
             reference: None,
             trace_id: None,
+            trace_parent: None,
             duration: Duration::ZERO,
         }
     }
@@ -135,6 +139,14 @@ impl<'a> AuditRecord<'a> {
         self.issuer = principal.issuer().map(LogText::from);
         self.subject = Some(LogText::from(principal.subject()));
         self.client_id = principal.short_client_id().map(LogText::from);
+        self
+    }
+
+    /// Sets the trace that the request belongs to.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Option<TraceParent>) -> Self {
+        self.trace_id = trace.map(TraceParent::trace_id);
+        self.trace_parent = trace;
         self
     }
 

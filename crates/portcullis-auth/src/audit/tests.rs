@@ -64,6 +64,7 @@ fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
         status: Some(404),
         reference: Some(reference),
         trace_id: TraceParent::parse(TRACE).map(TraceParent::trace_id),
+        trace_parent: TraceParent::parse(TRACE),
         duration: Duration::from_nanos(1_234_567),
     }
 }

@@ -62,6 +62,13 @@ pub static AUDIT_FAILURES: Metric = Metric {
     kind: Kind::Counter,
 };
 
+/// Spans that were lost.
+pub static SPANS_LOST: Metric = Metric {
+    name: "portcullis_spans_lost_total",
+    help: "Spans that the collector of traces did not take.",
+    kind: Kind::Counter,
+};
+
 /// Sessions in this process.
 pub static SESSIONS: Metric = Metric {
     name: "portcullis_sessions",
@@ -98,10 +105,11 @@ pub static STORE_DURATION: Metric = Metric {
 };
 
 /// All of them.
-pub static ALL: [&Metric; 8] = [
+pub static ALL: [&Metric; 9] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &AUDIT_FAILURES,
+    &SPANS_LOST,
     &SESSIONS,
     &STREAMS,
     &TOKEN_CACHE,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::Principal;
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
-use portcullis_guard::{OperationId, Pseudonym, Reference, TraceParent};
+use portcullis_guard::{OperationId, Pseudonym, Reference};
 use portcullis_protocol::{Exchange, Outcome, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
@@ -348,8 +348,7 @@ impl Recorded for Rejected<'_> {
             record = record.with_principal(principal);
         }
         record.remote = self.0.remote.map(|address| address.ip());
-        record.trace_id = self.0.trace.map(TraceParent::trace_id);
-        write(&record)
+        write(&record.with_trace(self.0.trace))
     }
 }
 
@@ -385,6 +384,5 @@ fn of<'r>(exchange: &'r Exchange, mut record: AuditRecord<'r>) -> AuditRecord<'r
     }
     record.protocol = Some(exchange.version.as_str());
     record.remote = exchange.remote.map(|address| address.ip());
-    record.trace_id = exchange.trace.map(TraceParent::trace_id);
-    record
+    record.with_trace(exchange.trace)
 }

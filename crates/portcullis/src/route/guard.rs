@@ -256,8 +256,7 @@ impl Recorded for About<'_> {
         record.kind = Some("route");
         record.component = Some(&self.guard.name);
         record.remote = self.remote;
-        record.trace_id = self.trace.map(TraceParent::trace_id);
-        write(&record)
+        write(&record.with_trace(self.trace))
     }
 
     fn dropped(&self, elapsed: Duration) -> (&'static str, Option<u16>) {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 #[cfg(feature = "jwt")]
 use portcullis_auth::TokenExchange;
+#[cfg(feature = "fetch")]
+use portcullis_auth::audit::OtlpTraces;
 use portcullis_auth::{AuditFailure, AuditSink, AuthProvider, OneOrMany, ScopeHierarchy, States};
 #[cfg(feature = "fetch")]
 use portcullis_guard::Fetch;
@@ -74,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) hierarchy: ScopeHierarchy,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) audit_failure: AuditFailure,
+    #[cfg(feature = "fetch")]
+    pub(crate) traces: Option<OtlpTraces>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) states: States,
     #[cfg(feature = "fetch")]
@@ -114,6 +118,8 @@ impl ServerBuilder<AuthUnset> {
             hierarchy: ScopeHierarchy::default(),
             sinks: Vec::new(),
             audit_failure: AuditFailure::Continue,
+            #[cfg(feature = "fetch")]
+            traces: None,
             store: None,
             states: States::default(),
             #[cfg(feature = "fetch")]
@@ -273,6 +279,32 @@ impl<A> ServerBuilder<A> {
     /// Sets what the server does while an audit sink fails. Default: [`AuditFailure::Continue`].
     pub fn audit_failure(mut self, failure: AuditFailure) -> Self {
         self.parts.audit_failure = failure;
+        self
+    }
+
+    /// Sends a span of each operation, and of each request to a route, to an OpenTelemetry collector.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::audit::OtlpTraces;
+    /// use portcullis::guard::Fetch;
+    /// use portcullis::prelude::*;
+    ///
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let fetch = Fetch::builder().allow_private_host("otel.example.internal");
+    /// let url = "https://otel.example.internal:4318/v1/traces".parse()?;
+    /// Server::builder("users")
+    ///     .no_auth()
+    ///     .components(components![ping])
+    ///     .traces(OtlpTraces::builder(fetch, &url, "users").open()?)
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "fetch")]
+    pub fn traces(mut self, traces: OtlpTraces) -> Self {
+        self.parts.traces = Some(traces);
         self
     }
 

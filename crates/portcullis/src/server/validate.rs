@@ -140,6 +140,8 @@ impl Parts {
         portcullis_guard::metrics::describe();
         let rules = parts.rules.into_iter().flat_map(|(_, rules)| rules).collect();
         let audit = Audit::new(parts.audit_failure);
+        #[cfg(feature = "fetch")]
+        let audit = parts.traces.into_iter().fold(audit, Audit::traces);
         let audit = Arc::new(parts.sinks.into_iter().fold(audit, Audit::sink));
         let (catalogue, clock) = (Arc::new(catalogue), parts.clock);
         let sharing = Sharing {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::losses::Losses;
-use super::request;
+use super::request::Signal;
 
 /// How many records one request takes.
 const AT_ONCE: usize = 512;
@@ -33,6 +33,7 @@ pub(super) struct Collector {
     request: FetchRequest,
     host: String,
     service: String,
+    signal: &'static Signal,
     pause: Duration,
     retry_after: Option<Duration>,
     at_once: usize,
@@ -47,6 +48,7 @@ impl Collector {
         request: FetchRequest,
         host: String,
         service: String,
+        signal: &'static Signal,
         losses: Arc<Losses>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
@@ -59,6 +61,7 @@ impl Collector {
             request,
             host,
             service,
+            signal,
             pause: Duration::ZERO,
             retry_after: None,
             at_once: AT_ONCE,
@@ -68,7 +71,7 @@ impl Collector {
     }
 
     fn post(&mut self, lines: &[&[u8]]) -> io::Result<Answer> {
-        let body = request::body(&self.service, lines)?;
+        let body = (self.signal.body)(&self.service, lines)?;
         let request = self.request.clone().body("application/json", body);
         let (status, retry_after, body) = self.runtime.block_on(async {
             let answer = self.fetch.stream(request).await.map_err(io::Error::other)?;
@@ -172,6 +175,7 @@ struct Response {
 #[serde(rename_all = "camelCase", default)]
 struct PartialSuccess {
     /// A 64-bit number, which is a string in JSON; some write a number.
+    #[serde(alias = "rejectedSpans")]
     rejected_log_records: Value,
     error_message: String,
 }

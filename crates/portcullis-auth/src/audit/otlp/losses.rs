@@ -7,13 +7,14 @@ use portcullis_guard::{LogThrottle, metrics};
 use tokio::time::Instant;
 
 use super::AuditError;
+use super::request::Signal;
 
 /// How long the sink counts as failing after a loss, unless a request is taken before.
 const FAILING: Duration = Duration::from_secs(10);
 
 /// The records that a collector refused for good.
-#[derive(Default)]
 pub(super) struct Losses {
+    signal: &'static Signal,
     all: AtomicU64,
     /// Those that the log has not told of.
     untold: AtomicU64,
@@ -23,15 +24,21 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    pub(super) fn new(signal: &'static Signal) -> Self {
+        let (all, untold) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { signal, all, untold, log: LogThrottle::default(), last: Mutex::default() }
+    }
+
     /// Counts `records` that are lost, and says so, once a second at most.
     pub(super) fn add(&self, to: &str, records: u64, why: &impl Display) {
         *self.last() = Some(Instant::now());
         self.all.fetch_add(records, Ordering::Relaxed);
         self.untold.fetch_add(records, Ordering::Relaxed);
-        (0..records).for_each(|_| metrics::count(&metrics::AUDIT_FAILURES, &[]));
+        (0..records).for_each(|_| metrics::count(self.signal.lost, &[]));
         if self.log.pass().is_some() {
             let records = self.untold.swap(0, Ordering::Relaxed);
-            tracing::error!(to, records, %why, "audit records are lost: the collector refused them");
+            let what = self.signal.name;
+            tracing::error!(to, records, %why, "{what} are lost: the collector refused them");
         }
     }
 

@@ -1,6 +1,8 @@
 mod collector;
 mod losses;
 mod request;
+mod span;
+mod traces;
 
 use std::fmt;
 use std::io::Write;
@@ -13,6 +15,8 @@ use url::Url;
 
 use self::collector::Collector;
 use self::losses::Losses;
+use self::request::{LOGS, Signal};
+pub use self::traces::{OtlpTraces, OtlpTracesBuilder};
 use super::{AuditError, AuditRecord, AuditSink, line};
 
 /// Sends records to an OpenTelemetry collector, as logs in OTLP/HTTP with JSON.
@@ -63,7 +67,13 @@ pub struct OtlpSink {
 
 /// Describes an [`OtlpSink`].
 #[must_use = "a sink is made by .open()"]
+#[derive(Debug)]
 pub struct OtlpSinkBuilder {
+    target: Target,
+}
+
+/// A collector, and what it is told with each request.
+struct Target {
     fetch: FetchBuilder,
     url: Url,
     service: String,
@@ -75,7 +85,7 @@ impl OtlpSink {
     /// where it may be, and for how long a request may take; `service` is the `service.name` of the
     /// resource.
     pub fn builder(fetch: FetchBuilder, url: &Url, service: impl Into<String>) -> OtlpSinkBuilder {
-        OtlpSinkBuilder { fetch, url: url.clone(), service: service.into(), headers: Vec::new() }
+        OtlpSinkBuilder { target: Target::new(fetch, url, service.into()) }
     }
 
     /// How many records the collector refused for good.
@@ -88,7 +98,7 @@ impl OtlpSink {
 impl OtlpSinkBuilder {
     /// Sends a header with each request, in place of one of the same name, such as `authorization`.
     pub fn header(mut self, name: impl Into<String>, value: Secret<String>) -> Self {
-        self.headers.push((name.into(), value));
+        self.target.headers.push((name.into(), value));
         self
     }
 
@@ -99,9 +109,28 @@ impl OtlpSinkBuilder {
     /// When the URL has no path or is one that `fetch` refuses, a header is malformed, `fetch` cannot be
     /// built, or no thread can be started.
     pub fn open(self) -> Result<OtlpSink, AuditError> {
+        let host = self.target.host().to_owned();
+        let (deliveries, losses) = self.target.start(&LOGS)?;
+        Ok(OtlpSink { deliveries, losses, host })
+    }
+}
+
+impl Target {
+    fn new(fetch: FetchBuilder, url: &Url, service: String) -> Self {
+        Self { fetch, url: url.clone(), service, headers: Vec::new() }
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn start(self, signal: &'static Signal) -> Result<(Deliveries, Arc<Losses>), AuditError> {
+        let host = self.host().to_owned();
         let Self { fetch, url, service, headers } = self;
         if url.path() == "/" {
-            let text = "the URL of a collector is the whole address, which ends in `/v1/logs`";
+            let path = signal.path;
+            let text =
+                format!("the URL of a collector is the whole address, which ends in `{path}`");
             return Err(AuditError::new(text));
         }
         let fetch = fetch.build().map_err(AuditError::new)?;
@@ -110,12 +139,12 @@ impl OtlpSinkBuilder {
             request.header(name, value.expose())
         });
         request.check().map_err(AuditError::new)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let losses = Arc::default();
-        let collector = Collector::new(fetch, request, host.clone(), service, Arc::clone(&losses));
+        let losses = Arc::new(Losses::new(signal));
+        let told = Arc::clone(&losses);
+        let collector = Collector::new(fetch, request, host, service, signal, told);
         let collector = collector.map_err(AuditError::new)?;
         let deliveries = Deliveries::start(collector).map_err(AuditError::new)?;
-        Ok(OtlpSink { deliveries, losses, host })
+        Ok((deliveries, losses))
     }
 }
 
@@ -145,10 +174,10 @@ impl fmt::Debug for OtlpSink {
     }
 }
 
-impl fmt::Debug for OtlpSinkBuilder {
+impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("OtlpSinkBuilder")
+        f.debug_struct("Target")
             .field("host", &self.url.host_str())
             .field("service", &self.service)
             .field("headers", &names)

@@ -1,25 +1,63 @@
-//! `ExportLogsServiceRequest`, in the JSON of protobuf: names in camelCase, and numbers of 64 bits as
-//! strings.
+//! `ExportLogsServiceRequest` and `ExportTraceServiceRequest`, in the JSON of protobuf: names in camelCase,
+//! and numbers of 64 bits as strings.
 
 use std::io;
 
+use portcullis_guard::metrics::{self, Metric};
 use serde_json::{Map, Value, json};
 
-/// The instrumentation scope of the records.
-const SCOPE: &str = "portcullis.audit";
+/// What is sent to a collector: logs or spans.
+pub(super) struct Signal {
+    /// The end of the address.
+    pub(super) path: &'static str,
+    pub(super) body: Body,
+    /// What the log calls them.
+    pub(super) name: &'static str,
+    /// Counts those that are lost.
+    pub(super) lost: &'static Metric,
+}
 
-/// The body of a request with `lines`, each the time in nanoseconds and a record.
-pub(super) fn body(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
+/// Makes the body of a request of a service, of such lines.
+type Body = fn(&str, &[&[u8]]) -> io::Result<Vec<u8>>;
+
+/// Audit records: each line is the time in nanoseconds and a record.
+pub(super) static LOGS: Signal =
+    Signal { path: "/v1/logs", body: logs, name: "audit records", lost: &metrics::AUDIT_FAILURES };
+
+/// Spans: each line is one.
+pub(super) static SPANS: Signal =
+    Signal { path: "/v1/traces", body: spans, name: "spans", lost: &metrics::SPANS_LOST };
+
+fn logs(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
     let records = lines.iter().map(|line| log_record(line)).collect::<io::Result<Vec<_>>>()?;
-    let scope = json!({ "name": SCOPE, "version": env!("CARGO_PKG_VERSION") });
-    let resource = json!({ "attributes": [attribute("service.name", &text(service))] });
     let logs = json!({
         "resourceLogs": [{
-            "resource": resource,
-            "scopeLogs": [{ "scope": scope, "logRecords": records }],
+            "resource": resource(service),
+            "scopeLogs": [{ "scope": scope("portcullis.audit"), "logRecords": records }],
         }],
     });
     Ok(serde_json::to_vec(&logs)?)
+}
+
+fn spans(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
+    let spans = lines.iter().map(|line| serde_json::from_slice(line));
+    let spans = spans.collect::<serde_json::Result<Vec<Value>>>()?;
+    let spans = json!({
+        "resourceSpans": [{
+            "resource": resource(service),
+            "scopeSpans": [{ "scope": scope("portcullis"), "spans": spans }],
+        }],
+    });
+    Ok(serde_json::to_vec(&spans)?)
+}
+
+/// The instrumentation scope.
+fn scope(name: &str) -> Value {
+    json!({ "name": name, "version": env!("CARGO_PKG_VERSION") })
+}
+
+fn resource(service: &str) -> Value {
+    json!({ "attributes": [attribute("service.name", &text(service))] })
 }
 
 fn log_record(line: &[u8]) -> io::Result<Value> {
@@ -50,11 +88,11 @@ fn severity(verdict: &str) -> (u8, &'static str) {
     }
 }
 
-fn attribute(key: &str, value: &Value) -> Value {
+pub(super) fn attribute(key: &str, value: &Value) -> Value {
     json!({ "key": key, "value": value })
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     json!({ "stringValue": text })
 }
 

@@ -1,4 +1,5 @@
 mod lost;
+mod spans;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

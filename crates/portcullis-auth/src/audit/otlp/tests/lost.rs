@@ -32,7 +32,7 @@ fn e11_what_a_collector_refuses_for_good_is_lost_and_counted_and_stops_operation
 /// failing.
 #[tokio::test(start_paused = true)]
 async fn a_loss_stops_operations_for_ten_seconds() {
-    let losses = Losses::default();
+    let losses = Losses::new(&LOGS);
     losses.ready().unwrap();
     losses.add("a collector", 3, &"no");
     tokio::time::advance(Duration::from_millis(9_999)).await;
@@ -50,7 +50,7 @@ async fn a_loss_stops_operations_for_ten_seconds() {
 #[test]
 fn e11_losses_are_told_once_a_second_and_none_is_left_out() {
     let events = Events::during(|| {
-        let losses = Losses::default();
+        let losses = Losses::new(&LOGS);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -146,7 +146,7 @@ fn e11_what_a_collector_takes_in_part_is_lost_in_part() {
         assert_eq!(rejected(body), None, "{body}");
     }
     let events = Events::during(|| {
-        let losses = Losses::default();
+        let losses = Losses::new(&LOGS);
         losses.add("a collector", 3, &portcullis_guard::text::escaped("too\nold", 256));
     });
     assert!(events.iter().any(|event| event.contains(r"too\u{a}old")), "{events:?}");

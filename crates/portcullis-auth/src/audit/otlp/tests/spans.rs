@@ -1,0 +1,126 @@
+//! What becomes a span, and what does not.
+
+use portcullis_guard::{OperationId, Pseudonym, TraceParent};
+
+use super::super::span::json;
+use super::*;
+use crate::Principal;
+
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn span_of(record: &AuditRecord<'_>, one_in: u32) -> Option<Value> {
+    json(record, one_in).map(|span| serde_json::from_str(&span).unwrap())
+}
+
+fn in_trace(flags: &str) -> Option<TraceParent> {
+    TraceParent::parse(&SAMPLED.replace("-01", flags))
+}
+
+#[test]
+fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
+    let alice = Principal::new("alice").with_issuer("https://idp.example.com");
+    let mut record = record().with_principal(&alice).with_trace(in_trace("-01"));
+    record.component = Some("greet");
+    record.verdict = Verdict::Allowed;
+    record.outcome = "ok";
+    record.duration = Duration::from_micros(1_500);
+    let span = span_of(&record, 1).unwrap();
+    let members =
+        ["traceId", "parentSpanId", "spanId", "name", "startTimeUnixNano", "endTimeUnixNano"];
+    assert_eq!(
+        members.map(|member| span[member].as_str().unwrap()),
+        [
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "00f067aa0ba902b7",
+            "00000000000000ff",
+            "tools/call greet",
+            "1785242096000123000",
+            "1785242096001623000",
+        ]
+    );
+    assert_eq!(span["kind"], 2);
+    assert_eq!(span["status"], json!({}));
+    let attributes = span["attributes"].as_array().unwrap();
+    let named = |name: &str| {
+        let attribute = attributes.iter().find(|attribute| attribute["key"] == name)?;
+        attribute["value"]["stringValue"].as_str()
+    };
+    assert_eq!(named("mcp.method.name"), Some("tools/call"));
+    let pseudonym = Pseudonym::of(["https://idp.example.com", "alice"]).to_string();
+    assert_eq!(named("enduser.pseudo.id"), Some(pseudonym.as_str()));
+    assert_eq!(named("error.type"), None);
+    assert!(!span.to_string().contains("alice") && !span.to_string().contains("idp.example"));
+
+    record.outcome = "timeout";
+    let span = span_of(&record, 1).unwrap();
+    assert_eq!(span["status"], json!({"code": 2}));
+}
+
+#[test]
+fn what_a_caller_does_not_sample_and_what_was_refused_has_no_span() {
+    assert!(span_of(&record().with_trace(in_trace("-00")), 1).is_none());
+    assert!(span_of(&record().with_trace(in_trace("-02")), 1).is_none(), "another flag");
+    assert!(span_of(&record().with_trace(in_trace("-03")), 0).is_some(), "it is the caller's");
+    for refused in ["request", "connection"] {
+        let time = record().time;
+        let refused = AuditRecord::new(OperationId::from(255), time, "http", refused);
+        assert!(span_of(&refused.with_trace(in_trace("-01")), 1).is_none());
+    }
+}
+
+#[test]
+fn of_requests_without_a_trace_so_many_begin_one() {
+    let root = span_of(&record(), 1).unwrap();
+    assert_eq!(root.get("parentSpanId"), None);
+    let number = |span: &Value| span["traceId"].as_str().unwrap().to_owned();
+    assert_eq!(number(&root).len(), 32);
+    assert_ne!(number(&root), number(&span_of(&record(), 1).unwrap()));
+    assert!((0..100).all(|_| span_of(&record(), 0).is_none()));
+    let sampled = (0..10_000).filter(|_| span_of(&record(), 10).is_some()).count();
+    assert!((700..1_300).contains(&sampled), "{sampled}");
+}
+
+#[test]
+fn spans_are_sent_together_and_what_is_refused_or_does_not_fit_is_counted() {
+    let collector = Collector::start();
+    let url = format!("http://{}/v1/traces", collector.address()).parse().unwrap();
+    let fetch = Fetch::builder().allow_loopback().time(SOON);
+    let traces = OtlpTraces::builder(fetch, &url, "users").open().unwrap();
+    let audit = Audit::new(AuditFailure::Stop).traces(traces);
+    let end = || audit.end_span(&record());
+    let lost = || audit.traces.as_ref().unwrap().lost();
+    end();
+    let first = collector.next();
+    assert!(first.head.starts_with("post /v1/traces http/1.1\r\n"), "{}", first.head);
+    (0..3).for_each(|_| end());
+    first.answer("503 Away\r\nretry-after: 1", "");
+    let spans = |received: &Received| {
+        let spans = &received.body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+        spans.as_array().unwrap().len()
+    };
+    let again = collector.next();
+    assert_eq!((spans(&again), lost()), (1, 0), "what could not be sent is sent again");
+    assert!(audit.ready().is_ok(), "operations go on");
+    again.take();
+    let together = collector.next();
+    assert_eq!(spans(&together), 3);
+    together.answer("200 OK", r#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"no"}}"#);
+    end();
+    let refused = collector.next();
+    assert_eq!(lost(), 2);
+    refused.answer("401 Unauthorized", "");
+    end();
+    let last = collector.next();
+    assert_eq!(lost(), 3);
+    assert!(audit.ready().is_ok());
+
+    // While the collector says nothing, spans wait up to a bound, and nobody waits for them.
+    let mut long = record();
+    let name = "x".repeat(1024 * 1024);
+    long.component = Some(&name);
+    (0..12).for_each(|_| audit.end_span(&long));
+    assert!(lost() > 3, "{}", lost());
+    assert_eq!(audit.failures(), 0);
+    last.take();
+    collector.next().take();
+}
