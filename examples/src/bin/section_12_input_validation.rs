@@ -48,9 +48,9 @@ async fn read_file(
 struct Booking {
     room: Room,
     #[schemars(extend("format" = "date"))]
-    from: String,
+    arrival: String,
     #[schemars(extend("format" = "date"))]
-    to: String,
+    departure: String,
     #[schemars(length(min = 1, max = 4))]
     guests: Vec<Guest>,
     payment: Payment,
@@ -90,8 +90,8 @@ enum Payment {
 /// What no schema says.
 fn fits(booking: &Booking) -> Result<(), ToolError> {
     // Both are dates, which sort as texts.
-    if booking.to <= booking.from {
-        return Err(ToolError::new("argument `to`: has to be after `from`"));
+    if booking.departure <= booking.arrival {
+        return Err(ToolError::new("argument `departure`: has to be after `arrival`"));
     }
     match booking.room {
         Room::Single if booking.guests.len() > 1 => {
@@ -104,7 +104,7 @@ fn fits(booking: &Booking) -> Result<(), ToolError> {
 /// Book a room.
 #[tool(auth = require_scopes(["read"]), validate = fits)]
 async fn book(Args(booking): Args<Booking>) -> String {
-    let Booking { room, from, to, guests, payment, notes } = booking;
+    let Booking { room, arrival, departure, guests, payment, notes } = booking;
     let first = guests.first().map_or("nobody", |guest| &guest.name);
     let written = guests.iter().filter(|guest| guest.email.is_some()).count();
     let payer = match payment {
@@ -112,7 +112,7 @@ async fn book(Args(booking): Args<Booking>) -> String {
         Payment::Invoice { company } => company,
     };
     format!(
-        "{room:?} for {first} from {from} to {to}, paid by {payer}; {written} mails, {} notes",
+        "{room:?} for {first} from {arrival} to {departure}, paid by {payer}; {written} mails, {} notes",
         notes.len()
     )
 }

@@ -432,8 +432,8 @@ fn section_12_dates_lists_and_what_belongs_together_are_validated() {
     let book = |change: Value| {
         let mut booking = json!({
             "room": "single",
-            "from": "2024-02-28",
-            "to": "2024-02-29",
+            "arrival": "2024-02-28",
+            "departure": "2024-02-29",
             "guests": [{"name": "Ada", "email": "ada@example.com"}],
             "payment": {"by": "card", "id": "c1"},
         });
@@ -448,8 +448,8 @@ fn section_12_dates_lists_and_what_belongs_together_are_validated() {
             json!({"room": "hunter2"}),
             "argument `room`: value is not one of \"single\", \"double\" (enum)",
         ),
-        (json!({"to": "2023-02-29"}), "argument `to`: is not a date (format)"),
-        (json!({"to": "2024-02-28"}), "argument `to`: has to be after `from`"),
+        (json!({"departure": "2023-02-29"}), "argument `departure`: is not a date (format)"),
+        (json!({"departure": "2024-02-28"}), "argument `departure`: has to be after `arrival`"),
         (
             json!({"guests": [{"name": "Ada"}, {"name": "Grace"}]}),
             "argument `guests`: a single room has one guest",
