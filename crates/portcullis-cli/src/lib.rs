@@ -8,7 +8,8 @@
 //!
 //! Secrets go to standard output, and only where the command is there to make one. Lists go there
 //! too; all else goes to standard error. Exit codes: 0 for done, 1 for refused, with the reason and
-//! what to do about it, and 2 for a command line that is wrong.
+//! what to do about it, and 2 for a command line that is wrong. Where nobody reads the output to its end, as
+//! before `| head`, it is 1 without a word.
 
 mod api_keys;
 mod arguments;
@@ -23,6 +24,7 @@ mod output;
 mod revoked;
 mod table;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,11 +47,17 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        Err(error) if is_unread(&error) => ExitCode::FAILURE,
         Err(error) => {
             output::note(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether the reader of the output went away, as `| head` does: it has what it wanted.
+fn is_unread(error: &Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn of_keys(command: KeysCommand) -> Result<(), Error> {

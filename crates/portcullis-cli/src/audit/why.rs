@@ -70,12 +70,13 @@ pub(crate) fn why(asked: &Why) -> Result<(), Error> {
 
 fn absent(reference: &str, reading: &Reading) -> String {
     let Reading { files, records, span, .. } = reading;
+    let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
     let span = match span {
         Some((first, last)) => format!(", from {first:.19}Z to {last:.19}Z"),
         None => String::new(),
     };
     format!(
-        "no record has the reference {reference}: {records} records were read, in {files} files{span}.\n\
+        "no record has the reference {reference}: {records} records were read, in {files}{span}.\n\
          Records are written when an operation is over. Look into the files of the other replicas, and \
          into the log, which has what went wrong under the same reference"
     )

@@ -13,6 +13,8 @@ use crate::output;
 
 /// The most of one text of a program that is shown.
 const TEXT_CHARS: usize = 2_000;
+/// The most problems of a server that does not start that are shown.
+const MOST_LINES: usize = 200;
 
 /// Tells what was found.
 pub(super) fn tell(checked: &Result<Report, Failure>, format: Format) -> io::Result<()> {
@@ -29,14 +31,20 @@ pub(super) fn tell(checked: &Result<Report, Failure>, format: Format) -> io::Res
 
 fn lines(report: &Report) -> Vec<String> {
     let server = shown(&report.server);
+    // One line for each problem; what follows is indented, so that none reads as a rule.
+    let mut refused = report.refused.iter().flat_map(|why| why.lines()).take(MOST_LINES).map(shown);
     let mut lines = vec![match (&report.refused, &report.url) {
-        (Some(why), _) => format!("fail  start  {server} does not start: {}", shown(why)),
+        (Some(_), _) => {
+            let why = refused.next().unwrap_or_default();
+            format!("fail  start  {server} does not start: {why}")
+        }
         (None, Some(url)) => {
             let authentication = shown(report.authentication.as_deref().unwrap_or("none"));
             format!("pass  start  {server} at {}, authentication: {authentication}", shown(url))
         }
         (None, None) => format!("pass  start  {server} over stdio"),
     }];
+    lines.extend(refused.map(|line| format!("             {line}")));
     // Nothing is known of the others where the server does not start.
     let is_told = |finding: &Finding| report.refused.is_none() || finding.outcome != Outcome::Skip;
     for (number, (title, finding)) in (1..).zip(RULES.iter().zip(&report.rules)) {

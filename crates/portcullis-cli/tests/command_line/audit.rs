@@ -229,8 +229,20 @@ fn a_page_needs_nothing_but_itself_and_is_its_owners_alone() {
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("<td>delete_user</td>"));
 
     let ran = made(&report);
-    assert!(ran.refused().contains("report.html"));
+    assert!(ran.refused().contains("report.html is there already: choose another name"));
     assert_eq!(fs::read_to_string(&report).unwrap(), page, "it stays as it was");
     assert!(made(&place.0.path().join("missing/report.html")).refused().contains("missing"));
     assert_eq!(super::names(&place.0).len(), 2, "no draft is left");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_told_nothing_more() {
+    let place = Place::new(&[("audit.jsonl", &three())]);
+    for asked in ["summary", "tail", "denied"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = super::command(&["audit", asked, &place.path()]);
+        let ran = Ran::of(command.stdout(writer).output().unwrap());
+        assert_eq!((ran.code, &*ran.stderr), (Some(1), ""), "{asked}");
+    }
 }

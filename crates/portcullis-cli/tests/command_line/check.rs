@@ -133,12 +133,15 @@ fn a_report_is_read_strictly_and_shown_harmlessly() {
     let (failing, with) = checked(&[], &["sh", "-c", "printf '%s\\n' \"$0\"; exit 7", &text]);
     assert_eq!((&failing["fault"], with.code), (&"ends-badly".into(), Some(1)), "{with:?}");
     let text = report(|report| {
-        report["refused"] = json!("no");
+        report["refused"] = json!("two things:\n  - \u{1b}[2Jone\npass  start  other");
         report["rules"][3]["outcome"] = json!("skip");
         report["rules"][4]["seen"] = json!("\u{1b}[2J\npass");
     });
     let shown = portcullis(&["check", "--", "sh", "-c", "printf '%s\\n' \"$0\"", &text]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
+    let refused =
+        "does not start: two things:\n               - \\u{1b}[2Jone\n             pass  start";
+    assert!(shown.stdout.contains(refused), "{shown:?}");
     assert!(!shown.stdout.contains("Secrets in the environment"), "{shown:?}");
     assert!(shown.stdout.contains(r"Mask error details: \u{1b}[2J\u{a}pass"), "{shown:?}");
 }

@@ -75,7 +75,8 @@ impl Environment {
     ///
     /// When the file cannot be read, is not regular, is larger than 1 MiB, holds a NUL, or is
     /// malformed. The message names the file and the line, never a value.
-    pub fn with_file(mut self, path: &Path) -> Result<Self, EnvironmentError> {
+    pub fn with_file(mut self, path: impl AsRef<Path>) -> Result<Self, EnvironmentError> {
+        let path = path.as_ref();
         let malformed = |flaw| EnvironmentError::file(path, &flaw);
         let text = file::text(path).map_err(malformed)?;
         let lines = file::assignments(&text).map_err(malformed)?;
@@ -107,8 +108,9 @@ impl Environment {
     pub fn with_variable_from_file(
         self,
         name: impl Into<String>,
-        path: &Path,
+        path: impl AsRef<Path>,
     ) -> Result<Self, EnvironmentError> {
+        let path = path.as_ref();
         let text = file::value(path).map_err(|flaw| EnvironmentError::file(path, &flaw))?;
         Ok(self.with_variable(name, text))
     }

@@ -273,7 +273,11 @@ fn unopened(path: &Path, cause: &io::Error) -> PrivateFileError {
         ErrorKind::NotFound => PrivateFileErrorKind::Absent,
         _ => PrivateFileErrorKind::Unavailable,
     };
-    PrivateFileError::new(kind, path, format!("cannot be used: {cause}"))
+    let text = match cause.kind() {
+        ErrorKind::AlreadyExists => "is there already: choose another name".to_owned(),
+        _ => format!("cannot be used: {cause}"),
+    };
+    PrivateFileError::new(kind, path, text)
 }
 
 pub(crate) fn folder(path: &Path) -> &Path {

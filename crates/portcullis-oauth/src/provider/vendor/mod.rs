@@ -81,7 +81,7 @@ fn client(
     let file = environment.variable(&format!("{secret}_FILE"));
     let environment = match file {
         Some(path) if environment.variable(&secret).is_none() => {
-            environment.clone().with_variable_from_file(&secret, path.as_ref())?
+            environment.clone().with_variable_from_file(&secret, path)?
         }
         _ => environment.clone(),
     };
