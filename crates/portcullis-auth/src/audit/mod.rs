@@ -124,7 +124,7 @@ impl Audit {
     /// reach the caller. [`AuditFailure::Continue`] returns no error.
     pub fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         measured::measure(record);
-        match redaction::is_active() {
+        match record.holds_secret() {
             true => record.redacted(|record| self.give(record)),
             false => self.give(record),
         }

@@ -150,6 +150,17 @@ impl<'a> AuditRecord<'a> {
         self
     }
 
+    /// Whether a secret is in one of the texts that somebody else chose. Few records have one, and
+    /// this looks at all of them at once.
+    pub(super) fn holds_secret(&self) -> bool {
+        let Self {
+            issuer, subject, client_id, client_name, client_version, scopes, reason, ..
+        } = self;
+        let texts = [issuer, subject, client_id, client_name, client_version, scopes, reason];
+        let texts = texts.into_iter().flatten().map(|text| text.as_str().as_bytes());
+        redaction::any_holds_secret(texts)
+    }
+
     /// The record for `write`, without secrets in the texts that somebody else chose. They go before
     /// texts are cut.
     pub(super) fn redacted<R>(&self, write: impl FnOnce(&AuditRecord<'_>) -> R) -> R {

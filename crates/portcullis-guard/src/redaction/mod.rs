@@ -76,6 +76,12 @@ pub fn holds_secret(bytes: &[u8]) -> bool {
     known::matcher().is_some_and(|matcher| matcher.finds(bytes))
 }
 
+/// Whether a secret that is known is in one of `texts`.
+#[must_use]
+pub fn any_holds_secret<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> bool {
+    known::matcher().is_some_and(|matcher| texts.into_iter().any(|text| matcher.finds(text)))
+}
+
 /// Whether any secret is known.
 #[must_use]
 pub fn is_active() -> bool {

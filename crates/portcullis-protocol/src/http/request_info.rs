@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use portcullis_guard::TraceParent;
+
+static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What is known of a request from its start, without its sender's own words.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ impl<'a> RequestInfo<'a> {
 /// §3.2).
 #[must_use]
 pub fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
-    let mut values = headers.get_all("traceparent").iter();
+    let mut values = headers.get_all(&TRACE_PARENT).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
     TraceParent::parse(value.to_str().ok()?)
 }

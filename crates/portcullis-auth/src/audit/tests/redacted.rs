@@ -43,3 +43,25 @@ fn e08_texts_of_others_hold_no_secret_even_where_they_are_cut() {
         assert_eq!(text.matches("[redacted]").count(), 7, "{text}");
     }
 }
+
+#[test]
+fn e08_one_text_with_a_secret_is_enough() {
+    let secret = "e08-secret-in-one-text";
+    let _known = Secret::known(secret.to_owned());
+    let foreign = Some(LogText::from(secret));
+    let records = [
+        AuditRecord { issuer: foreign, ..record() },
+        AuditRecord { subject: foreign, ..record() },
+        AuditRecord { client_id: foreign, ..record() },
+        AuditRecord { client_name: foreign, ..record() },
+        AuditRecord { client_version: foreign, ..record() },
+        AuditRecord { scopes: foreign, ..record() },
+        AuditRecord { reason: foreign, ..record() },
+    ];
+    for record in records {
+        let kept = Kept::default();
+        Audit::new(AuditFailure::Stop).sink(kept.clone()).record(&record).unwrap();
+        let written = kept.0.lock().unwrap().clone();
+        assert!(!written.contains("e08-") && written.contains("[redacted]"), "{written}");
+    }
+}
