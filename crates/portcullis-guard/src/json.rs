@@ -89,10 +89,20 @@ const RESERVED: &str = "$serde_json::private::";
 /// serde_json keeps for itself: see [`read`], which refuses it, for what is read no further.
 #[must_use]
 pub fn has_reserved_member(text: &str) -> bool {
-    // Nearly no message has one of these bytes: whole blocks are looked at, at once.
-    let suspicious =
-        |block: &[u8]| block.iter().fold(false, |any, b| any | matches!(b, b'$' | b'\\'));
-    text.as_bytes().chunks(64).any(suspicious) && names(text).any(is_reserved)
+    is_suspicious(text.as_bytes()) && names(text).any(is_reserved)
+}
+
+/// Whether a reserved name may be in `text`: nearly no message has one of these bytes. Whole blocks
+/// are looked at, each at once, the last one from the end.
+fn is_suspicious(text: &[u8]) -> bool {
+    let any = |bytes: &[u8]| {
+        bytes.iter().fold(false, |any, byte| any | (*byte == b'$') | (*byte == b'\\'))
+    };
+    let (blocks, _) = text.as_chunks::<32>();
+    match text.last_chunk::<32>() {
+        None => any(text),
+        Some(last) => blocks.iter().chain([last]).any(|block| any(block)),
+    }
 }
 
 /// The names of all members, as they are written: strings that a colon follows.
@@ -312,6 +322,20 @@ mod tests {
         }
         // A skipped name that is not valid text is no reserved name.
         assert!(!has_reserved_member(r#"{"\ud800$serde_json::private::RawValue":1e999}"#));
+    }
+
+    #[test]
+    fn a_reserved_name_is_found_wherever_it_stands() {
+        for before in 0..100 {
+            let reserved =
+                format!("{{{}\"$serde_json::private::Number\":\"1\"}}", " ".repeat(before));
+            assert!(has_reserved_member(&reserved), "{before}");
+            let within = format!("[{}{reserved}{}]", " ".repeat(before), " ".repeat(99 - before));
+            assert!(has_reserved_member(&within), "{before}");
+            let escaped = format!("[{{\"{}\\u0024\":1}}]", "a".repeat(before));
+            assert!(is_suspicious(escaped.as_bytes()), "{before}");
+            assert!(!is_suspicious("a".repeat(before).as_bytes()), "{before}");
+        }
     }
 
     #[test]
