@@ -24,7 +24,7 @@ use super::{AuditError, AuditRecord, Target, span};
 /// Nothing waits for the collector. Spans wait in memory, 8 MiB of them, and are sent as those of
 /// [`OtlpSink`](super::OtlpSink) are; what does not fit, and what a collector refuses for good, is lost and
 /// counted, by [`lost`](Self::lost) and by `portcullis_spans_lost_total`. Operations go on, whatever
-/// [`AuditFailure`](super::AuditFailure) says.
+/// [`AuditFailure`](crate::audit::AuditFailure) says.
 ///
 /// **Deployment caveat.** The trace is the caller's word: a caller may add spans to a trace of somebody else,
 /// and have each of its own requests sampled.
