@@ -20,8 +20,8 @@ pub use log_text::LogText;
 pub use otlp::{OtlpSink, OtlpSinkBuilder, OtlpTraces, OtlpTracesBuilder};
 #[doc(hidden)]
 pub use pending::{PendingRecord, Recorded, Written};
+use portcullis_guard::metrics;
 pub use portcullis_guard::{Rotation, Timestamp};
-use portcullis_guard::{metrics, redaction};
 pub use record::{AuditRecord, Verdict};
 pub use sink::{AuditError, AuditSink};
 pub use syslog::{Facility, SyslogSink};
