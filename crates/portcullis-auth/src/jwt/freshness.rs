@@ -33,7 +33,7 @@ mod tests {
                 cache_control,
                 content_type: None,
                 headers: Default::default(),
-                body: Vec::new(),
+                body: Default::default(),
             };
             assert_eq!(of(&fetched).as_secs(), seconds, "{header:?}");
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn answered(status: u16, body: &Value) -> Fetched {
-    let body = body.to_string().into_bytes();
+    let body = body.to_string().into();
     let headers = HeaderMap::new();
     Fetched { status, cache_control: None, content_type: None, headers, body }
 }
@@ -92,7 +92,7 @@ fn what_a_refusal_means_is_told_from_its_status_and_code() {
         assert!(!refused.to_string().contains("secret"), "{refused}");
         assert!(!refused.to_string().contains("text of"), "{refused}");
     }
-    let page = Fetched { body: b"<html>".to_vec(), ..answered(200, &json!({})) };
+    let page = Fetched { body: "<html>".into(), ..answered(200, &json!({})) };
     let refused = answer::read(&page, &Scopes::default()).map(drop).unwrap_err();
     assert_eq!(refused.kind(), Unusable);
 }

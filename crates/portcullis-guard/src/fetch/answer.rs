@@ -6,6 +6,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{FetchError, HeaderMap};
 
+/// How much of a body is believed to come: a server that lies gets no more memory.
+const MAX_BELIEVED: usize = 256 * 1024;
+
 /// What came back. `Debug` does not show the body: a token endpoint answers with tokens.
 #[derive(Clone)]
 pub struct Fetched {
@@ -18,7 +21,7 @@ pub struct Fetched {
     /// All headers, those two among them. Their values may be secrets, such as cookies.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Fetched {
@@ -100,12 +103,26 @@ impl FetchStream {
             self.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let (cache_control, content_type) = (header(CACHE_CONTROL), header(CONTENT_TYPE));
-        let (status, headers) = (self.status(), self.response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(piece) = self.chunk().await? {
-            body.extend_from_slice(&piece);
+        let (status, headers) = (self.status(), std::mem::take(self.response.headers_mut()));
+        // In one piece it is not copied.
+        let mut body = self.chunk().await?.unwrap_or_default();
+        let room = body.len().saturating_add(self.believed_rest());
+        if let Some(second) = self.chunk().await? {
+            let mut whole = Vec::with_capacity(room);
+            whole.extend_from_slice(&body);
+            whole.extend_from_slice(&second);
+            while let Some(piece) = self.chunk().await? {
+                whole.extend_from_slice(&piece);
+            }
+            body = whole.into();
         }
         Ok(Fetched { status, cache_control, content_type, headers, body })
+    }
+
+    /// How much of the body is still to come, as the server says, if it may be that much.
+    fn believed_rest(&self) -> usize {
+        let said = self.response.content_length().and_then(|said| usize::try_from(said).ok());
+        said.unwrap_or(0).min(self.left.unwrap_or(0)).min(MAX_BELIEVED)
     }
 }
 

@@ -232,11 +232,14 @@ impl FetchBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(time)
-            .read_timeout(idle_time.unwrap_or(time))
             .pool_idle_timeout(KEPT)
-            .dns_resolver(Arc::new(pinned))
-            .build()
-            .map_err(FetchError::from_reqwest)?;
+            .dns_resolver(Arc::new(pinned));
+        // Without one the whole exchange has its end, and a second timer would cost each piece.
+        let client = match idle_time {
+            Some(idle) => client.read_timeout(idle),
+            None => client,
+        };
+        let client = client.build().map_err(FetchError::from_reqwest)?;
         Ok(Fetch { client, destinations, redirects, redirects_returned, max_body, time })
     }
 

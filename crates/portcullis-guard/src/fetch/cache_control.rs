@@ -15,7 +15,7 @@ impl Fetched {
     /// use portcullis::guard::Fetched;
     ///
     /// let cache_control = Some("public, max-age=600".to_owned());
-    /// let (headers, body) = (Default::default(), Vec::new());
+    /// let (headers, body) = (Default::default(), Default::default());
     /// let answer = Fetched { status: 200, cache_control, content_type: None, headers, body };
     /// assert_eq!(answer.max_age(), Some(Duration::from_secs(600)));
     /// ```
@@ -64,7 +64,7 @@ mod tests {
                 cache_control,
                 content_type: None,
                 headers: Default::default(),
-                body: Vec::new(),
+                body: Default::default(),
             };
             assert_eq!(answer.max_age().map(|age| age.as_secs()), seconds, "{header:?}");
         }

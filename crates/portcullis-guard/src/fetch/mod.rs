@@ -11,6 +11,7 @@ mod resolver;
 mod upload;
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 pub use bytes::Bytes;
@@ -144,7 +145,7 @@ impl Fetch {
         // A time that no clock reaches is no limit.
         let deadline = Instant::now().checked_add(self.time);
         request.check()?;
-        let followed = self.follow(request);
+        let followed = pin!(self.follow(request));
         let response = match deadline {
             Some(deadline) => timeout_at(deadline, followed).await,
             None => Ok(followed.await),
@@ -165,30 +166,32 @@ impl Fetch {
     async fn follow(&self, mut request: FetchRequest) -> Result<reqwest::Response, FetchError> {
         let refused = FetchError::Refused(Refusal::Redirect);
         self.judge(&request.url)?;
-        for left in (0..=self.redirects).rev() {
-            let response = self.exchange(&mut request).await?;
-            let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let is_redirect = response.status().is_redirection() && !self.redirects_returned;
-            let Some(to) = location.filter(|_| is_redirect) else { return Ok(response) };
+        for _ in 0..self.redirects {
+            let response = self.exchange(request.clone()).await?;
+            let Some(to) = self.redirect(&response) else { return Ok(response) };
             let Ok(next) = request.url.join(to) else { return Err(refused) };
-            if left == 0 || !request.may_be_sent_on() {
+            if !request.may_be_sent_on() {
                 return Err(refused);
             }
             let judged = self.destinations.judge_redirect(&request.url, &next);
             judged.map_err(FetchError::Refused)?;
             request.send_on_to(next);
         }
-        Err(refused)
+        let response = self.exchange(request).await?;
+        if self.redirect(&response).is_some() { Err(refused) } else { Ok(response) }
     }
 
-    async fn exchange(&self, request: &mut FetchRequest) -> Result<reqwest::Response, FetchError> {
-        let sent = self.client.request(request.method.clone(), request.url.clone());
-        let sent = sent.headers(request.headers.clone());
-        let sent = match request.take_body()? {
-            Some(body) => sent.body(body),
-            None => sent,
-        };
-        sent.send().await.map_err(FetchError::from_reqwest)
+    /// Where an answer leads, unless redirects are returned.
+    fn redirect<'r>(&self, response: &'r reqwest::Response) -> Option<&'r str> {
+        if self.redirects_returned || !response.status().is_redirection() {
+            return None;
+        }
+        response.headers().get(LOCATION)?.to_str().ok()
+    }
+
+    async fn exchange(&self, request: FetchRequest) -> Result<reqwest::Response, FetchError> {
+        let sent = self.client.execute(request.into_sent()?);
+        sent.await.map_err(FetchError::from_reqwest)
     }
 }
 

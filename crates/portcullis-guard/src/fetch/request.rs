@@ -44,7 +44,7 @@ pub struct FetchRequest {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
     upload: Option<Upload>,
     /// Where its credentials may go.
     bound_to: Option<Origin>,
@@ -84,7 +84,7 @@ impl FetchRequest {
     }
 
     fn new(method: Method, url: &Url) -> Self {
-        let (headers, body) = (HeaderMap::new(), Vec::new());
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
         let url = url.clone();
         Self { method, url, headers, body, upload: None, bound_to: None, problem: None }
     }
@@ -160,7 +160,7 @@ impl FetchRequest {
     /// The body, of the given media type.
     pub fn body(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let mut request = self.header(CONTENT_TYPE.as_str(), media_type);
-        request.body = body.into();
+        request.body = Bytes::from(body.into());
         request.upload = None;
         request
     }
@@ -230,14 +230,19 @@ impl FetchRequest {
         self.url = next;
     }
 
-    /// What is sent as the body. A length of 0 is for methods that may have one.
-    pub(super) fn take_body(&mut self) -> Result<Option<Body>, FetchError> {
-        if let Some(upload) = &self.upload {
-            let taken = FetchError::Malformed("its body was sent before");
-            return upload.take().map(Some).ok_or(taken);
-        }
-        let is_bare = self.body.is_empty() && self.may_be_sent_on();
-        Ok((!is_bare).then(|| Body::from(self.body.clone())))
+    /// What the client sends. A length of 0 is for methods that may have a body.
+    pub(super) fn into_sent(self) -> Result<reqwest::Request, FetchError> {
+        let is_bare = self.may_be_sent_on();
+        let body = match self.upload {
+            Some(upload) => {
+                Some(upload.take().ok_or(FetchError::Malformed("its body was sent before"))?)
+            }
+            None => (!is_bare).then(|| Body::from(self.body)),
+        };
+        let mut sent = reqwest::Request::new(self.method, self.url);
+        *sent.headers_mut() = self.headers;
+        *sent.body_mut() = body;
+        Ok(sent)
     }
 }
 

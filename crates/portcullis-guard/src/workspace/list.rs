@@ -93,12 +93,16 @@ impl Workspace {
                 let kind = WorkspaceErrorKind::TooMany { max: self.max_entries };
                 return Err(WorkspaceError::of(kind, "over the cap of entries"));
             }
-            let name = entry.map_err(WorkspaceError::not_found)?.file_name();
+            let entry = entry.map_err(WorkspaceError::not_found)?;
+            let name = entry.file_name();
             if is_hidden(&name) && !self.hidden {
                 continue;
             }
-            // Asked from the workspace's own folder: a link may lead to another one in it.
-            let metadata = self.metadata_now(&folder.join(&name));
+            let metadata = match entry.metadata() {
+                // Asked from the workspace's own folder: it may lead to another one in it.
+                Ok(link) if link.is_symlink() => self.metadata_now(&folder.join(&name)),
+                metadata => metadata.and_then(|metadata| described(&metadata)),
+            };
             if let (Ok(name), Ok(metadata)) = (name.into_string(), metadata) {
                 entries.push(Entry { name, metadata });
             }

@@ -19,11 +19,13 @@ pub(super) fn plain(path: &Path, hidden: bool) -> io::Result<&Path> {
     if text.is_empty() || text.starts_with(['/', '~']) || text.contains(is_special) {
         return Err(refused("not a plain relative path"));
     }
-    if text.len() > MAX_BYTES || path.components().count() > MAX_PARTS {
-        return Err(refused("a path that is too long or too deep"));
+    let too_long = || Err(refused("a path that is too long or too deep"));
+    if text.len() > MAX_BYTES {
+        return too_long();
     }
-    for part in path.components() {
+    for (before, part) in path.components().enumerate() {
         match part {
+            _ if before >= MAX_PARTS => return too_long(),
             Component::Normal(name) if !hidden && is_hidden(name) => {
                 return Err(refused("a hidden file"));
             }

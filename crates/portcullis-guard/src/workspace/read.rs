@@ -2,6 +2,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use cap_std::fs::{File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+#[cfg(unix)]
+use rustix::{buffer::spare_capacity, io::retry_on_intr};
 
 use super::path::{plain, refused};
 use super::{Workspace, WorkspaceError, blocking};
@@ -68,11 +70,8 @@ impl Workspace {
 
     pub(super) fn read_now(&self, path: &Path) -> Result<Vec<u8>, WorkspaceError> {
         let (file, metadata) = self.open_regular(path).map_err(WorkspaceError::not_found)?;
-        let expected = metadata.len().min(self.max_size).saturating_add(1);
-        let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
-        // The size may change after it was looked at: the reader is what is bounded.
-        let mut bounded = file.take(self.max_size.saturating_add(1));
-        bounded.read_to_end(&mut content).map_err(WorkspaceError::not_found)?;
+        let content = read_bounded(&file, metadata.len(), self.max_size);
+        let content = content.map_err(WorkspaceError::not_found)?;
         if content.len() as u64 > self.max_size {
             return Err(WorkspaceError::too_large(self.max_size));
         }
@@ -121,6 +120,35 @@ pub(super) fn check_regular(metadata: &Metadata) -> io::Result<()> {
         return Err(refused("a second hard link may lie outside the workspace"));
     }
     Ok(())
+}
+
+/// Reads a file that had `expected` bytes, and at most about one byte more than `most`: the size may
+/// change after it was looked at.
+#[cfg(unix)]
+fn read_bounded(file: &File, expected: u64, most: u64) -> io::Result<Vec<u8>> {
+    // With room for one byte more the second call says that this was all. The reader of std makes
+    // many small calls where it is bounded.
+    let room = |bytes: u64| usize::try_from(bytes.min(most).saturating_add(1));
+    let mut content = Vec::with_capacity(room(expected).map_err(io::Error::other)?);
+    loop {
+        let read = retry_on_intr(|| rustix::io::read(file, spare_capacity(&mut content)))?;
+        let length = content.len() as u64;
+        if read == 0 || length > most {
+            return Ok(content);
+        }
+        if content.len() == content.capacity() {
+            let doubled = room(length.saturating_mul(2)).map_err(io::Error::other)?;
+            content.reserve_exact(doubled.saturating_sub(content.len()));
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn read_bounded(file: &File, expected: u64, most: u64) -> io::Result<Vec<u8>> {
+    let room = usize::try_from(expected.min(most).saturating_add(1)).map_err(io::Error::other)?;
+    let mut content = Vec::with_capacity(room);
+    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn text(content: Vec<u8>) -> Result<String, WorkspaceError> {

@@ -145,7 +145,7 @@ mod tests {
             cache_control: None,
             content_type: Some(content_type.to_owned()),
             headers: Default::default(),
-            body: body.to_vec(),
+            body: body.to_vec().into(),
         };
         let url = DocumentUrl::parse(URL, false).unwrap();
         let audiences = Audiences::new("https://mcp.example.com", Arc::new(SystemClock));

@@ -79,7 +79,7 @@ impl Collector {
             let body = match status {
                 // The records were taken, whatever comes of the rest.
                 200..300 => answer.whole().await.map(|answer| answer.body).unwrap_or_default(),
-                _ => Vec::new(),
+                _ => Default::default(),
             };
             io::Result::Ok((status, retry_after, body))
         })?;

@@ -150,6 +150,53 @@ async fn s11_q07_a_server_that_falls_silent_is_left_before_the_whole_time_is_up(
 }
 
 #[tokio::test]
+async fn s11_a_server_that_falls_silent_is_left_once_the_whole_time_is_up() {
+    for head in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"] {
+        let url = answered(async move |mut stream| {
+            let _ = stream.read(&mut [0; 4096]).await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // Until it is left.
+            let _ = stream.read(&mut [0; 1]).await;
+        })
+        .await;
+        let fetch = loopback().time(Duration::from_millis(100)).build().unwrap();
+        let left = tokio::time::timeout(Duration::from_secs(20), fetch.get(&url)).await;
+        let error = left.expect("it is left").unwrap_err();
+        assert!(matches!(error, FetchError::TimedOut), "{head:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_many_pieces_is_whole() {
+    let url = answered(async move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]).await;
+        stream.write_all(CHUNKED).await.unwrap();
+        for piece in ["5\r\nfirst\r\n", "6\r\nsecond\r\n", "5\r\nthird\r\n0\r\n\r\n"] {
+            stream.write_all(piece.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let fetched = loopback().build().unwrap().get(&url).await.unwrap();
+    assert_eq!(fetched.body, "firstsecondthird");
+    assert_eq!(fetched.headers["transfer-encoding"], "chunked");
+}
+
+#[tokio::test]
+async fn s11_the_length_that_a_server_claims_takes_no_memory() {
+    let url = answered(async move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", u64::MAX - 2);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // More than is read at once.
+        stream.write_all(&[b'x'; 100_000]).await.unwrap();
+    })
+    .await;
+    let fetch = loopback().max_body(usize::MAX).build().unwrap();
+    let error = fetch.get(&url).await.unwrap_err();
+    assert_eq!(error.to_string(), "the exchange failed: the answer broke off");
+}
+
+#[tokio::test]
 async fn s11_headers_without_end_are_refused() {
     let url = answered(async |mut stream| {
         let _ = stream.read(&mut [0; 4096]).await;

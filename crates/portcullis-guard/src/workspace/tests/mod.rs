@@ -149,6 +149,31 @@ async fn p07_only_regular_files_within_the_cap_are_read() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test lays out files")]
+async fn p07_a_file_is_read_up_to_the_cap_to_the_byte() {
+    let Playground { root, workspace } = playground();
+    let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(root.path().join("inside/large"), &content).unwrap();
+    let size = content.len() as u64;
+    assert_eq!(workspace.clone().max_size(size).read("large").await.unwrap(), content);
+    let error = workspace.max_size(size - 1).read("large").await.unwrap_err();
+    assert_eq!(error.kind(), WorkspaceErrorKind::TooLarge { max: size - 1 });
+}
+
+/// Linux says that what is in `/proc` has no bytes, as of a file that grows after it was looked at.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "the test compares")]
+async fn p07_a_file_that_is_larger_than_it_said_is_read_within_the_cap() {
+    let workspace = Workspace::open("/proc/self").unwrap();
+    assert_eq!(workspace.metadata("limits").await.unwrap().size, 0);
+    let whole = fs::read("/proc/self/limits").unwrap();
+    assert_eq!(workspace.read("limits").await.unwrap(), whole);
+    let error = workspace.max_size(100).read("limits").await.unwrap_err();
+    assert_eq!(error.kind(), WorkspaceErrorKind::TooLarge { max: 100 });
+}
+
+#[tokio::test]
 async fn p10_outside_and_missing_look_alike() {
     let Playground { root: _root, workspace } = playground();
     refused(&workspace, "missing.txt").await;
