@@ -81,6 +81,10 @@ struct Options {
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
 
+    /// A secret to look for in answers and records: most servers know one
+    #[arg(long, value_name = "SECRET")]
+    known_secret: Option<String>,
+
     /// Measure for Prometheus, and keep a span for each operation
     #[arg(long)]
     observed: bool,
@@ -178,6 +182,8 @@ fn oauth_proxy(options: &Options, url: &str) -> Result<OAuthProxy> {
 }
 
 async fn serve(options: &Options) -> Result<()> {
+    // As long as it serves.
+    let _known = options.known_secret.clone().map(Secret::known);
     let components = (1..=options.tools)
         .fold(components![add], |components, number| components.with(further(number)));
     // As in production, each request leaves a line.

@@ -92,16 +92,25 @@ pub fn has_reserved_member(text: &str) -> bool {
     is_suspicious(text.as_bytes()) && names(text).any(is_reserved)
 }
 
-/// Whether a reserved name may be in `text`: nearly no message has one of these bytes. Whole blocks
-/// are looked at, each at once, the last one from the end.
+/// Whether `text` is visible ASCII that JSON has as it is, without an escape.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    !any(text.as_bytes(), |byte| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\'))
+}
+
+/// Whether a reserved name may be in `text`: nearly no message has one of these bytes.
 fn is_suspicious(text: &[u8]) -> bool {
-    let any = |bytes: &[u8]| {
-        bytes.iter().fold(false, |any, byte| any | (*byte == b'$') | (*byte == b'\\'))
-    };
-    let (blocks, _) = text.as_chunks::<32>();
-    match text.last_chunk::<32>() {
-        None => any(text),
-        Some(last) => blocks.iter().chain([last]).any(|block| any(block)),
+    any(text, |byte| (byte == b'$') | (byte == b'\\'))
+}
+
+/// Whether one of `bytes` is such a one. Whole blocks are looked at, each at once, the last one from the
+/// end: a test without branches is one for all of a block.
+fn any(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    let within = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is(*byte));
+    let (blocks, _) = bytes.as_chunks::<16>();
+    match bytes.last_chunk::<16>() {
+        None => within(bytes),
+        Some(last) => blocks.iter().chain([last]).any(|block| within(block)),
     }
 }
 
@@ -325,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reserved_name_is_found_wherever_it_stands() {
+    fn reserved_names_and_escapes_are_found_wherever_they_stand() {
         for before in 0..100 {
             let reserved =
                 format!("{{{}\"$serde_json::private::Number\":\"1\"}}", " ".repeat(before));
@@ -335,6 +344,11 @@ mod tests {
             let escaped = format!("[{{\"{}\\u0024\":1}}]", "a".repeat(before));
             assert!(is_suspicious(escaped.as_bytes()), "{before}");
             assert!(!is_suspicious("a".repeat(before).as_bytes()), "{before}");
+            for escaped in ['"', '\\', '\n', '\u{7f}', 'é'] {
+                let text = format!("{}{escaped}{}", "a".repeat(before), "z".repeat(99 - before));
+                assert!(!is_plain(&text), "{text}");
+            }
+            assert!(is_plain(&" a~".repeat(before)), "{before}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every operation pays for this line, and most of what serde_json does for it is to look for
 //! escapes in names that have none.
 
+use portcullis_guard::json;
 use serde::Serialize;
 
 use super::{AuditRecord, LogText, Timestamp};
@@ -82,7 +83,7 @@ fn plain(line: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// A text of the server's own.
 fn text(line: &mut Vec<u8>, name: &[u8], text: Option<&str>) -> Written {
     match text {
-        Some(text) if needs_no_escape(text) => plain(line, name, text.as_bytes()),
+        Some(text) if json::is_plain(text) => plain(line, name, text.as_bytes()),
         text => value(line, name, text.as_ref())?,
     }
     Ok(())
@@ -92,7 +93,7 @@ fn text(line: &mut Vec<u8>, name: &[u8], text: Option<&str>) -> Written {
 fn foreign(line: &mut Vec<u8>, name: &[u8], text: Option<LogText<'_>>) -> Written {
     match text.and_then(|text| text.if_short()) {
         // A text that needs no escapes in JSON deceives no reader either.
-        Some(short) if needs_no_escape(short) => plain(line, name, short.as_bytes()),
+        Some(short) if json::is_plain(short) => plain(line, name, short.as_bytes()),
         _ => value(line, name, text.as_ref())?,
     }
     Ok(())
@@ -116,10 +117,4 @@ fn counts(line: &mut Vec<u8>, hidden: &[(&str, usize)]) -> Written {
     }
     line.push(b'}');
     Ok(())
-}
-
-/// It looks at every byte, without a branch for each: the texts are short, and have no escapes.
-fn needs_no_escape(text: &str) -> bool {
-    let plain = |byte: u8| (byte >= b' ') & (byte <= b'~') & (byte != b'"') & (byte != b'\\');
-    text.bytes().fold(true, |all, byte| all & plain(byte))
 }
