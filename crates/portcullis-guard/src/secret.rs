@@ -51,9 +51,9 @@ impl<T: Zeroize> Secret<T> {
     }
 
     /// Has `text`, which the value was made of, [removed](crate::redaction) from what leaves the
-    /// server. The log calls it `what`.
-    pub(crate) fn known_as(mut self, text: &[u8], what: &str) -> Self {
-        self.known = Some(Known::new(text, what));
+    /// server until the process ends. The log calls it `what`.
+    pub(crate) fn kept_known_as(mut self, text: &[u8], what: &str) -> Self {
+        self.known = Some(Known::kept(text, what));
         self
     }
 }

@@ -245,11 +245,10 @@ fn a_variable_has_its_value_its_default_or_its_file_s() {
     assert_eq!(variables.optional::<u16>(variable("PORT", None, false)), Some(Some(8000)));
     let key = variables.required_secret::<String>(variable("KEY", None, true)).unwrap();
     assert!(key.matches("e07-mounted-secret"), "one line end is not part of it");
-    assert_eq!(crate::redaction::redact("e07-mounted-secret"), "[redacted]");
     // Only where the field asks for it.
     assert!(variables.optional_secret::<String>(variable("KEY", None, false)).unwrap().is_none());
     drop(key);
-    assert_eq!(crate::redaction::redact("e07-mounted-secret"), "e07-mounted-secret");
+    assert_eq!(crate::redaction::redact("e07-mounted-secret"), "[redacted]");
     let with_letters = Environment::from_pairs([("PORT", "https")]);
     let mut variables = Variables::new(&with_letters);
     assert_eq!(variables.required::<u16>(variable("PORT", None, false)), None);

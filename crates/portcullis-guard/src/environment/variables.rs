@@ -156,7 +156,7 @@ impl<'e> Variables<'e> {
         text: &str,
     ) -> Option<Secret<T>> {
         let value = Secret::new(self.parsed(variable, text)?);
-        Some(value.known_as(text.as_bytes(), variable.name))
+        Some(value.kept_known_as(text.as_bytes(), variable.name))
     }
 
     /// Why a value is not of its type may repeat it, so it stays unsaid.

@@ -14,6 +14,9 @@ use crate::digest;
 /// How many values of one secret are looked for.
 const MAX_VALUES: usize = 16;
 
+/// How many secrets of the environment are looked for until the process ends.
+const MAX_KEPT: usize = 256;
+
 /// A secret that is looked for, as long as this lives; one that is too short is only remembered, not to
 /// be warned of again.
 pub(crate) struct Known {
@@ -24,6 +27,10 @@ pub(crate) struct Known {
 /// The secrets of the process: a result may hold one of another server's, too.
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { known: Vec::new(), built: 0, matcher: None });
+
+/// The secrets of the environment, where they stay for as long as the process runs: what was made of
+/// them is in use after the struct that they were read into is gone.
+static KEPT: Mutex<VecDeque<Arc<Known>>> = Mutex::new(VecDeque::new());
 
 /// Grows by one whenever a secret becomes known or is known no more. It is changed under the lock
 /// of the registry alone.
@@ -75,6 +82,20 @@ impl Known {
             "a secret of fewer than 8 bytes is not looked for in results and logs, where it would \
              be found by accident: choose a longer one"
         );
+        known
+    }
+
+    /// As [`new`](Self::new), until the process ends, or until 256 others came after it.
+    pub(crate) fn kept(secret: &[u8], what: &str) -> Arc<Self> {
+        let known = Self::new(secret, what);
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.iter().any(|other| Arc::ptr_eq(other, &known)) {
+            kept.push_back(Arc::clone(&known));
+        }
+        let oldest = if kept.len() > MAX_KEPT { kept.pop_front() } else { None };
+        // Without the lock: its end takes that of the registry.
+        drop(kept);
+        drop(oldest);
         known
     }
 

@@ -4,9 +4,9 @@
 //! What it decides:
 //!
 //! 1. A secret is known as long as a [`Secret`](crate::Secret) that was made by
-//!    [`known`](crate::Secret::known) lives, or a clone of it. The doors of this crate make theirs
-//!    so: [`FromEnv`](crate::FromEnv), [`SecretFile`](crate::SecretFile) and
-//!    [`SecretSource`](crate::secret_source::SecretSource).
+//!    [`known`](crate::Secret::known) lives, or a clone of it. [`SecretFile`](crate::SecretFile) and
+//!    [`SecretSource`](crate::secret_source::SecretSource) make theirs so. Those of the environment
+//!    ([`FromEnv`](crate::FromEnv)) stay known until the process ends, or 256 others came after them.
 //! 2. It is found as it is, and escaped as in JSON or by `{:?}`, once or twice, percent-encoded as in
 //!    URLs and forms, in hexadecimal digits, and in base64 and base64url, padded or not, within a
 //!    longer text too.

@@ -172,6 +172,22 @@ fn e08_a_secret_is_known_as_long_as_a_copy_lives_and_for_all_threads() {
 }
 
 #[test]
+fn e08_a_secret_of_the_environment_is_known_after_what_held_it_is_gone() {
+    use crate::Environment;
+    use crate::environment::{Variable, Variables};
+    use crate::secret_source::EnvironmentSecret;
+
+    let environment = Environment::from_pairs([("A", "e08-read-once"), ("B", "e08-read-by-name")]);
+    let variable = Variable { name: "A", kind: "String", default: None, may_be_file: false };
+    drop(Variables::new(&environment).required_secret::<String>(variable));
+    drop(EnvironmentSecret::new(&environment, "B"));
+    drop(environment);
+    for secret in ["e08-read-once", "e08-read-by-name"] {
+        assert_eq!(redact(secret), REDACTED);
+    }
+}
+
+#[test]
 fn e08_short_secrets_are_not_looked_for() {
     let short = Secret::known(" e08-abc\n".to_owned());
     assert!(short.matches(" e08-abc\n"));

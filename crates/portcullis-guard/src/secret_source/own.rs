@@ -32,7 +32,7 @@ impl EnvironmentSecret {
         let value = environment.variable(name).map(str::to_owned);
         let secret = value.map(|text| {
             let secret = Secret::new(text.clone());
-            secret.known_as(text.as_bytes(), name)
+            secret.kept_known_as(text.as_bytes(), name)
         });
         Self { name: name.to_owned(), secret }
     }
