@@ -19,12 +19,19 @@ const NEIGHBOURS: usize = 5;
 /// How many rules that hid components are named.
 const MOST_RULES: usize = 20;
 
-/// How many records are kept. A reference is of one request, which leaves few.
+/// How many records are kept, and how long they are together. A reference is of one request, which leaves
+/// few.
 const MOST_RECORDS: usize = 1_000;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// The records with the reference, one a line.
 #[derive(Default)]
-struct Found(Vec<Box<[u8]>>);
+struct Found {
+    lines: Vec<Box<[u8]>>,
+    bytes: usize,
+    /// Whether there are more.
+    is_cut: bool,
+}
 
 /// What the same caller did before and after, each with its time.
 #[derive(Default)]
@@ -35,13 +42,15 @@ struct Neighbours {
 
 pub(crate) fn why(asked: &Why) -> Result<(), Error> {
     let gather = |found: &mut Found, record: &Record<'_>, line: &[u8]| {
-        if record.is_called(&asked.reference) && found.0.len() < MOST_RECORDS {
-            found.0.push(line.into());
+        if record.is_called(&asked.reference) {
+            found.add(line);
         }
     };
     let (found, reading) = Trail::open(&asked.files)?.read(THREADS, gather);
-    let lines: Vec<Box<[u8]>> =
-        found.into_iter().flat_map(|found| found.0).take(MOST_RECORDS).collect();
+    let mut all = Found::default();
+    found.iter().flat_map(|found| &found.lines).for_each(|line| all.add(line));
+    let is_cut = all.is_cut || found.iter().any(|found| found.is_cut);
+    let lines = all.lines;
     let mut records: Vec<Record<'_>> = lines.iter().filter_map(|line| Record::read(line)).collect();
     records.sort_by_key(|record| record.time);
     let Some(record) = records.first() else {
@@ -61,8 +70,8 @@ pub(crate) fn why(asked: &Why) -> Result<(), Error> {
         }
     };
     output::result(&text)?;
-    if lines.len() == MOST_RECORDS {
-        output::note(format_args!("warning: no more than {MOST_RECORDS} records are shown"));
+    if is_cut {
+        output::note(format_args!("warning: no more than {} records are shown", lines.len()));
     }
     tell(&reading);
     Ok(())
@@ -94,6 +103,19 @@ fn neighbours(asked: &Why, of: &Record<'_>) -> Result<Neighbours, Error> {
         all.add(*time, line, of.time);
     }
     Ok(all)
+}
+
+impl Found {
+    fn add(&mut self, line: &[u8]) {
+        let fits = self.lines.len() < MOST_RECORDS && self.bytes + line.len() <= MOST_BYTES;
+        match fits {
+            true => {
+                self.bytes += line.len();
+                self.lines.push(line.into());
+            }
+            false => self.is_cut = true,
+        }
+    }
 }
 
 impl Neighbours {

@@ -27,16 +27,21 @@ pub(super) const RULES: [&str; 15] = [
     "Rotate secrets",
 ];
 
-/// One line of the program's standard output.
+/// One line of the program's standard output. No member may be missing: without `refused` a server would
+/// count as one that starts.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Report {
     portcullis_check: u8,
     pub(super) server: String,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) transport: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) url: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) authentication: Option<String>,
     /// Why the server does not start.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) refused: Option<String>,
     /// One for each rule, in order.
     pub(super) rules: Vec<Finding>,
@@ -48,6 +53,7 @@ pub(super) struct Report {
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) seen: String,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) fix: Option<String>,
 }
 

@@ -44,7 +44,9 @@ use crate::delivery::{Deliveries, DeliveryError};
 pub struct SyslogServer(Deliveries);
 
 impl SyslogServer {
-    /// Connects to the datagram socket at `path`: `/dev/log` on Linux, `/var/run/syslog` on macOS.
+    /// Connects to the datagram socket at `path`: `/dev/log` on Linux, `/var/run/syslog` on macOS. A message
+    /// that is longer than the system sends a datagram (about 200 KB on Linux, 2 KB on macOS) is lost, and
+    /// the log says so.
     ///
     /// # Errors
     ///

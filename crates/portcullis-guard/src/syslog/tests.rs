@@ -105,6 +105,20 @@ fn a_server_that_was_started_again_is_found_before_anything_fails() {
 }
 
 #[test]
+fn a_message_that_no_datagram_holds_keeps_no_other_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let socket = socket(&path);
+    let server = SyslogServer::unix(&path).unwrap();
+    send(&server, 0);
+    server.send(|message| message.write_all(&[b'x'; 4 * 1024 * 1024])).unwrap();
+    send(&server, 1);
+    assert_eq!([datagram(&socket), datagram(&socket)], ["message 0", "message 1"]);
+    server.flush().unwrap();
+    server.ready().unwrap();
+}
+
+#[test]
 fn messages_over_tcp_are_counted_and_in_order() {
     let listener = listener("127.0.0.1:0");
     let server = SyslogServer::tcp(listener.local_addr().unwrap()).unwrap();

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::{first, is_slow};
 use crate::delivery::Delivery;
 
@@ -39,9 +41,18 @@ impl Unix {
 impl Delivery for Unix {
     fn deliver(&mut self, lines: &[u8]) -> io::Result<usize> {
         let message = first(lines);
-        match self.send(message) {
+        let sent = match self.send(message) {
             // A server that was started again listens on another socket.
-            Err(error) if !is_slow(&error) => self.send(message)?,
+            Err(error) if !is_slow(&error) && !is_too_long(&error) => self.send(message),
+            sent => sent,
+        };
+        match sent {
+            // It never will be sent, and would keep all others back.
+            Err(error) if is_too_long(&error) => tracing::error!(
+                to = self.name(),
+                bytes = message.len(),
+                "a message is lost: it is longer than a datagram may be"
+            ),
             sent => sent?,
         }
         Ok(message.len() + 1)
@@ -50,6 +61,11 @@ impl Delivery for Unix {
     fn name(&self) -> String {
         format!("the syslog server at {}", self.path.display())
     }
+}
+
+/// Whether a datagram is longer than the operating system sends one.
+fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door to syslog servers")]

@@ -98,6 +98,20 @@ fn why_shows_the_first_of_very_many_rules_and_records() {
     assert!(ran.stderr.contains("no more than 1000 records are shown"), "{}", ran.stderr);
     let told: Value = serde_json::from_str(&ran.done()).unwrap();
     assert_eq!(told["records"].as_array().unwrap().len(), 1_000);
+
+    // A file that somebody else wrote may hold long ones.
+    let line = record(
+        "10:00:00",
+        "alice",
+        "allowed",
+        "a",
+        json!({"reference": reference, "reason": "x".repeat(400_000)}),
+    );
+    place.put("audit.jsonl", line.repeat(60).as_bytes());
+    let ran = place.run(&["why", "--json", reference]);
+    assert!(ran.stderr.contains("no more than 20 records are shown"), "{}", ran.stderr);
+    let told: Value = serde_json::from_str(&ran.done()).unwrap();
+    assert_eq!(told["records"].as_array().unwrap().len(), 20);
 }
 
 #[test]
