@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
+use crate::redaction;
+
 /// The longest part of a text that [`quoted`] keeps, in bytes as they are written: an escaped
 /// character takes up to ten.
 const MAX_QUOTED_BYTES: usize = 80;
@@ -80,7 +82,8 @@ impl fmt::Debug for Escaped<'_> {
     }
 }
 
-/// A text for the middle of a log line: in quotation marks, escaped, and cut to 80 bytes.
+/// A text for the middle of a log line: in quotation marks, escaped, and cut to 80 bytes. Secrets that are
+/// [known](crate::redaction) are removed before: what is left of one that was cut would not be found later.
 ///
 /// # Example
 ///
@@ -93,7 +96,7 @@ impl fmt::Debug for Escaped<'_> {
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
-    for character in text.chars() {
+    for character in redaction::redact(text).chars() {
         let end = quoted.len();
         // A string takes whatever is written.
         let _ = write_escaped(&mut quoted, character, true);
@@ -158,6 +161,14 @@ mod tests {
         assert_eq!(quoted_list(&[]), "an empty list");
         assert_eq!(quoted_list(&["a\n", "b"]), r#""a\u{a}", "b""#);
         assert!(quoted_list(&["a"; 10]).ends_with(r#""a" and 2 more"#));
+    }
+
+    #[test]
+    fn a_secret_is_removed_before_a_text_is_cut() {
+        let secret = crate::Secret::known("a-secret-of-text-rs".to_owned());
+        let text = format!("{}{}", "x".repeat(72), secret.expose());
+        assert!(!quoted(&text).contains("a-sec"), "{}", quoted(&text));
+        assert!(!quoted_list(&[&text]).contains("a-sec"));
     }
 
     #[test]

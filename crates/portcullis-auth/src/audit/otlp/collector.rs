@@ -8,7 +8,7 @@ use std::time::Duration;
 use portcullis_guard::delivery::Delivery;
 use portcullis_guard::fetch::HeaderMap;
 use portcullis_guard::text::escaped;
-use portcullis_guard::{Fetch, FetchRequest};
+use portcullis_guard::{Fetch, FetchRequest, redaction};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -119,7 +119,7 @@ impl Delivery for Collector {
         let posted = self.post(&batch);
         self.pause = match posted {
             Ok(_) => Duration::ZERO,
-            Err(_) => (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE),
+            Err(_) => longer(self.pause),
         };
         match posted? {
             Answer::Taken(None) => {
@@ -148,6 +148,11 @@ impl Delivery for Collector {
     }
 }
 
+/// The pause after another failure.
+pub(super) fn longer(pause: Duration) -> Duration {
+    (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE)
+}
+
 /// How long the collector wants to be left alone (RFC 9110 §10.2.3), if it says so in seconds.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("retry-after")?.to_str().ok()?;
@@ -160,8 +165,9 @@ pub(super) fn rejected(body: &[u8], most: usize) -> Option<(u64, String)> {
     let partial = serde_json::from_slice::<Response>(body).ok()?.partial_success?;
     let rejected = &partial.rejected_log_records;
     let number: u64 = rejected.as_str().and_then(|text| text.parse().ok()).or(rejected.as_u64())?;
-    // With no record, the text is a warning.
-    (number > 0).then(|| (number.min(most as u64), partial.error_message))
+    // Before it is cut: the beginning of a secret is not found any more. With no record, it is a warning.
+    let why = || redaction::redact(&partial.error_message).into_owned();
+    (number > 0).then(|| (number.min(most as u64), why()))
 }
 
 /// `ExportLogsServiceResponse`.

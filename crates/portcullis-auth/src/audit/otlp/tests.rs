@@ -242,6 +242,13 @@ fn a_collector_is_left_alone_for_as_long_as_it_says() {
     for other in ["-1", "soon", "", "18446744073709551616", "Fri, 31 Jul 2026 23:59:59 GMT"] {
         assert_eq!(said(other), None, "{other}");
     }
+    // One that says nothing is left alone for longer each time.
+    let mut pause = Duration::ZERO;
+    let pauses = [(); 6].map(|()| {
+        pause = collector::longer(pause);
+        pause.as_secs()
+    });
+    assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
     // As the thread that delivers asks.
     let collector = Collector::start();
     let sink = collector.sink();
