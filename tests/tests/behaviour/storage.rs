@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,6 +29,7 @@ fn a_server_whose_store_is_away_is_not_ready() {
     let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
     let alive = get("/health", async || "alive").public("liveness, reveals nothing");
     let server = Server::builder("test").no_auth().components(components![answer]);
+    let server = server.limits(|limits| limits.decision_timeout = Duration::from_millis(200));
     let server = server.store(store.clone()).route(ready("/readyz")).route(alive);
     let served = Served::start(server.build().unwrap());
     let asked = |path: &str| served.request(&format!("GET {path}"), &[], b"");
@@ -37,6 +39,10 @@ fn a_server_whose_store_is_away_is_not_ready() {
     assert_eq!((refused.status, &*refused.body), (503, "not ready"));
     assert_eq!(asked("/health").status, 200);
     store.cut(false);
+    assert_eq!(asked("/readyz").status, 200);
+    store.silence(true);
+    assert_eq!(asked("/readyz").status, 503, "it takes too long");
+    store.silence(false);
     assert_eq!(asked("/readyz").status, 200);
 }
 

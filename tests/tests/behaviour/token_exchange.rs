@@ -1,9 +1,10 @@
 //! A tool calls another service on its caller's behalf, with a token for that service alone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis::audit::{AuditError, AuditRecord, AuditSink};
+use portcullis::audit::{AuditError, AuditFailure, AuditRecord, AuditSink};
 use portcullis::auth::{ExchangedToken, TokenExchange};
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::error::ProblemKind;
@@ -18,13 +19,16 @@ const AUDIENCE: &str = "https://mcp.example.com/mcp";
 const ORDERS: &str = "https://orders.example.com";
 const BILLING: &str = "https://billing.example.com";
 
-/// What was recorded of exchanges.
+/// What was recorded of exchanges; nothing once it is full.
 #[derive(Clone, Debug, Default)]
-struct Trail(Arc<Mutex<Vec<Value>>>);
+struct Trail(Arc<Mutex<Vec<Value>>>, Arc<AtomicBool>);
 
 impl AuditSink for Trail {
     fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
         if record.operation == "token_exchange" {
+            if self.1.load(Ordering::SeqCst) {
+                return Err(AuditError::new("full"));
+            }
             self.0.lock().unwrap().push(serde_json::to_value(record).unwrap());
         }
         Ok(())
@@ -107,6 +111,7 @@ impl World {
             .auth(verifier)
             .token_exchange(exchange.build().unwrap())
             .audit(trail.clone())
+            .audit_failure(AuditFailure::Stop)
             .state(given.clone())
             .state(later.clone())
             .components(components![exchange, exchange_later]);
@@ -166,6 +171,19 @@ fn a_tool_gets_a_token_for_the_other_service_alone_and_each_is_recorded() {
     }
     let text = Value::from(records.clone()).to_string();
     assert!(!text.contains(&token) && !text.contains("eyJ"), "{text}");
+}
+
+#[test]
+fn e11_a_token_whose_exchange_is_not_recorded_is_given_to_no_function() {
+    let world = World::start(None);
+    let alice = world.token("alice");
+    assert!(!world.call(&alice, ORDERS, &[]).1);
+    world.trail.1.store(true, Ordering::SeqCst);
+    for scopes in [&[][..], &["orders:read"]] {
+        let (text, is_error) = world.call(&alice, ORDERS, scopes);
+        assert!(is_error && text.starts_with("Internal error"), "{text}");
+    }
+    assert_eq!(world.given.0.lock().unwrap().len(), 1);
 }
 
 #[test]

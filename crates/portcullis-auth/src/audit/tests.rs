@@ -397,6 +397,30 @@ fn a_failure_and_its_end_are_logged_once_each() {
     assert!(errors[1].contains("takes records again"), "{errors:?}");
 }
 
+/// A sink may take a record that waits, while others fail.
+#[test]
+fn a_sink_that_takes_what_waits_does_not_count_as_mended() {
+    #[derive(Debug)]
+    struct Waiting;
+    impl AuditSink for Waiting {
+        fn record(&self, _: &AuditRecord<'_>) -> Result<(), AuditError> {
+            Ok(())
+        }
+        fn ready(&self) -> Result<(), AuditError> {
+            Err(AuditError::new("the collector is away"))
+        }
+    }
+    let audit = Audit::new(AuditFailure::Stop).sink(Waiting);
+    let events = Events::during(|| {
+        for _ in 0..3 {
+            assert!(audit.ready().is_err());
+            audit.record(&record()).unwrap();
+        }
+    });
+    let errors: Vec<_> = events.iter().filter(|event| event.starts_with("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+}
+
 #[test]
 fn what_is_written_as_a_verdict_is_its_word() {
     use Verdict::{Allowed, Challenged, Denied, Failed, Limited, Refused};

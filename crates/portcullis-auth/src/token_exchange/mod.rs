@@ -237,11 +237,8 @@ impl Exchanger {
             token: answer.token,
             expires_at,
         };
-        // Without an end, nobody knows for how long it is good.
-        if let Some(end) = expires_at.and_then(|end| end.checked_sub(LEFT)) {
-            let until = now.checked_add(self.lifetime).unwrap_or(now).min(end);
-            let until = order.ends_at.map_or(until, |end| end.min(until));
-            self.in_use.keep(key, token.clone(), Counts { from: now, until });
+        if let Some(counts) = given_again(now, self.lifetime, expires_at, order.ends_at) {
+            self.in_use.keep(key, token.clone(), counts);
         }
         Ok(token)
     }
@@ -250,6 +247,20 @@ impl Exchanger {
     fn flights(&self) -> MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When a token that came at `now` is given again, if ever: until its last minute, or the end of the
+/// caller's own, and not beyond `lifetime`. Without an end, nobody knows for how long it is good.
+fn given_again(
+    now: SystemTime,
+    lifetime: Duration,
+    expires_at: Option<SystemTime>,
+    callers_end: Option<SystemTime>,
+) -> Option<Counts> {
+    let end = expires_at?.checked_sub(LEFT)?;
+    let until = now.checked_add(lifetime).unwrap_or(now).min(end);
+    let until = callers_end.map_or(until, |end| end.min(until));
+    (now < until).then_some(Counts { from: now, until })
 }
 
 /// Forgets a flight when it ends, or when nobody waits for it any more.

@@ -63,6 +63,7 @@ fn o35_a_token_of_another_type_or_for_more_than_was_asked_is_refused() {
         json!({"expires_in": 0}),
         json!({"expires_in": "300"}),
         json!({"expires_in": -1}),
+        json!({"error": "invalid_scope"}),
     ] {
         let refused = answer::read(&changed(&bad), &asked).map(drop).unwrap_err();
         assert_eq!(refused.kind(), TokenExchangeErrorKind::Unusable, "{bad}");
@@ -121,6 +122,51 @@ fn o37_whatever_differs_between_two_calls_is_in_the_key() {
     ];
     for (number, key) in keys.iter().enumerate() {
         assert!(!keys[..number].contains(key), "{number}");
+    }
+}
+
+#[test]
+fn o37_a_token_is_given_again_until_the_first_of_its_ends() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_000);
+    let after = |seconds: u64| now + Duration::from_secs(seconds);
+    let until = |lifetime: u64, expires: Option<u64>, callers: Option<u64>| {
+        let lifetime = Duration::from_secs(lifetime);
+        let counts = given_again(now, lifetime, expires.map(after), callers.map(after));
+        counts.map(|counts| {
+            assert_eq!(counts.from, now);
+            counts.until.duration_since(now).unwrap().as_secs()
+        })
+    };
+    assert_eq!(until(60, Some(300), None), Some(60), "for its lifetime here");
+    assert_eq!(until(60, Some(90), None), Some(30), "not in its last minute");
+    assert_eq!(until(60, Some(300), Some(20)), Some(20), "not beyond the caller's own");
+    assert_eq!(until(60, Some(300), Some(90)), Some(60));
+    for never in
+        [(60, None, None), (60, Some(60), None), (0, Some(300), None), (60, Some(300), Some(0))]
+    {
+        assert_eq!(until(never.0, never.1, never.2), None, "{never:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_scope_is_not_asked_for() {
+    // Nothing listens there.
+    let exchange = TokenExchange::new("https://idp", "http://127.0.0.1:1/token")
+        .client_secret_post("id", Secret::new("Zk3vJ0qTn8-5fXw".to_owned()))
+        .audience("api")
+        .allow_loopback_idp()
+        .build()
+        .unwrap();
+    let alice = Principal::new("alice").with_issuer("https://idp");
+    let token = BearerToken::from("token");
+    for (scope, kind) in [
+        ("read", TokenExchangeErrorKind::Unavailable),
+        ("read write", TokenExchangeErrorKind::Unusable),
+        ("a\"b", TokenExchangeErrorKind::Unusable),
+        ("é", TokenExchangeErrorKind::Unusable),
+    ] {
+        let asked = exchange.exchange(&alice, &token, "api", &scopes(&[scope])).await;
+        assert_eq!(asked.unwrap_err().kind(), kind, "{scope}");
     }
 }
 

@@ -7,6 +7,22 @@ use super::*;
 #[derive(Clone, Default)]
 struct Server(Arc<(AtomicBool, Mutex<Vec<u8>>)>);
 
+/// A server that takes one line, and no more.
+struct Once(bool);
+
+impl Delivery for Once {
+    fn deliver(&mut self, lines: &[u8]) -> io::Result<usize> {
+        match std::mem::replace(&mut self.0, true) {
+            false => Ok(lines.iter().position(|byte| *byte == b'\n').unwrap() + 1),
+            true => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    fn name(&self) -> String {
+        "a server".to_owned()
+    }
+}
+
 impl Server {
     fn is_away(&self, away: bool) {
         self.0.0.store(away, Ordering::SeqCst);
@@ -74,6 +90,31 @@ fn what_waits_is_bounded_and_room_comes_back_line_by_line() {
     push(&deliveries, "room again").unwrap();
     deliveries.flush().unwrap();
     assert_eq!(server.lines().lines().count(), 9);
+}
+
+#[test]
+fn a_line_that_does_not_fit_is_refused_and_a_shorter_one_is_taken() {
+    let server = Server::default();
+    let deliveries = Deliveries::start(server.clone()).unwrap();
+    server.is_away(true);
+    push(&deliveries, &"m".repeat(7 * 1024 * 1024)).unwrap();
+    let long = "m".repeat(2 * 1024 * 1024);
+    assert!(matches!(push(&deliveries, &long), Err(DeliveryError::Full)));
+    push(&deliveries, "short").unwrap();
+    server.is_away(false);
+    deliveries.flush().unwrap();
+    assert_eq!(server.lines().lines().skip(1).collect::<Vec<_>>(), ["short"]);
+}
+
+/// Both lines go to the server at once, and it takes the first.
+#[test]
+fn room_comes_back_while_the_rest_of_a_batch_waits() {
+    let deliveries = Deliveries::start(Once(false)).unwrap();
+    let half = "m".repeat(4 * 1024 * 1024 - 1);
+    push(&deliveries, &format!("{half}\n{half}")).unwrap();
+    while deliveries.ready().is_ok() || push(&deliveries, "x").is_err() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]

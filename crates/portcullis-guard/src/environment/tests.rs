@@ -148,6 +148,16 @@ fn the_lines_of_a_file_are_read_by_fixed_rules() {
 }
 
 #[test]
+fn a_file_of_more_than_a_mebibyte_is_refused() {
+    let line = "A=1\n#";
+    let of = |bytes: usize| file(&format!("{line}{}", "x".repeat(bytes - line.len())));
+    let most = 1024 * 1024;
+    assert!(Environment::default().with_file(of(most).path()).is_ok());
+    let error = Environment::default().with_file(of(most + 1).path()).unwrap_err();
+    assert_eq!(error.kind(), Kind::TooLarge);
+}
+
+#[test]
 fn trial_a12_a_nul_is_refused() {
     assert_eq!(value("NAME=hunter2\0x").unwrap_err().kind(), Kind::NotText);
     let key = file("hunter2\0key");

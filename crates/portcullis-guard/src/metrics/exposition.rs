@@ -134,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_no_bound_of_a_bucket_and_holds_no_secret() {
+        let secret = crate::Secret::known("a-secret-of-exposition".to_owned());
+        let text: &'static str = format!("Bearer {}", secret.expose()).leak();
+        let odd = series("c_total", &[("le", "7"), ("a", text)], Kind::Counter);
+        let text = write(&[odd], |_| None);
+        assert_eq!(text, "# TYPE c_total counter\nc_total{a=\"Bearer [redacted]\"} 1\n");
+    }
+
+    #[test]
     fn names_are_made_to_fit_and_each_is_of_one_kind() {
         let all = [
             series("my.counter:x", &[("a-b", "1"), ("a_b", "2"), ("1st:", "3")], Kind::Counter),

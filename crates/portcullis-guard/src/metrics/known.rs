@@ -116,6 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn texts_without_end_take_no_memory_without_end() {
+        let known = Known::default();
+        let texts: Vec<_> = (0..MOST_KNOWN + 10).map(|number| number.to_string()).collect();
+        for (number, text) in texts.iter().enumerate() {
+            let found = known.find(&REQUESTS, &[Label::Own("component", text)], || Some(number));
+            assert_eq!(found, Some(number));
+        }
+        assert_eq!(known.0.read().unwrap().len(), MOST_KNOWN);
+    }
+
+    #[test]
     fn words_and_metrics_are_told_apart_and_nothing_is_known_that_was_not_made() {
         let known = Known::default();
         let find =

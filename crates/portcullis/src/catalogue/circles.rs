@@ -131,6 +131,11 @@ mod tests {
             links.insert(format!("a{length}"), json!({}));
             json!({ "$defs": links })
         };
+        // Counted from its end, no way is long.
+        let mut backwards = chain(MAX_STEPS + 1);
+        let links = backwards["$defs"].as_object_mut().unwrap();
+        *links = std::mem::take(links).into_iter().rev().collect();
+        assert_eq!(problem(&backwards), Some(TOO_MANY));
         assert_eq!(problem(&chain(MAX_STEPS)), None);
         assert_eq!(problem(&chain(MAX_STEPS + 1)), Some(TOO_MANY));
         assert_eq!(problem(&chain(20_000)), Some(TOO_MANY));

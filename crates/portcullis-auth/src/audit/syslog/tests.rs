@@ -78,6 +78,7 @@ fn e11_a_record_is_a_message_of_rfc_5424() {
         (Facility::AuthPriv, 10),
         (Facility::LogAudit, 13),
         (Facility::Local(0), 16),
+        (Facility::Local(8), 23),
         (Facility::Local(255), 23),
     ] {
         let sink = SyslogSink::unix(&server.path).unwrap().facility(facility);

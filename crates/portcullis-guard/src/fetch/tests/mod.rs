@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
 use super::{Fetch, FetchError, FetchRequest, Fetched, Lookup, Refusal};
+use crate::Secret;
 use crate::address::NotPublic;
 
 /// Answers with one list after another.
@@ -331,6 +332,30 @@ async fn s07_only_a_get_is_sent_on_and_its_headers_stay_with_their_origin() {
         serve(vec![to("/there"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_owned()]).await;
     let head = fetch.send(FetchRequest::head(&url)).await.unwrap();
     assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+/// What is joined to a base may lead elsewhere, whatever its caller meant.
+#[tokio::test]
+async fn s07_an_access_token_is_sent_to_the_origin_that_it_is_for_alone() {
+    let token = Secret::new("hunter2".to_owned());
+    let (api, sent) = record(CREATED).await;
+    let fetch = loopback().redirects(1).build().unwrap();
+    let own = api.join("deep/path?query").unwrap();
+    let answer = fetch.send(FetchRequest::get(&own).bearer(&token, &api)).await.unwrap();
+    assert_eq!(answer.status, 201);
+    assert!(sent.await.unwrap().contains("authorization: Bearer hunter2\r\n"));
+    let mut others = ["//127.0.0.2/", "https://127.0.0.1/", "http://127.0.0.1:1/", "data:,x"]
+        .map(|other| api.join(other).unwrap())
+        .to_vec();
+    others.push("http://localhost/".parse().unwrap());
+    for other in others {
+        let request = FetchRequest::get(&other).bearer(&token, &api);
+        let refused = fetch.send(request).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Malformed(_)), "{other}: {refused:?}");
+    }
+    // No origin is that of a URL without one.
+    let data: Url = "data:,x".parse().unwrap();
+    assert!(FetchRequest::get(&data).bearer(&token, &data).check().is_err());
 }
 
 #[tokio::test]

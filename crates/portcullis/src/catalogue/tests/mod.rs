@@ -209,6 +209,20 @@ fn e16_members_of_flattened_alternatives_are_closed_too() {
 }
 
 #[test]
+fn e16_s14_what_nobody_reads_or_can_send_does_not_build() {
+    let closed = |name: &str| json!({"properties": {name: {}}, "additionalProperties": false});
+    for (part, told) in [
+        (json!({"$ref": "#/x-own/a"}), "`$defs`"),
+        (json!({"allOf": [closed("a"), closed("b")]}), "can never be sent"),
+    ] {
+        let own = json!({"a": {"type": "object", "properties": {}}});
+        let refused =
+            written(json!({"type": "object", "properties": {"x": part}, "x-own": own})).map(|_| ());
+        assert!(refused.clone().is_err_and(|text| text.contains(told)), "{refused:?}");
+    }
+}
+
+#[test]
 fn s14_a_schema_that_leads_outside_or_round_in_circles_does_not_build() {
     for target in [
         "http://169.254.169.254/x",
