@@ -1,4 +1,7 @@
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::Bytes;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
@@ -83,10 +86,14 @@ impl FetchStream {
     /// larger than it may be, or the connection broke before its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
         let left = self.left.ok_or(FetchError::TooLarge)?;
-        let next = self.response.chunk();
-        let next = match self.deadline {
-            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| FetchError::TimedOut)?,
-            None => next.await,
+        let mut next = pin!(self.response.chunk());
+        // Most pieces are there already: no timer is set for them.
+        let next = match (poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await, self.deadline) {
+            (Poll::Ready(next), _) => next,
+            (Poll::Pending, Some(deadline)) => {
+                timeout_at(deadline, next).await.map_err(|_| FetchError::TimedOut)?
+            }
+            (Poll::Pending, None) => next.await,
         };
         let Some(piece) = next.map_err(FetchError::from_reqwest)? else { return Ok(None) };
         self.left = left.checked_sub(piece.len());
