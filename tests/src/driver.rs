@@ -31,8 +31,8 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts `program` with `arguments` and waits until it listens. It logs at the level trace, unless
-    /// they say another.
+    /// Starts `program` with `arguments` and waits until it listens. It logs all that there is,
+    /// unless they say otherwise.
     pub fn start(program: &str, arguments: &[&str]) -> Self {
         Self::start_with(program, arguments, &[])
     }
@@ -493,9 +493,9 @@ impl Response {
     }
 }
 
-/// How much a program logs that was told nothing of it.
+/// How much a program logs that was told nothing of it: all, and that of h2 too.
 fn log_flags(arguments: &[&str]) -> &'static [&'static str] {
-    if arguments.contains(&"--log") { &[] } else { &["--log", "trace"] }
+    if arguments.contains(&"--log") { &[] } else { &["--log", "trace,h2=trace"] }
 }
 
 /// A testbed as a child process that speaks stdio.

@@ -127,7 +127,9 @@ fn a02_what_is_hidden_takes_as_long_as_what_does_not_exist() {
     let serve = |name: &str, server: ServerBuilder<AuthSet>, absence: Duration| {
         let audit = JsonLines::open(folder.path().join(name)).unwrap();
         let server = server.component(slower()).audit(audit);
-        Served::start(server.limits(|limits| limits.not_found_delay = absence).build().unwrap())
+        Served::start_unlogged(
+            server.limits(|limits| limits.not_found_delay = absence).build().unwrap(),
+        )
     };
     let usual = Limits::default().not_found_delay;
     let guarded = serve("guarded", oracle::guarded(&VISIBLE, &Cause::OF_BOB), usual);

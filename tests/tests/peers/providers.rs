@@ -3,14 +3,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::auth::{IntrospectionVerifier, IntrospectionVerifierBuilder, RemoteAuthProvider};
 use portcullis::guard::{Clock, Secret, SystemClock};
 use portcullis::prelude::*;
 use portcullis_tests::driver::{Testbed, root};
-use portcullis_tests::served::Served;
+use portcullis_tests::served::{Served, log};
 use portcullis_tests::testbed;
 use serde_json::{Value, json};
 
@@ -126,40 +126,14 @@ impl Clock for Later {
 
 /// A server whose clients bring what `verifier` accepts.
 fn introspecting(verifier: IntrospectionVerifierBuilder) -> Served {
-    drop(log());
     let provider = RemoteAuthProvider::verifier(verifier.build().unwrap()).build().unwrap();
     let server = Server::builder("peers").auth(provider).components(components![testbed::whoami]);
     Served::start(server.build().unwrap())
 }
 
-/// What all servers within this process log.
-fn log() -> MutexGuard<'static, Vec<u8>> {
-    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
-    struct Writer(Arc<Mutex<Vec<u8>>>);
-    impl Write for Writer {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = LOG.get_or_init(|| {
-        let log = Arc::<Mutex<Vec<u8>>>::default();
-        let writer = Arc::clone(&log);
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || Writer(Arc::clone(&writer)))
-            .init();
-        log
-    });
-    log.lock().unwrap()
-}
-
 /// Whether one line of the log has all of `texts`.
 fn logged(texts: &[&str]) -> bool {
-    String::from_utf8_lossy(&log()).lines().any(|line| texts.iter().all(|text| line.contains(text)))
+    log().lines().any(|line| texts.iter().all(|text| line.contains(text)))
 }
 
 fn status(server: &Testbed, token: &str) -> u16 {
