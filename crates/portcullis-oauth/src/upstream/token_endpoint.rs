@@ -18,6 +18,9 @@ const UNTOLD_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How long it may take to give back the tokens of somebody who may not sign in.
 const GIVE_BACK: Duration = Duration::from_secs(4);
 
+/// What is sent there that is good for tokens.
+const SECRETS: [&str; 3] = ["code", "code_verifier", "refresh_token"];
+
 /// What this server shows at the token endpoint.
 pub(super) enum Credentials {
     Secret {
@@ -144,6 +147,8 @@ impl Upstream {
         asked: Asked,
     ) -> Result<TokenResponse, UpstreamError> {
         pairs.extend(self.resource.clone().map(|resource| ("resource", resource)));
+        let sent = pairs.iter().filter(|(name, _)| SECRETS.contains(name));
+        let sent: Vec<String> = sent.map(|(_, value)| value.clone()).collect();
         let extra = self.token_parameters.iter();
         pairs.extend(extra.map(|(name, value)| (name.as_str(), value.clone())));
         let request = FetchRequest::post(&known.token).header("accept", "application/json");
@@ -151,7 +156,7 @@ impl Upstream {
         let fetched = self.fetch.send(request).await;
         let fetched =
             fetched.map_err(|error| UpstreamError::unanswered("the token endpoint", &error))?;
-        TokenResponse::read(&fetched, asked)
+        TokenResponse::read(&fetched, asked, &sent)
     }
 
     fn kept(&self, known: &Known, response: TokenResponse) -> UpstreamTokens {

@@ -1,9 +1,9 @@
 //! What a token endpoint answers (RFC 6749 §5).
 
 use portcullis_auth::Scopes;
-use portcullis_guard::Fetched;
 use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::text::quoted;
+use portcullis_guard::{Fetched, Secret};
 use serde_json::{Map, Value};
 
 use super::UpstreamError;
@@ -33,18 +33,27 @@ pub(super) enum Asked {
 }
 
 impl TokenResponse {
-    /// Reads an answer by its content: providers label it in many ways.
+    /// Reads an answer by its content: providers label it in many ways. What was `sent` is a secret, also
+    /// where the answer repeats it.
     ///
     /// # Errors
     ///
     /// As [`refusal`] says, and for tokens that cannot be used.
-    pub(super) fn read(fetched: &Fetched, asked: Asked) -> Result<Self, UpstreamError> {
+    pub(super) fn read(
+        fetched: &Fetched,
+        asked: Asked,
+        sent: &[String],
+    ) -> Result<Self, UpstreamError> {
         let text = str::from_utf8(&fetched.body).ok();
         let object = text.and_then(|text| json::read_object(text, BOUNDS).ok());
         let object = match object {
             // Some answer 200 to what they refuse.
             Some(object) if fetched.status == 200 && !object.contains_key("error") => object,
-            object => return Err(refusal(fetched, &object.unwrap_or_default(), asked)),
+            object => {
+                // Known for as long as it takes to say why.
+                let _sent: Vec<_> = sent.iter().cloned().map(Secret::known).collect();
+                return Err(refusal(fetched, &object.unwrap_or_default(), asked));
+            }
         };
         let unusable =
             |why: &str| UpstreamError::Misconfigured(format!("the token endpoint's answer: {why}"));

@@ -23,6 +23,20 @@ async fn idp_rule_20_what_a_refresh_leaves_out_is_kept() {
 }
 
 #[tokio::test]
+async fn e08_a_provider_that_repeats_a_refresh_token_brings_it_into_no_log() {
+    let stand_in = StandIn::start().await;
+    let upstream = built(&config(&stand_in));
+    let tokens = upstream.redeem(&[]).await.unwrap().tokens;
+    let refresh_token = Some("e08-refresh-token".to_owned());
+    let tokens = UpstreamTokens { refresh_token, ..tokens };
+    let refused =
+        json!({"error": "invalid_grant", "error_description": "no e08-refresh-token here"});
+    stand_in.answer("/token", 400, refused.to_string());
+    let cause = cause(upstream.refresh(&tokens).await);
+    assert!(cause.contains("no [redacted] here"), "{cause}");
+}
+
+#[tokio::test]
 async fn idp_rule_22_a_refresh_names_no_scope() {
     let stand_in = StandIn::start().await;
     let upstream = built(&config(&stand_in));
