@@ -7,11 +7,11 @@ use std::sync::Arc;
 use benches::Result;
 use clap::{Parser, ValueEnum};
 use portcullis::access::require_scopes;
-use portcullis::audit::JsonLines;
+use portcullis::audit::{JsonLines, OtlpTraces};
 use portcullis::auth::{Algorithm, IntrospectionVerifier, OAuthProxy};
 use portcullis::component::Component;
 use portcullis::guard::keys::{KeyFile, KeyRing};
-use portcullis::guard::{Secret, SystemClock};
+use portcullis::guard::{Fetch, Secret, SystemClock};
 use portcullis::metrics::Prometheus;
 use portcullis::prelude::*;
 use portcullis::store::{FileStore, RedisStore, Sealed};
@@ -88,6 +88,14 @@ struct Options {
     /// Measure for Prometheus, and keep a span for each operation
     #[arg(long)]
     observed: bool,
+
+    /// Send spans to an OpenTelemetry collector on loopback
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
+
+    /// Of how many requests that name no trace one is sent
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "traces")]
+    sample_one_in: u32,
 
     /// Further tools; the first and every second one needs the scope `admin`
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -202,6 +210,10 @@ async fn serve(options: &Options) -> Result<()> {
         tracing_subscriber::registry().init();
         let route = Prometheus::install()?.route("/metrics");
         server = server.route(route.require(require_scopes(["read"])));
+    }
+    if let Some(url) = &options.traces {
+        let traces = OtlpTraces::builder(Fetch::builder().allow_loopback(), &url.parse()?, "bench");
+        server = server.traces(traces.sample_one_in(options.sample_one_in).open()?);
     }
     if let Some(url) = &options.redis {
         let store = RedisStore::builder(url).dangerously_unsealed().open().await;

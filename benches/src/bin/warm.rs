@@ -2,7 +2,7 @@
 //! itself stands behind it, and where it is measured and traced.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -54,6 +54,8 @@ async fn run() -> Result<bool> {
     }
     let (redis, endpoint) = (Redis::start()?, introspection_endpoint()?);
     let provider = IdentityProvider::start().await?;
+    let collector = collector()?;
+    let sent = ["--observed", "--traces", &collector];
     let ways = [
         Way::foreign("a JWT, records in memory", &[]),
         Way::foreign("a JWT, records in Redis", &["--redis", &redis.url()]),
@@ -61,6 +63,14 @@ async fn run() -> Result<bool> {
         Way::foreign("a JWT, and it knows a secret", &["--known-secret", KNOWN_SECRET]),
         Way::own("a token of its own", &provider),
         Way { limit: OBSERVED_LIMIT, ..Way::foreign("a JWT, metrics and spans", &["--observed"]) },
+        Way {
+            limit: OBSERVED_LIMIT,
+            ..Way::foreign(
+                "a JWT, metrics, one span in ten sent",
+                &[&sent[..], &["--sample-one-in", "10"]].concat(),
+            )
+        },
+        Way { limit: f64::INFINITY, ..Way::foreign("a JWT, metrics, each span sent", &sent) },
     ];
     let files = tempfile::tempdir()?;
     let issuer = Issuer::new(Algorithm::Rs256, files.path())?;
@@ -117,7 +127,9 @@ async fn run() -> Result<bool> {
         within &= more <= way.limit;
         println!("| {name} | {cpu:.1} | {times:.3} | {counted:.0} | {more:.3} |");
     }
-    println!("limit: {LIMIT} times the first, and {OBSERVED_LIMIT} with metrics and spans");
+    println!(
+        "limit: {LIMIT} times the first, {OBSERVED_LIMIT} with metrics and spans, none where each is sent"
+    );
     println!("a token of its own: times a JWT where a secret is known");
     Ok(within)
 }
@@ -180,6 +192,36 @@ fn introspection_endpoint() -> Result<String> {
         }
     });
     Ok(url)
+}
+
+/// A collector that takes all that comes.
+fn collector() -> Result<String> {
+    let socket = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/v1/traces", socket.local_addr()?);
+    std::thread::spawn(move || {
+        for stream in socket.incoming().map_while(std::result::Result::ok) {
+            std::thread::spawn(move || take_all(BufReader::new(stream)));
+        }
+    });
+    Ok(url)
+}
+
+fn take_all(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
+    loop {
+        let (mut line, mut length) = (String::new(), 0);
+        while stream.read_line(&mut line)? > 2 {
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            line.clear();
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
+        stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+    }
 }
 
 /// A Redis that ends with this.

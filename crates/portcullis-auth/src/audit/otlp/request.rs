@@ -40,15 +40,16 @@ fn logs(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
 }
 
 fn spans(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
-    let spans = lines.iter().map(|line| serde_json::from_slice(line));
-    let spans = spans.collect::<serde_json::Result<Vec<Value>>>()?;
-    let spans = json!({
+    let around = json!({
         "resourceSpans": [{
             "resource": resource(service),
-            "scopeSpans": [{ "scope": scope("portcullis"), "spans": spans }],
+            "scopeSpans": [{ "scope": scope("portcullis"), "spans": [] }],
         }],
     });
-    Ok(serde_json::to_vec(&spans)?)
+    let around = around.to_string();
+    // The last list is that of the spans, each of which is JSON.
+    let (before, after) = around.rsplit_once("[]").ok_or(io::ErrorKind::InvalidData)?;
+    Ok([before.as_bytes(), b"[", &lines.join(&b','), b"]", after.as_bytes()].concat())
 }
 
 /// The instrumentation scope.
@@ -88,11 +89,11 @@ fn severity(verdict: &str) -> (u8, &'static str) {
     }
 }
 
-pub(super) fn attribute(key: &str, value: &Value) -> Value {
+fn attribute(key: &str, value: &Value) -> Value {
     json!({ "key": key, "value": value })
 }
 
-pub(super) fn text(text: &str) -> Value {
+fn text(text: &str) -> Value {
     json!({ "stringValue": text })
 }
 

@@ -1,13 +1,13 @@
 //! `Span` of OTLP, in the JSON of protobuf: numbers in hexadecimal digits are those of traces and spans, and
 //! other numbers of 64 bits are strings.
 
+use std::fmt::Display;
 use std::time::UNIX_EPOCH;
 
 use portcullis_guard::random::{self, RandomUnavailable};
-use portcullis_guard::{Pseudonym, TraceParent};
-use serde_json::{Value, json};
+use portcullis_guard::{Pseudonym, TraceParent, json};
+use serde_json::Value;
 
-use super::request::{attribute, text};
 use crate::audit::{AuditRecord, Verdict};
 
 /// `SPAN_KIND_SERVER`.
@@ -15,8 +15,11 @@ const SERVER: u8 = 2;
 /// `STATUS_CODE_ERROR`.
 const ERROR: u8 = 2;
 
+/// The usual length of a span, in bytes.
+const USUAL_BYTES: usize = 1_024;
+
 /// The span of what `record` is about, in one line; `None` if its trace is not sampled.
-pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<String> {
+pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<Vec<u8>> {
     // Whoever is refused there has proven nothing, and could fill a collector.
     if matches!(record.operation, "request" | "connection") {
         return None;
@@ -26,29 +29,31 @@ pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<String> {
         // Without random bytes there is no number to begin with.
         None => (root(one_in).ok().flatten()?, None),
     };
-    let span_id = record.id.to_string();
     let start = record.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let end = start.saturating_add(record.duration);
-    let name = match record.component {
-        Some(component) => format!("{} {component}", record.operation),
-        None => record.operation.to_owned(),
-    };
     let has_failed = record.verdict == Verdict::Failed
         || matches!(record.outcome, "internal_error" | "panic" | "timeout");
-    let mut span = json!({
-        "traceId": trace_id,
-        "spanId": span_id,
-        "name": name,
-        "kind": SERVER,
-        "startTimeUnixNano": start.as_nanos().to_string(),
-        "endTimeUnixNano": end.as_nanos().to_string(),
-        "attributes": attributes(record, has_failed),
-        "status": if has_failed { json!({ "code": ERROR }) } else { json!({}) },
-    });
-    if let (Some(parent_id), Some(members)) = (parent_id, span.as_object_mut()) {
-        members.insert("parentSpanId".to_owned(), Value::String(parent_id));
+    let mut span = Span(Vec::with_capacity(USUAL_BYTES));
+    span.raw("{\"traceId\":\"").raw(&trace_id).raw("\",\"spanId\":\"").bytes(&record.id.digits());
+    if let Some(parent_id) = parent_id {
+        span.raw("\",\"parentSpanId\":\"").raw(&parent_id);
     }
-    Some(span.to_string())
+    span.raw("\",\"name\":");
+    match record.component {
+        Some(component) => span.text(&format!("{} {component}", record.operation)),
+        None => span.text(record.operation),
+    };
+    span.raw(",\"kind\":").number(SERVER);
+    span.raw(",\"startTimeUnixNano\":\"").number(start.as_nanos());
+    span.raw("\",\"endTimeUnixNano\":\"").number(end.as_nanos());
+    span.raw("\",\"attributes\":[");
+    attributes(&mut span, record, has_failed);
+    span.raw("],\"status\":{");
+    if has_failed {
+        span.raw("\"code\":").number(ERROR);
+    }
+    span.raw("}}");
+    Some(span.0)
 }
 
 /// The trace and the span of a caller who says that it is sampled.
@@ -65,29 +70,68 @@ fn root(one_in: u32) -> Result<Option<String>, RandomUnavailable> {
 }
 
 /// Names of the semantic conventions, and for what these do not name, our own.
-fn attributes(record: &AuditRecord<'_>, has_failed: bool) -> Vec<Value> {
+fn attributes(span: &mut Span, record: &AuditRecord<'_>, has_failed: bool) {
     let is_method = record.operation.contains('/') || record.operation == "initialize";
     let issuer = record.issuer.map(|issuer| issuer.as_str()).unwrap_or_default();
     let pseudonym = record.subject.map(|subject| Pseudonym::of([issuer, subject.as_str()]));
+    let pseudonym = pseudonym.map(|pseudonym| pseudonym.to_string());
+    let reference = record.reference.map(|reference| reference.to_string());
     let texts = [
         ("mcp.method.name", is_method.then_some(record.operation)),
         ("mcp.protocol.version", record.protocol),
         ("error.type", has_failed.then_some(record.outcome)),
-        ("portcullis.operation", Some(record.operation)),
         ("portcullis.transport", Some(record.transport)),
         ("portcullis.component", record.component),
         ("portcullis.kind", record.kind),
         ("portcullis.verdict", Some(record.verdict.as_str())),
         ("portcullis.outcome", Some(record.outcome)),
+        ("enduser.pseudo.id", pseudonym.as_deref()),
+        ("portcullis.reference", reference.as_deref()),
     ];
-    let texts = texts.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
-    let numbers = [
-        ("enduser.pseudo.id", pseudonym.map(|pseudonym| pseudonym.to_string())),
-        ("portcullis.reference", record.reference.map(|reference| reference.to_string())),
-    ];
-    let numbers = numbers.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let status = record.status.map(|status| {
-        attribute("http.response.status_code", &json!({ "intValue": status.to_string() }))
-    });
-    texts.chain(numbers).map(|(name, value)| attribute(name, &text(&value))).chain(status).collect()
+    // The first of all: each later one has a comma before it.
+    span.attribute("portcullis.operation")
+        .raw("{\"stringValue\":")
+        .text(record.operation)
+        .raw("}}");
+    for (name, value) in texts {
+        if let Some(value) = value {
+            span.raw(",").attribute(name).raw("{\"stringValue\":").text(value).raw("}}");
+        }
+    }
+    if let Some(status) = record.status {
+        let span = span.raw(",").attribute("http.response.status_code");
+        span.raw("{\"intValue\":\"").number(status).raw("\"}}");
+    }
+}
+
+/// A span as JSON, written byte for byte: each request may have one.
+struct Span(Vec<u8>);
+
+impl Span {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// What is JSON already.
+    fn raw(&mut self, json: &str) -> &mut Self {
+        self.bytes(json.as_bytes())
+    }
+
+    /// A string, with its quotation marks.
+    fn text(&mut self, text: &str) -> &mut Self {
+        match json::is_plain(text) {
+            true => self.raw("\"").raw(text).raw("\""),
+            false => self.raw(&Value::from(text).to_string()),
+        }
+    }
+
+    fn number(&mut self, number: impl Display) -> &mut Self {
+        self.raw(&number.to_string())
+    }
+
+    /// The beginning of an attribute, whose value and two braces come next.
+    fn attribute(&mut self, name: &str) -> &mut Self {
+        self.raw("{\"key\":\"").raw(name).raw("\",\"value\":")
+    }
 }

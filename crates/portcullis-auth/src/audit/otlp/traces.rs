@@ -82,9 +82,9 @@ impl OtlpTraces {
     /// Takes the span of what `record` is about, if its trace is sampled.
     pub(in crate::audit) fn take(&self, record: &AuditRecord<'_>) {
         let Some(span) = span::json(record, self.one_in) else { return };
-        let span = redaction::redact(&span);
+        let span = redaction::redact_bytes(&span);
         let pushed = self.deliveries.push(|waiting| {
-            waiting.extend_from_slice(span.as_bytes());
+            waiting.extend_from_slice(&span);
             Ok(())
         });
         if pushed.is_err() {

@@ -9,7 +9,7 @@ use crate::Principal;
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn span_of(record: &AuditRecord<'_>, one_in: u32) -> Option<Value> {
-    json(record, one_in).map(|span| serde_json::from_str(&span).unwrap())
+    json(record, one_in).map(|span| serde_json::from_slice(&span).unwrap())
 }
 
 fn in_trace(flags: &str) -> Option<TraceParent> {
@@ -52,8 +52,13 @@ fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
     assert!(!span.to_string().contains("alice") && !span.to_string().contains("idp.example"));
 
     record.outcome = "timeout";
+    record.component = Some("a \"tool\"\n");
+    record.status = Some(404);
     let span = span_of(&record, 1).unwrap();
     assert_eq!(span["status"], json!({"code": 2}));
+    assert_eq!(span["name"], "tools/call a \"tool\"\n");
+    let status = json!({"key": "http.response.status_code", "value": {"intValue": "404"}});
+    assert_eq!(span["attributes"].as_array().unwrap().last(), Some(&status));
 }
 
 #[test]
