@@ -76,7 +76,10 @@ pub(crate) async fn serve<S: Service>(
         move |request: Request<Incoming>| {
             let (app, running) = (Arc::clone(&app), Running::begin(&peer));
             // A stream of HTTP/2 that has not begun, or waits to be read, is small.
-            async move { Box::pin(answer(app, running, request)).await }
+            // It is made where it stays: to move it would copy all of it, twice.
+            async move {
+                Box::into_pin(Box::write(Box::new_uninit(), answer(app, running, request))).await
+            }
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
