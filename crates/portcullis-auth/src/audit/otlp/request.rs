@@ -47,7 +47,7 @@ fn spans(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
         }],
     });
     let around = around.to_string();
-    // The last list is that of the spans, each of which is JSON.
+    // The last list is that of the spans, and each line is JSON.
     let (before, after) = around.rsplit_once("[]").ok_or(io::ErrorKind::InvalidData)?;
     Ok([before.as_bytes(), b"[", &lines.join(&b','), b"]", after.as_bytes()].concat())
 }
