@@ -1,9 +1,10 @@
 //! What a token endpoint answers (RFC 6749 §5).
 
 use portcullis_auth::Scopes;
+use portcullis_guard::Fetched;
 use portcullis_guard::json::{self, Bounds};
+use portcullis_guard::redaction::REDACTED;
 use portcullis_guard::text::quoted;
-use portcullis_guard::{Fetched, Secret};
 use serde_json::{Map, Value};
 
 use super::UpstreamError;
@@ -49,11 +50,7 @@ impl TokenResponse {
         let object = match object {
             // Some answer 200 to what they refuse.
             Some(object) if fetched.status == 200 && !object.contains_key("error") => object,
-            object => {
-                // Known for as long as it takes to say why.
-                let _sent: Vec<_> = sent.iter().cloned().map(Secret::known).collect();
-                return Err(refusal(fetched, &object.unwrap_or_default(), asked));
-            }
+            object => return Err(refusal(fetched, &object.unwrap_or_default(), asked, sent)),
         };
         let unusable =
             |why: &str| UpstreamError::Misconfigured(format!("the token endpoint's answer: {why}"));
@@ -79,6 +76,12 @@ pub(super) fn scopes_of(text: &str) -> Scopes {
     text.split([' ', ',']).filter(|scope| !scope.is_empty()).collect()
 }
 
+/// `text` without what was sent. Whoever chose a code of few bytes has no secret in it.
+fn without(text: &str, sent: &[String]) -> String {
+    let secrets = sent.iter().filter(|secret| secret.len() >= 8);
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+}
+
 /// What a refusal means: for the user, who signs in again, or for the operator.
 ///
 /// | what comes | what it means |
@@ -89,7 +92,12 @@ pub(super) fn scopes_of(text: &str) -> Scopes {
 /// | 401 or 403 otherwise | perhaps the client credentials |
 /// | 400 to a refresh, even without a body | sign in again |
 /// | anything else | the operator finds out |
-fn refusal(fetched: &Fetched, answer: &Map<String, Value>, asked: Asked) -> UpstreamError {
+fn refusal(
+    fetched: &Fetched,
+    answer: &Map<String, Value>,
+    asked: Asked,
+    sent: &[String],
+) -> UpstreamError {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
     let (status, error, description) = (fetched.status, text("error"), text("error_description"));
     let said = match (error, fetched.body.is_empty()) {
@@ -100,8 +108,8 @@ fn refusal(fetched: &Fetched, answer: &Map<String, Value>, asked: Asked) -> Upst
         }
         _ => format!(
             "the token endpoint answers {status}, {}: {}",
-            quoted(error),
-            quoted(description)
+            quoted(&without(error, sent)),
+            quoted(&without(description, sent))
         ),
     };
     let credentials = || {
