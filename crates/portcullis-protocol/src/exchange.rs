@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use portcullis_auth::{BearerToken, Principal};
 use portcullis_guard::TraceParent;
 
-use crate::{ClientInfo, ProtocolVersion, SessionKey};
+use crate::{ClientInfo, Outgoing, ProtocolVersion, SessionKey};
 
 /// How a request came in, and from whom.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Exchange {
     pub session: Option<SessionKey>,
     /// The trace that the request belongs to, as its sender says: for logs and traces alone.
     pub trace: Option<TraceParent>,
+    /// What the client may be told before its answer.
+    pub outgoing: Outgoing,
 }
 
 /// The transport of the messages.

@@ -1,5 +1,9 @@
 //! Operations without a transport, for tests of servers.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use ::http::StatusCode;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
@@ -8,10 +12,23 @@ use crate::answer::response;
 use crate::message::envelope::RequestId;
 use crate::message::params::Params;
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, Service, Transport};
+use crate::{Exchange, LogLevel, Operation, Outgoing, Service, Transport};
 
-/// Runs one operation as a transport does that has received it in `exchange`, and gives the
-/// HTTP status and the JSON-RPC message of the answer, in the shape of the version.
+/// The answer to a request, and what came before it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The notifications before the answer, in their order: progress, and messages for the client's
+    /// log.
+    pub told: Vec<Value>,
+    /// The JSON-RPC message of the answer, in the shape of the version.
+    pub answer: Value,
+}
+
+/// Runs one operation as a transport does that has received it in `exchange`, from a client that
+/// wants to be told everything before the answer.
 ///
 /// Everything before is taken for granted: headers, tokens, sessions. Over stdio the status is
 /// always 200. Parameters that are `null` count as absent.
@@ -54,11 +71,12 @@ use crate::{Exchange, Operation, Service, Transport};
 ///     remote: None,
 ///     session: None,
 ///     trace: None,
+///     outgoing: Default::default(),
 /// };
 /// let params = serde_json::json!({ "name": "open" });
-/// let (status, answer) = in_process::answer(&service, exchange, "tools/call", &params).await;
-/// assert_eq!(status, 200);
-/// assert_eq!(answer["error"]["message"], "Closed on Mondays");
+/// let answered = in_process::answer(&service, exchange, "tools/call", &params).await;
+/// assert_eq!(answered.status, 200);
+/// assert_eq!(answered.answer["error"]["message"], "Closed on Mondays");
 /// # });
 /// ```
 pub async fn answer<S: Service>(
@@ -66,15 +84,19 @@ pub async fn answer<S: Service>(
     exchange: Exchange,
     method: &str,
     params: &Value,
-) -> (StatusCode, Value) {
+) -> Answered {
     let Exchange { transport, version, .. } = exchange;
+    let mut told = Vec::new();
     let id = RequestId::Number(1);
     let has_tokens = exchange.principal.is_some();
     // What is a value already can be written.
     let params = (!params.is_null()).then(|| to_raw_value(params).ok()).flatten();
     let (status, outcome) = match Operation::read(method, &Params::read(params.as_deref())) {
         Ok(operation) => {
-            let outcome = serve_caught(service, operation, exchange).await;
+            let outgoing = Outgoing::new(Some(id.clone()), Some(LogLevel::Debug));
+            let exchange = Exchange { outgoing: outgoing.clone(), ..exchange };
+            let outcome =
+                gathered(serve_caught(service, operation, exchange), &outgoing, &mut told).await;
             let error = outcome.as_ref().err();
             (
                 error.map_or(StatusCode::OK, |error| error.answer_status(version, has_tokens)),
@@ -89,7 +111,28 @@ pub async fn answer<S: Service>(
         Transport::Stdio => StatusCode::OK,
     };
     let answer = response::outcome(&id, version, service.identity(), &outcome);
-    (status, serde_json::from_slice(&answer).unwrap_or_default())
+    let answer = serde_json::from_slice(&answer).unwrap_or_default();
+    Answered { status, told, answer }
+}
+
+/// Waits for `serve`, and gathers what it tells meanwhile.
+async fn gathered<T>(
+    serve: impl Future<Output = T>,
+    outgoing: &Outgoing,
+    told: &mut Vec<Value>,
+) -> T {
+    let mut gather = |messages: Vec<Vec<u8>>| {
+        told.extend(messages.iter().filter_map(|message| serde_json::from_slice(message).ok()));
+    };
+    let mut serve = pin!(serve);
+    poll_fn(|cx| {
+        let served = serve.as_mut().poll(cx);
+        while let Poll::Ready(Some(messages)) = outgoing.poll_messages(cx) {
+            gather(messages);
+        }
+        served
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -104,7 +147,8 @@ mod tests {
     use crate::test_support::Fake;
 
     async fn asked(exchange: Exchange, method: &str, params: Value) -> (u16, Value) {
-        let (status, answer) = answer(&*Fake::new(), exchange, method, &params).await;
+        let Answered { status, answer, .. } =
+            answer(&*Fake::new(), exchange, method, &params).await;
         assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)));
         (status.as_u16(), answer)
     }
@@ -112,8 +156,18 @@ mod tests {
     fn over(transport: Transport, version: ProtocolVersion) -> Exchange {
         let principal = Some(Arc::new(Principal::new("alice")));
         let access_token = Weak::new();
-        let (client, remote, session, trace) = Default::default();
-        Exchange { transport, version, principal, access_token, client, remote, session, trace }
+        let (client, remote, session, trace, outgoing) = Default::default();
+        Exchange {
+            transport,
+            version,
+            principal,
+            access_token,
+            client,
+            remote,
+            session,
+            trace,
+            outgoing,
+        }
     }
 
     #[tokio::test(start_paused = true)]

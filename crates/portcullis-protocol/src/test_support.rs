@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use portcullis_auth::{Principal, Scopes};
+use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::model::{CallToolResult, ContentBlock};
 use crate::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service,
+    Changed, Exchange, Identity, LogLevel, Operation, Outcome, RejectionRecord, RpcError, Service,
     SessionKey, Transport,
 };
 
@@ -83,6 +84,7 @@ impl Service for Fake {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
+        let outgoing = exchange.outgoing.clone();
         self.asked.lock().unwrap().push(exchange);
         let name = match operation {
             Operation::CallTool { name, .. } => name,
@@ -92,6 +94,33 @@ impl Service for Fake {
             "wait" => {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "tell" => {
+                outgoing.log(LogLevel::Debug, None, &json!("begun"));
+                for done in 1..=3 {
+                    outgoing.progress(f64::from(done), Some(3.0), None);
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                }
+                outgoing.log(LogLevel::Warning, Some("tell"), &json!({"left": 0}));
+                return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "send-away" => {
+                outgoing.send_away(Duration::from_millis(1_500));
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "tell-for-ever" => {
+                let mut done = 0.0;
+                loop {
+                    outgoing.progress(done, None, None);
+                    done += 1.0;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            "tell-large" => {
+                outgoing.progress(1.0, None, None);
+                let text = ContentBlock::text("x".repeat(1024 * 1024));
+                return Ok(Outcome::ToolCalled(CallToolResult::success(vec![text])));
             }
             "large" => {
                 let text = ContentBlock::text("x".repeat(1024 * 1024));

@@ -107,6 +107,9 @@ pub mod deploying {}
 #[doc = include_str!("../manual/rules.md")]
 pub mod rules {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/progress.md")]
+pub mod progress {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/promises.md")]
 pub mod promises {}
 #[doc = include_str!("../manual/links.md")]

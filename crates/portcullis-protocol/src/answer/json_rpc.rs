@@ -1,7 +1,6 @@
 //! The one place where answers become bytes (JSON-RPC 2.0 §5).
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::message::envelope::RequestId;
 use crate::message::rpc_error::ErrorObject;
@@ -38,13 +37,13 @@ pub(crate) fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
 }
 
 /// A notification, which wants no answer.
-pub(crate) fn notification(method: &str, params: Option<Value>) -> Vec<u8> {
+pub(crate) fn notification(method: &str, params: Option<&impl Serialize>) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Notification<'a> {
+    struct Notification<'a, P> {
         jsonrpc: &'static str,
         method: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        params: Option<Value>,
+        params: Option<&'a P>,
     }
 
     write(&Notification { jsonrpc: "2.0", method, params })

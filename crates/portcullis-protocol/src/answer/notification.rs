@@ -32,7 +32,7 @@ pub struct Changed {
 impl Changed {
     /// The notifications of a session: one for each list that has changed.
     pub(crate) fn notifications(self) -> impl Iterator<Item = Vec<u8>> {
-        self.methods().map(|method| json_rpc::notification(method, None))
+        self.methods().map(|method| json_rpc::notification(method, None::<&Value>))
     }
 
     fn methods(self) -> impl Iterator<Item = &'static str> {
@@ -107,7 +107,7 @@ impl Subscription {
         .map(|(name, wanted)| (name.to_owned(), Value::Bool(wanted)))
         .collect();
         let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id }, "notifications": honoured });
-        json_rpc::notification("notifications/subscriptions/acknowledged", Some(params))
+        json_rpc::notification("notifications/subscriptions/acknowledged", Some(&params))
     }
 
     /// The notifications of what has changed, as far as they are wanted, with the
@@ -120,7 +120,7 @@ impl Subscription {
         };
         wanted.methods().map(|method| {
             let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id } });
-            json_rpc::notification(method, Some(params))
+            json_rpc::notification(method, Some(&params))
         })
     }
 

@@ -89,10 +89,10 @@ pub(crate) fn discovered(
 }
 
 /// Always all three kinds: this does not tell in which of them a caller finds anything. What a
-/// caller sees of each may change.
+/// caller sees of each may change. Any function may write to the log of its client.
 fn capabilities() -> Value {
     let list = json!({ "listChanged": true });
-    json!({ "tools": list, "resources": list, "prompts": list })
+    json!({ "tools": list, "resources": list, "prompts": list, "logging": {} })
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl<S: Service> App<S> {
         let sessions = Sessions::new(&limits, clock, on_end);
         let sessions = Arc::new(sessions.kept_in(&store, service.identity().name()));
         let budget = Budget::new(&limits);
-        let places = Places::new(&limits, &budget);
+        let places = Arc::new(Places::new(&limits, &budget));
         let endpoint = Endpoint {
             service,
             sessions,

@@ -40,7 +40,7 @@ pub(super) struct Endpoint<S> {
     pub(super) budget: Arc<Budget>,
     /// Places of requests. One is taken once it is known who is calling: an unverified token
     /// that the verifier waits for takes none.
-    pub(super) places: Places,
+    pub(super) places: Arc<Places>,
 }
 
 impl<S: Service> Endpoint<S> {
@@ -129,7 +129,7 @@ impl<S: Service> Endpoint<S> {
         drop(place);
         let body = &whole.bytes;
         if !stateless && envelope::is_batch(body) {
-            return session::receive_batch(&**service, sessions, caller, body).await;
+            return session::receive_batch(service, sessions, caller, body).await;
         }
         let message = Message::parse(body).map_err(|Malformed { id, error }| {
             Rejection::message(error.status(), id.as_ref(), None, &error)
@@ -140,7 +140,7 @@ impl<S: Service> Endpoint<S> {
         };
         let received = match stateless || message.names_version() {
             true => stateless::receive(service, sessions, caller, message).await,
-            false => session::receive(&**service, sessions, caller, message).await,
+            false => session::receive(service, sessions, caller, message).await,
         };
         received.map_err(|refusal| refusal.under(id))
     }

@@ -23,6 +23,7 @@ mod route;
 mod session;
 mod sse;
 mod stateless;
+mod streamed;
 #[cfg(test)]
 mod test_server;
 mod well_known;

@@ -4,13 +4,14 @@ use http::HeaderMap;
 use portcullis_auth::{Authenticator, BearerToken, Principal, PrincipalId};
 
 use crate::http::budget::Whose;
+use crate::http::budget::account::Account;
 use crate::http::budget::places::Places;
 use crate::http::request_info::RequestInfo;
-use crate::{ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport};
+use crate::{ClientInfo, Exchange, Outgoing, ProtocolVersion, SessionKey, Transport};
 
 /// Who sent a request to the endpoint, and what it is answered with the help of.
 pub(crate) struct EndpointRequest<'a> {
-    pub(crate) places: &'a Places,
+    pub(crate) places: &'a Arc<Places>,
     pub(crate) whose: Whose,
     pub(crate) authenticator: Option<&'a Authenticator>,
     pub(crate) principal: Option<Arc<Principal>>,
@@ -37,7 +38,15 @@ impl EndpointRequest<'_> {
             remote: self.info.remote,
             session,
             trace: self.info.trace,
+            outgoing: Outgoing::default(),
         }
+    }
+
+    /// What an answer of a stream counts for.
+    pub(crate) fn account(&self) -> Account {
+        let Places { budget, write_timeout, .. } = &**self.places;
+        let (budget, whose) = (Arc::clone(budget), self.whose.clone());
+        Account { budget, whose, write_timeout: *write_timeout }
     }
 
     pub(crate) fn owner(&self) -> Option<PrincipalId> {

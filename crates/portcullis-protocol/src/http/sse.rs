@@ -2,6 +2,7 @@
 //! comments.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use crate::answer::notification::Subscription;
 use crate::{Changed, Exchange, Service};
 
 /// How often an idle stream sends a keep-alive: more often than proxies give up.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A comment: clients skip it.
-const COMMENT: &[u8] = b": keep-alive\n\n";
+pub(super) const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// The place of a stream, which it gives up when this is dropped.
 pub(super) trait Lease: Send + 'static {
@@ -165,16 +166,29 @@ pub(super) fn response(
     response
 }
 
-fn event(message: &[u8]) -> Bytes {
-    events([message.to_vec()].into_iter())
+pub(super) fn event(message: &[u8]) -> Bytes {
+    events(std::iter::once(message))
+}
+
+/// Writes a message as one event, with an id that a client may go on from.
+pub(super) fn numbered(id: impl fmt::Display, message: &[u8]) -> Bytes {
+    let mut event = format!("id: {id}\ndata: ").into_bytes();
+    event.extend_from_slice(message);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+/// An event without a message: its id, and after how long a client that goes on from it is to come.
+pub(super) fn retry(id: impl fmt::Display, comes_back: Duration) -> Bytes {
+    format!("id: {id}\nretry: {}\ndata: \n\n", comes_back.as_millis()).into()
 }
 
 /// Writes each message as one event. JSON is written without line breaks, so a message is one line.
-fn events(messages: impl Iterator<Item = Vec<u8>>) -> Bytes {
+pub(super) fn events(messages: impl Iterator<Item: AsRef<[u8]>>) -> Bytes {
     let mut events = Vec::new();
     for message in messages {
         events.extend_from_slice(b"data: ");
-        events.extend_from_slice(&message);
+        events.extend_from_slice(message.as_ref());
         events.extend_from_slice(b"\n\n");
     }
     events.into()

@@ -6,17 +6,20 @@ use portcullis_guard::TraceParent;
 
 use crate::answer::notification::Subscription;
 use crate::answer::response;
+use crate::http::budget::places::Place;
 use crate::http::guard::media_type;
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
 use crate::http::session::Sessions;
 use crate::http::sse::{self, Events};
+use crate::http::streamed::{self, Addressee, Begun, Last, Telling};
 use crate::http::{answer, mcp_headers};
-use crate::message::envelope::Message;
+use crate::message::envelope::{Message, RequestId};
 use crate::message::meta;
 use crate::message::params::Params;
+use crate::outgoing::run::Run;
 use crate::service::serve_caught;
-use crate::{Changed, Exchange, Operation, ProtocolVersion, RpcError, Service};
+use crate::{Changed, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
@@ -75,15 +78,47 @@ pub(super) async fn receive<S: Service>(
             sse::response(events.into_stream())
         }
         Asked::Operation(operation) => {
-            let version = request.version;
-            let exchange = exchange(request.client);
+            let (version, outgoing) = (request.version, request.outgoing);
+            let exchange = Exchange { outgoing: outgoing.clone(), ..exchange(request.client) };
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
-            let outcome = serve_caught(&**service, operation, exchange).await;
+            let outcome = if outgoing.is_open() {
+                let (serving, operation) = (Arc::clone(service), operation.into_owned());
+                let token = caller.access_token.clone();
+                let run = Run::new(outgoing, async move {
+                    let outcome = serve_caught(&*serving, operation, exchange).await;
+                    drop(token);
+                    outcome
+                });
+                match streamed::begin(run).await {
+                    Begun::Ended(outcome) => outcome,
+                    Begun::Telling(telling) => {
+                        return Ok(tell(service, caller, telling, place, (id, version)));
+                    }
+                }
+            } else {
+                serve_caught(&**service, operation, exchange).await
+            };
             let answer =
                 answer::answered(caller.authenticator, &id, version, service.identity(), &outcome);
             place.leave_to(&caller.whose, answer)
         }
+    })
+}
+
+/// Answers with a stream: by the time that it has begun, the status is 200.
+fn tell<S: Service>(
+    service: &Arc<S>,
+    caller: &EndpointRequest<'_>,
+    telling: Telling<Result<Outcome, RpcError>>,
+    place: Place,
+    (id, version): (RequestId, ProtocolVersion),
+) -> Response {
+    let service = Arc::clone(service);
+    let addressee = Addressee { id: id.clone(), version };
+    telling.into_response(caller.account(), addressee, move |outcome| Last {
+        answer: Some(response::outcome(&id, version, service.identity(), &outcome)),
+        kept: place.into_own(),
     })
 }
 
@@ -92,6 +127,7 @@ struct Incoming<'a> {
     version: ProtocolVersion,
     client: Option<crate::ClientInfo>,
     trace: Option<TraceParent>,
+    outgoing: Outgoing,
     asked: Asked<'a>,
 }
 
@@ -121,6 +157,16 @@ impl<'a> Incoming<'a> {
                 Asked::Operation(operation)
             }
         };
-        Ok(Self { version, client, trace: meta.trace(), asked })
+        let log_level = meta.log_level()?;
+        let outgoing = match &asked {
+            // A client that takes no stream is told nothing before its answer.
+            Asked::Operation(operation)
+                if operation.is_use() && media_type::accepts_stream(headers) =>
+            {
+                Outgoing::new(meta.progress_token(), log_level)
+            }
+            _ => Outgoing::default(),
+        };
+        Ok(Self { version, client, trace: meta.trace(), outgoing, asked })
     }
 }

@@ -142,10 +142,14 @@ impl Edge {
 
     /// Sends a request of the stateless version, with the headers that it needs.
     pub(super) async fn ask(&self, token: &str, method: &str, mut params: Value) -> Response {
-        params["_meta"] = json!({
+        let mut meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
         });
+        if let Some(more) = params["_meta"].as_object() {
+            meta.as_object_mut().unwrap().extend(more.clone());
+        }
+        params["_meta"] = meta;
         let mut request = self.request("POST", token).header("mcp-method", method);
         request = request.header("mcp-protocol-version", "2026-07-28");
         if let Some(name) = params["name"].as_str() {

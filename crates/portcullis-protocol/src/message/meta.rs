@@ -4,7 +4,9 @@ use portcullis_guard::TraceParent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::message::envelope::RequestId;
 use crate::message::json_object;
+use crate::message::log_level::LogLevel;
 use crate::{ProtocolVersion, RpcError};
 
 /// The client's own name and version. Self-reported: for display and logs only.
@@ -27,6 +29,10 @@ pub(crate) struct RequestMeta<'a> {
     capabilities: Option<&'a RawValue>,
     #[serde(borrow)]
     traceparent: Option<&'a RawValue>,
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<&'a RawValue>,
 }
 
 /// A string that is borrowed where it has no escapes: serde borrows no `Option<Cow<str>>`.
@@ -43,6 +49,20 @@ impl RequestMeta<'_> {
     /// is taken for nothing.
     pub(crate) fn trace(&self) -> Option<TraceParent> {
         TraceParent::parse(&json_object::text(self.traceparent?)?)
+    }
+
+    /// What the client wants to be told of progress under; whatever is no token is taken for nothing.
+    pub(crate) fn progress_token(&self) -> Option<RequestId> {
+        serde_json::from_str(self.progress_token?.get()).ok()
+    }
+
+    /// The least severe messages of the log that the client wants while the request runs.
+    ///
+    /// # Errors
+    ///
+    /// -32602 for what is no level.
+    pub(crate) fn log_level(&self) -> Result<Option<LogLevel>, RpcError> {
+        self.log_level.map(|level| LogLevel::read(Some(level))).transpose()
     }
 
     /// Whether the request is of the stateless era: whether it names its own version.

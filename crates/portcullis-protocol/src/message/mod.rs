@@ -4,6 +4,7 @@
 pub mod envelope;
 pub(crate) mod initialize;
 pub(crate) mod json_object;
+pub(crate) mod log_level;
 pub(crate) mod meta;
 pub(crate) mod operation;
 pub mod params;

@@ -99,6 +99,17 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// Whether a component is used, whose function may tell something before its answer.
+    pub(crate) fn is_use(&self) -> bool {
+        match self {
+            Self::CallTool { .. } | Self::ReadResource { .. } | Self::GetPrompt { .. } => true,
+            Self::ListTools { .. }
+            | Self::ListResources { .. }
+            | Self::ListResourceTemplates { .. }
+            | Self::ListPrompts { .. } => false,
+        }
+    }
+
     /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.
     #[cfg(feature = "http")]
     pub(crate) fn name(&self) -> Option<&str> {

@@ -43,6 +43,8 @@ pub struct Members<'a> {
     #[serde(borrow)]
     pub(crate) arguments: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub(crate) level: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(crate) notifications: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) request_id: Option<&'a RawValue>,

@@ -65,6 +65,12 @@ impl ProtocolVersion {
     pub fn has_batches(self) -> bool {
         self == Self::V2025_03_26
     }
+
+    /// Whether a client may be sent away while its request runs, and comes back for the answer.
+    #[cfg(feature = "http")]
+    pub(crate) fn polls(self) -> bool {
+        self == Self::V2025_11_25
+    }
 }
 
 impl fmt::Display for ProtocolVersion {

@@ -4,6 +4,7 @@ use futures_util::future::{Abortable, BoxFuture, join_all};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::subscriptions::Listens;
@@ -12,12 +13,13 @@ use crate::answer::{json_rpc, response};
 use crate::in_flight::{self, InFlight};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
-use crate::message::meta;
+use crate::message::meta::{self, RequestMeta};
 use crate::message::params::Params;
+use crate::outgoing::run::{Run, Step};
 use crate::service::serve_caught;
 use crate::{
-    Changed, ClientInfo, Exchange, Limits, Operation, ProtocolVersion, RejectionRecord, RpcError,
-    Service, SessionKey, Transport,
+    Changed, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing, ProtocolVersion,
+    RejectionRecord, RpcError, Service, SessionKey, Transport,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -28,8 +30,15 @@ pub(super) struct Connection<S> {
     max_listens: usize,
     running: InFlight,
     listens: Listens,
+    /// The least severe messages of the log that the session wants.
+    log: LogLevel,
     tasks: JoinSet<Finished>,
+    /// What running requests tell, in both directions of the channel: their tasks have the one end.
+    told: (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>),
 }
+
+/// Messages that wait to be written: a request that tells more waits for those.
+const TOLD_AT_ONCE: usize = 16;
 
 /// What a task leaves behind: the ids that it ran, and the answer, if one is owed.
 struct Finished {
@@ -68,7 +77,9 @@ impl<S: Service> Connection<S> {
             max_listens: limits.streams_per_principal,
             running: InFlight::default(),
             listens: Listens::default(),
+            log: LogLevel::UNASKED,
             tasks: JoinSet::new(),
+            told: mpsc::channel(TOLD_AT_ONCE),
         }
     }
 
@@ -115,10 +126,13 @@ impl<S: Service> Connection<S> {
         json_rpc::error(id, version, error)
     }
 
-    /// What is to be sent next: the answer of a request that was running, or what changed.
+    /// What is to be sent next: what a request tells, its answer, or what changed.
     pub(super) async fn next(&mut self) -> Vec<Vec<u8>> {
         loop {
             tokio::select! {
+                // What was told before an answer comes before it.
+                biased;
+                Some(told) = self.told.1.recv() => return vec![told],
                 Some(finished) = self.tasks.join_next() => {
                     if let Some(answer) = self.finish(finished) {
                         return vec![answer];
@@ -129,12 +143,17 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// The next answer of a request that was running; `None` when nothing is.
+    /// The next message of a request that was running; `None` when nothing is.
     pub(super) async fn finished(&mut self) -> Option<Vec<u8>> {
         loop {
-            let finished = self.tasks.join_next().await?;
-            if let Some(answer) = self.finish(finished) {
-                return Some(answer);
+            tokio::select! {
+                biased;
+                Some(told) = self.told.1.recv() => return Some(told),
+                finished = self.tasks.join_next() => {
+                    if let Some(answer) = self.finish(finished?) {
+                        return Some(answer);
+                    }
+                }
             }
         }
     }
@@ -236,12 +255,16 @@ impl<S: Service> Connection<S> {
             }
             Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
             None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
+            None if method == "logging/setLevel" && self.session.is_some() => {
+                self.log = LogLevel::read(params.members()?.level)?;
+                return Ok(Reply::Now(response::empty(id)));
+            }
             None => match &self.session {
                 Some(session) => (session.version, session.client.clone()),
                 None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion").into()),
             },
         };
-        let trace = meta.and_then(meta::RequestMeta::trace);
+        let trace = meta.and_then(RequestMeta::trace);
         let exchange = Exchange { trace, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
@@ -253,7 +276,15 @@ impl<S: Service> Connection<S> {
             return self.listen(subscription, &exchange).map(Reply::Now);
         }
         let operation = Operation::read(method, params)?.into_owned();
-        self.start(id, operation, exchange)
+        let log = match version.is_stateless() {
+            true => meta.map(RequestMeta::log_level).transpose()?.flatten(),
+            false => Some(self.log),
+        };
+        let outgoing = match operation.is_use() && !in_batch {
+            true => Outgoing::new(meta.and_then(RequestMeta::progress_token), log),
+            false => Outgoing::default(),
+        };
+        self.start(id, operation, Exchange { outgoing, ..exchange })
     }
 
     fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), Refusal> {
@@ -312,12 +343,34 @@ impl<S: Service> Connection<S> {
         let registration = self.running.begin(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
         let version = exchange.version;
+        let (outgoing, told) = (exchange.outgoing.clone(), self.told.0.clone());
         let answer = async move {
-            let outcome = serve_caught(&*service, operation, exchange).await;
+            let outcome = if outgoing.is_open() {
+                let asked = Arc::clone(&service);
+                let serve = async move { serve_caught(&*asked, operation, exchange).await };
+                tell(Run::new(outgoing, serve), &told).await
+            } else {
+                serve_caught(&*service, operation, exchange).await
+            };
             response::outcome(&answered, version, service.identity(), &outcome)
         };
         let answer = Abortable::new(answer, registration);
         Ok(Reply::Later(id.clone(), Box::pin(async move { answer.await.unwrap_or_default() })))
+    }
+}
+
+/// Runs a request to its end, and passes on what it tells meanwhile.
+async fn tell<T>(mut run: Run<T>, told: &mpsc::Sender<Vec<u8>>) -> T {
+    loop {
+        match run.next().await {
+            Step::Ended(ended) => return ended,
+            Step::Messages(messages) => {
+                for message in messages {
+                    // Without the connection nobody is told anything.
+                    let _ = told.send(message).await;
+                }
+            }
+        }
     }
 }
 
@@ -332,5 +385,6 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         remote: None,
         session: Some(SessionKey::LOCAL),
         trace: None,
+        outgoing: Outgoing::default(),
     }
 }

@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "jwt")]
 use portcullis_auth::{ExchangedToken, OneOrMany, Scopes};
@@ -8,7 +9,8 @@ use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
 use portcullis_guard::OperationId;
 #[cfg(feature = "fetch")]
 use portcullis_guard::fetch::{Fetch, FetchRequest};
-use portcullis_protocol::{ClientInfo, Exchange, ProtocolVersion, Transport};
+use portcullis_protocol::{ClientInfo, Exchange, LogLevel, ProtocolVersion, Transport};
+use serde_json::Value;
 
 use crate::component::caller::{Caller, MaybeCaller};
 #[cfg(feature = "fetch")]
@@ -19,6 +21,7 @@ use crate::component::exchanged_token::ExchangedTokenSource;
 use crate::component::http_client::HttpClient;
 use crate::component::selector::Selector;
 use crate::component::state::State;
+use crate::component::telling::{self, Examined, Progress};
 use crate::component::tool_error::ToolError;
 use crate::component::upstream_token::UpstreamTokenSource;
 use crate::component::visibility::{
@@ -49,6 +52,8 @@ pub(crate) struct Facilities {
     pub(crate) http: HttpClient,
     #[cfg(feature = "fetch")]
     pub(crate) credentials: Arc<dyn CredentialSource>,
+    /// What is told before an answer passes here.
+    pub(crate) told: Arc<dyn Examined>,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -114,6 +119,105 @@ impl Context {
     #[must_use]
     pub fn client(&self) -> Option<&ClientInfo> {
         self.exchange.client.as_ref()
+    }
+
+    /// Tells the client how far the call is: `done` of `total`, in whatever unit, and more each time.
+    ///
+    /// It never waits and never fails. A client that did not ask for it is told nothing, one that is slow
+    /// to read is told the latest. Known secrets are removed. Outside of tools, resources and prompts (in
+    /// a task that outlives the call, say) it does nothing.
+    ///
+    /// Source: MCP basic utilities §Progress.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Reads three files.
+    /// #[tool]
+    /// async fn read_all(ctx: Context) -> &'static str {
+    ///     for file in 1..=3 {
+    ///         // … reads one
+    ///         ctx.progress(file, 3);
+    ///     }
+    ///     "done"
+    /// }
+    /// ```
+    pub fn progress(&self, done: impl Into<f64>, total: impl Into<f64>) {
+        self.report_progress(Progress::new(done).total(total));
+    }
+
+    /// As [`progress`](Self::progress), with a message or without a total.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::component::Progress;
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Looks for a word.
+    /// #[tool]
+    /// async fn search(ctx: Context) -> &'static str {
+    ///     ctx.report_progress(Progress::new(1).message("Looking in the archive"));
+    ///     "found"
+    /// }
+    /// ```
+    pub fn report_progress(&self, progress: Progress) {
+        telling::progress(&self.exchange.outgoing, &*self.facilities.told, progress);
+    }
+
+    /// Writes to the log of the client, which its user may look at: a text, or any JSON.
+    ///
+    /// It is not the log of the server: for that there is `tracing`. It never waits and never fails. Only
+    /// what the client asked for is sent: in a session from [`LogLevel::Info`] on, or from the level
+    /// that it has set; in 2026-07-28 nothing, unless the request names a level. For a client that is slow
+    /// to read, messages are dropped once 64 wait. Known secrets are removed.
+    ///
+    /// Source: MCP server utilities §Logging, which is deprecated since 2026-07-28.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::component::LogLevel;
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Imports rows.
+    /// #[tool]
+    /// async fn import(ctx: Context) -> &'static str {
+    ///     ctx.log(LogLevel::Warning, "Row 7 has no date: it is skipped.");
+    ///     "imported"
+    /// }
+    /// ```
+    pub fn log(&self, level: LogLevel, data: impl Into<Value>) {
+        telling::log(&self.exchange.outgoing, &*self.facilities.told, level, data.into());
+    }
+
+    /// Ends the connection on which the client waits for the answer, and lets it come back for that after
+    /// so long: for calls that take minutes, where a proxy in between would end the connection.
+    ///
+    /// The function goes on meanwhile. It is dropped when its client does not come back within 30 seconds.
+    /// Only a client in a session of 2025-11-25, over HTTP, knows to come back; for others nothing
+    /// happens.
+    ///
+    /// Source: MCP 2025-11-25 Streamable HTTP §Sending Messages to the Server (SEP-1699).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Builds a report, which takes its time.
+    /// #[tool]
+    /// async fn report(ctx: Context) -> &'static str {
+    ///     ctx.send_client_away(Duration::from_secs(5));
+    ///     // … builds it
+    ///     "the report"
+    /// }
+    /// ```
+    pub fn send_client_away(&self, comes_back: Duration) {
+        self.exchange.outgoing.send_away(comes_back);
     }
 
     /// Shows components that are disabled: for this session, or in the stateless version for

@@ -24,6 +24,7 @@ pub(crate) mod resource_uri;
 pub(crate) mod result;
 pub(crate) mod selector;
 pub(crate) mod state;
+pub(crate) mod telling;
 pub(crate) mod tool;
 pub(crate) mod tool_error;
 pub(crate) mod unfit;
@@ -43,4 +44,6 @@ pub use self::result::{
     IntoPromptResult, IntoResourceResult, IntoToolResult, Message, PromptResult, ResourceResult,
     ToolResult,
 };
+pub use self::telling::Progress;
 pub use self::tool_error::InsufficientScope;
+pub use portcullis_protocol::LogLevel;

@@ -94,6 +94,11 @@ fn bytes(blob: &str) -> Option<&'static str> {
     credential_shape::find(std::str::from_utf8(&bytes).ok()?)
 }
 
+/// What `value` looks as if it held, in whatever text of it.
+pub(super) fn find_in(value: &Value) -> Option<&'static str> {
+    json(value)
+}
+
 fn json(value: &Value) -> Option<&'static str> {
     match value {
         Value::String(text) => credential_shape::find(text),

@@ -12,6 +12,7 @@ mod redaction;
 mod refusal;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
+pub(crate) mod telling;
 #[cfg(feature = "jwt")]
 pub(crate) mod token_exchange;
 pub(crate) mod upstream_token;

@@ -34,6 +34,13 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
     }
 }
 
+/// Removes known secrets from what is told before an answer.
+pub(super) fn redact_value(value: &mut Value) {
+    if redaction::is_active() {
+        json(value);
+    }
+}
+
 fn tool(result: &mut CallToolResult) -> bool {
     let found = any(&mut result.content, content);
     let Some(structured) = &mut result.structured_content else { return found };

@@ -39,10 +39,17 @@ fn over_http(scopes: Option<&[&str]>) -> Exchange {
         let scopes: Scopes = scopes.iter().copied().collect();
         Arc::new(Principal::new("alice").with_scopes(scopes))
     });
-    let version = ProtocolVersion::V2026_07_28;
-    let (client, remote, session, trace) = (None, None, None, None);
-    let (transport, access_token) = (Transport::Http, std::sync::Weak::new());
-    Exchange { transport, version, principal, access_token, client, remote, session, trace }
+    Exchange {
+        transport: Transport::Http,
+        version: ProtocolVersion::V2026_07_28,
+        principal,
+        access_token: std::sync::Weak::new(),
+        client: None,
+        remote: None,
+        session: None,
+        trace: None,
+        outgoing: Default::default(),
+    }
 }
 
 fn over_stdio() -> Exchange {

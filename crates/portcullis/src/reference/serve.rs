@@ -264,6 +264,7 @@ pub(super) fn exchange(caller: &Caller) -> Exchange {
         remote: None,
         session,
         trace: None,
+        outgoing: Default::default(),
     }
 }
 

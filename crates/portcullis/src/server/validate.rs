@@ -21,6 +21,7 @@ use crate::operation::Engine;
 use crate::operation::caller_credentials::{self, RecordedCredentials};
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+use crate::operation::telling::ExaminedAsResults;
 #[cfg(feature = "jwt")]
 use crate::operation::token_exchange::RecordedTokenExchange;
 use crate::operation::upstream_token::RecordedUpstreamTokens;
@@ -193,6 +194,7 @@ impl Parts {
             http: HttpClient::new(parts.fetch),
             #[cfg(feature = "fetch")]
             credentials,
+            told: Arc::new(ExaminedAsResults::new(parts.credentials_in_results)),
             trusts_stdio: parts.trusts_stdio,
         };
         let engine = Engine {

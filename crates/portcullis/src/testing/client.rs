@@ -9,6 +9,7 @@ use futures_util::stream::Stream;
 use portcullis_auth::EndpointPath;
 use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
+use portcullis_protocol::in_process::Answered;
 use portcullis_protocol::{
     Changed, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport, in_process,
 };
@@ -206,8 +207,8 @@ impl TestClient {
             }
             let served = EngineService(Arc::clone(&self.engine));
             let answer = in_process::answer(&served, self.exchange(), method, &params);
-            let (status, json) = answer.await;
-            TestAnswer { status: status.as_u16(), json }
+            let Answered { status, told, answer: json, .. } = answer.await;
+            TestAnswer { status: status.as_u16(), told, json }
         })
     }
 
@@ -226,7 +227,7 @@ impl TestClient {
         };
         let json =
             json!({"jsonrpc": "2.0", "id": null, "error": {"code": status, "message": message}});
-        Some(TestAnswer { status, json })
+        Some(TestAnswer { status, told: Vec::new(), json })
     }
 
     async fn list(&self, method: &str, member: &str, key: &str) -> Vec<String> {
@@ -259,6 +260,7 @@ impl TestClient {
             remote: None,
             session: self.session,
             trace: None,
+            outgoing: Default::default(),
         }
     }
 }
@@ -276,6 +278,7 @@ impl fmt::Debug for TestClient {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestAnswer {
     status: u16,
+    told: Vec<Value>,
     json: Value,
 }
 
@@ -290,6 +293,12 @@ impl TestAnswer {
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json
+    }
+
+    /// The notifications before the answer: progress, and messages for the client's log of every level.
+    #[must_use]
+    pub fn told(&self) -> &[Value] {
+        &self.told
     }
 
     /// The first text of a tool's answer, of a resource or of a prompt.

@@ -308,6 +308,7 @@ mod tests {
             remote: None,
             session: None,
             trace: None,
+            outgoing: Default::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The budget of what clients may keep waiting: for all of them together, for each address and for
 //! each principal.
 
+pub(crate) mod account;
 mod party;
 pub(crate) mod places;
 

@@ -17,6 +17,7 @@ pub(crate) struct Places {
     all: Arc<Semaphore>,
     pub(crate) budget: Arc<Budget>,
     longest: Duration,
+    pub(crate) write_timeout: Duration,
     /// When the log last said that a request waits.
     told: Mutex<Option<Instant>>,
 }
@@ -28,7 +29,8 @@ impl Places {
     pub(crate) fn new(limits: &Limits, budget: &Arc<Budget>) -> Self {
         let all = Arc::new(Semaphore::new(limits.concurrent_requests));
         let budget = Arc::clone(budget);
-        Self { all, budget, longest: limits.handler_timeout, told: Mutex::default() }
+        let (longest, write_timeout) = (limits.handler_timeout, limits.write_timeout);
+        Self { all, budget, longest, write_timeout, told: Mutex::default() }
     }
 
     /// A place for a request until it has been read.
@@ -104,7 +106,17 @@ impl Waits {
     }
 }
 
+/// The place of a principal, while an answer is on its way.
+pub(crate) struct OwnPlace {
+    _own: Option<OwnedSemaphorePermit>,
+}
+
 impl Place {
+    /// Keeps the principal's place alone.
+    pub(crate) fn into_own(self) -> OwnPlace {
+        OwnPlace { _own: self._own }
+    }
+
     /// Moves the principal's place to `response` until there is room for that, and gives up the
     /// place among all.
     pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {

@@ -59,9 +59,14 @@ pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
+/// Whether the client takes `text/event-stream`.
+pub(crate) fn accepts_stream(headers: &HeaderMap) -> bool {
+    accepts(headers, &["text/event-stream", "text/*", "*/*"])
+}
+
 /// Requires a client that takes `text/event-stream`: 406 if it says that it does not.
 pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> {
-    match accepts(headers, &["text/event-stream", "text/*", "*/*"]) {
+    match accepts_stream(headers) {
         true => Ok(()),
         false => Err(not_acceptable("Accept must allow text/event-stream")),
     }

@@ -48,6 +48,12 @@ impl Rejection {
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
     }
 
+    /// The events that a client wants to go on from are not kept, or never were.
+    pub(crate) fn not_resumable() -> Self {
+        let message = "Last-Event-ID names nothing that can be resumed: send the request again";
+        Self::new(Rule::Session, StatusCode::BAD_REQUEST, message)
+    }
+
     /// The store that replicas share sessions in does not answer: nobody knows whether there is
     /// such a session.
     pub(crate) fn sessions_unavailable() -> Self {

@@ -1,7 +1,8 @@
+use std::sync::Arc;
+
 use axum::response::Response;
 use futures_util::future::{AbortRegistration, Abortable, join_all};
 use http::StatusCode;
-use portcullis_guard::TraceParent;
 use serde_json::value::RawValue;
 
 use super::sessions::Running;
@@ -9,52 +10,52 @@ use super::{Own, SessionId, Sessions};
 use crate::answer::{json_rpc, response};
 use crate::http::budget::Held;
 use crate::http::budget::places::{Place, Waits};
+use crate::http::guard::media_type;
 use crate::http::rejection::{self, Rejection, Rule};
 use crate::http::request::EndpointRequest;
+use crate::http::streamed::{self, Addressee, Begun, Last, Telling};
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
 use crate::message::meta::RequestMeta;
 use crate::message::params::Params;
+use crate::outgoing::run::Run;
 use crate::service::serve_caught;
-use crate::{Exchange, Operation, Outcome, ProtocolVersion, RpcError, Service};
+use crate::{Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
-    service: &S,
-    sessions: &Sessions,
+    service: &Arc<S>,
+    sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
     message: Message<'_>,
 ) -> Result<Response, Rejection> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(service, sessions, caller, id, params).await;
+        return initialize(&**service, sessions, caller, id, params).await;
     }
     let exchanges = Exchanges::new(service, sessions, caller).await?;
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
         Reply::Answered(answer) => Ok(answer::json(StatusCode::OK, answer)),
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
-        Reply::Started(started) => match exchanges.run(started).await {
-            Ran::Done(id, place, outcome) => {
-                let version = exchanges.session.version;
-                let identity = service.identity();
-                let answer =
-                    answer::answered(caller.authenticator, &id, version, identity, &outcome);
-                Ok(place.leave_to(&caller.whose, answer))
+        Reply::Started(started) => {
+            let (id, outgoing) = (started.id.clone(), started.exchange.outgoing.clone());
+            let run = Run::new(outgoing, exchanges.run(started));
+            match streamed::begin(run).await {
+                Begun::Ended(ran) => exchanges.answered(ran),
+                Begun::Telling(telling) => exchanges.tell(telling, id),
             }
-            Ran::Refused(id, error) => Err(exchanges.refused(Some(&id), &error)),
-            Ran::Dropped => Ok(exchanges.dropped()),
-        },
+        }
         Reply::Ended => Err(Rejection::no_session(Rejection::ENDED)),
     }
 }
 
 /// Answers a batch, which 2025-03-26 alone has, with the batch of its answers.
 pub(in crate::http) async fn receive_batch<S: Service>(
-    service: &S,
-    sessions: &Sessions,
+    service: &Arc<S>,
+    sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
     body: &[u8],
 ) -> Result<Response, Rejection> {
@@ -127,8 +128,8 @@ async fn initialize<S: Service>(
 
 /// The exchanges of one POST, in the session that it names.
 struct Exchanges<'a, S> {
-    service: &'a S,
-    sessions: &'a Sessions,
+    service: &'a Arc<S>,
+    sessions: &'a Arc<Sessions>,
     caller: &'a EndpointRequest<'a>,
     session: Own,
 }
@@ -147,9 +148,9 @@ enum Reply<'a> {
 struct Started<'a> {
     id: RequestId,
     operation: Operation<'a>,
-    trace: Option<TraceParent>,
+    exchange: Exchange,
     registration: AbortRegistration,
-    running: Running<'a>,
+    running: Running,
 }
 
 /// What became of a request that had its place.
@@ -166,8 +167,8 @@ struct Dropped;
 
 impl<'a, S: Service> Exchanges<'a, S> {
     async fn new(
-        service: &'a S,
-        sessions: &'a Sessions,
+        service: &'a Arc<S>,
+        sessions: &'a Arc<Sessions>,
         caller: &'a EndpointRequest<'a>,
     ) -> Result<Self, Rejection> {
         let session = sessions.named(caller).await?;
@@ -176,10 +177,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
 
     fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
         match message {
-            Message::Request { id, method, params } => match self.start(&id, &method, &params) {
-                Ok(reply) => reply,
-                Err(error) => Reply::Refused(Some(id), error),
-            },
+            Message::Request { id, method, params } => {
+                let tells = media_type::accepts_stream(self.caller.headers);
+                let started = self.start(&id, &method, &params, tells);
+                started.unwrap_or_else(|error| Reply::Refused(Some(id), error))
+            }
             Message::Notification { method, params } if method.starts_with("notifications/") => {
                 if method == "notifications/cancelled" {
                     self.sessions.cancel(&self.session, &params);
@@ -208,6 +210,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
                 let error = RpcError::invalid_request(format!("{what} cannot be in a batch"));
                 Reply::Refused(Some(id), error)
             }
+            // The answers of a batch come together: nothing is told before.
+            (_, Message::Request { id, method, params }) => {
+                let started = self.start(&id, &method, &params, false);
+                started.unwrap_or_else(|error| Reply::Refused(Some(id), error))
+            }
             (_, message) => self.take(message),
         }
     }
@@ -217,37 +224,107 @@ impl<'a, S: Service> Exchanges<'a, S> {
         id: &RequestId,
         method: &str,
         params: &Params<'m>,
+        tells: bool,
     ) -> Result<Reply<'m>, RpcError> {
         // What cannot be read might have named a version.
-        let trace = params.meta()?.and_then(RequestMeta::trace);
-        if method == "ping" {
-            return Ok(Reply::Answered(response::empty(id)));
+        let meta = params.meta()?;
+        match method {
+            "ping" => return Ok(Reply::Answered(response::empty(id))),
+            "logging/setLevel" => {
+                let level = LogLevel::read(params.members()?.level)?;
+                return Ok(match self.sessions.set_log_level(&self.session, level) {
+                    true => Reply::Answered(response::empty(id)),
+                    false => Reply::Ended,
+                });
+            }
+            _ => {}
         }
         let operation = Operation::read(method, params)?;
         let started = self.sessions.run(&self.session, id)?;
-        Ok(started.map_or(Reply::Ended, |(registration, running)| {
-            Reply::Started(Started { id: id.clone(), operation, trace, registration, running })
-        }))
+        let Some((registration, running)) = started else { return Ok(Reply::Ended) };
+        let Own { key, version, client, log, .. } = &self.session;
+        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+        let outgoing = match tells && operation.is_use() {
+            true => {
+                let progress = meta.and_then(RequestMeta::progress_token);
+                match version.polls() {
+                    true => Outgoing::resumable(progress, Some(*log)),
+                    false => Outgoing::new(progress, Some(*log)),
+                }
+            }
+            false => Outgoing::default(),
+        };
+        let trace = meta.and_then(RequestMeta::trace).or(exchange.trace);
+        let exchange = Exchange { trace, outgoing, ..exchange };
+        let id = id.clone();
+        Ok(Reply::Started(Started { id, operation, exchange, registration, running }))
     }
 
     /// Runs a request to its outcome.
-    async fn run(&self, started: Started<'_>) -> Ran {
-        let Started { id, operation, trace, registration, running } = started;
-        let Own { key, version, client, .. } = &self.session;
-        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
-        let exchange = Exchange { trace: trace.or(exchange.trace), ..exchange };
-        let ran = async {
-            let place = self.caller.places.run(&self.caller.whose).await?;
-            let outcome = serve_caught(self.service, operation, exchange).await;
+    fn run(&self, started: Started<'_>) -> impl Future<Output = Ran> + Send + use<S> {
+        let Started { id, operation, exchange, registration, running } = started;
+        let (service, operation) = (Arc::clone(self.service), operation.into_owned());
+        let EndpointRequest { places, whose, access_token, .. } = self.caller;
+        let (places, whose, token) = (Arc::clone(places), whose.clone(), access_token.clone());
+        let ran = async move {
+            let place = places.run(&whose).await?;
+            let outcome = serve_caught(&*service, operation, exchange).await;
+            drop(token);
             Ok::<_, RpcError>((place, outcome))
         };
-        let ran = Abortable::new(ran, registration).await;
-        drop(running);
-        match ran {
-            Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
-            Ok(Err(busy)) => Ran::Refused(id, busy),
-            Err(_) => Ran::Dropped,
+        let ran = Abortable::new(ran, registration);
+        async move {
+            let ran = ran.await;
+            drop(running);
+            match ran {
+                Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
+                Ok(Err(busy)) => Ran::Refused(id, busy),
+                Err(_) => Ran::Dropped,
+            }
         }
+    }
+
+    fn answered(&self, ran: Ran) -> Result<Response, Rejection> {
+        match ran {
+            Ran::Done(id, place, outcome) => {
+                let (version, identity) = (self.session.version, self.service.identity());
+                let answer =
+                    answer::answered(self.caller.authenticator, &id, version, identity, &outcome);
+                Ok(place.leave_to(&self.caller.whose, answer))
+            }
+            Ran::Refused(id, error) => Err(self.refused(Some(&id), &error)),
+            Ran::Dropped => Ok(self.dropped()),
+        }
+    }
+
+    /// Answers with a stream that can be resumed: by the time that it has begun, the status is 200.
+    fn tell(&self, telling: Telling<Ran>, id: RequestId) -> Result<Response, Rejection> {
+        let resumable = self.sessions.begin_resumable(&self.session)?;
+        let Some(reader) = resumable.read(None) else {
+            return Err(Rejection::internal(Rule::Session));
+        };
+        let (service, version) = (Arc::clone(self.service), self.session.version);
+        let last = move |ran| match ran {
+            Ran::Done(id, place, outcome) => Last {
+                answer: Some(response::outcome(&id, version, service.identity(), &outcome)),
+                kept: Some(place),
+            },
+            // It had a place before it could tell anything.
+            Ran::Refused(id, error) => {
+                let answer = Some(json_rpc::error(Some(&id), Some(version), &error));
+                Last { answer, kept: None }
+            }
+            // It was cancelled, or the session has ended.
+            Ran::Dropped => Last { answer: None, kept: None },
+        };
+        let (account, addressee) = (self.caller.account(), Addressee { id, version });
+        let written = Arc::clone(&resumable).write(telling, account, addressee, last);
+        let (sessions, session) = (Arc::clone(self.sessions), self.session.id());
+        tokio::spawn(async move {
+            written.await;
+            sessions.forget_resumable(session, &resumable);
+        });
+        Ok(reader.into_response())
     }
 
     /// What a message of a batch is answered with, if it is, and what that takes until all of them

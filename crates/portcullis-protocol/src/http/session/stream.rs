@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::response::Response;
 
 use super::Sessions;
+use super::resumable::{LastEvent, Reader};
 use crate::Service;
 use crate::http::guard::media_type;
 use crate::http::rejection::Rejection;
@@ -10,12 +11,15 @@ use crate::http::request::EndpointRequest;
 use crate::http::sse::{self, Events};
 
 /// Opens the stream of the session that a GET names (MCP Streamable HTTP §Listening for
-/// Messages from the Server).
+/// Messages from the Server), or goes on with the answer that its `Last-Event-ID` names
+/// (§Resumability and Redelivery).
 ///
-/// It ends with the session, with the token that opened it, when the server stops, and when a
-/// newer one of the session takes over.
-/// `Last-Event-ID` is not looked at: events here have no ids and none is kept, so there is
-/// nothing that could be sent again, to its owner or to anybody else.
+/// The stream of a session ends with the session, with the token that opened it, when the server stops,
+/// and when a newer one of the session takes over. Its events have no ids: they say which lists have
+/// changed, and whoever opens it again asks for the lists.
+///
+/// An answer is its session's, as the session is its principal's: another session goes on with none of
+/// it. What is not kept any more is refused with 400.
 pub(in crate::http) async fn open_stream<S: Service>(
     service: &Arc<S>,
     sessions: &Arc<Sessions>,
@@ -23,6 +27,15 @@ pub(in crate::http) async fn open_stream<S: Service>(
 ) -> Result<Response, Rejection> {
     media_type::check_accept_stream(caller.headers)?;
     let session = sessions.named(caller).await?;
+    let last = caller.headers.get("last-event-id");
+    if let Some(last) = last.and_then(|last| LastEvent::parse(last.to_str().ok()?)) {
+        let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
+        if let Err(error) = service.admit("stream", &exchange).await {
+            return Ok(Rejection::unadmitted(&error).into_response());
+        }
+        let reader = sessions.resume(&session, last)?;
+        return reader.map(Reader::into_response).ok_or_else(Rejection::not_resumable);
+    }
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     if let Err(error) = service.admit("stream", &exchange).await {

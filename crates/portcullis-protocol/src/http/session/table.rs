@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,11 @@ use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
 
 use super::SessionId;
+use super::resumable::Resumable;
 use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
-use crate::{ClientInfo, ProtocolVersion, SessionKey};
+use crate::{ClientInfo, LogLevel, ProtocolVersion, SessionKey};
 
 /// The sessions themselves, with what is counted and queued of them.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub(super) struct Table {
     /// Those of one subject, through all clients.
     held: HashMap<[u8; 32], BTreeSet<SessionId>>,
     pub(super) streams: Streams,
+    /// Answers that can be resumed until then, in the order of that.
+    pub(super) unread: VecDeque<(SystemTime, SessionId, u64)>,
     /// The server stops.
     pub(super) stopping: bool,
     /// Sessions that have ended, but were not reported yet.
@@ -40,7 +43,12 @@ pub(super) struct Session {
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
+    /// The least severe messages of the log that the client wants.
+    pub(super) log: LogLevel,
     pub(super) stream: Option<StreamId>,
+    /// Answers on streams so far, and those of them that may be resumed.
+    pub(super) streamed: u64,
+    pub(super) resumable: Vec<Arc<Resumable>>,
     _present: Present,
 }
 
@@ -50,6 +58,22 @@ pub(super) struct Shared {
     pub(super) record: RecordValue,
     /// Held by the request that asks the store.
     pub(super) asking: tokio::sync::Mutex<()>,
+}
+
+/// A session that was found to be the caller's own. Only [`Sessions`](super::Sessions) makes one.
+#[derive(Debug)]
+pub(super) struct Own {
+    id: SessionId,
+    pub(super) key: SessionKey,
+    pub(super) version: ProtocolVersion,
+    pub(super) client: Option<ClientInfo>,
+    pub(super) log: LogLevel,
+}
+
+impl Own {
+    pub(super) fn id(&self) -> SessionId {
+        self.id
+    }
 }
 
 impl Session {
@@ -74,9 +98,18 @@ impl Session {
             shared,
             queued: now,
             in_flight,
+            log: LogLevel::UNASKED,
             stream: None,
+            streamed: 0,
+            resumable: Vec::new(),
             _present: Present::new(&SESSIONS),
         }
+    }
+
+    /// The session `id`, which this is, for its owner.
+    pub(super) fn own(&self, id: SessionId) -> Own {
+        let Self { key, version, client, log, .. } = self;
+        Own { id, key: *key, version: *version, client: client.clone(), log: *log }
     }
 
     fn is_busy(&self) -> bool {
@@ -90,10 +123,20 @@ impl Table {
     ///
     /// They have ended, unless they are kept elsewhere: another replica may go on with them.
     pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration, kept: bool) {
+        self.forget_unread(now);
         let ended = self.ended.len();
         self.remove_idle(now, idle);
         if kept {
             self.ended.truncate(ended);
+        }
+    }
+
+    fn forget_unread(&mut self, now: SystemTime) {
+        while let Some(&(_, id, number)) = self.unread.front().filter(|(until, ..)| *until <= now) {
+            self.unread.pop_front();
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.resumable.retain(|resumable| resumable.number() != number);
+            }
         }
     }
 

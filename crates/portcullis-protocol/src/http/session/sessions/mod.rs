@@ -1,3 +1,4 @@
+mod resuming;
 mod running;
 mod streaming;
 
@@ -13,11 +14,11 @@ use portcullis_store::{RecordValue, Store};
 pub(super) use self::running::Running;
 use super::kept::{CONFIRMED, Confirmation, Found, KeptSessions, written};
 use super::misses::Misses;
-use super::table::{Session, Shared, Table};
+use super::table::{Own, Session, Shared, Table};
 use super::{Caller, SessionId};
 use crate::http::rejection::{Rejection, Rule};
 use crate::message::initialize::Initialize;
-use crate::{ClientInfo, Limits, ProtocolVersion, SessionKey};
+use crate::{Limits, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
 /// places of all streams.
@@ -35,15 +36,6 @@ pub(crate) struct Sessions {
     clock: Arc<dyn Clock>,
     /// Notified of each session that has ended, while nothing is locked.
     on_end: Box<dyn Fn(SessionKey) + Send + Sync>,
-}
-
-/// A session that was found to be the caller's own. Only [`Sessions::find`] makes one.
-#[derive(Debug)]
-pub(super) struct Own {
-    id: SessionId,
-    pub(super) key: SessionKey,
-    pub(super) version: ProtocolVersion,
-    pub(super) client: Option<ClientInfo>,
 }
 
 /// A session as it is in the table.
@@ -98,15 +90,15 @@ impl Sessions {
         agreed: Initialize,
         record: Option<RecordValue>,
     ) -> Result<Own, Rejection> {
-        let Initialize { version, client, .. } = &agreed;
-        let own = Own { id, key: id.key(), version: *version, client: client.clone() };
         self.table(|table, now| {
             if let Some(status) = self.is_over(table, owner, 1)
                 && table.longest_unused(owner, None).is_none()
             {
                 return Err(Rejection::too_many_sessions(status));
             }
-            table.insert(id, Session::new(own.key, owner, agreed, record, now));
+            let session = Session::new(id.key(), owner, agreed, record, now);
+            let own = session.own(id);
+            table.insert(id, session);
             Ok(own)
         })?
     }
@@ -134,12 +126,12 @@ impl Sessions {
     }
 
     fn shared(&self, session: &Own) -> Result<Option<Arc<Shared>>, Rejection> {
-        self.table(|table, _| table.sessions.get(&session.id)?.shared.clone())
+        self.table(|table, _| table.sessions.get(&session.id())?.shared.clone())
     }
 
     /// Drops a session that was not settled.
     pub(super) fn drop_new(&self, new: &Own) -> Result<(), Rejection> {
-        self.table(|table, _| table.remove(new.id))
+        self.table(|table, _| table.remove(new.id()))
     }
 
     /// It refuses nothing, since the session was admitted and recorded: a broken table refuses
@@ -152,7 +144,7 @@ impl Sessions {
     ) -> Option<SessionId> {
         let ended = self.table(|table, _| {
             self.is_over(table, owner, 0)?;
-            let unused = table.longest_unused(owner, Some(new.id))?;
+            let unused = table.longest_unused(owner, Some(new.id()))?;
             remove(table, unused);
             Some(unused)
         });
@@ -193,8 +185,7 @@ impl Sessions {
             Some(session) if session.owner == owner => {
                 session.used = now;
                 let since = now.duration_since(session.confirmed);
-                let Session { key, version, client, shared, .. } = session;
-                let own = Own { id, key: *key, version: *version, client: client.clone() };
+                let (own, shared) = (session.own(id), &session.shared);
                 match shared {
                     Some(shared) if !since.is_ok_and(|time| time < CONFIRMED) => {
                         Look::Unconfirmed(own, Arc::clone(shared))
@@ -216,7 +207,7 @@ impl Sessions {
     ) -> Result<Own, Rejection> {
         let Some(kept) = &self.kept else { return Ok(own) };
         let _alone = kept.alone(&shared.asking).await?;
-        match self.look(own.id, owner)? {
+        match self.look(own.id(), owner)? {
             Look::Unconfirmed(..) => {}
             // Another request has asked.
             Look::Confirmed(own) => return Ok(own),
@@ -227,14 +218,14 @@ impl Sessions {
         match kept.confirm(own.key, &shared.record).await? {
             Confirmation::GoesOn => {
                 self.table(|table, _| {
-                    if let Some(session) = table.sessions.get_mut(&own.id) {
+                    if let Some(session) = table.sessions.get_mut(&own.id()) {
                         session.confirmed = asked;
                     }
                 })?;
                 Ok(own)
             }
             Confirmation::Ended => {
-                self.table(|table, _| table.remove(own.id))?;
+                self.table(|table, _| table.remove(own.id()))?;
                 Err(Rejection::no_session("another replica has ended the session"))
             }
         }
@@ -271,7 +262,7 @@ impl Sessions {
 
     /// Whether a session that was found is still there.
     pub(super) fn has(&self, session: &Own) -> Result<bool, Rejection> {
-        self.table(|table, _| table.sessions.contains_key(&session.id))
+        self.table(|table, _| table.sessions.contains_key(&session.id()))
     }
 
     /// Ends a session: drops the requests that run in it, and ends its stream. Where replicas share
@@ -280,7 +271,7 @@ impl Sessions {
         if let Some(kept) = &self.kept {
             kept.end(session.key).await?;
         }
-        self.table(|table, _| table.remove(session.id))
+        self.table(|table, _| table.remove(session.id()))
     }
 
     /// Looks at the table, without the sessions that have been idle for too long. A poisoned

@@ -1,17 +1,20 @@
 //! The requests that run in a session.
 
+use std::sync::Arc;
+
 use futures_util::future::AbortRegistration;
 
-use super::{Own, Sessions};
-use crate::RpcError;
+use super::Sessions;
 use crate::http::session::SessionId;
+use crate::http::session::table::Own;
 use crate::in_flight;
 use crate::message::envelope::RequestId;
 use crate::message::params::Params;
+use crate::{LogLevel, RpcError};
 
 /// A request that runs in a session until this is dropped.
-pub(in crate::http::session) struct Running<'a> {
-    sessions: &'a Sessions,
+pub(in crate::http::session) struct Running {
+    sessions: Arc<Sessions>,
     id: SessionId,
     request: RequestId,
 }
@@ -22,20 +25,28 @@ impl Sessions {
     /// -32600 for an id that is running already. Requests that came in batches count one by
     /// one: no more of them may wait to run than may come one by one.
     pub(in crate::http::session) fn run(
-        &self,
+        self: &Arc<Self>,
         session: &Own,
         request: &RequestId,
-    ) -> Result<Option<(AbortRegistration, Running<'_>)>, RpcError> {
+    ) -> Result<Option<(AbortRegistration, Running)>, RpcError> {
         let began = self.table(|table, _| {
-            let Some(found) = table.sessions.get_mut(&session.id) else { return Ok(None) };
+            let Some(found) = table.sessions.get_mut(&session.id()) else { return Ok(None) };
             if found.in_flight.len() >= self.limits.concurrent_requests {
                 return Err(RpcError::Busy);
             }
             found.in_flight.begin(request).map(Some)
         });
         let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
-        let running = Running { sessions: self, id: session.id, request: request.clone() };
-        Ok(Some((registration, running)))
+        let (sessions, request) = (Arc::clone(self), request.clone());
+        Ok(Some((registration, Running { sessions, id: session.id(), request })))
+    }
+
+    /// Notes which messages of the log the session wants; whether the session is still there.
+    pub(in crate::http::session) fn set_log_level(&self, session: &Own, level: LogLevel) -> bool {
+        let set = self.table(|table, _| {
+            table.sessions.get_mut(&session.id()).map(|session| session.log = level)
+        });
+        set.is_ok_and(|set| set.is_some())
     }
 
     /// Drops the request that `notifications/cancelled` names.
@@ -43,14 +54,14 @@ impl Sessions {
         let Some(request) = in_flight::cancelled(params) else { return };
         // With a poisoned table, no request runs that could be cancelled.
         let _ = self.table(|table, _| {
-            if let Some(session) = table.sessions.get(&session.id) {
+            if let Some(session) = table.sessions.get(&session.id()) {
                 session.in_flight.cancel(&request);
             }
         });
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         let now = self.sessions.clock.now();
         if let Ok(mut table) = self.sessions.table.lock()

@@ -7,11 +7,12 @@ use futures_util::future::{Abortable, Pending, pending};
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 
-use super::{Own, Sessions};
+use super::Sessions;
 use crate::http::rejection::Rejection;
 use crate::http::session::SessionId;
 use crate::http::session::streams::StreamId;
-use crate::http::session::table::{Session, Table};
+use crate::http::session::table::Own;
+use crate::http::session::table::Table;
 use crate::http::sse::Lease;
 
 /// The place of a stream, until this is dropped.
@@ -30,9 +31,9 @@ impl Sessions {
         session: &Own,
     ) -> Result<Streaming, Rejection> {
         self.table(|table, _| {
-            let found = table.sessions.get(&session.id);
+            let found = table.sessions.get(&session.id());
             let owner = found.ok_or_else(|| Rejection::no_session(Rejection::ENDED))?.owner;
-            self.open_stream(table, owner, Some(session.id))
+            self.open_stream(table, owner, Some(session.id()))
         })?
     }
 
@@ -102,9 +103,7 @@ impl Lease for Streaming {
         let Some(id) = self.session else { return };
         let found = self.sessions.table(|table, _| {
             let session = table.sessions.get(&id)?;
-            let Session { key, owner, version, client, shared, .. } = session;
-            let own = Own { id, key: *key, version: *version, client: client.clone() };
-            Some((own, *owner, Arc::clone(shared.as_ref()?)))
+            Some((session.own(id), session.owner, Arc::clone(session.shared.as_ref()?)))
         });
         if let Ok(Some((own, owner, shared))) = found {
             // Without the store the stream goes on: it tells of nothing that cannot be looked up.

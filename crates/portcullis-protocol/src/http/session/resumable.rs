@@ -1,0 +1,522 @@
+//! Answers on streams that their clients may go on with after the connection broke (MCP 2025-11-25
+//! Streamable HTTP §Resumability and Redelivery).
+//!
+//! A request that tells something before its answer goes on in a task of its own, which writes its
+//! events here; the connection reads them. So a connection that breaks ends nothing by itself: a GET
+//! that names the last event that came reads on from there. A request that nobody reads from for 30
+//! seconds is dropped, and as long its last events are kept.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::ProtocolVersion;
+use crate::http::budget::Held;
+use crate::http::budget::account::Account;
+use crate::http::sse;
+use crate::http::streamed::{self, Addressee, Last, Telling};
+use crate::outgoing::run::Step;
+
+/// How long an answer may go unread before it is given up.
+pub(super) const RESUMED_WITHIN: Duration = Duration::from_secs(30);
+/// What may be told before the client has taken it, and what is kept of what it has taken.
+const UNREAD_BYTES: usize = 32 * 1024;
+const KEPT_BYTES: usize = 32 * 1024;
+
+/// The events of one answer.
+pub(super) struct Resumable {
+    /// Its number in the session.
+    number: u64,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    /// The events that are kept, and the number of the first of them.
+    events: VecDeque<Bytes>,
+    first: u64,
+    /// The number of the next event for the connection that reads.
+    next: u64,
+    /// Bytes of events before and after that.
+    kept: usize,
+    unread: usize,
+    has_ended: bool,
+    /// Whether the connection that reads ends once it has read everything.
+    sends_away: bool,
+    /// The connection that reads: each takes over from the one before.
+    reader: u64,
+    is_read: bool,
+    reading: Option<Waker>,
+    writing: Option<Waker>,
+    /// What the answer takes of the budget.
+    held: Option<Held>,
+}
+
+/// The event that a client has seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastEvent {
+    pub(super) stream: u64,
+    event: u64,
+}
+
+impl LastEvent {
+    /// Reads a `Last-Event-ID` that this server wrote.
+    pub(super) fn parse(id: &str) -> Option<Self> {
+        let (stream, event) = id.split_once('-')?;
+        let number = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+        };
+        Some(Self { stream: number(stream)?, event: number(event)? })
+    }
+}
+
+impl Resumable {
+    /// One without events; where the version knows it, with an empty one, so that a client has an id to
+    /// go on from before anything is told.
+    pub(super) fn new(number: u64, version: ProtocolVersion) -> Arc<Self> {
+        let resumable = Self { number, log: Mutex::default() };
+        if version.polls() {
+            resumable.push(&[]);
+        }
+        Arc::new(resumable)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// A log is as good after a panic as before: an event is there or it is not.
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a connection to take what it was told, once that is much.
+    fn poll_room(&self, cx: &mut Context<'_>) -> bool {
+        let mut log = self.log();
+        log.writing = Some(cx.waker().clone());
+        log.unread < UNREAD_BYTES
+    }
+
+    /// Adds an event.
+    fn push(&self, message: &[u8]) {
+        self.log().push(|id| sse::numbered(format_args!("{}-{id}", self.number), message));
+    }
+
+    /// Lets the connection that reads end, and tells its client when to come back.
+    fn send_away(&self, comes_back: Duration) {
+        let mut log = self.log();
+        log.push(|id| sse::retry(format_args!("{}-{id}", self.number), comes_back));
+        log.sends_away = true;
+    }
+
+    /// Adds the answer, if one is owed, and nothing more. What it `held` of the budget is held until
+    /// this is dropped.
+    fn end(&self, answer: Option<&[u8]>, held: Option<Held>) {
+        if let Some(answer) = answer {
+            self.push(answer);
+        }
+        let mut log = self.log();
+        log.has_ended = true;
+        log.held = held;
+        log.wake_reader();
+    }
+
+    /// Writes what a request tells, and the answer that `last` makes of its end.
+    pub(super) async fn write<T, K>(
+        self: Arc<Self>,
+        telling: Telling<T>,
+        account: Account,
+        addressee: Addressee,
+        last: impl FnOnce(T) -> Last<K>,
+    ) {
+        let (mut run, first) = telling.into_parts();
+        first.iter().for_each(|message| self.push(message));
+        if let Some(comes_back) = run.comes_back() {
+            self.send_away(comes_back);
+        }
+        let running = async {
+            loop {
+                let step = poll_fn(|cx| {
+                    let takes = self.poll_room(cx);
+                    run.poll_next(cx, takes)
+                });
+                match step.await {
+                    Step::Messages(messages) => {
+                        messages.iter().for_each(|message| self.push(message));
+                        if let Some(comes_back) = run.comes_back() {
+                            self.send_away(comes_back);
+                        }
+                    }
+                    Step::Ended(ended) => return ended,
+                }
+            }
+        };
+        let ended = tokio::select! {
+            ended = running => ended,
+            () = self.unread() => {
+                tracing::debug!("a request was dropped: nobody went on to read its answer");
+                return self.end(None, None);
+            }
+        };
+        // Its place is kept until there is room for the answer.
+        let Last { answer, kept: _kept } = last(ended);
+        match answer {
+            Some(answer) => {
+                let (answer, held) = streamed::with_room(&account, &addressee, answer).await;
+                self.end(Some(&answer), held);
+            }
+            None => self.end(None, None),
+        }
+    }
+
+    /// Waits until no connection has read from this for so long that none will.
+    async fn unread(&self) {
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            let mut log = self.log();
+            log.writing = Some(cx.waker().clone());
+            if log.is_read {
+                timer = None;
+                return Poll::Pending;
+            }
+            drop(log);
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep(RESUMED_WITHIN)));
+            timer.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// Lets a connection read on after the `last` event, or from the beginning; nothing if that is not
+    /// kept any more.
+    pub(super) fn read(self: &Arc<Self>, last: Option<LastEvent>) -> Option<Reader> {
+        let mut log = self.log();
+        let next = last.map_or(0, |last| last.event.saturating_add(1));
+        let kept = log.first..=log.first + log.events.len() as u64;
+        if !kept.contains(&next) {
+            return None;
+        }
+        log.next = next;
+        log.count();
+        log.reader += 1;
+        log.is_read = true;
+        log.sends_away = false;
+        log.wake_reader();
+        log.wake_writer();
+        let (log, reader) = (Arc::clone(self), log.reader);
+        Some(Reader { log, reader, silence: Box::pin(sleep(sse::KEEP_ALIVE)) })
+    }
+}
+
+impl Log {
+    /// Adds the event that `write` makes with its number.
+    fn push(&mut self, write: impl FnOnce(u64) -> Bytes) {
+        let event = write(self.first + self.events.len() as u64);
+        self.unread += event.len();
+        self.events.push_back(event);
+        self.wake_reader();
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            reading.wake();
+        }
+    }
+
+    fn wake_writer(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            writing.wake();
+        }
+    }
+
+    fn count(&mut self) {
+        let read = usize::try_from(self.next - self.first).unwrap_or(usize::MAX);
+        let bytes = |events: &mut dyn Iterator<Item = &Bytes>| events.map(Bytes::len).sum();
+        self.kept = bytes(&mut self.events.iter().take(read));
+        self.unread = bytes(&mut self.events.iter().skip(read));
+    }
+
+    /// The next event for the connection that reads.
+    fn take(&mut self) -> Option<Bytes> {
+        let index = usize::try_from(self.next - self.first).ok()?;
+        let event = self.events.get(index)?.clone();
+        self.next += 1;
+        self.kept += event.len();
+        self.unread -= event.len();
+        // The last one is kept whatever its size: it may be on its way.
+        while self.kept > KEPT_BYTES && self.next - self.first > 1 {
+            let Some(first) = self.events.pop_front() else { break };
+            self.first += 1;
+            self.kept -= first.len();
+        }
+        self.wake_writer();
+        Some(event)
+    }
+}
+
+/// The events as one connection reads them, until another takes over.
+pub(super) struct Reader {
+    log: Arc<Resumable>,
+    reader: u64,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Reader {
+    pub(super) fn into_response(self) -> Response {
+        sse::response(self)
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut log = self.log.log();
+        if log.reader != self.reader {
+            return Poll::Ready(None);
+        }
+        if let Some(event) = log.take() {
+            drop(log);
+            self.silence.as_mut().reset(Instant::now() + sse::KEEP_ALIVE);
+            return Poll::Ready(Some(event));
+        }
+        if log.has_ended || log.sends_away {
+            return Poll::Ready(None);
+        }
+        log.reading = Some(cx.waker().clone());
+        drop(log);
+        if self.silence.as_mut().poll(cx).is_ready() {
+            self.silence.as_mut().reset(Instant::now() + sse::KEEP_ALIVE);
+            return Poll::Ready(Some(Bytes::from_static(sse::COMMENT)));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut log = self.log.log();
+        if log.reader == self.reader {
+            log.is_read = false;
+            log.wake_writer();
+        }
+    }
+}
+
+impl Stream for Reader {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx).map(|event| event.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::test_server::{Edge, read};
+
+    fn tell(id: u64) -> Value {
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "tell", "_meta": {"progressToken": "p"}}})
+    }
+
+    async fn begin(edge: &Edge, session: &str, id: u64) -> Response {
+        edge.send("POST", "alice", Some(session), &tell(id)).await
+    }
+
+    async fn resume(edge: &Edge, token: &str, session: &str, last: &str) -> Response {
+        let request = edge.request("GET", token).header("mcp-session-id", session);
+        edge.answer(request.header("last-event-id", last), &Value::Null).await
+    }
+
+    /// The next event: its id, and what it tells.
+    async fn next(stream: &mut Response) -> Option<(String, Value)> {
+        loop {
+            let bytes = stream.body_mut().frame().await?.unwrap().into_data().unwrap();
+            let event = String::from_utf8(bytes.to_vec()).unwrap();
+            if event.starts_with(':') {
+                continue;
+            }
+            let (id, data) = event.strip_suffix("\n\n").unwrap().split_once("\ndata: ").unwrap();
+            if data.is_empty() {
+                continue;
+            }
+            let message: Value = serde_json::from_str(data).unwrap();
+            let told = message.pointer("/params/progress").or(message.get("id")).cloned();
+            return Some((id.strip_prefix("id: ").unwrap().to_owned(), told.unwrap_or_default()));
+        }
+    }
+
+    async fn rest(mut stream: Response) -> Vec<Value> {
+        let mut rest = Vec::new();
+        while let Some((_, told)) = next(&mut stream).await {
+            rest.push(told);
+        }
+        rest
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_broke_goes_on_where_it_broke_and_repeats_nothing() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let whole = [json!(1), json!(2), json!(3), Value::Null, json!(7)];
+        for seen in 1..whole.len() {
+            let mut stream = begin(&edge, &session, 7).await;
+            assert_eq!(stream.status(), 200);
+            let mut last = String::new();
+            for told in &whole[..seen] {
+                let event = next(&mut stream).await.unwrap();
+                assert_eq!(event.1, *told);
+                last = event.0;
+            }
+            drop(stream);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let resumed = resume(&edge, "alice", &session, &last).await;
+            assert_eq!(resumed.headers()["content-type"], "text/event-stream");
+            assert_eq!(rest(resumed).await, whole[seen..]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn resumability_ids_are_unique_in_a_session_and_a_stream_has_its_own_events_alone() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let (mut first, mut second) =
+            (begin(&edge, &session, 7).await, begin(&edge, &session, 8).await);
+        let (one, other) = (next(&mut first).await.unwrap(), next(&mut second).await.unwrap());
+        assert_ne!(one.0, other.0);
+        drop((first, second));
+        let (first, second) = (
+            resume(&edge, "alice", &session, &one.0).await,
+            resume(&edge, "alice", &session, &other.0).await,
+        );
+        assert_eq!(rest(first).await.last(), Some(&json!(7)));
+        assert_eq!(rest(second).await.last(), Some(&json!(8)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n13_the_answers_of_a_session_are_resumed_in_that_session_alone() {
+        let edge = Edge::with(true, |limits| limits.sessions_per_principal = 5);
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        drop(stream);
+        assert_eq!(resume(&edge, "bob", &session, &last).await.status(), 404);
+        let others = edge.begin("bob").await;
+        assert_eq!(resume(&edge, "bob", &others, &last).await.status(), 400);
+        let alices = edge.begin("alice").await;
+        assert_eq!(resume(&edge, "alice", &alices, &last).await.status(), 400);
+        assert_eq!(resume(&edge, "alice", &session, &last).await.status(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_event_of_a_stream_is_not_resumed() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        next(&mut stream).await.unwrap();
+        for last in ["1-2", "1-7", "1-18446744073709551615", "2-0", "0-0"] {
+            let (status, refused) = read(resume(&edge, "alice", &session, last).await).await;
+            assert_eq!(status, 400, "{last}");
+            assert!(
+                refused["error"]["message"].as_str().unwrap().contains("send the request again")
+            );
+        }
+        // What this server did not write says nothing: the stream of the session opens.
+        for last in ["", "1", "1-", "-1", "1-+1", "x-1", "1-1-1"] {
+            let opened = resume(&edge, "alice", &session, last).await;
+            assert_eq!(opened.headers()["content-type"], "text/event-stream", "{last:?}");
+        }
+        assert_eq!(rest(stream).await.last(), Some(&json!(7)), "it was not disturbed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sending_messages_a_client_that_is_sent_away_comes_back_for_the_answer() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": "send-away"}});
+        let stream = edge.send("POST", "alice", Some(&session), &call).await;
+        let text = stream.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert_eq!(text, "id: 1-0\ndata: \n\nid: 1-1\nretry: 1500\ndata: \n\n");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let resumed = resume(&edge, "alice", &session, "1-1").await;
+        assert_eq!(rest(resumed).await, [json!(7)]);
+        // Of the other versions no client is told to come back, and none is sent away.
+        let session = edge.begin_in("2025-06-18", "bob").await;
+        let answer = edge.send("POST", "bob", Some(&session), &call).await;
+        assert_eq!(read(answer).await.1["id"], 7);
+        let answer = edge.ask("carol", "tools/call", json!({"name": "send-away"})).await;
+        assert_eq!(read(answer).await.1["id"], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_came_last_reads_and_the_one_before_ends() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        let resumed = resume(&edge, "alice", &session, &last).await;
+        assert_eq!(next(&mut stream).await, None);
+        drop(stream);
+        tokio::time::sleep(RESUMED_WITHIN).await;
+        assert_eq!(rest(resumed).await.last(), Some(&json!(7)), "what ends late ends nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q05_a_request_that_nobody_reads_from_any_more_is_dropped() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        let outgoing = edge.service.asked().remove(0).outgoing;
+        let long = json!({"jsonrpc": "2.0", "id": "x", "method": "tools/call",
+            "params": {"name": "tell-for-ever", "_meta": {"progressToken": "p"}}});
+        let mut endless = edge.send("POST", "alice", Some(&session), &long).await;
+        let (last_of_endless, _) = next(&mut endless).await.unwrap();
+        let heard = edge.service.asked().remove(0).outgoing;
+        drop((stream, endless));
+        tokio::time::sleep(RESUMED_WITHIN - Duration::from_secs(1)).await;
+        assert!(heard.is_heard());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!heard.is_heard() && !outgoing.is_heard());
+        // It can still be asked what became of them, for a while.
+        let resumed = resume(&edge, "alice", &session, &last_of_endless).await;
+        assert!(rest(resumed).await.iter().all(Value::is_number), "no answer came");
+        edge.pass(RESUMED_WITHIN.as_secs());
+        edge.ping("alice", &session).await;
+        assert_eq!(resume(&edge, "alice", &session, &last).await.status(), 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q05_little_is_kept_for_a_client_that_does_not_read() {
+        let resumable = Resumable::new(1, ProtocolVersion::V2025_06_18);
+        let mut reader = resumable.read(None).unwrap();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let line = vec![b'x'; 1_000];
+        let mut pushed = 0;
+        while resumable.poll_room(cx) {
+            resumable.push(&line);
+            pushed += 1;
+        }
+        assert!(pushed * 1_000 < UNREAD_BYTES + 1_000, "{pushed}");
+        for _ in 0..1_000 {
+            assert!(reader.poll_event(cx).is_ready());
+            assert!(resumable.poll_room(cx));
+            resumable.push(&line);
+        }
+        let bytes: usize = resumable.log().events.iter().map(Bytes::len).sum();
+        assert!(bytes <= UNREAD_BYTES + KEPT_BYTES + 2_000, "{bytes}");
+        let gone = LastEvent { stream: 1, event: 3 };
+        assert!(resumable.read(Some(gone)).is_none(), "it would miss what came between");
+    }
+}

@@ -1,0 +1,75 @@
+use portcullis_protocol::{LogLevel, Outgoing};
+use serde_json::Value;
+
+/// How far a call is, as its client is told.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::component::Progress;
+///
+/// let progress = Progress::new(3).total(10).message("Reading the third file");
+/// # let _ = progress;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    done: f64,
+    total: Option<f64>,
+    message: Option<String>,
+}
+
+impl Progress {
+    /// So much is done: in whatever unit, and more each time.
+    #[must_use]
+    pub fn new(done: impl Into<f64>) -> Self {
+        Self { done: done.into(), total: None, message: None }
+    }
+
+    /// Of so much, where that is known.
+    #[must_use]
+    pub fn total(mut self, total: impl Into<f64>) -> Self {
+        self.total = Some(total.into());
+        self
+    }
+
+    /// What is going on, for people.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+}
+
+/// What is told before an answer passes what the answer passes.
+pub(crate) trait Examined: Send + Sync {
+    /// What may be told of `data`: without known secrets, and nothing where credentials are blocked
+    /// and it looks as if it held one.
+    fn examine(&self, data: Value) -> Option<Value>;
+}
+
+/// Tells `progress`, if the client asked for it.
+pub(crate) fn progress(outgoing: &Outgoing, examined: &dyn Examined, progress: Progress) {
+    if !outgoing.wants_progress() {
+        return;
+    }
+    let Progress { done, total, message } = progress;
+    let message = match message {
+        Some(message) => match examined.examine(Value::String(message)) {
+            Some(Value::String(message)) => Some(message),
+            // That it goes on is no secret.
+            Some(_) | None => None,
+        },
+        None => None,
+    };
+    outgoing.progress(done, total, message.as_deref());
+}
+
+/// Writes `data` to the log of the client, if it asked for this level.
+pub(crate) fn log(outgoing: &Outgoing, examined: &dyn Examined, level: LogLevel, data: Value) {
+    if !outgoing.wants_log(level) {
+        return;
+    }
+    if let Some(data) = examined.examine(data) {
+        outgoing.log(level, None, &data);
+    }
+}
