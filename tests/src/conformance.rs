@@ -2,9 +2,10 @@
 //! URIs and texts are the suite's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use portcullis::Tool;
-use portcullis::component::Component;
+use portcullis::component::{Component, LogLevel};
 use portcullis::prelude::*;
 use portcullis::visibility::keys;
 use schemars::JsonSchema;
@@ -31,6 +32,10 @@ pub fn components() -> Components {
         test_embedded_resource,
         test_multiple_content_types,
         test_error_handling,
+        test_tool_with_logging,
+        test_logging_tool,
+        test_tool_with_progress,
+        test_reconnection,
         test_trigger_tool_change,
         test_trigger_prompt_change,
         test_changing_tool,
@@ -86,6 +91,46 @@ async fn test_multiple_content_types() -> Vec<Content> {
 #[tool]
 async fn test_error_handling() -> Result<String, ToolError> {
     Err(ToolError::new("This tool intentionally returns an error for testing"))
+}
+
+/// Time for a client to receive one message by itself.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Writes to the log of its client.
+#[tool]
+async fn test_tool_with_logging(ctx: Context) -> &'static str {
+    ctx.log(LogLevel::Info, "Tool execution started");
+    tokio::time::sleep(PAUSE).await;
+    ctx.log(LogLevel::Info, "Tool processing data");
+    tokio::time::sleep(PAUSE).await;
+    ctx.log(LogLevel::Info, "Tool execution completed");
+    "Logged."
+}
+
+/// Writes to the log of its client, if that asked for it.
+#[tool]
+async fn test_logging_tool(ctx: Context) -> &'static str {
+    ctx.log(LogLevel::Info, "Logged");
+    "Logged."
+}
+
+/// Says how far it is.
+#[tool]
+async fn test_tool_with_progress(ctx: Context) -> &'static str {
+    ctx.progress(0, 100);
+    tokio::time::sleep(PAUSE).await;
+    ctx.progress(50, 100);
+    tokio::time::sleep(PAUSE).await;
+    ctx.progress(100, 100);
+    "Done."
+}
+
+/// Sends its client away, which comes back for the answer.
+#[tool]
+async fn test_reconnection(ctx: Context) -> &'static str {
+    ctx.send_client_away(PAUSE);
+    tokio::time::sleep(PAUSE).await;
+    "You came back."
 }
 
 /// Changes what `tools/list` shows.
