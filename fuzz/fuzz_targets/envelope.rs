@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
             arguments(method, sent(bytes));
         }
         Ok(Message::Notification { method, params }) => alike(bytes, None, method, params),
-        Ok(Message::Response) => answered(bytes),
+        Ok(Message::Response { .. }) => answered(bytes),
         Err(malformed) => refused(bytes, malformed),
     }
     if let Some(messages) = in_proportion(bytes.len(), || batch(bytes)) {

@@ -43,6 +43,7 @@ pub use message::operation::{MAX_URI_BYTES, Operation};
 pub use message::rpc_error::RpcError;
 pub use message::version::ProtocolVersion;
 pub use outgoing::Outgoing;
+pub use outgoing::requests::Unanswered;
 pub use rejection_record::RejectionRecord;
 pub use service::Service;
 pub use session_key::SessionKey;

@@ -95,11 +95,13 @@ impl Service for Fake {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
             }
-            "tell" => {
+            "tell" | "tell-at-once" => {
                 outgoing.log(LogLevel::Debug, None, &json!("begun"));
                 for done in 1..=3 {
                     outgoing.progress(f64::from(done), Some(3.0), None);
-                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    if name == "tell" {
+                        tokio::time::sleep(Duration::from_secs(10)).await;
+                    }
                 }
                 outgoing.log(LogLevel::Warning, Some("tell"), &json!({"left": 0}));
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
@@ -108,6 +110,11 @@ impl Service for Fake {
                 outgoing.send_away(Duration::from_millis(1_500));
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
+            }
+            "ask" => {
+                let answer = outgoing.ask("roots/list", &json!({})).await;
+                let text = ContentBlock::text(format!("{answer:?} {:?}", outgoing.asked()));
+                return Ok(Outcome::ToolCalled(CallToolResult::success(vec![text])));
             }
             "tell-for-ever" => {
                 let mut done = 0.0;

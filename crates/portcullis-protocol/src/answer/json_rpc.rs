@@ -49,6 +49,19 @@ pub(crate) fn notification(method: &str, params: Option<&impl Serialize>) -> Vec
     write(&Notification { jsonrpc: "2.0", method, params })
 }
 
+/// A request of the server's own, to a client.
+pub(crate) fn request(id: &str, method: &str, params: &impl Serialize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Request<'a, P> {
+        jsonrpc: &'static str,
+        id: &'a str,
+        method: &'a str,
+        params: &'a P,
+    }
+
+    write(&Request { jsonrpc: "2.0", id, method, params })
+}
+
 /// The answers to a batch, as one; `None` when none is owed.
 pub(crate) fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
     (!answers.is_empty()).then(|| [b"[", &*answers.join(&b","[..]), b"]"].concat())

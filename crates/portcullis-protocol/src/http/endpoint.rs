@@ -136,7 +136,7 @@ impl<S: Service> Endpoint<S> {
         })?;
         let id = match &message {
             Message::Request { id, .. } => Some(id.clone()),
-            Message::Notification { .. } | Message::Response => None,
+            Message::Notification { .. } | Message::Response { .. } => None,
         };
         let received = match stateless || message.names_version() {
             true => stateless::receive(service, sessions, caller, message).await,

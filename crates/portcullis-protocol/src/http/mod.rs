@@ -25,7 +25,7 @@ mod sse;
 mod stateless;
 mod streamed;
 #[cfg(test)]
-mod test_server;
+pub(crate) mod test_server;
 mod well_known;
 
 pub use app::{App, AppConfig};

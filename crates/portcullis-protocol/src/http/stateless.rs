@@ -36,7 +36,7 @@ pub(super) async fn receive<S: Service>(
             return Ok(answer::accepted());
         }
         Message::Notification { .. } => return invalid("a request needs an id"),
-        Message::Response => return invalid("this endpoint takes no responses"),
+        Message::Response { .. } => return invalid("this endpoint takes no responses"),
     };
     let request = match Incoming::read(caller.headers, &method, &params) {
         Ok(request) => request,

@@ -21,7 +21,7 @@ use crate::test_support::{Fake, REMOTE};
 
 /// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
 #[derive(Debug)]
-pub(super) struct Names;
+pub(crate) struct Names;
 
 impl TokenVerifier for Names {
     fn verify<'a>(
@@ -40,26 +40,26 @@ impl TokenVerifier for Names {
     }
 }
 
-pub(super) const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
+pub(crate) const METADATA: &str = "https://h/.well-known/oauth-protected-resource/mcp";
 
 /// A server, what moves its time, and requests to it.
-pub(super) struct Edge {
-    pub(super) app: Arc<App<Fake>>,
-    pub(super) service: Arc<Fake>,
-    pub(super) store: Arc<dyn Store>,
+pub(crate) struct Edge {
+    pub(crate) app: Arc<App<Fake>>,
+    pub(crate) service: Arc<Fake>,
+    pub(crate) store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     authenticates: bool,
 }
 
 impl Edge {
-    pub(super) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
+    pub(crate) fn with(authenticates: bool, change: impl FnOnce(&mut Limits)) -> Self {
         let clock = Arc::new(ManualClock::at(1_000));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         Self::on(Fake::new(), authenticates, change, clock, store)
     }
 
     /// Two replicas of a server, with one clock, and their store.
-    pub(super) fn replicas(authenticates: bool) -> ([Self; 2], Distant<MemoryStore>) {
+    pub(crate) fn replicas(authenticates: bool) -> ([Self; 2], Distant<MemoryStore>) {
         let clock = Arc::new(ManualClock::at(1_000));
         let store = Distant::new(MemoryStore::new(clock.clone()));
         let replica =
@@ -68,7 +68,7 @@ impl Edge {
     }
 
     /// Two more, with the store and the clock of `like`.
-    pub(super) fn replicas_on(
+    pub(crate) fn replicas_on(
         authenticates: bool,
         store: &Distant<MemoryStore>,
         like: &Self,
@@ -78,7 +78,7 @@ impl Edge {
     }
 
     /// A server of this name, with the store and the clock of `like`.
-    pub(super) fn named(
+    pub(crate) fn named(
         name: &str,
         authenticates: bool,
         store: &Distant<MemoryStore>,
@@ -122,11 +122,11 @@ impl Edge {
         Self { app, service, store, clock, authenticates }
     }
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(true, |_| {})
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         token: &str,
@@ -141,7 +141,7 @@ impl Edge {
     }
 
     /// Sends a request of the stateless version, with the headers that it needs.
-    pub(super) async fn ask(&self, token: &str, method: &str, mut params: Value) -> Response {
+    pub(crate) async fn ask(&self, token: &str, method: &str, mut params: Value) -> Response {
         let mut meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -159,7 +159,7 @@ impl Edge {
         self.answer(request, &body).await
     }
 
-    pub(super) fn request(&self, method: &str, token: &str) -> http::request::Builder {
+    pub(crate) fn request(&self, method: &str, token: &str) -> http::request::Builder {
         let request = Request::builder().method(method).uri("/mcp").header(HOST, "localhost");
         let request = request.header("content-type", "application/json");
         match self.authenticates {
@@ -168,13 +168,13 @@ impl Edge {
         }
     }
 
-    pub(super) async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
+    pub(crate) async fn answer(&self, request: http::request::Builder, body: &Value) -> Response {
         self.app
             .answer(request.body(Body::from(body.to_string())).unwrap(), &Peer::new(REMOTE))
             .await
     }
 
-    pub(super) async fn initialize(&self, token: &str) -> Response {
+    pub(crate) async fn initialize(&self, token: &str) -> Response {
         self.initialize_in("2025-11-25", token).await
     }
 
@@ -184,42 +184,42 @@ impl Edge {
         self.send("POST", token, None, &body).await
     }
 
-    pub(super) async fn begin(&self, token: &str) -> String {
+    pub(crate) async fn begin(&self, token: &str) -> String {
         self.begin_in("2025-11-25", token).await
     }
 
-    pub(super) async fn begin_in(&self, version: &str, token: &str) -> String {
+    pub(crate) async fn begin_in(&self, version: &str, token: &str) -> String {
         let response = self.initialize_in(version, token).await;
         assert_eq!(response.status(), StatusCode::OK);
         response.headers()["mcp-session-id"].to_str().unwrap().to_owned()
     }
 
-    pub(super) async fn ping(&self, token: &str, id: &str) -> StatusCode {
+    pub(crate) async fn ping(&self, token: &str, id: &str) -> StatusCode {
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
         self.send("POST", token, Some(id), &ping).await.status()
     }
 
-    pub(super) async fn stream(&self, token: &str, id: &str) -> Response {
+    pub(crate) async fn stream(&self, token: &str, id: &str) -> Response {
         self.send("GET", token, Some(id), &Value::Null).await
     }
 
     /// A time that is not over soon.
-    pub(super) fn end(&self) -> SystemTime {
+    pub(crate) fn end(&self) -> SystemTime {
         self.clock.now() + Duration::from_secs(60)
     }
 
-    pub(super) fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }
 
 /// A call of a tool that takes ten seconds.
-pub(super) fn call() -> Value {
+pub(crate) fn call() -> Value {
     json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait"}})
 }
 
 /// The status and the body of an answer.
-pub(super) async fn read(response: Response) -> (u16, Value) {
+pub(crate) async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())

@@ -53,7 +53,12 @@ pub enum Message<'a> {
         params: Params<'a>,
     },
     /// Answers a request of the server.
-    Response,
+    Response {
+        /// The id of that request.
+        id: RequestId,
+        /// The result, or the error.
+        answer: Result<&'a RawValue, &'a RawValue>,
+    },
 }
 
 /// A malformed message, with the id that it can be answered under, if one was read.
@@ -89,9 +94,15 @@ impl<'a> Message<'a> {
             return Err(malformed(id, "`jsonrpc` must be \"2.0\""));
         }
         if is_response {
-            let whole = id.is_some() && method.is_none() && result.is_some() != error.is_some();
+            let answer = match (result, error) {
+                (Some(result), None) => Some(Ok(result)),
+                (None, Some(error)) => Some(Err(error)),
+                (Some(_), Some(_)) | (None, None) => None,
+            };
+            let response = id.zip(answer).filter(|_| method.is_none());
             let broken = || malformed(None, "a response has an id, and a result or an error");
-            return whole.then_some(Self::Response).ok_or_else(broken);
+            let response = response.map(|(id, answer)| Self::Response { id, answer });
+            return response.ok_or_else(broken);
         }
         let Some(method) = text(method) else {
             return Err(malformed(id, "a message needs a `method`"));
@@ -109,7 +120,7 @@ impl<'a> Message<'a> {
             Self::Request { params, .. } | Self::Notification { params, .. } => {
                 params.names_version()
             }
-            Self::Response => false,
+            Self::Response { .. } => false,
         }
     }
 }
@@ -169,8 +180,10 @@ struct Envelope<'a, P> {
     #[serde(borrow)]
     method: Option<&'a RawValue>,
     params: P,
-    result: Option<IgnoredAny>,
-    error: Option<IgnoredAny>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a, ()> {
@@ -282,7 +295,10 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
             r#"{"jsonrpc":"2.0","id":"a","error":{"code":1,"message":"no"}}"#,
         ] {
-            assert!(matches!(Message::parse(json.as_bytes()), Ok(Message::Response)), "{json}");
+            assert!(
+                matches!(Message::parse(json.as_bytes()), Ok(Message::Response { .. })),
+                "{json}"
+            );
         }
     }
 

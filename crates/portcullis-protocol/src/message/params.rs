@@ -18,6 +18,7 @@ use crate::message::meta::RequestMeta;
 ///
 /// Exhaustive: whoever reads parameters must refuse malformed ones.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each message")]
 pub enum Params<'a> {
     /// No parameters.
     None,

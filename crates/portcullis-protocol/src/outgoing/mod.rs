@@ -1,3 +1,4 @@
+pub(crate) mod requests;
 pub(crate) mod run;
 
 use std::collections::VecDeque;
@@ -7,8 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
+use self::requests::{ClientRequests, Unanswered, Waits};
 use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::log_level::LogLevel;
@@ -34,6 +37,8 @@ struct Channel {
     log: Option<LogLevel>,
     /// Whether the client may be sent away, to come back for the answer.
     is_resumable: bool,
+    /// Where its answers to requests arrive, if it can be asked.
+    requests: Option<Arc<ClientRequests>>,
     waiting: Mutex<Waiting>,
 }
 
@@ -46,6 +51,10 @@ struct Waiting {
     dropped: usize,
     /// When a client that is sent away is to come back.
     comes_back: Option<Duration>,
+    /// How many requests wait for their answers, since when, and how long others have waited.
+    asking: usize,
+    since: Option<Instant>,
+    asked: Duration,
     is_over: bool,
     waker: Option<Waker>,
 }
@@ -62,15 +71,28 @@ impl Outgoing {
         if progress.is_none() && log.is_none() {
             return Self::default();
         }
-        let (is_resumable, waiting) = (false, Mutex::default());
-        Self(Some(Arc::new(Channel { progress, log, is_resumable, waiting })))
+        Self::of(progress, log, false, None)
     }
 
-    /// As [`new`](Self::new), to a client that can come back for the answer.
-    #[cfg(feature = "http")]
-    pub(crate) fn resumable(progress: Option<RequestId>, log: Option<LogLevel>) -> Self {
-        let (is_resumable, waiting) = (true, Mutex::default());
-        Self(Some(Arc::new(Channel { progress, log, is_resumable, waiting })))
+    /// As [`new`](Self::new), in a session: to a client that may be able to come back for its answer, and
+    /// to be asked.
+    pub(crate) fn in_session(
+        progress: Option<RequestId>,
+        log: LogLevel,
+        is_resumable: bool,
+        requests: Option<Arc<ClientRequests>>,
+    ) -> Self {
+        Self::of(progress, Some(log), is_resumable, requests)
+    }
+
+    fn of(
+        progress: Option<RequestId>,
+        log: Option<LogLevel>,
+        is_resumable: bool,
+        requests: Option<Arc<ClientRequests>>,
+    ) -> Self {
+        let waiting = Mutex::default();
+        Self(Some(Arc::new(Channel { progress, log, is_resumable, requests, waiting })))
     }
 
     /// Whether anything may be sent.
@@ -158,6 +180,36 @@ impl Outgoing {
         }
     }
 
+    /// Whether the client can be asked anything.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        self.0.as_ref().is_some_and(|channel| channel.requests.is_some())
+    }
+
+    /// Sends the client a request, and waits for its answer, which is untrusted. Whoever drops this has
+    /// the client told that no answer is wanted.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be asked, or gives no answer that can be read.
+    pub async fn ask(&self, method: &str, params: &Value) -> Result<Value, Unanswered> {
+        let channel = self.0.as_ref().ok_or(Unanswered::Unreachable)?;
+        let requests = channel.requests.as_ref().ok_or(Unanswered::Unreachable)?;
+        let waits = requests.begin()?;
+        let text = json_rpc::request(&waits.id, method, params);
+        let mut asking = Asking::new(channel, waits);
+        channel.send(text)?;
+        asking.waits.answer().await
+    }
+
+    /// How long the client was waited for until now.
+    #[must_use]
+    pub fn asked(&self) -> Duration {
+        let Some(channel) = &self.0 else { return Duration::ZERO };
+        let waiting = channel.waiting();
+        waiting.asked + waiting.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
     /// Whether the client is to be sent away now, and when it is to come back.
     #[cfg(feature = "http")]
     pub(crate) fn comes_back(&self) -> Option<Duration> {
@@ -197,7 +249,55 @@ impl Outgoing {
     }
 }
 
+/// A request to the client, until this is dropped.
+struct Asking<'a> {
+    channel: &'a Channel,
+    waits: Waits,
+}
+
+impl<'a> Asking<'a> {
+    fn new(channel: &'a Channel, waits: Waits) -> Self {
+        let mut waiting = channel.waiting();
+        waiting.asking += 1;
+        waiting.since.get_or_insert_with(Instant::now);
+        Self { channel, waits }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let unanswered = self.waits.give_up();
+        let mut waiting = self.channel.waiting();
+        waiting.asking -= 1;
+        if waiting.asking == 0
+            && let Some(since) = waiting.since.take()
+        {
+            waiting.asked += since.elapsed();
+        }
+        drop(waiting);
+        if unanswered {
+            let params = json!({ "requestId": self.waits.id });
+            // Once the request is over, its client waits for no answer of its own.
+            let _ =
+                self.channel.send(json_rpc::notification("notifications/cancelled", Some(&params)));
+        }
+    }
+}
+
 impl Channel {
+    /// Sends a message that must not be dropped.
+    fn send(&self, text: Vec<u8>) -> Result<(), Unanswered> {
+        let mut waiting = self.waiting();
+        if waiting.is_over {
+            return Err(Unanswered::Unreachable);
+        }
+        if !waiting.push(Message { text, is_progress: false }) {
+            return Err(Unanswered::Busy);
+        }
+        waiting.wake();
+        Ok(())
+    }
+
     /// What waits. It is as good after a panic as before: a message is there or it is not.
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)

@@ -15,6 +15,7 @@ use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
 use crate::message::meta::{self, RequestMeta};
 use crate::message::params::Params;
+use crate::outgoing::requests::ClientRequests;
 use crate::outgoing::run::{Run, Step};
 use crate::service::serve_caught;
 use crate::{
@@ -32,6 +33,8 @@ pub(super) struct Connection<S> {
     listens: Listens,
     /// The least severe messages of the log that the session wants.
     log: LogLevel,
+    /// What the session was asked.
+    requests: Arc<ClientRequests>,
     tasks: JoinSet<Finished>,
     /// What running requests tell, in both directions of the channel: their tasks have the one end.
     told: (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>),
@@ -78,6 +81,7 @@ impl<S: Service> Connection<S> {
             running: InFlight::default(),
             listens: Listens::default(),
             log: LogLevel::UNASKED,
+            requests: Arc::default(),
             tasks: JoinSet::new(),
             told: mpsc::channel(TOLD_AT_ONCE),
         }
@@ -215,7 +219,10 @@ impl<S: Service> Connection<S> {
                 }
                 Reply::Nothing
             }
-            Ok(Message::Response) => Reply::Nothing,
+            Ok(Message::Response { id, answer }) => {
+                self.requests.answer(&id, answer);
+                Reply::Nothing
+            }
             Ok(Message::Request { id, method, params }) => {
                 self.request(&id, &method, &params, in_batch).unwrap_or_else(|refusal| {
                     let version = self.session.as_ref().map(|session| session.version);
@@ -276,13 +283,13 @@ impl<S: Service> Connection<S> {
             return self.listen(subscription, &exchange).map(Reply::Now);
         }
         let operation = Operation::read(method, params)?.into_owned();
-        let log = match version.is_stateless() {
-            true => meta.map(RequestMeta::log_level).transpose()?.flatten(),
-            false => Some(self.log),
-        };
-        let outgoing = match operation.is_use() && !in_batch {
-            true => Outgoing::new(meta.and_then(RequestMeta::progress_token), log),
-            false => Outgoing::default(),
+        let progress = meta.and_then(RequestMeta::progress_token);
+        let outgoing = if !operation.is_use() || in_batch {
+            Outgoing::default()
+        } else if version.is_stateless() {
+            Outgoing::new(progress, meta.map(RequestMeta::log_level).transpose()?.flatten())
+        } else {
+            Outgoing::in_session(progress, self.log, false, Some(Arc::clone(&self.requests)))
         };
         self.start(id, operation, Exchange { outgoing, ..exchange })
     }

@@ -188,10 +188,13 @@ mod tests {
 
     /// Sends all lines at once, ends the input, and gives what was answered.
     async fn talk(lines: &[&str]) -> Vec<Value> {
-        let service = Arc::new(Echo(Identity::new("echo", "1", None)));
+        talk_to(Arc::new(Echo(Identity::new("echo", "1", None))), lines).await
+    }
+
+    async fn talk_to<S: Service>(service: Arc<S>, lines: &[&str]) -> Vec<Value> {
         let limits = Limits {
             body_bytes: 2_000,
-            drain_timeout: std::time::Duration::from_secs(5),
+            drain_timeout: std::time::Duration::from_secs(60),
             ..Limits::default()
         };
         let input = io::Cursor::new(lines.join("\n").into_bytes());
@@ -208,6 +211,45 @@ mod tests {
         .unwrap();
         let output = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What is told and answered to these requests, in a word for each.
+    async fn told(lines: &[&str]) -> Vec<String> {
+        let word = |message: &Value| match message["method"].as_str() {
+            Some("notifications/progress") => {
+                let params = &message["params"];
+                format!("{} {}", params["progressToken"], params["progress"])
+            }
+            Some(_) => format!("{}", message["params"]["level"]),
+            None => format!("answer {}", message["id"]),
+        };
+        talk_to(Fake::new(), lines).await.iter().map(word).collect()
+    }
+
+    #[tokio::test]
+    async fn progress_and_the_log_come_before_the_answer_over_stdio() {
+        let call = |id, meta: Value| {
+            request(id, "tools/call", json!({"name": "tell-at-once", "_meta": meta}))
+        };
+        let begin = initialize("2025-11-25");
+        let steps = ["\"p\" 1", "\"p\" 2", "\"p\" 3"];
+        let asks = call(1, json!({"progressToken": "p"}));
+        let heard = told(&[&begin, &asks]).await;
+        assert_eq!(heard, [&["answer 0"][..], &steps, &["\"warning\"", "answer 1"]].concat());
+        let set = request(7, "logging/setLevel", json!({"level": "debug"}));
+        let heard = told(&[&begin, &set, &call(1, json!({}))]).await;
+        assert_eq!(heard, ["answer 0", "answer 7", "\"debug\"", "\"warning\"", "answer 1"]);
+        let set = request(7, "logging/setLevel", json!({"level": "alert"}));
+        let heard = told(&[&begin, &set, &call(1, json!({}))]).await;
+        assert_eq!(heard, ["answer 0", "answer 7", "answer 1"]);
+
+        let mut meta = stateless("2026-07-28")["_meta"].clone();
+        let heard = told(&[&call(1, meta.clone())]).await;
+        assert_eq!(heard, ["answer 1"], "nobody asked for anything");
+        meta["io.modelcontextprotocol/logLevel"] = json!("warning");
+        meta["progressToken"] = json!("p");
+        let heard = told(&[&call(1, meta)]).await;
+        assert_eq!(heard, [&steps[..], &["\"warning\"", "answer 1"]].concat());
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "so that calls can say json!")]

@@ -135,6 +135,7 @@ struct Exchanges<'a, S> {
 }
 
 /// What a message leads to.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each request")]
 enum Reply<'a> {
     Nothing,
     Answered(Vec<u8>),
@@ -191,7 +192,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
             Message::Notification { .. } => {
                 Reply::Refused(None, RpcError::invalid_request("a request needs an id"))
             }
-            Message::Response => Reply::Nothing,
+            Message::Response { id, answer } => {
+                self.sessions.answer(&self.session, &id, answer);
+                Reply::Nothing
+            }
         }
     }
 
@@ -241,16 +245,13 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }
         let operation = Operation::read(method, params)?;
         let started = self.sessions.run(&self.session, id)?;
-        let Some((registration, running)) = started else { return Ok(Reply::Ended) };
+        let Some((registration, running, requests)) = started else { return Ok(Reply::Ended) };
         let Own { key, version, client, log, .. } = &self.session;
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outgoing = match tells && operation.is_use() {
             true => {
                 let progress = meta.and_then(RequestMeta::progress_token);
-                match version.polls() {
-                    true => Outgoing::resumable(progress, Some(*log)),
-                    false => Outgoing::new(progress, Some(*log)),
-                }
+                Outgoing::in_session(progress, *log, version.polls(), Some(requests))
             }
             false => Outgoing::default(),
         };

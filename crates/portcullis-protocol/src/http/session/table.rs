@@ -11,6 +11,7 @@ use super::resumable::Resumable;
 use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
+use crate::outgoing::requests::ClientRequests;
 use crate::{ClientInfo, LogLevel, ProtocolVersion, SessionKey};
 
 /// The sessions themselves, with what is counted and queued of them.
@@ -49,6 +50,8 @@ pub(super) struct Session {
     /// Answers on streams so far, and those of them that may be resumed.
     pub(super) streamed: u64,
     pub(super) resumable: Vec<Arc<Resumable>>,
+    /// What the client was asked, once a request has run.
+    pub(super) requests: Option<Arc<ClientRequests>>,
     _present: Present,
 }
 
@@ -102,6 +105,7 @@ impl Session {
             stream: None,
             streamed: 0,
             resumable: Vec::new(),
+            requests: None,
             _present: Present::new(&SESSIONS),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::AbortRegistration;
+use serde_json::value::RawValue;
 
 use super::Sessions;
 use crate::http::session::SessionId;
@@ -10,6 +11,7 @@ use crate::http::session::table::Own;
 use crate::in_flight;
 use crate::message::envelope::RequestId;
 use crate::message::params::Params;
+use crate::outgoing::requests::ClientRequests;
 use crate::{LogLevel, RpcError};
 
 /// A request that runs in a session until this is dropped.
@@ -18,6 +20,9 @@ pub(in crate::http::session) struct Running {
     id: SessionId,
     request: RequestId,
 }
+
+/// What a request is run with, and where answers to what it asks arrive.
+type Began = (AbortRegistration, Running, Arc<ClientRequests>);
 
 impl Sessions {
     /// Notes a request that begins to run; `None` when the session has ended meanwhile.
@@ -28,17 +33,31 @@ impl Sessions {
         self: &Arc<Self>,
         session: &Own,
         request: &RequestId,
-    ) -> Result<Option<(AbortRegistration, Running)>, RpcError> {
+    ) -> Result<Option<Began>, RpcError> {
         let began = self.table(|table, _| {
             let Some(found) = table.sessions.get_mut(&session.id()) else { return Ok(None) };
             if found.in_flight.len() >= self.limits.concurrent_requests {
                 return Err(RpcError::Busy);
             }
-            found.in_flight.begin(request).map(Some)
+            let registration = found.in_flight.begin(request)?;
+            Ok(Some((registration, Arc::clone(found.requests.get_or_insert_default()))))
         });
-        let Some(registration) = began.unwrap_or(Ok(None))? else { return Ok(None) };
+        let Some((registration, requests)) = began.unwrap_or(Ok(None))? else { return Ok(None) };
         let (sessions, request) = (Arc::clone(self), request.clone());
-        Ok(Some((registration, Running { sessions, id: session.id(), request })))
+        Ok(Some((registration, Running { sessions, id: session.id(), request }, requests)))
+    }
+
+    /// Takes the answer to what the client of the session was asked.
+    pub(in crate::http::session) fn answer(
+        &self,
+        session: &Own,
+        request: &RequestId,
+        answer: Result<&RawValue, &RawValue>,
+    ) {
+        let requests = self.table(|table, _| table.sessions.get(&session.id())?.requests.clone());
+        if let Ok(Some(requests)) = requests {
+            requests.answer(request, answer);
+        }
     }
 
     /// Notes which messages of the log the session wants; whether the session is still there.
