@@ -142,6 +142,8 @@ fn deceives(character: char) -> bool {
                 | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
                 | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+                // What joins the signs of one script, and is not seen either.
+                | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
                 // What has no meaning that is agreed on.
                 | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}'
         )
@@ -149,7 +151,30 @@ fn deceives(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::string::string_regex;
+
     use super::*;
+
+    /// By the tables of Unicode: controls, formats, separators but the space, and what is private. The
+    /// formats that are left out are seen, and are written before the numbers that they belong to.
+    const DECEIVES: &str = "[[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Zs}\\p{Co}]--[ \u{600}-\u{605}\u{6dd}\u{70f}\u{890}\u{891}\u{8e2}\u{110bd}\u{110cd}]]";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn e10_what_deceives_is_never_written(deceiving in string_regex(&format!("{DECEIVES}{{1,9}}")).unwrap(), text in "\\PC*") {
+            for text in [deceiving.clone(), format!("{text}{deceiving}"), format!("{deceiving}{text}")] {
+                let written = [escaped(&text, 9).to_string(), format!("{:?}", escaped(&text, 9)), quoted(&text)];
+                for written in written {
+                    let left = deceiving.chars().find(|character| written.contains(*character));
+                    prop_assert!(left.is_none(), "{:?} in {:?}", left, written);
+                    prop_assert!(!written.contains(char::is_control), "{:?}", written);
+                }
+            }
+        }
+    }
 
     #[test]
     fn j08_what_is_logged_is_escaped_and_cut() {
@@ -164,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_removed_before_a_text_is_cut() {
+    fn e08_a_secret_is_removed_before_a_text_is_cut() {
         let secret = crate::Secret::known("a-secret-of-text-rs".to_owned());
         let text = format!("{}{}", "x".repeat(72), secret.expose());
         assert!(!quoted(&text).contains("a-sec"), "{}", quoted(&text));

@@ -243,7 +243,7 @@ impl FetchBuilder {
         Ok(Fetch { client, destinations, redirects, redirects_returned, max_body, time })
     }
 
-    fn destinations(&self) -> Result<Destinations, FetchError> {
+    pub(super) fn destinations(&self) -> Result<Destinations, FetchError> {
         let read = |text: &'static str| FetchError::Misconfigured(text);
         let hosts = self.hosts.iter().map(|host| HostRule::parse(host)).collect::<Option<_>>();
         let private = self.private_hosts.iter().map(|host| Host::parse(host).ok());

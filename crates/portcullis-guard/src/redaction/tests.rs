@@ -114,7 +114,7 @@ fn secrets_that_overlap_are_one_and_others_are_two() {
 
 /// Against a search that looks everywhere, in texts that are made of pieces of the secrets.
 #[test]
-fn what_is_found_is_what_a_slow_search_finds() {
+fn e08_what_is_found_is_what_a_slow_search_finds() {
     let mut seed = 1_u64;
     let mut random = move |below: usize| {
         seed ^= seed << 13;

@@ -84,7 +84,7 @@ impl Workspace {
         described(&self.root.metadata(plain(path, self.hidden)?)?)
     }
 
-    fn list_now(&self, path: &Path) -> Result<Vec<Entry>, WorkspaceError> {
+    pub(super) fn list_now(&self, path: &Path) -> Result<Vec<Entry>, WorkspaceError> {
         let folder = plain(path, self.hidden).map_err(WorkspaceError::not_found)?;
         let found = self.root.read_dir(folder).map_err(WorkspaceError::not_found)?;
         let mut entries = Vec::new();

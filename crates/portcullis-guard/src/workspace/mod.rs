@@ -38,7 +38,8 @@ pub const DEFAULT_MAX_ENTRIES: usize = 1_000;
 ///    (`openat2` with `RESOLVE_BENEATH` on Linux): no `..`, no link and no race leads
 ///    outside, because nothing is checked first and opened later.
 /// 3. What was opened must be a regular file with one name (no pipe, device, socket,
-///    folder, or second hard link), and no larger than the size cap.
+///    folder, or second hard link) that it still has, and no larger than the size cap: a link to a file
+///    outside, which another process makes and takes away meanwhile, is opened again, and is gone.
 ///
 /// It only reads; [`writable`](Self::writable) gives what writes.
 ///

@@ -1,12 +1,20 @@
 use std::io::{self, BufRead, BufReader, Read};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::SystemTime;
+#[cfg(unix)]
+use std::time::{Duration, UNIX_EPOCH};
 
-use cap_std::fs::{File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+#[cfg(target_os = "linux")]
+use rustix::fs::readlink;
 #[cfg(unix)]
 use rustix::{buffer::spare_capacity, io::retry_on_intr};
 
 use super::path::{plain, refused};
 use super::{Workspace, WorkspaceError, blocking};
+use crate::clock::{Clock, SystemClock};
 
 /// The first lines of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +103,8 @@ impl Workspace {
         Ok(Lines { text: text(content)?, more })
     }
 
-    /// Opens a file, and judges what is open.
+    /// Opens a file, and judges what is open. Where somebody takes its name away meanwhile, it is
+    /// opened again.
     fn open_regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
         let path = plain(path, self.hidden)?;
         let mut options = OpenOptions::new();
@@ -103,10 +112,60 @@ impl Workspace {
         // A pipe without a writer would block the open for ever.
         #[cfg(unix)]
         options.custom_flags(crate::open_flags::O_NONBLOCK);
-        let file = self.root.open_with(path, &options)?;
-        let metadata = file.metadata()?;
-        check_regular(&metadata)?;
-        Ok((file, metadata))
+        for _ in 0..MOST_ATTEMPTS {
+            let now = SystemClock.now();
+            let file = self.root.open_with(path, &options)?;
+            let metadata = file.metadata()?;
+            check_regular(&metadata)?;
+            if is_settled(&metadata, now) || keeps_its_name(&self.root, path, &file, &metadata) {
+                return Ok((file, metadata));
+            }
+        }
+        Err(refused("a name that is taken away each time"))
+    }
+}
+
+/// How often a file is opened whose name is taken away: whoever replaces one does so once.
+const MOST_ATTEMPTS: usize = 8;
+
+/// Whether the names of a file are those that it had at `now`, which was before it was opened: each one
+/// that it gets or loses changes its time of change, which is told in steps of 10 ms at most.
+#[cfg(unix)]
+fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
+    let (seconds, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+    let since = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
+    let changed = since.and_then(|(seconds, nanoseconds)| {
+        UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
+    });
+    changed.is_some_and(|changed| now.duration_since(changed).is_ok_and(|ago| ago > LONG_AGO))
+}
+
+#[cfg(unix)]
+const LONG_AGO: Duration = Duration::from_millis(200);
+
+#[cfg(not(unix))]
+fn is_settled(_: &Metadata, _: SystemTime) -> bool {
+    true
+}
+
+/// Whether a file that has one name is still called as it was when it was opened. Otherwise the one name
+/// may be outside: somebody linked a file of theirs, and took the link away before it was counted.
+pub(super) fn keeps_its_name(folder: &Dir, path: &Path, file: &File, metadata: &Metadata) -> bool {
+    // Linux knows by which name it was opened. Elsewhere the name is looked up once more.
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()) {
+        return !name.as_bytes().ends_with(b" (deleted)");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    #[cfg(unix)]
+    return folder.metadata(path).is_ok_and(|named| {
+        (named.dev(), named.ino(), named.nlink()) == (metadata.dev(), metadata.ino(), 1)
+    });
+    #[cfg(not(unix))]
+    {
+        let _ = (folder, path, metadata);
+        true
     }
 }
 

@@ -8,9 +8,9 @@ use cap_std::fs::{Dir, DirBuilder, File, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::fs::{DirBuilderExt, PermissionsExt};
 use tokio::sync::Semaphore;
 
-use super::path::{folder_and_name, plain};
+use super::path::{folder_and_name, plain, refused};
 use super::quota::{Quota, Usage, or_here};
-use super::read::check_regular;
+use super::read::{check_regular, keeps_its_name};
 use super::{Workspace, WorkspaceError, WorkspaceErrorKind, blocking};
 use crate::random;
 
@@ -181,7 +181,7 @@ impl WritableWorkspace {
         Ok(())
     }
 
-    fn create_folder_now(&self, path: &Path) -> Result<(), WorkspaceError> {
+    pub(super) fn create_folder_now(&self, path: &Path) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
         let mut usage = self.usage()?;
         match folder.symlink_metadata(name) {
@@ -198,7 +198,7 @@ impl WritableWorkspace {
         Ok(())
     }
 
-    fn remove_now(&self, path: &Path) -> Result<(), WorkspaceError> {
+    pub(super) fn remove_now(&self, path: &Path) -> Result<(), WorkspaceError> {
         let (folder, name) = self.place(path).map_err(WorkspaceError::not_found)?;
         let mut usage = self.usage()?;
         let there = folder.symlink_metadata(name).map_err(WorkspaceError::not_found)?;
@@ -281,8 +281,12 @@ fn open_to_append(folder: &Dir, name: &OsStr) -> io::Result<File> {
     #[cfg(unix)]
     options.custom_flags(crate::open_flags::O_NONBLOCK | crate::open_flags::O_NOFOLLOW);
     let file = folder.open_with(name, &options)?;
-    check_regular(&file.metadata()?)?;
-    Ok(file)
+    let metadata = file.metadata()?;
+    check_regular(&metadata)?;
+    match keeps_its_name(folder, name.as_ref(), &file, &metadata) {
+        true => Ok(file),
+        false => Err(refused("its name was taken away")),
+    }
 }
 
 fn append_whole(mut file: File, content: &[u8]) -> io::Result<()> {

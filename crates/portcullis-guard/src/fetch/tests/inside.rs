@@ -1,13 +1,8 @@
 //! Services inside, which are named.
 
-use std::sync::Arc;
-
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::rustls;
 use url::Url;
 
+use super::https::{AUTHORITY, Https};
 use super::{CREATED, loopback};
 use crate::ErrorChain;
 use crate::address::NotPublic;
@@ -86,40 +81,9 @@ fn s01_a_private_name_leads_to_private_networks_and_to_nothing_worse() {
     assert!(outside.judge_resolved("idp.corp.internal", "10.0.0.7".parse().unwrap()).is_err());
 }
 
-/// Serves HTTPS on loopback, with a certificate of [`AUTHORITY`].
-#[expect(clippy::disallowed_methods, reason = "the test is the server")]
-async fn serve_tls() -> Url {
-    let server = include_bytes!("../../../vectors/tls/server.pem");
-    let chain = CertificateDer::pem_slice_iter(server).map(Result::unwrap).collect();
-    let key =
-        PrivateKeyDer::from_pem_slice(include_bytes!("../../../vectors/tls/server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", socket.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = socket.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(CREATED.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    url
-}
-
-const AUTHORITY: &str = include_str!("../../../vectors/tls/authority.pem");
-
 #[tokio::test]
 async fn an_authority_of_ones_own_is_trusted_alone() {
-    let url = serve_tls().await;
+    let url = Https::serve(|_| vec![CREATED.to_owned()]).await.url("127.0.0.1", "/");
     let own = loopback().trust_only(AUTHORITY).build().unwrap();
     assert_eq!(own.get(&url).await.unwrap().status, 201);
     let unknown = loopback().build().unwrap().get(&url).await.unwrap_err();

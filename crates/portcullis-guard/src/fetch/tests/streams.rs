@@ -17,7 +17,7 @@ use crate::fetch::{FetchError, FetchRequest};
 
 /// Serves one connection as `answer` does; gives the URL.
 #[expect(clippy::disallowed_methods, reason = "the test is the server")]
-async fn answered<F: Future<Output = ()> + Send>(
+pub(super) async fn answered<F: Future<Output = ()> + Send>(
     answer: impl FnOnce(TcpStream) -> F + Send + 'static,
 ) -> Url {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

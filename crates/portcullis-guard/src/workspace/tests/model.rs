@@ -225,7 +225,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn paths_lead_where_the_model_leads(path in paths()) {
+    fn p01_p02_p04_p10_paths_lead_where_the_model_leads(path in paths()) {
         let (root, tree) = (tempfile::tempdir().unwrap(), tree());
         lay_out(&root.path().join("inside"), &tree);
         let workspace = Workspace::open(root.path().join("inside")).unwrap();
@@ -250,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_written_is_what_the_model_has(steps in steps()) {
+    fn p01_p08_what_is_written_is_what_the_model_has(steps in steps()) {
         let root = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(root.path()).unwrap().writable(QUOTA).unwrap();
         let mut model = Written::default();

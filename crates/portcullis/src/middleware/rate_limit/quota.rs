@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_bucket_is_as_full_as_one_that_is_filled_drop_by_drop(
+        fn q01_a_bucket_is_as_full_as_one_that_is_filled_drop_by_drop(
             interval in prop_oneof![1..20_u64, 1..2_000_000_000_u64],
             burst in prop_oneof![1..5_u32, 1..1_000_u32],
             pauses in vec(prop_oneof![Just(0_u64), 0..20_u64, 0..4_000_000_000_u64], 1..200),
@@ -143,7 +143,7 @@ mod tests {
 
         /// Replicas that take pieces let through nothing that one bucket would have refused.
         #[test]
-        fn pieces_hold_no_more_than_the_bucket(
+        fn q01_pieces_hold_no_more_than_the_bucket(
             interval in prop_oneof![1..20_u64, 1..2_000_000_000_u64],
             burst in prop_oneof![1..5_u32, 1..200_u32],
             uses in vec((prop_oneof![Just(0_u64), 0..20_u64, 0..4_000_000_000_u64], 0..4_usize), 1..300),
@@ -174,7 +174,7 @@ mod tests {
         }
 
         #[test]
-        fn who_waits_as_long_as_told_is_let_through_and_not_before(
+        fn q01_who_waits_as_long_as_told_is_let_through_and_not_before(
             interval in 2..1_000_000_000_u64,
             burst in 1..100_u32,
             lacking in 0..10_000_000_000_u64,
