@@ -36,6 +36,12 @@ pub trait Delivery: Send + 'static {
         RETRY
     }
 
+    /// How long lines gather before they are delivered together, unless they are many or somebody waits for
+    /// them: so long, what waits is lost if the process is killed. Default: 5 ms.
+    fn gathers(&self) -> Duration {
+        queue::PAUSE
+    }
+
     /// What the log calls it, without secrets.
     fn name(&self) -> String;
 }
@@ -216,6 +222,10 @@ impl<D: Delivery> Output for Retried<D> {
 
     fn pause(&self) -> Duration {
         self.delivery.pause()
+    }
+
+    fn gathers(&self) -> Duration {
+        self.delivery.gathers()
     }
 
     fn name(&self) -> String {

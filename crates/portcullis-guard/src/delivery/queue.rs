@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::{DeliveryError, MAX_WAITING};
 
-/// How long lines gather between two writes.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long lines gather between two writes, unless what they are written to wants it longer.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
+
+/// So many bytes of lines gather no longer.
+const GATHERED: usize = 256 * 1024;
 
 /// How long a caller waits for the writer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,6 +38,11 @@ pub(crate) trait Output: Send + 'static {
 
     /// How long a failed write rests before it is tried again.
     fn pause(&self) -> Duration;
+
+    /// How long lines gather between two writes.
+    fn gathers(&self) -> Duration {
+        PAUSE
+    }
 
     /// What the log calls it.
     fn name(&self) -> String;
@@ -124,8 +132,9 @@ impl<N> Queue<N> {
             return Err(DeliveryError::Full);
         }
         state.appended += line;
+        let are_enough = before < GATHERED && state.lines.len() >= GATHERED;
         // A wake-up costs a system call, so only a sleeping writer is woken.
-        if std::mem::take(&mut state.idle) {
+        if std::mem::take(&mut state.idle) || are_enough {
             drop(state);
             self.work.notify_one();
         }
@@ -189,9 +198,11 @@ impl<N> Queue<N> {
         out: &mut impl Output<Next = N>,
     ) -> Result<bool, DeliveryError> {
         loop {
-            let rests = |s: &mut State<N>| !s.closing && s.flushing == 0 && s.next.is_none();
+            let rests = |s: &mut State<N>| {
+                !s.closing && s.flushing == 0 && s.next.is_none() && s.lines.len() < GATHERED
+            };
             let (mut state, _) =
-                self.work.wait_timeout_while(self.lock()?, PAUSE, rests).map_err(ended)?;
+                self.work.wait_timeout_while(self.lock()?, out.gathers(), rests).map_err(ended)?;
             state.idle = true;
             let sleeps = |s: &mut State<N>| s.lines.is_empty() && !s.closing && s.next.is_none();
             let mut state = self.work.wait_while(state, sleeps).map_err(ended)?;

@@ -132,3 +132,43 @@ fn the_end_delivers_what_is_left_and_does_not_wait_for_a_server_that_stays_away(
     assert_eq!(Arc::strong_count(&server.0), 1, "the thread has ended");
     assert_eq!(server.lines().lines().count(), 100);
 }
+
+/// A server whose lines gather for an hour.
+struct Patient(Server);
+
+impl Delivery for Patient {
+    fn deliver(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.0.1.lock().unwrap().extend_from_slice(lines);
+        Ok(lines.len())
+    }
+
+    fn gathers(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
+    fn name(&self) -> String {
+        "a server".to_owned()
+    }
+}
+
+#[test]
+fn lines_gather_until_somebody_waits_for_them_or_they_are_many() {
+    let server = Server::default();
+    let deliveries = Deliveries::start(Patient(server.clone())).unwrap();
+    push(&deliveries, "a").unwrap();
+    deliveries.flush().unwrap();
+    push(&deliveries, "b").unwrap();
+    push(&deliveries, "c").unwrap();
+    assert_eq!(server.lines(), "a\n");
+    deliveries.flush().unwrap();
+    assert_eq!(server.lines(), "a\nb\nc\n");
+    let line = "x".repeat(1024);
+    for _ in 0..300 {
+        push(&deliveries, &line).unwrap();
+    }
+    let begun = std::time::Instant::now();
+    while server.lines().len() < 256 * 1024 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "they gather for ever");
+        std::thread::yield_now();
+    }
+}

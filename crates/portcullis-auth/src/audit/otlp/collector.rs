@@ -143,6 +143,10 @@ impl Delivery for Collector {
         self.retry_after.unwrap_or(self.pause)
     }
 
+    fn gathers(&self) -> Duration {
+        self.signal.gather
+    }
+
     fn name(&self) -> String {
         format!("the OpenTelemetry collector at {}", self.host)
     }

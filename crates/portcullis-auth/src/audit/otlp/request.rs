@@ -2,6 +2,7 @@
 //! and numbers of 64 bits as strings.
 
 use std::io;
+use std::time::Duration;
 
 use portcullis_guard::metrics::{self, Metric};
 use serde_json::{Map, Value, json};
@@ -15,18 +16,33 @@ pub(super) struct Signal {
     pub(super) name: &'static str,
     /// Counts those that are lost.
     pub(super) lost: &'static Metric,
+    /// How long they gather before they are sent together.
+    pub(super) gather: Duration,
 }
 
 /// Makes the body of a request of a service, of such lines.
 type Body = fn(&str, &[&[u8]]) -> io::Result<Vec<u8>>;
 
 /// Audit records: each line is the time in nanoseconds and a record.
-pub(super) static LOGS: Signal =
-    Signal { path: "/v1/logs", body: logs, name: "audit records", lost: &metrics::AUDIT_FAILURES };
+pub(super) static LOGS: Signal = Signal {
+    path: "/v1/logs",
+    body: logs,
+    name: "audit records",
+    lost: &metrics::AUDIT_FAILURES,
+    gather: Duration::from_millis(5),
+};
 
 /// Spans: each line is one.
-pub(super) static SPANS: Signal =
-    Signal { path: "/v1/traces", body: spans, name: "spans", lost: &metrics::SPANS_LOST };
+///
+/// A request costs as much as a hundred of them. Those that are lost with a process are missed by nobody
+/// who has its audit records.
+pub(super) static SPANS: Signal = Signal {
+    path: "/v1/traces",
+    body: spans,
+    name: "spans",
+    lost: &metrics::SPANS_LOST,
+    gather: Duration::from_secs(1),
+};
 
 fn logs(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
     let records = lines.iter().map(|line| log_record(line)).collect::<io::Result<Vec<_>>>()?;

@@ -21,8 +21,8 @@ use super::{AuditError, AuditRecord, Target, span};
 /// [pseudonym](portcullis_guard::Pseudonym) for the principal: no argument, result, token, name or address.
 /// What was refused before it became an operation has none.
 ///
-/// Nothing waits for the collector. Spans wait in memory, 8 MiB of them, and are sent as those of
-/// [`OtlpSink`](super::OtlpSink) are; what does not fit, and what a collector refuses for good, is lost and
+/// Nothing waits for the collector. Spans wait in memory, 8 MiB of them, gather for a second, and are sent as
+/// those of [`OtlpSink`](super::OtlpSink) are; what does not fit, and what a collector refuses for good, is lost and
 /// counted, by [`lost`](Self::lost) and by `portcullis_spans_lost_total`. Operations go on, whatever
 /// [`AuditFailure`](crate::audit::AuditFailure) says.
 ///
