@@ -240,11 +240,17 @@ async fn test_simple_prompt() -> &'static str {
 #[prompt]
 async fn test_prompt_with_arguments(
     /// First test argument
+    #[arg(complete = arg1_values)]
     arg1: String,
     /// Second test argument
     arg2: String,
 ) -> String {
     format!("Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")
+}
+
+async fn arg1_values(written: String) -> Vec<&'static str> {
+    let values = ["paris", "park", "party"].into_iter();
+    values.filter(|value| value.starts_with(&written)).collect()
 }
 
 /// A resource, and what to do with it.

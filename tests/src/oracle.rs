@@ -80,18 +80,37 @@ pub fn uses(kind: ComponentKind, word: &str) -> Vec<(&'static str, Value)> {
             ("tools/call", json!({"name": key})),
         ],
         ComponentKind::Resource => vec![("resources/read", json!({"uri": key}))],
-        ComponentKind::ResourceTemplate => vec![
-            ("resources/read", json!({"uri": format!("{word}://1")})),
-            ("resources/read", json!({"uri": format!("{word}://none")})),
-        ],
-        ComponentKind::Prompt => vec![
-            ("prompts/get", json!({"name": key, "arguments": {"id": "1"}})),
-            ("prompts/get", json!({"name": key, "arguments": {"id": "none"}})),
-            ("prompts/get", json!({"name": key, "arguments": {"unknown": "1"}})),
-            ("prompts/get", json!({"name": key})),
-        ],
+        ComponentKind::ResourceTemplate => [
+            vec![
+                ("resources/read", json!({"uri": format!("{word}://1")})),
+                ("resources/read", json!({"uri": format!("{word}://none")})),
+            ],
+            completions(json!({"type": "ref/resource", "uri": key})),
+        ]
+        .concat(),
+        ComponentKind::Prompt => [
+            vec![
+                ("prompts/get", json!({"name": key, "arguments": {"id": "1"}})),
+                ("prompts/get", json!({"name": key, "arguments": {"id": "none"}})),
+                ("prompts/get", json!({"name": key, "arguments": {"unknown": "1"}})),
+                ("prompts/get", json!({"name": key})),
+            ],
+            completions(json!({"type": "ref/prompt", "name": key})),
+        ]
+        .concat(),
         other => panic!("no use of a {other}"),
     }
+}
+
+/// The ways to have an argument completed, with good and with bad parameters.
+fn completions(reference: Value) -> Vec<(&'static str, Value)> {
+    let of = |argument: &str, known: Value| {
+        let argument = json!({"name": argument, "value": "1"});
+        let params =
+            json!({"ref": reference, "argument": argument, "context": {"arguments": known}});
+        ("completion/complete", params)
+    };
+    vec![of("id", json!({})), of("unknown", json!({})), of("id", json!({"unknown": 1}))]
 }
 
 /// The method that lists a kind, and the member that holds the list.
@@ -200,10 +219,11 @@ fn on_call(ctx: &AuthContext<'_>) -> bool {
 fn tagged(kind: ComponentKind, word: &str, tag: &str, causes: &[Cause]) -> Component {
     // The builders of the kinds have the same options, and no type in common.
     macro_rules! component {
-        ($builder:ident) => {{
+        ($builder:ident $(, $complete:ident)?) => {{
             let mut builder = $builder::new(key(kind, word)).tag(tag);
             if kind != ComponentKind::Resource {
                 builder = builder.parameter::<u8>(Argument::new("id"));
+                $(builder = builder.$complete("id", async |_written: String| vec!["1", "2"]);)?
             }
             for cause in causes {
                 builder = match cause {
@@ -219,8 +239,8 @@ fn tagged(kind: ComponentKind, word: &str, tag: &str, causes: &[Cause]) -> Compo
     }
     match kind {
         ComponentKind::Tool => component!(Tool),
-        ComponentKind::Resource | ComponentKind::ResourceTemplate => component!(Resource),
-        ComponentKind::Prompt => component!(Prompt),
+        ComponentKind::Resource | ComponentKind::ResourceTemplate => component!(Resource, complete),
+        ComponentKind::Prompt => component!(Prompt, complete),
         other => panic!("no {other} can be declared"),
     }
 }

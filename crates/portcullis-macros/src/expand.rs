@@ -36,7 +36,8 @@ fn declaration(
     let portcullis = options.portcullis();
     let new = new(kind, &options, function);
     let about = about(&options, function);
-    let declared = parameters.iter().map(|Parameter { kind, name, constraints }| {
+    let completed = completions(kind, &parameters)?;
+    let declared = parameters.iter().map(|Parameter { kind, name, constraints, .. }| {
         let argument = quote! { #portcullis::component::Argument::new(#name) #constraints };
         quote_spanned! { kind.span() => .parameter::<#kind>(#argument) }
     });
@@ -71,10 +72,25 @@ fn declaration(
 
         impl #portcullis::component::Declare for #ident {
             fn declare(self) -> #portcullis::component::Component {
-                #new #about #(#declared)* #handler
+                #new #about #(#declared)* #completed #handler
             }
         }
     })
+}
+
+/// The calls that add the functions which complete arguments.
+fn completions(kind: Kind, parameters: &[Parameter]) -> Result<TokenStream> {
+    let mut calls = TokenStream::new();
+    for Parameter { name, completion, .. } in parameters {
+        let Some(function) = completion else { continue };
+        if kind == Kind::Tool {
+            let message = "only prompts and resource templates complete their arguments: clients \
+                           never ask for those of a tool";
+            return Err(syn::Error::new_spanned(function, message));
+        }
+        calls.extend(quote_spanned! { function.span() => .complete(#name, #function) });
+    }
+    Ok(calls)
 }
 
 fn check_signature(kind: Kind, function: &ItemFn) -> Result<()> {

@@ -9,7 +9,7 @@ use syn::{
 use crate::options::list;
 
 /// What `#[arg(…)]` takes.
-const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, unique_items, min_properties, max_properties, format, one_of, default, path_like, and secret with its reason";
+const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, unique_items, min_properties, max_properties, format, one_of, default, path_like, complete, and secret with its reason";
 
 /// One parameter of a component's function.
 pub(crate) struct Parameter {
@@ -17,6 +17,8 @@ pub(crate) struct Parameter {
     pub(crate) kind: Type,
     /// The method calls on its `Argument`.
     pub(crate) constraints: TokenStream,
+    /// The function that completes it.
+    pub(crate) completion: Option<Expr>,
 }
 
 impl Parameter {
@@ -49,9 +51,12 @@ impl Parameter {
         if let Some(description) = doc_comment(attributes) {
             calls.extend(quote! { .description(#description) });
         }
-        let mut secret = Secret::default();
+        let (mut secret, mut completion) = (Secret::default(), None);
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("arg")) {
             attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("complete") {
+                    return complete(&mut completion, &meta);
+                }
                 if !secret.read(&meta)? {
                     calls.extend(constraint(&meta)?);
                 }
@@ -59,8 +64,17 @@ impl Parameter {
             })?;
         }
         calls.extend(secret.call()?);
-        Ok(Self { name, kind: (*argument.ty).clone(), constraints: calls })
+        Ok(Self { name, kind: (*argument.ty).clone(), constraints: calls, completion })
     }
+}
+
+/// Reads `complete = function`.
+fn complete(completion: &mut Option<Expr>, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if completion.is_some() {
+        return Err(meta.error("duplicate option: one function completes an argument"));
+    }
+    *completion = Some(meta.value()?.parse()?);
+    Ok(())
 }
 
 /// `secret, reason = "…"`, which belong together.
@@ -163,6 +177,7 @@ fn meant(written: &str) -> Option<&'static str> {
         "regex" | "regexp" | "matches" => "pattern",
         "enum" | "oneof" | "choices" | "values" | "options" => "one_of",
         "doc" | "help" | "desc" => "description",
+        "completion" | "completes" | "autocomplete" | "suggest" => "complete",
         _ => return None,
     })
 }

@@ -36,6 +36,7 @@ pub use answer::notification::Changed;
 pub use answer::outcome::Outcome;
 pub use exchange::{Exchange, Transport};
 pub use limits::Limits;
+pub use message::completion::{CompletionReference, MAX_COMPLETED_BYTES};
 pub use message::json_object::{Arguments, read_value};
 pub use message::log_level::LogLevel;
 pub use message::meta::ClientInfo;

@@ -41,6 +41,12 @@ pub trait Service: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
+    /// Whether the arguments of anything that this exchange may use are completed, for what the
+    /// server says of itself. Default: none are.
+    fn completes(&self, _exchange: &Exchange) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+
     /// The changes, from now on, to what this exchange may see.
     ///
     /// The stream is polled when there is room for a notification, so several changes of one list

@@ -7,6 +7,7 @@ mod audit;
 mod caller_credentials;
 mod check;
 mod checks;
+mod completion;
 mod connect_page;
 mod connections;
 mod demo;

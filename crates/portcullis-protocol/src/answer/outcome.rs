@@ -2,7 +2,7 @@ use serde_json::value::RawValue;
 
 use crate::answer::{json_rpc, list_json};
 use crate::message::envelope::RequestId;
-use crate::model::{CallToolResult, GetPromptResult, ReadResourceResult};
+use crate::model::{CallToolResult, Completion, GetPromptResult, ReadResourceResult};
 use crate::{Page, ProtocolVersion};
 
 /// The result of an operation, before it takes the shape of a version.
@@ -23,6 +23,8 @@ pub enum Outcome {
     ResourceRead(ReadResourceResult),
     /// Of `prompts/get`.
     PromptGot(GetPromptResult),
+    /// Of `completion/complete`.
+    Completed(Completion),
 }
 
 impl Outcome {
@@ -76,6 +78,9 @@ impl Outcome {
                 };
                 json_rpc::result(id, &result)
             }
+            Self::Completed(completion) => {
+                json_rpc::result(id, &CompleteShape { result_type, completion, meta })
+            }
         }
     }
 }
@@ -120,6 +125,16 @@ struct PromptShape<'a, M> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     messages: &'a [M],
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CompleteShape<'a, C> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    completion: &'a C,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawValue>,
 }
@@ -195,6 +210,21 @@ mod tests {
             }),
             r#"{"resultType":"complete","description":"D","messages":[],"_meta":{"m":1}}"#,
             r#"{"description":"D","messages":[]}"#,
+        );
+    }
+
+    #[test]
+    fn a_completion_is_answered_with_its_values() {
+        let values = vec!["Lima".to_owned(), "Lisbon".to_owned()];
+        is_answered(
+            &Outcome::Completed(Completion { values, total: Some(7), has_more: true }),
+            r#"{"resultType":"complete","completion":{"values":["Lima","Lisbon"],"total":7,"hasMore":true},"_meta":{"m":1}}"#,
+            r#"{"completion":{"values":["Lima","Lisbon"],"total":7,"hasMore":true}}"#,
+        );
+        is_answered(
+            &Outcome::Completed(Completion::default()),
+            r#"{"resultType":"complete","completion":{"values":[],"hasMore":false},"_meta":{"m":1}}"#,
+            r#"{"completion":{"values":[],"hasMore":false}}"#,
         );
     }
 }

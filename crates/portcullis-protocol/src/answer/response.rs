@@ -32,6 +32,7 @@ pub(crate) fn initialized(
     id: &RequestId,
     version: ProtocolVersion,
     identity: &Identity,
+    completes: bool,
 ) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -47,7 +48,7 @@ pub(crate) fn initialized(
         id,
         &Initialized {
             protocol_version: version.as_str(),
-            capabilities: capabilities(),
+            capabilities: capabilities(version, completes),
             server_info: &identity.implementation,
             instructions: identity.instructions.as_deref(),
         },
@@ -59,6 +60,7 @@ pub(crate) fn discovered(
     id: &RequestId,
     supported: &[ProtocolVersion],
     identity: &Identity,
+    completes: bool,
 ) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -79,7 +81,7 @@ pub(crate) fn discovered(
         &Discovered {
             result_type: "complete",
             supported_versions: supported.iter().map(|version| version.as_str()).collect(),
-            capabilities: capabilities(),
+            capabilities: capabilities(ProtocolVersion::V2026_07_28, completes),
             instructions: identity.instructions.as_deref(),
             ttl_ms: 0,
             cache_scope: "private",
@@ -89,10 +91,15 @@ pub(crate) fn discovered(
 }
 
 /// Always all three kinds: this does not tell in which of them a caller finds anything. What a
-/// caller sees of each may change. Any function may write to the log of its client.
-fn capabilities() -> Value {
+/// caller sees of each may change. Any function may write to the log of its client. Completions came
+/// with 2025-03-26, and are announced to those who find some.
+fn capabilities(version: ProtocolVersion, completes: bool) -> Value {
     let list = json!({ "listChanged": true });
-    json!({ "tools": list, "resources": list, "prompts": list, "logging": {} })
+    let lists = ["tools", "resources", "prompts"].map(|kind| (kind, list.clone()));
+    let completions = completes && version >= ProtocolVersion::V2025_03_26;
+    let completions = completions.then(|| ("completions", json!({})));
+    let all = lists.into_iter().chain([("logging", json!({}))]).chain(completions);
+    Value::Object(all.map(|(name, says)| (name.to_owned(), says)).collect())
 }
 
 #[cfg(test)]

@@ -61,8 +61,9 @@ pub(super) async fn receive<S: Service>(
             if let Err(error) = service.admit("server/discover", &exchange).await {
                 return Ok(refuse(&error));
             }
+            let completes = service.completes(&exchange).await;
             let supported = &ProtocolVersion::OVER_HTTP;
-            let answer = response::discovered(&id, supported, service.identity());
+            let answer = response::discovered(&id, supported, service.identity(), completes);
             answer::json(StatusCode::OK, answer)
         }
         Asked::Changes(wanted) => {

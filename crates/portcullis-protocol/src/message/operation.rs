@@ -1,8 +1,11 @@
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::RpcError;
+use crate::message::completion::{self, CompletionReference};
 use crate::message::json_object::Arguments;
-use crate::message::params::{Members, Params, text};
+use crate::message::params::{Params, text};
 
 /// The longest URI of a resource, in bytes.
 pub const MAX_URI_BYTES: usize = 8_192;
@@ -50,6 +53,17 @@ pub enum Operation<'a> {
         /// Its arguments.
         arguments: Arguments<'a>,
     },
+    /// `completion/complete`
+    Complete {
+        /// What has the argument.
+        reference: CompletionReference<'a>,
+        /// The name of the argument.
+        argument: Cow<'a, str>,
+        /// What is written of the argument so far.
+        value: Cow<'a, str>,
+        /// The arguments that are known already.
+        arguments: Arguments<'a>,
+    },
 }
 
 impl<'a> Operation<'a> {
@@ -63,16 +77,23 @@ impl<'a> Operation<'a> {
             "tools/list" => Self::ListTools { cursor: cursor(params)? },
             "tools/call" => {
                 let members = params.members()?;
-                Self::CallTool { name: text(members.name)?, arguments: arguments(members)? }
+                Self::CallTool {
+                    name: text(members.name)?,
+                    arguments: arguments(members.arguments)?,
+                }
             }
             "resources/list" => Self::ListResources { cursor: cursor(params)? },
             "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
-            "resources/read" => Self::ReadResource { uri: uri(params)? },
+            "resources/read" => Self::ReadResource { uri: bounded_uri(params.members()?.uri)? },
             "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
             "prompts/get" => {
                 let members = params.members()?;
-                Self::GetPrompt { name: text(members.name)?, arguments: arguments(members)? }
+                Self::GetPrompt {
+                    name: text(members.name)?,
+                    arguments: arguments(members.arguments)?,
+                }
             }
+            "completion/complete" => completion::read(params.members()?)?,
             _ => return Err(RpcError::MethodNotFound),
         })
     }
@@ -96,13 +117,22 @@ impl<'a> Operation<'a> {
             Self::GetPrompt { name, arguments } => {
                 Operation::GetPrompt { name: owned(name), arguments: arguments.into_owned() }
             }
+            Self::Complete { reference, argument, value, arguments } => Operation::Complete {
+                reference: reference.into_owned(),
+                argument: owned(argument),
+                value: owned(value),
+                arguments: arguments.into_owned(),
+            },
         }
     }
 
     /// Whether a component is used, whose function may tell something before its answer.
     pub(crate) fn is_use(&self) -> bool {
         match self {
-            Self::CallTool { .. } | Self::ReadResource { .. } | Self::GetPrompt { .. } => true,
+            Self::CallTool { .. }
+            | Self::ReadResource { .. }
+            | Self::GetPrompt { .. }
+            | Self::Complete { .. } => true,
             Self::ListTools { .. }
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }
@@ -119,15 +149,16 @@ impl<'a> Operation<'a> {
             Self::ListTools { .. }
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }
-            | Self::ListPrompts { .. } => None,
+            | Self::ListPrompts { .. }
+            | Self::Complete { .. } => None,
         }
     }
 }
 
 /// The URI of a resource. It is taken apart before anybody is asked who may read it, which
 /// takes time that the sender chooses.
-fn uri<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, RpcError> {
-    let uri = text(params.members()?.uri)?;
+pub(super) fn bounded_uri<'a>(member: Option<&'a RawValue>) -> Result<Cow<'a, str>, RpcError> {
+    let uri = text(member)?;
     if uri.len() > MAX_URI_BYTES {
         return Err(RpcError::invalid_params("`uri` is longer than 8,192 bytes"));
     }
@@ -135,8 +166,8 @@ fn uri<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, RpcError> {
 }
 
 /// Arguments are an object, whatever is called with them.
-fn arguments<'a>(members: &Members<'a>) -> Result<Arguments<'a>, RpcError> {
-    match members.arguments {
+pub(super) fn arguments<'a>(member: Option<&'a RawValue>) -> Result<Arguments<'a>, RpcError> {
+    match member {
         Some(raw) if !raw.get().starts_with('{') => {
             Err(RpcError::invalid_params("`arguments` must be an object"))
         }

@@ -43,6 +43,12 @@ pub struct Members<'a> {
     pub(crate) cursor: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref")]
+    pub(crate) reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) argument: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) context: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) level: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -13,4 +13,6 @@ pub use self::component::{
     Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations,
 };
 pub use self::content::{ContentBlock, ResourceContents};
-pub use self::result::{CallToolResult, GetPromptResult, PromptMessage, ReadResourceResult, Role};
+pub use self::result::{
+    CallToolResult, Completion, GetPromptResult, PromptMessage, ReadResourceResult, Role,
+};

@@ -47,6 +47,19 @@ pub struct GetPromptResult {
     pub messages: Vec<PromptMessage>,
 }
 
+/// The `completion` of a `CompleteResult`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Completion {
+    /// The values, the best first: 100 at most.
+    pub values: Vec<String>,
+    /// How many there are altogether, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Whether there are more than these.
+    pub has_more: bool,
+}
+
 /// A `PromptMessage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PromptMessage {

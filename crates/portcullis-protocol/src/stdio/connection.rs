@@ -275,7 +275,9 @@ impl<S: Service> Connection<S> {
         let exchange = Exchange { trace, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
-            let answer = response::discovered(id, &ProtocolVersion::ALL, self.service.identity());
+            let completes = self.completes(&exchange);
+            let identity = self.service.identity();
+            let answer = response::discovered(id, &ProtocolVersion::ALL, identity, completes);
             return Ok(Reply::Now(answer));
         }
         if method == Subscription::METHOD && version.is_stateless() {
@@ -299,6 +301,11 @@ impl<S: Service> Connection<S> {
         admitted.unwrap_or(Err(RpcError::Busy)).map_err(Refusal::Unadmitted)
     }
 
+    /// As [`Service::completes`], where nothing has to be waited for.
+    fn completes(&self, exchange: &Exchange) -> bool {
+        self.service.completes(exchange).now_or_never().unwrap_or(false)
+    }
+
     fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, Refusal> {
         let session = Initialize::read(params, &ProtocolVersion::ALL)?;
         if self.session.is_some() {
@@ -306,7 +313,8 @@ impl<S: Service> Connection<S> {
         }
         let exchange = local(session.version, session.client.clone());
         self.admit("initialize", &exchange)?;
-        let answer = response::initialized(id, session.version, self.service.identity());
+        let (completes, identity) = (self.completes(&exchange), self.service.identity());
+        let answer = response::initialized(id, session.version, identity, completes);
         self.listens.begin(self.changes(&exchange));
         self.session = Some(session);
         Ok(answer)

@@ -57,6 +57,45 @@ impl ArgumentSchema {
         self.accept(arguments.into_iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// As [`accept_strings`](Self::accept_strings), for arguments that are known while others are
+    /// still written: those that do not meet their schema are left out.
+    ///
+    /// # Errors
+    ///
+    /// Names an argument that is unknown, or that is no string.
+    pub(crate) fn accept_known(&self, arguments: Values) -> Result<Values, String> {
+        let mut known = Values::new();
+        for (name, value) in arguments {
+            if !self.has(&name) {
+                return Err(format!("unknown argument `{}`", shown(&name)));
+            }
+            let Value::String(text) = value else {
+                return Err(format!("argument `{}`: must be a string (type)", shown(&name)));
+            };
+            let value = self.read(&name, text);
+            if self.takes(&name, &value) {
+                known.insert(name, value);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Whether there is an argument called `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.schema.get("properties").is_some_and(|own| own.get(name).is_some())
+    }
+
+    /// Whether `value` meets the schema of one argument.
+    fn takes(&self, name: &str, value: &Value) -> bool {
+        let alone = Value::Object(Values::from_iter([(name.to_owned(), value.clone())]));
+        let concerns = |path: &str| path.trim_start_matches('/').split('/').next() == Some(name);
+        self.effort.affords(&alone)
+            && !self
+                .validator
+                .iter_errors(&alone)
+                .any(|error| concerns(error.instance_path().as_str()))
+    }
+
     fn leave_out(&self, arguments: &mut Values) {
         if arguments.values().any(Value::is_null) {
             arguments.retain(|name, value| !value.is_null() || !self.left_out.contains(name));

@@ -6,6 +6,7 @@ use portcullis_protocol::{Descriptor, MAX_URI_BYTES};
 use serde_json::Value;
 
 use crate::catalogue::compiled_checks::{CompiledChecks, Need, Rules};
+use crate::catalogue::completions::Completions;
 use crate::catalogue::credential_lint;
 use crate::catalogue::describe::describe;
 use crate::catalogue::everywhere::Everywhere;
@@ -15,7 +16,7 @@ use crate::component::resource_uri::ResourceUri;
 use crate::component::selector::Selected;
 use crate::component::uri_template::UriTemplate;
 use crate::component::validation::Validation;
-use crate::component::{About, Component, ComponentKind, Deny, Handler};
+use crate::component::{About, Component, ComponentKind, Deny, Handler, Parameters};
 use crate::error::{Problem, ProblemKind};
 
 /// One component, compiled: its schema, its list entry, its URI template.
@@ -42,6 +43,7 @@ pub(crate) struct Entry {
     pub(crate) template: Option<UriTemplate>,
     /// What arguments that meet the schema have to pass.
     pub(crate) validations: Vec<Validation>,
+    pub(crate) completions: Completions,
     pub(crate) handler: Handler,
     /// Whether a check that hides it was once late.
     pub(crate) was_late: AtomicBool,
@@ -56,8 +58,17 @@ impl Entry {
         everywhere: &Everywhere,
         rules: &mut Rules,
     ) -> Result<(Self, Descriptor), Vec<Problem>> {
-        let Component { kind, key, about, checks, deny, mut parameters, validations, handler } =
-            component;
+        let Component {
+            kind,
+            key,
+            about,
+            checks,
+            deny,
+            mut parameters,
+            validations,
+            completers,
+            handler,
+        } = component;
         let invalid = |text| Problem::new(ProblemKind::InvalidCheck, text);
         let mut problems: Vec<Problem> =
             checks.iter().filter_map(|check| check.validate().err().map(invalid)).collect();
@@ -66,25 +77,24 @@ impl Entry {
             let text = "a tag is empty: give it a name";
             problems.push(Problem::new(ProblemKind::EmptyTag, text));
         }
-        for (id, name) in &parameters.states {
-            if !states.contains(*id) {
-                let text = format!(
-                    "State<{name}> is missing: add it with .state(…) (added so far: {:?})",
-                    states.names()
-                );
-                problems.push(Problem::new(ProblemKind::MissingState, text));
-            }
-        }
+        problems.extend(missing_states(&parameters, states));
         let credentials = credential_lint::on_purpose(&parameters);
-        let states = parameters.states.iter().map(|(id, _)| *id).collect();
-        let (needs_caller, sees_caller) = (parameters.needs_caller, parameters.sees_caller);
-        let sees_context = parameters.sees_call || parameters.sees_context;
+        // What completes its arguments is a function of the component, too.
+        let functions = || completers.iter().map(|(_, own)| &own.parameters).chain([&parameters]);
+        let given = functions().flat_map(|own| &own.states).map(|(id, _)| *id).collect();
+        let needs_caller = functions().any(|own| own.needs_caller);
+        let sees_caller = functions().any(|own| own.sees_caller);
+        let sees_context = parameters.sees_call || functions().any(|own| own.sees_context);
         let path_like = parameters.path_like();
         if kind != ComponentKind::ResourceTemplate {
             problems.extend(path_like.iter().map(|name| path_like_elsewhere(name)));
         }
         let schema = match ArgumentSchema::compile(&mut parameters) {
             Ok(schema) => schema,
+            Err(found) => return Err([problems, found].concat()),
+        };
+        let completions = match Completions::compile(completers, &schema, states) {
+            Ok(completions) => completions,
             Err(found) => return Err([problems, found].concat()),
         };
         let output = match about.output_schema.as_ref().map(OutputSchema::compile).transpose() {
@@ -147,13 +157,14 @@ impl Entry {
             sees_caller,
             sees_context,
             credentials,
-            states,
+            states: given,
             deny,
             asks_to_challenge,
             schema,
             output,
             template,
             validations,
+            completions,
             handler,
             was_late: AtomicBool::new(false),
             held_credential: AtomicBool::new(false),
@@ -204,6 +215,20 @@ impl Entry {
     pub(crate) fn mime_type<'a>(&'a self, default: &'a str) -> &'a str {
         self.about.mime_type.as_deref().unwrap_or(default)
     }
+}
+
+/// What of the state that a function takes was not added.
+pub(super) fn missing_states(parameters: &Parameters, states: &States) -> Vec<Problem> {
+    let missing = parameters.states.iter().filter(|(id, _)| !states.contains(*id));
+    missing
+        .map(|(_, name)| {
+            let added = states.names();
+            let text = format!(
+                "State<{name}> is missing: add it with .state(…) (added so far: {added:?})"
+            );
+            Problem::new(ProblemKind::MissingState, text)
+        })
+        .collect()
 }
 
 /// Names that every client takes (MCP tools §Tool Names).

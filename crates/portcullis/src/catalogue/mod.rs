@@ -6,6 +6,7 @@ mod closed_parts;
 mod closed_schema;
 mod closing;
 pub(crate) mod compiled_checks;
+pub(crate) mod completions;
 pub(crate) mod credential_lint;
 pub(crate) mod credential_shape;
 mod describe;

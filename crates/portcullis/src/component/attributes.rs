@@ -120,7 +120,8 @@ pub use portcullis_macros::tool;
 /// A parameter for each variable of the URI, of the same name, whose type is read from the text;
 /// and [`Caller`](crate::Caller), [`MaybeCaller`](crate::MaybeCaller),
 /// [`Context`](crate::Context) and [`State<T>`](crate::State) as a [`tool`] does. `#[arg(…)]`
-/// constrains a variable. A URI with a value that looks like a path (`..`, `a%2Fb`, `C:`, encoded once
+/// constrains a variable; `#[arg(complete = function)]` completes it while people write it
+/// ([`complete`](crate::Resource::complete)). A URI with a value that looks like a path (`..`, `a%2Fb`, `C:`, encoded once
 /// more or not) does not exist, unless `#[arg(path_like)]` is on its variable.
 ///
 /// # What it returns
@@ -183,7 +184,9 @@ pub use portcullis_macros::resource;
 ///
 /// Arguments, which clients send as text and whose types are read from it; and
 /// [`Caller`](crate::Caller), [`MaybeCaller`](crate::MaybeCaller), [`Context`](crate::Context) and
-/// [`State<T>`](crate::State) as a [`tool`] does. `#[arg(…)]` constrains an argument.
+/// [`State<T>`](crate::State) as a [`tool`] does. `#[arg(…)]` constrains an argument;
+/// `#[arg(complete = function)]` completes it while people write it
+/// ([`complete`](crate::Prompt::complete)).
 ///
 /// # What it returns
 ///

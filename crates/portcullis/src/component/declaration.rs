@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use portcullis_auth::{Check, IntoCheck};
 
 use crate::component::argument::Argument;
+use crate::component::completion::Completer;
 use crate::component::kind::{ComponentKind, Deny};
 use crate::component::parameter::{Call, Parameter, Parameters};
 use crate::component::result::PromptResult;
@@ -24,6 +25,8 @@ pub struct Component {
     pub(crate) deny: Option<Deny>,
     pub(crate) parameters: Parameters,
     pub(crate) validations: Vec<Validation>,
+    /// By the name of the argument.
+    pub(crate) completers: Vec<(String, Completer)>,
     pub(crate) handler: Handler,
 }
 
@@ -48,12 +51,20 @@ pub(crate) struct Declaration {
     deny: Option<Deny>,
     parameters: Parameters,
     validations: Vec<Validation>,
+    completers: Vec<(String, Completer)>,
 }
 
 impl Declaration {
     pub(crate) fn new(key: String) -> Self {
-        let (about, parameters) = (About::default(), Parameters::new());
-        Self { key, about, checks: Vec::new(), deny: None, parameters, validations: Vec::new() }
+        Self {
+            key,
+            about: About::default(),
+            checks: Vec::new(),
+            deny: None,
+            parameters: Parameters::new(),
+            validations: Vec::new(),
+            completers: Vec::new(),
+        }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -69,14 +80,15 @@ impl Declaration {
     }
 
     pub(crate) fn parameter<P: Parameter>(&mut self, argument: Argument) {
-        let before = self.parameters.declared;
-        P::declare(&mut self.parameters, argument);
-        // One that declares nothing of ours may take anything out of the call.
-        self.parameters.sees_context |= self.parameters.declared == before;
+        self.parameters.add::<P>(argument);
     }
 
     pub(crate) fn validate(&mut self, validation: Validation) {
         self.validations.push(validation);
+    }
+
+    pub(crate) fn complete(&mut self, argument: String, completer: Completer) {
+        self.completers.push((argument, completer));
     }
 
     pub(crate) fn takes_only_parameters(&mut self) {
@@ -88,8 +100,8 @@ impl Declaration {
     }
 
     pub(crate) fn answered_by(self, kind: ComponentKind, handler: Handler) -> Component {
-        let Self { key, about, checks, deny, parameters, validations } = self;
-        Component { kind, key, about, checks, deny, parameters, validations, handler }
+        let Self { key, about, checks, deny, parameters, validations, completers } = self;
+        Component { kind, key, about, checks, deny, parameters, validations, completers, handler }
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod argument;
 pub(crate) mod attributes;
 pub(crate) mod caller;
+pub(crate) mod completion;
 pub(crate) mod content;
 pub(crate) mod context;
 #[cfg(feature = "fetch")]
@@ -35,6 +36,7 @@ pub(crate) mod verdict;
 pub(crate) mod visibility;
 
 pub use self::argument::{Argument, Bound};
+pub use self::completion::{Completer, Completion, IntoCompleter, IntoCompletion};
 pub(crate) use self::declaration::{About, Components, Erased, Handler};
 pub use self::declaration::{Component, Declare};
 pub use self::hint::Hint;

@@ -251,6 +251,14 @@ impl Parameters {
         }
     }
 
+    /// Adds a parameter of a function.
+    pub(crate) fn add<P: Parameter>(&mut self, argument: Argument) {
+        let before = self.declared;
+        P::declare(self, argument);
+        // One that declares nothing of ours may take anything out of the call.
+        self.sees_context |= self.declared == before;
+    }
+
     /// The names of the arguments that may look like paths.
     pub(crate) fn path_like(&self) -> Vec<String> {
         let path_like = self.arguments.iter().filter(|declared| declared.argument.path_like);

@@ -1,5 +1,6 @@
 use std::future::Future;
 
+use crate::component::completion::completion_option;
 use crate::component::declaration::{Component, Declaration, Handler, common_options, erase};
 use crate::component::kind::ComponentKind;
 use crate::component::parameter::Call;
@@ -30,6 +31,7 @@ use crate::component::result::IntoPromptResult;
 pub struct Prompt(Declaration);
 
 common_options!(Prompt);
+completion_option!(Prompt);
 
 impl Prompt {
     /// A prompt called `name`.

@@ -1,5 +1,6 @@
 use std::future::Future;
 
+use crate::component::completion::completion_option;
 use crate::component::declaration::{Component, Declaration, Handler, common_options, erase};
 use crate::component::kind::ComponentKind;
 use crate::component::parameter::Call;
@@ -43,6 +44,7 @@ use crate::component::uri_template::UriTemplate;
 pub struct Resource(Declaration);
 
 common_options!(Resource);
+completion_option!(Resource);
 
 impl Resource {
     /// A resource at `uri`, or a template if that has variables.

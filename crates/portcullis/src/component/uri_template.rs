@@ -101,6 +101,14 @@ impl UriTemplate {
         self.plain.is_match(uri.plain()) || self.normal.is_match(uri.normal())
     }
 
+    /// Whether the variable `name` may have `value`, or a value that begins with it.
+    pub(crate) fn takes(&self, name: &str, value: &str) -> bool {
+        match self.path_like.iter().any(|path_like| path_like == name) {
+            true => !value.contains(char::is_control),
+            false => !is_path_like(value),
+        }
+    }
+
     /// The values of the variables in `uri`, decoded once.
     ///
     /// A value that [looks like a path](is_path_like) makes the URI one that does not exist, unless
@@ -114,11 +122,8 @@ impl UriTemplate {
             .map(|(name, value)| {
                 let value = value?.as_str();
                 let value = percent_decode_str(value).decode_utf8().ok()?;
-                let refused = match self.path_like.contains(name) {
-                    true => value.contains(char::is_control),
-                    false => is_path_like(&value),
-                };
-                (!refused).then(|| (name.clone(), Value::String(value.into_owned())))
+                let taken = self.takes(name, &value);
+                taken.then(|| (name.clone(), Value::String(value.into_owned())))
             })
             .collect()
     }

@@ -6,6 +6,7 @@ use portcullis_protocol::Page;
 use crate::catalogue::Section;
 use crate::catalogue::arguments::Values;
 use crate::component::ComponentKind;
+use crate::component::completion::Completion;
 use crate::component::context::Context;
 use crate::component::result::PromptResult;
 use crate::component::result::ResourceResult;
@@ -48,6 +49,17 @@ pub enum Operation<'a> {
         /// Its arguments, as strings.
         arguments: Values,
     },
+    /// A completion of an argument that is being written.
+    Complete {
+        /// The prompt or resource template.
+        component: Target<'a>,
+        /// The name of the argument, as its caller wrote it: there may be none of this name.
+        argument: &'a str,
+        /// What is written of it so far.
+        value: String,
+        /// The arguments that are known already, as strings.
+        arguments: Values,
+    },
 }
 
 impl<'a> Operation<'a> {
@@ -58,7 +70,8 @@ impl<'a> Operation<'a> {
             Self::List(_) => None,
             Self::CallTool { component, .. }
             | Self::ReadResource { component, .. }
-            | Self::GetPrompt { component, .. } => Some(*component),
+            | Self::GetPrompt { component, .. }
+            | Self::Complete { component, .. } => Some(*component),
         }
     }
 
@@ -66,9 +79,9 @@ impl<'a> Operation<'a> {
         match self {
             Self::List(_) => (Values::new(), Spelling::Json),
             Self::CallTool { arguments, .. } => (arguments, Spelling::Json),
-            Self::ReadResource { arguments, .. } | Self::GetPrompt { arguments, .. } => {
-                (arguments, Spelling::Strings)
-            }
+            Self::ReadResource { arguments, .. }
+            | Self::GetPrompt { arguments, .. }
+            | Self::Complete { arguments, .. } => (arguments, Spelling::Strings),
         }
     }
 }
@@ -90,6 +103,7 @@ impl fmt::Debug for Operation<'_> {
             Self::CallTool { component, .. } => write!(f, "CallTool({})", component.name),
             Self::ReadResource { component, .. } => write!(f, "ReadResource({})", component.name),
             Self::GetPrompt { component, .. } => write!(f, "GetPrompt({})", component.name),
+            Self::Complete { component, .. } => write!(f, "Complete({})", component.name),
         }
     }
 }
@@ -106,6 +120,8 @@ pub enum Response<'a> {
     Resource(ResourceResult),
     /// The answer of a prompt.
     Prompt(PromptResult),
+    /// The values that an argument may become.
+    Completion(Completion),
 }
 
 /// One page of a list: the components that its caller may see.

@@ -46,6 +46,7 @@ impl Middleware for ResponseLimit {
                 Body::Text(text) | Body::Blob(text) => fits(text, self.bytes),
             },
             Response::Prompt(messages) => fits(&messages.0, self.bytes),
+            Response::Completion(completion) => fits(&completion.0, self.bytes),
         };
         match fits {
             true => Ok(response),

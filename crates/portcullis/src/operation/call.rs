@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use portcullis_guard::{OperationId, json};
@@ -24,6 +25,7 @@ use crate::component::{Erased, Handler};
 use crate::middleware::rate_limit;
 use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::OperationRecord;
+use crate::operation::complete;
 use crate::operation::engine::Engine;
 use crate::operation::refusal::{denied, public_error};
 
@@ -129,7 +131,7 @@ pub(super) async fn prompt<'a>(
 }
 
 /// The component called `name`, if it is there for the caller; else what may be said.
-async fn find<'a>(
+pub(super) async fn find<'a>(
     section: &'a Section,
     name: &str,
     asking: &Asking<'_>,
@@ -183,7 +185,7 @@ async fn find_resource<'a>(
 
 /// What the component and the middleware answer, unless it looks as if it held a credential and is
 /// blocked for that.
-async fn answer<'a>(
+pub(super) async fn answer<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
     operation: Operation<'a>,
@@ -229,6 +231,10 @@ async fn run<'a>(
     context: Context,
     asking: &Asking<'_>,
 ) -> Result<Response<'a>, ToolError> {
+    if let Operation::Complete { argument, value, arguments, .. } = operation {
+        let completion = complete::run(engine, entry, argument, value, arguments, context);
+        return completion.await.map(Response::Completion);
+    }
     let (arguments, spelling) = operation.into_arguments();
     let accepted = match spelling {
         Spelling::Json => entry.schema.accept(arguments),
@@ -263,7 +269,7 @@ async fn run<'a>(
     }
 }
 
-fn refused_arguments(refused: json::Refused) -> ToolError {
+pub(super) fn refused_arguments(refused: json::Refused) -> ToolError {
     ToolError::refused_argument(format!("the arguments are refused: {refused}"))
 }
 
@@ -275,7 +281,7 @@ async fn within_time<R>(
     call: Call,
 ) -> Result<R, ToolError> {
     let limit = engine.limits.handler_timeout;
-    let answer = AssertUnwindSafe(async {
+    fenced(limit, async {
         if !entry.validations.is_empty() {
             let begun = Instant::now();
             entry.validations.iter().try_for_each(|own| own.judge(&call.arguments))?;
@@ -285,11 +291,19 @@ async fn within_time<R>(
             }
         }
         handler(call).await
-    });
-    match within(limit, answer.catch_unwind()).await {
+    })
+    .await
+}
+
+/// What a function of the user's answers within its time. A panic is an internal error.
+pub(super) async fn fenced<R>(
+    limit: Duration,
+    answer: impl Future<Output = Result<R, ToolError>>,
+) -> Result<R, ToolError> {
+    match within(limit, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
-            "the handler, or a validation before it, panicked: {}",
+            "the handler, or what belongs to it, panicked: {}",
             panic_text(&*panic)
         )))),
         Err(_) => Err(ToolError::too_long(limit)),

@@ -70,6 +70,9 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
             Body::Blob(blob) => bytes(blob),
         },
         Response::Prompt(messages) => messages.0.iter().find_map(|message| block(&message.content)),
+        Response::Completion(completion) => {
+            completion.0.values.iter().find_map(|value| credential_shape::find(value))
+        }
         Response::List(_) => None,
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod call;
 #[cfg(feature = "fetch")]
 pub(crate) mod caller_credentials;
+mod complete;
 pub(crate) mod credentials;
 mod engine;
 mod list;
@@ -31,6 +32,7 @@ use portcullis_protocol::{
 use tracing::Instrument;
 
 use self::audit::OperationRecord;
+use self::complete::Written;
 pub(crate) use self::engine::Engine;
 pub(crate) use self::list_changed::changes;
 use crate::component::ComponentKind;
@@ -80,6 +82,10 @@ impl Service for EngineService {
             _ => admitted(&self.0, &exchange, &mut record).instrument(span).await,
         };
         record.end(admitted)
+    }
+
+    async fn completes(&self, exchange: &Exchange) -> bool {
+        complete::completes(&self.0, exchange).await
     }
 
     fn changes(
@@ -139,6 +145,10 @@ async fn walk<'a>(
         Operation::GetPrompt { name, arguments } => {
             call::prompt(engine, &name, &arguments, exchange, &asking, record).await
         }
+        Operation::Complete { reference, argument, value, arguments: known } => {
+            let written = Written { reference, argument, value, known };
+            complete::complete(engine, written, exchange, &asking, record).await
+        }
         _ => Err(RpcError::MethodNotFound),
     }
 }
@@ -169,6 +179,7 @@ fn method(operation: &Operation<'_>) -> &'static str {
         Operation::ReadResource { .. } => "resources/read",
         Operation::ListPrompts { .. } => "prompts/list",
         Operation::GetPrompt { .. } => "prompts/get",
+        Operation::Complete { .. } => "completion/complete",
         _ => "unknown",
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
         Ok(Outcome::PromptGot(result)) => {
             any(&mut result.messages, |message| content(&mut message.content))
         }
+        Ok(Outcome::Completed(completion)) => any(&mut completion.values, text),
         // Lists hold what the server was built with, which was examined then.
         Ok(_) => false,
         Err(RpcError::Internal(message) | RpcError::Denied(message)) => cow(message),

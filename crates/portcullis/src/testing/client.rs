@@ -169,6 +169,26 @@ impl TestClient {
         self.ask("prompts/get", json!({"name": name, "arguments": arguments})).await
     }
 
+    /// What an argument of a prompt may become after what is written of it.
+    pub async fn complete_prompt(&self, name: &str, argument: &str, written: &str) -> TestAnswer {
+        self.complete(json!({"type": "ref/prompt", "name": name}), argument, written).await
+    }
+
+    /// What a variable of a resource template may become after what is written of it.
+    pub async fn complete_template(
+        &self,
+        uri_template: &str,
+        variable: &str,
+        written: &str,
+    ) -> TestAnswer {
+        self.complete(json!({"type": "ref/resource", "uri": uri_template}), variable, written).await
+    }
+
+    async fn complete(&self, reference: Value, argument: &str, written: &str) -> TestAnswer {
+        let argument = json!({"name": argument, "value": written});
+        self.ask("completion/complete", json!({"ref": reference, "argument": argument})).await
+    }
+
     /// The names of the tools that are listed, over all pages.
     pub async fn tools(&self) -> Vec<String> {
         self.list("tools/list", "tools", "name").await
@@ -316,6 +336,13 @@ impl TestAnswer {
     #[must_use]
     pub fn structured(&self) -> Option<&Value> {
         self.json.pointer("/result/structuredContent")
+    }
+
+    /// The values that an argument may become; `None` where the answer is no completion.
+    #[must_use]
+    pub fn completion(&self) -> Option<Vec<&str>> {
+        let values = self.json.pointer("/result/completion/values")?.as_array()?;
+        Some(values.iter().filter_map(Value::as_str).collect())
     }
 
     /// Whether it is an error: of the protocol, or of the tool.
