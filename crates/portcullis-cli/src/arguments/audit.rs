@@ -82,7 +82,7 @@ Example:
 
 {EXIT_CODES}"))]
 pub(crate) struct Why {
-    /// The reference that the caller was shown, or the text around it, or the id of a record
+    /// The reference that the caller was shown, or the text around it, or the id of a record or a trace
     #[arg(value_name = "REFERENCE", value_parser = reference)]
     pub(crate) reference: String,
 
@@ -151,9 +151,12 @@ pub(crate) enum Format {
     Html,
 }
 
-/// Finds the sixteen digits in what somebody copied.
+/// Finds the digits in what somebody copied: sixteen of a reference or an id, or 32 of a trace.
 fn reference(text: &str) -> Result<String, &'static str> {
-    let digits = text.split(|c: char| !c.is_ascii_hexdigit()).find(|word| word.len() == 16);
-    let digits = digits.ok_or("a reference has sixteen hexadecimal digits: 5f0b2c4d6e8f9a1b")?;
+    let is_one = |word: &&str| matches!(word.len(), 16 | 32);
+    let digits = text.split(|c: char| !c.is_ascii_hexdigit()).find(is_one);
+    let digits = digits.ok_or(
+        "a reference has sixteen hexadecimal digits, as 5f0b2c4d6e8f9a1b, and the id of a trace has 32",
+    )?;
     Ok(digits.to_ascii_lowercase())
 }

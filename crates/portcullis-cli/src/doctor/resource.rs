@@ -1,6 +1,6 @@
 //! The protected-resource metadata (RFC 9728).
 
-use portcullis::guard::Url;
+use portcullis::guard::{ErrorChain, Url};
 use serde_json::{Map, Value};
 
 use super::client::{Answer, Client, unanswered};
@@ -54,7 +54,8 @@ async fn find(
             Ok(answer) if answer.is_success() => return Some((place, answer)),
             Ok(answer) => seen.push(format!("{place} answers {}", answer.told())),
             Err(error) => {
-                report.failed(Step::Resource, unanswered(&error), format_args!("{place}: {error}"));
+                let seen = format!("{place}: {}", ErrorChain::new(&error));
+                report.failed(Step::Resource, unanswered(&error), seen);
                 return None;
             }
         }

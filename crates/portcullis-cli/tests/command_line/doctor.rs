@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::stand::{Answer, ISSUER, RESOURCE, Stand, TOKEN, serve};
 use super::{Ran, command};
 
-fn doctor(url: &str, token: Option<&str>, more: &[&str]) -> Ran {
+pub(crate) fn doctor(url: &str, token: Option<&str>, more: &[&str]) -> Ran {
     let mut command = command(&[&["doctor", url][..], more].concat());
     command.env_remove("PORTCULLIS_TOKEN");
     if let Some(token) = token {

@@ -11,6 +11,7 @@ mod audit;
 mod check;
 mod doctor;
 mod doctor_sign_in;
+mod doctor_unreachable;
 mod grants;
 mod help;
 mod keys;

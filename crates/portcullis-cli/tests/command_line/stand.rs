@@ -1,10 +1,13 @@
 //! A server, with its authorization server, that a test puts out of order.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 pub(crate) const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -49,6 +52,8 @@ pub(crate) struct Stand {
     pub(crate) echoes_token: bool,
     /// What a request with the token gets, if that is no result.
     pub(crate) with_token: Option<Answer>,
+    /// A path at which requests get no answer at all.
+    pub(crate) never_answers: Option<String>,
 }
 
 impl Stand {
@@ -76,6 +81,7 @@ impl Stand {
             eats_authorization: false,
             echoes_token: false,
             with_token: None,
+            never_answers: None,
         }
     }
 
@@ -133,29 +139,64 @@ fn issuer(origin: &str) -> Value {
 
 /// Serves until the process ends; gives its URL.
 pub(crate) fn serve(change: impl FnOnce(&mut Stand)) -> String {
+    serve_at("http", change, answer)
+}
+
+/// As [`serve`], over TLS, with the certificate of this name, which is for 127.0.0.1.
+pub(crate) fn serve_tls(certificate: &str, change: impl FnOnce(&mut Stand)) -> String {
+    let chain = CertificateDer::pem_file_iter(tls(certificate)).unwrap().map(Result::unwrap);
+    let key = PrivateKeyDer::from_pem_file(tls("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.collect(), key)
+        .unwrap();
+    let config = Arc::new(config);
+    serve_at("https", change, move |stand, connection| {
+        let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(session, connection);
+        answer(stand, &mut stream)?;
+        stream.conn.send_close_notify();
+        stream.flush()
+    })
+}
+
+/// A file of the test authority.
+pub(crate) fn tls(name: &str) -> String {
+    format!("{}/../portcullis-guard/vectors/tls/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn serve_at(
+    scheme: &str,
+    change: impl FnOnce(&mut Stand),
+    with: impl Fn(&Stand, TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let origin = format!("{scheme}://{}", listener.local_addr().unwrap());
     let mut stand = Stand::new(&origin);
     change(&mut stand);
-    let stand = Arc::new(stand);
+    let served = Arc::new((stand, with));
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            let stand = Arc::clone(&stand);
-            std::thread::spawn(move || answer(&stand, &mut connection.unwrap()));
+            let served = Arc::clone(&served);
+            // A client that does not trust the certificate goes away.
+            std::thread::spawn(move || served.1(&served.0, connection.unwrap()));
         }
     });
     format!("{origin}/mcp")
 }
 
-fn answer(stand: &Stand, connection: &mut TcpStream) {
-    let mut lines = BufReader::new(connection.try_clone().unwrap());
+fn answer(stand: &Stand, connection: impl Read + Write) -> io::Result<()> {
+    let mut lines = BufReader::new(connection);
     let mut line = String::new();
-    lines.read_line(&mut line).unwrap();
+    lines.read_line(&mut line)?;
     let path = line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
     let (mut token, mut length) = (None, 0);
     loop {
         line.clear();
-        lines.read_line(&mut line).unwrap();
+        lines.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
             "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
@@ -164,12 +205,17 @@ fn answer(stand: &Stand, connection: &mut TcpStream) {
         }
     }
     let mut body = vec![0; length];
-    lines.read_exact(&mut body).unwrap();
+    lines.read_exact(&mut body)?;
+    if stand.never_answers.as_deref() == Some(&path) {
+        loop {
+            std::thread::park();
+        }
+    }
     let body = String::from_utf8(body).unwrap();
     let Answer(status, headers, body) = stand.answer(&path, token.as_deref(), &body);
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n");
-    connection.write_all(format!("{head}{headers}\r\n{body}").as_bytes()).unwrap();
+    lines.get_mut().write_all(format!("{head}{headers}\r\n{body}").as_bytes())
 }

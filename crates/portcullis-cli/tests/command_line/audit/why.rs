@@ -77,6 +77,29 @@ fn why_explains_a_reference_and_shows_what_its_caller_did_around_it() {
 }
 
 #[test]
+fn why_finds_all_records_of_a_trace() {
+    let (trace, other) = ("4bf92f3577b34da6a3ce929d0e0e4736", "4bf92f3577b34da6a3ce929d0e0e4737");
+    let of = |time: &str, component: &str, trace: &str| {
+        record(time, "alice", "allowed", component, json!({ "trace_id": trace }))
+    };
+    // The newer record is written first: they are shown in the order of their times.
+    let lines = [
+        of("10:00:02", "second", trace),
+        of("10:00:01", "first", trace),
+        of("10:00:03", "of_another", other),
+    ];
+    let place = Place::new(&[("audit.jsonl", &lines.concat())]);
+    let header = format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase());
+    for asked in [trace, &header] {
+        let text = place.run(&["why", asked]).done();
+        let [first, second, near] =
+            ["tool first", "tool second", "The nearest"].map(|part| text.find(part).unwrap());
+        assert!(first < second && second < near, "{text}");
+        assert_eq!(text.find("of_another").map(|at| at > near), Some(true), "{text}");
+    }
+}
+
+#[test]
 fn why_shows_the_first_of_very_many_rules_and_records() {
     let reference = "5f0b2c4d6e8f9a1b";
     let hidden: serde_json::Map<_, _> =
