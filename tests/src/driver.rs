@@ -211,18 +211,8 @@ impl Testbed {
 
     /// The bytes of such a request; the server closes the connection after it.
     pub fn rpc_bytes(&self, token: Option<&str>, method: &str, params: Value) -> Vec<u8> {
-        let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
-        let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
-        let name = name.map(|name| format!("Mcp-Name: {name}"));
-        let method_header = format!("Mcp-Method: {method}");
-        let mut head = vec![
-            "Content-Type: application/json",
-            "Accept: application/json, text/event-stream",
-            "MCP-Protocol-Version: 2026-07-28",
-            &method_header,
-        ];
-        head.extend(authorization.as_deref());
-        head.extend(name.as_deref());
+        let head = rpc_head(token, method, &params);
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
         self.bytes("POST /mcp", &head, message(method, params).to_string().as_bytes())
     }
 
@@ -403,6 +393,20 @@ impl Drop for Testbed {
             audit.keep();
         }
     }
+}
+
+/// The lines in the head of a request of 2026-07-28.
+pub fn rpc_head(token: Option<&str>, method: &str, params: &Value) -> Vec<String> {
+    let mut head = vec![
+        "Content-Type: application/json".to_owned(),
+        "Accept: application/json, text/event-stream".to_owned(),
+        "MCP-Protocol-Version: 2026-07-28".to_owned(),
+        format!("Mcp-Method: {method}"),
+    ];
+    head.extend(token.map(|token| format!("Authorization: Bearer {token}")));
+    let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
+    head.extend(name.map(|name| format!("Mcp-Name: {name}")));
+    head
 }
 
 /// A message of 2026-07-28 with all that has to be in it.

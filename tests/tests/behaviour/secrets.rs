@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_tests::driver::{StdioTestbed, Testbed, message};
+use portcullis_tests::driver::{Response, StdioTestbed, Testbed, message};
 use portcullis_tests::secrets::spellings;
 use serde_json::{Value, json};
 
@@ -56,6 +56,26 @@ fn texts(answer: &Value) -> Vec<String> {
     }
 }
 
+/// The answer to one of the uses holds the secret nowhere, and says so where it was.
+#[track_caller]
+fn is_clean(response: &Response, method: &str, params: &Value) {
+    let answer = response.json();
+    let whole = response.normalised("\n");
+    assert_eq!(leaks(&whole), Vec::<String>::new(), "{method} {params}: {answer}");
+    for text in texts(&answer) {
+        assert_eq!(leaks(&text), Vec::<String>::new(), "{method} {params}: {text}");
+    }
+    let shows = ["leak_result", "leak_error", "leak_denial", "leak_prompt", "leak://text"];
+    let about = params.get("name").or(params.get("uri")).and_then(Value::as_str);
+    if about.is_some_and(|about| shows.contains(&about)) {
+        assert!(response.body.contains(REDACTED), "{method} {params}: {answer}");
+    }
+    if about == Some("leak://bytes") {
+        let text = texts(&answer).concat();
+        assert!(text.contains(REDACTED), "bytes stay base64: {text}");
+    }
+}
+
 #[test]
 fn e08_a_secret_is_in_no_answer_log_line_or_audit_record_at_the_most_verbose_level() {
     let folder = tempfile::tempdir().unwrap();
@@ -65,20 +85,7 @@ fn e08_a_secret_is_in_no_answer_log_line_or_audit_record_at_the_most_verbose_lev
     let server = Testbed::start_with(TESTBED, &arguments, &[("MARKED_SECRET", SECRET)]);
     for (method, params) in uses() {
         let response = server.rpc(ALICE, method, params.clone());
-        let answer = response.json();
-        assert_eq!(leaks(&response.body), Vec::<String>::new(), "{method} {params}: {answer}");
-        for text in texts(&answer) {
-            assert_eq!(leaks(&text), Vec::<String>::new(), "{method} {params}: {text}");
-        }
-        let shows = ["leak_result", "leak_error", "leak_denial", "leak_prompt", "leak://text"];
-        let about = params.get("name").or(params.get("uri")).and_then(Value::as_str);
-        if about.is_some_and(|about| shows.contains(&about)) {
-            assert!(response.body.contains(REDACTED), "{method} {params}: {answer}");
-        }
-        if about == Some("leak://bytes") {
-            let text = texts(&answer).concat();
-            assert!(text.contains(REDACTED), "bytes stay base64: {text}");
-        }
+        is_clean(&response, method, &params);
     }
     server.wait_for_log("in one line");
     server.wait_for_log("prompts/list");
@@ -93,6 +100,31 @@ fn e08_a_secret_is_in_no_answer_log_line_or_audit_record_at_the_most_verbose_lev
     let records = std::fs::read_to_string(audit).unwrap();
     assert_eq!(leaks(&records), Vec::<String>::new());
     assert!(records.lines().any(|line| line.contains("leak_denial")), "{records}");
+}
+
+#[test]
+fn e08_over_http_2_too() {
+    let arguments = ["--fixtures", "leaky"];
+    let server = Testbed::start_with(TESTBED, &arguments, &[("MARKED_SECRET", SECRET)]);
+    let client = server.connect_http2();
+    for (method, params) in uses() {
+        let response = client.rpc(ALICE, method, params.clone());
+        assert_eq!(response.status, 200, "{method}: {}", response.body);
+        is_clean(&response, method, &params);
+    }
+    // What is refused is answered elsewhere, before anything is asked of a function.
+    let json = "Content-Type: application/json";
+    for (method, path, head, status) in [
+        ("POST", "/mcp", &[json][..], 401),
+        ("POST", "/mcp", &[json, "Authorization: Bearer nobody-has-this-token"], 401),
+        ("POST", "/mcp", &[json, "Origin: https://evil.example"], 403),
+        ("GET", "/nowhere", &[], 404),
+    ] {
+        let response = client.send(method, path, head, b"");
+        assert_eq!(response.status, status, "{method} {path} {head:?}: {}", response.body);
+        assert_eq!(leaks(&response.normalised("\n")), Vec::<String>::new());
+    }
+    assert_eq!(leaks(&server.log()), Vec::<String>::new());
 }
 
 #[test]

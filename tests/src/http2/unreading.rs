@@ -1,4 +1,4 @@
-//! HTTP/2, frame by frame: a client that makes no room for answers.
+//! Frame by frame: a client that makes no room for answers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
