@@ -1,6 +1,10 @@
 //! `Span` of OTLP, in the JSON of protobuf: numbers in hexadecimal digits are those of traces and spans, and
 //! other numbers of 64 bits are strings.
+//!
+//! Names are those of the semantic conventions for MCP (OpenTelemetry, "gen-ai/mcp"), and for what these do
+//! not name, our own.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::UNIX_EPOCH;
 
@@ -20,8 +24,7 @@ const USUAL_BYTES: usize = 1_024;
 
 /// The span of what `record` is about, in one line; `None` if its trace is not sampled.
 pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<Vec<u8>> {
-    // Whoever is refused there has proven nothing, and could fill a collector.
-    if matches!(record.operation, "request" | "connection") {
+    if is_of_nobody(record) {
         return None;
     }
     let (trace_id, parent_id) = match record.trace_parent {
@@ -31,25 +34,20 @@ pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<Vec<u8>> {
     };
     let start = record.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let end = start.saturating_add(record.duration);
-    let has_failed = record.verdict == Verdict::Failed
-        || matches!(record.outcome, "internal_error" | "panic" | "timeout");
+    let error = error(record);
     let mut span = Span(Vec::with_capacity(USUAL_BYTES));
     span.raw("{\"traceId\":\"").raw(&trace_id).raw("\",\"spanId\":\"").bytes(&record.id.digits());
     if let Some(parent_id) = parent_id {
         span.raw("\",\"parentSpanId\":\"").raw(&parent_id);
     }
-    span.raw("\",\"name\":");
-    match record.component {
-        Some(component) => span.text(&format!("{} {component}", record.operation)),
-        None => span.text(record.operation),
-    };
+    span.raw("\",\"name\":").text(&name(record));
     span.raw(",\"kind\":").number(SERVER);
     span.raw(",\"startTimeUnixNano\":\"").number(start.as_nanos());
     span.raw("\",\"endTimeUnixNano\":\"").number(end.as_nanos());
     span.raw("\",\"attributes\":[");
-    attributes(&mut span, record, has_failed);
+    attributes(&mut span, record, error);
     span.raw("],\"status\":{");
-    if has_failed {
+    if error.is_some() {
         span.raw("\"code\":").number(ERROR);
     }
     span.raw("}}");
@@ -69,38 +67,86 @@ fn root(one_in: u32) -> Result<Option<String>, RandomUnavailable> {
     Ok(is_sampled.then(|| format!("{number:032x}")))
 }
 
-/// Names of the semantic conventions, and for what these do not name, our own.
-fn attributes(span: &mut Span, record: &AuditRecord<'_>, has_failed: bool) {
+/// Whether nobody was proven to be who is refused: everybody could fill a collector so.
+fn is_of_nobody(record: &AuditRecord<'_>) -> bool {
+    match record.operation {
+        "request" | "connection" => true,
+        "route" => record.subject.is_none() && record.verdict != Verdict::Allowed,
+        _ => false,
+    }
+}
+
+/// The method and what it is about, where that is a name; of a route, its method and path.
+fn name<'r>(record: &AuditRecord<'r>) -> Cow<'r, str> {
+    match (record.kind, record.component) {
+        (Some("tool" | "prompt"), Some(name)) => format!("{} {name}", record.operation).into(),
+        (Some("route"), Some(route)) => route.into(),
+        _ => record.operation.into(),
+    }
+}
+
+/// The class of the error with which it ended. A mistake of its caller is no error of the server.
+fn error(record: &AuditRecord<'_>) -> Option<&'static str> {
+    let has_failed = record.verdict == Verdict::Failed
+        || matches!(record.outcome, "tool_error" | "internal_error" | "panic" | "timeout");
+    has_failed.then_some(record.outcome)
+}
+
+fn attributes(span: &mut Span, record: &AuditRecord<'_>, error: Option<&str>) {
     let is_method = record.operation.contains('/') || record.operation == "initialize";
     let issuer = record.issuer.map(|issuer| issuer.as_str()).unwrap_or_default();
     let pseudonym = record.subject.map(|subject| Pseudonym::of([issuer, subject.as_str()]));
     let pseudonym = pseudonym.map(|pseudonym| pseudonym.to_string());
     let reference = record.reference.map(|reference| reference.to_string());
+    let (transport, application) = match record.transport {
+        "http" => ("tcp", Some("http")),
+        "stdio" => ("pipe", None),
+        other => (other, None),
+    };
+    let operation = if is_method { "mcp.method.name" } else { "portcullis.operation" };
+    let [method, component] = about(record);
     let texts = [
-        ("mcp.method.name", is_method.then_some(record.operation)),
+        (operation, Some(record.operation)),
         ("mcp.protocol.version", record.protocol),
-        ("error.type", has_failed.then_some(record.outcome)),
-        ("portcullis.transport", Some(record.transport)),
-        ("portcullis.component", record.component),
+        ("gen_ai.operation.name", (record.operation == "tools/call").then_some("execute_tool")),
+        method,
+        component,
+        ("network.transport", Some(transport)),
+        ("network.protocol.name", application),
+        ("error.type", error),
+        ("enduser.pseudo.id", pseudonym.as_deref()),
         ("portcullis.kind", record.kind),
         ("portcullis.verdict", Some(record.verdict.as_str())),
         ("portcullis.outcome", Some(record.outcome)),
-        ("enduser.pseudo.id", pseudonym.as_deref()),
         ("portcullis.reference", reference.as_deref()),
     ];
-    // The first of all: each later one has a comma before it.
-    span.attribute("portcullis.operation")
-        .raw("{\"stringValue\":")
-        .text(record.operation)
-        .raw("}}");
+    let mut comma = "";
     for (name, value) in texts {
         if let Some(value) = value {
-            span.raw(",").attribute(name).raw("{\"stringValue\":").text(value).raw("}}");
+            span.raw(comma).attribute(name).raw("{\"stringValue\":").text(value).raw("}}");
+            comma = ",";
         }
     }
     if let Some(status) = record.status {
-        let span = span.raw(",").attribute("http.response.status_code");
+        let span = span.raw(comma).attribute("http.response.status_code");
         span.raw("{\"intValue\":\"").number(status).raw("\"}}");
+    }
+}
+
+/// What a record is about, by the name that each kind has. A route is a method and a path.
+fn about<'r>(record: &AuditRecord<'r>) -> [(&'static str, Option<&'r str>); 2] {
+    let none = ("http.request.method", None);
+    match (record.kind, record.component) {
+        (Some("tool"), name) => [none, ("gen_ai.tool.name", name)],
+        (Some("prompt"), name) => [none, ("gen_ai.prompt.name", name)],
+        (Some("resource"), uri) => [none, ("mcp.resource.uri", uri)],
+        (Some("route"), Some(route)) => match route.split_once(' ') {
+            Some((method, path)) => {
+                [("http.request.method", Some(method)), ("http.route", Some(path))]
+            }
+            None => [none, ("http.route", Some(route))],
+        },
+        (_, component) => [none, ("portcullis.component", component)],
     }
 }
 

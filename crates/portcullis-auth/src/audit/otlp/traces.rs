@@ -19,7 +19,8 @@ use super::{AuditError, AuditRecord, Target, span};
 ///
 /// A span has the method, the component's own name, the decision and how it ended, and a
 /// [pseudonym](portcullis_guard::Pseudonym) for the principal: no argument, result, token, name or address.
-/// What was refused before it became an operation has none.
+/// What was refused before it became an operation has none, and neither has what a route refused to somebody
+/// unknown. Attributes have the names of the semantic conventions.
 ///
 /// Nothing waits for the collector. Spans wait in memory, 8 MiB of them, gather for a second, and are sent as
 /// those of [`OtlpSink`](super::OtlpSink) are; what does not fit, and what a collector refuses for good, is lost and
@@ -29,7 +30,8 @@ use super::{AuditError, AuditRecord, Target, span};
 /// **Deployment caveat.** The trace is the caller's word: a caller may add spans to a trace of somebody else,
 /// and have each of its own requests sampled.
 ///
-/// Sources: W3C Trace Context; OpenTelemetry Protocol 1.9, "OTLP/HTTP" and "JSON Protobuf Encoding".
+/// Sources: W3C Trace Context; OpenTelemetry Protocol 1.9, "OTLP/HTTP" and "JSON Protobuf Encoding";
+/// OpenTelemetry semantic conventions, "Semantic conventions for Model Context Protocol".
 ///
 /// # Example
 ///

@@ -12,6 +12,12 @@ fn span_of(record: &AuditRecord<'_>, one_in: u32) -> Option<Value> {
     json(record, one_in).map(|span| serde_json::from_slice(&span).unwrap())
 }
 
+fn named<'a>(span: &'a Value, name: &str) -> Option<&'a str> {
+    let mut attributes = span["attributes"].as_array().unwrap().iter();
+    let attribute = attributes.find(|attribute| attribute["key"] == name)?;
+    attribute["value"]["stringValue"].as_str()
+}
+
 fn in_trace(flags: &str) -> Option<TraceParent> {
     TraceParent::parse(&SAMPLED.replace("-01", flags))
 }
@@ -20,7 +26,7 @@ fn in_trace(flags: &str) -> Option<TraceParent> {
 fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
     let alice = Principal::new("alice").with_issuer("https://idp.example.com");
     let mut record = record().with_principal(&alice).with_trace(in_trace("-01"));
-    record.component = Some("greet");
+    (record.kind, record.component) = (Some("tool"), Some("greet"));
     record.verdict = Verdict::Allowed;
     record.outcome = "ok";
     record.duration = Duration::from_micros(1_500);
@@ -40,15 +46,15 @@ fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
     );
     assert_eq!(span["kind"], 2);
     assert_eq!(span["status"], json!({}));
-    let attributes = span["attributes"].as_array().unwrap();
-    let named = |name: &str| {
-        let attribute = attributes.iter().find(|attribute| attribute["key"] == name)?;
-        attribute["value"]["stringValue"].as_str()
-    };
+    let named = |name: &str| named(&span, name);
     assert_eq!(named("mcp.method.name"), Some("tools/call"));
     let pseudonym = Pseudonym::of(["https://idp.example.com", "alice"]).to_string();
     assert_eq!(named("enduser.pseudo.id"), Some(pseudonym.as_str()));
     assert_eq!(named("error.type"), None);
+    assert_eq!(named("gen_ai.operation.name"), Some("execute_tool"));
+    assert_eq!(named("network.transport"), Some("tcp"));
+    assert_eq!(named("network.protocol.name"), Some("http"));
+    assert_eq!(named("portcullis.operation"), None, "the method has a name of its own");
     assert!(!span.to_string().contains("alice") && !span.to_string().contains("idp.example"));
 
     record.outcome = "timeout";
@@ -59,6 +65,106 @@ fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
     assert_eq!(span["name"], "tools/call a \"tool\"\n");
     let status = json!({"key": "http.response.status_code", "value": {"intValue": "404"}});
     assert_eq!(span["attributes"].as_array().unwrap().last(), Some(&status));
+}
+
+/// OpenTelemetry, "Semantic conventions for Model Context Protocol", "Server".
+#[test]
+fn what_a_span_is_about_has_the_name_of_the_conventions() {
+    let of = |kind: Option<&'static str>, operation: &'static str, component: Option<&str>| {
+        let mut record = AuditRecord::new(OperationId::from(1), record().time, "http", operation);
+        (record.kind, record.component, record.verdict) = (kind, component, Verdict::Allowed);
+        let span = span_of(&record, 1).unwrap();
+        let told = [
+            "gen_ai.operation.name",
+            "gen_ai.tool.name",
+            "gen_ai.prompt.name",
+            "mcp.resource.uri",
+            "http.request.method",
+            "http.route",
+            "portcullis.component",
+            "portcullis.operation",
+        ];
+        let told =
+            told.into_iter().filter_map(|name| Some(format!("{name}={}", named(&span, name)?)));
+        (span["name"].as_str().unwrap().to_owned(), told.collect::<Vec<_>>().join(" "))
+    };
+    for (kind, operation, component, name, told) in [
+        (
+            Some("tool"),
+            "tools/call",
+            Some("greet"),
+            "tools/call greet",
+            "gen_ai.operation.name=execute_tool gen_ai.tool.name=greet",
+        ),
+        (None, "tools/call", None, "tools/call", "gen_ai.operation.name=execute_tool"),
+        (None, "tools/list", None, "tools/list", ""),
+        (Some("prompt"), "prompts/get", Some("ask"), "prompts/get ask", "gen_ai.prompt.name=ask"),
+        (
+            Some("resource"),
+            "resources/read",
+            Some("config://app"),
+            "resources/read",
+            "mcp.resource.uri=config://app",
+        ),
+        (
+            Some("template"),
+            "resources/read",
+            Some("users://{id}"),
+            "resources/read",
+            "portcullis.component=users://{id}",
+        ),
+        (
+            Some("route"),
+            "route",
+            Some("GET /orders/{id}"),
+            "GET /orders/{id}",
+            "http.request.method=GET http.route=/orders/{id} portcullis.operation=route",
+        ),
+        (None, "initialize", None, "initialize", ""),
+        (None, "session", None, "session", "portcullis.operation=session"),
+    ] {
+        assert_eq!(of(kind, operation, component), (name.to_owned(), told.to_owned()));
+    }
+    let local = AuditRecord::new(OperationId::from(1), record().time, "stdio", "tools/list");
+    let span = span_of(&local, 1).unwrap();
+    assert_eq!(named(&span, "network.transport"), Some("pipe"));
+    assert_eq!(named(&span, "network.protocol.name"), None);
+}
+
+#[test]
+fn what_ended_badly_has_the_class_of_its_error_and_what_its_caller_got_wrong_has_none() {
+    let of = |verdict, outcome| {
+        let mut record = record();
+        (record.verdict, record.outcome) = (verdict, outcome);
+        let span = span_of(&record, 1).unwrap();
+        assert_eq!(span["status"] == json!({"code": 2}), named(&span, "error.type").is_some());
+        named(&span, "error.type").map(str::to_owned)
+    };
+    for error in ["tool_error", "internal_error", "panic", "timeout"] {
+        assert_eq!(of(Verdict::Allowed, error).as_deref(), Some(error));
+    }
+    for other in ["ok", "invalid_arguments", "cancelled"] {
+        assert_eq!(of(Verdict::Allowed, other), None);
+    }
+    assert_eq!(of(Verdict::Denied, "not_found"), None);
+    assert_eq!(of(Verdict::Failed, "unavailable").as_deref(), Some("unavailable"));
+}
+
+#[test]
+fn whoever_is_refused_at_a_route_without_being_known_fills_no_collector() {
+    let alice = Principal::new("alice").with_issuer("https://idp.example.com");
+    let of = |verdict, principal: Option<&Principal>| {
+        let mut record = AuditRecord::new(OperationId::from(1), record().time, "http", "route");
+        record.verdict = verdict;
+        record.component = Some("GET /metrics");
+        let record = principal.map_or(record, |principal| record.with_principal(principal));
+        span_of(&record.with_trace(in_trace("-01")), 1).is_some()
+    };
+    for refused in [Verdict::Challenged, Verdict::Denied, Verdict::Refused, Verdict::Failed] {
+        assert!(!of(refused, None), "{refused:?}");
+        assert!(of(refused, Some(&alice)), "{refused:?}");
+    }
+    assert!(of(Verdict::Allowed, None), "a public route");
 }
 
 #[test]
