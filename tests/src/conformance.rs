@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis::Tool;
-use portcullis::component::{Component, LogLevel};
+use portcullis::component::{Component, CreateMessage, LogLevel};
 use portcullis::prelude::*;
 use portcullis::visibility::keys;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// One red pixel.
@@ -39,6 +39,16 @@ pub fn components() -> Components {
         test_trigger_tool_change,
         test_trigger_prompt_change,
         test_changing_tool,
+        test_input_required_result_elicitation,
+        test_input_required_result_sampling,
+        test_input_required_result_list_roots,
+        test_input_required_result_request_state,
+        test_input_required_result_multiple_inputs,
+        test_input_required_result_multi_round,
+        test_input_required_result_tampered_state,
+        test_input_required_result_capabilities,
+        test_missing_capability,
+        test_streaming_elicitation,
         static_text,
         static_binary,
         template,
@@ -47,6 +57,7 @@ pub fn components() -> Components {
         test_prompt_with_embedded_resource,
         test_prompt_with_image,
         test_changing_prompt,
+        test_input_required_result_prompt,
     ]
     .with(json_schema_2020_12_tool())
 }
@@ -166,6 +177,131 @@ async fn test_changing_tool() -> &'static str {
 #[prompt]
 async fn test_changing_prompt() -> &'static str {
     "Here."
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct UserName {
+    name: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Confirm {
+    ok: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Color {
+    color: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct UserContext {
+    context: String,
+}
+
+async fn name(ctx: &Context, message: &str) -> Result<String, ToolError> {
+    let asked = ctx.elicit::<UserName>(message).await?;
+    Ok(asked.accepted().map_or_else(|| "whoever you are".to_owned(), |asked| asked.name))
+}
+
+async fn sampled(ctx: &Context, text: &str, tokens: u32) -> Result<String, ToolError> {
+    let asked = ctx.sample(CreateMessage::new(tokens).message(Message::user(text))).await?;
+    Ok(asked.text().unwrap_or_default().to_owned())
+}
+
+async fn roots(ctx: &Context) -> Result<String, ToolError> {
+    let roots = ctx.roots().await?;
+    Ok(roots.into_iter().map(|root| root.uri).collect::<Vec<_>>().join(", "))
+}
+
+async fn confirmed(ctx: &Context) -> Result<&'static str, ToolError> {
+    match ctx.elicit::<Confirm>("Please confirm").await?.accepted() {
+        Some(Confirm { ok: true }) => Ok("state-ok"),
+        Some(_) | None => Ok("not confirmed"),
+    }
+}
+
+/// Asks for a name.
+#[tool]
+async fn test_input_required_result_elicitation(ctx: Context) -> Result<String, ToolError> {
+    Ok(format!("Hello, {}!", name(&ctx, "What is your name?").await?))
+}
+
+/// Asks the model of the client.
+#[tool]
+async fn test_input_required_result_sampling(ctx: Context) -> Result<String, ToolError> {
+    sampled(&ctx, "What is the capital of France?", 100).await
+}
+
+/// Asks for the roots of the client.
+#[tool]
+async fn test_input_required_result_list_roots(ctx: Context) -> Result<String, ToolError> {
+    roots(&ctx).await
+}
+
+/// Asks for a confirmation.
+#[tool]
+async fn test_input_required_result_request_state(ctx: Context) -> Result<String, ToolError> {
+    confirmed(&ctx).await.map(str::to_owned)
+}
+
+/// Asks for everything at once.
+#[tool]
+async fn test_input_required_result_multiple_inputs(ctx: Context) -> Result<String, ToolError> {
+    let (name, greeting, roots) = tokio::try_join!(
+        name(&ctx, "What is your name?"),
+        sampled(&ctx, "Generate a greeting", 50),
+        roots(&ctx),
+    )?;
+    Ok(format!("{greeting} {name}, in {roots}"))
+}
+
+/// Asks one after the other.
+#[tool]
+async fn test_input_required_result_multi_round(ctx: Context) -> Result<String, ToolError> {
+    let name = name(&ctx, "Step 1: What is your name?").await?;
+    let color = ctx.elicit::<Color>("Step 2: What is your favorite color?").await?;
+    let color = color.accepted().map_or_else(|| "no color".to_owned(), |asked| asked.color);
+    Ok(format!("{name} likes {color}."))
+}
+
+/// Asks for a confirmation.
+#[tool]
+async fn test_input_required_result_tampered_state(ctx: Context) -> Result<String, ToolError> {
+    confirmed(&ctx).await.map(str::to_owned)
+}
+
+/// Asks for what the client can be asked for.
+#[tool]
+async fn test_input_required_result_capabilities(ctx: Context) -> Result<String, ToolError> {
+    let mut told = Vec::new();
+    if ctx.can_elicit() {
+        told.push(name(&ctx, "What is your name?").await?);
+    }
+    if ctx.can_sample() {
+        told.push(sampled(&ctx, "Generate a greeting", 50).await?);
+    }
+    Ok(told.join(" "))
+}
+
+/// Needs a client that has a model.
+#[tool]
+async fn test_missing_capability(ctx: Context) -> Result<String, ToolError> {
+    sampled(&ctx, "Hello", 10).await
+}
+
+/// Asks for a name.
+#[tool]
+async fn test_streaming_elicitation(ctx: Context) -> Result<String, ToolError> {
+    Ok(format!("Hello, {}!", name(&ctx, "What is your name?").await?))
+}
+
+/// Asks for what it is about.
+#[prompt]
+async fn test_input_required_result_prompt(ctx: Context) -> Result<String, ToolError> {
+    let asked = ctx.elicit::<UserContext>("What context should the prompt use?").await?;
+    let context = asked.accepted().map_or_else(|| "none".to_owned(), |asked| asked.context);
+    Ok(format!("Use this context: {context}"))
 }
 
 /// A tool whose schema has the keywords that a server is most tempted to leave out.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use portcullis_auth::{BearerToken, Principal};
 use portcullis_guard::TraceParent;
 
-use crate::{ClientInfo, Outgoing, ProtocolVersion, SessionKey};
+use crate::{ClientCapabilities, ClientInfo, Outgoing, ProtocolVersion, SessionKey};
 
 /// How a request came in, and from whom.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Exchange {
     pub access_token: Weak<BearerToken>,
     /// The name and version that the client claims.
     pub client: Option<ClientInfo>,
+    /// What the client can be asked for in the middle of the request.
+    pub capabilities: ClientCapabilities,
     /// The peer of the connection, which may be a proxy; none over stdio.
     pub remote: Option<SocketAddr>,
     /// The session that the request belongs to; none in the stateless version over HTTP.

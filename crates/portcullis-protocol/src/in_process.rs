@@ -68,6 +68,7 @@ pub struct Answered {
 ///     principal: None,
 ///     access_token: Default::default(),
 ///     client: None,
+///     capabilities: Default::default(),
 ///     remote: None,
 ///     session: None,
 ///     trace: None,
@@ -156,13 +157,14 @@ mod tests {
     fn over(transport: Transport, version: ProtocolVersion) -> Exchange {
         let principal = Some(Arc::new(Principal::new("alice")));
         let access_token = Weak::new();
-        let (client, remote, session, trace, outgoing) = Default::default();
+        let (client, capabilities, remote, session, trace, outgoing) = Default::default();
         Exchange {
             transport,
             version,
             principal,
             access_token,
             client,
+            capabilities,
             remote,
             session,
             trace,

@@ -67,6 +67,12 @@ pub struct Limits {
     pub not_found_delay: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler_timeout: Duration,
+    /// How long a client may take to answer what it is asked in the middle of a request, in the stateless
+    /// version: 10 min for each round. Then the request has to be sent from its beginning.
+    pub input_timeout: Duration,
+    /// In how many rounds a function may ask its client, in the stateless version: 10. One more is an
+    /// internal error.
+    pub input_rounds: usize,
     /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
     /// else gets a 503; then it is closed.
     pub connections: usize,
@@ -129,6 +135,8 @@ impl Default for Limits {
             decision_timeout: Duration::from_secs(10),
             not_found_delay: Duration::from_millis(2),
             handler_timeout: Duration::from_secs(60),
+            input_timeout: Duration::from_secs(10 * 60),
+            input_rounds: 10,
             connections: 1_024,
             connections_per_address: 768,
             unauthenticated_timeout: Duration::from_secs(60),

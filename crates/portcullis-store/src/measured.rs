@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
+#[cfg(feature = "sealed")]
+use portcullis_guard::keys::KeyRing;
 use portcullis_guard::metrics::{Label, STORE_DURATION, observe};
 use tokio::time::Instant;
 
@@ -60,6 +62,11 @@ impl Store for Measured {
 
     fn is_shared(&self) -> bool {
         self.0.is_shared()
+    }
+
+    #[cfg(feature = "sealed")]
+    fn keys(&self) -> Option<KeyRing> {
+        self.0.keys()
     }
 
     fn get<'a>(

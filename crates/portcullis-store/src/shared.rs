@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
+#[cfg(feature = "sealed")]
+use portcullis_guard::keys::KeyRing;
 
 use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError};
 
@@ -35,6 +37,11 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn is_shared(&self) -> bool {
         (**self).is_shared()
+    }
+
+    #[cfg(feature = "sealed")]
+    fn keys(&self) -> Option<KeyRing> {
+        (**self).keys()
     }
 
     fn get<'a>(

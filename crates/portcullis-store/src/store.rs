@@ -2,6 +2,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
+#[cfg(feature = "sealed")]
+use portcullis_guard::keys::KeyRing;
 
 use crate::{RecordKey, RecordOwner, RecordValue, StoreError};
 
@@ -84,6 +86,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// others may have changed, and keeps here what its replicas need. Default: they may.
     fn is_shared(&self) -> bool {
         true
+    }
+
+    /// The keys that seal what is there, if any do: a server seals with them what clients keep for
+    /// it, too, so that its replicas agree. Default: no keys.
+    #[cfg(feature = "sealed")]
+    fn keys(&self) -> Option<KeyRing> {
+        None
     }
 
     /// The value that is there.

@@ -2,8 +2,11 @@ use serde_json::value::RawValue;
 
 use crate::answer::{json_rpc, list_json};
 use crate::message::envelope::RequestId;
-use crate::model::{CallToolResult, Completion, GetPromptResult, ReadResourceResult};
-use crate::{Page, ProtocolVersion};
+use crate::model::{
+    CallToolResult, Completion, GetPromptResult, InputRequest, InputRequiredResult,
+    ReadResourceResult,
+};
+use crate::{Page, ProtocolVersion, RpcError};
 
 /// The result of an operation, before it takes the shape of a version.
 #[derive(Debug)]
@@ -25,6 +28,9 @@ pub enum Outcome {
     PromptGot(GetPromptResult),
     /// Of `completion/complete`.
     Completed(Completion),
+    /// Of `tools/call`, `resources/read` or `prompts/get`, in a stateless version: the client has to
+    /// be asked first.
+    InputRequired(InputRequiredResult),
 }
 
 impl Outcome {
@@ -80,6 +86,20 @@ impl Outcome {
             }
             Self::Completed(completion) => {
                 json_rpc::result(id, &CompleteShape { result_type, completion, meta })
+            }
+            Self::InputRequired(result) if version.is_stateless() => {
+                let result = InputShape {
+                    result_type: "input_required",
+                    input_requests: Requests(&result.input_requests),
+                    request_state: &result.request_state,
+                    meta,
+                };
+                json_rpc::result(id, &result)
+            }
+            // Nothing that a session's client could read.
+            Self::InputRequired(_) => {
+                let error = RpcError::Internal("Internal error".into());
+                json_rpc::error(Some(id), Some(version), &error)
             }
         }
     }
@@ -139,6 +159,25 @@ struct CompleteShape<'a, C> {
     meta: Option<&'a RawValue>,
 }
 
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InputShape<'a> {
+    result_type: &'static str,
+    input_requests: Requests<'a>,
+    request_state: &'a str,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+}
+
+/// Questions by their keys, as one object.
+struct Requests<'a>(&'a [(String, InputRequest)]);
+
+impl serde::Serialize for Requests<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, request)| (key, request)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -192,6 +231,28 @@ mod tests {
             &Outcome::ResourceRead(ReadResourceResult { contents }),
             r#"{"resultType":"complete","contents":[{"uri":"x://y","mimeType":"text/plain","text":"t"}],"ttlMs":0,"cacheScope":"private","_meta":{"m":1}}"#,
             r#"{"contents":[{"uri":"x://y","mimeType":"text/plain","text":"t"}]}"#,
+        );
+    }
+
+    #[test]
+    fn a_client_is_asked_in_a_result_that_says_so() {
+        let request = InputRequest { method: "roots/list", params: json!({}) };
+        let outcome = Outcome::InputRequired(InputRequiredResult {
+            input_requests: vec![("roots".into(), request)],
+            request_state: "s".into(),
+        });
+        let meta = RawValue::from_string("{}".to_owned()).unwrap();
+        let answer = |version| {
+            let answer = outcome.answer(&RequestId::Number(7), version, &meta);
+            String::from_utf8(answer).unwrap()
+        };
+        assert_eq!(
+            answer(ProtocolVersion::V2026_07_28),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","inputRequests":{"roots":{"method":"roots/list","params":{}}},"requestState":"s","_meta":{}}}"#
+        );
+        assert_eq!(
+            answer(ProtocolVersion::V2025_11_25),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"Internal error"}}"#
         );
     }
 

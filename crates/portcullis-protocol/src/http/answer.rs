@@ -9,7 +9,7 @@ use crate::message::envelope::RequestId;
 use crate::message::rpc_error::whole_seconds;
 use crate::{Identity, Outcome, ProtocolVersion, RpcError};
 
-/// The answer of an operation: a 200, but for the two errors that HTTP clients act upon.
+/// The answer of an operation: a 200, but for the errors that HTTP clients act upon.
 pub(crate) fn answered(
     authenticator: Option<&Authenticator>,
     id: &RequestId,
@@ -20,7 +20,8 @@ pub(crate) fn answered(
     let mut response = json(StatusCode::OK, response::outcome(id, version, identity, outcome));
     let Err(error) = outcome else { return response };
     tracing::debug!(?error, "request answered with an error");
-    let header = match (error, authenticator) {
+    *response.status_mut() = error.answer_status(version, authenticator.is_some());
+    let (name, value) = match (error, authenticator) {
         (RpcError::InsufficientScope(scopes), Some(authenticator)) => {
             (WWW_AUTHENTICATE, authenticator.insufficient_scope(scopes))
         }
@@ -29,8 +30,7 @@ pub(crate) fn answered(
         }
         _ => return response,
     };
-    *response.status_mut() = error.answer_status(version, authenticator.is_some());
-    response.headers_mut().insert(header.0, header.1);
+    response.headers_mut().insert(name, value);
     response
 }
 

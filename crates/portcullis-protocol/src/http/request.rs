@@ -7,7 +7,9 @@ use crate::http::budget::Whose;
 use crate::http::budget::account::Account;
 use crate::http::budget::places::Places;
 use crate::http::request_info::RequestInfo;
-use crate::{ClientInfo, Exchange, Outgoing, ProtocolVersion, SessionKey, Transport};
+use crate::{
+    ClientCapabilities, ClientInfo, Exchange, Outgoing, ProtocolVersion, SessionKey, Transport,
+};
 
 /// Who sent a request to the endpoint, and what it is answered with the help of.
 pub(crate) struct EndpointRequest<'a> {
@@ -35,6 +37,7 @@ impl EndpointRequest<'_> {
             principal: self.principal.clone(),
             access_token: self.access_token.as_ref().map(Arc::downgrade).unwrap_or_default(),
             client,
+            capabilities: ClientCapabilities::NONE,
             remote: self.info.remote,
             session,
             trace: self.info.trace,

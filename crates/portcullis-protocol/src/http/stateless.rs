@@ -19,7 +19,10 @@ use crate::message::meta;
 use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
-use crate::{Changed, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service};
+use crate::{
+    Changed, ClientCapabilities, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError,
+    Service,
+};
 
 /// Answers one message of the stateless version.
 pub(super) async fn receive<S: Service>(
@@ -53,7 +56,8 @@ pub(super) async fn receive<S: Service>(
     };
     let exchange = |client| {
         let exchange = caller.exchange(request.version, client, None);
-        Exchange { trace: request.trace.or(exchange.trace), ..exchange }
+        let trace = request.trace.or(exchange.trace);
+        Exchange { trace, capabilities: request.capabilities, ..exchange }
     };
     Ok(match request.asked {
         Asked::Discover => {
@@ -127,6 +131,7 @@ fn tell<S: Service>(
 struct Incoming<'a> {
     version: ProtocolVersion,
     client: Option<crate::ClientInfo>,
+    capabilities: ClientCapabilities,
     trace: Option<TraceParent>,
     outgoing: Outgoing,
     asked: Asked<'a>,
@@ -168,6 +173,7 @@ impl<'a> Incoming<'a> {
             }
             _ => Outgoing::default(),
         };
-        Ok(Self { version, client, trace: meta.trace(), outgoing, asked })
+        let (capabilities, trace) = (meta.capabilities(), meta.trace());
+        Ok(Self { version, client, capabilities, trace, outgoing, asked })
     }
 }

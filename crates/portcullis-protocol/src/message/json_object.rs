@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// What the arguments of one call may take: each value takes memory of its own, many times
 /// that of the bytes that it came in.
-const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
+pub(crate) const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
 
 /// Why something was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::message::envelope::RequestId;
 use crate::message::json_object;
 use crate::message::log_level::LogLevel;
-use crate::{ProtocolVersion, RpcError};
+use crate::{ClientCapabilities, ProtocolVersion, RpcError};
 
 /// The client's own name and version. Self-reported: for display and logs only.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -49,6 +49,11 @@ impl RequestMeta<'_> {
     /// is taken for nothing.
     pub(crate) fn trace(&self) -> Option<TraceParent> {
         TraceParent::parse(&json_object::text(self.traceparent?)?)
+    }
+
+    /// What the client can be asked for.
+    pub(crate) fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities.map(|raw| ClientCapabilities::read(raw.get())).unwrap_or_default()
     }
 
     /// What the client wants to be told of progress under; whatever is no token is taken for nothing.

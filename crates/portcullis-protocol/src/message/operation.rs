@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::RpcError;
 use crate::message::completion::{self, CompletionReference};
+use crate::message::input::InputResponses;
 use crate::message::json_object::Arguments;
 use crate::message::params::{Params, text};
 
@@ -25,6 +26,8 @@ pub enum Operation<'a> {
         name: Cow<'a, str>,
         /// Its arguments.
         arguments: Arguments<'a>,
+        /// The answers to what the client was asked before.
+        input: InputResponses<'a>,
     },
     /// `resources/list`
     ListResources {
@@ -40,6 +43,8 @@ pub enum Operation<'a> {
     ReadResource {
         /// The resource.
         uri: Cow<'a, str>,
+        /// The answers to what the client was asked before.
+        input: InputResponses<'a>,
     },
     /// `prompts/list`
     ListPrompts {
@@ -52,6 +57,8 @@ pub enum Operation<'a> {
         name: Cow<'a, str>,
         /// Its arguments.
         arguments: Arguments<'a>,
+        /// The answers to what the client was asked before.
+        input: InputResponses<'a>,
     },
     /// `completion/complete`
     Complete {
@@ -80,17 +87,23 @@ impl<'a> Operation<'a> {
                 Self::CallTool {
                     name: text(members.name)?,
                     arguments: arguments(members.arguments)?,
+                    input: InputResponses::new(members)?,
                 }
             }
             "resources/list" => Self::ListResources { cursor: cursor(params)? },
             "resources/templates/list" => Self::ListResourceTemplates { cursor: cursor(params)? },
-            "resources/read" => Self::ReadResource { uri: bounded_uri(params.members()?.uri)? },
+            "resources/read" => {
+                let members = params.members()?;
+                let input = InputResponses::new(members)?;
+                Self::ReadResource { uri: bounded_uri(members.uri)?, input }
+            }
             "prompts/list" => Self::ListPrompts { cursor: cursor(params)? },
             "prompts/get" => {
                 let members = params.members()?;
                 Self::GetPrompt {
                     name: text(members.name)?,
                     arguments: arguments(members.arguments)?,
+                    input: InputResponses::new(members)?,
                 }
             }
             "completion/complete" => completion::read(params.members()?)?,
@@ -103,20 +116,26 @@ impl<'a> Operation<'a> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
             Self::ListTools { cursor } => Operation::ListTools { cursor: cursor.map(owned) },
-            Self::CallTool { name, arguments } => {
-                Operation::CallTool { name: owned(name), arguments: arguments.into_owned() }
-            }
+            Self::CallTool { name, arguments, input } => Operation::CallTool {
+                name: owned(name),
+                arguments: arguments.into_owned(),
+                input: input.into_owned(),
+            },
             Self::ListResources { cursor } => {
                 Operation::ListResources { cursor: cursor.map(owned) }
             }
             Self::ListResourceTemplates { cursor } => {
                 Operation::ListResourceTemplates { cursor: cursor.map(owned) }
             }
-            Self::ReadResource { uri } => Operation::ReadResource { uri: owned(uri) },
-            Self::ListPrompts { cursor } => Operation::ListPrompts { cursor: cursor.map(owned) },
-            Self::GetPrompt { name, arguments } => {
-                Operation::GetPrompt { name: owned(name), arguments: arguments.into_owned() }
+            Self::ReadResource { uri, input } => {
+                Operation::ReadResource { uri: owned(uri), input: input.into_owned() }
             }
+            Self::ListPrompts { cursor } => Operation::ListPrompts { cursor: cursor.map(owned) },
+            Self::GetPrompt { name, arguments, input } => Operation::GetPrompt {
+                name: owned(name),
+                arguments: arguments.into_owned(),
+                input: input.into_owned(),
+            },
             Self::Complete { reference, argument, value, arguments } => Operation::Complete {
                 reference: reference.into_owned(),
                 argument: owned(argument),
@@ -145,7 +164,7 @@ impl<'a> Operation<'a> {
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
-            Self::ReadResource { uri } => Some(uri),
+            Self::ReadResource { uri, .. } => Some(uri),
             Self::ListTools { .. }
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }

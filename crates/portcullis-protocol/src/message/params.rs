@@ -59,6 +59,10 @@ pub struct Members<'a> {
     pub(crate) protocol_version: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) client_info: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) input_responses: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) request_state: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {

@@ -8,7 +8,7 @@ use portcullis_auth::challenge::insufficient_scope;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ProtocolVersion;
+use crate::{ClientCapabilities, ProtocolVersion};
 
 /// The longest part of a caller's own text that is repeated to them, in characters.
 const MAX_ECHO_CHARS: usize = 256;
@@ -43,6 +43,8 @@ pub enum RpcError {
     Internal(Cow<'static, str>),
     /// Headers and body disagree (-32020).
     HeaderMismatch(Cow<'static, str>),
+    /// The client did not declare a capability that the request needs (-32021; HTTP 400).
+    MissingClientCapability(ClientCapabilities),
     /// A version that is not served here (-32022).
     UnsupportedVersion {
         /// What the caller asked for.
@@ -104,6 +106,7 @@ impl RpcError {
             | Self::InvalidArguments(_) => -32602,
             Self::Internal(_) => -32603,
             Self::HeaderMismatch(_) => -32020,
+            Self::MissingClientCapability(_) => -32021,
             Self::UnsupportedVersion { .. } => -32022,
             Self::Denied(_) | Self::InsufficientScope(_) => 403,
             Self::RateLimited { .. } => 429,
@@ -119,6 +122,7 @@ impl RpcError {
             | Self::InvalidRequest(_)
             | Self::InvalidParams(_)
             | Self::HeaderMismatch(_)
+            | Self::MissingClientCapability(_)
             | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
             Self::MethodNotFound => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -147,14 +151,15 @@ impl RpcError {
             | Self::InvalidArguments(_)
             | Self::Internal(_)
             | Self::HeaderMismatch(_)
+            | Self::MissingClientCapability(_)
             | Self::Denied(_)
             | Self::InsufficientScope(_)
             | Self::RateLimited { .. } => StatusCode::OK,
         }
     }
 
-    /// The HTTP status of what the service answers: a 200, but for the two errors that HTTP
-    /// clients act upon. Without tokens, a client has no better one to send.
+    /// The HTTP status of what the service answers: a 200, but for the errors that HTTP clients act
+    /// upon. Without tokens, a client has no better one to send.
     ///
     /// In a session a rate limit is a 200, too: the SDKs for Python before 2.0 end the session
     /// at any other status, and their calls never return (MCP 2025-11-25 transports, §Sending
@@ -163,6 +168,7 @@ impl RpcError {
         match self {
             Self::InsufficientScope(_) if has_tokens => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } if version.is_stateless() => StatusCode::TOO_MANY_REQUESTS,
+            Self::MissingClientCapability(_) if version.is_stateless() => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }
     }
@@ -179,6 +185,9 @@ impl RpcError {
                 let supported: Vec<&str> = supported.iter().map(|v| v.as_str()).collect();
                 let data = json!({ "supported": supported, "requested": echo(requested) });
                 (self.code(), Some(data))
+            }
+            Self::MissingClientCapability(required) => {
+                (self.code(), Some(json!({ "requiredCapabilities": required })))
             }
             Self::Parse
             | Self::InvalidRequest(_)
@@ -218,6 +227,9 @@ impl fmt::Display for RpcError {
             Self::InvalidArguments(message) => f.write_str(message),
             Self::Internal(message) => f.write_str(message),
             Self::HeaderMismatch(message) => write!(f, "Header mismatch: {message}"),
+            Self::MissingClientCapability(required) => {
+                write!(f, "Missing required client capability: {required}")
+            }
             Self::UnsupportedVersion { supported, .. } => {
                 let served: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
                 write!(
@@ -263,6 +275,17 @@ mod tests {
         let code = |version| error.object(Some(version)).code;
         assert_eq!(code(ProtocolVersion::V2026_07_28), -32602);
         assert_eq!(code(ProtocolVersion::V2025_11_25), -32002);
+    }
+
+    #[test]
+    fn a_missing_capability_is_named_as_the_schema_has_it() {
+        let error = RpcError::MissingClientCapability(ClientCapabilities::SAMPLING);
+        let object = error.object(Some(ProtocolVersion::V2026_07_28));
+        assert_eq!(object.code, -32021);
+        assert_eq!(object.data, Some(json!({"requiredCapabilities": {"sampling": {}}})));
+        let status = |version| error.answer_status(version, true).as_u16();
+        assert_eq!(status(ProtocolVersion::V2026_07_28), 400);
+        assert_eq!(status(ProtocolVersion::V2025_11_25), 200);
     }
 
     #[test]

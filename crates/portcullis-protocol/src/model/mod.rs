@@ -5,6 +5,7 @@
 
 mod component;
 mod content;
+mod input;
 mod result;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ pub use self::component::{
     Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations,
 };
 pub use self::content::{ContentBlock, ResourceContents};
+pub use self::input::{InputRequest, InputRequiredResult};
 pub use self::result::{
     CallToolResult, Completion, GetPromptResult, PromptMessage, ReadResourceResult, Role,
 };

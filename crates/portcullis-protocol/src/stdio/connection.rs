@@ -19,8 +19,8 @@ use crate::outgoing::requests::ClientRequests;
 use crate::outgoing::run::{Run, Step};
 use crate::service::serve_caught;
 use crate::{
-    Changed, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing, ProtocolVersion,
-    RejectionRecord, RpcError, Service, SessionKey, Transport,
+    Changed, ClientCapabilities, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing,
+    ProtocolVersion, RejectionRecord, RpcError, Service, SessionKey, Transport,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -272,7 +272,10 @@ impl<S: Service> Connection<S> {
             },
         };
         let trace = meta.and_then(RequestMeta::trace);
-        let exchange = Exchange { trace, ..local(version, client) };
+        // A request of a session declares none.
+        let capabilities = meta.filter(|_| version.is_stateless());
+        let capabilities = capabilities.map(RequestMeta::capabilities).unwrap_or_default();
+        let exchange = Exchange { trace, capabilities, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
             let completes = self.completes(&exchange);
@@ -397,6 +400,7 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         principal: None,
         access_token: Weak::new(),
         client,
+        capabilities: ClientCapabilities::NONE,
         remote: None,
         session: Some(SessionKey::LOCAL),
         trace: None,

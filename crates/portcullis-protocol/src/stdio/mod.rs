@@ -116,7 +116,7 @@ mod tests {
                 Operation::CallTool { name, .. } => {
                     Ok(Outcome::ToolCalled(CallToolResult::success(vec![ContentBlock::text(name)])))
                 }
-                Operation::ReadResource { uri } => {
+                Operation::ReadResource { uri, .. } => {
                     Err(RpcError::ResourceNotFound { uri: uri.into_owned() })
                 }
                 _ => Ok(Outcome::Tools(Page::default())),

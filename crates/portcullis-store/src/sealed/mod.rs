@@ -183,6 +183,10 @@ impl<S: Store> Store for Sealed<S> {
         self.store.is_shared()
     }
 
+    fn keys(&self) -> Option<KeyRing> {
+        Some(self.keys.clone())
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a RecordKey,

@@ -57,6 +57,10 @@ const HARMLESS: [&str; 7] = [
     "skiptoken",
 ];
 
+/// Last words of the names of what authorizes a payment, or a person.
+const OF_PAYMENTS: [&str; 7] =
+    ["pin", "cvv", "cvc", "cardnumber", "creditcard", "securitycode", "recoverycode"];
+
 /// The credentials that a component asks for or shows, as problems.
 pub(crate) fn problems(about: &About, parameters: &Parameters) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -142,13 +146,24 @@ fn any_secret(value: &Value) -> bool {
     }
 }
 
-/// Whether a name ends in the words of a credential, however it is spelt.
-fn is_credential(name: &str) -> bool {
+/// Whether a field of a form asks for what no form may ask for: a credential, or what authorizes a
+/// payment (MCP 2026-07-28 elicitation, §User Interaction Model).
+pub(crate) fn is_secret_field(name: &str) -> bool {
+    is_credential(name) || ends(name).iter().any(|end| OF_PAYMENTS.contains(&end.as_str()))
+}
+
+/// The last words of a name, as one: up to three.
+fn ends(name: &str) -> Vec<String> {
     let words = words(name);
     let ends = (1..=words.len().min(3)).map(|count| {
         words.iter().skip(words.len() - count).map(String::as_str).collect::<String>()
     });
-    let ends: Vec<String> = ends.collect();
+    ends.collect()
+}
+
+/// Whether a name ends in the words of a credential, however it is spelt.
+fn is_credential(name: &str) -> bool {
+    let ends = ends(name);
     let among = |list: &[&str]| ends.iter().any(|end| list.contains(&end.as_str()));
     among(&CREDENTIALS) && !among(&HARMLESS) || ends.iter().any(|end| end == "apikeys")
 }

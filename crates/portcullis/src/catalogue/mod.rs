@@ -14,6 +14,7 @@ mod effort;
 mod entry;
 mod every_draft;
 mod everywhere;
+pub(crate) mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod input_schema;

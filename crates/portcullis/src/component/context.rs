@@ -10,6 +10,8 @@ use portcullis_guard::OperationId;
 #[cfg(feature = "fetch")]
 use portcullis_guard::fetch::{Fetch, FetchRequest};
 use portcullis_protocol::{ClientInfo, Exchange, LogLevel, ProtocolVersion, Transport};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::component::caller::{Caller, MaybeCaller};
@@ -19,6 +21,7 @@ use crate::component::credential::CredentialSource;
 use crate::component::exchanged_token::ExchangedTokenSource;
 #[cfg(feature = "fetch")]
 use crate::component::http_client::HttpClient;
+use crate::component::input::{self, CreateMessage, CreateMessageResult, Elicited, Input, Root};
 use crate::component::selector::Selector;
 use crate::component::state::State;
 use crate::component::telling::{self, Examined, Progress};
@@ -38,6 +41,8 @@ pub struct Context {
     facilities: Arc<Facilities>,
     /// The number of the operation.
     id: OperationId,
+    /// Who asks the client, where it can be asked.
+    input: Input,
 }
 
 /// What a server gives to the functions of its components.
@@ -72,7 +77,15 @@ impl Context {
         facilities: Arc<Facilities>,
         id: OperationId,
     ) -> Self {
-        Self { exchange, facilities, id }
+        Self { exchange, facilities, id, input: None }
+    }
+
+    pub(crate) fn with_input(self, input: Input) -> Self {
+        Self { input, ..self }
+    }
+
+    pub(crate) fn input(&self) -> &Input {
+        &self.input
     }
 
     /// The principal who is calling; `None` over HTTP without authentication, and over stdio.
@@ -418,6 +431,97 @@ impl Context {
     #[cfg(feature = "fetch")]
     pub async fn with_credentials(&self, request: FetchRequest) -> Result<FetchRequest, ToolError> {
         self.facilities.credentials.authenticated(self, request).await
+    }
+
+    /// Asks the user for a form that `T` describes, and gives what they filled in.
+    ///
+    /// **The function runs again from its start.** In 2026-07-28 a server cannot wait for an answer: the
+    /// first time, this is an error that `?` carries out of the function, and the client sends the whole
+    /// request again together with the answer. So ask before you change anything, and decide by arguments
+    /// and answers what to ask: an answer is given to the same question alone. Questions that are asked at
+    /// once, as by `tokio::join!`, go out together. Whatever a function returns, its operation is answered
+    /// with its question as long as that has no answer.
+    ///
+    /// `T` is a struct of strings, numbers, booleans, enums without fields and lists of those, or options
+    /// of them: more is in no form. **A form asks for no secret**: where a member's name or title is that
+    /// of a credential, nothing is sent. The answer is validated by the schema of `T`.
+    ///
+    /// # Errors
+    ///
+    /// The one that carries the question out. A client that did not declare that it can show forms is told
+    /// so (-32021): see [`can_elicit`](Self::can_elicit). In versions with sessions, the caller is told that
+    /// their client cannot be asked. The error is internal for a type that no form may have, for a function
+    /// that asks something else than it asked before, and for one that asks in more rounds than
+    /// [`Limits::input_rounds`](crate::server::Limits::input_rounds).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::component::Elicited;
+    /// use portcullis::prelude::*;
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Shipping {
+    ///     /// Where to?
+    ///     #[schemars(length(min = 1, max = 200))]
+    ///     address: String,
+    ///     /// As a gift?
+    ///     gift: Option<bool>,
+    /// }
+    ///
+    /// /// Orders an item.
+    /// #[tool]
+    /// async fn order(item: String, ctx: Context) -> Result<String, ToolError> {
+    ///     match ctx.elicit::<Shipping>(format!("Where shall {item} go?")).await? {
+    ///         Elicited::Accepted(shipping) => Ok(format!("{item} goes to {}.", shipping.address)),
+    ///         Elicited::Declined | Elicited::Cancelled => Ok("Nothing is ordered.".to_owned()),
+    ///     }
+    /// }
+    /// ```
+    pub async fn elicit<T: DeserializeOwned + JsonSchema>(
+        &self,
+        message: impl Into<String> + Send,
+    ) -> Result<Elicited<T>, ToolError> {
+        input::elicit(&self.input, message.into()).await
+    }
+
+    /// Asks the model of the client; see [`elicit`](Self::elicit) for how a function asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`elicit`](Self::elicit); internal for a question without a message, or with a resource in it.
+    pub async fn sample(&self, request: CreateMessage) -> Result<CreateMessageResult, ToolError> {
+        input::sample(&self.input, request).await
+    }
+
+    /// Asks the client for the folders that it works in; see [`elicit`](Self::elicit) for how a function
+    /// asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`elicit`](Self::elicit).
+    pub async fn roots(&self) -> Result<Vec<Root>, ToolError> {
+        input::roots(&self.input).await
+    }
+
+    /// Whether the client declared that it can show a form.
+    #[must_use]
+    pub fn can_elicit(&self) -> bool {
+        self.input.as_deref().is_some_and(|input| input.capabilities().form)
+    }
+
+    /// Whether the client declared that it can ask a model.
+    #[must_use]
+    pub fn can_sample(&self) -> bool {
+        self.input.as_deref().is_some_and(|input| input.capabilities().sampling)
+    }
+
+    /// Whether the client declared that it lists the folders that it works in.
+    #[must_use]
+    pub fn can_list_roots(&self) -> bool {
+        self.input.as_deref().is_some_and(|input| input.capabilities().roots)
     }
 
     fn change_visibility(&self, change: Change, selector: Selector) -> VisibilityChange<'_> {

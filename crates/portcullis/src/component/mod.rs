@@ -15,6 +15,7 @@ pub(crate) mod format;
 pub(crate) mod hint;
 #[cfg(feature = "fetch")]
 pub(crate) mod http_client;
+pub(crate) mod input;
 mod kind;
 pub(crate) mod parameter;
 mod path_like;
@@ -40,6 +41,7 @@ pub use self::completion::{Completer, Completion, IntoCompleter, IntoCompletion}
 pub(crate) use self::declaration::{About, Components, Erased, Handler};
 pub use self::declaration::{Component, Declare};
 pub use self::hint::Hint;
+pub use self::input::{CreateMessage, CreateMessageResult, Elicited, Root};
 pub use self::kind::{ComponentKind, Deny};
 pub use self::parameter::{Args, Call, Parameter, Parameters};
 pub use self::result::{

@@ -259,7 +259,7 @@ pub struct PromptResult(pub(crate) Vec<PromptMessage>);
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Message(PromptMessage);
+pub struct Message(pub(crate) PromptMessage);
 
 impl Message {
     /// Something that the user says.

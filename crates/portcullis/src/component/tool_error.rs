@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_auth::{OneOrMany, Scopes};
 use portcullis_guard::{ErrorChain, Reference, redaction, text};
+use portcullis_protocol::ClientCapabilities;
 
 use crate::component::verdict::Denied;
 
@@ -49,6 +50,12 @@ enum Face {
     Denied(Denied),
     /// Over the rate limit of the component.
     Limited(Duration),
+    /// The client is asked for something first: no failure.
+    InputRequired,
+    /// The client did not declare what it would have to be asked for.
+    MissingCapability(ClientCapabilities),
+    /// What the client sent for an answer, or for the state of its request, is refused.
+    RefusedInput(&'static str),
 }
 
 impl ToolError {
@@ -86,7 +93,12 @@ impl ToolError {
             Face::NotFound => Some("Not found"),
             Face::TooLong => Some(TOO_LONG),
             Face::InsufficientScope(_) => Some(INSUFFICIENT_SCOPE),
-            Face::Internal | Face::Denied(_) | Face::Limited(_) => None,
+            Face::RefusedInput(text) => Some(text),
+            Face::Internal
+            | Face::Denied(_)
+            | Face::Limited(_)
+            | Face::InputRequired
+            | Face::MissingCapability(_) => None,
         }
     }
 
@@ -106,6 +118,19 @@ impl ToolError {
 
     pub(crate) fn refused_argument(message: impl Into<String>) -> Self {
         Self { face: Face::RefusedArgument(message.into()), cause: None }
+    }
+
+    /// Carries a question out of the function that asks it.
+    pub(crate) fn input_required() -> Self {
+        Self { face: Face::InputRequired, cause: None }
+    }
+
+    pub(crate) fn missing_capability(required: ClientCapabilities) -> Self {
+        Self { face: Face::MissingCapability(required), cause: None }
+    }
+
+    pub(crate) fn refused_input(text: &'static str) -> Self {
+        Self { face: Face::RefusedInput(text), cause: None }
     }
 
     /// The same error as one of arguments, where it speaks to the caller.
@@ -132,6 +157,12 @@ impl ToolError {
             Face::InsufficientScope(scopes) => return PublicError::InsufficientScope(scopes),
             Face::Denied(denied) => return PublicError::Denied(denied),
             Face::Limited(retry_after) => return PublicError::Limited(retry_after),
+            Face::InputRequired => return PublicError::InputRequired,
+            Face::MissingCapability(required) => return PublicError::MissingCapability(required),
+            Face::RefusedInput(text) => {
+                tracing::debug!(component, reason = text, cause, "an answer of the client refused");
+                return PublicError::RefusedInput(text);
+            }
             Face::Internal => TextFace::Internal,
         };
         match (face, cause) {
@@ -213,6 +244,9 @@ pub(crate) enum PublicError {
     InsufficientScope(Scopes),
     Denied(Denied),
     Limited(Duration),
+    InputRequired,
+    MissingCapability(ClientCapabilities),
+    RefusedInput(&'static str),
 }
 
 /// Without the cause, which is for the log alone, under its reference.

@@ -75,6 +75,16 @@ impl<'a> Operation<'a> {
         }
     }
 
+    pub(crate) fn arguments(&self) -> Option<&Values> {
+        match self {
+            Self::List(_) => None,
+            Self::CallTool { arguments, .. }
+            | Self::ReadResource { arguments, .. }
+            | Self::GetPrompt { arguments, .. }
+            | Self::Complete { arguments, .. } => Some(arguments),
+        }
+    }
+
     pub(crate) fn into_arguments(self) -> (Values, Spelling) {
         match self {
             Self::List(_) => (Values::new(), Spelling::Json),

@@ -256,6 +256,9 @@ impl<'a> OperationRecord<'a> {
                 }
                 return public;
             }
+            PublicError::InputRequired => "input_required",
+            PublicError::MissingCapability(_) => "missing_capability",
+            PublicError::RefusedInput(_) => "invalid_input",
             PublicError::Limited(retry_after) => {
                 let retry_after = *retry_after;
                 self.note_limited(rate_limit::PER_COMPONENT);
@@ -286,6 +289,7 @@ impl<'a> OperationRecord<'a> {
             Ok(_) => ("ok", None),
             Err(RpcError::InsufficientScope(_)) => ("insufficient_scope", Some(403)),
             Err(RpcError::RateLimited { .. }) => ("limited", self.status_when_limited()),
+            Err(RpcError::MissingClientCapability(_)) => ("missing_capability", Some(400)),
             Err(_) => ("error", None),
         };
         match self.pending.write(outcome, status) {

@@ -9,13 +9,14 @@ use portcullis_guard::{OperationId, json};
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
-use portcullis_protocol::{Arguments, Exchange, Outcome, RpcError, within};
+use portcullis_protocol::{Arguments, Exchange, InputResponses, Outcome, RpcError, within};
 use tokio::time::Instant;
 
 use crate::access::decision::{Access, Asking, Purpose, decide, panic_text};
 use crate::catalogue::arguments::Values;
 use crate::catalogue::{Entry, Section};
 use crate::component::context::Context;
+use crate::component::input::InputSource;
 use crate::component::parameter::Call;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::result::{Body, ResourceResult};
@@ -27,12 +28,25 @@ use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::OperationRecord;
 use crate::operation::complete;
 use crate::operation::engine::Engine;
+use crate::operation::input::Round;
 use crate::operation::refusal::{denied, public_error};
+
+/// What a client sent with a use of a component.
+pub(super) struct Sent<'s> {
+    pub(super) arguments: Arguments<'s>,
+    pub(super) input: InputResponses<'s>,
+}
+
+/// What became of a use of a component, and the round that it was, where its client can be asked.
+struct Used<'a> {
+    answer: Result<Response<'a>, ToolError>,
+    round: Option<Arc<Round>>,
+}
 
 pub(super) async fn tool<'a>(
     engine: &'a Engine,
     name: &str,
-    arguments: &Arguments<'_>,
+    sent: &Sent<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
@@ -47,17 +61,18 @@ pub(super) async fn tool<'a>(
         Err(Face::Challenge(scopes)) => return Err(RpcError::InsufficientScope(scopes)),
         Err(Face::Spoken(error)) => return failed(error.message().to_owned()),
     };
-    let answer = match arguments.read() {
+    let used = match sent.arguments.read() {
         Ok(arguments) => {
             let operation = Operation::CallTool { component: entry.target(), arguments };
-            answer(engine, entry, operation, exchange, asking, record.id()).await
+            used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
         }
-        Err(refused) => Err(refused_arguments(refused)),
+        Err(refused) => Used { answer: Err(refused_arguments(refused)), round: None },
     };
-    match answer {
+    match used.answer {
         Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
         Ok(_) => Err(record.failed("middleware answered a tool call with something else")),
         Err(error) => match record.reveal(error) {
+            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
             PublicError::Message { text, .. } => failed(text.into_owned()),
             PublicError::RefusedArgument(text) => failed(text),
             PublicError::NotFound => failed("Not found".to_owned()),
@@ -72,6 +87,7 @@ pub(super) async fn tool<'a>(
 pub(super) async fn resource<'a>(
     engine: &'a Engine,
     uri: &str,
+    input: &InputResponses<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
@@ -83,7 +99,8 @@ pub(super) async fn resource<'a>(
     };
     let component = entry.target();
     let operation = Operation::ReadResource { component, uri, arguments };
-    match answer(engine, entry, operation, exchange, asking, record.id()).await {
+    let used = used(engine, entry, operation, input, exchange, asking, record.id()).await;
+    match used.answer {
         Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
             let (uri, mime_type) = (uri.to_owned(), entry.mime_type(default).to_owned());
             let contents = match body {
@@ -93,17 +110,18 @@ pub(super) async fn resource<'a>(
             Ok(Outcome::ResourceRead(ReadResourceResult { contents: vec![contents] }))
         }
         Ok(_) => Err(record.failed("middleware answered a read with something else")),
-        Err(error) => Err(match record.reveal(error) {
-            PublicError::NotFound => not_found(),
-            error => public_error(error, not_found),
-        }),
+        Err(error) => match record.reveal(error) {
+            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
+            PublicError::NotFound => Err(not_found()),
+            error => Err(public_error(error, not_found)),
+        },
     }
 }
 
 pub(super) async fn prompt<'a>(
     engine: &'a Engine,
     name: &str,
-    arguments: &Arguments<'_>,
+    sent: &Sent<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
@@ -113,21 +131,34 @@ pub(super) async fn prompt<'a>(
         Ok(entry) => entry,
         Err(face) => return Err(denied(face, unknown)),
     };
-    let answer = match arguments.read() {
+    let used = match sent.arguments.read() {
         Ok(arguments) => {
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
-            answer(engine, entry, operation, exchange, asking, record.id()).await
+            used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
         }
-        Err(refused) => Err(refused_arguments(refused)),
+        Err(refused) => Used { answer: Err(refused_arguments(refused)), round: None },
     };
-    match answer {
+    match used.answer {
         Ok(Response::Prompt(messages)) => {
             let description = entry.about.description.clone();
             Ok(Outcome::PromptGot(GetPromptResult { description, messages: messages.0 }))
         }
         Ok(_) => Err(record.failed("middleware answered a prompt with something else")),
-        Err(error) => Err(public_error(record.reveal(error), unknown)),
+        Err(error) => match record.reveal(error) {
+            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
+            error => Err(public_error(error, unknown)),
+        },
     }
+}
+
+/// The questions of a round that needs answers.
+fn input_required(
+    engine: &Engine,
+    round: Option<&Round>,
+    record: &mut OperationRecord<'_>,
+) -> Result<Outcome, RpcError> {
+    let required = round.and_then(|round| round.required(engine));
+    required.map(Outcome::InputRequired).ok_or_else(|| record.failed("request state"))
 }
 
 /// The component called `name`, if it is there for the caller; else what may be said.
@@ -184,7 +215,7 @@ async fn find_resource<'a>(
 }
 
 /// What the component and the middleware answer, unless it looks as if it held a credential and is
-/// blocked for that.
+/// blocked for that. The client is asked nothing.
 pub(super) async fn answer<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
@@ -193,8 +224,35 @@ pub(super) async fn answer<'a>(
     asking: &'a Asking<'a>,
     id: OperationId,
 ) -> Result<Response<'a>, ToolError> {
-    let answer = asked(engine, entry, operation, exchange, asking, id).await;
+    let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
+    let answer = asked(engine, entry, operation, context, exchange, asking).await;
     engine.credentials_in_results.examine(entry, answer)
+}
+
+/// What a use of the component comes to: its [answer](answer()), or a question that is not answered yet.
+async fn used<'a>(
+    engine: &'a Engine,
+    entry: &'a Entry,
+    operation: Operation<'a>,
+    input: &InputResponses<'_>,
+    exchange: &'a Arc<Exchange>,
+    asking: &'a Asking<'a>,
+    id: OperationId,
+) -> Used<'a> {
+    let round = match Round::begin(engine, entry, exchange, input, operation.arguments()) {
+        Ok(round) => round,
+        Err(refused) => return Used { answer: Err(refused), round: None },
+    };
+    let source = round.clone().map(|round| -> Arc<dyn InputSource> { round });
+    let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
+    let context = context.with_input(source);
+    let answer = asked(engine, entry, operation, context, exchange, asking).await;
+    // Middleware may have made an answer of an error, or asked by itself.
+    let answer = answer.and_then(|answer| {
+        round.as_deref().map_or(Ok(()), InputSource::settled)?;
+        Ok(answer)
+    });
+    Used { answer: engine.credentials_in_results.examine(entry, answer), round }
 }
 
 /// Asks the component, through its limits and the middleware.
@@ -202,16 +260,15 @@ async fn asked<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
     operation: Operation<'a>,
+    context: Context,
     exchange: &'a Arc<Exchange>,
     asking: &'a Asking<'a>,
-    id: OperationId,
 ) -> Result<Response<'a>, ToolError> {
     let limited = engine.layers.check_rate(exchange, Some(entry)).await;
     limited.map_err(|limited| match limited {
         rate_limit::Limited::Wait(wait) => ToolError::limited(wait),
         rate_limit::Limited::Unknown => ToolError::internal("the rate limit cannot be looked up"),
     })?;
-    let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
     if engine.layers.middleware().is_empty() {
         return run(engine, entry, operation, context, asking).await;
     }
@@ -290,7 +347,10 @@ async fn within_time<R>(
                 return Err(ToolError::too_long(limit));
             }
         }
-        handler(call).await
+        let input = call.context.input().clone();
+        let answer = handler(call).await;
+        input.as_deref().map_or(Ok(()), InputSource::settled)?;
+        answer
     })
     .await
 }

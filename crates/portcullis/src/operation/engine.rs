@@ -12,6 +12,7 @@ use crate::catalogue::Catalogue;
 use crate::component::context::Facilities;
 use crate::middleware::Layers;
 use crate::operation::credentials::CredentialsInResults;
+use crate::operation::input::StateKeys;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 #[cfg(all(feature = "http", feature = "jwt"))]
@@ -39,6 +40,8 @@ pub(crate) struct Engine {
     #[cfg(all(feature = "http", feature = "jwt"))]
     pub(crate) token_exchange: Arc<RecordedTokenExchange>,
     pub(crate) store: Arc<dyn Store>,
+    /// Seal what clients keep of their requests.
+    pub(crate) request_state: StateKeys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
     #[cfg(feature = "http")]

@@ -7,6 +7,7 @@ pub(crate) mod caller_credentials;
 mod complete;
 pub(crate) mod credentials;
 mod engine;
+pub(crate) mod input;
 mod list;
 mod list_changed;
 mod redaction;
@@ -136,14 +137,16 @@ async fn walk<'a>(
                 list::page(engine, ComponentKind::Prompt, cursor.as_deref(), &asking, record);
             page.await.map(Outcome::Prompts)
         }
-        Operation::CallTool { name, arguments } => {
-            call::tool(engine, &name, &arguments, exchange, &asking, record).await
+        Operation::CallTool { name, arguments, input } => {
+            let sent = call::Sent { arguments, input };
+            call::tool(engine, &name, &sent, exchange, &asking, record).await
         }
-        Operation::ReadResource { uri } => {
-            call::resource(engine, &uri, exchange, &asking, record).await
+        Operation::ReadResource { uri, input } => {
+            call::resource(engine, &uri, &input, exchange, &asking, record).await
         }
-        Operation::GetPrompt { name, arguments } => {
-            call::prompt(engine, &name, &arguments, exchange, &asking, record).await
+        Operation::GetPrompt { name, arguments, input } => {
+            let sent = call::Sent { arguments, input };
+            call::prompt(engine, &name, &sent, exchange, &asking, record).await
         }
         Operation::Complete { reference, argument, value, arguments: known } => {
             let written = Written { reference, argument, value, known };

@@ -27,6 +27,9 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
             any(&mut result.messages, |message| content(&mut message.content))
         }
         Ok(Outcome::Completed(completion)) => any(&mut completion.values, text),
+        Ok(Outcome::InputRequired(result)) => {
+            any(&mut result.input_requests, |(_, request)| json(&mut request.params))
+        }
         // Lists hold what the server was built with, which was examined then.
         Ok(_) => false,
         Err(RpcError::Internal(message) | RpcError::Denied(message)) => cow(message),

@@ -23,5 +23,9 @@ pub(super) fn public_error(error: PublicError, absent: impl FnOnce() -> RpcError
         PublicError::InsufficientScope(scopes) => RpcError::InsufficientScope(scopes),
         PublicError::Denied(denial) => denied(denial.face, absent),
         PublicError::Limited(retry_after) => RpcError::RateLimited { retry_after },
+        PublicError::MissingCapability(required) => RpcError::MissingClientCapability(required),
+        PublicError::RefusedInput(text) => RpcError::invalid_params(text),
+        // Where there are questions, they are the answer, and nothing gets here.
+        PublicError::InputRequired => RpcError::Internal("Internal error".into()),
     }
 }

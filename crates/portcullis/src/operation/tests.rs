@@ -7,7 +7,7 @@ use portcullis_auth::{
     restrict_tag,
 };
 use portcullis_protocol::model::CallToolResult;
-use portcullis_protocol::{Arguments, ProtocolVersion, Transport};
+use portcullis_protocol::{Arguments, InputResponses, ProtocolVersion, Transport};
 
 use tokio::time::Instant;
 
@@ -45,6 +45,7 @@ fn over_http(scopes: Option<&[&str]>) -> Exchange {
         principal,
         access_token: std::sync::Weak::new(),
         client: None,
+        capabilities: Default::default(),
         remote: None,
         session: None,
         trace: None,
@@ -83,7 +84,11 @@ async fn call(
     name: &str,
     exchange: Exchange,
 ) -> Result<CallToolResult, RpcError> {
-    let operation = Operation::CallTool { name: name.into(), arguments: Arguments::none() };
+    let operation = Operation::CallTool {
+        name: name.into(),
+        arguments: Arguments::none(),
+        input: InputResponses::default(),
+    };
     service.serve(operation, exchange).await.map(|outcome| match outcome {
         Outcome::ToolCalled(result) => result,
         other => panic!("{other:?}"),
@@ -138,12 +143,14 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     let tool = |name: &'static str| Operation::CallTool {
         name: name.into(),
         arguments: Arguments::none(),
+        input: InputResponses::default(),
     };
     let after = |name: &str| {
         let cursor = Some(URL_SAFE_NO_PAD.encode(name).into());
         Operation::ListTools { cursor }
     };
-    let read = Operation::ReadResource { uri: "data://none".into() };
+    let read =
+        Operation::ReadResource { uri: "data://none".into(), input: InputResponses::default() };
     for operation in [tool("hidden"), tool("missing"), after("hidden"), after("missing"), read] {
         let (answered, time) = took(operation, over_http(None)).await;
         assert!(!answered && time >= absence, "after {time:?}");
@@ -242,7 +249,10 @@ async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
     let components = Components::new().with(hidden).with(template).with(notes).with(of_admin);
     let service = service(components, 10);
     let text = async |uri: &str, exchange: Exchange| {
-        let operation = Operation::ReadResource { uri: uri.to_owned().into() };
+        let operation = Operation::ReadResource {
+            uri: uri.to_owned().into(),
+            input: InputResponses::default(),
+        };
         match service.serve(operation, exchange).await {
             Ok(Outcome::ResourceRead(result)) => {
                 let json = serde_json::to_value(&result.contents).unwrap();

@@ -261,6 +261,7 @@ pub(super) fn exchange(caller: &Caller) -> Exchange {
         principal: token.as_ref().map(|token| Arc::new(principal(token))),
         access_token: Weak::new(),
         client: None,
+        capabilities: Default::default(),
         remote: None,
         session,
         trace: None,

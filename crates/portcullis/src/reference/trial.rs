@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{Stream, StreamExt};
 use portcullis_protocol::{
-    Arguments, Changed, Exchange, Operation, Outcome, Page, RpcError, Service,
+    Arguments, Changed, Exchange, InputResponses, Operation, Outcome, Page, RpcError, Service,
 };
 use serde_json::Value;
 
@@ -256,10 +256,11 @@ impl<'w> Trial<'w> {
         let counts = || self.runs.iter().map(|runs| runs.load(Ordering::Relaxed));
         let before: Vec<usize> = counts().collect();
         let name = component.uri().into();
+        let input = InputResponses::default();
         let operation = match component.kind {
-            Kind::Tool => Operation::CallTool { name, arguments: Arguments::none() },
-            Kind::Prompt => Operation::GetPrompt { name, arguments: Arguments::none() },
-            Kind::Resource | Kind::Template => Operation::ReadResource { uri: name },
+            Kind::Tool => Operation::CallTool { name, arguments: Arguments::none(), input },
+            Kind::Prompt => Operation::GetPrompt { name, arguments: Arguments::none(), input },
+            Kind::Resource | Kind::Template => Operation::ReadResource { uri: name, input },
         };
         let answer = self.served.serve(operation, exchange.clone()).await;
         let mut ran = Vec::new();

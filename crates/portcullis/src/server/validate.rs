@@ -19,6 +19,7 @@ use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
 #[cfg(feature = "fetch")]
 use crate::operation::caller_credentials::{self, RecordedCredentials};
+use crate::operation::input::StateKeys;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::operation::telling::ExaminedAsResults;
@@ -135,6 +136,10 @@ impl Parts {
         }
         let store =
             parts.store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&parts.clock))));
+        #[cfg(feature = "keys")]
+        let request_state = StateKeys::new(store.keys());
+        #[cfg(not(feature = "keys"))]
+        let request_state = StateKeys::default();
         #[cfg(feature = "metrics")]
         let store = portcullis_store::measured(store);
         #[cfg(feature = "metrics")]
@@ -213,6 +218,7 @@ impl Parts {
             #[cfg(all(feature = "http", feature = "jwt"))]
             token_exchange,
             store,
+            request_state,
             clock,
             alarm: Alarm::new(),
             #[cfg(feature = "http")]

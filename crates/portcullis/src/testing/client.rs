@@ -11,7 +11,8 @@ use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
 use portcullis_protocol::in_process::Answered;
 use portcullis_protocol::{
-    Changed, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport, in_process,
+    Changed, ClientCapabilities, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport,
+    in_process,
 };
 use serde_json::{Value, json};
 
@@ -64,6 +65,7 @@ pub struct TestClient {
     pub(crate) routes: Arc<[Route]>,
     transport: Transport,
     version: ProtocolVersion,
+    capabilities: ClientCapabilities,
     session: Option<SessionKey>,
 }
 
@@ -81,6 +83,7 @@ impl TestClient {
             routes: server.http.routes.clone().into(),
             transport: Transport::Http,
             version: ProtocolVersion::V2026_07_28,
+            capabilities: ClientCapabilities::NONE,
             session: None,
         }
     }
@@ -152,6 +155,52 @@ impl TestClient {
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let session = Some(SessionKey::of(&format!("test session {number}")));
         Self { version: ProtocolVersion::V2025_11_25, session, ..self.clone() }
+    }
+
+    /// With the capabilities that the specification's object declares, such as `{"elicitation": {}}`, in
+    /// place of those before. Default: none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use portcullis::testing::TestClient;
+    /// use serde_json::json;
+    ///
+    /// /// Asks for a name.
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct UserName {
+    ///     name: String,
+    /// }
+    ///
+    /// /// Greets you.
+    /// #[tool]
+    /// async fn greet(ctx: Context) -> Result<String, ToolError> {
+    ///     let asked = ctx.elicit::<UserName>("What is your name?").await?;
+    ///     Ok(format!("Hello {}!", asked.accepted().map_or("you".into(), |asked| asked.name)))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let server = Server::builder("shop").no_auth().components(components![greet]).build()?;
+    /// let client = TestClient::new(&server).capabilities(&json!({"elicitation": {}}));
+    /// let asked = client.call("greet", json!({})).await;
+    /// let asked = &asked.json()["result"];
+    /// assert_eq!(asked["inputRequests"]["user_name"]["method"], "elicitation/create");
+    ///
+    /// let answer = json!({"user_name": {"action": "accept", "content": {"name": "Ann"}}});
+    /// let again = json!({
+    ///     "name": "greet",
+    ///     "inputResponses": answer,
+    ///     "requestState": asked["requestState"],
+    /// });
+    /// assert_eq!(client.ask("tools/call", again).await.text(), Some("Hello Ann!"));
+    /// # Ok::<(), portcullis::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn capabilities(&self, declared: &Value) -> Self {
+        let capabilities = ClientCapabilities::read(&declared.to_string());
+        Self { capabilities, ..self.clone() }
     }
 
     /// Calls a tool.
@@ -277,6 +326,7 @@ impl TestClient {
             principal: self.principal.clone().map(Arc::new),
             access_token: Weak::new(),
             client: Some(ClientInfo { name: "TestClient".to_owned(), version: "1".to_owned() }),
+            capabilities: self.capabilities,
             remote: None,
             session: self.session,
             trace: None,

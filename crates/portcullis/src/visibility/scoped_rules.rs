@@ -305,6 +305,7 @@ mod tests {
             principal: Some(Arc::new(alice)),
             access_token: std::sync::Weak::new(),
             client: None,
+            capabilities: Default::default(),
             remote: None,
             session: None,
             trace: None,

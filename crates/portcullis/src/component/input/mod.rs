@@ -1,0 +1,122 @@
+//! What a function asks its client for, in the middle of an operation.
+
+mod elicitation;
+mod roots;
+mod sampling;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use portcullis_protocol::ClientCapabilities;
+use portcullis_protocol::model::InputRequest;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+pub use self::elicitation::Elicited;
+pub use self::roots::Root;
+pub use self::sampling::{CreateMessage, CreateMessageResult};
+use crate::component::reading;
+use crate::component::tool_error::ToolError;
+
+/// Asks the client of one operation, in the way of its protocol version.
+pub(crate) trait InputSource: Send + Sync {
+    /// What the client can be asked for.
+    fn capabilities(&self) -> ClientCapabilities;
+
+    /// Shows the user a form; what it is filled in with fits its schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask), and internal for a schema that no form may have.
+    fn form(&self, form: Form) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>>;
+
+    /// Asks for anything else. The answer is the client's own, and untrusted.
+    ///
+    /// # Errors
+    ///
+    /// The error that carries the question out of the function; and for a client that did not declare
+    /// what the question needs.
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<Value, ToolError>>;
+
+    /// Whether the function has its answers: asked once it has returned.
+    ///
+    /// # Errors
+    ///
+    /// What its operation is answered with in place of what it returned.
+    fn settled(&self) -> Result<(), ToolError>;
+}
+
+/// A question to the client.
+pub(crate) struct Question {
+    /// The key that its answer has, unless it is taken.
+    pub(crate) key: String,
+    pub(crate) needs: ClientCapabilities,
+    pub(crate) request: InputRequest,
+}
+
+/// A form, as a type describes it.
+pub(crate) struct Form {
+    /// The name of the type.
+    pub(crate) name: String,
+    pub(crate) message: String,
+    pub(crate) schema: Map<String, Value>,
+}
+
+const UNREACHABLE: &str = "This needs an answer from you, for which your client cannot be asked: use \
+                           a client of protocol version 2026-07-28.";
+
+pub(crate) type Input = Option<Arc<dyn InputSource>>;
+
+fn source(input: &Input) -> Result<&dyn InputSource, ToolError> {
+    input.as_deref().ok_or_else(|| ToolError::new(UNREACHABLE))
+}
+
+pub(crate) async fn elicit<T: DeserializeOwned + JsonSchema>(
+    input: &Input,
+    message: String,
+) -> Result<Elicited<T>, ToolError> {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.meta_schema = None;
+    settings.inline_subschemas = true;
+    let schema = match settings.into_generator().into_root_schema_for::<T>().to_value() {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    };
+    let form = Form { name: T::schema_name().into_owned(), message, schema };
+    Ok(match source(input)?.form(form).await? {
+        Elicited::Accepted(content) => {
+            let read = reading::read_all(content);
+            Elicited::Accepted(read.map_err(|unfit| {
+                let refused = ToolError::refused_input("the answer does not fit the form");
+                refused.with_cause(unfit.to_string())
+            })?)
+        }
+        Elicited::Declined => Elicited::Declined,
+        Elicited::Cancelled => Elicited::Cancelled,
+    })
+}
+
+pub(crate) async fn sample(
+    input: &Input,
+    request: CreateMessage,
+) -> Result<CreateMessageResult, ToolError> {
+    let question = Question {
+        key: "sampling".to_owned(),
+        needs: ClientCapabilities::SAMPLING,
+        request: request.into_request()?,
+    };
+    let answer = source(input)?.ask(question).await?;
+    CreateMessageResult::read(answer)
+        .ok_or_else(|| ToolError::refused_input("the answer is no `CreateMessageResult`"))
+}
+
+pub(crate) async fn roots(input: &Input) -> Result<Vec<Root>, ToolError> {
+    let request = InputRequest { method: "roots/list", params: Value::Object(Map::new()) };
+    let needs = ClientCapabilities::ROOTS;
+    let question = Question { key: "roots".to_owned(), needs, request };
+    let answer = source(input)?.ask(question).await?;
+    Root::read_all(&answer)
+        .ok_or_else(|| ToolError::refused_input("the answer is no `ListRootsResult`"))
+}

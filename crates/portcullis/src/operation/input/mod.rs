@@ -1,0 +1,273 @@
+//! Multi round-trip requests (MCP 2026-07-28): a function that needs something of its client ends with a
+//! question; the client sends the request again with the answer, and the function runs again.
+//!
+//! What it decides:
+//!
+//! 1. A question is sent when the client declared what it needs, and once: its answer belongs to the
+//!    digest of its method and parameters, so that it is given to the same question alone.
+//! 2. Answers are taken with the state that the server gave for the request: sealed for its server,
+//!    method, component, arguments and caller, until it expires. What does not open is refused, with one
+//!    text for every reason. Without a state nothing was asked, and answers are not looked at.
+//! 3. Each round is decided about like a first call.
+//! 4. A function that asks something else than it asked before, or too often, fails.
+//!
+//! **Deployment caveat.** A state can be sent more than once until it expires: what may be done once needs
+//! a record of its own.
+
+mod digest;
+mod state;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use portcullis_auth::Principal;
+use portcullis_protocol::model::{InputRequest, InputRequiredResult};
+use portcullis_protocol::{ClientCapabilities, Exchange, InputResponses, read_value};
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::state::StateKeys;
+use self::state::{Parts, QuestionId, RequestState};
+use crate::catalogue::credential_lint::words;
+use crate::catalogue::{Entry, form};
+use crate::component::Elicited;
+use crate::component::input::{Form, InputSource, Question};
+use crate::component::tool_error::ToolError;
+use crate::operation::engine::Engine;
+
+/// The most questions of one round.
+const MAX_QUESTIONS: usize = 64;
+/// What is said of every state that is not taken.
+const REFUSED_STATE: &str = "`requestState` is not one for this request, or has expired: send the \
+                             request again without it";
+const REFUSED_RESPONSES: &str = "`inputResponses` cannot be read";
+const REFUSED_ANSWER: &str = "an answer is no `ElicitResult`, or does not fit its form";
+
+/// One round of an operation: the questions that it asks, and the answers that it has.
+pub(super) struct Round {
+    capabilities: ClientCapabilities,
+    /// In how many rounds the client was asked already.
+    rounds: usize,
+    /// In how many it may be.
+    most: usize,
+    parts: Parts,
+    questions: Mutex<Questions>,
+}
+
+#[derive(Default)]
+struct Questions {
+    answers: Vec<Answer>,
+    asked: Vec<(String, QuestionId, InputRequest)>,
+}
+
+struct Answer {
+    question: QuestionId,
+    json: String,
+    given: bool,
+}
+
+impl Round {
+    /// The round that a request for `entry` is; none where the client can be asked nothing.
+    ///
+    /// # Errors
+    ///
+    /// For a state that is not this request's, and for answers that cannot be read.
+    pub(super) fn begin(
+        engine: &Engine,
+        entry: &Entry,
+        exchange: &Exchange,
+        input: &InputResponses<'_>,
+        arguments: Option<&Map<String, Value>>,
+    ) -> Result<Option<Arc<Self>>, ToolError> {
+        let asks = entry.sees_context || !engine.layers.middleware().is_empty();
+        let asks = asks && engine.request_state.are_there();
+        if !exchange.version.is_stateless() || (!asks && input.state().is_none()) {
+            return Ok(None);
+        }
+        let most = engine.limits.input_rounds;
+        let mut round = Self {
+            capabilities: exchange.capabilities,
+            rounds: 0,
+            most,
+            parts: Parts::default(),
+            questions: Mutex::default(),
+        };
+        if exchange.capabilities == ClientCapabilities::NONE && input.state().is_none() {
+            return Ok(Some(Arc::new(round)));
+        }
+        round.parts = parts(engine, entry, exchange, arguments);
+        if let Some(sealed) = input.state() {
+            let (keys, now) = (&engine.request_state, engine.clock.now());
+            let state = RequestState::open(sealed, keys, &round.parts, now);
+            let state = state.ok_or_else(|| ToolError::refused_input(REFUSED_STATE))?;
+            let responses = input.read();
+            let responses = responses.map_err(|_| ToolError::refused_input(REFUSED_RESPONSES))?;
+            round.rounds = state.rounds;
+            round.questions = Mutex::new(Questions::answered(state, &responses));
+        }
+        Ok(Some(Arc::new(round)))
+    }
+
+    /// What the client is asked. Nothing is answered when that cannot be kept.
+    pub(super) fn required(&self, engine: &Engine) -> Option<InputRequiredResult> {
+        let Questions { answers, asked } = std::mem::take(&mut *self.questions());
+        let answers = answers.into_iter().map(|Answer { question, json, .. }| (question, json));
+        let ids = asked.iter().map(|(key, question, _)| (key.clone(), question.clone()));
+        let state = RequestState {
+            rounds: self.rounds + 1,
+            asked: ids.collect(),
+            answers: answers.collect(),
+            ..RequestState::default()
+        };
+        let (keys, lasting) = (&engine.request_state, engine.limits.input_timeout);
+        let request_state = state.seal(keys, &self.parts, engine.clock.now(), lasting)?;
+        let input_requests = asked.into_iter().map(|(key, _, request)| (key, request)).collect();
+        Some(InputRequiredResult { input_requests, request_state })
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lacks(&self, needs: ClientCapabilities) -> bool {
+        !self.capabilities.include(needs)
+    }
+}
+
+impl Questions {
+    /// The answers of earlier rounds, and those of this one: to what was asked, and to nothing else.
+    fn answered(state: RequestState, responses: &Map<String, Value>) -> Self {
+        let answer = |question, json| Answer { question, json, given: false };
+        let earlier = state.answers.into_iter().map(|(question, json)| answer(question, json));
+        let now = state
+            .asked
+            .into_iter()
+            .filter_map(|(key, question)| Some(answer(question, responses.get(&key)?.to_string())));
+        Self { answers: earlier.chain(now).collect(), asked: Vec::new() }
+    }
+
+    /// The answer to a question, or the question is noted.
+    ///
+    /// # Errors
+    ///
+    /// For more questions than a round may have.
+    fn ask(&mut self, key: &str, request: InputRequest) -> Result<Option<Value>, ToolError> {
+        let id = URL_SAFE_NO_PAD.encode(digest::of_question(request.method, &request.params));
+        let answer = self.answers.iter_mut().find(|answer| !answer.given && answer.question == id);
+        if let Some(answer) = answer {
+            answer.given = true;
+            return Ok(Some(read_value(&answer.json).unwrap_or_default()));
+        }
+        if self.asked.len() >= MAX_QUESTIONS {
+            let text = format!("the function asks more than {MAX_QUESTIONS} questions at once");
+            return Err(ToolError::internal(text));
+        }
+        let taken: HashSet<&str> = self.asked.iter().map(|(key, _, _)| key.as_str()).collect();
+        let mut free = key.to_owned();
+        let mut number = 1_usize;
+        while taken.contains(free.as_str()) {
+            number += 1;
+            free = format!("{key}_{number}");
+        }
+        self.asked.push((free, id, request));
+        Ok(None)
+    }
+}
+
+impl InputSource for Round {
+    fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    fn form(
+        &self,
+        Form { name, message, schema }: Form,
+    ) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>> {
+        async move {
+            let form = form::Form::of(schema).map_err(ToolError::internal)?;
+            let params =
+                json!({"mode": "form", "message": message, "requestedSchema": form.schema()});
+            let request = InputRequest { method: "elicitation/create", params };
+            let (key, needs) = (words(&name).join("_"), ClientCapabilities::FORM);
+            let mut answer = self.ask(Question { key, needs, request }).await?;
+            let action = answer.get("action").and_then(Value::as_str);
+            match action {
+                Some("accept") => {
+                    let content = answer.get_mut("content").map(Value::take).unwrap_or_default();
+                    form.accept(content).map(Elicited::Accepted)
+                }
+                Some("decline") => Some(Elicited::Declined),
+                Some("cancel") => Some(Elicited::Cancelled),
+                _ => None,
+            }
+            .ok_or_else(|| ToolError::refused_input(REFUSED_ANSWER))
+        }
+        .boxed()
+    }
+
+    fn ask(
+        &self,
+        Question { key, needs, request }: Question,
+    ) -> BoxFuture<'_, Result<Value, ToolError>> {
+        async move {
+            if self.lacks(needs) {
+                return Err(ToolError::missing_capability(needs));
+            }
+            let answer = self.questions().ask(&key, request);
+            if let Ok(Some(answer)) = answer {
+                return Ok(answer);
+            }
+            // What is asked beside it is asked before anything ends.
+            tokio::task::yield_now().await;
+            answer.and(Err(ToolError::input_required()))
+        }
+        .boxed()
+    }
+
+    fn settled(&self) -> Result<(), ToolError> {
+        let questions = self.questions();
+        if questions.asked.is_empty() {
+            return Ok(());
+        }
+        if questions.answers.iter().any(|answer| !answer.given) {
+            let text = "the function asks its client something else than in the round before: ask by \
+                        arguments and answers alone";
+            return Err(ToolError::internal(text));
+        }
+        if self.rounds >= self.most {
+            let most = self.most;
+            let text = format!("the function asked its client in {most} rounds, and asks again");
+            return Err(ToolError::internal(text));
+        }
+        Err(ToolError::input_required())
+    }
+}
+
+/// What a state is sealed for.
+fn parts(
+    engine: &Engine,
+    entry: &Entry,
+    exchange: &Exchange,
+    arguments: Option<&Map<String, Value>>,
+) -> Parts {
+    let principal = exchange.principal.as_deref().map(Principal::id);
+    let (whose, who) = match principal {
+        Some(id) => (b"principal".as_slice(), id.bytes().to_vec()),
+        None => (b"nobody".as_slice(), Vec::new()),
+    };
+    [
+        engine.identity.name().as_bytes().to_vec(),
+        entry.kind.as_str().as_bytes().to_vec(),
+        entry.key.as_bytes().to_vec(),
+        arguments.map(digest::of_members).unwrap_or_default().to_vec(),
+        whose.to_vec(),
+        who,
+    ]
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "keys", feature = "testing"))]
+mod tests;
