@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis::Tool;
-use portcullis::component::{Component, CreateMessage, LogLevel};
+use portcullis::component::{Component, CreateMessage, Elicited, LogLevel};
 use portcullis::prelude::*;
 use portcullis::visibility::keys;
 use schemars::JsonSchema;
@@ -39,6 +39,10 @@ pub fn components() -> Components {
         test_trigger_tool_change,
         test_trigger_prompt_change,
         test_changing_tool,
+        test_sampling,
+        test_elicitation,
+        test_elicitation_sep1034_defaults,
+        test_elicitation_sep1330_enums,
         test_input_required_result_elicitation,
         test_input_required_result_sampling,
         test_input_required_result_list_roots,
@@ -219,6 +223,98 @@ async fn confirmed(ctx: &Context) -> Result<&'static str, ToolError> {
         Some(Confirm { ok: true }) => Ok("state-ok"),
         Some(_) | None => Ok("not confirmed"),
     }
+}
+
+/// Who somebody is.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+struct User {
+    /// User's response
+    username: String,
+    /// User's email address
+    email: String,
+}
+
+/// A field of each type, with what is there before anybody fills it in.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+struct Defaults {
+    #[schemars(extend("default" = "John Doe"))]
+    name: String,
+    #[schemars(extend("default" = 30))]
+    age: i64,
+    #[schemars(extend("default" = 95.5))]
+    score: f64,
+    #[schemars(extend("enum" = ["active", "inactive", "pending"], "default" = "active"))]
+    status: String,
+    #[schemars(extend("default" = true))]
+    verified: bool,
+}
+
+/// A choice of each form.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Choices {
+    #[schemars(extend("enum" = ["option1", "option2", "option3"]))]
+    untitled_single: String,
+    #[schemars(extend("oneOf" = [
+        {"const": "value1", "title": "First Option"},
+        {"const": "value2", "title": "Second Option"},
+        {"const": "value3", "title": "Third Option"},
+    ]))]
+    titled_single: String,
+    #[schemars(extend(
+        "enum" = ["opt1", "opt2", "opt3"],
+        "enumNames" = ["Option One", "Option Two", "Option Three"],
+    ))]
+    legacy_enum: String,
+    #[schemars(extend("items" = {"type": "string", "enum": ["option1", "option2", "option3"]}))]
+    untitled_multi: Vec<String>,
+    #[schemars(extend("items" = {"anyOf": [
+        {"const": "value1", "title": "First Choice"},
+        {"const": "value2", "title": "Second Choice"},
+        {"const": "value3", "title": "Third Choice"},
+    ]}))]
+    titled_multi: Vec<String>,
+}
+
+/// What somebody did with a form, in words.
+async fn filled_in<T>(ctx: &Context, message: String) -> Result<String, ToolError>
+where
+    T: for<'de> Deserialize<'de> + JsonSchema + Serialize,
+{
+    Ok(match ctx.elicit::<T>(message).await? {
+        Elicited::Accepted(content) => {
+            let content = serde_json::to_string(&content).map_err(ToolError::internal)?;
+            format!("action=accept, content={content}")
+        }
+        Elicited::Declined => "action=decline".to_owned(),
+        Elicited::Cancelled => "action=cancel".to_owned(),
+    })
+}
+
+/// Asks the model of the client.
+#[tool]
+async fn test_sampling(prompt: String, ctx: Context) -> Result<String, ToolError> {
+    Ok(format!("LLM response: {}", sampled(&ctx, &prompt, 100).await?))
+}
+
+/// Asks who somebody is.
+#[tool]
+async fn test_elicitation(message: String, ctx: Context) -> Result<String, ToolError> {
+    Ok(format!("User response: {}", filled_in::<User>(&ctx, message).await?))
+}
+
+/// Asks with defaults.
+#[tool]
+async fn test_elicitation_sep1034_defaults(ctx: Context) -> Result<String, ToolError> {
+    let asked = filled_in::<Defaults>(&ctx, "Please review".to_owned()).await?;
+    Ok(format!("Elicitation completed: {asked}"))
+}
+
+/// Asks for choices.
+#[tool]
+async fn test_elicitation_sep1330_enums(ctx: Context) -> Result<String, ToolError> {
+    let asked = filled_in::<Choices>(&ctx, "Please choose".to_owned()).await?;
+    Ok(format!("Elicitation completed: {asked}"))
 }
 
 /// Asks for a name.

@@ -262,7 +262,14 @@ impl Testbed {
 
     /// Begins a session in `version`; gives its id.
     pub fn begin(&self, token: Option<&str>, version: &str) -> String {
-        let response = self.outside(token).post(&[], &initialize(version));
+        self.begin_with(token, version, json!({}))
+    }
+
+    /// As [`begin`](Self::begin), for a client that can be asked for something.
+    pub fn begin_with(&self, token: Option<&str>, version: &str, capabilities: Value) -> String {
+        let mut initialize = initialize(version);
+        initialize["params"]["capabilities"] = capabilities;
+        let response = self.outside(token).post(&[], &initialize);
         let agreed = response.json()["result"]["protocolVersion"].take();
         assert_eq!((response.status, &agreed), (200, &json!(version)), "{}", response.body);
         response.header("mcp-session-id").expect("the session has an id").to_owned()
@@ -278,6 +285,19 @@ impl Session<'_> {
     /// Sends a message, or several.
     pub fn post(&self, head: &[&str], body: &Value) -> Response {
         self.send("POST /mcp", head, &body.to_string())
+    }
+
+    /// As [`post`](Self::post), for a request that is answered with a stream.
+    pub fn post_stream(&self, body: &Value) -> Stream {
+        let bytes =
+            |head: &[&str]| self.testbed.bytes("POST /mcp", head, body.to_string().as_bytes());
+        self.testbed.open(&self.with(&[], bytes))
+    }
+
+    /// Goes on with such a stream after its event `last`.
+    pub fn resume(&self, last: &str) -> Stream {
+        let last = format!("Last-Event-ID: {last}");
+        self.testbed.open(&self.with(&[&last], |head| self.testbed.bytes("GET /mcp", head, b"")))
     }
 
     /// The answer to a request, which has the id 1.

@@ -50,4 +50,4 @@ pub use outgoing::requests::Unanswered;
 pub use rejection_record::RejectionRecord;
 pub use service::Service;
 pub use session_key::SessionKey;
-pub use timeout::within;
+pub use timeout::{within, within_besides};

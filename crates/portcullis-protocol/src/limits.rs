@@ -67,8 +67,9 @@ pub struct Limits {
     pub not_found_delay: Duration,
     /// How long a handler may run: 60 s. Then it is dropped, and the caller is told.
     pub handler_timeout: Duration,
-    /// How long a client may take to answer what it is asked in the middle of a request, in the stateless
-    /// version: 10 min for each round. Then the request has to be sent from its beginning.
+    /// How long a client may take to answer what it is asked in the middle of a request: 10 min for each
+    /// round or question. Then the request has to be sent from its beginning. The time of the
+    /// function ([`handler_timeout`](Self::handler_timeout)) stands still meanwhile.
     pub input_timeout: Duration,
     /// In how many rounds a function may ask its client, in the stateless version: 10. One more is an
     /// internal error.

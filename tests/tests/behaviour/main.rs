@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod arguments;
+mod asking;
 mod audit;
 mod caller_credentials;
 mod check;

@@ -1,6 +1,6 @@
 use crate::message::json_object;
 use crate::message::params::{self, Params};
-use crate::{ClientInfo, ProtocolVersion, RpcError};
+use crate::{ClientCapabilities, ClientInfo, ProtocolVersion, RpcError};
 
 /// The longest name or version of a client, in bytes: a session keeps them.
 const MAX_CLIENT_BYTES: usize = 256;
@@ -10,6 +10,8 @@ const MAX_CLIENT_BYTES: usize = 256;
 pub(crate) struct Initialize {
     pub(crate) version: ProtocolVersion,
     pub(crate) client: Option<ClientInfo>,
+    /// What the client can be asked for while its requests run.
+    pub(crate) capabilities: ClientCapabilities,
 }
 
 impl Initialize {
@@ -35,7 +37,8 @@ impl Initialize {
         let version = ProtocolVersion::parse(&asked)
             .filter(|version| !version.is_stateless() && served.contains(version))
             .unwrap_or(ProtocolVersion::NEWEST_WITH_SESSIONS);
-        Ok(Self { version, client })
+        let capabilities = members.capabilities.map(|raw| ClientCapabilities::read(raw.get()));
+        Ok(Self { version, client, capabilities: capabilities.unwrap_or_default() })
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Members<'a> {
     #[serde(borrow)]
     pub(crate) protocol_version: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub(crate) capabilities: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(crate) client_info: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) input_responses: Option<&'a RawValue>,

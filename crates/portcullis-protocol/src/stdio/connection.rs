@@ -272,9 +272,12 @@ impl<S: Service> Connection<S> {
             },
         };
         let trace = meta.and_then(RequestMeta::trace);
-        // A request of a session declares none.
-        let capabilities = meta.filter(|_| version.is_stateless());
-        let capabilities = capabilities.map(RequestMeta::capabilities).unwrap_or_default();
+        let of_session = || self.session.as_ref().map(|session| session.capabilities);
+        let capabilities = match version.is_stateless() {
+            true => meta.map(RequestMeta::capabilities),
+            false => of_session(),
+        };
+        let capabilities = capabilities.unwrap_or_default();
         let exchange = Exchange { trace, capabilities, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;

@@ -107,6 +107,10 @@ fn field(schema: &Map<String, Value>, optional: bool) -> Result<Map<String, Valu
     if let Some(choice) = choice(&schema)? {
         written.insert("type".to_owned(), json!("string"));
         written.extend(choice.written("oneOf"));
+        // Titles as clients before 2025-11-25 know them.
+        if let Some(names) = schema.get("enumNames").filter(|names| names.is_array()) {
+            written.insert("enumNames".to_owned(), names.clone());
+        }
         return Ok(written);
     }
     let kind = schema.shift_remove("type");

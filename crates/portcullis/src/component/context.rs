@@ -9,7 +9,7 @@ use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
 use portcullis_guard::OperationId;
 #[cfg(feature = "fetch")]
 use portcullis_guard::fetch::{Fetch, FetchRequest};
-use portcullis_protocol::{ClientInfo, Exchange, LogLevel, ProtocolVersion, Transport};
+use portcullis_protocol::{ClientInfo, Exchange, LogLevel, Outgoing, ProtocolVersion, Transport};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -449,8 +449,9 @@ impl Context {
     /// # Errors
     ///
     /// The one that carries the question out. A client that did not declare that it can show forms is told
-    /// so (-32021): see [`can_elicit`](Self::can_elicit). In versions with sessions, the caller is told that
-    /// their client cannot be asked. The error is internal for a type that no form may have, for a function
+    /// so (-32021; in a session by a text): see [`can_elicit`](Self::can_elicit). In a session, one that does
+    /// not answer within [`Limits::input_timeout`](crate::server::Limits::input_timeout) ends the call with
+    /// a text that says so. The error is internal for a type that no form may have, for a function
     /// that asks something else than it asked before, and for one that asks in more rounds than
     /// [`Limits::input_rounds`](crate::server::Limits::input_rounds).
     ///
@@ -526,6 +527,10 @@ impl Context {
 
     fn change_visibility(&self, change: Change, selector: Selector) -> VisibilityChange<'_> {
         VisibilityChange::new(&*self.facilities.visibility, self.within(), change, selector)
+    }
+
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.exchange.outgoing
     }
 
     pub(crate) fn within(&self) -> Within<'_> {

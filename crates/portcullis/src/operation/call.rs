@@ -9,7 +9,7 @@ use portcullis_guard::{OperationId, json};
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
-use portcullis_protocol::{Arguments, Exchange, InputResponses, Outcome, RpcError, within};
+use portcullis_protocol::{Arguments, Exchange, InputResponses, Outcome, RpcError, within_besides};
 use tokio::time::Instant;
 
 use crate::access::decision::{Access, Asking, Purpose, decide, panic_text};
@@ -28,7 +28,7 @@ use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::OperationRecord;
 use crate::operation::complete;
 use crate::operation::engine::Engine;
-use crate::operation::input::Round;
+use crate::operation::input::{Asks, Round};
 use crate::operation::refusal::{denied, public_error};
 
 /// What a client sent with a use of a component.
@@ -37,10 +37,10 @@ pub(super) struct Sent<'s> {
     pub(super) input: InputResponses<'s>,
 }
 
-/// What became of a use of a component, and the round that it was, where its client can be asked.
+/// What became of a use of a component, and how its client could be asked.
 struct Used<'a> {
     answer: Result<Response<'a>, ToolError>,
-    round: Option<Arc<Round>>,
+    asks: Asks,
 }
 
 pub(super) async fn tool<'a>(
@@ -66,13 +66,13 @@ pub(super) async fn tool<'a>(
             let operation = Operation::CallTool { component: entry.target(), arguments };
             used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
         }
-        Err(refused) => Used { answer: Err(refused_arguments(refused)), round: None },
+        Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
     };
     match used.answer {
         Ok(Response::Tool(result)) => Ok(Outcome::ToolCalled(result.0)),
         Ok(_) => Err(record.failed("middleware answered a tool call with something else")),
         Err(error) => match record.reveal(error) {
-            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
+            PublicError::InputRequired => input_required(engine, used.asks.round(), record),
             PublicError::Message { text, .. } => failed(text.into_owned()),
             PublicError::RefusedArgument(text) => failed(text),
             PublicError::NotFound => failed("Not found".to_owned()),
@@ -111,7 +111,7 @@ pub(super) async fn resource<'a>(
         }
         Ok(_) => Err(record.failed("middleware answered a read with something else")),
         Err(error) => match record.reveal(error) {
-            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
+            PublicError::InputRequired => input_required(engine, used.asks.round(), record),
             PublicError::NotFound => Err(not_found()),
             error => Err(public_error(error, not_found)),
         },
@@ -136,7 +136,7 @@ pub(super) async fn prompt<'a>(
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
             used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
         }
-        Err(refused) => Used { answer: Err(refused_arguments(refused)), round: None },
+        Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
     };
     match used.answer {
         Ok(Response::Prompt(messages)) => {
@@ -145,7 +145,7 @@ pub(super) async fn prompt<'a>(
         }
         Ok(_) => Err(record.failed("middleware answered a prompt with something else")),
         Err(error) => match record.reveal(error) {
-            PublicError::InputRequired => input_required(engine, used.round.as_deref(), record),
+            PublicError::InputRequired => input_required(engine, used.asks.round(), record),
             error => Err(public_error(error, unknown)),
         },
     }
@@ -239,20 +239,20 @@ async fn used<'a>(
     asking: &'a Asking<'a>,
     id: OperationId,
 ) -> Used<'a> {
-    let round = match Round::begin(engine, entry, exchange, input, operation.arguments()) {
-        Ok(round) => round,
-        Err(refused) => return Used { answer: Err(refused), round: None },
+    let asks = match Asks::begin(engine, entry, exchange, input, operation.arguments()) {
+        Ok(asks) => asks,
+        Err(refused) => return Used { answer: Err(refused), asks: Asks::No },
     };
-    let source = round.clone().map(|round| -> Arc<dyn InputSource> { round });
+    let source = asks.source();
     let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
     let context = context.with_input(source);
     let answer = asked(engine, entry, operation, context, exchange, asking).await;
     // Middleware may have made an answer of an error, or asked by itself.
     let answer = answer.and_then(|answer| {
-        round.as_deref().map_or(Ok(()), InputSource::settled)?;
+        asks.round().map_or(Ok(()), InputSource::settled)?;
         Ok(answer)
     });
-    Used { answer: engine.credentials_in_results.examine(entry, answer), round }
+    Used { answer: engine.credentials_in_results.examine(entry, answer), asks }
 }
 
 /// Asks the component, through its limits and the middleware.
@@ -338,7 +338,9 @@ async fn within_time<R>(
     call: Call,
 ) -> Result<R, ToolError> {
     let limit = engine.limits.handler_timeout;
-    fenced(limit, async {
+    let outgoing = call.context.outgoing().clone();
+    // The client has a time of its own for what it is asked.
+    fenced(limit, || outgoing.asked(), async {
         if !entry.validations.is_empty() {
             let begun = Instant::now();
             entry.validations.iter().try_for_each(|own| own.judge(&call.arguments))?;
@@ -355,12 +357,13 @@ async fn within_time<R>(
     .await
 }
 
-/// What a function of the user's answers within its time. A panic is an internal error.
+/// What a function of the user's answers within its time, and `besides` it. A panic is an internal error.
 pub(super) async fn fenced<R>(
     limit: Duration,
+    besides: impl Fn() -> Duration,
     answer: impl Future<Output = Result<R, ToolError>>,
 ) -> Result<R, ToolError> {
-    match within(limit, AssertUnwindSafe(answer).catch_unwind()).await {
+    match within_besides(limit, besides, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
             "the handler, or what belongs to it, panicked: {}",

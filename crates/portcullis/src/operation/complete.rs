@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_protocol::{Arguments, CompletionReference, Exchange, Outcome, RpcError};
 use tokio::time::Instant;
@@ -110,7 +111,8 @@ pub(super) async fn run(
         Some(Source::Listed(values)) => Ok(Completion::new(matching(values, &value))),
         Some(Source::Function(function)) => {
             let call = Call { arguments: known, context };
-            fenced(engine.limits.handler_timeout, async { function(value, call).await }).await
+            let limit = engine.limits.handler_timeout;
+            fenced(limit, || Duration::ZERO, async { function(value, call).await }).await
         }
     }
 }

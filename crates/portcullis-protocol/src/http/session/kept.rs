@@ -7,10 +7,11 @@ use portcullis_auth::PrincipalId;
 use portcullis_guard::{Clock, LogThrottle};
 use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::http::rejection::Rejection;
 use crate::message::initialize::Initialize;
-use crate::{ClientInfo, Limits, ProtocolVersion, SessionKey};
+use crate::{ClientCapabilities, ClientInfo, Limits, ProtocolVersion, SessionKey};
 
 /// Sessions in a store that the replicas of a server share, so that each goes on at any of them.
 ///
@@ -53,6 +54,9 @@ struct Record {
     owner: Owner,
     version: String,
     client: Option<ClientInfo>,
+    /// As the client declared them.
+    #[serde(default)]
+    capabilities: Value,
 }
 
 /// All that identifies the owner of a session, compared as a whole.
@@ -108,7 +112,8 @@ impl KeptSessions {
         let Some(version) = version else {
             return Ok(Found::No("the stored session is of a version not served here"));
         };
-        let agreed = Initialize { version, client: record.client };
+        let capabilities = ClientCapabilities::read(&record.capabilities.to_string());
+        let agreed = Initialize { version, client: record.client, capabilities };
         match self.renew(&key, value.clone()).await? {
             Confirmation::GoesOn => Ok(Found::Session(agreed, value)),
             Confirmation::Ended => Ok(Found::No(Rejection::ENDED)),
@@ -186,7 +191,8 @@ pub(super) fn written(
     agreed: &Initialize,
 ) -> Result<RecordValue, Rejection> {
     let (owner, version) = (Owner::of(owner), agreed.version.as_str().to_owned());
-    let record = Record { owner, version, client: agreed.client.clone() };
+    let capabilities = serde_json::to_value(agreed.capabilities).unwrap_or_default();
+    let record = Record { owner, version, client: agreed.client.clone(), capabilities };
     let json = serde_json::to_vec(&record).map_err(|error| error.to_string());
     let value = json.and_then(|json| RecordValue::new(json).map_err(|error| error.to_string()));
     value.map_err(|reason| {

@@ -247,7 +247,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let operation = Operation::read(method, params)?;
         let started = self.sessions.run(&self.session, id)?;
         let Some((registration, running, requests)) = started else { return Ok(Reply::Ended) };
-        let Own { key, version, client, log, .. } = &self.session;
+        let Own { key, version, client, log, capabilities, .. } = &self.session;
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outgoing = match tells && operation.is_use() {
             true => {
@@ -257,7 +257,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
             false => Outgoing::default(),
         };
         let trace = meta.and_then(RequestMeta::trace).or(exchange.trace);
-        let exchange = Exchange { trace, outgoing, ..exchange };
+        let capabilities = *capabilities;
+        let exchange = Exchange { trace, outgoing, capabilities, ..exchange };
         let id = id.clone();
         Ok(Reply::Started(Started { id, operation, exchange, registration, running }))
     }

@@ -12,7 +12,7 @@ use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
 use crate::outgoing::requests::ClientRequests;
-use crate::{ClientInfo, LogLevel, ProtocolVersion, SessionKey};
+use crate::{ClientCapabilities, ClientInfo, LogLevel, ProtocolVersion, SessionKey};
 
 /// The sessions themselves, with what is counted and queued of them.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub(super) struct Session {
     pub(super) resumable: Vec<Arc<Resumable>>,
     /// What the client was asked, once a request has run.
     pub(super) requests: Option<Arc<ClientRequests>>,
+    capabilities: ClientCapabilities,
     _present: Present,
 }
 
@@ -71,6 +72,7 @@ pub(super) struct Own {
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
     pub(super) log: LogLevel,
+    pub(super) capabilities: ClientCapabilities,
 }
 
 impl Own {
@@ -87,7 +89,7 @@ impl Session {
         record: Option<RecordValue>,
         now: SystemTime,
     ) -> Self {
-        let Initialize { version, client } = agreed;
+        let Initialize { version, client, capabilities } = agreed;
         let in_flight = InFlight::default();
         let shared =
             record.map(|record| Arc::new(Shared { record, asking: tokio::sync::Mutex::default() }));
@@ -106,14 +108,16 @@ impl Session {
             streamed: 0,
             resumable: Vec::new(),
             requests: None,
+            capabilities,
             _present: Present::new(&SESSIONS),
         }
     }
 
     /// The session `id`, which this is, for its owner.
     pub(super) fn own(&self, id: SessionId) -> Own {
-        let Self { key, version, client, log, .. } = self;
-        Own { id, key: *key, version: *version, client: client.clone(), log: *log }
+        let Self { key, version, client, log, capabilities, .. } = self;
+        let (client, capabilities) = (client.clone(), *capabilities);
+        Own { id, key: *key, version: *version, client, log: *log, capabilities }
     }
 
     fn is_busy(&self) -> bool {

@@ -12,7 +12,7 @@ use super::{Caller, SessionId, Sessions};
 use crate::http::test_server::{Edge, call};
 use crate::message::initialize::Initialize;
 use crate::test_support::REMOTE;
-use crate::{Limits, ProtocolVersion, SessionKey};
+use crate::{ClientCapabilities, Limits, ProtocolVersion, SessionKey};
 
 /// Whether a stream ends by itself within a minute.
 async fn ends(stream: &mut Response) -> bool {
@@ -97,7 +97,13 @@ async fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     });
     let (id, _) = SessionId::mint().unwrap();
     let version = ProtocolVersion::V2025_11_25;
-    sessions.begin(id, None, Initialize { version, client: None }).unwrap();
+    sessions
+        .begin(
+            id,
+            None,
+            Initialize { version, client: None, capabilities: ClientCapabilities::NONE },
+        )
+        .unwrap();
     sessions
         .end(&sessions.find(id, Caller { owner: None, remote: None }).await.unwrap())
         .await

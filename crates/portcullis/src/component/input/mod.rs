@@ -64,8 +64,7 @@ pub(crate) struct Form {
     pub(crate) schema: Map<String, Value>,
 }
 
-const UNREACHABLE: &str = "This needs an answer from you, for which your client cannot be asked: use \
-                           a client of protocol version 2026-07-28.";
+const UNREACHABLE: &str = "This needs an answer from you, for which your client cannot be asked.";
 
 pub(crate) type Input = Option<Arc<dyn InputSource>>;
 

@@ -16,6 +16,7 @@
 
 mod digest;
 mod state;
+mod stream;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::state::StateKeys;
 use self::state::{Parts, QuestionId, RequestState};
+use self::stream::Stream;
 use crate::catalogue::credential_lint::words;
 use crate::catalogue::{Entry, form};
 use crate::component::Elicited;
@@ -84,7 +86,7 @@ impl Round {
     ) -> Result<Option<Arc<Self>>, ToolError> {
         let asks = entry.sees_context || !engine.layers.middleware().is_empty();
         let asks = asks && engine.request_state.are_there();
-        if !exchange.version.is_stateless() || (!asks && input.state().is_none()) {
+        if !asks && input.state().is_none() {
             return Ok(None);
         }
         let most = engine.limits.input_rounds;
@@ -182,30 +184,8 @@ impl InputSource for Round {
         self.capabilities
     }
 
-    fn form(
-        &self,
-        Form { name, message, schema }: Form,
-    ) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>> {
-        async move {
-            let form = form::Form::of(schema).map_err(ToolError::internal)?;
-            let params =
-                json!({"mode": "form", "message": message, "requestedSchema": form.schema()});
-            let request = InputRequest { method: "elicitation/create", params };
-            let (key, needs) = (words(&name).join("_"), ClientCapabilities::FORM);
-            let mut answer = self.ask(Question { key, needs, request }).await?;
-            let action = answer.get("action").and_then(Value::as_str);
-            match action {
-                Some("accept") => {
-                    let content = answer.get_mut("content").map(Value::take).unwrap_or_default();
-                    form.accept(content).map(Elicited::Accepted)
-                }
-                Some("decline") => Some(Elicited::Declined),
-                Some("cancel") => Some(Elicited::Cancelled),
-                _ => None,
-            }
-            .ok_or_else(|| ToolError::refused_input(REFUSED_ANSWER))
-        }
-        .boxed()
+    fn form(&self, form: Form) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>> {
+        answer_to_form(self, form).boxed()
     }
 
     fn ask(
@@ -243,6 +223,78 @@ impl InputSource for Round {
             return Err(ToolError::internal(text));
         }
         Err(ToolError::input_required())
+    }
+}
+
+/// What the user did with a form. What they sent fits its schema.
+async fn answer_to_form(
+    source: &dyn InputSource,
+    Form { name, message, schema }: Form,
+) -> Result<Elicited<Map<String, Value>>, ToolError> {
+    let form = form::Form::of(schema).map_err(ToolError::internal)?;
+    let params = json!({"mode": "form", "message": message, "requestedSchema": form.schema()});
+    let request = InputRequest { method: "elicitation/create", params };
+    let (key, needs) = (words(&name).join("_"), ClientCapabilities::FORM);
+    let mut answer = source.ask(Question { key, needs, request }).await?;
+    let action = answer.get("action").and_then(Value::as_str);
+    match action {
+        Some("accept") => {
+            let content = answer.get_mut("content").map(Value::take).unwrap_or_default();
+            form.accept(content).map(Elicited::Accepted)
+        }
+        Some("decline") => Some(Elicited::Declined),
+        Some("cancel") => Some(Elicited::Cancelled),
+        _ => None,
+    }
+    .ok_or_else(|| ToolError::refused_input(REFUSED_ANSWER))
+}
+
+/// How a function of an operation asks its client.
+pub(super) enum Asks {
+    /// By rounds of requests.
+    Round(Arc<Round>),
+    /// Over the stream of the call.
+    Stream(Arc<Stream>),
+    /// Not at all.
+    No,
+}
+
+impl Asks {
+    /// The way of the version.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Round::begin`].
+    pub(super) fn begin(
+        engine: &Engine,
+        entry: &Entry,
+        exchange: &Exchange,
+        input: &InputResponses<'_>,
+        arguments: Option<&Map<String, Value>>,
+    ) -> Result<Self, ToolError> {
+        if exchange.version.is_stateless() {
+            let round = Round::begin(engine, entry, exchange, input, arguments)?;
+            return Ok(round.map_or(Self::No, Self::Round));
+        }
+        let stream = Stream::of(exchange, engine.limits.input_timeout);
+        Ok(stream.map_or(Self::No, |stream| Self::Stream(Arc::new(stream))))
+    }
+
+    /// As the function asks it.
+    pub(super) fn source(&self) -> Option<Arc<dyn InputSource>> {
+        match self {
+            Self::Round(round) => Some(round.clone()),
+            Self::Stream(stream) => Some(stream.clone()),
+            Self::No => None,
+        }
+    }
+
+    /// The round that it is, if it is one.
+    pub(super) fn round(&self) -> Option<&Round> {
+        match self {
+            Self::Round(round) => Some(round),
+            Self::Stream(_) | Self::No => None,
+        }
     }
 }
 

@@ -1,0 +1,87 @@
+//! Questions to the client of a session, or over stdio: requests on the stream of the call, which are
+//! answered while the function waits.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use portcullis_protocol::{ClientCapabilities, Exchange, Outgoing, ProtocolVersion, Unanswered};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use crate::component::Elicited;
+use crate::component::input::{Form, InputSource, Question};
+use crate::component::tool_error::ToolError;
+use crate::operation::input::answer_to_form;
+use crate::operation::redaction;
+
+/// Asks over the stream of one call.
+pub(in crate::operation) struct Stream {
+    capabilities: ClientCapabilities,
+    version: ProtocolVersion,
+    outgoing: Outgoing,
+    /// How long the client may take.
+    patience: Duration,
+}
+
+impl Stream {
+    /// That of `exchange`, if its client can be asked.
+    pub(super) fn of(exchange: &Exchange, patience: Duration) -> Option<Self> {
+        let Exchange { capabilities, version, outgoing, .. } = exchange;
+        let (capabilities, version, outgoing) = (*capabilities, *version, outgoing.clone());
+        outgoing.can_ask().then_some(Self { capabilities, version, outgoing, patience })
+    }
+
+    /// The parameters of a request, without secrets that are known and as the version has them.
+    fn params(&self, mut params: Value) -> Value {
+        redaction::redact_value(&mut params);
+        if self.version < ProtocolVersion::V2025_11_25
+            && let Some(members) = params.as_object_mut()
+        {
+            // Its clients know forms alone.
+            members.remove("mode");
+        }
+        params
+    }
+}
+
+impl InputSource for Stream {
+    fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    fn form(&self, form: Form) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>> {
+        answer_to_form(self, form).boxed()
+    }
+
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<Value, ToolError>> {
+        async move {
+            let Question { needs, request, .. } = question;
+            if !self.capabilities.include(needs) {
+                let text = format!("This needs a client that has declared {needs}.");
+                return Err(ToolError::new(text));
+            }
+            let params = self.params(request.params);
+            match timeout(self.patience, self.outgoing.ask(request.method, &params)).await {
+                Ok(answer) => answer.map_err(unanswered),
+                Err(_) => Err(ToolError::new("Your client did not answer in time.")),
+            }
+        }
+        .boxed()
+    }
+
+    /// It waits for each answer.
+    fn settled(&self) -> Result<(), ToolError> {
+        Ok(())
+    }
+}
+
+fn unanswered(why: Unanswered) -> ToolError {
+    let text = match why {
+        Unanswered::Refused => "Your client refused to answer.",
+        Unanswered::Malformed => "The answer of your client cannot be read.",
+        Unanswered::Busy => "Too many questions wait for your client.",
+        _ => "Your client cannot be asked now.",
+    };
+    ToolError::new(text).with_cause(why)
+}
