@@ -229,7 +229,7 @@ pub(super) async fn answer<'a>(
     engine.credentials_in_results.examine(entry, answer)
 }
 
-/// What a use of the component comes to: its [answer](answer()), or a question that is not answered yet.
+/// The outcome of a use of the component: its [answer](answer()), or a question that is not answered yet.
 async fn used<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
