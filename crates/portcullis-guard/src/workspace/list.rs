@@ -1,34 +1,9 @@
-use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
-use cap_std::fs::Metadata;
-
-use super::path::{is_hidden, plain, refused};
-use super::read::check_regular;
+use super::folder::Folder;
+use super::metadata::FileMetadata;
+use super::path::{is_hidden, plain};
 use super::{Workspace, WorkspaceError, WorkspaceErrorKind, blocking};
-
-/// What [`Workspace::metadata`] says of a file or folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileMetadata {
-    /// Whether it is a file or a folder.
-    pub kind: EntryKind,
-    /// The size of a file in bytes; 0 for a folder.
-    pub size: u64,
-    /// When it was last written to, if the file system knows.
-    pub modified: Option<SystemTime>,
-}
-
-/// What an entry is.
-///
-/// Exhaustive: nothing else is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// A regular file.
-    File,
-    /// A folder.
-    Folder,
-}
 
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,53 +45,32 @@ impl Workspace {
         blocking(move || workspace.list_now(&path)).await
     }
 
-    /// What is at `path`, relative to the folder.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read), for files and folders.
-    pub async fn metadata(&self, path: impl AsRef<Path>) -> Result<FileMetadata, WorkspaceError> {
-        let (workspace, path) = (self.clone(), path.as_ref().to_owned());
-        blocking(move || workspace.metadata_now(&path).map_err(WorkspaceError::not_found)).await
-    }
-
-    pub(super) fn metadata_now(&self, path: &Path) -> io::Result<FileMetadata> {
-        described(&self.root.metadata(plain(path, self.hidden)?)?)
-    }
-
     pub(super) fn list_now(&self, path: &Path) -> Result<Vec<Entry>, WorkspaceError> {
-        let folder = plain(path, self.hidden).map_err(WorkspaceError::not_found)?;
-        let found = self.root.read_dir(folder).map_err(WorkspaceError::not_found)?;
-        let mut entries = Vec::new();
-        for (seen, entry) in found.enumerate() {
+        let path = plain(path, self.hidden).map_err(WorkspaceError::not_found)?;
+        let mut folder = Folder::open(&self.root, path).map_err(WorkspaceError::not_found)?;
+        let (mut entries, mut seen) = (Vec::new(), 0);
+        while let Some(found) = folder.next() {
             if seen >= self.max_entries {
                 let kind = WorkspaceErrorKind::TooMany { max: self.max_entries };
                 return Err(WorkspaceError::of(kind, "over the cap of entries"));
             }
-            let entry = entry.map_err(WorkspaceError::not_found)?;
-            let name = entry.file_name();
-            if is_hidden(&name) && !self.hidden {
+            seen += 1;
+            let found = found.map_err(WorkspaceError::not_found)?;
+            let Some(name) = found.name() else { continue };
+            if is_hidden(name.as_ref()) && !self.hidden {
                 continue;
             }
-            let metadata = match entry.metadata() {
+            let metadata = match folder.look_at(&found) {
+                Ok(Some(metadata)) => Ok(metadata),
                 // Asked from the workspace's own folder: it may lead to another one in it.
-                Ok(link) if link.is_symlink() => self.metadata_now(&folder.join(&name)),
-                metadata => metadata.and_then(|metadata| described(&metadata)),
+                Ok(None) => self.metadata_now(&path.join(name)),
+                Err(cause) => Err(cause),
             };
-            if let (Ok(name), Ok(metadata)) = (name.into_string(), metadata) {
-                entries.push(Entry { name, metadata });
+            if let Ok(metadata) = metadata {
+                entries.push(Entry { name: name.to_owned(), metadata });
             }
         }
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
     }
-}
-
-fn described(metadata: &Metadata) -> io::Result<FileMetadata> {
-    let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-    if metadata.is_dir() {
-        return Ok(FileMetadata { kind: EntryKind::Folder, size: 0, modified });
-    }
-    check_regular(metadata).map_err(|_| refused("neither a folder nor a regular file"))?;
-    Ok(FileMetadata { kind: EntryKind::File, size: metadata.len(), modified })
 }

@@ -1,7 +1,9 @@
 //! The door to files with untrusted paths, safe against path traversal.
 
 mod error;
+mod folder;
 mod list;
+mod metadata;
 mod path;
 mod quota;
 mod read;
@@ -16,7 +18,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub use self::error::{WorkspaceError, WorkspaceErrorKind};
-pub use self::list::{Entry, EntryKind, FileMetadata};
+pub use self::list::Entry;
+pub use self::metadata::{EntryKind, FileMetadata};
 pub use self::quota::Quota;
 pub use self::read::Lines;
 pub use self::writable::WritableWorkspace;
