@@ -11,6 +11,8 @@ use rustix::{
     path::Arg,
 };
 
+#[cfg(unix)]
+use super::path::bare_name;
 use super::path::{plain, refused};
 use super::read::check_regular;
 use super::{Workspace, WorkspaceError, blocking};
@@ -53,6 +55,13 @@ impl Workspace {
 
     pub(super) fn metadata_now(&self, path: &Path) -> io::Result<FileMetadata> {
         let path = plain(path, self.hidden)?;
+        // A bare name that is no link leads nowhere: one call, without a handle.
+        #[cfg(unix)]
+        if let Some(name) = bare_name(path)
+            && let Some(found) = look(&*self.root, name)?
+        {
+            return Ok(found);
+        }
         described(&self.root.metadata(path)?)
     }
 }

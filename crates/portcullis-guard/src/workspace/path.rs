@@ -52,6 +52,14 @@ pub(super) fn folder_and_name(path: &Path) -> io::Result<(&Path, &OsStr)> {
     }
 }
 
+/// The name that is all of a path: no folder, no dot and no slash is in it.
+#[cfg(unix)]
+pub(super) fn bare_name(path: &Path) -> Option<&OsStr> {
+    let text = path.as_os_str();
+    // `Path` leaves out a slash at the end, with which only a folder can be meant.
+    path.file_name().filter(|name| *name == text)
+}
+
 /// Whether a name begins with a dot.
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")

@@ -1,5 +1,6 @@
 //! Attacks on a workspace.
 
+mod metadata;
 mod model;
 mod race;
 mod writing;

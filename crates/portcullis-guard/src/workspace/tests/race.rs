@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::{Playground, playground};
 use crate::workspace::{Quota, WorkspaceErrorKind, WritableWorkspace};
 
-/// Puts a link to `$secret` in the place of the folder `$folder`, and the folder back, for ever.
-const SWAPS_FOLDER: &str = r#"
-my ($folder, $kept, $secret) = @ARGV;
-while (1) { rename $folder, $kept; symlink $secret, $folder; unlink $folder; rename $kept, $folder; }
+/// Puts a link to `$secret` in the place of the folder or file `$there`, and that back, for ever.
+const SWAPS_FOR_LINK: &str = r#"
+my ($there, $kept, $secret) = @ARGV;
+while (1) { rename $there, $kept; symlink $secret, $there; unlink $there; rename $kept, $there; }
 "#;
 
 /// Puts a link, a second name of the file outside and a pipe in the place of the file `$file`, and the
@@ -84,7 +84,7 @@ fn p05_p08_a_second_process_that_swaps_a_folder_for_a_link_reaches_nothing_outsi
     let workspace = writable(&playground);
     let files = workspace.files();
     let swapper =
-        Swapper::start(&playground, SWAPS_FOLDER, ["inside/folder", "inside/kept", "secret"]);
+        Swapper::start(&playground, SWAPS_FOR_LINK, ["inside/folder", "inside/kept", "secret"]);
     until_all_are_seen(|tries, [read, refused, listed, described, written, removed]| {
         match files.read_now("folder/deep.txt".as_ref()) {
             Ok(content) => {
@@ -153,5 +153,29 @@ fn p04_p05_p07_p08_a_second_process_that_swaps_a_file_for_a_link_or_a_pipe_stops
     drop(swapper);
     assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "a pipe stopped it");
     tries.join().unwrap();
+    untouched(&playground);
+}
+
+#[test]
+fn p05_metadata_of_a_name_that_a_second_process_swaps_for_a_link_tells_nothing_of_the_outside() {
+    let playground = playground();
+    let files = &playground.workspace;
+    let places = ["inside/hello.txt", "inside/kept", "secret/deep.txt"];
+    let swapper = Swapper::start(&playground, SWAPS_FOR_LINK, places);
+    until_all_are_seen(|_, [described, refused, listed]| {
+        match files.metadata_now("hello.txt".as_ref()) {
+            Ok(metadata) => {
+                assert_eq!(metadata.size, 5);
+                *described += 1;
+            }
+            Err(_) => *refused += 1,
+        }
+        let entries = files.list_now(".".as_ref()).unwrap();
+        for entry in entries.iter().filter(|entry| entry.name == "hello.txt") {
+            assert_eq!(entry.metadata.size, 5);
+            *listed += 1;
+        }
+    });
+    drop(swapper);
     untouched(&playground);
 }
