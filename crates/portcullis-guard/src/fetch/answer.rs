@@ -111,19 +111,25 @@ impl FetchStream {
         };
         let (cache_control, content_type) = (header(CACHE_CONTROL), header(CONTENT_TYPE));
         let (status, headers) = (self.status(), std::mem::take(self.response.headers_mut()));
-        // In one piece it is not copied.
-        let mut body = self.chunk().await?.unwrap_or_default();
-        let room = body.len().saturating_add(self.believed_rest());
-        if let Some(second) = self.chunk().await? {
-            let mut whole = Vec::with_capacity(room);
-            whole.extend_from_slice(&body);
-            whole.extend_from_slice(&second);
-            while let Some(piece) = self.chunk().await? {
-                whole.extend_from_slice(&piece);
-            }
-            body = whole.into();
-        }
+        let body = self.body().await?;
         Ok(Fetched { status, cache_control, content_type, headers, body })
+    }
+
+    async fn body(&mut self) -> Result<Bytes, FetchError> {
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        let rest = self.believed_rest();
+        let second = if rest == 0 { self.chunk().await? } else { Some(Bytes::new()) };
+        // A body in one piece is not copied.
+        let Some(second) = second else { return Ok(first) };
+        let mut body = Vec::with_capacity(first.len().saturating_add(second.len().max(rest)));
+        body.extend_from_slice(&first);
+        body.extend_from_slice(&second);
+        // Held no longer: the connection reads on into memory that nobody holds.
+        drop((first, second));
+        while let Some(piece) = self.chunk().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.into())
     }
 
     /// How much of the body is still to come, as the server says, if it may be that much.

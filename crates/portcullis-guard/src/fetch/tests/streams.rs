@@ -182,6 +182,22 @@ async fn a_body_of_many_pieces_is_whole() {
 }
 
 #[tokio::test]
+async fn a_body_of_known_length_is_whole_in_many_pieces() {
+    // More than the connection reads at once, at first and later.
+    let sent: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let body = sent.clone();
+    let url = answered(async move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+    })
+    .await;
+    let fetch = loopback().max_body(sent.len()).build().unwrap();
+    assert_eq!(fetch.get(&url).await.unwrap().body, sent);
+}
+
+#[tokio::test]
 async fn s11_the_length_that_a_server_claims_takes_no_memory() {
     let url = answered(async move |mut stream| {
         let _ = stream.read(&mut [0; 4096]).await;
