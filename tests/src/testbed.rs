@@ -122,6 +122,7 @@ pub async fn fail_tool_error() -> Result<String, ToolError> {
 /// Answers after a while.
 #[tool]
 pub async fn wait(#[arg(le = 60000)] ms: u64) -> String {
+    tracing::info!(ms, "waiting");
     tokio::time::sleep(Duration::from_millis(ms)).await;
     format!("waited {ms} ms")
 }

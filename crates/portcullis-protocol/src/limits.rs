@@ -120,8 +120,8 @@ pub struct Limits {
     /// for what sends requests here and learns late that it should not: a load balancer that
     /// probes a route which is no longer ready. Make it longer than that takes to notice.
     pub drain_delay: Duration,
-    /// How long running requests may take to finish after that: 30 s. A supervisor that may kill
-    /// the process has to wait longer than both together.
+    /// How long running requests may take to finish after that: 30 s. New ones get a 503 meanwhile.
+    /// A supervisor that may kill the process has to wait longer than both together.
     pub drain_timeout: Duration,
 }
 

@@ -1,9 +1,10 @@
 //! What one client may take.
 
 use std::io::{Read, Write};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::driver::{Response, Testbed, message, terminate};
+use portcullis_tests::driver::{Response, Testbed, interrupt, message, terminate};
 use portcullis_tests::http2::Unreading;
 use serde_json::json;
 
@@ -179,32 +180,71 @@ fn j17_long_tokens_and_heads_are_refused_unread() {
     assert_eq!((with_fields(90), with_fields(101)), (401, 431));
 }
 
+/// Calls `wait` on threads of their own, and returns once all of them run.
+fn waiting<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    testbed: &'scope Testbed,
+    (calls, ms): (usize, u64),
+) -> Vec<ScopedJoinHandle<'scope, Response>> {
+    let params = move || json!({"name": "wait", "arguments": {"ms": ms}});
+    let call = move || testbed.rpc(None, "tools/call", params());
+    let running = (0..calls).map(|_| scope.spawn(call)).collect();
+    let begun = Instant::now();
+    while testbed.log().matches("waiting ms=").count() < calls {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", testbed.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running
+}
+
 #[test]
-fn sigterm_lets_a_running_call_finish_and_takes_no_further_ones() {
+fn sigterm_lets_running_calls_finish_and_refuses_new_ones() {
     let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
-    let mut stream = testbed.connect();
-    let body =
-        message("tools/call", json!({"name": "wait", "arguments": {"ms": 2000}})).to_string();
-    write!(
-        stream,
-        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-         Mcp-Method: tools/call\r\nMcp-Name: wait\r\nContent-Length: {}\r\n\r\n{body}",
-        testbed.authority(),
-        body.len()
-    )
-    .unwrap();
-    // An idle connection must not delay the end.
-    let _idle = testbed.connect();
-    std::thread::sleep(Duration::from_millis(500));
-    let started = Instant::now();
-    terminate(testbed.id());
-    testbed.wait_for_log("stopping");
-    let refused = std::net::TcpStream::connect(testbed.authority());
-    assert!(refused.is_err(), "a connection was accepted while stopping");
-    let response = Response::read(stream);
-    assert_eq!(response.json()["result"]["content"][0]["text"], "waited 2000 ms");
+    let id = testbed.id();
+    // Idle connections must not delay the end.
+    let _idle: Vec<_> = (0..20).map(|_| testbed.connect()).collect();
+    let started = std::thread::scope(|scope| {
+        let running = waiting(scope, &testbed, (20, 3_000));
+        let started = Instant::now();
+        terminate(id);
+        let list = || testbed.rpc(None, "tools/list", json!({}));
+        while list().status == 200 {
+            assert!(started.elapsed() < Duration::from_secs(2), "it does not stop");
+        }
+        for _ in 0..50 {
+            let refused = list();
+            assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+            let error = &refused.json()["error"];
+            assert_eq!(error["message"], "The server is stopping");
+            assert_eq!(refused.header("connection"), Some("close"));
+        }
+        let status = |path: &str| testbed.request(&format!("GET {path}"), &[], b"").status;
+        assert_eq!((status("/health"), status("/livez")), (503, 200), "probes are answered");
+        for call in running {
+            let answer = call.join().unwrap();
+            assert_eq!(answer.json()["result"]["content"][0]["text"], "waited 3000 ms");
+        }
+        started
+    });
     assert_eq!(testbed.exit_code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    for (second, status) in [(terminate as fn(u32), 143), (interrupt, 130)] {
+        let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
+        let call = json!({"name": "wait", "arguments": {"ms": 60_000}});
+        let mut running = testbed.connect();
+        running.write_all(&testbed.rpc_bytes(None, "tools/call", call)).unwrap();
+        testbed.wait_for_log("waiting ms=");
+        terminate(testbed.id());
+        testbed.wait_for_log("stopping");
+        let started = Instant::now();
+        second(testbed.id());
+        assert_eq!(testbed.exit_code(), Some(status));
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
 }
 
 #[test]

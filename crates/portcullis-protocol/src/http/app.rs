@@ -2,13 +2,14 @@ use std::fmt;
 use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{Request, StatusCode};
+use http::{HeaderName, Method, Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
@@ -99,13 +100,30 @@ impl<S: Service> App<S> {
             limits,
             budget,
             places,
+            stopping: AtomicBool::new(false),
         };
         Ok(Self { endpoint, connect_page, mounts, guard, routing })
     }
 
-    /// Ends the streams of sessions, which have no end of their own.
+    /// Refuses what is asked from here on, and ends the streams of sessions, which have no end of
+    /// their own. What runs goes on, and is told what its client answers or cancels.
     pub(super) fn stop(&self) {
+        self.endpoint.stopping.store(true, Ordering::SeqCst);
         self.endpoint.sessions.stop();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.endpoint.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Whether a server that stops reads the request: one of a probe, or one in a session, which may
+    /// be for what runs there.
+    fn is_read_to_the_end<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> bool {
+        static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+        let (method, headers) = (request.method(), request.headers());
+        self.guard.takes_any_host(method, request.uri())
+            || info.path.is_some() && method == Method::POST && headers.contains_key(&SESSION)
     }
 
     /// The budget for requests, bodies and answers.
@@ -160,6 +178,9 @@ impl<S: Service> App<S> {
     ) -> Result<Response, Rejection> {
         self.guard.check_host(request.method(), request.uri(), request.headers())?;
         media_type::check_framing(request.headers())?;
+        if self.is_stopping() && !self.is_read_to_the_end(request, info) {
+            return Err(Rejection::stopping());
+        }
         if peer.probes_only && info.path.is_some() {
             return Err(Rejection::too_many_connections());
         }

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use axum::response::Response;
@@ -41,6 +42,8 @@ pub(super) struct Endpoint<S> {
     /// Places of requests. One is taken once it is known who is calling: an unverified token
     /// that the verifier waits for takes none.
     pub(super) places: Arc<Places>,
+    /// Whether requests are refused, because the server stops.
+    pub(super) stopping: AtomicBool,
 }
 
 impl<S: Service> Endpoint<S> {
@@ -128,6 +131,10 @@ impl<S: Service> Endpoint<S> {
         // What it runs has a place of its own.
         drop(place);
         let body = &whole.bytes;
+        let stopping = self.stopping.load(Ordering::SeqCst);
+        if stopping && envelope::is_batch(body) {
+            return Err(Rejection::stopping());
+        }
         if !stateless && envelope::is_batch(body) {
             return session::receive_batch(service, sessions, caller, body).await;
         }
@@ -138,6 +145,9 @@ impl<S: Service> Endpoint<S> {
             Message::Request { id, .. } => Some(id.clone()),
             Message::Notification { .. } | Message::Response { .. } => None,
         };
+        if stopping && id.is_some() {
+            return Err(Rejection::stopping().under(id));
+        }
         let received = match stateless || message.names_version() {
             true => stateless::receive(service, sessions, caller, message).await,
             false => session::receive(service, sessions, caller, message).await,

@@ -41,7 +41,7 @@ impl Listening {
     }
 
     /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there
-    /// is a second Ctrl-C.
+    /// is a second signal.
     ///
     /// Panics of the whole process are logged from here on, in place of the default hook.
     ///

@@ -32,7 +32,7 @@ impl Server {
     }
 
     /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there
-    /// is a second Ctrl-C.
+    /// is a second signal.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Server {
     ///
     /// Standard output belongs to the protocol: what else the process writes there, `println!`
     /// above all, goes to standard error from here on. As [`run_with`](Self::run_with), it ends
-    /// at once at a second Ctrl-C.
+    /// at once at a second signal.
     ///
     /// # Errors
     ///

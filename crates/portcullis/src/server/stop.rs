@@ -6,11 +6,13 @@ use std::thread;
 use portcullis_guard::reload;
 use tokio::sync::oneshot;
 
-/// The exit status that a shell gives a process that Ctrl-C has ended.
+/// The exit status that a shell gives a process that Ctrl-C, or SIGTERM, has ended.
 #[cfg(unix)]
 const ENDED_BY_INTERRUPT: i32 = 130;
+#[cfg(unix)]
+const ENDED_BY_TERMINATE: i32 = 143;
 
-/// Is ready at the first SIGTERM or Ctrl-C. After that, another Ctrl-C ends the process at once.
+/// Is ready at the first SIGTERM or Ctrl-C. After that, another one ends the process at once.
 ///
 /// SIGHUP reloads what is watched. Where nothing is, it ends the process, as it does by default: a
 /// server in a terminal that was closed has nobody to serve.
@@ -66,8 +68,11 @@ async fn listen(listening: oneshot::Sender<io::Result<()>>, mut stop: oneshot::S
         }
     }
     say(stop);
-    interrupt.recv().await;
-    std::process::exit(ENDED_BY_INTERRUPT);
+    let status = tokio::select! {
+        _ = terminate.recv() => ENDED_BY_TERMINATE,
+        _ = interrupt.recv() => ENDED_BY_INTERRUPT,
+    };
+    std::process::exit(status);
 }
 
 #[cfg(not(unix))]

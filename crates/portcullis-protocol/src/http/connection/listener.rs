@@ -6,11 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::http::app::App;
+use crate::http::connection::http2_write_timeout::Streams;
 use crate::http::connection::serve;
 use crate::http::peer::Peer;
 use crate::{Limits, Service};
@@ -22,6 +24,8 @@ const KEPT_FOR_PROBES: usize = 64;
 /// How long such a connection has for the head of its one request, and altogether.
 const PROBE_HEAD: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(5);
+/// How long the end waits for what has to be sent of the last refusals.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The one socket that the server listens on, with its limits.
 ///
@@ -52,21 +56,72 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves `app` until `stop` is ready, then drains: no further connection is accepted,
-    /// idle ones are closed, streams of sessions end, running requests have [`Limits::drain_timeout`] to finish.
+    /// Serves `app` until `stop` is ready, then drains: idle connections are closed, streams of
+    /// sessions end, and running requests have [`Limits::drain_timeout`] to finish. What comes
+    /// meanwhile, over new connections too, gets a 503 with `Retry-After`; only routes that answer
+    /// to any host, which are those of probes, are still served. Where nothing runs, it ends at
+    /// once.
     pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
         let Self { socket, limits } = self;
-        let http = serve::protocol(&limits);
-        let connections = Arc::new(Semaphore::new(limits.connections));
-        let probes = Arc::new(Semaphore::new(KEPT_FOR_PROBES));
-        let header_timeout = limits.header_timeout.min(PROBE_HEAD);
-        let probe_limits = Limits { header_timeout, ..limits.clone() };
+        let (drain_timeout, serving) = (limits.drain_timeout, Serving::new(app, limits));
         let (stopping, stopped) = watch::channel(());
+        serving.accept(&socket, &stopped, stop).await;
+        // From here on each request is refused, so each of those connections ends.
+        serving.app.stop();
+        drop(stopped);
+        stopping.send_replace(());
+        let (closing, closed) = watch::channel(());
+        let drained = tokio::time::timeout(drain_timeout, stopping.closed());
+        let drained = async {
+            if drained.await.is_err() {
+                tracing::warn!(limit = ?drain_timeout, "requests were still running at the drain limit");
+            }
+        };
+        serving.accept(&socket, &closed, drained).await;
+        drop((socket, closed));
+        closing.send_replace(());
+        if tokio::time::timeout(LAST_WORDS, closing.closed()).await.is_err() {
+            tracing::debug!("refusals were not read before the end");
+        }
+    }
+}
+
+/// What connections are served with.
+struct Serving<S> {
+    app: Arc<App<S>>,
+    limits: Limits,
+    /// Those of connections that have one request and little time.
+    short: Limits,
+    http: Builder<Streams>,
+    connections: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
+}
+
+impl<S: Service> Serving<S> {
+    fn new(app: Arc<App<S>>, limits: Limits) -> Self {
+        let header_timeout = limits.header_timeout.min(PROBE_HEAD);
+        Self {
+            app,
+            short: Limits { header_timeout, ..limits.clone() },
+            http: serve::protocol(&limits),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            probes: Arc::new(Semaphore::new(KEPT_FOR_PROBES)),
+            limits,
+        }
+    }
+
+    /// Accepts connections, which end once `stopped` says so, until `stop` is ready.
+    async fn accept(
+        &self,
+        socket: &TcpListener,
+        stopped: &watch::Receiver<()>,
+        stop: impl Future<Output = ()>,
+    ) {
         let mut stop = pin!(stop);
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = &mut stop => break,
+                () = &mut stop => return,
             };
             let (stream, remote) = match accepted {
                 Ok(accepted) => accepted,
@@ -77,40 +132,41 @@ impl Listener {
                     continue;
                 }
             };
-            if let Err(error) = prepare(&stream, &limits) {
-                tracing::debug!(%error, "a connection was lost before it was served");
-                continue;
-            }
-            let (http, app, stopped) = (http.clone(), Arc::clone(&app), stopped.clone());
-            let permit = Arc::clone(&connections).try_acquire_owned().ok();
-            let place = permit.and_then(|permit| Some((permit, app.budget().enter(remote)?)));
-            let Some((permit, (address, counted))) = place else {
-                if let Ok(permit) = Arc::clone(&probes).try_acquire_owned() {
-                    let accepted = (stream, Peer::for_probes(remote));
-                    let served = serve::serve(http, accepted, app, probe_limits.clone(), stopped);
-                    tokio::spawn(async move {
-                        if tokio::time::timeout(PROBE, served).await.is_err() {
-                            tracing::debug!("a connection over the limit took too long");
-                        }
-                        drop(permit);
-                    });
+            match prepare(&stream, &self.limits) {
+                Ok(()) => self.spawn(stream, remote, stopped.clone()),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was lost before it was served");
                 }
-                continue;
-            };
-            let accepted = (stream, Peer::of(remote, address));
-            let served = serve::serve(http, accepted, app, limits.clone(), stopped);
-            tokio::spawn(async move {
+            }
+        }
+    }
+
+    /// Serves one connection, if there is a place for it.
+    fn spawn(&self, stream: TcpStream, remote: SocketAddr, stopped: watch::Receiver<()>) {
+        let (http, app) = (self.http.clone(), Arc::clone(&self.app));
+        let permit = Arc::clone(&self.connections).try_acquire_owned().ok();
+        let place = permit.and_then(|permit| Some((permit, app.budget().enter(remote)?)));
+        let (peer, place) = match place {
+            Some((permit, (address, counted))) => {
+                (Peer::of(remote, address), (permit, Some(counted)))
+            }
+            None => match Arc::clone(&self.probes).try_acquire_owned() {
+                Ok(permit) => (Peer::for_probes(remote), (permit, None)),
+                Err(_) => return,
+            },
+        };
+        // While it stops, too, a connection has one request.
+        let is_short = peer.probes_only || app.is_stopping();
+        let limits = if is_short { &self.short } else { &self.limits }.clone();
+        let served = serve::serve(http, (stream, peer), app, limits, stopped);
+        tokio::spawn(async move {
+            if !is_short {
                 served.await;
-                drop((permit, counted));
-            });
-        }
-        drop((socket, stopping));
-        app.stop();
-        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(limits.drain_timeout, connections.acquire_many(all)).await.is_err()
-        {
-            tracing::warn!(limit = ?limits.drain_timeout, "requests were still running at the drain limit");
-        }
+            } else if tokio::time::timeout(PROBE, served).await.is_err() {
+                tracing::debug!("a connection for one request took too long");
+            }
+            drop(place);
+        });
     }
 }
 

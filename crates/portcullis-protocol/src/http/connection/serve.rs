@@ -136,7 +136,7 @@ async fn answer<S: Service>(
 ) -> Result<Response<Body>, Infallible> {
     let (http2, peer) = (http2_write_timeout::is_watched(), running.peer());
     let request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
-    if peer.probes_only {
+    if peer.probes_only || app.is_stopping() {
         peer.rest.close();
     }
     let mut response = match peer.has_enough(app.budget()) {

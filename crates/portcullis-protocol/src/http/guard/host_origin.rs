@@ -81,7 +81,7 @@ impl HostOriginGuard {
         let (host, port) = host_and_port(authority)
             .ok_or_else(|| malformed("the Host is not a valid authority"))?;
         let own = self.authorities.iter().any(|own| own.is(host, port));
-        if own || (self.loopback && is_loopback_host(host)) || self.takes_any(method, uri) {
+        if own || (self.loopback && is_loopback_host(host)) || self.takes_any_host(method, uri) {
             return Ok(());
         }
         tracing::info!(
@@ -94,7 +94,8 @@ impl HostOriginGuard {
         Err(refusal.because("a foreign Host"))
     }
 
-    fn takes_any(&self, method: &Method, uri: &Uri) -> bool {
+    /// Whether the request is for a route that answers to any host: one for probes.
+    pub(crate) fn takes_any_host(&self, method: &Method, uri: &Uri) -> bool {
         // As the router does, a GET serves HEAD.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.any_host.iter().any(|(own, path)| own == method && path == uri.path())

@@ -20,6 +20,13 @@ impl Rejection {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// Another server, or this one once it has been started again, will take it.
+    pub(crate) fn stopping() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let refusal = Self::new(Rule::Limits, status, "The server is stopping");
+        refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     pub(crate) fn too_many_connections() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let refusal = Self::new(Rule::Limits, status, "Too many connections");

@@ -240,7 +240,19 @@ async fn streams_end_with_their_sessions_and_with_the_server() {
     assert!(ends(&mut stream).await);
     drop(stream);
     assert_eq!(edge.stream("alice", &id).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(edge.ping("alice", &id).await, StatusCode::OK, "running clients finish");
+    let ping = json!({"jsonrpc": "2.0", "id": 5, "method": "ping"});
+    let refused = edge.send("POST", "alice", Some(&id), &ping).await;
+    assert_eq!(answered(refused).await, (503, Some("1".to_owned()), json!(503), json!(5)));
+    let batch = edge.send("POST", "alice", Some(&id), &json!([ping])).await;
+    assert_eq!(batch.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // What runs can still be cancelled, and what it asked its client be answered.
+    for message in [
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+        json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+    ] {
+        let taken = edge.send("POST", "alice", Some(&id), &message).await;
+        assert_eq!(taken.status(), StatusCode::ACCEPTED, "{message}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
