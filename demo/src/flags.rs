@@ -1,9 +1,10 @@
 //! What the library calls things, and what they are called on the command line.
 
 /// The words of the library's messages, each with its flag.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 10] = [
     ("a real verifier", "--auth jwt"),
     ("public_url", "--public-url URL"),
+    ("trusted_proxies", "--trusted-proxy ADDRESS"),
     ("PORTCULLIS_LISTEN", "--listen ADDRESS"),
     ("PORTCULLIS_KEY_FILE", "--key-file FILE"),
     (".auth(", "--auth jwt"),

@@ -12,8 +12,9 @@ use crate::provider::ProviderOptions;
 
 /// A protected MCP server.
 ///
-/// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN and PORTCULLIS_PUBLIC_URL set
-/// --transport, --listen and --public-url too; a flag wins over its variable.
+/// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN, PORTCULLIS_PUBLIC_URL and
+/// PORTCULLIS_TRUSTED_PROXIES set --transport, --listen, --public-url and --trusted-proxy too; a flag
+/// wins over its variable.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
@@ -34,6 +35,11 @@ pub struct Options {
     /// [default: the --listen address]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+
+    /// A proxy in front, or a network of them, such as 10.1.0.0/16, whose X-Forwarded-For or Forwarded
+    /// says where clients are, for records and limits; repeat the flag for several [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub trusted_proxy: Vec<String>,
 
     /// How clients authenticate over HTTP [default: static]
     #[arg(long, value_enum)]

@@ -105,6 +105,42 @@ impl Network {
         (bits & rest == 0 && is_private).then_some(network)
     }
 
+    /// Reads any network that is written by its first address, or an address by itself, but for
+    /// all addresses at once.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis_guard::address::Network;
+    ///
+    /// for network in ["203.0.113.0/24", "203.0.113.7", "2001:db8::/32", "::1"] {
+    ///     assert!(Network::any(network).is_some(), "{network}");
+    /// }
+    /// for none in ["203.0.113.7/24", "0.0.0.0/0", "::ffff:203.0.113.7", "example.com"] {
+    ///     assert!(Network::any(none).is_none(), "{none}");
+    /// }
+    /// ```
+    #[must_use]
+    pub fn any(text: &str) -> Option<Self> {
+        let (base, length) = match text.split_once('/') {
+            Some((base, length)) => (base, Some(length)),
+            None => (text, None),
+        };
+        let base: IpAddr = base.parse().ok()?;
+        let width = if base.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            Some(length) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
+                length.parse().ok()?
+            }
+            Some(_) => return None,
+            None => width,
+        };
+        let network = Self { base, length };
+        let is_first = bits(base) & network.host_mask()? == 0;
+        // IPv4 within IPv6 would match nothing: addresses are compared in their canonical form.
+        (is_first && length > 0 && base.to_canonical() == base).then_some(network)
+    }
+
     /// Whether `address` is in it, also when it is written within IPv6.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

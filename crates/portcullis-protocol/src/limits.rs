@@ -80,8 +80,8 @@ pub struct Limits {
     /// Connections from one address at once, for IPv6 from one /64: 768, three quarters of all.
     /// Those from this machine are not counted: its address may be a proxy's.
     /// The same part of what waits and is unread is for one address: see above. Where clients
-    /// come through a proxy on another machine, all have its address: set it to
-    /// [`connections`](Self::connections).
+    /// come through a proxy on another machine, name it as a trusted proxy: its connections count for
+    /// no address then, and its requests for those of its clients.
     pub connections_per_address: usize,
     /// How long a connection may go on without an accepted token: 60 s. Then it is closed, also
     /// if its requests are answered with 401. Servers without authentication ask for none.

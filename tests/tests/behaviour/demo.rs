@@ -350,6 +350,7 @@ fn a_wrong_flag_says_what_to_write() {
             "--auth introspect needs --introspection-endpoint URL, --client-id ID, --audience \
              AUDIENCE (without it tokens for any service would pass), --client-secret-file FILE",
         ),
+        (&["--trusted-proxy", "0.0.0.0/0"], "on the command line: --trusted-proxy ADDRESS"),
         (&["--auth", "remote", "--idp", "http://127.0.0.1:9"], "add --allow-loopback-idp"),
         (&["--auth", "remote", "--idp", "https://[::1]:9/a"], "add --allow-loopback-idp"),
         (

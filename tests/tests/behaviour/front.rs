@@ -154,3 +154,53 @@ fn trial_b7_probes_reach_a_public_route_by_the_address_of_their_pod() {
     assert_eq!(ask("GET /livez", "one", &["Host: two"]), 400);
     testbed.wait_for_log("public route: GET /livez, for any Host");
 }
+
+#[test]
+fn q01_a_forwarded_address_counts_where_a_trusted_proxy_wrote_it_and_for_nothing_else() {
+    let claims = [
+        "X-Forwarded-For: 198.51.100.9, 203.0.113.7",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Proto: https",
+        "Forwarded: for=203.0.113.7;host=evil.example;proto=https",
+        "X-Real-IP: 198.51.100.9",
+    ];
+    let metadata = "GET /.well-known/oauth-protected-resource/mcp";
+    for (flags, address) in
+        [(&["--trusted-proxy", "127.0.0.1"][..], "203.0.113.7"), (&[], "127.0.0.1")]
+    {
+        let testbed = Testbed::start(TESTBED, flags);
+        let refused = testbed.request("POST /mcp", &claims, b"{}");
+        assert_eq!(refused.status, 401);
+        testbed.wait_for_log(&format!("remote={address} "));
+        assert!(!testbed.log().contains("198.51.100.9"), "{}", testbed.log());
+        // Where the server is, and who asks, no header says.
+        let plain = testbed.request(metadata, &[], b"");
+        assert_eq!(testbed.request(metadata, &claims, b"").body, plain.body);
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(challenge.contains(&format!("http://{}/", testbed.authority())), "{challenge}");
+    }
+    let testbed = Testbed::start(TESTBED, &["--trusted-proxy", "127.0.0.1"]);
+    let junk = ["X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 203.0.113.7"];
+    assert_eq!(testbed.request("POST /mcp", &junk, b"{}").status, 401);
+    testbed.wait_for_log("remote=127.0.0.1 ");
+    testbed.wait_for_log("the forwarded address of a client cannot be used");
+}
+
+#[test]
+fn q01_clients_behind_a_trusted_proxy_have_rate_limits_of_their_own() {
+    let flags = ["--auth", "none", "--rate-limit", "2", "--trusted-proxy", "127.0.0.1"];
+    let testbed = Testbed::start(TESTBED, &flags);
+    let list = message("tools/list", json!({})).to_string();
+    let status = |forwarded: &str| {
+        let head = [
+            "Content-Type: application/json",
+            "MCP-Protocol-Version: 2026-07-28",
+            "Mcp-Method: tools/list",
+            &format!("X-Forwarded-For: {forwarded}"),
+        ];
+        testbed.request("POST /mcp", &head, list.as_bytes()).status
+    };
+    let made_up = ["1.1.1.1, 203.0.113.7", "2.2.2.2, 203.0.113.7", "3.3.3.3, 203.0.113.7"];
+    assert_eq!(made_up.map(status), [200, 200, 429]);
+    assert_eq!(status("203.0.113.8"), 200);
+}

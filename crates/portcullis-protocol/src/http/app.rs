@@ -1,5 +1,6 @@
 use std::fmt;
 use std::mem;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderName, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
@@ -18,15 +19,17 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::http::budget::places::Places;
-use crate::http::budget::{Budget, Whose};
+use crate::http::budget::{Budget, Held, Party, Whose};
 use crate::http::connect_page::ConnectPage;
 use crate::http::endpoint::Endpoint;
+use crate::http::guard::TrustedProxies;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
+use crate::http::guard::client_address::Client;
 use crate::http::guard::cors;
 use crate::http::guard::host_origin::{HostOriginGuard, OriginPolicy};
 use crate::http::guard::media_type;
 use crate::http::mount::{Mount, MountError, Mounts, Serves};
-use crate::http::peer::Peer;
+use crate::http::peer::{Peer, Sender};
 use crate::http::rejection::{self, ErrorFormat, Rejection};
 use crate::http::request_info::RequestInfo;
 use crate::http::route::RouteVisitor;
@@ -69,6 +72,7 @@ pub struct App<S> {
     connect_page: Option<ConnectPage>,
     mounts: Mounts,
     guard: HostOriginGuard,
+    proxies: TrustedProxies,
     routing: Semaphore,
 }
 
@@ -102,7 +106,40 @@ impl<S: Service> App<S> {
             places,
             stopping: AtomicBool::new(false),
         };
-        Ok(Self { endpoint, connect_page, mounts, guard, routing })
+        let proxies = TrustedProxies::default();
+        Ok(Self { endpoint, connect_page, mounts, guard, proxies, routing })
+    }
+
+    /// Takes the address of a client from these proxies, for records and for the budgets of addresses.
+    /// Without it no forwarded address is read.
+    #[must_use]
+    pub fn behind(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Counts a connection from `remote`, until what this gives is dropped; none if there are too
+    /// many. That of a trusted proxy has everybody's requests, and counts for no address: they do.
+    pub(super) fn enter(&self, remote: SocketAddr) -> Option<(Option<Arc<Party>>, Held)> {
+        let counted = (!self.proxies.trusts(remote.ip())).then_some(remote.ip());
+        self.budget().enter(counted)
+    }
+
+    /// Where the client of a request is, and behind a trusted proxy whose budget the request takes
+    /// from. The port of a forwarded address is not known: it is 0.
+    fn client(&self, peer: &Peer, headers: &HeaderMap) -> (Option<SocketAddr>, Option<Whose>) {
+        let Some(remote) = peer.remote else { return (None, None) };
+        match self.proxies.client(remote.ip(), headers) {
+            Client::Peer => (Some(remote), None),
+            Client::Forwarded(ip) => {
+                let address = self.budget().remote_address(ip);
+                (Some(SocketAddr::new(ip, 0)), Some(Whose::address(address.as_ref())))
+            }
+            // It has a budget also on this machine: no client gets out of its own by junk.
+            Client::Unclear => {
+                (Some(remote), Some(Whose::address(Some(&self.budget().address(remote.ip())))))
+            }
+        }
     }
 
     /// Refuses what is asked from here on, and ends the streams of sessions, which have no end of
@@ -148,13 +185,20 @@ impl<S: Service> App<S> {
     /// Answers one request, which came over the connection of `peer`.
     pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
         let (mount, path) = self.mounts.find(request.uri().path());
-        let info = RequestInfo::new(request.method(), request.headers(), path, peer.remote);
+        let (remote, behind) = self.client(peer, request.headers());
+        let address = behind.as_ref().map_or(peer.address.as_ref(), |whose| whose.address.as_ref());
+        let sender = Sender { peer, address };
+        let info = RequestInfo::new(request.method(), request.headers(), path, remote);
         let format = self.error_format(&request, mount);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, (mount, format), info, peer).await;
-        answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format))
+        let answer = self.admitted(&mut request, (mount, format), info, sender).await;
+        let mut answer = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
+        if let Some(whose) = behind {
+            answer.extensions_mut().insert(whose);
+        }
+        answer
     }
 
     /// Answers a request whose connection leaves too much unread.
@@ -174,14 +218,14 @@ impl<S: Service> App<S> {
         request: &mut Request<Option<impl RequestBody>>,
         (mount, format): (&Mount, ErrorFormat),
         info: RequestInfo<'_>,
-        peer: &Peer,
+        sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
         self.guard.check_host(request.method(), request.uri(), request.headers())?;
         media_type::check_framing(request.headers())?;
         if self.is_stopping() && !self.is_read_to_the_end(request, info) {
             return Err(Rejection::stopping());
         }
-        if peer.probes_only && info.path.is_some() {
+        if sender.peer.probes_only && info.path.is_some() {
             return Err(Rejection::too_many_connections());
         }
         if let Some(page) = self.page_for(request, mount) {
@@ -189,7 +233,7 @@ impl<S: Service> App<S> {
         }
         let readers = self.guard.check_origin(mount.origin, request.headers())?;
         let answer = match &mount.serves {
-            Serves::Endpoint => self.endpoint(request, info, peer).await,
+            Serves::Endpoint => self.endpoint(request, info, sender).await,
             Serves::Document(documents) => {
                 Ok(documents.at(request.uri().path()).answer(request.method()))
             }
@@ -211,7 +255,7 @@ impl<S: Service> App<S> {
             Serves::Routes(routes) => {
                 let request = mem::take(request);
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
-                let answer = self.route(routes, request, info, peer).await;
+                let answer = self.route(routes, request, info, sender).await;
                 match format {
                     ErrorFormat::Html => answer.map(rejection::page::in_place_of),
                     ErrorFormat::JsonRpc | ErrorFormat::OAuth => answer,
@@ -244,30 +288,30 @@ impl<S: Service> App<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
-        peer: &Peer,
+        sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
         if cors::is_preflight(request.method(), request.headers()) {
             return Ok(cors::preflight());
         }
-        self.endpoint.answer(request, info, peer).await
+        self.endpoint.answer(request, info, sender).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
-    /// handlers find the peer of the connection where axum has it.
+    /// handlers find the address of the client where axum has that of a connection.
     async fn route(
         &self,
         routes: &Router,
         request: Request<Body>,
         info: RequestInfo<'_>,
-        peer: &Peer,
+        Sender { peer, address }: Sender<'_>,
     ) -> Result<Response, Rejection> {
         let _permit = self.routing.try_acquire().map_err(|_| Rejection::busy())?;
         let Endpoint { budget, limits, .. } = &self.endpoint;
-        let counts = RouteBody::new(budget, Whose::address(peer.address.as_ref()));
+        let counts = RouteBody::new(budget, Whose::address(address));
         let counted = |body: Body| Counted::new(Limited::new(body, limits.body_bytes), &counts);
         let mut request = request.map(|body| Body::new(counted(body)));
         let (budget, standing) = (Arc::clone(budget), Arc::clone(&peer.standing));
-        let visitor = RouteVisitor { budget, address: peer.address.clone(), standing };
+        let visitor = RouteVisitor { budget, address: address.cloned(), standing };
         request.extensions_mut().insert(visitor);
         request.extensions_mut().insert(Arc::clone(&counts));
         if let Some(remote) = info.remote {
@@ -446,6 +490,51 @@ mod tests {
                 _ => MaybeFuture::pending(std::future::pending()),
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q01_each_client_of_a_trusted_proxy_takes_from_a_budget_of_its_own() {
+        // One address may have three quarters of the 32 verifications.
+        for (forwarded, most) in
+            [(Some("203.0.113.7"), 24), (Some("junk"), 24), (Some("127.0.0.2"), 32), (None, 32)]
+        {
+            let app = app_with(Some(Arc::new(Slow)), Router::new(), |limits| {
+                limits.concurrent_requests = 128;
+                limits.decision_timeout = Duration::from_secs(10);
+            });
+            let app = app.behind("127.0.0.1".parse().unwrap());
+            let proxy = Peer::new("127.0.0.1:4711".parse().unwrap());
+            let ask = |forwarded: Option<&'static str>| {
+                let mut request = request("/mcp", Body::from("{}"));
+                let value = forwarded.map(http::HeaderValue::from_static);
+                request.headers_mut().extend(
+                    value.map(|value| (http::HeaderName::from_static("x-forwarded-for"), value)),
+                );
+                Box::pin(app.answer(request, &proxy))
+            };
+            let mut waiting: Vec<_> = (0..most).map(|_| ask(forwarded)).collect();
+            for request in &mut waiting {
+                assert!(futures_util::poll!(request).is_pending(), "{forwarded:?}");
+            }
+            let refused = ask(forwarded).now_or_never().expect("it has enough");
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{forwarded:?}");
+            let mut other = ask(Some("203.0.113.8"));
+            assert_eq!(futures_util::poll!(&mut other).is_pending(), most < 32, "{forwarded:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q01_connections_of_a_trusted_proxy_count_for_no_address() {
+        let limits = |limits: &mut Limits| {
+            (limits.connections, limits.connections_per_address) = (8, 2);
+        };
+        let enters = |app: &App<Nothing>, ip: &str| {
+            let remote = SocketAddr::new(ip.parse().unwrap(), 1);
+            let held: Vec<_> = (0..8).map_while(|_| app.enter(remote)).collect();
+            held.len()
+        };
+        let app = app_with(None, Router::new(), limits).behind("10.0.0.0/8".parse().unwrap());
+        assert_eq!((enters(&app, "10.0.0.1"), enters(&app, "11.0.0.1")), (8, 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Of, Whose};
 use crate::http::guard::body::RequestBody;
 use crate::http::guard::{body, media_type};
-use crate::http::peer::Peer;
+use crate::http::peer::{Peer, Sender};
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
 use crate::http::request_info::RequestInfo;
@@ -51,7 +51,7 @@ impl<S: Service> Endpoint<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
-        peer: &Peer,
+        Sender { peer, address }: Sender<'_>,
     ) -> Result<Response, Rejection> {
         let body = request.body_mut().take();
         let with_slash = match request.uri().path().ends_with('/') {
@@ -62,8 +62,8 @@ impl<S: Service> Endpoint<S> {
         let principal = match authenticator {
             Some(authenticator) => {
                 let (headers, uri) = (request.headers(), request.uri());
-                let Peer { address, standing, last_bearer, .. } = peer;
-                let visitor = Visitor { budget: &self.budget, address: address.as_ref(), standing };
+                let Peer { standing, last_bearer, .. } = peer;
+                let visitor = Visitor { budget: &self.budget, address, standing };
                 let answer = bearer::authenticate(
                     authenticator,
                     &self.limits,
@@ -77,7 +77,7 @@ impl<S: Service> Endpoint<S> {
             None => None,
         };
         let whose = Whose {
-            address: peer.address.clone(),
+            address: address.cloned(),
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
         let (places, headers) = (&self.places, request.headers());

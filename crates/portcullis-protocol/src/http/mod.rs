@@ -31,7 +31,10 @@ mod well_known;
 pub use app::{App, AppConfig};
 pub use connect_page::{ConnectPage, SignIn};
 pub use connection::Listener;
-pub use guard::{Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody};
+pub use guard::{
+    Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody, TrustedProxies,
+    TrustedProxiesError,
+};
 pub use mount::{Mount, MountError};
 pub use peer::Peer;
 pub use request_info::trace_parent;

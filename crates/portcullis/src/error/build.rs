@@ -111,6 +111,8 @@ pub enum ProblemKind {
     InvalidHost,
     /// An origin is not one that browsers send.
     InvalidOrigin,
+    /// A trusted proxy is neither an address nor a network.
+    InvalidTrustedProxy,
     /// Limits under which nothing could be served.
     InvalidLimits,
     /// Pages of a list without entries.

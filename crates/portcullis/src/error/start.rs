@@ -22,6 +22,8 @@ pub enum StartErrorKind {
     AddressUnavailable,
     /// The public URL is not an origin to which tokens may be sent.
     InvalidPublicUrl,
+    /// A trusted proxy is neither an address nor a network.
+    InvalidTrustedProxy,
     /// Beyond loopback a server needs a public URL.
     MissingPublicUrl,
     /// Others would reach a server whose verifier is for development.

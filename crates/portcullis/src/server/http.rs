@@ -7,7 +7,7 @@ use portcullis_auth::SigningKeys;
 use portcullis_auth::{
     EndpointPath, OneOrMany, PublicUrl, PublicUrlError, PublicUrlErrorKind, Scopes,
 };
-use portcullis_protocol::http::{Authority, Origin};
+use portcullis_protocol::http::{Authority, Origin, TrustedProxies, TrustedProxiesError};
 
 use crate::error::{Problem, ProblemKind};
 use crate::route::{IntoRoute, Route};
@@ -19,6 +19,7 @@ pub(crate) struct HttpOptions {
     path: String,
     hosts: Vec<String>,
     origins: Vec<String>,
+    proxies: Vec<String>,
     routes: Vec<Route>,
     scopes_supported: Scopes,
     connect_page: bool,
@@ -33,6 +34,7 @@ pub(crate) struct HttpConfig {
     pub(crate) path: EndpointPath,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<Origin>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Scopes,
     pub(crate) connect_page: bool,
@@ -71,6 +73,35 @@ impl<A> ServerBuilder<A> {
     /// compared as it is written.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.parts.http.origins.push(origin.into());
+        self
+    }
+
+    /// Takes the address of a client from `X-Forwarded-For` or `Forwarded` (RFC 7239) where the
+    /// request comes from one of these proxies: addresses, or networks in CIDR notation.
+    ///
+    /// It is what audit records and the log say, and what the limits of addresses count, and nothing
+    /// else: neither scheme nor host nor an identity is taken from a header. [`TrustedProxies`] says
+    /// what counts. Default: no header is read, and all clients of a proxy have its address.
+    ///
+    /// **Deployment caveat.** Each proxy has to append to the header, or to write it: see the manual
+    /// on [deploying](crate::manual::deploying).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("example")
+    ///     .auth(tokens)
+    ///     .components(components![ping])
+    ///     .trusted_proxies(["127.0.0.1", "10.1.0.0/16"])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl OneOrMany) -> Self {
+        self.parts.http.proxies.extend(proxies.into_many());
         self
     }
 
@@ -171,6 +202,7 @@ impl Default for HttpOptions {
             path: "/mcp".to_owned(),
             hosts: Vec::new(),
             origins: Vec::new(),
+            proxies: Vec::new(),
             routes: Vec::new(),
             scopes_supported: Scopes::default(),
             connect_page: true,
@@ -194,6 +226,16 @@ impl HttpOptions {
             keep(url, problems)
         });
         let origins = self.origins.iter().filter_map(|url| keep(origin(url), problems)).collect();
+        let proxies = match &*self.proxies {
+            [] => TrustedProxies::default(),
+            proxies => {
+                let proxies = proxies.join(",").parse().map_err(|error: TrustedProxiesError| {
+                    let problem = Problem::new(ProblemKind::InvalidTrustedProxy, error.to_string());
+                    problem.within("trusted_proxies")
+                });
+                keep(proxies, problems).unwrap_or_default()
+            }
+        };
         for host in &self.hosts {
             if Authority::parse(host).is_none() {
                 let problem = Problem::new(ProblemKind::InvalidHost, "write `host` or `host:port`");
@@ -215,6 +257,7 @@ impl HttpOptions {
             path,
             hosts: self.hosts,
             origins,
+            proxies,
             routes: self.routes,
             scopes_supported: self.scopes_supported,
             connect_page: self.connect_page,

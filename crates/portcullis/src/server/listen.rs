@@ -11,7 +11,7 @@ use portcullis_auth::{
 };
 use portcullis_protocol::http::{
     App, AppConfig, Authority, ConnectPage, HostOriginGuard, Listener, Mount, MountError, Origins,
-    SignIn,
+    SignIn, TrustedProxiesError,
 };
 
 use crate::catalogue::compiled_checks::Need;
@@ -53,6 +53,13 @@ impl Server {
             Some(url) => Some(self.public_url(url)?),
             None => self.http.public_url.clone(),
         };
+        let proxies = match options.trusted_proxies.as_deref() {
+            Some(proxies) => proxies.parse().map_err(|error: TrustedProxiesError| {
+                let text = format!("trusted_proxies: {error}");
+                StartError::new(StartErrorKind::InvalidTrustedProxy, text)
+            })?,
+            None => self.http.proxies.clone(),
+        };
         self.refuse_unsafe(address, given.as_ref())?;
         self.open_store().await?;
         let checking = check::is_asked();
@@ -90,7 +97,7 @@ impl Server {
             });
         }
         let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
-        let app = Arc::new(self.app(address, &public_url, resource)?);
+        let app = Arc::new(self.app(address, &public_url, resource)?.behind(proxies));
         report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
         Ok(Listening { listener, app, stopping, drain_delay, url, address })

@@ -1,3 +1,5 @@
+#[cfg(feature = "http")]
+use portcullis_auth::OneOrMany;
 use portcullis_guard::Environment;
 use portcullis_protocol::Transport;
 
@@ -22,6 +24,8 @@ pub struct RunOptions {
     pub(crate) listen: Option<String>,
     #[cfg(feature = "http")]
     pub(crate) public_url: Option<String>,
+    #[cfg(feature = "http")]
+    pub(crate) trusted_proxies: Option<String>,
 }
 
 impl RunOptions {
@@ -31,8 +35,8 @@ impl RunOptions {
         Self::default()
     }
 
-    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN` and
-    /// `PORTCULLIS_PUBLIC_URL`.
+    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN`,
+    /// `PORTCULLIS_PUBLIC_URL` and `PORTCULLIS_TRUSTED_PROXIES` (separated by commas).
     ///
     /// # Errors
     ///
@@ -57,6 +61,8 @@ impl RunOptions {
             listen: variable("PORTCULLIS_LISTEN"),
             #[cfg(feature = "http")]
             public_url: variable("PORTCULLIS_PUBLIC_URL"),
+            #[cfg(feature = "http")]
+            trusted_proxies: variable("PORTCULLIS_TRUSTED_PROXIES"),
         })
     }
 
@@ -95,6 +101,14 @@ impl RunOptions {
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
+        self
+    }
+
+    /// Takes the place of the builder's [`trusted_proxies`](crate::ServerBuilder::trusted_proxies).
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: impl OneOrMany) -> Self {
+        self.trusted_proxies = Some(proxies.into_many().join(","));
         self
     }
 }

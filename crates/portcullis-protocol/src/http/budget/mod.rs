@@ -5,7 +5,7 @@ pub(crate) mod account;
 mod party;
 pub(crate) mod places;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -133,22 +133,28 @@ impl Budget {
         taken.saturating_sub(own) > self.most(what) / 2
     }
 
-    /// Counts a connection from `remote`, until what this gives is dropped; none if it has too
-    /// many.
-    ///
-    /// This machine's own address is not counted: everybody may come from it, through a proxy.
+    /// Counts a connection, of `remote` if that is known, until what this gives is dropped; none if
+    /// there are too many.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        remote: SocketAddr,
+        remote: Option<IpAddr>,
     ) -> Option<(Option<Arc<Party>>, Held)> {
-        let ip = network(remote.ip());
-        let address = (!ip.is_loopback()).then(|| {
-            let mut known = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-            let running = self.part_of_an_address(self.limits.concurrent_requests);
-            known.of(ip, Kind::Address, running)
-        });
+        let address = remote.and_then(|ip| self.remote_address(ip));
         let held = self.take(Of::Connections, Whose::address(address.as_ref()), 1)?;
         Some((address, held))
+    }
+
+    /// An address, as one of those who take something.
+    pub(crate) fn address(&self, ip: IpAddr) -> Arc<Party> {
+        let mut known = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.part_of_an_address(self.limits.concurrent_requests);
+        known.of(network(ip), Kind::Address, running)
+    }
+
+    /// As [`address`](Self::address), but for this machine's own, which is not counted: everybody may
+    /// come from it, through a proxy.
+    pub(crate) fn remote_address(&self, ip: IpAddr) -> Option<Arc<Party>> {
+        (!network(ip).is_loopback()).then(|| self.address(ip))
     }
 }
 
@@ -222,8 +228,8 @@ mod tests {
         })
     }
 
-    fn at(text: &str) -> SocketAddr {
-        SocketAddr::new(text.parse().unwrap(), 1)
+    fn at(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl<S: Service> Serving<S> {
     fn spawn(&self, stream: TcpStream, remote: SocketAddr, stopped: watch::Receiver<()>) {
         let (http, app) = (self.http.clone(), Arc::clone(&self.app));
         let permit = Arc::clone(&self.connections).try_acquire_owned().ok();
-        let place = permit.and_then(|permit| Some((permit, app.budget().enter(remote)?)));
+        let place = permit.and_then(|permit| Some((permit, app.enter(remote)?)));
         let (peer, place) = match place {
             Some((permit, (address, counted))) => {
                 (Peer::of(remote, address), (permit, Some(counted)))

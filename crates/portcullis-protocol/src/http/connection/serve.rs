@@ -147,9 +147,10 @@ async fn answer<S: Service>(
     let large = if http2 { http2_write_timeout::SMALL } else { SMALL_ANSWER };
     let large = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > large);
     let waits = response.extensions_mut().remove::<Waits>();
+    let behind = response.extensions_mut().remove::<Whose>();
     let untaken = match large {
         Some(bytes) => {
-            let whose = waits.as_ref().map(|waits| waits.whose.clone());
+            let whose = waits.as_ref().map(|waits| waits.whose.clone()).or(behind);
             let whose = whose.unwrap_or_else(|| Whose::address(peer.address.as_ref()));
             let is_gathered = waits.as_ref().is_some_and(Waits::is_gathered);
             let untaken = Untaken::new(peer, app.budget(), &whose, bytes, is_gathered);

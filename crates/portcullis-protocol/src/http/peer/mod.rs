@@ -44,6 +44,14 @@ pub struct Peer {
     over: AtomicBool,
 }
 
+/// Who sent a request: the peer, and the address whose budget the request takes from, which is
+/// that of a client where the peer is a trusted proxy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender<'a> {
+    pub(crate) peer: &'a Peer,
+    pub(crate) address: Option<&'a Arc<Party>>,
+}
+
 impl Peer {
     /// A peer at `remote` that has shown nothing yet.
     #[must_use]

@@ -32,7 +32,8 @@ use crate::error::{Problem, ProblemKind};
 ///    address or client the request comes from. Without one, the peer address's: an IPv6
 ///    address counts by its /64, since its owner has all of it, and an IPv4 address is itself
 ///    also where it is written as an IPv6 one. Over stdio, the local user's. Nothing that a
-///    client may choose, such as `X-Forwarded-For`, is asked.
+///    client may choose is asked: not `X-Forwarded-For`, but what
+///    [trusted proxies](crate::ServerBuilder::trusted_proxies) wrote into it.
 /// 2. **Whether there is room.** Each caller has a bucket of [`burst`](Self::burst) requests,
 ///    which is full at first and fills evenly, at the given rate. A request takes one. If
 ///    the bucket is empty, the request is refused, takes nothing, and the caller is told when
@@ -60,8 +61,8 @@ use crate::error::{Problem, ProblemKind};
 /// token, a malformed message), so untrusted clients use up nobody's share. Each leaves its
 /// audit record: throttle unauthenticated clients in the reverse proxy.
 ///
-/// Behind a proxy all callers without a token have the proxy's address, and share one
-/// bucket. Replicas count by their own clocks: one whose clock runs ahead makes the others refuse.
+/// Behind a proxy that is no trusted one all callers without a token have the proxy's address, and
+/// share one bucket. Replicas count by their own clocks: one whose clock runs ahead makes the others refuse.
 ///
 /// # Example
 ///

@@ -33,7 +33,10 @@ fn of_problem(kind: ProblemKind) -> Option<usize> {
     Some(match kind {
         ProblemKind::CredentialArgument => 1,
         ProblemKind::OfflineAccess | ProblemKind::InvalidScope => 2,
-        ProblemKind::InvalidPublicUrl | ProblemKind::InvalidHost | ProblemKind::InvalidOrigin => 3,
+        ProblemKind::InvalidPublicUrl
+        | ProblemKind::InvalidHost
+        | ProblemKind::InvalidOrigin
+        | ProblemKind::InvalidTrustedProxy => 3,
         ProblemKind::ExposedSecret | ProblemKind::UnsealedStore => 4,
         ProblemKind::InvalidParameter
         | ProblemKind::InvalidConstraint
@@ -49,6 +52,7 @@ fn of_start(kind: StartErrorKind) -> Option<usize> {
     Some(match kind {
         StartErrorKind::InvalidAddress
         | StartErrorKind::InvalidPublicUrl
+        | StartErrorKind::InvalidTrustedProxy
         | StartErrorKind::MissingPublicUrl
         | StartErrorKind::DevelopmentVerifierExposed
         | StartErrorKind::Unauthenticated => 3,
