@@ -10,6 +10,7 @@ mod hosts;
 mod identity_provider;
 mod installed;
 mod known;
+mod nginx;
 mod providers;
 mod proxy;
 mod schemathesis;
