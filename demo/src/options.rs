@@ -12,9 +12,9 @@ use crate::provider::ProviderOptions;
 
 /// A protected MCP server.
 ///
-/// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN, PORTCULLIS_PUBLIC_URL and
-/// PORTCULLIS_TRUSTED_PROXIES set --transport, --listen, --public-url and --trusted-proxy too; a flag
-/// wins over its variable.
+/// The variables PORTCULLIS_TRANSPORT, PORTCULLIS_LISTEN, PORTCULLIS_PUBLIC_URL,
+/// PORTCULLIS_TRUSTED_PROXIES, PORTCULLIS_TLS_CERT and PORTCULLIS_TLS_KEY set --transport, --listen,
+/// --public-url, --trusted-proxy, --tls-cert and --tls-key too; a flag wins over its variable.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
@@ -35,6 +35,14 @@ pub struct Options {
     /// [default: the --listen address]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+
+    /// Speak TLS with the certificates in this PEM file, the server's own first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<String>,
+
+    /// The PEM file of the certificate's private key, which only its owner and its group may read
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<String>,
 
     /// A proxy in front, or a network of them, such as 10.1.0.0/16, whose X-Forwarded-For or Forwarded
     /// says where clients are, for records and limits; repeat the flag for several [default: none]

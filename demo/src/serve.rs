@@ -128,6 +128,9 @@ fn run_options(options: &Options, environment: &Environment) -> Result<RunOption
     if let Some(url) = &options.public_url {
         run = run.public_url(url);
     }
+    if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
+        run = run.tls(cert, key);
+    }
     if !options.trusted_proxy.is_empty() {
         run = run.trusted_proxies(options.trusted_proxy.clone());
     }

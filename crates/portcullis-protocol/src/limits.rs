@@ -51,6 +51,9 @@ pub struct Limits {
     /// How long a client may take to send the head of a request, and how long a
     /// connection may stay idle: 10 s. Then it is closed, after at most a quarter more.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take: 10 s. Then the connection is closed.
+    #[cfg(feature = "tls")]
+    pub handshake_timeout: Duration,
     /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
     /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.
     pub write_timeout: Duration,
@@ -131,6 +134,8 @@ impl Default for Limits {
             body_bytes: 4 * 1024 * 1024,
             header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             decision_timeout: Duration::from_secs(10),

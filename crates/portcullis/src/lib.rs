@@ -63,6 +63,7 @@
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `oauth` | yes | [`OAuthProxy`](auth::OAuthProxy) and the providers, [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
 //! | `metrics` | no | `metrics`, with a route for Prometheus with `http`: the `metrics` facade |
+//! | `tls` | no | [`RunOptions::tls`]: TLS with a certificate of the server's own, `http` and `keys`: tokio-rustls |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
 //! A server over stdio alone, with tools, resources and prompts, needs none of them:

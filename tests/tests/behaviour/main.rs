@@ -43,6 +43,7 @@ mod signing;
 mod stdio;
 mod storage;
 mod threats;
+mod tls;
 mod token_exchange;
 mod tokens;
 mod traces;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::{WatchedFile, WatchedFileError};
 use crate::Secret;
 use crate::environment::without_line_end;
+#[cfg(feature = "keys")]
+use crate::locked_file::{LockedFile, Readers};
 use crate::redaction::KnownValues;
 
 /// A secret in a file of its own, re-read when the file changes ([`WatchedFile`]).
@@ -81,6 +83,26 @@ impl SecretFile {
         })
     }
 
+    /// As [`read_as`](Self::read_as), of a file that belongs to the user whose process it is, or to
+    /// root, and that only its owner and its group may read: any other is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`WatchedFile::open`], and when others may read or replace the file.
+    #[cfg(feature = "keys")]
+    pub fn private_as<T: Send + Sync + 'static, E: Into<Box<dyn Error + Send + Sync>>>(
+        path: impl AsRef<Path>,
+        read: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<WatchedFile<T>, WatchedFileError> {
+        let path = path.as_ref();
+        let (known, name) = (KnownValues::default(), path.display().to_string());
+        WatchedFile::open_with(path, private_text, move |text| {
+            // Known first: what refuses it may quote it.
+            known.add(text.as_bytes(), &name);
+            read(text)
+        })
+    }
+
     /// The secret in force.
     #[must_use]
     pub fn current(&self) -> Arc<Secret<String>> {
@@ -100,6 +122,11 @@ impl SecretFile {
     pub fn reread(&self) -> Result<(), WatchedFileError> {
         self.0.reread()
     }
+}
+
+#[cfg(feature = "keys")]
+fn private_text(path: &Path) -> Result<Secret<String>, String> {
+    LockedFile::read_own(path, Readers::Trusted).map_err(|error| error.flaw().to_owned())
 }
 
 impl fmt::Debug for SecretFile {

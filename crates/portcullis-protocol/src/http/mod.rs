@@ -31,6 +31,8 @@ mod well_known;
 pub use app::{App, AppConfig};
 pub use connect_page::{ConnectPage, SignIn};
 pub use connection::Listener;
+#[cfg(feature = "tls")]
+pub use connection::{ServerCertificate, ServerCertificateError};
 pub use guard::{
     Authority, HostOriginGuard, Origin, Origins, RequestBody, RouteBody, TrustedProxies,
     TrustedProxiesError,

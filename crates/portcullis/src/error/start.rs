@@ -24,6 +24,10 @@ pub enum StartErrorKind {
     InvalidPublicUrl,
     /// A trusted proxy is neither an address nor a network.
     InvalidTrustedProxy,
+    /// The feature `tls` is off, and a certificate was given.
+    TlsNotBuilt,
+    /// The certificate or its key cannot be used, or one of them is missing.
+    InvalidCertificate,
     /// Beyond loopback a server needs a public URL.
     MissingPublicUrl,
     /// Others would reach a server whose verifier is for development.

@@ -21,6 +21,7 @@ use crate::operation::EngineService;
 use crate::route::guard::mount;
 use crate::route::sign_in;
 use crate::server::Server;
+use crate::server::certificate::{self, ServerCertificate};
 use crate::server::check::{self, Place};
 use crate::server::listening::Listening;
 use crate::server::run_options::RunOptions;
@@ -60,17 +61,26 @@ impl Server {
             })?,
             None => self.http.proxies.clone(),
         };
+        let certificate = certificate::open(options)?;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        if let (Some(_), Some(url)) = (&certificate, &given)
+            && !url.origin().starts_with("https://")
+        {
+            let text =
+                format!("public_url {:?}: write https, since the server speaks TLS", url.origin());
+            return Err(StartError::new(StartErrorKind::InvalidPublicUrl, text).into());
+        }
         self.refuse_unsafe(address, given.as_ref())?;
         self.open_store().await?;
         let checking = check::is_asked();
         let listener = match checking {
             true => None,
-            false => Some(self.listener(address).await?),
+            false => Some(self.listener(address, certificate).await?),
         };
         let address = listener.as_ref().map_or(Ok(address), Listener::local_address)?;
         let public_url = match given {
             Some(url) => url,
-            None => self.public_url(&format!("http://{address}"))?,
+            None => self.public_url(&format!("{scheme}://{address}"))?,
         };
         let resource = self.protected_resource(&public_url)?;
         self.warn(&public_url, resource.as_ref());
@@ -103,8 +113,12 @@ impl Server {
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
     }
 
-    async fn listener(&self, address: SocketAddr) -> Result<Listener, StartError> {
-        Listener::bind(address, self.limits().clone()).await.map_err(|error| {
+    async fn listener(
+        &self,
+        address: SocketAddr,
+        certificate: Option<ServerCertificate>,
+    ) -> Result<Listener, StartError> {
+        let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
             let advice = match error.kind() {
                 ErrorKind::AddrInUse => {
                     ": stop the program that listens there, or choose another address \
@@ -114,6 +128,13 @@ impl Server {
             };
             let text = format!("cannot listen on {address}: {error}{advice}");
             StartError::new(StartErrorKind::AddressUnavailable, text).with_source(error)
+        })?;
+        Ok(match certificate {
+            #[cfg(feature = "tls")]
+            Some(certificate) => listener.with_certificate(certificate),
+            #[cfg(not(feature = "tls"))]
+            Some(never) => match never {},
+            None => listener,
         })
     }
 

@@ -1,6 +1,8 @@
 //! A server: built, checked before it starts, and served.
 
 pub(crate) mod builder;
+#[cfg(feature = "http")]
+mod certificate;
 mod check;
 #[cfg(feature = "http")]
 mod http;

@@ -26,6 +26,10 @@ pub struct RunOptions {
     pub(crate) public_url: Option<String>,
     #[cfg(feature = "http")]
     pub(crate) trusted_proxies: Option<String>,
+    #[cfg(feature = "http")]
+    pub(crate) tls_cert: Option<String>,
+    #[cfg(feature = "http")]
+    pub(crate) tls_key: Option<String>,
 }
 
 impl RunOptions {
@@ -36,7 +40,8 @@ impl RunOptions {
     }
 
     /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN`,
-    /// `PORTCULLIS_PUBLIC_URL` and `PORTCULLIS_TRUSTED_PROXIES` (separated by commas).
+    /// `PORTCULLIS_PUBLIC_URL`, `PORTCULLIS_TRUSTED_PROXIES` (separated by commas),
+    /// `PORTCULLIS_TLS_CERT` and `PORTCULLIS_TLS_KEY` (PEM files).
     ///
     /// # Errors
     ///
@@ -63,6 +68,10 @@ impl RunOptions {
             public_url: variable("PORTCULLIS_PUBLIC_URL"),
             #[cfg(feature = "http")]
             trusted_proxies: variable("PORTCULLIS_TRUSTED_PROXIES"),
+            #[cfg(feature = "http")]
+            tls_cert: variable("PORTCULLIS_TLS_CERT"),
+            #[cfg(feature = "http")]
+            tls_key: variable("PORTCULLIS_TLS_KEY"),
         })
     }
 
@@ -109,6 +118,18 @@ impl RunOptions {
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: impl OneOrMany) -> Self {
         self.trusted_proxies = Some(proxies.into_many().join(","));
+        self
+    }
+
+    /// Speaks TLS, and nothing else, with the certificates in the PEM file `cert`, the server's own
+    /// first, and the private key in the PEM file `key`, which only its owner and its group may read.
+    ///
+    /// Both are read again as they change, and a bad pair changes nothing. The
+    /// [`public_url`](Self::public_url) has to be https then.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, cert: impl Into<String>, key: impl Into<String>) -> Self {
+        (self.tls_cert, self.tls_key) = (Some(cert.into()), Some(key.into()));
         self
     }
 }

@@ -14,6 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::http::app::App;
 use crate::http::connection::http2_write_timeout::Streams;
 use crate::http::connection::serve;
+#[cfg(feature = "tls")]
+use crate::http::connection::tls::ServerCertificate;
 use crate::http::peer::Peer;
 use crate::{Limits, Service};
 
@@ -34,6 +36,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub struct Listener {
     socket: TcpListener,
     limits: Limits,
+    #[cfg(feature = "tls")]
+    certificate: Option<ServerCertificate>,
 }
 
 impl Listener {
@@ -44,7 +48,21 @@ impl Listener {
     /// When the address cannot be bound.
     #[expect(clippy::disallowed_methods, reason = "this is the door for connections that come in")]
     pub async fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, limits })
+        Ok(Self {
+            socket: TcpListener::bind(address).await?,
+            limits,
+            #[cfg(feature = "tls")]
+            certificate: None,
+        })
+    }
+
+    /// Speaks TLS, and nothing else. A handshake may take
+    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.certificate = Some(certificate);
+        self
     }
 
     /// The address that is bound: with port 0, the one that the system chose.
@@ -62,8 +80,11 @@ impl Listener {
     /// to any host, which are those of probes, are still served. Where nothing runs, it ends at
     /// once.
     pub async fn serve<S: Service>(self, app: Arc<App<S>>, stop: impl Future<Output = ()>) {
-        let Self { socket, limits } = self;
-        let (drain_timeout, serving) = (limits.drain_timeout, Serving::new(app, limits));
+        let Self { socket, limits, .. } = self;
+        let drain_timeout = limits.drain_timeout;
+        let serving = Serving::new(app, limits);
+        #[cfg(feature = "tls")]
+        let serving = Serving { certificate: self.certificate.map(Arc::new), ..serving };
         let (stopping, stopped) = watch::channel(());
         serving.accept(&socket, &stopped, stop).await;
         // From here on each request is refused, so each of those connections ends.
@@ -95,6 +116,8 @@ struct Serving<S> {
     http: Builder<Streams>,
     connections: Arc<Semaphore>,
     probes: Arc<Semaphore>,
+    #[cfg(feature = "tls")]
+    certificate: Option<Arc<ServerCertificate>>,
 }
 
 impl<S: Service> Serving<S> {
@@ -107,6 +130,8 @@ impl<S: Service> Serving<S> {
             connections: Arc::new(Semaphore::new(limits.connections)),
             probes: Arc::new(Semaphore::new(KEPT_FOR_PROBES)),
             limits,
+            #[cfg(feature = "tls")]
+            certificate: None,
         }
     }
 
@@ -158,7 +183,28 @@ impl<S: Service> Serving<S> {
         // While it stops, too, a connection has one request.
         let is_short = peer.probes_only || app.is_stopping();
         let limits = if is_short { &self.short } else { &self.limits }.clone();
-        let served = serve::serve(http, (stream, peer), app, limits, stopped);
+        #[cfg(feature = "tls")]
+        let certificate = self.certificate.clone();
+        let served = async move {
+            #[cfg(feature = "tls")]
+            let stream = match certificate {
+                Some(certificate) => {
+                    // It has asked for nothing yet: a server that stops does not wait for it.
+                    let mut stopped = stopped.clone();
+                    let handshake = certificate.accept(stream, limits.handshake_timeout);
+                    let accepted = tokio::select! {
+                        accepted = handshake => accepted,
+                        _ = stopped.changed() => None,
+                    };
+                    let Some(stream) = accepted else { return };
+                    stream
+                }
+                None => stream.into(),
+            };
+            #[cfg(not(feature = "tls"))]
+            let stream = stream.into();
+            serve::serve(http, (stream, peer), app, limits, stopped).await;
+        };
         tokio::spawn(async move {
             if !is_short {
                 served.await;

@@ -1,9 +1,14 @@
-//! One TCP connection: who may have one, how long it may stay, and what its client leaves unread.
+//! One connection, with or without TLS: who may have one, how long it may stay, and what its client leaves unread.
 
 mod arriving;
 mod http2_write_timeout;
 mod listener;
 mod serve;
+mod stream;
 mod timeout_stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use listener::Listener;
+#[cfg(feature = "tls")]
+pub use tls::{ServerCertificate, ServerCertificateError};

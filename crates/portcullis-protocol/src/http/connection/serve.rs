@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -20,6 +19,7 @@ use crate::http::budget::Whose;
 use crate::http::budget::places::Waits;
 use crate::http::connection::arriving::Arriving;
 use crate::http::connection::http2_write_timeout::{self, Streams, Watched};
+use crate::http::connection::stream::Stream;
 use crate::http::connection::timeout_stream::Patient;
 use crate::http::peer::{Peer, Running, Untaken};
 use crate::{Limits, Service};
@@ -62,7 +62,7 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
 /// token for [`Limits::unauthenticated_timeout`] is closed too, whatever happens on it.
 pub(crate) async fn serve<S: Service>(
     http: Builder<Streams>,
-    (stream, peer): (TcpStream, Peer),
+    (stream, peer): (Stream, Peer),
     app: Arc<App<S>>,
     limits: Limits,
     mut stopped: watch::Receiver<()>,
@@ -183,7 +183,7 @@ mod tests {
     use portcullis_auth::Authenticator;
     use portcullis_auth::EndpointPath;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::{Instant, sleep_until};
 
     use super::*;
@@ -279,7 +279,7 @@ mod tests {
             clients.push(TcpStream::connect(socket.local_addr().unwrap()).await.unwrap());
             let (stream, remote) = socket.accept().await.unwrap();
             let (app, limits) = (Arc::clone(&app), limits.clone());
-            let accepted = (stream, Peer::new(remote));
+            let accepted = (stream.into(), Peer::new(remote));
             tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped.clone()));
         }
         (clients, running)

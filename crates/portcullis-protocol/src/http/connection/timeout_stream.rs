@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::Limits;
+use crate::http::connection::stream::Stream;
 use crate::http::peer::Peer;
 
 /// The length of the HTTP/2 preface: what has to arrive before the two versions of HTTP
@@ -30,7 +30,7 @@ const DISCARD_BYTES: usize = 16 * 1024;
 /// A connection whose client has to send its first bytes, and to take every answer, within
 /// a limit. hyper keeps neither time.
 pub(crate) struct Patient {
-    stream: TcpStream,
+    stream: Stream,
     missing: usize,
     first_bytes: Option<Pin<Box<Sleep>>>,
     peer: Arc<Peer>,
@@ -42,7 +42,7 @@ pub(crate) struct Patient {
 
 impl Patient {
     /// Notes of `peer` what it sends and takes.
-    pub(crate) fn new(stream: TcpStream, limits: &Limits, peer: Arc<Peer>) -> Self {
+    pub(crate) fn new(stream: Stream, limits: &Limits, peer: Arc<Peer>) -> Self {
         let first_bytes = Some(Box::pin(sleep(limits.header_timeout)));
         Self {
             stream,
@@ -171,7 +171,7 @@ fn together<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8; SMALL_BYTES]) -> 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -183,7 +183,7 @@ mod tests {
         let (stream, _) = socket.accept().await.unwrap();
         let short = Duration::from_millis(50);
         let limits = Limits { header_timeout: short, write_timeout: short, ..Limits::default() };
-        (Patient::new(stream, &limits, Arc::default()), client)
+        (Patient::new(stream.into(), &limits, Arc::default()), client)
     }
 
     #[test]
