@@ -22,8 +22,8 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub transport: Option<TransportOption>,
 
-    /// The IP address and port to listen on; port 0 picks a free port
-    /// [default: 127.0.0.1:8000]
+    /// The IP address and port to listen on, where port 0 picks a free port; or unix: and the path of a
+    /// socket [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
 

@@ -47,6 +47,7 @@ mod tls;
 mod token_exchange;
 mod tokens;
 mod traces;
+mod unix_socket;
 mod upstream_token;
 mod values;
 mod visibility;

@@ -202,6 +202,21 @@ impl FilePlace {
         }
     }
 
+    /// Sees that nobody but its owner, who is the user whose process it is or root, may replace what
+    /// is in the folder of `path`, such as a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateFileErrorKind::Exposed`] if others may, and when there is no such folder.
+    #[cfg(unix)]
+    pub fn check_folder_of(path: &Path) -> Result<(), PrivateFileError> {
+        use std::os::unix::fs::MetadataExt;
+        let folder = folder(path);
+        let found = fs::metadata(folder).map_err(|cause| unopened(folder, &cause))?;
+        check_owner(found.uid(), rustix::process::geteuid().as_raw(), folder)?;
+        check_around(&found, folder)
+    }
+
     /// Sees that so many bytes can be written in the folder of the file.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,24 +120,26 @@ impl<S: Service> App<S> {
 
     /// Counts a connection from `remote`, until what this gives is dropped; none if there are too
     /// many. That of a trusted proxy has everybody's requests, and counts for no address: they do.
-    pub(super) fn enter(&self, remote: SocketAddr) -> Option<(Option<Arc<Party>>, Held)> {
-        let counted = (!self.proxies.trusts(remote.ip())).then_some(remote.ip());
-        self.budget().enter(counted)
+    pub(super) fn enter(&self, remote: Option<SocketAddr>) -> Option<(Option<Arc<Party>>, Held)> {
+        let remote = remote.map(|remote| remote.ip());
+        self.budget().enter(remote.filter(|remote| !self.proxies.trusts(Some(*remote))))
     }
 
     /// Where the client of a request is, and behind a trusted proxy whose budget the request takes
     /// from. The port of a forwarded address is not known: it is 0.
     fn client(&self, peer: &Peer, headers: &HeaderMap) -> (Option<SocketAddr>, Option<Whose>) {
-        let Some(remote) = peer.remote else { return (None, None) };
-        match self.proxies.client(remote.ip(), headers) {
-            Client::Peer => (Some(remote), None),
+        let own = peer.remote.map(|remote| remote.ip());
+        match self.proxies.client(own, headers) {
+            Client::Peer => (peer.remote, None),
             Client::Forwarded(ip) => {
                 let address = self.budget().remote_address(ip);
                 (Some(SocketAddr::new(ip, 0)), Some(Whose::address(address.as_ref())))
             }
-            // It has a budget also on this machine: no client gets out of its own by junk.
+            // It has a budget also on this machine: no client gets out of its own by junk. A Unix
+            // socket has no address, and 0.0.0.0 is nobody else's.
             Client::Unclear => {
-                (Some(remote), Some(Whose::address(Some(&self.budget().address(remote.ip())))))
+                let address = self.budget().address(own.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+                (peer.remote, Some(Whose::address(Some(&address))))
             }
         }
     }
@@ -529,7 +531,7 @@ mod tests {
             (limits.connections, limits.connections_per_address) = (8, 2);
         };
         let enters = |app: &App<Nothing>, ip: &str| {
-            let remote = SocketAddr::new(ip.parse().unwrap(), 1);
+            let remote = Some(SocketAddr::new(ip.parse().unwrap(), 1));
             let held: Vec<_> = (0..8).map_while(|_| app.enter(remote)).collect();
             held.len()
         };

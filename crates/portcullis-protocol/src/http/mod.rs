@@ -30,7 +30,7 @@ mod well_known;
 
 pub use app::{App, AppConfig};
 pub use connect_page::{ConnectPage, SignIn};
-pub use connection::Listener;
+pub use connection::{ListenAddress, Listener};
 #[cfg(feature = "tls")]
 pub use connection::{ServerCertificate, ServerCertificateError};
 pub use guard::{

@@ -1,5 +1,4 @@
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,8 +9,8 @@ use portcullis_auth::{
     is_same_resource,
 };
 use portcullis_protocol::http::{
-    App, AppConfig, Authority, ConnectPage, HostOriginGuard, Listener, Mount, MountError, Origins,
-    SignIn, TrustedProxiesError,
+    App, AppConfig, Authority, ConnectPage, HostOriginGuard, ListenAddress, Listener, Mount,
+    MountError, Origins, SignIn, TrustedProxiesError,
 };
 
 use crate::catalogue::compiled_checks::Need;
@@ -49,7 +48,11 @@ impl Server {
     }
 
     async fn bind(self, options: &RunOptions) -> Result<Listening, Error> {
-        let address = parse_address(options.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
+        let listen = options.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+        let address: ListenAddress = listen.parse().map_err(|reason| {
+            let text = format!("cannot listen on {listen:?}: {reason}");
+            StartError::new(StartErrorKind::InvalidAddress, text)
+        })?;
         let given = match &options.public_url {
             Some(url) => Some(self.public_url(url)?),
             None => self.http.public_url.clone(),
@@ -70,17 +73,25 @@ impl Server {
                 format!("public_url {:?}: write https, since the server speaks TLS", url.origin());
             return Err(StartError::new(StartErrorKind::InvalidPublicUrl, text).into());
         }
-        self.refuse_unsafe(address, given.as_ref())?;
+        if let (Some(_), ListenAddress::Unix(_)) = (&certificate, &address) {
+            let text =
+                "TLS is for connections over TCP: leave out the certificate, or the Unix socket";
+            return Err(StartError::new(StartErrorKind::InvalidAddress, text).into());
+        }
+        self.refuse_unsafe(&address, given.as_ref())?;
         self.open_store().await?;
         let checking = check::is_asked();
         let listener = match checking {
             true => None,
-            false => Some(self.listener(address, certificate).await?),
+            false => Some(self.listener(&address, certificate).await?),
         };
         let address = listener.as_ref().map_or(Ok(address), Listener::local_address)?;
         let public_url = match given {
             Some(url) => url,
-            None => self.public_url(&format!("{scheme}://{address}"))?,
+            None => self.public_url(&match &address {
+                ListenAddress::Ip(address) => format!("{scheme}://{address}"),
+                _ => "http://localhost".to_owned(),
+            })?,
         };
         let resource = self.protected_resource(&public_url)?;
         self.warn(&public_url, resource.as_ref());
@@ -92,7 +103,10 @@ impl Server {
                     None => None,
                 };
                 let (url, resource) = (&public_url, resource.as_ref());
-                Some(check::report(&self, Some(&Place { address, url, resource, unverified })))
+                Some(check::report(
+                    &self,
+                    Some(&Place { address: address.clone(), url, resource, unverified }),
+                ))
             }
             false => None,
         };
@@ -107,7 +121,7 @@ impl Server {
             });
         }
         let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
-        let app = Arc::new(self.app(address, &public_url, resource)?.behind(proxies));
+        let app = Arc::new(self.app(address.is_local(), &public_url, resource)?.behind(proxies));
         report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
         Ok(Listening { listener, app, stopping, drain_delay, url, address })
@@ -115,7 +129,7 @@ impl Server {
 
     async fn listener(
         &self,
-        address: SocketAddr,
+        address: &ListenAddress,
         certificate: Option<ServerCertificate>,
     ) -> Result<Listener, StartError> {
         let listener = Listener::bind(address, self.limits().clone()).await.map_err(|error| {
@@ -158,7 +172,7 @@ impl Server {
     /// What is never safe, whatever the components are.
     fn refuse_unsafe(
         &self,
-        address: SocketAddr,
+        address: &ListenAddress,
         public_url: Option<&PublicUrl>,
     ) -> Result<(), StartError> {
         let refused = |kind, reason: String| Err(StartError::new(kind, reason));
@@ -168,7 +182,7 @@ impl Server {
         let is_ours = |host: &str| Authority::parse(host).is_some_and(|host| host.is_loopback());
         let host = self.http.hosts.iter().find(|host| !is_ours(host));
         let place = match (public, host) {
-            _ if !address.ip().is_loopback() => format!("listening on {address}"),
+            _ if !address.is_local() => format!("listening on {address}"),
             (Some(url), _) => format!("being reached as {}", url.origin()),
             (None, Some(host)) => format!("being reached as {host}"),
             (None, None) => return Ok(()),
@@ -191,7 +205,7 @@ impl Server {
             }
             Some(_) | None => {}
         }
-        if public_url.is_none() && !address.ip().is_loopback() {
+        if public_url.is_none() && !address.is_local() {
             let reason = format!(
                 "listening on {address} needs a public_url, since tokens, metadata and the Host \
                  check are bound to it: set .public_url(\"https://…\") or PORTCULLIS_PUBLIC_URL"
@@ -299,7 +313,7 @@ impl Server {
 
     fn app(
         self,
-        address: SocketAddr,
+        is_local: bool,
         public_url: &PublicUrl,
         resource: Option<ProtectedResource>,
     ) -> Result<App<EngineService>, StartError> {
@@ -307,7 +321,7 @@ impl Server {
         authorities.extend(self.http.hosts.iter().filter_map(|host| Authority::parse(host)));
         let mut origins = Origins::default();
         origins.allow(public_url);
-        if address.ip().is_loopback() && public_url.is_loopback() {
+        if is_local && public_url.is_loopback() {
             origins.allow_loopback();
         }
         self.http.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
@@ -367,7 +381,7 @@ impl Server {
                 Arc::new(authenticator.challenging_with(url))
             });
         mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));
-        let guard = HostOriginGuard::new(authorities, origins, address.ip().is_loopback());
+        let guard = HostOriginGuard::new(authorities, origins, is_local);
         let config = AppConfig {
             path: public_url.path().clone(),
             guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
@@ -395,18 +409,6 @@ fn published(keys: SigningKeys) -> Mount {
         // Why they cannot be had is in the log already.
         Box::pin(async move { keys.jwk_set().await.ok() })
     }))
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, StartError> {
-    text.parse().map_err(|_| {
-        let reason = if text.starts_with("localhost") {
-            "`localhost` is a name that may resolve to another address: write 127.0.0.1"
-        } else {
-            "write an IP address and a port, such as 127.0.0.1:8000"
-        };
-        let text = format!("cannot listen on {text:?}: {reason}");
-        StartError::new(StartErrorKind::InvalidAddress, text)
-    })
 }
 
 #[cfg(test)]

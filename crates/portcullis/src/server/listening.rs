@@ -1,13 +1,12 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
-use portcullis_protocol::http::{App, Listener};
+use portcullis_protocol::http::{App, ListenAddress, Listener};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
@@ -24,7 +23,7 @@ pub struct Listening {
     pub(crate) stopping: Stopping,
     pub(crate) drain_delay: Duration,
     pub(crate) url: String,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: ListenAddress,
 }
 
 impl Listening {
@@ -36,8 +35,8 @@ impl Listening {
 
     /// The address that is bound; under `portcullis check` the one that would be.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// Serves until SIGTERM or Ctrl-C, then waits for running requests to finish, unless there

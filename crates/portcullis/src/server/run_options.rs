@@ -96,8 +96,9 @@ impl RunOptions {
         self
     }
 
-    /// Listens on `address`, an IP address and a port. Default: `127.0.0.1:8000`. Port 0
-    /// lets the system choose.
+    /// Listens on `address`: an IP address and a port, or `unix:` and the path of a socket, which
+    /// only the server's own user may connect to. Default: `127.0.0.1:8000`. Port 0 lets the system
+    /// choose.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {

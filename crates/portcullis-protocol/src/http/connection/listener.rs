@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
 use crate::http::app::App;
 use crate::http::connection::http2_write_timeout::Streams;
 use crate::http::connection::serve;
+use crate::http::connection::socket::{ListenAddress, Socket};
+use crate::http::connection::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::http::connection::tls::ServerCertificate;
 use crate::http::peer::Peer;
@@ -29,12 +31,12 @@ const PROBE: Duration = Duration::from_secs(5);
 /// How long the end waits for what has to be sent of the last refusals.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// The one socket that the server listens on, with its limits.
+/// The one socket that the server listens on, of TCP or of Unix, with its limits.
 ///
 /// A connection has [`Limits::header_timeout`] to send the head of a request, and is closed soon
 /// after that, however little has arrived.
 pub struct Listener {
-    socket: TcpListener,
+    socket: Socket,
     limits: Limits,
     #[cfg(feature = "tls")]
     certificate: Option<ServerCertificate>,
@@ -46,17 +48,16 @@ impl Listener {
     /// # Errors
     ///
     /// When the address cannot be bound.
-    #[expect(clippy::disallowed_methods, reason = "this is the door for connections that come in")]
-    pub async fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
+    pub async fn bind(address: &ListenAddress, limits: Limits) -> io::Result<Self> {
         Ok(Self {
-            socket: TcpListener::bind(address).await?,
+            socket: Socket::bind(address).await?,
             limits,
             #[cfg(feature = "tls")]
             certificate: None,
         })
     }
 
-    /// Speaks TLS, and nothing else. A handshake may take
+    /// Speaks TLS, and nothing else, over TCP. A handshake may take
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
     #[cfg(feature = "tls")]
     #[must_use]
@@ -70,8 +71,8 @@ impl Listener {
     /// # Errors
     ///
     /// When the system cannot tell.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn local_address(&self) -> io::Result<ListenAddress> {
+        self.socket.local_address()
     }
 
     /// Serves `app` until `stop` is ready, then drains: idle connections are closed, streams of
@@ -138,7 +139,7 @@ impl<S: Service> Serving<S> {
     /// Accepts connections, which end once `stopped` says so, until `stop` is ready.
     async fn accept(
         &self,
-        socket: &TcpListener,
+        socket: &Socket,
         stopped: &watch::Receiver<()>,
         stop: impl Future<Output = ()>,
     ) {
@@ -157,7 +158,11 @@ impl<S: Service> Serving<S> {
                     continue;
                 }
             };
-            match prepare(&stream, &self.limits) {
+            let prepared = match &stream {
+                Stream::Tcp(stream) => prepare(stream, &self.limits),
+                _ => Ok(()),
+            };
+            match prepared {
                 Ok(()) => self.spawn(stream, remote, stopped.clone()),
                 Err(error) => {
                     tracing::debug!(%error, "a connection was lost before it was served");
@@ -167,7 +172,7 @@ impl<S: Service> Serving<S> {
     }
 
     /// Serves one connection, if there is a place for it.
-    fn spawn(&self, stream: TcpStream, remote: SocketAddr, stopped: watch::Receiver<()>) {
+    fn spawn(&self, stream: Stream, remote: Option<SocketAddr>, stopped: watch::Receiver<()>) {
         let (http, app) = (self.http.clone(), Arc::clone(&self.app));
         let permit = Arc::clone(&self.connections).try_acquire_owned().ok();
         let place = permit.and_then(|permit| Some((permit, app.enter(remote)?)));
@@ -187,8 +192,8 @@ impl<S: Service> Serving<S> {
         let certificate = self.certificate.clone();
         let served = async move {
             #[cfg(feature = "tls")]
-            let stream = match certificate {
-                Some(certificate) => {
+            let stream = match (certificate, stream) {
+                (Some(certificate), Stream::Tcp(stream)) => {
                     // It has asked for nothing yet: a server that stops does not wait for it.
                     let mut stopped = stopped.clone();
                     let handshake = certificate.accept(stream, limits.handshake_timeout);
@@ -199,10 +204,8 @@ impl<S: Service> Serving<S> {
                     let Some(stream) = accepted else { return };
                     stream
                 }
-                None => stream.into(),
+                (_, stream) => stream,
             };
-            #[cfg(not(feature = "tls"))]
-            let stream = stream.into();
             serve::serve(http, (stream, peer), app, limits, stopped).await;
         };
         tokio::spawn(async move {
@@ -218,7 +221,7 @@ impl<S: Service> Serving<S> {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Listener").field(&self.socket.local_addr()).finish()
+        f.debug_tuple("Listener").field(&self.socket.local_address()).finish()
     }
 }
 
@@ -242,6 +245,7 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
 
     use super::*;
@@ -250,8 +254,8 @@ mod tests {
     /// A server at `address` with `limits`, which has one tool and no tokens.
     async fn served(address: &str, limits: Limits) -> (Edge, SocketAddr, JoinHandle<()>) {
         let edge = Edge::with(false, |own| *own = limits.clone());
-        let listener = Listener::bind(address.parse().unwrap(), limits).await.unwrap();
-        let address = listener.local_address().unwrap();
+        let listener = Listener::bind(&address.parse().unwrap(), limits).await.unwrap();
+        let ListenAddress::Ip(address) = listener.local_address().unwrap() else { panic!() };
         let served = tokio::spawn(listener.serve(Arc::clone(&edge.app), std::future::pending()));
         (edge, address, served)
     }

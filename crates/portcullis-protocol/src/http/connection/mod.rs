@@ -4,11 +4,15 @@ mod arriving;
 mod http2_write_timeout;
 mod listener;
 mod serve;
+mod socket;
 mod stream;
 mod timeout_stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(unix)]
+mod unix_socket;
 
 pub use listener::Listener;
+pub use socket::ListenAddress;
 #[cfg(feature = "tls")]
 pub use tls::{ServerCertificate, ServerCertificateError};

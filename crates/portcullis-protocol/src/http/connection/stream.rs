@@ -4,6 +4,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
@@ -13,6 +15,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
 
 /// Calls a method of whichever stream it is.
@@ -22,6 +26,8 @@ macro_rules! each {
             Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
@@ -58,6 +64,8 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.is_write_vectored(),
         }
     }
 

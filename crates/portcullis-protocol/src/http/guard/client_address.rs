@@ -9,6 +9,7 @@ use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use portcullis_guard::LogThrottle;
 use portcullis_guard::address::Network;
+use tracing::field;
 
 use crate::http::guard::forwarded;
 
@@ -44,6 +45,8 @@ use crate::http::guard::forwarded;
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
+    /// Whether whoever connects to the server's Unix socket is one.
+    unix: bool,
     log: Arc<LogThrottle>,
 }
 
@@ -51,13 +54,17 @@ pub struct TrustedProxies {
 const HOPS: usize = 16;
 
 impl TrustedProxies {
-    /// Whether a connection from `peer` is one of theirs.
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(peer))
+    /// Whether a connection from `peer` is one of theirs; one over a Unix socket has no address.
+    pub(crate) fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |peer| self.are(peer))
+    }
+
+    fn are(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
     }
 
     /// The client of a request that came from `peer`.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+    pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
         if !self.trusts(peer) {
             return Client::Peer;
         }
@@ -67,7 +74,9 @@ impl TrustedProxies {
             Err(reason) => {
                 if let Some(untold) = self.log.pass() {
                     tracing::warn!(
-                        reason, proxy = %peer, untold,
+                        reason,
+                        proxy = peer.map(field::display),
+                        untold,
                         "the forwarded address of a client cannot be used: the proxy's own counts"
                     );
                 }
@@ -104,7 +113,7 @@ impl TrustedProxies {
                 return Err("it has passed too many proxies");
             }
             let address = forwarded::address(node).ok_or("an address is malformed or hidden")?;
-            if !self.trusts(address) {
+            if !self.are(address) {
                 return Ok(address);
             }
             last = Some(address);
@@ -137,13 +146,18 @@ pub(crate) enum Client {
 impl FromStr for TrustedProxies {
     type Err = TrustedProxiesError;
 
-    /// Reads addresses and networks in CIDR notation, separated by commas.
+    /// Reads addresses and networks in CIDR notation, separated by commas; `unix` is whoever may
+    /// connect to the server's Unix socket.
     fn from_str(text: &str) -> Result<Self, TrustedProxiesError> {
-        let networks = text.split(',').map(|entry| {
-            let entry = entry.trim();
-            Network::any(entry).ok_or_else(|| TrustedProxiesError(entry.to_owned()))
-        });
-        Ok(Self { networks: networks.collect::<Result<_, _>>()?, log: Arc::default() })
+        let mut proxies = Self::default();
+        for entry in text.split(',').map(str::trim) {
+            match Network::any(entry) {
+                Some(network) => proxies.networks.push(network),
+                None if entry == "unix" => proxies.unix = true,
+                None => return Err(TrustedProxiesError(entry.to_owned())),
+            }
+        }
+        Ok(proxies)
     }
 }
 
@@ -156,7 +170,7 @@ impl fmt::Display for TrustedProxiesError {
         write!(
             f,
             "{:?} is no address or network of proxies: write such as 10.1.2.3 or 10.1.0.0/16, with \
-             the network's first address, and not all addresses at once",
+             the network's first address, not all addresses at once, or unix for a Unix socket",
             self.0
         )
     }
@@ -179,7 +193,7 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
-        proxies.client(peer.parse().unwrap(), &headers)
+        proxies.client(peer.parse().ok(), &headers)
     }
 
     fn client(lines: &[(&str, &str)]) -> Client {
@@ -234,7 +248,7 @@ mod tests {
         assert_eq!(client(&[]), Client::Peer);
         assert_eq!(client(&[("x-real-ip", "203.0.113.7")]), Client::Peer);
         let nobody = TrustedProxies::default();
-        assert!(!nobody.trusts(PROXY.parse().unwrap()));
+        assert!(!nobody.trusts(PROXY.parse().ok()) && !nobody.trusts(None));
     }
 
     #[test]
@@ -291,6 +305,17 @@ mod tests {
         // A proxy that writes one of them passes the other on.
         assert_eq!(client(&[one, (F, "for=198.51.100.1")]), Client::Unclear);
         assert_eq!(client(&[one, (F, "for=203.0.113.7")]), at("203.0.113.7"));
+    }
+
+    #[test]
+    fn q01_over_a_unix_socket_a_proxy_is_believed_where_it_is_named() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.7"));
+        for (proxies, client) in [("10.0.0.1", Client::Peer), ("unix,10.0.0.1", at("203.0.113.7"))]
+        {
+            let proxies: TrustedProxies = proxies.parse().unwrap();
+            assert_eq!(proxies.client(None, &headers), client);
+        }
     }
 
     #[test]

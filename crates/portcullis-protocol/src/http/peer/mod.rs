@@ -56,17 +56,17 @@ impl Peer {
     /// A peer at `remote` that has shown nothing yet.
     #[must_use]
     pub fn new(remote: SocketAddr) -> Self {
-        Self { remote: Some(remote), ..Self::default() }
+        Self::of(Some(remote), None)
     }
 
     /// A peer with a place among the connections, counted for `address` if there is one.
-    pub(crate) fn of(remote: SocketAddr, address: Option<Arc<Party>>) -> Self {
-        Self { address, ..Self::new(remote) }
+    pub(crate) fn of(remote: Option<SocketAddr>, address: Option<Arc<Party>>) -> Self {
+        Self { remote, address, ..Self::default() }
     }
 
     /// A peer with a place that is kept for probes.
-    pub(crate) fn for_probes(remote: SocketAddr) -> Self {
-        Self { probes_only: true, ..Self::new(remote) }
+    pub(crate) fn for_probes(remote: Option<SocketAddr>) -> Self {
+        Self { probes_only: true, ..Self::of(remote, None) }
     }
 
     /// Notes that it sent something.

@@ -7,10 +7,11 @@ mod rules;
 #[cfg(feature = "http")]
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use portcullis_auth::{ProtectedResource, PublicUrl, VerifyError};
 use portcullis_guard::{Environment, redaction};
+#[cfg(feature = "http")]
+use portcullis_protocol::http::ListenAddress;
 use serde::Serialize;
 
 use self::rules::Finding;
@@ -26,7 +27,8 @@ const FORM: u8 = 1;
 /// Where a server would be served over HTTP.
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is served over HTTP"))]
 pub(crate) struct Place<'a> {
-    pub(crate) address: SocketAddr,
+    #[cfg(feature = "http")]
+    pub(crate) address: ListenAddress,
     pub(crate) url: &'a PublicUrl,
     pub(crate) resource: Option<&'a ProtectedResource>,
     /// Why no token can be verified at the moment.

@@ -10,7 +10,7 @@ pub(super) fn address(server: &Server, place: Option<&Place<'_>>) -> Finding {
     let Some(Place { address, url, .. }) = place else {
         return Finding::skip("stdio has no address");
     };
-    let exposed = !address.ip().is_loopback() || !url.is_loopback();
+    let exposed = !address.is_local() || !url.is_loopback();
     match (exposed, &server.auth) {
         (_, None) if server.http.unauthenticated_beyond_loopback => Finding::fail(
             format!("{address} would serve everybody: dangerously_serve_unauthenticated()"),
