@@ -55,6 +55,8 @@ pub fn components() -> Components {
         test_streaming_elicitation,
         static_text,
         static_binary,
+        watched_resource,
+        test_touch_watched_resource,
         template,
         test_simple_prompt,
         test_prompt_with_arguments,
@@ -445,6 +447,18 @@ async fn static_text() -> &'static str {
 #[resource("test://static-binary", mime_type = "image/png")]
 async fn static_binary() -> Vec<u8> {
     PNG.to_vec()
+}
+
+/// Text whose updates are asked for.
+#[resource("test://watched-resource")]
+async fn watched_resource() -> &'static str {
+    "Watched."
+}
+
+/// Says that the watched resource was updated.
+#[tool]
+async fn test_touch_watched_resource(ctx: Context) -> Result<(), ToolError> {
+    ctx.notify_resource_updated("test://watched-resource")
 }
 
 /// What the template is read as.

@@ -4,7 +4,9 @@ use std::sync::{Arc, Weak};
 use portcullis_auth::{BearerToken, Principal};
 use portcullis_guard::TraceParent;
 
-use crate::{ClientCapabilities, ClientInfo, Outgoing, ProtocolVersion, SessionKey};
+use crate::{
+    ClientCapabilities, ClientInfo, Outgoing, ProtocolVersion, ResourceSubscriptions, SessionKey,
+};
 
 /// How a request came in, and from whom.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Exchange {
     pub remote: Option<SocketAddr>,
     /// The session that the request belongs to; none in the stateless version over HTTP.
     pub session: Option<SessionKey>,
+    /// What the session has subscribed to; none in the stateless version.
+    pub subscriptions: Option<Arc<ResourceSubscriptions>>,
     /// The trace that the request belongs to, as its sender says: for logs and traces alone.
     pub trace: Option<TraceParent>,
     /// What the client may be told before its answer.

@@ -71,6 +71,7 @@ pub struct Answered {
 ///     capabilities: Default::default(),
 ///     remote: None,
 ///     session: None,
+///     subscriptions: None,
 ///     trace: None,
 ///     outgoing: Default::default(),
 /// };
@@ -92,21 +93,23 @@ pub async fn answer<S: Service>(
     let has_tokens = exchange.principal.is_some();
     // What is a value already can be written.
     let params = (!params.is_null()).then(|| to_raw_value(params).ok()).flatten();
-    let (status, outcome) = match Operation::read(method, &Params::read(params.as_deref())) {
-        Ok(operation) => {
-            let outgoing = Outgoing::new(Some(id.clone()), Some(LogLevel::Debug));
-            let exchange = Exchange { outgoing: outgoing.clone(), ..exchange };
-            let outcome =
-                gathered(serve_caught(service, operation, exchange), &outgoing, &mut told).await;
-            let error = outcome.as_ref().err();
-            (
-                error.map_or(StatusCode::OK, |error| error.answer_status(version, has_tokens)),
-                outcome,
-            )
-        }
-        Err(error) if version.is_stateless() => (error.status(), Err(error)),
-        Err(error) => (error.status_in_session(), Err(error)),
-    };
+    let (status, outcome) =
+        match Operation::read_in(version, method, &Params::read(params.as_deref())) {
+            Ok(operation) => {
+                let outgoing = Outgoing::new(Some(id.clone()), Some(LogLevel::Debug));
+                let exchange = Exchange { outgoing: outgoing.clone(), ..exchange };
+                let outcome =
+                    gathered(serve_caught(service, operation, exchange), &outgoing, &mut told)
+                        .await;
+                let error = outcome.as_ref().err();
+                (
+                    error.map_or(StatusCode::OK, |error| error.answer_status(version, has_tokens)),
+                    outcome,
+                )
+            }
+            Err(error) if version.is_stateless() => (error.status(), Err(error)),
+            Err(error) => (error.status_in_session(), Err(error)),
+        };
     let status = match transport {
         Transport::Http => status,
         Transport::Stdio => StatusCode::OK,
@@ -157,7 +160,8 @@ mod tests {
     fn over(transport: Transport, version: ProtocolVersion) -> Exchange {
         let principal = Some(Arc::new(Principal::new("alice")));
         let access_token = Weak::new();
-        let (client, capabilities, remote, session, trace, outgoing) = Default::default();
+        let (client, capabilities, remote, session, subscriptions, trace, outgoing) =
+            Default::default();
         Exchange {
             transport,
             version,
@@ -167,6 +171,7 @@ mod tests {
             capabilities,
             remote,
             session,
+            subscriptions,
             trace,
             outgoing,
         }

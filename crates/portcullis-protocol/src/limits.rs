@@ -117,6 +117,9 @@ pub struct Limits {
     /// take at most half of the [`connections`](Self::connections): one more gets a 503, if none
     /// is its principal's own. Over stdio it is how many subscriptions there may be.
     pub streams_per_principal: usize,
+    /// Resources that one session, or one subscription of the stateless version, may be told updates
+    /// of: 64. Their URIs may take 256 bytes each on average. One more is refused.
+    pub resource_subscriptions: usize,
     /// How long a session may be without a request or a stream: 30 min. Then it ends.
     pub session_idle_timeout: Duration,
     /// How long the server goes on as before once it is told to stop, over HTTP: not at all. It is
@@ -153,6 +156,7 @@ impl Default for Limits {
             sessions: 10_000,
             sessions_per_principal: 256,
             streams_per_principal: 16,
+            resource_subscriptions: 64,
             session_idle_timeout: Duration::from_secs(30 * 60),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),

@@ -2,9 +2,11 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::{FutureExt, Stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt};
 use portcullis_guard::Reference;
 
+use crate::answer::notification::News;
 use crate::{
     Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, SessionKey,
 };
@@ -56,6 +58,20 @@ pub trait Service: Send + Sync + 'static {
         exchange: &Exchange,
     ) -> impl Stream<Item = Changed> + Send + 'static;
 
+    /// The URIs of resources that are updated, from now on, as their client writes them: of those that
+    /// the session of the exchange [subscribes](Exchange::subscriptions) to, and where it has no session,
+    /// of those that are `listed`. Only what the exchange may read at the time is among them.
+    /// Default: none.
+    ///
+    /// It is polled as [`changes`](Self::changes) is, so several updates of one resource are one.
+    fn updates(
+        self: &Arc<Self>,
+        _exchange: &Exchange,
+        _listed: Vec<String>,
+    ) -> impl Stream<Item = String> + Send + 'static {
+        stream::pending()
+    }
+
     /// Drops what is kept for a session over HTTP that has ended. Default: nothing.
     ///
     /// Requests that run in the session are dropped soon after, so they may still ask for it a
@@ -68,6 +84,17 @@ pub trait Service: Send + Sync + 'static {
     /// Requests that HTTP itself refuses (a malformed head, one over the limits) and paths
     /// where nothing is served are not among them.
     fn rejected(&self, _refused: &RejectionRecord<'_>) {}
+}
+
+/// All that an exchange is told without asking; it never ends.
+pub(crate) fn news<S: Service>(
+    service: &Arc<S>,
+    exchange: &Exchange,
+    listed: Vec<String>,
+) -> BoxStream<'static, News> {
+    let lists = service.changes(exchange).map(News::Lists);
+    let resources = service.updates(exchange, listed).map(News::Resource);
+    stream::select(lists, resources).chain(stream::pending()).boxed()
 }
 
 /// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.

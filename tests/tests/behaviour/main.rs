@@ -42,6 +42,7 @@ mod sign_in;
 mod signing;
 mod stdio;
 mod storage;
+mod subscriptions;
 mod threats;
 mod tls;
 mod token_exchange;

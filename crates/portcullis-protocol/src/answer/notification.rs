@@ -1,9 +1,9 @@
 //! What clients are told of changes (MCP 2026-07-28 §Subscriptions; before, list changes).
 
-use std::fmt;
+use std::borrow::Cow;
 
 use serde::Serialize;
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -11,10 +11,15 @@ use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::json_object;
 use crate::message::params::Params;
-use crate::{Identity, RpcError};
+use crate::{Identity, Limits, MAX_URI_BYTES, ResourceSubscriptions, RpcError};
 
 /// The member of `_meta` that tells subscriptions apart.
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The longest list of URIs, in bytes: what is read of it takes more.
+const MAX_LIST_BYTES: usize = 256 * 1024;
+
+const UPDATED: &str = "notifications/resources/updated";
 
 /// Which lists have changed.
 ///
@@ -29,12 +34,31 @@ pub struct Changed {
     pub prompts: bool,
 }
 
-impl Changed {
-    /// The notifications of a session: one for each list that has changed.
-    pub(crate) fn notifications(self) -> impl Iterator<Item = Vec<u8>> {
-        self.methods().map(|method| json_rpc::notification(method, None::<&Value>))
-    }
+/// What a client is told without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Lists have changed.
+    Lists(Changed),
+    /// The resource of this URI was updated.
+    Resource(String),
+}
 
+impl News {
+    /// The notifications of a session: one for each list that has changed, or for the resource.
+    pub(crate) fn notifications(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Lists(changed) => changed
+                .methods()
+                .map(|method| json_rpc::notification(method, None::<&Value>))
+                .collect(),
+            Self::Resource(uri) => {
+                vec![json_rpc::notification(UPDATED, Some(&json!({ "uri": uri })))]
+            }
+        }
+    }
+}
+
+impl Changed {
     fn methods(self) -> impl Iterator<Item = &'static str> {
         let Self { tools, resources, prompts } = self;
         [
@@ -47,28 +71,56 @@ impl Changed {
     }
 }
 
+/// What a `subscriptions/listen` asks for: a `SubscriptionFilter`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) lists: Changed,
+    /// The URIs of resources whose updates are to be told.
+    pub(crate) resources: Vec<String>,
+}
+
+impl Wanted {
+    /// Whether it names no more resources than it may.
+    ///
+    /// # Errors
+    ///
+    /// -32602 where it does.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), RpcError> {
+        match ResourceSubscriptions::has_room_for(limits.resource_subscriptions, &self.resources) {
+            true => Ok(()),
+            false => {
+                Err(RpcError::invalid_params("too many, or too long, `resourceSubscriptions`"))
+            }
+        }
+    }
+}
+
 /// A `subscriptions/listen` that is in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) id: RequestId,
-    wanted: Changed,
+    wanted: Wanted,
 }
 
 impl Subscription {
     pub(crate) const METHOD: &str = "subscriptions/listen";
 
     /// The subscription that the request `id` opens.
-    pub(crate) fn new(id: RequestId, wanted: Changed) -> Self {
+    pub(crate) fn new(id: RequestId, wanted: Wanted) -> Self {
         Self { id, wanted }
     }
 
-    /// Reads what the parameters of `subscriptions/listen` ask for. Updates of single
-    /// resources are not served.
+    /// The resources whose updates it asks for, which are its service's from now on.
+    pub(crate) fn take_resources(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wanted.resources)
+    }
+
+    /// Reads what the parameters of `subscriptions/listen` ask for.
     ///
     /// # Errors
     ///
     /// -32602 for parameters that do not match the method.
-    pub(crate) fn wanted(params: &Params<'_>) -> Result<Changed, RpcError> {
+    pub(crate) fn wanted(params: &Params<'_>) -> Result<Wanted, RpcError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         #[derive(Default)]
@@ -79,49 +131,60 @@ impl Subscription {
             resources_list_changed: bool,
             #[serde(deserialize_with = "flag")]
             prompts_list_changed: bool,
-            #[serde(rename = "resourceSubscriptions", deserialize_with = "texts")]
-            _resource_subscriptions: Vec<Text>,
+            #[serde(deserialize_with = "uris")]
+            resource_subscriptions: Vec<String>,
         }
 
         let malformed = || RpcError::invalid_params("`notifications` are not a filter");
         let members = params.members().map_err(|_| malformed())?;
         let filter: Option<Filter> = members.notifications.and_then(json_object::read_raw);
         let filter = filter.ok_or_else(malformed)?;
-        Ok(Changed {
+        let lists = Changed {
             tools: filter.tools_list_changed,
             resources: filter.resources_list_changed,
             prompts: filter.prompts_list_changed,
-        })
+        };
+        Ok(Wanted { lists, resources: filter.resource_subscriptions })
     }
 
-    /// What comes first, and says what is honoured (§Acknowledgment).
+    /// What comes first, and says what is honoured (§Acknowledgment). Each resource is, whether it
+    /// exists or not: whether there is something to tell of it is decided when it is updated.
     pub(crate) fn acknowledged(&self) -> Vec<u8> {
-        let Changed { tools, resources, prompts } = self.wanted;
-        let honoured: Map<String, Value> = [
+        let Wanted { lists: Changed { tools, resources, prompts }, resources: uris } = &self.wanted;
+        let mut honoured: Map<String, Value> = [
             ("toolsListChanged", tools),
             ("resourcesListChanged", resources),
             ("promptsListChanged", prompts),
         ]
         .into_iter()
-        .filter(|(_, wanted)| *wanted)
-        .map(|(name, wanted)| (name.to_owned(), Value::Bool(wanted)))
+        .filter(|(_, wanted)| **wanted)
+        .map(|(name, wanted)| (name.to_owned(), Value::Bool(*wanted)))
         .collect();
+        if !uris.is_empty() {
+            honoured.insert("resourceSubscriptions".to_owned(), json!(uris));
+        }
         let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id }, "notifications": honoured });
         json_rpc::notification("notifications/subscriptions/acknowledged", Some(&params))
     }
 
-    /// The notifications of what has changed, as far as they are wanted, with the
-    /// subscription that they belong to (§Receiving Notifications).
-    pub(crate) fn notifications(&self, changed: Changed) -> impl Iterator<Item = Vec<u8>> {
-        let wanted = Changed {
-            tools: changed.tools && self.wanted.tools,
-            resources: changed.resources && self.wanted.resources,
-            prompts: changed.prompts && self.wanted.prompts,
+    /// The notifications of the news, as far as they are wanted, with the subscription that they
+    /// belong to (§Receiving Notifications).
+    pub(crate) fn notifications(&self, news: News) -> Vec<Vec<u8>> {
+        let meta = json!({ SUBSCRIPTION_ID: self.id });
+        let (changed, lists) = match news {
+            News::Lists(changed) => (changed, self.wanted.lists),
+            News::Resource(uri) => {
+                let params = json!({ "_meta": meta, "uri": uri });
+                return vec![json_rpc::notification(UPDATED, Some(&params))];
+            }
         };
-        wanted.methods().map(|method| {
-            let params = json!({ "_meta": { SUBSCRIPTION_ID: self.id } });
-            json_rpc::notification(method, Some(&params))
-        })
+        let wanted = Changed {
+            tools: changed.tools && lists.tools,
+            resources: changed.resources && lists.resources,
+            prompts: changed.prompts && lists.prompts,
+        };
+        let notification = |method| json_rpc::notification(method, Some(&json!({ "_meta": meta })));
+        wanted.methods().map(notification).collect()
     }
 
     /// What comes last where the server ends it (§Graceful Closure).
@@ -153,34 +216,17 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
-/// A list of strings.
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D::Error> {
+/// A list of URIs, each of a length that resources can have.
+fn uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let list = <&RawValue>::deserialize(deserializer)?.get();
-    let list = list.starts_with('[').then(|| serde_json::from_str(list).ok()).flatten();
-    list.ok_or_else(|| de::Error::custom("not a list of strings"))
-}
-
-/// A string whose text does not matter.
-struct Text;
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<Text, E> {
-                Ok(Text)
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor)
-    }
+    let uris = || {
+        let texts: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+        let texts = texts.into_iter().map(json_object::text);
+        let uris = texts.map(|uri| uri.filter(|uri| uri.len() <= MAX_URI_BYTES));
+        uris.map(|uri| uri.map(Cow::into_owned)).collect::<Option<Vec<String>>>()
+    };
+    let is_list = list.starts_with('[') && list.len() <= MAX_LIST_BYTES;
+    is_list.then(uris).flatten().ok_or_else(|| de::Error::custom("not a list of URIs"))
 }
 
 #[cfg(test)]
@@ -189,13 +235,13 @@ mod tests {
 
     const ALL: Changed = Changed { tools: true, resources: true, prompts: true };
 
-    fn wanted(params: &str) -> Result<Changed, i32> {
+    fn wanted(params: &str) -> Result<Wanted, i32> {
         let params = Params::read(Some(serde_json::from_str(params).unwrap()));
         Subscription::wanted(&params).map_err(|error| error.code())
     }
 
-    fn subscription(id: RequestId, wanted: Changed) -> Subscription {
-        Subscription::new(id, wanted)
+    fn subscription(id: RequestId, lists: Changed) -> Subscription {
+        Subscription::new(id, Wanted { lists, ..Wanted::default() })
     }
 
     fn json(bytes: &[u8]) -> Value {
@@ -211,14 +257,33 @@ mod tests {
             (r#"{"resourcesListChanged":true}"#, Changed { resources: true, ..none }),
             (r#"{"promptsListChanged":true}"#, Changed { prompts: true, ..none }),
             (r#"{"toolsListChanged":false,"else":[1]}"#, none),
-            (r#"{"resourceSubscriptions":["x://y","\u00e4"]}"#, none),
         ] {
+            let expected = Wanted { lists: expected, resources: Vec::new() };
             assert_eq!(
                 wanted(&format!(r#"{{"notifications":{filter}}}"#)),
                 Ok(expected),
                 "{filter}"
             );
         }
+        let filter = r#"{"notifications":{"resourceSubscriptions":["x://y","\u00e4"]}}"#;
+        assert_eq!(wanted(filter).unwrap().resources, ["x://y", "ä"]);
+    }
+
+    #[test]
+    fn n16_a_subscription_names_no_more_resources_than_it_may() {
+        let limits = Limits::default();
+        let of = |count: usize, uri: &str| {
+            Wanted { resources: vec![uri.to_owned(); count], ..Wanted::default() }.check(&limits)
+        };
+        assert_eq!(of(64, "x://y"), Ok(()));
+        assert_eq!(of(65, "x://y").unwrap_err().code(), -32602);
+        assert!(of(2, &"x".repeat(8_192)).is_ok() && of(3, &"x".repeat(8_192)).is_err());
+        let long =
+            format!(r#"{{"notifications":{{"resourceSubscriptions":["{}"]}}}}"#, "x".repeat(8_193));
+        assert_eq!(wanted(&long), Err(-32602));
+        let many = vec!["0"; 200_000].join(",");
+        let many = format!(r#"{{"notifications":{{"resourceSubscriptions":[{many}]}}}}"#);
+        assert_eq!(wanted(&many), Err(-32602));
     }
 
     #[test]
@@ -268,14 +333,32 @@ mod tests {
     fn subscriptions_receiving_notifications_are_tagged_and_what_is_not_wanted_is_not_sent() {
         let wanted = Changed { tools: true, prompts: true, ..Changed::default() };
         let subscription = subscription(RequestId::Number(7), wanted);
-        let sent: Vec<Value> = subscription.notifications(ALL).map(|bytes| json(&bytes)).collect();
+        let sent = subscription.notifications(News::Lists(ALL));
+        let sent: Vec<Value> = sent.iter().map(|bytes| json(bytes)).collect();
         let tagged = |kind: &str| {
             let method = format!("notifications/{kind}/list_changed");
             let params = json!({"_meta": {"io.modelcontextprotocol/subscriptionId": 7}});
             json!({"jsonrpc": "2.0", "method": method, "params": params})
         };
         assert_eq!(sent, [tagged("tools"), tagged("prompts")]);
-        assert_eq!(subscription.notifications(Changed::default()).count(), 0);
+        assert_eq!(subscription.notifications(News::Lists(Changed::default())).len(), 0);
+        let updated = subscription.notifications(News::Resource("x://y".to_owned()));
+        let meta = json!({"io.modelcontextprotocol/subscriptionId": 7});
+        let params = json!({"_meta": meta, "uri": "x://y"});
+        let method = "notifications/resources/updated";
+        assert_eq!(
+            json(&updated[0]),
+            json!({"jsonrpc": "2.0", "method": method, "params": params})
+        );
+    }
+
+    #[test]
+    fn a01_subscriptions_acknowledgment_has_each_resource_whether_it_exists_or_not() {
+        let resources = vec!["x://y".to_owned(), "hidden://z".to_owned()];
+        let wanted = Wanted { resources, ..Wanted::default() };
+        let acknowledged = json(&Subscription::new(RequestId::Number(1), wanted).acknowledged());
+        let honoured = json!({"resourceSubscriptions": ["x://y", "hidden://z"]});
+        assert_eq!(acknowledged["params"]["notifications"], honoured);
     }
 
     #[test]
@@ -299,8 +382,16 @@ mod tests {
 
     #[test]
     fn in_a_session_every_change_is_told_and_belongs_to_no_subscription() {
-        let sent: Vec<Value> = ALL.notifications().map(|bytes| json(&bytes)).collect();
+        let sent = News::Lists(ALL).notifications();
+        let sent: Vec<Value> = sent.iter().map(|bytes| json(bytes)).collect();
         let told = |kind: &str| json!({"jsonrpc": "2.0", "method": format!("notifications/{kind}/list_changed")});
         assert_eq!(sent, [told("tools"), told("resources"), told("prompts")]);
+        let updated = News::Resource("x://y".to_owned()).notifications();
+        let method = "notifications/resources/updated";
+        let params = json!({"uri": "x://y"});
+        assert_eq!(
+            json(&updated[0]),
+            json!({"jsonrpc": "2.0", "method": method, "params": params})
+        );
     }
 }

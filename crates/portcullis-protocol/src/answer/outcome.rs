@@ -31,6 +31,8 @@ pub enum Outcome {
     /// Of `tools/call`, `resources/read` or `prompts/get`, in a stateless version: the client has to
     /// be asked first.
     InputRequired(InputRequiredResult),
+    /// Of what has no other result than that it was done.
+    Done,
 }
 
 impl Outcome {
@@ -84,6 +86,7 @@ impl Outcome {
                 };
                 json_rpc::result(id, &result)
             }
+            Self::Done => json_rpc::result(id, &DoneShape { result_type, meta }),
             Self::Completed(completion) => {
                 json_rpc::result(id, &CompleteShape { result_type, completion, meta })
             }
@@ -145,6 +148,15 @@ struct PromptShape<'a, M> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     messages: &'a [M],
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DoneShape<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawValue>,
 }
@@ -272,6 +284,11 @@ mod tests {
             r#"{"resultType":"complete","description":"D","messages":[],"_meta":{"m":1}}"#,
             r#"{"description":"D","messages":[]}"#,
         );
+    }
+
+    #[test]
+    fn what_is_done_is_answered_with_nothing_else() {
+        is_answered(&Outcome::Done, r#"{"resultType":"complete","_meta":{"m":1}}"#, "{}");
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub(crate) fn discovered(
 /// with 2025-03-26, and are announced to those who find some.
 fn capabilities(version: ProtocolVersion, completes: bool) -> Value {
     let list = json!({ "listChanged": true });
-    let lists = ["tools", "resources", "prompts"].map(|kind| (kind, list.clone()));
+    let resources = json!({ "listChanged": true, "subscribe": true });
+    let lists = [("tools", list.clone()), ("resources", resources), ("prompts", list)];
     let completions = completes && version >= ProtocolVersion::V2025_03_26;
     let completions = completions.then(|| ("completions", json!({})));
     let all = lists.into_iter().chain([("logging", json!({}))]).chain(completions);

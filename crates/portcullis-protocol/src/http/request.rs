@@ -40,6 +40,7 @@ impl EndpointRequest<'_> {
             capabilities: ClientCapabilities::NONE,
             remote: self.info.remote,
             session,
+            subscriptions: None,
             trace: self.info.trace,
             outgoing: Outgoing::default(),
         }

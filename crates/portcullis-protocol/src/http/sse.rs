@@ -4,19 +4,19 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::Instant;
 
-use crate::answer::notification::Subscription;
-use crate::{Changed, Exchange, Service};
+use crate::answer::notification::{News, Subscription};
+use crate::service::news;
+use crate::{Exchange, Service};
 
 /// How often an idle stream sends a keep-alive: more often than proxies give up.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ pub(super) trait Lease: Send + 'static {
 /// The stream is pulled: while its client does not read, it polls for no changes and nothing
 /// queues.
 pub(super) struct Events<L> {
-    changes: Pin<Box<dyn Stream<Item = Changed> + Send>>,
+    news: BoxStream<'static, News>,
     /// The subscription of the stream; `None` for the stream of a session.
     subscription: Option<Subscription>,
     opening: Option<Bytes>,
@@ -60,7 +60,8 @@ impl<L: Lease> Events<L> {
     /// open.
     pub(super) fn of_session<S: Service>(service: &Arc<S>, exchange: &Exchange, place: L) -> Self {
         let opening = Some(Bytes::from_static(COMMENT));
-        Self { opening, ..Self::new(service, exchange, place) }
+        let news = news(service, exchange, Vec::new());
+        Self { opening, ..Self::new(news, exchange, place) }
     }
 
     /// Notifies a subscription of the changes that it asked for, between an acknowledgment and a
@@ -69,19 +70,21 @@ impl<L: Lease> Events<L> {
         service: &Arc<S>,
         exchange: &Exchange,
         place: L,
-        subscription: Subscription,
+        mut subscription: Subscription,
     ) -> Self {
+        let acknowledged = subscription.acknowledged();
+        let news = news(service, exchange, subscription.take_resources());
         Self {
-            opening: Some(event(&subscription.acknowledged())),
+            opening: Some(event(&acknowledged)),
             closing: Some(event(&subscription.completed(service.identity()))),
             subscription: Some(subscription),
-            ..Self::new(service, exchange, place)
+            ..Self::new(news, exchange, place)
         }
     }
 
-    fn new<S: Service>(service: &Arc<S>, exchange: &Exchange, place: L) -> Self {
+    fn new(news: BoxStream<'static, News>, exchange: &Exchange, place: L) -> Self {
         Self {
-            changes: Box::pin(service.changes(exchange).chain(stream::pending())),
+            news,
             subscription: None,
             opening: None,
             closing: None,
@@ -123,8 +126,8 @@ impl<L: Lease> Events<L> {
                 return Some(Bytes::from_static(COMMENT));
             }
             tokio::select! {
-                Some(changed) = self.changes.next() => {
-                    let told = self.tell(changed);
+                Some(news) = self.news.next() => {
+                    let told = self.tell(news);
                     // After the end of its token, a stream sends nothing more.
                     if !told.is_empty() && !self.left().is_zero() {
                         return Some(told);
@@ -145,10 +148,10 @@ impl<L: Lease> Events<L> {
         }
     }
 
-    fn tell(&self, changed: Changed) -> Bytes {
+    fn tell(&self, news: News) -> Bytes {
         match &self.subscription {
-            Some(subscription) => events(subscription.notifications(changed)),
-            None => events(changed.notifications()),
+            Some(subscription) => events(subscription.notifications(news).into_iter()),
+            None => events(news.notifications().into_iter()),
         }
     }
 }
@@ -204,7 +207,7 @@ mod tests {
     use super::*;
     use crate::http::test_server::{Edge, read};
     use crate::test_support::REMOTE;
-    use crate::{ProtocolVersion, SessionKey};
+    use crate::{Changed, ProtocolVersion, SessionKey};
 
     const ALL: Changed = Changed { tools: true, resources: true, prompts: true };
     const RESOURCES: Changed = Changed { tools: false, resources: true, prompts: false };

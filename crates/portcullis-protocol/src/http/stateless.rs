@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use portcullis_guard::TraceParent;
 
-use crate::answer::notification::Subscription;
+use crate::answer::notification::{Subscription, Wanted};
 use crate::answer::response;
 use crate::http::budget::places::Place;
 use crate::http::guard::media_type;
@@ -20,8 +20,7 @@ use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    Changed, ClientCapabilities, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError,
-    Service,
+    ClientCapabilities, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service,
 };
 
 /// Answers one message of the stateless version.
@@ -72,6 +71,9 @@ pub(super) async fn receive<S: Service>(
         }
         Asked::Changes(wanted) => {
             media_type::check_accept_stream(caller.headers)?;
+            if let Err(error) = wanted.check(sessions.limits()) {
+                return refused(Some(&id), error);
+            }
             let place = sessions.subscribe(caller.owner())?;
             let exchange = exchange(request.client);
             if let Err(error) = service.admit(Subscription::METHOD, &exchange).await {
@@ -139,7 +141,7 @@ struct Incoming<'a> {
 
 enum Asked<'a> {
     Discover,
-    Changes(Changed),
+    Changes(Wanted),
     Operation(Operation<'a>),
 }
 

@@ -2,11 +2,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::RpcError;
 use crate::message::completion::{self, CompletionReference};
 use crate::message::input::InputResponses;
 use crate::message::json_object::Arguments;
 use crate::message::params::{Params, text};
+use crate::{ProtocolVersion, RpcError};
 
 /// The longest URI of a resource, in bytes.
 pub const MAX_URI_BYTES: usize = 8_192;
@@ -60,6 +60,16 @@ pub enum Operation<'a> {
         /// The answers to what the client was asked before.
         input: InputResponses<'a>,
     },
+    /// `resources/subscribe`, in versions with sessions
+    Subscribe {
+        /// The resource.
+        uri: Cow<'a, str>,
+    },
+    /// `resources/unsubscribe`, in versions with sessions
+    Unsubscribe {
+        /// The resource.
+        uri: Cow<'a, str>,
+    },
     /// `completion/complete`
     Complete {
         /// What has the argument.
@@ -74,7 +84,27 @@ pub enum Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// Reads the parameters of `method`.
+    /// Reads the parameters of `method` in `version`.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn read_in(
+        version: ProtocolVersion,
+        method: &str,
+        params: &Params<'a>,
+    ) -> Result<Self, RpcError> {
+        let uri = || bounded_uri(params.members()?.uri);
+        match method {
+            "resources/subscribe" if !version.is_stateless() => Ok(Self::Subscribe { uri: uri()? }),
+            "resources/unsubscribe" if !version.is_stateless() => {
+                Ok(Self::Unsubscribe { uri: uri()? })
+            }
+            _ => Self::read(method, params),
+        }
+    }
+
+    /// Reads the parameters of `method`, if it is one of the stateless version too.
     ///
     /// # Errors
     ///
@@ -136,6 +166,8 @@ impl<'a> Operation<'a> {
                 arguments: arguments.into_owned(),
                 input: input.into_owned(),
             },
+            Self::Subscribe { uri } => Operation::Subscribe { uri: owned(uri) },
+            Self::Unsubscribe { uri } => Operation::Unsubscribe { uri: owned(uri) },
             Self::Complete { reference, argument, value, arguments } => Operation::Complete {
                 reference: reference.into_owned(),
                 argument: owned(argument),
@@ -155,7 +187,9 @@ impl<'a> Operation<'a> {
             Self::ListTools { .. }
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }
-            | Self::ListPrompts { .. } => false,
+            | Self::ListPrompts { .. }
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe { .. } => false,
         }
     }
 
@@ -169,6 +203,8 @@ impl<'a> Operation<'a> {
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }
             | Self::ListPrompts { .. }
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe { .. }
             | Self::Complete { .. } => None,
         }
     }
@@ -225,6 +261,25 @@ mod tests {
         }
         assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
         assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn resources_are_subscribed_to_in_sessions_alone() {
+        let params = Params::read(Some(serde_json::from_str(r#"{"uri":"x://y"}"#).unwrap()));
+        for version in ProtocolVersion::ALL {
+            for method in ["resources/subscribe", "resources/unsubscribe"] {
+                match Operation::read_in(version, method, &params).map(Operation::into_owned) {
+                    Ok(Operation::Subscribe { uri } | Operation::Unsubscribe { uri }) => {
+                        assert!(uri == "x://y" && !version.is_stateless(), "{version}");
+                    }
+                    Err(RpcError::MethodNotFound) => assert!(version.is_stateless(), "{version}"),
+                    other => panic!("{other:?}"),
+                }
+                let refused =
+                    Operation::read_in(ProtocolVersion::V2025_11_25, method, &Params::None);
+                assert_eq!(refused.unwrap_err().code(), -32602);
+            }
+        }
     }
 
     #[test]

@@ -1,14 +1,13 @@
 use std::sync::{Arc, Weak};
 
+use futures_util::FutureExt;
 use futures_util::future::{Abortable, BoxFuture, join_all};
-use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::subscriptions::Listens;
-use crate::answer::notification::Subscription;
+use crate::answer::notification::{Subscription, Wanted};
 use crate::answer::{json_rpc, response};
 use crate::in_flight::{self, InFlight};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
@@ -17,10 +16,11 @@ use crate::message::meta::{self, RequestMeta};
 use crate::message::params::Params;
 use crate::outgoing::requests::ClientRequests;
 use crate::outgoing::run::{Run, Step};
-use crate::service::serve_caught;
+use crate::service::{news, serve_caught};
 use crate::{
-    Changed, ClientCapabilities, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing,
-    ProtocolVersion, RejectionRecord, RpcError, Service, SessionKey, Transport,
+    ClientCapabilities, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing,
+    ProtocolVersion, RejectionRecord, ResourceSubscriptions, RpcError, Service, SessionKey,
+    Transport,
 };
 
 /// The client at the other end: the version agreed on, and what is running for it.
@@ -29,6 +29,9 @@ pub(super) struct Connection<S> {
     session: Option<Initialize>,
     max_running: usize,
     max_listens: usize,
+    limits: Limits,
+    /// Of the session.
+    subscriptions: Arc<ResourceSubscriptions>,
     running: InFlight,
     listens: Listens,
     /// The least severe messages of the log that the session wants.
@@ -78,6 +81,8 @@ impl<S: Service> Connection<S> {
             session: None,
             max_running: limits.concurrent_requests,
             max_listens: limits.streams_per_principal,
+            limits: limits.clone(),
+            subscriptions: Arc::new(ResourceSubscriptions::new(limits.resource_subscriptions)),
             running: InFlight::default(),
             listens: Listens::default(),
             log: LogLevel::UNASKED,
@@ -278,7 +283,8 @@ impl<S: Service> Connection<S> {
             false => of_session(),
         };
         let capabilities = capabilities.unwrap_or_default();
-        let exchange = Exchange { trace, capabilities, ..local(version, client) };
+        let subscriptions = (!version.is_stateless()).then(|| Arc::clone(&self.subscriptions));
+        let exchange = Exchange { trace, capabilities, subscriptions, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
             let completes = self.completes(&exchange);
@@ -287,10 +293,10 @@ impl<S: Service> Connection<S> {
             return Ok(Reply::Now(answer));
         }
         if method == Subscription::METHOD && version.is_stateless() {
-            let subscription = Subscription::new(id.clone(), Subscription::wanted(params)?);
-            return self.listen(subscription, &exchange).map(Reply::Now);
+            let wanted = Subscription::wanted(params)?;
+            return self.listen(id.clone(), wanted, &exchange).map(Reply::Now);
         }
-        let operation = Operation::read(method, params)?.into_owned();
+        let operation = Operation::read_in(version, method, params)?.into_owned();
         let progress = meta.and_then(RequestMeta::progress_token);
         let outgoing = if !operation.is_use() || in_batch {
             Outgoing::default()
@@ -317,11 +323,12 @@ impl<S: Service> Connection<S> {
         if self.session.is_some() {
             return Err(RpcError::invalid_request("the session is already initialized").into());
         }
-        let exchange = local(session.version, session.client.clone());
+        let subscriptions = Some(Arc::clone(&self.subscriptions));
+        let exchange = Exchange { subscriptions, ..local(session.version, session.client.clone()) };
         self.admit("initialize", &exchange)?;
         let (completes, identity) = (self.completes(&exchange), self.service.identity());
         let answer = response::initialized(id, session.version, identity, completes);
-        self.listens.begin(self.changes(&exchange));
+        self.listens.begin(news(&self.service, &exchange, Vec::new()));
         self.session = Some(session);
         Ok(answer)
     }
@@ -329,9 +336,12 @@ impl<S: Service> Connection<S> {
     /// Begins to tell a subscription of changes; gives the acknowledgment, which comes first.
     fn listen(
         &mut self,
-        subscription: Subscription,
+        id: RequestId,
+        wanted: Wanted,
         exchange: &Exchange,
     ) -> Result<Vec<u8>, Refusal> {
+        wanted.check(&self.limits)?;
+        let mut subscription = Subscription::new(id, wanted);
         if self.listens.contains(&subscription.id) || self.running.contains(&subscription.id) {
             return Err(InFlight::taken().into());
         }
@@ -340,13 +350,9 @@ impl<S: Service> Connection<S> {
         }
         self.admit(Subscription::METHOD, exchange)?;
         let acknowledged = subscription.acknowledged();
-        self.listens.add(subscription, self.changes(exchange));
+        let news = news(&self.service, exchange, subscription.take_resources());
+        self.listens.add(subscription, news);
         Ok(acknowledged)
-    }
-
-    /// What changes for an exchange; it never ends.
-    fn changes(&self, exchange: &Exchange) -> BoxStream<'static, Changed> {
-        self.service.changes(exchange).chain(stream::pending()).boxed()
     }
 
     fn start(
@@ -406,6 +412,7 @@ fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
         capabilities: ClientCapabilities::NONE,
         remote: None,
         session: Some(SessionKey::LOCAL),
+        subscriptions: None,
         trace: None,
         outgoing: Outgoing::default(),
     }

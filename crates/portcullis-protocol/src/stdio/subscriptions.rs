@@ -4,8 +4,7 @@ use std::task::{Context, Poll};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use crate::Changed;
-use crate::answer::notification::Subscription;
+use crate::answer::notification::{News, Subscription};
 use crate::message::envelope::RequestId;
 
 /// The sources of notifications for the client: its session, and its subscriptions.
@@ -14,19 +13,19 @@ use crate::message::envelope::RequestId;
 /// does not read.
 #[derive(Default)]
 pub(super) struct Listens {
-    session: Option<BoxStream<'static, Changed>>,
-    subscriptions: Vec<(Subscription, BoxStream<'static, Changed>)>,
+    session: Option<BoxStream<'static, News>>,
+    subscriptions: Vec<(Subscription, BoxStream<'static, News>)>,
 }
 
 impl Listens {
-    /// Notifies the session of `changes`.
-    pub(super) fn begin(&mut self, changes: BoxStream<'static, Changed>) {
-        self.session = Some(changes);
+    /// Notifies the session of `news`.
+    pub(super) fn begin(&mut self, news: BoxStream<'static, News>) {
+        self.session = Some(news);
     }
 
-    /// Notifies a subscription of `changes`.
-    pub(super) fn add(&mut self, subscription: Subscription, changes: BoxStream<'static, Changed>) {
-        self.subscriptions.push((subscription, changes));
+    /// Notifies a subscription of `news`.
+    pub(super) fn add(&mut self, subscription: Subscription, news: BoxStream<'static, News>) {
+        self.subscriptions.push((subscription, news));
     }
 
     /// How many subscriptions there are.
@@ -50,30 +49,30 @@ impl Listens {
         subscriptions.into_iter().map(|(subscription, _)| subscription)
     }
 
-    /// The next notifications: one for each list that has changed.
+    /// The next notifications: one for each list that has changed, or for a resource.
     pub(super) async fn next(&mut self) -> Vec<Vec<u8>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Vec<u8>>> {
-        if let Some(changes) = &mut self.session
-            && let Some(changed) = poll(changes, cx)
+        if let Some(news) = &mut self.session
+            && let Some(next) = poll(news, cx)
         {
-            return Poll::Ready(changed.notifications().collect());
+            return Poll::Ready(next.notifications());
         }
-        for (subscription, changes) in &mut self.subscriptions {
-            if let Some(changed) = poll(changes, cx) {
-                return Poll::Ready(subscription.notifications(changed).collect());
+        for (subscription, news) in &mut self.subscriptions {
+            if let Some(next) = poll(news, cx) {
+                return Poll::Ready(subscription.notifications(next));
             }
         }
         Poll::Pending
     }
 }
 
-/// The next change, if there is one already.
-fn poll(changes: &mut BoxStream<'static, Changed>, cx: &mut Context<'_>) -> Option<Changed> {
-    match changes.poll_next_unpin(cx) {
-        Poll::Ready(changed) => changed,
+/// The next of the news, if there is one already.
+fn poll(news: &mut BoxStream<'static, News>, cx: &mut Context<'_>) -> Option<News> {
+    match news.poll_next_unpin(cx) {
+        Poll::Ready(next) => next,
         Poll::Pending => None,
     }
 }

@@ -9,7 +9,9 @@ use portcullis_auth::{ScopeHierarchy, States, UpstreamToken};
 use portcullis_guard::OperationId;
 #[cfg(feature = "fetch")]
 use portcullis_guard::fetch::{Fetch, FetchRequest};
-use portcullis_protocol::{ClientInfo, Exchange, LogLevel, Outgoing, ProtocolVersion, Transport};
+use portcullis_protocol::{
+    ClientInfo, Exchange, LogLevel, Outgoing, ProtocolVersion, ResourceSubscriptions, Transport,
+};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +24,7 @@ use crate::component::exchanged_token::ExchangedTokenSource;
 #[cfg(feature = "fetch")]
 use crate::component::http_client::HttpClient;
 use crate::component::input::{self, CreateMessage, CreateMessageResult, Elicited, Input, Root};
+use crate::component::resource_updates::ResourceUpdatesControl;
 use crate::component::selector::Selector;
 use crate::component::state::State;
 use crate::component::telling::{self, Examined, Progress};
@@ -50,6 +53,7 @@ pub(crate) struct Facilities {
     pub(crate) states: States,
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) visibility: Arc<dyn VisibilityControl>,
+    pub(crate) resource_updates: Arc<dyn ResourceUpdatesControl>,
     pub(crate) upstream_tokens: Arc<dyn UpstreamTokenSource>,
     #[cfg(feature = "jwt")]
     pub(crate) exchanged_tokens: Arc<dyn ExchangedTokenSource>,
@@ -293,6 +297,35 @@ impl Context {
         Visibility::new(Arc::clone(&self.facilities.visibility))
     }
 
+    /// Tells those who have subscribed to the resource of this URI, and may read it now, that it was
+    /// updated: see [`ResourceUpdates::notify`](crate::server::ResourceUpdates::notify).
+    ///
+    /// # Errors
+    ///
+    /// Internal, when there is neither a resource nor a template for the URI.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    ///
+    /// #[resource("note://{id}")]
+    /// async fn note(id: u32) -> String {
+    ///     format!("note {id}")
+    /// }
+    ///
+    /// /// Changes a note.
+    /// #[tool(auth = require_scopes(["write"]))]
+    /// async fn change_note(id: u32, ctx: Context) -> Result<&'static str, ToolError> {
+    ///     ctx.notify_resource_updated(&format!("note://{id}"))?;
+    ///     Ok("Changed.")
+    /// }
+    /// ```
+    pub fn notify_resource_updated(&self, uri: &str) -> Result<(), ToolError> {
+        let told = self.facilities.resource_updates.updated(uri);
+        told.map_err(|error| ToolError::internal(error.to_string()))
+    }
+
     /// The access token of the identity provider at which the caller signed in, to call the provider
     /// on their behalf: good for another minute at least, and recorded in the audit trail.
     ///
@@ -531,6 +564,11 @@ impl Context {
 
     pub(crate) fn outgoing(&self) -> &Outgoing {
         &self.exchange.outgoing
+    }
+
+    /// What the session has subscribed to.
+    pub(crate) fn subscriptions(&self) -> Option<&Arc<ResourceSubscriptions>> {
+        self.exchange.subscriptions.as_ref()
     }
 
     pub(crate) fn within(&self) -> Within<'_> {

@@ -22,6 +22,7 @@ mod path_like;
 pub(crate) mod prompt;
 mod reading;
 pub(crate) mod resource;
+pub(crate) mod resource_updates;
 pub(crate) mod resource_uri;
 pub(crate) mod result;
 pub(crate) mod selector;

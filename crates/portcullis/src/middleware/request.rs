@@ -49,6 +49,13 @@ pub enum Operation<'a> {
         /// Its arguments, as strings.
         arguments: Values,
     },
+    /// A subscription of a session to the updates of a resource.
+    Subscribe {
+        /// The resource, or the template that answers for it.
+        component: Target<'a>,
+        /// The URI as its caller wrote it: to tell resources apart, use `component`.
+        uri: &'a str,
+    },
     /// A completion of an argument that is being written.
     Complete {
         /// The prompt or resource template.
@@ -71,13 +78,14 @@ impl<'a> Operation<'a> {
             Self::CallTool { component, .. }
             | Self::ReadResource { component, .. }
             | Self::GetPrompt { component, .. }
+            | Self::Subscribe { component, .. }
             | Self::Complete { component, .. } => Some(*component),
         }
     }
 
     pub(crate) fn arguments(&self) -> Option<&Values> {
         match self {
-            Self::List(_) => None,
+            Self::List(_) | Self::Subscribe { .. } => None,
             Self::CallTool { arguments, .. }
             | Self::ReadResource { arguments, .. }
             | Self::GetPrompt { arguments, .. }
@@ -87,7 +95,7 @@ impl<'a> Operation<'a> {
 
     pub(crate) fn into_arguments(self) -> (Values, Spelling) {
         match self {
-            Self::List(_) => (Values::new(), Spelling::Json),
+            Self::List(_) | Self::Subscribe { .. } => (Values::new(), Spelling::Json),
             Self::CallTool { arguments, .. } => (arguments, Spelling::Json),
             Self::ReadResource { arguments, .. }
             | Self::GetPrompt { arguments, .. }
@@ -113,6 +121,7 @@ impl fmt::Debug for Operation<'_> {
             Self::CallTool { component, .. } => write!(f, "CallTool({})", component.name),
             Self::ReadResource { component, .. } => write!(f, "ReadResource({})", component.name),
             Self::GetPrompt { component, .. } => write!(f, "GetPrompt({})", component.name),
+            Self::Subscribe { component, .. } => write!(f, "Subscribe({})", component.name),
             Self::Complete { component, .. } => write!(f, "Complete({})", component.name),
         }
     }
@@ -130,6 +139,8 @@ pub enum Response<'a> {
     Resource(ResourceResult),
     /// The answer of a prompt.
     Prompt(PromptResult),
+    /// The session is told of updates from now on.
+    Subscribed,
     /// The values that an argument may become.
     Completion(Completion),
 }

@@ -40,7 +40,7 @@ impl Middleware for ResponseLimit {
     ) -> Result<Response<'a>, ToolError> {
         let response = next.run(request).await?;
         let fits = match &response {
-            Response::List(_) => true,
+            Response::List(_) | Response::Subscribed => true,
             Response::Tool(result) => fits(&result.0, self.bytes),
             Response::Resource(result) => match &result.body {
                 Body::Text(text) | Body::Blob(text) => fits(text, self.bytes),

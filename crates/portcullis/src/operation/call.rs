@@ -118,6 +118,33 @@ pub(super) async fn resource<'a>(
     }
 }
 
+/// Subscribes a session to a resource that its caller may read.
+pub(super) async fn subscribe<'a>(
+    engine: &'a Engine,
+    uri: &str,
+    exchange: &Arc<Exchange>,
+    asking: &Asking<'_>,
+    record: &mut OperationRecord<'a>,
+) -> Result<Outcome, RpcError> {
+    if exchange.subscriptions.is_none() {
+        return Err(RpcError::MethodNotFound);
+    }
+    let not_found = || RpcError::ResourceNotFound { uri: uri.to_owned() };
+    let entry = match find_resource(engine, uri, asking, record).await {
+        Ok((entry, _)) => entry,
+        Err(face) => return Err(denied(face, not_found)),
+    };
+    let operation = Operation::Subscribe { component: entry.target(), uri };
+    match answer(engine, entry, operation, exchange, asking, record.id()).await {
+        Ok(Response::Subscribed) => Ok(Outcome::Done),
+        Ok(_) => Err(record.failed("middleware answered a subscription with something else")),
+        Err(error) => Err(match record.reveal(error) {
+            PublicError::NotFound => not_found(),
+            error => public_error(error, not_found),
+        }),
+    }
+}
+
 pub(super) async fn prompt<'a>(
     engine: &'a Engine,
     name: &str,
@@ -189,7 +216,23 @@ async fn find_resource<'a>(
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
 ) -> Result<(&'a Entry, Values), Face> {
-    let Some(uri) = ResourceUri::parse(uri) else { return Err(record.unknown()) };
+    match readable(engine, uri, asking).await {
+        Ok((entry, arguments)) => {
+            record.allowed(entry);
+            Ok((entry, arguments))
+        }
+        Err(None) => Err(record.unknown()),
+        Err(Some((entry, denial))) => Err(record.denied(entry, denial)),
+    }
+}
+
+/// As [`find_resource`], for what nobody has asked for: what denies is not recorded.
+pub(super) async fn readable<'a>(
+    engine: &'a Engine,
+    uri: &str,
+    asking: &Asking<'_>,
+) -> Result<(&'a Entry, Values), Option<(&'a Entry, Denied)>> {
+    let uri = ResourceUri::parse(uri).ok_or(None)?;
     let fixed = engine.catalogue.resources.find_uri(&uri);
     let templates = engine.catalogue.templates.entries.iter().filter_map(|entry| {
         let template = entry.template.as_ref()?;
@@ -205,13 +248,11 @@ async fn find_resource<'a>(
     let mut answering = None;
     for (entry, arguments) in concerned {
         if let Access::Denied(denial) = decide(entry, asking, Purpose::Use).await {
-            return Err(record.denied(entry, denial));
+            return Err(Some((entry, denial)));
         }
         answering = answering.or_else(|| Some((entry, arguments?)));
     }
-    let (entry, arguments) = answering.ok_or_else(|| record.unknown())?;
-    record.allowed(entry);
-    Ok((entry, arguments))
+    answering.ok_or(None)
 }
 
 /// What the component and the middleware answer, unless it looks as if it held a credential and is
@@ -291,6 +332,11 @@ async fn run<'a>(
     if let Operation::Complete { argument, value, arguments, .. } = operation {
         let completion = complete::run(engine, entry, argument, value, arguments, context);
         return completion.await.map(Response::Completion);
+    }
+    if let Operation::Subscribe { uri, .. } = operation {
+        let own = context.subscriptions().ok_or_else(ToolError::not_found)?;
+        engine.subscribers.subscribe(own, uri)?;
+        return Ok(Response::Subscribed);
     }
     let (arguments, spelling) = operation.into_arguments();
     let accepted = match spelling {

@@ -73,7 +73,7 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
         Response::Completion(completion) => {
             completion.0.values.iter().find_map(|value| credential_shape::find(value))
         }
-        Response::List(_) => None,
+        Response::List(_) | Response::Subscribed => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::component::context::Facilities;
 use crate::middleware::Layers;
 use crate::operation::credentials::CredentialsInResults;
 use crate::operation::input::StateKeys;
+use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 #[cfg(all(feature = "http", feature = "jwt"))]
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) show_internal_errors: bool,
     pub(crate) credentials_in_results: CredentialsInResults,
     pub(crate) visibility: Arc<VisibilityState>,
+    pub(crate) subscribers: Arc<Subscribers>,
     pub(crate) layers: Layers,
     pub(crate) audit: Arc<Audit>,
     #[cfg(feature = "http")]

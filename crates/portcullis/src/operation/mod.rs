@@ -12,6 +12,7 @@ mod list;
 mod list_changed;
 mod redaction;
 mod refusal;
+pub(crate) mod resource_updates;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
 pub(crate) mod telling;
@@ -36,6 +37,7 @@ use self::audit::OperationRecord;
 use self::complete::Written;
 pub(crate) use self::engine::Engine;
 pub(crate) use self::list_changed::changes;
+pub(crate) use self::resource_updates::updates;
 use crate::component::ComponentKind;
 use crate::middleware::rate_limit::{self, Limited};
 use crate::visibility::Unknown;
@@ -96,6 +98,14 @@ impl Service for EngineService {
         changes(&self.0, exchange)
     }
 
+    fn updates(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        listed: Vec<String>,
+    ) -> impl Stream<Item = String> + Send + 'static {
+        updates(&self.0, exchange, listed)
+    }
+
     fn session_ended(&self, session: SessionKey) {
         self.0.visibility.session_ended(session);
     }
@@ -148,6 +158,15 @@ async fn walk<'a>(
             let sent = call::Sent { arguments, input };
             call::prompt(engine, &name, &sent, exchange, &asking, record).await
         }
+        Operation::Subscribe { uri } => {
+            call::subscribe(engine, &uri, exchange, &asking, record).await
+        }
+        Operation::Unsubscribe { uri } => {
+            // It tells nothing, and needs no access: who has lost it may want to hear no more.
+            let own = exchange.subscriptions.as_ref().ok_or(RpcError::MethodNotFound)?;
+            engine.subscribers.unsubscribe(own, &uri);
+            Ok(Outcome::Done)
+        }
         Operation::Complete { reference, argument, value, arguments: known } => {
             let written = Written { reference, argument, value, known };
             complete::complete(engine, written, exchange, &asking, record).await
@@ -182,6 +201,8 @@ fn method(operation: &Operation<'_>) -> &'static str {
         Operation::ReadResource { .. } => "resources/read",
         Operation::ListPrompts { .. } => "prompts/list",
         Operation::GetPrompt { .. } => "prompts/get",
+        Operation::Subscribe { .. } => "resources/subscribe",
+        Operation::Unsubscribe { .. } => "resources/unsubscribe",
         Operation::Complete { .. } => "completion/complete",
         _ => "unknown",
     }

@@ -48,6 +48,7 @@ fn over_http(scopes: Option<&[&str]>) -> Exchange {
         capabilities: Default::default(),
         remote: None,
         session: None,
+        subscriptions: None,
         trace: None,
         outgoing: Default::default(),
     }

@@ -264,6 +264,7 @@ pub(super) fn exchange(caller: &Caller) -> Exchange {
         capabilities: Default::default(),
         remote: None,
         session,
+        subscriptions: None,
         trace: None,
         outgoing: Default::default(),
     }

@@ -18,6 +18,7 @@ mod validate;
 
 pub use portcullis_protocol::{ClientInfo, Limits, ProtocolVersion, Transport};
 
+pub use crate::component::resource_updates::ResourceUpdates;
 pub use crate::operation::credentials::CredentialsInResults;
 
 pub use self::builder::{AuthSet, AuthState, AuthUnset};
@@ -151,6 +152,12 @@ impl Server {
     #[must_use]
     pub fn visibility(&self) -> Visibility {
         Visibility::new(Arc::clone(&self.engine.facilities.visibility))
+    }
+
+    /// Tells clients that resources were updated, while the server runs.
+    #[must_use]
+    pub fn resource_updates(&self) -> ResourceUpdates {
+        ResourceUpdates::new(Arc::clone(&self.engine.facilities.resource_updates))
     }
 
     /// How many audit records were lost, because a sink did not take them.

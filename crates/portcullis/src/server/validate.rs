@@ -20,6 +20,7 @@ use crate::operation::Engine;
 #[cfg(feature = "fetch")]
 use crate::operation::caller_credentials::{self, RecordedCredentials};
 use crate::operation::input::StateKeys;
+use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
 use crate::operation::telling::ExaminedAsResults;
@@ -188,10 +189,12 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
+        let subscribers = Arc::new(Subscribers::new(Arc::clone(&catalogue)));
         let facilities = Facilities {
             states: parts.states,
             hierarchy: Arc::new(parts.hierarchy),
             visibility: Arc::new(control),
+            resource_updates: subscribers.clone(),
             upstream_tokens: upstream_tokens.clone(),
             #[cfg(feature = "jwt")]
             exchanged_tokens: token_exchange.clone(),
@@ -211,6 +214,7 @@ impl Parts {
             show_internal_errors: parts.show_internal_errors,
             credentials_in_results: parts.credentials_in_results,
             visibility,
+            subscribers,
             layers: parts.layers,
             audit,
             #[cfg(feature = "http")]

@@ -11,12 +11,12 @@ use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
 use portcullis_protocol::in_process::Answered;
 use portcullis_protocol::{
-    Changed, ClientCapabilities, ClientInfo, Exchange, ProtocolVersion, SessionKey, Transport,
-    in_process,
+    Changed, ClientCapabilities, ClientInfo, Exchange, ProtocolVersion, ResourceSubscriptions,
+    SessionKey, Transport, in_process,
 };
 use serde_json::{Value, json};
 
-use crate::operation::{Engine, EngineService, changes};
+use crate::operation::{Engine, EngineService, changes, updates};
 #[cfg(feature = "http")]
 use crate::route::Route;
 use crate::server::Server;
@@ -67,6 +67,7 @@ pub struct TestClient {
     version: ProtocolVersion,
     capabilities: ClientCapabilities,
     session: Option<SessionKey>,
+    subscriptions: Option<Arc<ResourceSubscriptions>>,
 }
 
 impl TestClient {
@@ -85,6 +86,7 @@ impl TestClient {
             version: ProtocolVersion::V2026_07_28,
             capabilities: ClientCapabilities::NONE,
             session: None,
+            subscriptions: None,
         }
     }
 
@@ -104,7 +106,8 @@ impl TestClient {
     #[must_use]
     pub fn local(&self) -> Self {
         let (transport, session) = (Transport::Stdio, Some(SessionKey::LOCAL));
-        Self { principal: None, transport, session, ..self.clone() }
+        let subscriptions = self.new_subscriptions();
+        Self { principal: None, transport, session, subscriptions, ..self.clone() }
     }
 
     /// Sets these scopes, in place of those before.
@@ -154,7 +157,13 @@ impl TestClient {
 
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let session = Some(SessionKey::of(&format!("test session {number}")));
-        Self { version: ProtocolVersion::V2025_11_25, session, ..self.clone() }
+        let subscriptions = self.new_subscriptions();
+        Self { version: ProtocolVersion::V2025_11_25, session, subscriptions, ..self.clone() }
+    }
+
+    fn new_subscriptions(&self) -> Option<Arc<ResourceSubscriptions>> {
+        let most = self.engine.limits.resource_subscriptions;
+        Some(Arc::new(ResourceSubscriptions::new(most)))
     }
 
     /// With the capabilities that the specification's object declares, such as `{"elicitation": {}}`, in
@@ -263,6 +272,13 @@ impl TestClient {
         changes(&self.engine, &self.exchange())
     }
 
+    /// The URIs of resources that are updated from now on: in a [session](Self::in_session) of those that
+    /// it subscribes to, and otherwise of `resources`.
+    pub fn updates(&self, resources: &[&str]) -> impl Stream<Item = String> + Send + use<> {
+        let resources = resources.iter().map(|&uri| uri.to_owned()).collect();
+        updates(&self.engine, &self.exchange(), resources)
+    }
+
     /// Sends any request.
     pub async fn ask(&self, method: &str, params: Value) -> TestAnswer {
         self.answered(method, params).await
@@ -329,6 +345,7 @@ impl TestClient {
             capabilities: self.capabilities,
             remote: None,
             session: self.session,
+            subscriptions: self.subscriptions.clone(),
             trace: None,
             outgoing: Default::default(),
         }

@@ -308,6 +308,7 @@ mod tests {
             capabilities: Default::default(),
             remote: None,
             session: None,
+            subscriptions: None,
             trace: None,
             outgoing: Default::default(),
         }

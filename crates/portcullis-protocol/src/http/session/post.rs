@@ -244,10 +244,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
             }
             _ => {}
         }
-        let operation = Operation::read(method, params)?;
+        let operation = Operation::read_in(self.session.version, method, params)?;
         let started = self.sessions.run(&self.session, id)?;
         let Some((registration, running, requests)) = started else { return Ok(Reply::Ended) };
-        let Own { key, version, client, log, capabilities, .. } = &self.session;
+        let Own { key, version, client, log, capabilities, subscriptions, .. } = &self.session;
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outgoing = match tells && operation.is_use() {
             true => {
@@ -257,8 +257,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
             false => Outgoing::default(),
         };
         let trace = meta.and_then(RequestMeta::trace).or(exchange.trace);
-        let capabilities = *capabilities;
-        let exchange = Exchange { trace, outgoing, capabilities, ..exchange };
+        let (capabilities, subscriptions) = (*capabilities, Some(Arc::clone(subscriptions)));
+        let exchange = Exchange { trace, outgoing, capabilities, subscriptions, ..exchange };
         let id = id.clone();
         Ok(Reply::Started(Started { id, operation, exchange, registration, running }))
     }

@@ -4,11 +4,11 @@ use axum::response::Response;
 
 use super::Sessions;
 use super::resumable::{LastEvent, Reader};
-use crate::Service;
 use crate::http::guard::media_type;
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
 use crate::http::sse::{self, Events};
+use crate::{Exchange, Service};
 
 /// Opens the stream of the session that a GET names (MCP Streamable HTTP §Listening for
 /// Messages from the Server), or goes on with the answer that its `Last-Event-ID` names
@@ -38,6 +38,7 @@ pub(in crate::http) async fn open_stream<S: Service>(
     }
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
+    let exchange = Exchange { subscriptions: Some(session.subscriptions), ..exchange };
     if let Err(error) = service.admit("stream", &exchange).await {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());

@@ -12,7 +12,9 @@ use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
 use crate::outgoing::requests::ClientRequests;
-use crate::{ClientCapabilities, ClientInfo, LogLevel, ProtocolVersion, SessionKey};
+use crate::{
+    ClientCapabilities, ClientInfo, LogLevel, ProtocolVersion, ResourceSubscriptions, SessionKey,
+};
 
 /// The sessions themselves, with what is counted and queued of them.
 #[derive(Default)]
@@ -36,6 +38,7 @@ pub(super) struct Session {
     pub(super) owner: Option<PrincipalId>,
     pub(super) version: ProtocolVersion,
     pub(super) client: Option<ClientInfo>,
+    pub(super) subscriptions: Arc<ResourceSubscriptions>,
     pub(super) used: SystemTime,
     /// When it was last seen in the store that replicas share.
     pub(super) confirmed: SystemTime,
@@ -73,6 +76,7 @@ pub(super) struct Own {
     pub(super) client: Option<ClientInfo>,
     pub(super) log: LogLevel,
     pub(super) capabilities: ClientCapabilities,
+    pub(super) subscriptions: Arc<ResourceSubscriptions>,
 }
 
 impl Own {
@@ -87,6 +91,7 @@ impl Session {
         owner: Option<PrincipalId>,
         agreed: Initialize,
         record: Option<RecordValue>,
+        subscriptions: ResourceSubscriptions,
         now: SystemTime,
     ) -> Self {
         let Initialize { version, client, capabilities } = agreed;
@@ -98,6 +103,7 @@ impl Session {
             owner,
             version,
             client,
+            subscriptions: Arc::new(subscriptions),
             used: now,
             confirmed: now,
             shared,
@@ -115,9 +121,10 @@ impl Session {
 
     /// The session `id`, which this is, for its owner.
     pub(super) fn own(&self, id: SessionId) -> Own {
-        let Self { key, version, client, log, capabilities, .. } = self;
+        let Self { key, version, client, log, capabilities, subscriptions, .. } = self;
         let (client, capabilities) = (client.clone(), *capabilities);
-        Own { id, key: *key, version: *version, client, log: *log, capabilities }
+        let subscriptions = Arc::clone(subscriptions);
+        Own { id, key: *key, version: *version, client, log: *log, capabilities, subscriptions }
     }
 
     fn is_busy(&self) -> bool {

@@ -18,7 +18,7 @@ use super::table::{Own, Session, Shared, Table};
 use super::{Caller, SessionId};
 use crate::http::rejection::{Rejection, Rule};
 use crate::message::initialize::Initialize;
-use crate::{Limits, SessionKey};
+use crate::{Limits, ResourceSubscriptions, SessionKey};
 
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
 /// places of all streams.
@@ -96,7 +96,8 @@ impl Sessions {
             {
                 return Err(Rejection::too_many_sessions(status));
             }
-            let session = Session::new(id.key(), owner, agreed, record, now);
+            let subscriptions = ResourceSubscriptions::new(self.limits.resource_subscriptions);
+            let session = Session::new(id.key(), owner, agreed, record, subscriptions, now);
             let own = session.own(id);
             table.insert(id, session);
             Ok(own)
@@ -258,6 +259,10 @@ impl Sessions {
             }
             Found::No(reason) => Err(Rejection::no_session(reason)),
         }
+    }
+
+    pub(in crate::http) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Whether a session that was found is still there.
