@@ -131,7 +131,7 @@ const MOST_ATTEMPTS: usize = 8;
 /// Whether the names of a file are those that it had at `now`, which was before it was opened: each one
 /// that it gets or loses changes its time of change, which is told in steps of 10 ms at most.
 #[cfg(unix)]
-fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
+pub(super) fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
     let (seconds, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
     let since = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
     let changed = since.and_then(|(seconds, nanoseconds)| {
@@ -144,7 +144,7 @@ fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
 const LONG_AGO: Duration = Duration::from_millis(200);
 
 #[cfg(not(unix))]
-fn is_settled(_: &Metadata, _: SystemTime) -> bool {
+pub(super) fn is_settled(_: &Metadata, _: SystemTime) -> bool {
     true
 }
 

@@ -274,7 +274,7 @@ pub(super) fn write_whole(
     Ok(())
 }
 
-fn open_to_append(folder: &Dir, name: &OsStr) -> io::Result<File> {
+pub(super) fn open_to_append(folder: &Dir, name: &OsStr) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true);
     // Another process may have put a link or a pipe there meanwhile.

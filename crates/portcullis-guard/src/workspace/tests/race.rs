@@ -1,11 +1,16 @@
 //! A second process that changes what a path means, as fast as it can.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{Playground, playground};
+use super::{Playground, make_pipe, playground};
+use crate::ErrorChain;
+use crate::clock::{Clock, SystemClock};
+use crate::workspace::read::{is_settled, keeps_its_name};
+use crate::workspace::writable::open_to_append;
 use crate::workspace::{Quota, WorkspaceErrorKind, WritableWorkspace};
 
 /// Puts a link to `$secret` in the place of the folder or file `$there`, and that back, for ever.
@@ -26,6 +31,12 @@ while (1) {
     POSIX::mkfifo($file, 0600); unlink $file;
     rename $kept, $file;
 }
+"#;
+
+/// Gives the file outside a second name inside, and takes it away, for ever.
+const LINKS: &str = r#"
+my ($file, $unused, $secret) = @ARGV;
+while (1) { link $secret, $file; unlink $file; }
 "#;
 
 const SECRET: &str = "escaped from the workspace";
@@ -68,10 +79,13 @@ fn untouched(playground: &Playground) {
     }
 }
 
-/// Tries again and again, far longer on a busy machine, until each of these was seen.
-fn until_all_are_seen<const N: usize>(mut attempt: impl FnMut(usize, &mut [usize; N])) {
+/// Tries so often, and far longer on a busy machine, until each of these was seen.
+fn until_all_are_seen<const N: usize>(
+    least: usize,
+    mut attempt: impl FnMut(usize, &mut [usize; N]),
+) {
     let (mut seen, mut tries) = ([0; N], 0);
-    while tries < 2_000 || (seen.contains(&0) && tries < 1_000_000) {
+    while tries < least || (seen.contains(&0) && tries < 1_000_000) {
         tries += 1;
         attempt(tries, &mut seen);
     }
@@ -85,7 +99,7 @@ fn p05_p08_a_second_process_that_swaps_a_folder_for_a_link_reaches_nothing_outsi
     let files = workspace.files();
     let swapper =
         Swapper::start(&playground, SWAPS_FOR_LINK, ["inside/folder", "inside/kept", "secret"]);
-    until_all_are_seen(|tries, [read, refused, listed, described, written, removed]| {
+    until_all_are_seen(2_000, |tries, [read, refused, listed, described, written, removed]| {
         match files.read_now("folder/deep.txt".as_ref()) {
             Ok(content) => {
                 assert!(content.starts_with(b"deep"), "it read {content:?}");
@@ -129,7 +143,7 @@ fn p04_p05_p07_p08_a_second_process_that_swaps_a_file_for_a_link_or_a_pipe_stops
     // A pipe that is opened for reading or writing would stop this thread for ever.
     let tries = std::thread::spawn(move || {
         let path = "hello.txt".as_ref();
-        until_all_are_seen(|tries, [read, refused, written]| {
+        until_all_are_seen(30_000, |tries, [read, refused, written]| {
             match workspace.files().read_now(path) {
                 Ok(content) => {
                     assert!(content.starts_with(b"hello"), "it read {content:?}");
@@ -140,10 +154,12 @@ fn p04_p05_p07_p08_a_second_process_that_swaps_a_file_for_a_link_or_a_pipe_stops
                     *refused += 1;
                 }
             }
-            let _ = workspace.files().metadata_now(path);
-            // Where it finds nothing, it makes a file.
-            let _ = workspace.append_now(path, b"hello");
-            if tries % 4 == 0 {
+            if tries % 8 == 0 {
+                let _ = workspace.files().metadata_now(path);
+                // Where it finds nothing, it makes a file.
+                let _ = workspace.append_now(path, b"hello");
+            }
+            if tries % 64 == 0 {
                 *written += usize::from(workspace.write_now(path, b"hello").is_ok());
             }
         });
@@ -162,7 +178,7 @@ fn p05_metadata_of_a_name_that_a_second_process_swaps_for_a_link_tells_nothing_o
     let files = &playground.workspace;
     let places = ["inside/hello.txt", "inside/kept", "secret/deep.txt"];
     let swapper = Swapper::start(&playground, SWAPS_FOR_LINK, places);
-    until_all_are_seen(|_, [described, refused, listed]| {
+    until_all_are_seen(2_000, |_, [described, refused, listed]| {
         match files.metadata_now("hello.txt".as_ref()) {
             Ok(metadata) => {
                 assert_eq!(metadata.size, 5);
@@ -178,4 +194,73 @@ fn p05_metadata_of_a_name_that_a_second_process_swaps_for_a_link_tells_nothing_o
     });
     drop(swapper);
     untouched(&playground);
+}
+
+#[test]
+fn p04_p05_a_second_process_that_links_a_file_from_outside_and_takes_it_away_has_nobody_read_it() {
+    let playground = playground();
+    let workspace = writable(&playground);
+    let places = ["inside/linked", "inside/unused", "secret/deep.txt"];
+    let swapper = Swapper::start(&playground, LINKS, places);
+    // It was there when it was opened, too.
+    until_all_are_seen(60_000, |tries, [with_two_names]| {
+        let refused = match workspace.files().read_now("linked".as_ref()) {
+            Ok(content) => {
+                assert!(content.starts_with(b"own"), "it read {content:?}");
+                return;
+            }
+            Err(refused) => ErrorChain::new(&refused).to_string(),
+        };
+        *with_two_names += usize::from(refused.contains("a second hard link"));
+        if tries % 8 == 0 {
+            let _ = workspace.append_now("linked".as_ref(), b"own");
+        }
+    });
+    drop(swapper);
+    untouched(&playground);
+}
+
+#[test]
+fn p04_p05_a_file_keeps_the_name_that_it_was_opened_by_or_is_no_file_of_the_workspace() {
+    let playground = playground();
+    let (root, inside) = (&playground.workspace.root, playground.root.path().join("inside"));
+    let opened = |name: &str| {
+        let before = SystemClock.now();
+        let file = root.open(name).unwrap();
+        let metadata = file.metadata().unwrap();
+        // What was just made may have had another name a moment ago.
+        assert!(!is_settled(&metadata, before));
+        assert!(is_settled(&metadata, before + Duration::from_secs(1)));
+        (file, metadata)
+    };
+    let (file, metadata) = opened("hello.txt");
+    assert!(keeps_its_name(root, "hello.txt".as_ref(), &file, &metadata));
+    fs::hard_link(playground.root.path().join("outside.txt"), inside.join("hard")).unwrap();
+    let file = root.open("hard").unwrap();
+    fs::remove_file(inside.join("hard")).unwrap();
+    let metadata = file.metadata().unwrap();
+    assert_eq!(cap_std::fs::MetadataExt::nlink(&metadata), 1, "the one outside");
+    assert!(!keeps_its_name(root, "hard".as_ref(), &file, &metadata));
+}
+
+#[test]
+fn p07_p08_what_takes_the_name_of_a_file_before_it_is_appended_to_is_not_opened() {
+    let playground = playground();
+    let (root, inside) = (&playground.workspace.root, playground.root.path().join("inside"));
+    symlink("hello.txt", inside.join("link")).unwrap();
+    fs::hard_link(playground.root.path().join("outside.txt"), inside.join("hard")).unwrap();
+    make_pipe(&inside.join("pipe"));
+    assert!(open_to_append(root, "hello.txt".as_ref()).is_ok());
+    let (done, waited) = mpsc::channel();
+    let root = root.clone();
+    // A pipe without a reader would stop this thread for ever.
+    std::thread::spawn(move || {
+        for name in ["link", "hard", "pipe", "folder", "missing"] {
+            done.send((name, open_to_append(&root, name.as_ref()).is_err())).unwrap();
+        }
+    });
+    for _ in 0..5 {
+        let (name, is_refused) = waited.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(is_refused, "{name}");
+    }
 }
