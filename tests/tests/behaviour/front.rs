@@ -78,6 +78,31 @@ fn a_preflight_needs_no_token_and_does_nothing() {
 }
 
 #[test]
+fn a_page_of_an_allowed_origin_may_read_what_clients_need_and_send_no_credentials_of_its_own() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let origin = "Origin: http://localhost:6274";
+    let asks = "Access-Control-Request-Headers: authorization,mcp-param-region, x-other";
+    let head = [origin, "Access-Control-Request-Method: POST", asks];
+    let preflight = testbed.request("OPTIONS /mcp", &head[..2], b"");
+    let plain = preflight.header("access-control-allow-headers").unwrap().to_owned();
+    let asked = testbed.request("OPTIONS /mcp", &head, b"");
+    let allowed = asked.header("access-control-allow-headers").unwrap();
+    assert_eq!(allowed, format!("{plain}, mcp-param-region"));
+    let refused = testbed.request("POST /mcp", &[origin], b"{}");
+    assert_eq!(refused.status, 401);
+    let exposed = refused.header("access-control-expose-headers").unwrap();
+    assert!(
+        exposed.contains("www-authenticate") && exposed.contains("mcp-session-id"),
+        "{exposed}"
+    );
+    assert_eq!(refused.header("access-control-allow-origin"), Some("http://localhost:6274"));
+    for answer in [preflight, refused] {
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        assert!(answer.headers.contains(&("vary".to_owned(), "Origin".to_owned())), "{answer:?}");
+    }
+}
+
+#[test]
 fn n04_what_a_foreign_page_can_send_unasked_never_reaches_a_tool() {
     let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
     let body = message("tools/call", json!({"name": "constrained", "arguments": {}})).to_string();

@@ -252,7 +252,7 @@ impl<S: Service> App<S> {
                 if mount.origin == OriginPolicy::AnyOrigin
                     && cors::is_preflight(request.method(), request.headers()) =>
             {
-                Ok(cors::preflight())
+                Ok(cors::preflight(request.headers()))
             }
             Serves::Routes(routes) => {
                 let request = mem::take(request);
@@ -293,7 +293,7 @@ impl<S: Service> App<S> {
         sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
         if cors::is_preflight(request.method(), request.headers()) {
-            return Ok(cors::preflight());
+            return Ok(cors::preflight(request.headers()));
         }
         self.endpoint.answer(request, info, sender).await
     }

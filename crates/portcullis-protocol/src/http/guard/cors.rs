@@ -3,24 +3,45 @@
 use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    HeaderName, HeaderValue, VARY,
 };
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 const ALLOWED: &str = "authorization, content-type, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, last-event-id";
 /// What clients send along with a request for something public.
 const ALLOWED_TO_ANY: &str = "mcp-protocol-version, authorization";
 const EXPOSED: &str = "www-authenticate, mcp-session-id, retry-after";
 
+/// How headers begin that mirror an argument of a tool, which chooses the rest (MCP 2026-07-28,
+/// `x-mcp-header`), and how many of them a preflight may ask for.
+const PARAMETER: &str = "mcp-param-";
+const PARAMETERS: usize = 64;
+
 /// The answer to a preflight from an allowed `origin`. It needs no token and does nothing.
-pub(crate) fn preflight() -> Response {
+pub(crate) fn preflight(asked: &HeaderMap) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed(asked));
+    headers.append(VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
+}
+
+/// The headers that a page may send: those of the protocol, and of what it asks for the parameters.
+fn allowed(asked: &HeaderMap) -> HeaderValue {
+    let asked = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = asked.filter_map(|names| names.to_str().ok()).flat_map(|names| names.split(','));
+    let parameters = names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+    let parameters = parameters.filter(|name| name.as_str().starts_with(PARAMETER));
+    let mut allowed = ALLOWED.to_owned();
+    for name in parameters.take(PARAMETERS) {
+        allowed += ", ";
+        allowed += name.as_str();
+    }
+    HeaderValue::try_from(allowed).unwrap_or(HeaderValue::from_static(ALLOWED))
 }
 
 /// Which pages may read an answer.
@@ -55,6 +76,6 @@ pub(crate) fn allow(response: &mut Response, readers: Readers) {
 }
 
 /// Whether a request asks what it may ask.
-pub(crate) fn is_preflight(method: &Method, headers: &http::HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key("access-control-request-method")
 }
