@@ -6,6 +6,7 @@ pub mod driver;
 pub mod everything;
 pub mod http2;
 pub mod idp;
+pub mod interaction;
 pub mod issuer;
 pub mod leaky;
 pub mod marked;

@@ -13,7 +13,7 @@ use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
 use portcullis_tests::shifted_clock::ShiftedClock;
 use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
-use portcullis_tests::{conformance, everything, leaky, noisy, testbed};
+use portcullis_tests::{conformance, everything, interaction, leaky, noisy, testbed};
 
 /// The server that the test suites of others use: the demo's flags, and the components to serve.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ enum Fixtures {
     Conformance,
     /// One component for each form of parameter and result
     Everything,
+    /// Components that say something to their client while they run, or ask it for something
+    Interaction,
     /// A component that prints to standard output
     Noisy,
     /// Components that give away the secret in MARKED_SECRET
@@ -56,6 +58,7 @@ impl Fixtures {
                 .components(testbed::components())
                 .middleware(AuthMiddleware::new(restrict_tag("ops", ["admin"])))
                 .disable(tags(["admin"])),
+            Self::Interaction => server.components(interaction::components()),
             Self::Noisy => server.components(noisy::components()),
             Self::Leaky => server.components(leaky::components()),
             Self::Conformance => server.components(conformance::components()),

@@ -9,6 +9,7 @@ mod doctor;
 mod hosts;
 mod identity_provider;
 mod installed;
+mod interaction;
 mod known;
 mod nginx;
 mod providers;

@@ -20,8 +20,8 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::ProtocolVersion;
-use crate::http::budget::Held;
 use crate::http::budget::account::Account;
+use crate::http::budget::{Held, Of};
 use crate::http::sse;
 use crate::http::streamed::{self, Addressee, Last, Telling};
 use crate::outgoing::run::Step;
@@ -57,8 +57,8 @@ struct Log {
     is_read: bool,
     reading: Option<Waker>,
     writing: Option<Waker>,
-    /// What the answer takes of the budget.
-    held: Option<Held>,
+    /// What the answer and the events before it take of the budget.
+    held: [Option<Held>; 2],
 }
 
 /// The event that a client has seen last.
@@ -118,9 +118,9 @@ impl Resumable {
         log.sends_away = true;
     }
 
-    /// Adds the answer, if one is owed, and nothing more. What it `held` of the budget is held until
+    /// Adds the answer, if one is owed, and nothing more. What is `held` of the budget is held until
     /// this is dropped.
-    fn end(&self, answer: Option<&[u8]>, held: Option<Held>) {
+    fn end(&self, answer: Option<&[u8]>, held: [Option<Held>; 2]) {
         if let Some(answer) = answer {
             self.push(answer);
         }
@@ -164,18 +164,39 @@ impl Resumable {
             ended = running => ended,
             () = self.unread() => {
                 tracing::debug!("a request was dropped: nobody went on to read its answer");
-                return self.end(None, None);
+                return self.end(None, [None, None]);
             }
         };
         // Its place is kept until there is room for the answer.
         let Last { answer, kept: _kept } = last(ended);
-        match answer {
+        let (answer, held) = match answer {
             Some(answer) => {
                 let (answer, held) = streamed::with_room(&account, &addressee, answer).await;
-                self.end(Some(&answer), held);
+                (Some(answer), held)
             }
-            None => self.end(None, None),
+            None => (None, None),
+        };
+        let kept = account.budget.take(Of::Unread, account.whose.clone(), self.bytes());
+        if kept.is_none() {
+            self.forget_read();
         }
+        self.end(answer.as_deref(), [held, kept]);
+    }
+
+    /// What is kept of events.
+    fn bytes(&self) -> usize {
+        let log = self.log();
+        log.kept + log.unread
+    }
+
+    /// Keeps nothing that was read: it cannot be read again.
+    fn forget_read(&self) {
+        let mut log = self.log();
+        let read = usize::try_from(log.next - log.first).unwrap_or(usize::MAX);
+        let read = read.min(log.events.len());
+        log.events.drain(..read);
+        log.first = log.next;
+        log.kept = 0;
     }
 
     /// Waits until no connection has read from this for so long that none will.
@@ -470,6 +491,17 @@ mod tests {
         drop(stream);
         tokio::time::sleep(RESUMED_WITHIN).await;
         assert_eq!(rest(resumed).await.last(), Some(&json!(7)), "what ends late ends nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q05_what_was_read_is_kept_for_nobody_once_there_is_no_room_for_it() {
+        let edge = Edge::with(true, |limits| limits.unread_bytes = 64);
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        let _held = edge.app.budget().take(Of::Unread, crate::http::budget::Whose::default(), 64);
+        assert_eq!(rest(stream).await.last(), Some(&json!(7)));
+        assert_eq!(resume(&edge, "alice", &session, &last).await.status(), 400);
     }
 
     #[tokio::test(start_paused = true)]
