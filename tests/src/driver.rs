@@ -289,9 +289,13 @@ impl Session<'_> {
 
     /// As [`post`](Self::post), for a request that is answered with a stream.
     pub fn post_stream(&self, body: &Value) -> Stream {
-        let bytes =
-            |head: &[&str]| self.testbed.bytes("POST /mcp", head, body.to_string().as_bytes());
-        self.testbed.open(&self.with(&[], bytes))
+        self.testbed.open(&self.post_bytes(body))
+    }
+
+    /// The bytes of a message; the server closes the connection after it.
+    pub fn post_bytes(&self, body: &Value) -> Vec<u8> {
+        let body = body.to_string();
+        self.with(&[], |head| self.testbed.bytes("POST /mcp", head, body.as_bytes()))
     }
 
     /// Goes on with such a stream after its event `last`.
@@ -431,11 +435,15 @@ pub fn rpc_head(token: Option<&str>, method: &str, params: &Value) -> Vec<String
 
 /// A message of 2026-07-28 with all that has to be in it.
 pub fn message(method: &str, mut params: Value) -> Value {
+    let more = params["_meta"].take();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "driver", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        params["_meta"][name] = value.clone();
+    }
     json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 }
 

@@ -1,5 +1,6 @@
 //! What a running function and its client say to one another in versions with sessions.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use portcullis_tests::driver::{StdioTestbed, Stream, Testbed, initialize, request};
@@ -163,4 +164,81 @@ fn cancellation_ends_a_function_that_waits_for_its_client() {
     assert!(!stream.is_open(), "{asked}");
     let ended = stream.message(PATIENCE);
     assert_eq!(ended, None);
+}
+
+fn interacting() -> Testbed {
+    Testbed::start(TESTBED, &["--fixtures", "interaction", "--auth", "none"])
+}
+
+/// Waits until the server has dropped a call of `sleep`.
+fn wait_for_a_dropped_call(testbed: &Testbed) {
+    let answer = testbed.call(None, "dropped", json!({}));
+    assert_eq!(answer["content"][0]["text"], "dropped");
+}
+
+#[test]
+fn a_client_that_disconnects_in_the_middle_of_a_call_ends_the_function() {
+    let testbed = interacting();
+    let sleep = json!({"name": "sleep", "arguments": {}});
+    let mut told = sleep.clone();
+    told["_meta"] = json!({"progressToken": 1});
+    let mut stream = testbed.rpc_stream(None, "tools/call", told);
+    assert_eq!(next(&mut stream)["method"], "notifications/progress");
+    drop(stream);
+    wait_for_a_dropped_call(&testbed);
+    // The answer would have been JSON: nothing shows that the function runs, so it is looked for.
+    let id = testbed.begin(None, "2025-11-25");
+    for bytes in [
+        testbed.rpc_bytes(None, "tools/call", sleep.clone()),
+        testbed.session(None, &id).post_bytes(&request(7, "tools/call", sleep.clone())),
+    ] {
+        let since = testbed.log().len();
+        let mut connection = testbed.connect();
+        connection.write_all(&bytes).unwrap();
+        connection.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        assert!(connection.read(&mut [0]).is_err(), "it is answered");
+        drop(connection);
+        wait_for_a_dropped_call(&testbed);
+        testbed.wait_for_log_since(since, "outcome=\"cancelled\"");
+    }
+}
+
+#[test]
+fn resumability_a_stream_that_is_cut_anywhere_loses_and_repeats_nothing() {
+    let testbed = interacting();
+    let id = testbed.begin(None, "2025-11-25");
+    let session = testbed.session(None, &id);
+    let count = json!({"name": "count", "arguments": {}, "_meta": {"progressToken": 1}});
+    // An empty event, three steps and the result.
+    for cut in 1..5 {
+        let mut stream = session.post_stream(&request(7, "tools/call", count.clone()));
+        let (mut last, mut seen) = (String::new(), Vec::new());
+        for _ in 0..cut {
+            last = event(&mut stream, &mut seen).unwrap();
+        }
+        drop(stream);
+        let mut stream = session.resume(&last);
+        while event(&mut stream, &mut seen).is_some() {}
+        assert_eq!(seen, [json!(1), json!(2), json!(3), json!("counted")], "cut after {cut}");
+    }
+}
+
+/// The id of the next event, whose message is `seen`; none at the end.
+fn event(stream: &mut Stream, seen: &mut Vec<Value>) -> Option<String> {
+    let mut id = None;
+    loop {
+        let line = stream.line(PATIENCE).ok()?.expect("the stream is silent");
+        if let Some(event) = line.strip_prefix("id: ") {
+            id = Some(event.to_owned());
+        }
+        if let Some(data) = line.strip_prefix("data:") {
+            if !data.is_empty() {
+                let message: Value = serde_json::from_str(data).unwrap();
+                let progress = message.pointer("/params/progress");
+                let text = message.pointer("/result/content/0/text");
+                seen.push(progress.or(text).unwrap().clone());
+            }
+            return id;
+        }
+    }
 }

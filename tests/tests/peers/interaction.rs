@@ -20,6 +20,7 @@ fn clients() -> Vec<(&'static str, Vec<PathBuf>)> {
         ("fastmcp", python("fastmcp")),
         ("mcp", python("mcp")),
         ("typescript", vec!["node".into(), peers.join("node/interact.mjs")]),
+        ("rmcp", vec![peers.join("rmcp/bin/portcullis-peer-rmcp-interact")]),
     ]
 }
 
