@@ -32,10 +32,11 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one crate that may use a dangerous or fast-moving dependency.
-const DOORS: [(&str, &str); 16] = [
+const DOORS: [(&str, &str); 17] = [
     ("hyper", "portcullis-protocol"),
     ("hyper-util", "portcullis-protocol"),
     ("socket2", "portcullis-protocol"),
+    ("tokio-rustls", "portcullis-protocol"),
     ("jsonwebtoken", "portcullis-auth"),
     ("aws-lc-rs", "portcullis-guard"),
     ("hmac-sha256", "portcullis-guard"),
