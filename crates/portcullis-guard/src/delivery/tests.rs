@@ -164,9 +164,9 @@ fn lines_gather_until_somebody_waits_for_them_or_they_are_many() {
     for _ in 0..300 {
         push(&deliveries, &line).unwrap();
     }
-    let begun = std::time::Instant::now();
-    while server.lines().len() < 256 * 1024 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "they gather for ever");
-        std::thread::yield_now();
-    }
+    let arrived = (0..6_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        server.lines().len() >= 256 * 1024
+    });
+    assert!(arrived, "they gather for ever");
 }
