@@ -28,7 +28,7 @@ const FILES: usize = 100;
 /// What a posted value has of text.
 const POSTED: usize = 1_000;
 
-pub(super) const WORKS: [Work; 9] = [
+pub(super) const WORKS: [Work; 10] = [
     Work::new("GET of a small JSON", Kind::GetSmall),
     Work::new("GET of 100 KB", Kind::GetLarge),
     Work::new("POST of 1 KB of JSON", Kind::Post),
@@ -36,7 +36,8 @@ pub(super) const WORKS: [Work; 9] = [
     Work::new("read 100 KB", Kind::Read("notes/2026/many")),
     Work::new("write 4 KB", Kind::Write(FEW_BYTES)),
     Work::new("write 100 KB", Kind::Write(MANY_BYTES)),
-    Work::new("metadata", Kind::Metadata("notes/2026/few")),
+    Work::new("metadata of a file in the folder", Kind::Metadata("few")),
+    Work::new("metadata of a file two folders down", Kind::Metadata("notes/2026/few")),
     Work::new("list 100 files", Kind::List("listed")),
 ];
 
@@ -101,7 +102,9 @@ impl Bench {
         let folder = tempfile::tempdir_in(beside.parent().ok_or("it is a file")?)?;
         let inner = folder.path().join(FOLDER);
         fs::create_dir_all(&inner)?;
-        fs::write(inner.join("few"), vec![b'x'; FEW_BYTES])?;
+        for folder in [folder.path(), &inner] {
+            fs::write(folder.join("few"), vec![b'x'; FEW_BYTES])?;
+        }
         fs::write(inner.join("many"), vec![b'x'; MANY_BYTES])?;
         fs::create_dir(folder.path().join("listed"))?;
         for number in 0..FILES {
