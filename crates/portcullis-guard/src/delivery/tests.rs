@@ -152,7 +152,6 @@ impl Delivery for Patient {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test waits for a minute at most")]
 fn lines_gather_until_somebody_waits_for_them_or_they_are_many() {
     let server = Server::default();
     let deliveries = Deliveries::start(Patient(server.clone())).unwrap();
