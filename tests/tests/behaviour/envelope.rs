@@ -48,14 +48,17 @@ fn discover_says_what_is_served() {
         (&json!("complete"), &json!("private"))
     );
     let list = json!({"listChanged": true});
-    assert_eq!(result["capabilities"], json!({"tools": list, "resources": list, "prompts": list}));
+    let resources = json!({"listChanged": true, "subscribe": true});
+    // Nothing completes here.
+    let all = json!({"tools": list, "resources": resources, "prompts": list, "logging": {}});
+    assert_eq!(result["capabilities"], all);
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "portcullis-testbed");
 }
 
 #[test]
 fn unknown_methods_are_not_found_with_a_json_rpc_error() {
     let edge = Edge::start();
-    for method in ["tools/destroy", "ping", "logging/setLevel", "completion/complete"] {
+    for method in ["tools/destroy", "ping", "logging/setLevel", "resources/subscribe"] {
         let response = edge.modern(method, None, &message(method, json!({})));
         assert_eq!(status_and_code(&response), (404, -32601), "{method}");
         assert_eq!(response.json()["id"], 1);
