@@ -32,6 +32,7 @@ pub fn components() -> Components {
         test_embedded_resource,
         test_multiple_content_types,
         test_error_handling,
+        test_param_headers,
         test_tool_with_logging,
         test_logging_tool,
         test_tool_with_progress,
@@ -148,6 +149,12 @@ async fn test_reconnection(ctx: Context) -> &'static str {
     ctx.send_client_away(PAUSE);
     tokio::time::sleep(PAUSE).await;
     "You came back."
+}
+
+/// Where it runs, which the client repeats in a header.
+#[tool]
+async fn test_param_headers(#[arg(header = "Region")] region: String) -> String {
+    format!("It runs in {region}.")
 }
 
 /// Changes what `tools/list` shows.

@@ -9,7 +9,7 @@ use syn::{
 use crate::options::list;
 
 /// What `#[arg(…)]` takes.
-const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, unique_items, min_properties, max_properties, format, one_of, default, path_like, complete, and secret with its reason";
+const KNOWN: &str = "description, pattern, ge, gt, le, lt, min_length, max_length, min_items, max_items, unique_items, min_properties, max_properties, format, one_of, default, path_like, complete, header, and secret with its reason";
 
 /// One parameter of a component's function.
 pub(crate) struct Parameter {
@@ -129,7 +129,7 @@ pub(crate) fn doc_comment(attributes: &[Attribute]) -> Option<String> {
 fn constraint(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
     let Some(option) = meta.path.get_ident() else { return Err(unknown(meta)) };
     Ok(match option.to_string().as_str() {
-        "description" | "pattern" | "format" => {
+        "description" | "pattern" | "format" | "header" => {
             let text: LitStr = meta.value()?.parse()?;
             quote! { .#option(#text) }
         }

@@ -44,6 +44,7 @@ pub use message::json_object::{Arguments, read_value};
 pub use message::log_level::LogLevel;
 pub use message::meta::ClientInfo;
 pub use message::operation::{MAX_URI_BYTES, Operation};
+pub use message::param_headers::{ParamHeader, ParamHeaders};
 pub use message::rpc_error::RpcError;
 pub use message::version::ProtocolVersion;
 pub use outgoing::Outgoing;

@@ -29,6 +29,7 @@ mod newcomer;
 mod oauth_clients;
 mod oauth_requirements;
 mod oracle;
+mod param_headers;
 mod providers;
 mod public_enums;
 mod real_clients;

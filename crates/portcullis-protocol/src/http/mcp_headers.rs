@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::http::rejection::{Rejection, Rule};
-use crate::{ProtocolVersion, RpcError};
+use crate::{ParamHeaders, ProtocolVersion, RpcError};
 
 static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -69,7 +69,20 @@ pub(super) fn check_method(headers: &HeaderMap, body: &str) -> Result<(), RpcErr
 pub(super) fn check_name(headers: &HeaderMap, body: Option<&str>) -> Result<(), RpcError> {
     let Some(body) = body else { return Ok(()) };
     let header = single(headers, &NAME)?;
-    same(&NAME, &decode(header)?, body)
+    let malformed = || format!("{NAME} is not well-formed base64");
+    let header = decode(header).ok_or_else(|| RpcError::HeaderMismatch(malformed().into()))?;
+    same(&NAME, &header, body)
+}
+
+/// The `Mcp-Param-…` headers, decoded: which of them have to be there, the tool says.
+pub(super) fn params(headers: &HeaderMap) -> ParamHeaders {
+    let mut params = ParamHeaders::default();
+    for (name, value) in headers {
+        if let Some(name) = name.as_str().strip_prefix("mcp-param-") {
+            params.add(name, value.to_str().ok().and_then(decode));
+        }
+    }
+    params
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &'static HeaderName) -> Result<&'a str, RpcError> {
@@ -93,16 +106,13 @@ fn same(name: &HeaderName, header: &str, body: &str) -> Result<(), RpcError> {
 }
 
 /// Undoes `=?base64?…?=` (§Value Encoding); any other value is meant as it is.
-fn decode(value: &str) -> Result<Cow<'_, str>, RpcError> {
+fn decode(value: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="))
     else {
-        return Ok(Cow::Borrowed(value));
+        return Some(Cow::Borrowed(value));
     };
-    let bytes = STANDARD.decode(encoded).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .map(Cow::Owned)
-        .ok_or_else(|| RpcError::HeaderMismatch(format!("{NAME} is not well-formed base64").into()))
+    let bytes = STANDARD.decode(encoded).ok()?;
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

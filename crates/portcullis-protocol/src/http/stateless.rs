@@ -162,7 +162,7 @@ impl<'a> Incoming<'a> {
             _ => {
                 let operation = Operation::read(method, params)?;
                 mcp_headers::check_name(headers, operation.name())?;
-                Asked::Operation(operation)
+                Asked::Operation(operation.with_param_headers(|| mcp_headers::params(headers)))
             }
         };
         let log_level = meta.log_level()?;

@@ -11,6 +11,8 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::message::param_headers::ParamHeaders;
+
 /// What the arguments of one call may take: each value takes memory of its own, many times
 /// that of the bytes that it came in.
 pub(crate) const BOUNDS: Bounds = Bounds { values: 65_536, depth: 127 };
@@ -86,21 +88,39 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// They are read once it is decided that the caller may make the call at all: reading takes
 /// memory and time that the sender chooses.
 #[derive(Clone, Debug)]
-pub struct Arguments<'a>(Option<Cow<'a, RawValue>>);
+pub struct Arguments<'a> {
+    raw: Option<Cow<'a, RawValue>>,
+    /// What headers say of them, where they may.
+    headers: Option<ParamHeaders>,
+}
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(raw: Option<&'a RawValue>) -> Self {
-        Self(raw.map(Cow::Borrowed))
+        Self { raw: raw.map(Cow::Borrowed), headers: None }
     }
 
     pub(crate) fn into_owned(self) -> Arguments<'static> {
-        Arguments(self.0.map(|raw| Cow::Owned(raw.into_owned())))
+        let Self { raw, headers } = self;
+        Arguments { raw: raw.map(|raw| Cow::Owned(raw.into_owned())), headers }
     }
 
     /// No arguments.
     #[must_use]
     pub fn none() -> Arguments<'static> {
-        Arguments(None)
+        Arguments { raw: None, headers: None }
+    }
+
+    /// Those whose headers are `headers`.
+    #[must_use]
+    pub fn with_headers(self, headers: ParamHeaders) -> Self {
+        Self { headers: Some(headers), ..self }
+    }
+
+    /// The headers that repeat some of them; none where the transport has no headers, or the version
+    /// does not repeat any.
+    #[must_use]
+    pub fn headers(&self) -> Option<&ParamHeaders> {
+        self.headers.as_ref()
     }
 
     /// Reads them: at most 65,536 values, nested at most 127 deep, no member twice, and none
@@ -110,7 +130,7 @@ impl<'a> Arguments<'a> {
     ///
     /// Which of these does not hold. The caller may be told.
     pub fn read(&self) -> Result<Map<String, Value>, Refused> {
-        let Some(raw) = &self.0 else { return Ok(Map::new()) };
+        let Some(raw) = &self.raw else { return Ok(Map::new()) };
         match json::read_whole(raw.get(), BOUNDS)? {
             Value::Object(arguments) => Ok(arguments),
             _ => Err(Refused::NotAnObject),

@@ -10,6 +10,7 @@ pub(crate) mod json_object;
 pub(crate) mod log_level;
 pub(crate) mod meta;
 pub(crate) mod operation;
+pub(crate) mod param_headers;
 pub mod params;
 pub(crate) mod rpc_error;
 pub(crate) mod version;

@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use crate::message::completion::{self, CompletionReference};
 use crate::message::input::InputResponses;
 use crate::message::json_object::Arguments;
+#[cfg(feature = "http")]
+use crate::message::param_headers::ParamHeaders;
 use crate::message::params::{Params, text};
 use crate::{ProtocolVersion, RpcError};
 
@@ -191,6 +193,15 @@ impl<'a> Operation<'a> {
             | Self::Subscribe { .. }
             | Self::Unsubscribe { .. } => false,
         }
+    }
+
+    /// The same, with the headers that repeat arguments of a tool.
+    #[cfg(feature = "http")]
+    pub(crate) fn with_param_headers(mut self, headers: impl FnOnce() -> ParamHeaders) -> Self {
+        if let Self::CallTool { arguments, .. } = &mut self {
+            *arguments = std::mem::replace(arguments, Arguments::none()).with_headers(headers());
+        }
+        self
     }
 
     /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.

@@ -168,6 +168,7 @@ impl RpcError {
         match self {
             Self::InsufficientScope(_) if has_tokens => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } if version.is_stateless() => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeaderMismatch(_) => StatusCode::BAD_REQUEST,
             Self::MissingClientCapability(_) if version.is_stateless() => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }

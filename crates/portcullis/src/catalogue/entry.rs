@@ -141,6 +141,10 @@ impl Entry {
         let deny = deny.unwrap_or_else(|| everywhere.deny_of(&about.tags));
         let checks =
             CompiledChecks::compile(target, needs_caller, &everywhere.checks, &checks, deny, rules);
+        if kind != ComponentKind::Tool && !schema.repeated.is_empty() {
+            let text = "only arguments of tools are repeated in headers";
+            problems.push(Problem::new(ProblemKind::InvalidConstraint, text));
+        }
         if kind != ComponentKind::Tool && checks.reads_arguments {
             let text = "only tools can have a check that reads arguments";
             problems.push(invalid(text.to_owned()));

@@ -10,8 +10,9 @@ use crate::catalogue::closed_schema::{self, Null};
 use crate::catalogue::closing::close;
 use crate::catalogue::effort::Effort;
 use crate::catalogue::every_draft;
+use crate::catalogue::param_headers::{self, Repeated};
 use crate::catalogue::places::Places;
-use crate::catalogue::schema::{compile, has_headers};
+use crate::catalogue::schema::compile;
 use crate::catalogue::schema_lint;
 use crate::catalogue::violation::describe;
 use crate::component::parameter::{Absence, Declared, Parameters, Spread};
@@ -38,6 +39,8 @@ pub(crate) struct ArgumentSchema {
     pub(crate) defaults: Vec<(String, Value)>,
     /// The arguments that null leaves out.
     pub(crate) left_out: Vec<String>,
+    /// The arguments that clients repeat in headers.
+    pub(crate) repeated: Vec<Repeated>,
 }
 
 impl ArgumentSchema {
@@ -98,12 +101,10 @@ impl ArgumentSchema {
             root.insert("$defs".to_owned(), definitions);
         }
         let mut schema = Value::Object(root);
-        if has_headers(&schema) {
-            problems.push(Problem::new(
-                ProblemKind::InvalidInputSchema,
-                "`x-mcp-header` is not supported: remove it from the schema",
-            ));
-        }
+        let repeated = param_headers::repeated(&schema).unwrap_or_else(|text| {
+            problems.push(Problem::new(ProblemKind::InvalidInputSchema, text));
+            Vec::new()
+        });
         let places = Places::of(&schema);
         let wrong = [
             places.problem(),
@@ -126,7 +127,7 @@ impl ArgumentSchema {
         };
         let effort = Effort::of(&schema);
         every_draft::write(&mut schema);
-        let compiled = Self { schema, validator, effort, defaults, left_out };
+        let compiled = Self { schema, validator, effort, defaults, left_out, repeated };
         problems.extend(compiled.refused_default());
         if problems.is_empty() { Ok(compiled) } else { Err(problems) }
     }

@@ -19,6 +19,7 @@ pub(crate) mod form;
 pub mod fuzzing;
 mod input_schema;
 mod output_schema;
+pub(crate) mod param_headers;
 mod places;
 mod schema;
 mod schema_lint;

@@ -38,15 +38,3 @@ fn wrong_pattern(error: &ValidationError<'_>) -> Option<String> {
     let column = span.start.column;
     Some(format!("{pattern:?} is no regular expression, from character {column} on: {why}"))
 }
-
-/// Whether an argument is to be repeated in a header (MCP tools §x-mcp-header).
-pub(crate) fn has_headers(schema: &Value) -> bool {
-    match schema {
-        Value::Object(members) => {
-            members.get("x-mcp-header").is_some_and(Value::is_string)
-                || members.values().any(has_headers)
-        }
-        Value::Array(items) => items.iter().any(has_headers),
-        _ => false,
-    }
-}

@@ -27,6 +27,8 @@ pub struct Argument {
     pub(crate) secret: Option<String>,
     /// Whether it may look like a path.
     pub(crate) path_like: bool,
+    /// The header that repeats it.
+    pub(crate) header: Option<String>,
 }
 
 /// What [`Argument::ge`], [`gt`](Argument::gt), [`le`](Argument::le) and [`lt`](Argument::lt)
@@ -64,6 +66,9 @@ pub(crate) struct Constraint {
     pub(crate) applies_to: &'static [&'static str],
 }
 
+/// What asks clients to repeat an argument in a header (MCP 2026-07-28, SEP-2243).
+pub(crate) const KEYWORD_OF_HEADERS: &str = "x-mcp-header";
+
 const NUMBERS: &[&str] = &["integer", "number"];
 const STRINGS: &[&str] = &["string"];
 const ARRAYS: &[&str] = &["array"];
@@ -84,8 +89,8 @@ impl Argument {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let (description, default, secret) = (None, None, None);
-        let (constraints, path_like) = (Vec::new(), false);
-        Self { name: name.into(), description, default, constraints, secret, path_like }
+        let (constraints, path_like, header) = (Vec::new(), false, None);
+        Self { name: name.into(), description, default, constraints, secret, path_like, header }
     }
 
     /// Says what the argument is for.
@@ -211,6 +216,18 @@ impl Argument {
         self
     }
 
+    /// Has clients of 2026-07-28 repeat it over HTTP, in the header `Mcp-Param-{name}`, for proxies that route
+    /// by it (`x-mcp-header`). It is a string, a whole number or a boolean of a tool; a header that differs
+    /// from the arguments is refused with -32020.
+    ///
+    /// A proxy must not take the header for more than the caller's word: other versions send none, and
+    /// anybody can send any.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        self.header = Some(name.into());
+        self
+    }
+
     fn constrain(
         mut self,
         option: &'static str,
@@ -228,6 +245,7 @@ impl Argument {
             && self.default.is_none()
             && self.secret.is_none()
             && !self.path_like
+            && self.header.is_none()
     }
 
     /// Writes description, default and constraints into the `schema` of the argument's type.
@@ -286,6 +304,9 @@ impl Argument {
         }
         if let Some(default) = &self.default {
             schema.insert("default".to_owned(), default.clone());
+        }
+        if let Some(header) = &self.header {
+            schema.insert(KEYWORD_OF_HEADERS.to_owned(), json!(header));
         }
         if self.secret.is_some() {
             schema.insert("writeOnly".to_owned(), Value::Bool(true));

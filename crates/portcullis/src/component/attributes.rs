@@ -48,6 +48,7 @@
 /// | `format = "…"` | strings of a [format](crate::component::Argument::format): `"date"`, `"email"`, `"uri"`, `"uuid"` and others |
 /// | `min_items`, `max_items` ` = number`, `unique_items` | arrays |
 /// | `min_properties`, `max_properties` ` = number` | maps |
+/// | `header = "…"` | strings, whole numbers and booleans: what clients repeat in a [header](crate::component::Argument::header) |
 /// | `secret, reason = "…"` | what is named like a credential and has to be an argument all the same |
 ///
 /// # What it returns

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::access::decision::{Access, Asking, Purpose, decide, panic_text};
 use crate::catalogue::arguments::Values;
+use crate::catalogue::param_headers;
 use crate::catalogue::{Entry, Section};
 use crate::component::context::Context;
 use crate::component::input::InputSource;
@@ -63,6 +64,11 @@ pub(super) async fn tool<'a>(
     };
     let used = match sent.arguments.read() {
         Ok(arguments) => {
+            // Only who may call it is told what it repeats.
+            if let Some(headers) = sent.arguments.headers() {
+                param_headers::check(&entry.schema.repeated, headers, &arguments)
+                    .map_err(|text| RpcError::HeaderMismatch(text.into()))?;
+            }
             let operation = Operation::CallTool { component: entry.target(), arguments };
             used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
         }
