@@ -1,3 +1,5 @@
+#[cfg(target_os = "linux")]
+use std::ffi::CString;
 use std::io::{self, BufRead, BufReader, Read};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
@@ -8,13 +10,17 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 #[cfg(target_os = "linux")]
-use rustix::fs::readlink;
+use rustix::fs::{AtFlags, Mode, OFlags, readlink, statat};
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
 #[cfg(unix)]
 use rustix::{buffer::spare_capacity, io::retry_on_intr};
 
 use super::path::{plain, refused};
 use super::{Workspace, WorkspaceError, blocking};
 use crate::clock::{Clock, SystemClock};
+#[cfg(target_os = "linux")]
+use crate::random;
 
 /// The first lines of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,8 +159,11 @@ pub(super) fn is_settled(_: &Metadata, _: SystemTime) -> bool {
 pub(super) fn keeps_its_name(folder: &Dir, path: &Path, file: &File, metadata: &Metadata) -> bool {
     // Linux knows by which name it was opened. Elsewhere the name is looked up once more.
     #[cfg(target_os = "linux")]
-    if let Ok(name) = readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()) {
-        return !name.as_bytes().ends_with(b" (deleted)");
+    if let Ok(name) = name_of(file) {
+        // A name that is taken away is counted first, and marked later, while its folder is locked.
+        return !name.as_bytes().ends_with(DELETED)
+            && wait_for_folder_of(name.as_bytes()).is_ok()
+            && name_of(file).is_ok_and(|later| later == name);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
@@ -166,6 +175,30 @@ pub(super) fn keeps_its_name(folder: &Dir, path: &Path, file: &File, metadata: &
     {
         let _ = (folder, path, metadata);
         true
+    }
+}
+
+#[cfg(target_os = "linux")]
+const DELETED: &[u8] = b" (deleted)";
+
+#[cfg(target_os = "linux")]
+fn name_of(file: &File) -> io::Result<CString> {
+    Ok(readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new())?)
+}
+
+/// Waits for whoever adds or takes away a name in the folder of `path` just now: a name that nobody has
+/// looked up before is looked up with the folder locked.
+#[cfg(target_os = "linux")]
+fn wait_for_folder_of(path: &[u8]) -> io::Result<()> {
+    let end = path.iter().rposition(|byte| *byte == b'/').ok_or(io::ErrorKind::NotFound)?;
+    let folder = path.get(..=end).ok_or(io::ErrorKind::NotFound)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    let unused = u128::from_be_bytes(random::bytes().map_err(io::Error::other)?);
+    match statat(folder, format!(".{unused:032x}"), AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(()),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
