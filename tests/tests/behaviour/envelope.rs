@@ -49,8 +49,13 @@ fn discover_says_what_is_served() {
     );
     let list = json!({"listChanged": true});
     let resources = json!({"listChanged": true, "subscribe": true});
-    // Nothing completes here.
-    let all = json!({"tools": list, "resources": resources, "prompts": list, "logging": {}});
+    let all = json!({
+        "tools": list,
+        "resources": resources,
+        "prompts": list,
+        "logging": {},
+        "completions": {},
+    });
     assert_eq!(result["capabilities"], all);
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "portcullis-testbed");
 }

@@ -189,7 +189,7 @@ impl TestClient {
     ///     Ok(format!("Hello {}!", asked.accepted().map_or("you".into(), |asked| asked.name)))
     /// }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
     /// let server = Server::builder("shop").no_auth().components(components![greet]).build()?;
     /// let client = TestClient::new(&server).capabilities(&json!({"elicitation": {}}));
     /// let asked = client.call("greet", json!({})).await;
