@@ -142,8 +142,8 @@ fn round_trip(id: &RequestId, method: &str, params: Option<&RawValue>) {
 /// Arguments are read as the other strict reader does, and their size is no lever for memory.
 fn arguments(method: &str, params: Option<&RawValue>) {
     let Some(operation) = operation(method, params) else { return };
-    let (Operation::CallTool { name, arguments, .. } | Operation::GetPrompt { name, arguments, .. }) =
-        operation
+    let (Operation::CallTool { name, arguments, .. }
+    | Operation::GetPrompt { name, arguments, .. }) = operation
     else {
         return;
     };

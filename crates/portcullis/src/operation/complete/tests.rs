@@ -137,8 +137,8 @@ async fn a13_what_is_hidden_is_completed_for_nobody() {
         assert!(hidden.is_not_found(), "{text}");
     }
     let hidden = bob.complete_template("note://{id}", "id", "x").await;
-    let missing = bob.complete_template("nott://{id}", "id", "x").await;
-    assert_eq!(hidden.json().to_string(), missing.json().to_string().replace("nott", "note"));
+    let missing = bob.complete_template("miss://{id}", "id", "x").await;
+    assert_eq!(hidden.json().to_string(), missing.json().to_string().replace("miss", "note"));
     assert!(hidden.is_not_found());
     assert_eq!(called.load(Ordering::Relaxed), 0);
     let admin = bob.scopes(["admin"]);
