@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -226,7 +227,12 @@ fn e08_the_same_secret_again_is_the_one_that_is_known() {
         for _ in 0..20 {
             values.add(secret, "the test");
         }
-        assert_eq!(Arc::strong_count(&known), 2, "of 16 values, it takes one place");
+        // Other tests hold it while they look for secrets.
+        let takes_one_place = (0..1_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            Arc::strong_count(&known) == 2
+        });
+        assert!(takes_one_place, "of 16 values, it takes one place");
         assert!(!Arc::ptr_eq(&known, &Known::new(b"e08-another", "the test")));
     }
     assert_eq!(redact("e08-the-same-again, e08-one"), "[redacted], e08-one");
