@@ -158,9 +158,10 @@ impl<S: Service> Serving<S> {
                     continue;
                 }
             };
-            let prepared = match &stream {
-                Stream::Tcp(stream) => prepare(stream, &self.limits),
-                _ => Ok(()),
+            let prepared = if let Stream::Tcp(stream) = &stream {
+                prepare(stream, &self.limits)
+            } else {
+                Ok(())
             };
             match prepared {
                 Ok(()) => self.spawn(stream, remote, stopped.clone()),

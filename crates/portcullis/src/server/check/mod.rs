@@ -25,7 +25,6 @@ const VARIABLE: &str = "PORTCULLIS_CHECK";
 const FORM: u8 = 1;
 
 /// Where a server would be served over HTTP.
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is served over HTTP"))]
 pub(crate) struct Place<'a> {
     #[cfg(feature = "http")]
     pub(crate) address: ListenAddress,
