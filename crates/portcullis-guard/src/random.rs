@@ -90,6 +90,16 @@ impl OperationId {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether it is one of those that are taken for a sample, one in so many; for 0 none is. Which of them
+    /// those are has no order that requests could follow by chance, and is not a secret.
+    #[must_use]
+    pub fn is_one_in(self, so_many: u32) -> bool {
+        // Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: its mix.
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(so_many.into()).is_some_and(|rest| rest == 0)
+    }
+
     /// The number's sixteen hexadecimal digits, in ASCII.
     #[must_use]
     pub fn digits(self) -> [u8; 16] {
@@ -144,5 +154,16 @@ mod tests {
         let different: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(different.len(), 4_000);
         assert_eq!(OperationId::from(255).to_string(), "00000000000000ff");
+    }
+
+    #[test]
+    fn a_sample_is_one_in_so_many_whatever_the_requests_alternate_between() {
+        for (first, step) in [(0, 1), (1, 2), (0, 2), (0, 10), (u64::MAX - 9_999, 1)] {
+            let ids = (0..10_000).map(|nth| OperationId::from(first + nth * step));
+            let sampled = ids.filter(|id| id.is_one_in(10)).count();
+            assert!((800..1_200).contains(&sampled), "{first}, {step}: {sampled}");
+        }
+        assert!((0..100).all(|id| OperationId::from(id).is_one_in(1)));
+        assert!(!(0..100).any(|id| OperationId::from(id).is_one_in(0)));
     }
 }

@@ -172,10 +172,12 @@ pub fn describe() {
 #[cfg(feature = "metrics")]
 mod recording {
     use std::fmt;
+    use std::sync::{Arc, LazyLock};
     use std::time::Duration;
 
     use metrics::{Gauge, Key, KeyName, Level, Metadata, SharedString, Unit, with_recorder};
 
+    use super::known::Known;
     use super::{ALL, Kind, Label, Metric, Registry};
 
     static METADATA: Metadata<'_> = Metadata::new("portcullis", Level::INFO, None);
@@ -189,11 +191,20 @@ mod recording {
         Key::from_parts(metric.name, labels.collect::<Vec<_>>())
     }
 
+    /// The key for somebody else's recorder, or for none: which of them there is cannot be asked, and to make a
+    /// key costs more than all else of a metric.
+    fn known_key(metric: &'static Metric, labels: &[Label<'_>]) -> Arc<Key> {
+        static KEYS: LazyLock<Known<Arc<Key>>> = LazyLock::new(Known::default);
+
+        let make = || Arc::new(key(metric, labels));
+        KEYS.find(metric, labels, || Some(make())).unwrap_or_else(make)
+    }
+
     pub(super) fn count(metric: &'static Metric, labels: &[Label<'_>]) {
         match Registry::installed() {
             Some(registry) => registry.counter(metric, labels).increment(1),
             None => {
-                let key = key(metric, labels);
+                let key = known_key(metric, labels);
                 with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(1));
             }
         }
@@ -204,7 +215,7 @@ mod recording {
         match Registry::installed() {
             Some(registry) => registry.histogram(metric, labels).record(seconds),
             None => {
-                let key = key(metric, labels);
+                let key = known_key(metric, labels);
                 with_recorder(|recorder| {
                     recorder.register_histogram(&key, &METADATA).record(seconds);
                 });

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::time::UNIX_EPOCH;
 
 use portcullis_guard::random::{self, RandomUnavailable};
-use portcullis_guard::{Pseudonym, TraceParent, json};
+use portcullis_guard::{OperationId, Pseudonym, TraceParent, json};
 use serde_json::Value;
 
 use crate::audit::{AuditRecord, Verdict};
@@ -30,7 +30,7 @@ pub(super) fn json(record: &AuditRecord<'_>, one_in: u32) -> Option<Vec<u8>> {
     let (trace_id, parent_id) = match record.trace_parent {
         Some(parent) => sampled(parent)?,
         // Without random bytes there is no number to begin with.
-        None => (root(one_in).ok().flatten()?, None),
+        None => (root(record.id, one_in).ok().flatten()?, None),
     };
     let start = record.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let end = start.saturating_add(record.duration);
@@ -60,11 +60,11 @@ fn sampled(parent: TraceParent) -> Option<(String, Option<String>)> {
     parent.is_sampled().then(numbers)
 }
 
-/// The number of a trace that begins here, for one in so many.
-fn root(one_in: u32) -> Result<Option<String>, RandomUnavailable> {
-    let number = u128::from_be_bytes(random::bytes()?);
-    let is_sampled = number.checked_rem(one_in.into()).is_some_and(|rest| rest == 0);
-    Ok(is_sampled.then(|| format!("{number:032x}")))
+/// The number of a trace that begins here, for one in so many: random bytes are a call of the system, which
+/// the others do without.
+fn root(id: OperationId, one_in: u32) -> Result<Option<String>, RandomUnavailable> {
+    let number = || random::bytes().map(u128::from_be_bytes);
+    id.is_one_in(one_in).then(|| Ok(format!("{:032x}", number()?))).transpose()
 }
 
 /// Whether nobody was proven to be who is refused: everybody could fill a collector so.

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::http::budget::{Budget, Held, Of, Whose};
-
-/// An answer of so many bytes counts for nothing.
-const SMALL: usize = 1024;
+use crate::http::budget::{Budget, Held, Of, SMALL, Whose};
 
 /// What the answer of a stream counts for while its client has not taken it.
 pub(crate) struct Account {

@@ -17,6 +17,8 @@ use self::party::{Counts, Kind, Parties};
 pub(crate) use self::party::{Of, Party, Whose, network};
 use crate::Limits;
 
+/// An answer of so many bytes counts for nothing, and waits for nobody.
+pub(crate) const SMALL: usize = 1024;
 /// Tokens that are verified at once and have to be waited for: so many of the requests at once.
 const VERIFICATIONS: usize = 4;
 /// Divides all unread bytes: the share that one connection may leave unread.

@@ -1,11 +1,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::http::budget::{Budget, Held, Of, Whose};
+use crate::http::budget::{Budget, Held, Of, SMALL, Whose};
 use crate::http::rejection::Rejection;
 use crate::{Limits, RpcError};
 
@@ -118,8 +119,11 @@ impl Place {
     }
 
     /// Moves the principal's place to `response` until there is room for that, and gives up the
-    /// place among all.
+    /// place among all. A small one needs no room.
     pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
+        if response.body().size_hint().exact().is_some_and(|bytes| bytes <= SMALL as u64) {
+            return response;
+        }
         let Self { _own, all } = self;
         drop(all);
         let keeps = Arc::new(Keeps::Own { _place: _own });
@@ -175,13 +179,17 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..2 {
             let place = places.run(&alice).await.unwrap();
-            answers.push(place.leave_to(&alice, Response::default()));
+            answers.push(place.leave_to(&alice, Response::new(vec![0; SMALL + 1].into())));
         }
         assert!(futures_util::poll!(Box::pin(places.run(&alice))).is_pending());
         let all: Vec<_> = (0..4).map(|_| places.enter()).collect();
         assert!(all.iter().all(Result::is_ok), "it holds none that others want");
         drop((all, answers));
-        assert!(places.run(&alice).await.is_ok());
+        let small = Response::new(vec![0; SMALL].into());
+        let _small = places.run(&alice).await.unwrap().leave_to(&alice, small);
+        for _ in 0..2 {
+            assert!(futures_util::poll!(Box::pin(places.run(&alice))).is_ready(), "a small one");
+        }
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use hyper::body::{Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Sleep, sleep};
 
+use crate::http::budget::SMALL;
 use crate::http::peer::{Running, Untaken};
 
 /// Runs each stream of HTTP/2 until it ends, or until a part of its answer was not taken
@@ -60,8 +61,6 @@ const NOTHING: usize = 0;
 pub(crate) const PART: usize = 8 * 1024;
 /// The same over HTTP/1, where what is handed out waits in one buffer.
 const LARGE_PART: usize = 64 * 1024;
-/// Answers of so many bytes are not watched for their last byte, and count for nothing.
-pub(crate) const SMALL: usize = 1024;
 
 tokio::task_local! {
     /// Of the stream that the current task runs.

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::http::app::App;
-use crate::http::budget::Whose;
 use crate::http::budget::places::Waits;
+use crate::http::budget::{SMALL, Whose};
 use crate::http::connection::arriving::Arriving;
 use crate::http::connection::http2_write_timeout::{self, Streams, Watched};
 use crate::http::connection::stream::Stream;
@@ -144,7 +144,7 @@ async fn answer<S: Service>(
         false => app.answer(request, peer).await,
     };
     let bytes = response.body().size_hint().exact();
-    let large = if http2 { http2_write_timeout::SMALL } else { SMALL_ANSWER };
+    let large = if http2 { SMALL } else { SMALL_ANSWER };
     let large = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > large);
     let waits = response.extensions_mut().remove::<Waits>();
     let behind = response.extensions_mut().remove::<Whose>();

@@ -186,8 +186,9 @@ fn of_requests_without_a_trace_so_many_begin_one() {
     let number = |span: &Value| span["traceId"].as_str().unwrap().to_owned();
     assert_eq!(number(&root).len(), 32);
     assert_ne!(number(&root), number(&span_of(&record(), 1).unwrap()));
-    assert!((0..100).all(|_| span_of(&record(), 0).is_none()));
-    let sampled = (0..10_000).filter(|_| span_of(&record(), 10).is_some()).count();
+    let numbered = |id: u64| AuditRecord { id: OperationId::from(id), ..record() };
+    assert!((0..100).all(|id| span_of(&numbered(id), 0).is_none()));
+    let sampled = (0..10_000).filter(|id| span_of(&numbered(*id), 10).is_some()).count();
     assert!((700..1_300).contains(&sampled), "{sampled}");
 }
 
