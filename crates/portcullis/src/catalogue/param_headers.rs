@@ -125,11 +125,14 @@ fn is_written(value: &Value, text: &str) -> bool {
     }
 }
 
-/// A whole number, also where it is written with an empty fraction.
+/// A whole number as JSON writes it, also with an empty fraction. In another spelling, what is between
+/// could take it for another number.
 fn whole(text: &str) -> Option<i128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_plain = digits == "0" || !digits.starts_with(['0', '+']);
     let is_whole = !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0');
-    is_whole.then(|| whole.parse().ok()).flatten()
+    (is_plain && is_whole).then(|| whole.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -180,6 +183,9 @@ mod tests {
         for count in ["42", "42.0"] {
             assert!(agree(&[("region", "eu"), ("COUNT", count), ("loud", "true")], all.clone()));
         }
+        for count in [0, -42] {
+            assert!(agree(&[("count", &count.to_string())], json!({"within": {"count": count}})));
+        }
         assert!(agree(&[("other", "x")], json!({"region": null, "within": {}})));
         for (headers, arguments) in [
             (&[][..], json!({"region": "eu"})),
@@ -192,6 +198,15 @@ mod tests {
             (&[("loud", "false")], json!({"loud": true})),
             (&[("count", "41")], json!({"within": {"count": 42}})),
             (&[("count", "42.")], json!({"within": {"count": 42}})),
+            (&[("count", "+42")], json!({"within": {"count": 42}})),
+            (&[("count", "042")], json!({"within": {"count": 42}})),
+            (&[("count", "-042")], json!({"within": {"count": -42}})),
+            (&[("count", "-+42")], json!({"within": {"count": -42}})),
+            (&[("count", "4_2")], json!({"within": {"count": 42}})),
+            (&[("count", "0x2a")], json!({"within": {"count": 42}})),
+            (&[("count", "4.2e1")], json!({"within": {"count": 42}})),
+            (&[("count", "")], json!({"within": {"count": 0}})),
+            (&[("count", "-")], json!({"within": {"count": 0}})),
             (
                 &[("count", "9007199254740993")],
                 json!({"within": {"count": 9_007_199_254_740_993_u64}}),
