@@ -89,6 +89,50 @@ async fn a16_a_state_is_for_its_caller_its_component_and_its_arguments_alone() {
 }
 
 #[tokio::test]
+async fn a16_a_state_is_for_one_kind_of_component_though_another_has_its_name() {
+    let prompt = Prompt::new("greet").handler(|call: Call| async move {
+        let greeting = greeting(call.context()).await?;
+        Ok::<_, ToolError>(vec![Message::user(Content::text(greeting))])
+    });
+    let client = client([greet(), prompt]);
+    let params = json!({"name": "greet"});
+    let answers = json!({"user_name": accepted(json!({"name": "Ann"}))});
+    let methods = ["tools/call", "prompts/get"];
+    for (method, other) in [(methods[0], methods[1]), (methods[1], methods[0])] {
+        let asked = client.ask(method, params.clone()).await;
+        assert_eq!(questions(&asked), ["user_name"], "{method}");
+        let retry = again(params.clone(), &asked, answers.clone());
+        assert!(is_refused_state(&client.ask(other, retry.clone()).await), "{other}");
+        assert_eq!(client.ask(method, retry).await.text(), Some("Hello, Ann!"), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a16_a_state_lasts_until_its_end_and_each_round_has_an_end_of_its_own() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let twice = asking("twice", |ctx| async move {
+        let name = greeting(&ctx).await?;
+        ctx.elicit::<Confirm>("Sure?").await?;
+        Ok(name)
+    });
+    let limited = builder([twice]).clock(clock.clone());
+    let limited = limited.limits(|limits| limits.input_timeout = Duration::from_secs(30));
+    let client = client_of(&limited.build().unwrap());
+    let first = client.call("twice", json!({})).await;
+    let name = json!({"user_name": accepted(json!({"name": "Ann"}))});
+    clock.advance(Duration::from_secs(29));
+    let second = answer(&client, "twice", &first, name.clone()).await;
+    assert_eq!(questions(&second), ["confirm"]);
+    clock.advance(Duration::from_secs(1));
+    assert!(is_refused_state(&answer(&client, "twice", &first, name.clone()).await));
+    clock.advance(Duration::from_secs(28));
+    let sure = json!({"confirm": accepted(json!({"sure": true}))});
+    assert_eq!(answer(&client, "twice", &second, sure.clone()).await.text(), Some("Hello, Ann!"));
+    clock.advance(Duration::from_secs(1));
+    assert!(is_refused_state(&answer(&client, "twice", &second, sure).await));
+}
+
+#[tokio::test]
 async fn e23_no_letter_of_a_state_can_be_changed() {
     let client = client([greet()]);
     let asked = client.call("greet", json!({})).await;
