@@ -108,6 +108,33 @@ async fn n11_an_id_that_nobody_was_given_is_no_session_on_any_replica() {
     assert_eq!(other.app.sessions().sizes(), [0; 5]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn n13_resumability_an_id_of_one_replica_names_no_event_of_another() {
+    let ([one, other], store) = Edge::replicas(true);
+    let session = one.begin("alice").await;
+    let [third, _] = Edge::replicas_on(true, &store, &one);
+    let mut ids = Vec::new();
+    for edge in [&one, &other, &third] {
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": "tell", "_meta": {"progressToken": "p"}}});
+        let mut stream = edge.send("POST", "alice", Some(&session), &call).await;
+        let first = stream.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+        let first = String::from_utf8(first.to_vec()).unwrap();
+        let id = first.strip_prefix("id: ").unwrap().split('\n').next().unwrap();
+        ids.push(id.to_owned());
+    }
+    let resume = async |edge: &Edge, last: &str| {
+        let request = edge.request("GET", "alice").header("mcp-session-id", &session);
+        edge.answer(request.header("last-event-id", last), &Value::Null).await.status()
+    };
+    for (at, edge) in [&one, &other, &third].into_iter().enumerate() {
+        for (of, id) in ids.iter().enumerate() {
+            let expected = if at == of { OK } else { StatusCode::BAD_REQUEST };
+            assert_eq!(resume(edge, id).await, expected, "{id} of {of} at {at}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn another_server_on_the_same_store_has_sessions_of_its_own() {
     let ([one, _], store) = Edge::replicas(true);

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
-use portcullis_guard::Clock;
+use portcullis_guard::{Clock, random};
 use portcullis_store::{RecordValue, Store};
 
 pub(super) use self::running::Running;
@@ -80,15 +80,17 @@ impl Sessions {
         agreed: Initialize,
     ) -> Result<Own, Rejection> {
         let record = self.kept.as_ref().map(|_| written(owner, &agreed)).transpose()?;
-        self.insert(id, owner, agreed, record)
+        self.insert(id, owner, agreed, record, 0)
     }
 
+    /// Puts a session into the table, in which so many answers were `streamed`.
     fn insert(
         &self,
         id: SessionId,
         owner: Option<PrincipalId>,
         agreed: Initialize,
         record: Option<RecordValue>,
+        streamed: u64,
     ) -> Result<Own, Rejection> {
         self.table(|table, now| {
             if let Some(status) = self.is_over(table, owner, 1)
@@ -97,7 +99,8 @@ impl Sessions {
                 return Err(Rejection::too_many_sessions(status));
             }
             let subscriptions = ResourceSubscriptions::new(self.limits.resource_subscriptions);
-            let session = Session::new(id.key(), owner, agreed, record, subscriptions, now);
+            let mut session = Session::new(id.key(), owner, agreed, record, subscriptions, now);
+            session.streamed = streamed;
             let own = session.own(id);
             table.insert(id, session);
             Ok(own)
@@ -252,7 +255,7 @@ impl Sessions {
         match kept.find(id.key(), owner).await? {
             Found::Session(agreed, record) => {
                 miss.found();
-                let own = self.insert(id, owner, agreed, Some(record))?;
+                let own = self.insert(id, owner, agreed, Some(record), somewhere()?)?;
                 // What makes room goes on at the replicas that have it.
                 self.make_room(&own, owner, Table::remove_here);
                 Ok(own)
@@ -294,6 +297,17 @@ impl Sessions {
         ended.into_iter().for_each(&self.on_end);
         Ok(seen)
     }
+}
+
+/// Where the answers of a session that was restored are counted from: at other replicas, or before a
+/// restart, there were some of the first numbers.
+fn somewhere() -> Result<u64, Rejection> {
+    let bytes = random::bytes().map_err(|error| {
+        tracing::error!(%error, "cannot go on with a session");
+        Rejection::internal(Rule::Session)
+    })?;
+    // There is room for those that come.
+    Ok(u64::from_be_bytes(bytes) >> 1)
 }
 
 #[cfg(test)]
