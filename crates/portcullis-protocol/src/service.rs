@@ -8,7 +8,7 @@ use portcullis_guard::Reference;
 
 use crate::answer::notification::News;
 use crate::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, SessionKey,
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, SessionKey, Used,
 };
 
 /// The server behind the protocol.
@@ -41,6 +41,13 @@ pub trait Service: Send + Sync + 'static {
         _exchange: &Exchange,
     ) -> impl Future<Output = Result<(), RpcError>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Whether this exchange may use what an earlier one of its principal's used, whose answer it
+    /// goes on to read: its token may grant less, and what was there may be hidden by now. Default: it
+    /// may not.
+    fn may_use(&self, _used: &Used<'_>, _exchange: &Exchange) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
     }
 
     /// Whether the arguments of anything that this exchange may use are completed, for what the

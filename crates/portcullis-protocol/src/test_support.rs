@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use crate::model::{CallToolResult, ContentBlock};
 use crate::{
     Changed, Exchange, Identity, LogLevel, Operation, Outcome, RejectionRecord, RpcError, Service,
-    SessionKey, Transport,
+    SessionKey, Transport, Used,
 };
 
 /// Where requests come from.
@@ -25,6 +25,7 @@ pub(crate) struct Fake {
     listening: Mutex<Vec<Exchange>>,
     refused: Mutex<Vec<String>>,
     ended: Mutex<Vec<SessionKey>>,
+    hidden: Mutex<&'static str>,
 }
 
 impl Fake {
@@ -40,7 +41,13 @@ impl Fake {
             listening: Mutex::default(),
             refused: Mutex::default(),
             ended: Mutex::default(),
+            hidden: Mutex::default(),
         })
+    }
+
+    /// From here on nobody may use the tool of this name, and everybody that of any other.
+    pub(crate) fn hide(&self, tool: &'static str) {
+        *self.hidden.lock().unwrap() = tool;
     }
 
     /// Tells all that listen.
@@ -138,6 +145,10 @@ impl Service for Fake {
             "often" => RpcError::RateLimited { retry_after: Duration::from_millis(1_500) },
             other => RpcError::Unknown { kind: "tool", name: other.to_owned() },
         })
+    }
+
+    async fn may_use(&self, used: &Used<'_>, _: &Exchange) -> bool {
+        matches!(used, Used::Tool { name } if name != *self.hidden.lock().unwrap())
     }
 
     fn changes(

@@ -13,4 +13,5 @@ pub(crate) mod operation;
 pub(crate) mod param_headers;
 pub mod params;
 pub(crate) mod rpc_error;
+pub(crate) mod used;
 pub(crate) mod version;

@@ -181,18 +181,7 @@ impl<'a> Operation<'a> {
 
     /// Whether a component is used, whose function may tell something before its answer.
     pub(crate) fn is_use(&self) -> bool {
-        match self {
-            Self::CallTool { .. }
-            | Self::ReadResource { .. }
-            | Self::GetPrompt { .. }
-            | Self::Complete { .. } => true,
-            Self::ListTools { .. }
-            | Self::ListResources { .. }
-            | Self::ListResourceTemplates { .. }
-            | Self::ListPrompts { .. }
-            | Self::Subscribe { .. }
-            | Self::Unsubscribe { .. } => false,
-        }
+        self.used().is_some()
     }
 
     /// The same, with the headers that repeat arguments of a tool.

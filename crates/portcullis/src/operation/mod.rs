@@ -13,6 +13,7 @@ mod list_changed;
 mod redaction;
 mod refusal;
 pub(crate) mod resource_updates;
+mod resuming;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
 pub(crate) mod telling;
@@ -29,7 +30,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
 use portcullis_protocol::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service, SessionKey,
+    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service,
+    SessionKey, Used,
 };
 use tracing::Instrument;
 
@@ -85,6 +87,10 @@ impl Service for EngineService {
             _ => admitted(&self.0, &exchange, &mut record).instrument(span).await,
         };
         record.end(admitted)
+    }
+
+    async fn may_use(&self, used: &Used<'_>, exchange: &Exchange) -> bool {
+        resuming::may_use(&self.0, used, exchange).await
     }
 
     async fn completes(&self, exchange: &Exchange) -> bool {

@@ -335,7 +335,7 @@ impl TestClient {
         Self { principal: Some(change(principal)), ..self.clone() }
     }
 
-    fn exchange(&self) -> Exchange {
+    pub(crate) fn exchange(&self) -> Exchange {
         Exchange {
             transport: self.transport,
             version: self.version,

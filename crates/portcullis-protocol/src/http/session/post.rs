@@ -21,7 +21,9 @@ use crate::message::meta::RequestMeta;
 use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
-use crate::{Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service};
+use crate::{
+    Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service, Used,
+};
 
 /// Answers one message of a version with sessions.
 pub(in crate::http) async fn receive<S: Service>(
@@ -42,10 +44,13 @@ pub(in crate::http) async fn receive<S: Service>(
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => {
             let (id, outgoing) = (started.id.clone(), started.exchange.outgoing.clone());
+            let used = started.operation.used();
             let run = Run::new(outgoing, exchanges.run(started));
-            match streamed::begin(run).await {
-                Begun::Ended(ran) => exchanges.answered(ran),
-                Begun::Telling(telling) => exchanges.tell(telling, id),
+            match (streamed::begin(run).await, used) {
+                (Begun::Ended(ran), _) => exchanges.answered(ran),
+                (Begun::Telling(telling), Some(used)) => exchanges.tell(telling, id, used),
+                // Nothing else tells anything.
+                (Begun::Telling(_), None) => Err(Rejection::internal(Rule::Envelope)),
             }
         }
         Reply::Ended => Err(Rejection::no_session(Rejection::ENDED)),
@@ -301,8 +306,13 @@ impl<'a, S: Service> Exchanges<'a, S> {
     }
 
     /// Answers with a stream that can be resumed: by the time that it has begun, the status is 200.
-    fn tell(&self, telling: Telling<Ran>, id: RequestId) -> Result<Response, Rejection> {
-        let resumable = self.sessions.begin_resumable(&self.session)?;
+    fn tell(
+        &self,
+        telling: Telling<Ran>,
+        id: RequestId,
+        used: Used<'_>,
+    ) -> Result<Response, Rejection> {
+        let resumable = self.sessions.begin_resumable(&self.session, used.into_owned())?;
         let Some(reader) = resumable.read(None) else {
             return Err(Rejection::internal(Rule::Session));
         };

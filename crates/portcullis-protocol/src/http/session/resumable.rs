@@ -5,6 +5,9 @@
 //! events here; the connection reads them. So a connection that breaks ends nothing by itself: a GET
 //! that names the last event that came reads on from there. A request that nobody reads from for 30
 //! seconds is dropped, and as long its last events are kept.
+//!
+//! Whether the caller may use what answers is decided again for each connection that goes on, which ends
+//! with its own token.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,19 +15,20 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::Stream;
+use portcullis_guard::Clock;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::ProtocolVersion;
 use crate::http::budget::account::Account;
 use crate::http::budget::{Held, Of};
 use crate::http::sse;
 use crate::http::streamed::{self, Addressee, Last, Telling};
 use crate::outgoing::run::Step;
+use crate::{ProtocolVersion, Used};
 
 /// How long an answer may go unread before it is given up.
 pub(super) const RESUMED_WITHIN: Duration = Duration::from_secs(30);
@@ -36,6 +40,8 @@ const KEPT_BYTES: usize = 32 * 1024;
 pub(super) struct Resumable {
     /// Its number in the session.
     number: u64,
+    /// What answers.
+    pub(super) used: Used<'static>,
     log: Mutex<Log>,
 }
 
@@ -82,8 +88,8 @@ impl LastEvent {
 impl Resumable {
     /// One without events; where the version knows it, with an empty one, so that a client has an id to
     /// go on from before anything is told.
-    pub(super) fn new(number: u64, version: ProtocolVersion) -> Arc<Self> {
-        let resumable = Self { number, log: Mutex::default() };
+    pub(super) fn new(number: u64, version: ProtocolVersion, used: Used<'static>) -> Arc<Self> {
+        let resumable = Self { number, used, log: Mutex::default() };
         if version.polls() {
             resumable.push(&[]);
         }
@@ -233,7 +239,7 @@ impl Resumable {
         log.wake_reader();
         log.wake_writer();
         let (log, reader) = (Arc::clone(self), log.reader);
-        Some(Reader { log, reader, silence: Box::pin(sleep(sse::KEEP_ALIVE)) })
+        Some(Reader { log, reader, ends: None, silence: Box::pin(sleep(sse::KEEP_ALIVE)) })
     }
 }
 
@@ -287,22 +293,45 @@ impl Log {
 pub(super) struct Reader {
     log: Arc<Resumable>,
     reader: u64,
+    /// When the token of the connection ends, and the clock that says so.
+    ends: Option<(SystemTime, Arc<dyn Clock>)>,
     silence: Pin<Box<Sleep>>,
 }
 
 impl Reader {
+    /// Reads no further once the token ends that the connection came with. Its client may come back with
+    /// another.
+    pub(super) fn until(mut self, ends: Option<SystemTime>, clock: &Arc<dyn Clock>) -> Self {
+        self.ends = ends.map(|ends| (ends, Arc::clone(clock)));
+        self.wait();
+        self
+    }
+
+    fn left(&self) -> Duration {
+        match &self.ends {
+            Some((ends, clock)) => ends.duration_since(clock.now()).unwrap_or_default(),
+            None => Duration::MAX,
+        }
+    }
+
+    /// Waits for the next comment, or for the end.
+    fn wait(&mut self) {
+        let next = Instant::now() + self.left().min(sse::KEEP_ALIVE);
+        self.silence.as_mut().reset(next);
+    }
+
     pub(super) fn into_response(self) -> Response {
         sse::response(self)
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut log = self.log.log();
-        if log.reader != self.reader {
+        if log.reader != self.reader || self.left().is_zero() {
             return Poll::Ready(None);
         }
         if let Some(event) = log.take() {
             drop(log);
-            self.silence.as_mut().reset(Instant::now() + sse::KEEP_ALIVE);
+            self.wait();
             return Poll::Ready(Some(event));
         }
         if log.has_ended || log.sends_away {
@@ -311,7 +340,10 @@ impl Reader {
         log.reading = Some(cx.waker().clone());
         drop(log);
         if self.silence.as_mut().poll(cx).is_ready() {
-            self.silence.as_mut().reset(Instant::now() + sse::KEEP_ALIVE);
+            if self.left().is_zero() {
+                return Poll::Ready(None);
+            }
+            self.wait();
             return Poll::Ready(Some(Bytes::from_static(sse::COMMENT)));
         }
         Poll::Pending
@@ -439,6 +471,53 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a08_h17_who_goes_on_to_read_is_decided_about_again() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 7).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        drop(stream);
+        edge.service.hide("tell");
+        edge.service.refusals();
+        let (status, hidden) = read(resume(&edge, "alice", &session, &last).await).await;
+        let (_, missing) = read(resume(&edge, "alice", &session, "9-9").await).await;
+        assert_eq!((status, &hidden["error"]), (400, &missing["error"]));
+        assert!(edge.service.refusals()[0].contains("may not use what answers"));
+        edge.service.hide("another");
+        let resumed = resume(&edge, "alice", &session, &last).await;
+        assert_eq!(rest(resumed).await.last(), Some(&json!(7)), "the request went on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h17_who_goes_on_to_read_does_so_until_the_token_ends_and_with_the_next_one() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": "tell-for-ever", "_meta": {"progressToken": "p"}}});
+        let mut stream = edge.send("POST", "alice", Some(&session), &call).await;
+        let (last, told) = next(&mut stream).await.unwrap();
+        assert_eq!(told, 0);
+        let mut resumed = resume(&edge, "alice.1030", &session, &last).await;
+        assert_eq!(next(&mut stream).await, None);
+        let (last, told) = next(&mut resumed).await.unwrap();
+        assert_eq!(told, 1);
+        edge.pass(30);
+        assert_eq!(next(&mut resumed).await, None, "its token has ended");
+        drop(resumed);
+        let mut resumed = resume(&edge, "alice.2000", &session, &last).await;
+        assert_eq!(next(&mut resumed).await.unwrap().1, 2, "nothing is lost");
+        // A silent one ends in time as well.
+        let quiet = resume(&edge, "alice.1031", &session, &last).await;
+        edge.service.asked().remove(0).outgoing.progress(1e9, None, None);
+        let waited = tokio::time::timeout(Duration::from_secs(5), rest(quiet));
+        let passes = async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            edge.pass(1);
+        };
+        assert!(tokio::join!(waited, passes).0.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_no_event_of_a_stream_is_not_resumed() {
         let edge = Edge::new();
         let session = edge.begin("alice").await;
@@ -531,7 +610,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn q05_little_is_kept_for_a_client_that_does_not_read() {
-        let resumable = Resumable::new(1, ProtocolVersion::V2025_06_18);
+        let used = Used::Tool { name: "tell".into() };
+        let resumable = Resumable::new(1, ProtocolVersion::V2025_06_18, used);
         let mut reader = resumable.read(None).unwrap();
         let cx = &mut Context::from_waker(Waker::noop());
         let line = vec![b'x'; 1_000];

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::response::Response;
 
 use super::Sessions;
-use super::resumable::{LastEvent, Reader};
+use super::resumable::LastEvent;
 use crate::http::guard::media_type;
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
@@ -19,7 +19,8 @@ use crate::{Exchange, Service};
 /// changed, and whoever opens it again asks for the lists.
 ///
 /// An answer is its session's, as the session is its principal's: another session goes on with none of
-/// it. What is not kept any more is refused with 400.
+/// it. What is not kept any more is refused with 400, and so is the answer of what the caller may use no
+/// longer.
 pub(in crate::http) async fn open_stream<S: Service>(
     service: &Arc<S>,
     sessions: &Arc<Sessions>,
@@ -33,8 +34,8 @@ pub(in crate::http) async fn open_stream<S: Service>(
         if let Err(error) = service.admit("stream", &exchange).await {
             return Ok(Rejection::unadmitted(&error).into_response());
         }
-        let reader = sessions.resume(&session, last)?;
-        return reader.map(Reader::into_response).ok_or_else(Rejection::not_resumable);
+        let reader = sessions.resume(&**service, &session, last, &exchange).await?;
+        return Ok(reader.into_response());
     }
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use portcullis_auth::Principal;
+
 use super::Sessions;
 use crate::http::rejection::Rejection;
 use crate::http::session::SessionId;
 use crate::http::session::resumable::{LastEvent, RESUMED_WITHIN, Reader, Resumable};
 use crate::http::session::table::Own;
+use crate::{Exchange, Service, Used};
 
 /// So many answers of one session can be resumed, the latest.
 const RESUMABLE: usize = 16;
@@ -16,11 +19,12 @@ impl Sessions {
     pub(in crate::http::session) fn begin_resumable(
         &self,
         session: &Own,
+        used: Used<'static>,
     ) -> Result<Arc<Resumable>, Rejection> {
         let begun = self.table(|table, _| {
             let session = table.sessions.get_mut(&session.id())?;
             session.streamed += 1;
-            let resumable = Resumable::new(session.streamed, session.version);
+            let resumable = Resumable::new(session.streamed, session.version, used);
             if session.resumable.len() >= RESUMABLE {
                 session.resumable.remove(0);
             }
@@ -42,16 +46,26 @@ impl Sessions {
         });
     }
 
-    /// Goes on after the `last` event of an answer; nothing if that is not kept any more.
-    pub(in crate::http::session) fn resume(
+    /// Goes on after the `last` event of an answer, if `exchange` may use what answers: 400 where it may
+    /// not, and where that event is not kept any more.
+    pub(in crate::http::session) async fn resume<S: Service>(
         &self,
+        service: &S,
         session: &Own,
         last: LastEvent,
-    ) -> Result<Option<Reader>, Rejection> {
-        self.table(|table, _| {
-            let session = table.sessions.get(&session.id())?;
-            let mut kept = session.resumable.iter();
-            kept.find(|kept| kept.number() == last.stream)?.read(Some(last))
-        })
+        exchange: &Exchange,
+    ) -> Result<Reader, Rejection> {
+        let kept = self.table(|table, _| {
+            let mut kept = table.sessions.get(&session.id())?.resumable.iter();
+            kept.find(|kept| kept.number() == last.stream).cloned()
+        })?;
+        let kept = kept.ok_or_else(Rejection::not_resumable)?;
+        if !service.may_use(&kept.used, exchange).await {
+            let reason = "the caller may not use what answers";
+            return Err(Rejection::not_resumable().because(reason));
+        }
+        let reader = kept.read(Some(last)).ok_or_else(Rejection::not_resumable)?;
+        let principal = exchange.principal.as_deref();
+        Ok(reader.until(principal.and_then(Principal::expires_at), &self.clock))
     }
 }
