@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-/// What is told before an answer passes what the answer passes.
+/// What is told or asked before an answer passes what the answer passes.
 pub(crate) trait Examined: Send + Sync {
     /// What may be told of `data`: without known secrets, and nothing where credentials are blocked
     /// and it looks as if it held one.

@@ -1,4 +1,4 @@
-//! What functions tell their clients before an answer passes here.
+//! What functions tell and ask their clients before an answer passes here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use crate::component::telling::Examined;
 use crate::operation::credentials::{self, CredentialsInResults};
 use crate::operation::redaction;
 
-/// Examines what is told as results are examined.
+/// Examines what is told and asked as results are examined.
 pub(crate) struct ExaminedAsResults {
     credentials: CredentialsInResults,
     /// Whether the log has said that something was told which looks like a credential.
@@ -33,7 +33,7 @@ impl Examined for ExaminedAsResults {
             tracing::warn!(
                 kind,
                 blocked = blocks,
-                "progress or a message for a client's log looks as if it held a credential"
+                "progress, a message for a client's log or a question looks as if it held a credential"
             );
         }
         (!blocks).then_some(data)

@@ -37,6 +37,7 @@ use crate::catalogue::credential_lint::words;
 use crate::catalogue::{Entry, form};
 use crate::component::Elicited;
 use crate::component::input::{Form, InputSource, Question};
+use crate::component::telling::Examined;
 use crate::component::tool_error::ToolError;
 use crate::operation::engine::Engine;
 
@@ -46,6 +47,7 @@ const MAX_QUESTIONS: usize = 64;
 const REFUSED_STATE: &str = "`requestState` is not one for this request, or has expired: send the \
                              request again without it";
 const REFUSED_RESPONSES: &str = "`inputResponses` cannot be read";
+const BLOCKED: &str = "a question looks as if it held a credential: it is blocked";
 const REFUSED_ANSWER: &str = "an answer is no `ElicitResult`, or does not fit its form";
 
 /// One round of an operation: the questions that it asks, and the answers that it has.
@@ -56,6 +58,8 @@ pub(super) struct Round {
     /// In how many it may be.
     most: usize,
     parts: Parts,
+    /// What is asked passes what results pass.
+    examined: Arc<dyn Examined>,
     questions: Mutex<Questions>,
 }
 
@@ -95,6 +99,7 @@ impl Round {
             rounds: 0,
             most,
             parts: Parts::default(),
+            examined: Arc::clone(&engine.facilities.told),
             questions: Mutex::default(),
         };
         if exchange.capabilities == ClientCapabilities::NONE && input.state().is_none() {
@@ -196,6 +201,10 @@ impl InputSource for Round {
             if self.lacks(needs) {
                 return Err(ToolError::missing_capability(needs));
             }
+            // Known secrets are removed as from any answer.
+            if self.examined.examine(request.params.clone()).is_none() {
+                return Err(ToolError::internal(BLOCKED));
+            }
             let answer = self.questions().ask(&key, request);
             if let Ok(Some(answer)) = answer {
                 return Ok(answer);
@@ -276,7 +285,7 @@ impl Asks {
             let round = Round::begin(engine, entry, exchange, input, arguments)?;
             return Ok(round.map_or(Self::No, Self::Round));
         }
-        let stream = Stream::of(exchange, engine.limits.input_timeout);
+        let stream = Stream::of(engine, exchange);
         Ok(stream.map_or(Self::No, |stream| Self::Stream(Arc::new(stream))))
     }
 

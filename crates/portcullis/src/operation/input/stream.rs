@@ -1,6 +1,7 @@
 //! Questions to the client of a session, or over stdio: requests on the stream of the call, which are
 //! answered while the function waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,37 +12,44 @@ use tokio::time::timeout;
 
 use crate::component::Elicited;
 use crate::component::input::{Form, InputSource, Question};
+use crate::component::telling::Examined;
 use crate::component::tool_error::ToolError;
-use crate::operation::input::answer_to_form;
-use crate::operation::redaction;
+use crate::operation::engine::Engine;
+use crate::operation::input::{BLOCKED, answer_to_form};
 
 /// Asks over the stream of one call.
 pub(in crate::operation) struct Stream {
     capabilities: ClientCapabilities,
     version: ProtocolVersion,
     outgoing: Outgoing,
+    /// What is asked passes what results pass.
+    examined: Arc<dyn Examined>,
     /// How long the client may take.
     patience: Duration,
 }
 
 impl Stream {
     /// That of `exchange`, if its client can be asked.
-    pub(super) fn of(exchange: &Exchange, patience: Duration) -> Option<Self> {
+    pub(super) fn of(engine: &Engine, exchange: &Exchange) -> Option<Self> {
         let Exchange { capabilities, version, outgoing, .. } = exchange;
         let (capabilities, version, outgoing) = (*capabilities, *version, outgoing.clone());
-        outgoing.can_ask().then_some(Self { capabilities, version, outgoing, patience })
+        let (examined, patience) = (&engine.facilities.told, engine.limits.input_timeout);
+        let examined = Arc::clone(examined);
+        let can_ask = outgoing.can_ask();
+        can_ask.then_some(Self { capabilities, version, outgoing, examined, patience })
     }
 
     /// The parameters of a request, without secrets that are known and as the version has them.
-    fn params(&self, mut params: Value) -> Value {
-        redaction::redact_value(&mut params);
+    fn params(&self, params: Value) -> Result<Value, ToolError> {
+        let params = self.examined.examine(params);
+        let mut params = params.ok_or_else(|| ToolError::internal(BLOCKED))?;
         if self.version < ProtocolVersion::V2025_11_25
             && let Some(members) = params.as_object_mut()
         {
             // Its clients know forms alone.
             members.remove("mode");
         }
-        params
+        Ok(params)
     }
 }
 
@@ -61,7 +69,7 @@ impl InputSource for Stream {
                 let text = format!("This needs a client that has declared {needs}.");
                 return Err(ToolError::new(text));
             }
-            let params = self.params(request.params);
+            let params = self.params(request.params)?;
             match timeout(self.patience, self.outgoing.ask(request.method, &params)).await {
                 Ok(answer) => answer.map_err(unanswered),
                 Err(_) => Err(ToolError::new("Your client did not answer in time.")),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::*;
 use crate::component::Call;
+use crate::operation::credentials::CredentialsInResults;
 use crate::operation::input::{REFUSED_ANSWER, REFUSED_RESPONSES};
 use crate::{Components, Server, Tool};
 
@@ -243,6 +244,25 @@ async fn a16_a_form_for_a_secret_is_never_sent() {
     });
     let told = client([login]).call("login", json!({})).await;
     assert!(told.text().unwrap().starts_with("Internal error"), "{}", told.json());
+}
+
+#[tokio::test]
+async fn what_looks_like_a_credential_is_asked_unless_that_is_blocked() {
+    for (found, blocks) in [
+        (CredentialsInResults::Off, false),
+        (CredentialsInResults::Warn, false),
+        (CredentialsInResults::Block, true),
+    ] {
+        let connect = asking("connect", |ctx| async move {
+            let asked = ctx.elicit::<Confirm>("Use postgres://app:hunter2@db/app?").await;
+            asked.map(|_| "used")
+        });
+        let server = builder([connect]).credentials_in_results(found).build().unwrap();
+        let answer = client_of(&server).call("connect", json!({})).await;
+        let text = answer.json().to_string();
+        assert_eq!(text.contains("hunter2"), !blocks, "{text}");
+        assert_eq!(text.contains("Internal error"), blocks, "{text}");
+    }
 }
 
 #[tokio::test]
