@@ -74,8 +74,8 @@ pub struct Limits {
     /// round or question. Then the request has to be sent from its beginning. The time of the
     /// function ([`handler_timeout`](Self::handler_timeout)) stands still meanwhile.
     pub input_timeout: Duration,
-    /// In how many rounds a function may ask its client, in the stateless version: 10. One more is an
-    /// internal error.
+    /// In how many rounds a function may ask its client: 10. One more is an internal error. In a session,
+    /// what is asked while another question waits belongs to its round.
     pub input_rounds: usize,
     /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
     /// else gets a 503; then it is closed.

@@ -35,6 +35,7 @@ mod public_enums;
 mod real_clients;
 mod reload;
 mod restarted;
+mod resuming;
 mod rules;
 mod schemas;
 mod secrets;

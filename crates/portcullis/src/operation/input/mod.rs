@@ -227,12 +227,14 @@ impl InputSource for Round {
             return Err(ToolError::internal(text));
         }
         if self.rounds >= self.most {
-            let most = self.most;
-            let text = format!("the function asked its client in {most} rounds, and asks again");
-            return Err(ToolError::internal(text));
+            return Err(asks_again(self.most));
         }
         Err(ToolError::input_required())
     }
+}
+
+fn asks_again(most: usize) -> ToolError {
+    ToolError::internal(format!("the function asked its client in {most} rounds, and asks again"))
 }
 
 /// What the user did with a form. What they sent fits its schema.

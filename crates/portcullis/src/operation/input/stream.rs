@@ -2,6 +2,7 @@
 //! answered while the function waits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,7 +16,7 @@ use crate::component::input::{Form, InputSource, Question};
 use crate::component::telling::Examined;
 use crate::component::tool_error::ToolError;
 use crate::operation::engine::Engine;
-use crate::operation::input::{BLOCKED, answer_to_form};
+use crate::operation::input::{BLOCKED, answer_to_form, asks_again};
 
 /// Asks over the stream of one call.
 pub(in crate::operation) struct Stream {
@@ -26,6 +27,36 @@ pub(in crate::operation) struct Stream {
     examined: Arc<dyn Examined>,
     /// How long the client may take.
     patience: Duration,
+    rounds: Rounds,
+}
+
+/// The rounds in which the client was asked. Questions that are asked at once are one.
+struct Rounds {
+    most: usize,
+    begun: AtomicUsize,
+    /// Questions that wait for their answers.
+    waiting: AtomicUsize,
+}
+
+/// A question, until it has its answer.
+struct Waiting<'r>(&'r Rounds);
+
+impl Rounds {
+    /// Begins a question, and with it a round if no other waits.
+    fn begin(&self) -> Result<Waiting<'_>, ToolError> {
+        let first = self.waiting.fetch_add(1, Ordering::Relaxed) == 0;
+        let waiting = Waiting(self);
+        if first && self.begun.fetch_add(1, Ordering::Relaxed) >= self.most {
+            return Err(asks_again(self.most));
+        }
+        Ok(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Stream {
@@ -34,9 +65,10 @@ impl Stream {
         let Exchange { capabilities, version, outgoing, .. } = exchange;
         let (capabilities, version, outgoing) = (*capabilities, *version, outgoing.clone());
         let (examined, patience) = (&engine.facilities.told, engine.limits.input_timeout);
-        let examined = Arc::clone(examined);
+        let (most, examined) = (engine.limits.input_rounds, Arc::clone(examined));
+        let rounds = Rounds { most, begun: AtomicUsize::new(0), waiting: AtomicUsize::new(0) };
         let can_ask = outgoing.can_ask();
-        can_ask.then_some(Self { capabilities, version, outgoing, examined, patience })
+        can_ask.then_some(Self { capabilities, version, outgoing, examined, patience, rounds })
     }
 
     /// The parameters of a request, without secrets that are known and as the version has them.
@@ -70,6 +102,7 @@ impl InputSource for Stream {
                 return Err(ToolError::new(text));
             }
             let params = self.params(request.params)?;
+            let _waiting = self.rounds.begin()?;
             match timeout(self.patience, self.outgoing.ask(request.method, &params)).await {
                 Ok(answer) => answer.map_err(unanswered),
                 Err(_) => Err(ToolError::new("Your client did not answer in time.")),

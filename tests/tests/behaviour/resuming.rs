@@ -1,0 +1,115 @@
+//! Who may go on with a call whose answer is on its way, and how long it may go on.
+
+use std::time::Duration;
+
+use portcullis::component::Elicited;
+use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::prelude::*;
+use portcullis_tests::driver::{Stream, request};
+use portcullis_tests::served::Served;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::ALICE;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const NEWEST: &str = "2025-11-25";
+
+static GOES_ON: Semaphore = Semaphore::const_new(0);
+
+/// Tells how far it is, and ends once it may.
+#[tool(auth = require_scopes(["run"]))]
+async fn report(ctx: Context) -> &'static str {
+    ctx.progress(1, 2);
+    GOES_ON.acquire().await.unwrap().forget();
+    "the report"
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Enough {
+    enough: bool,
+}
+
+/// Asks until it is enough, two questions at once.
+#[tool]
+async fn insist(ctx: Context) -> Result<&'static str, ToolError> {
+    loop {
+        let (one, other) =
+            tokio::try_join!(ctx.elicit::<Enough>("Enough?"), ctx.elicit::<Enough>("Really?"))?;
+        let enough = |asked: Elicited<Enough>| asked.accepted().is_some_and(|asked| asked.enough);
+        if enough(one) && enough(other) {
+            return Ok("enough");
+        }
+    }
+}
+
+fn served() -> Served {
+    let tokens = StaticTokenVerifier::new()
+        .token("dev-token-alice", user("alice").scopes(["run"]))
+        .token("dev-token-less", user("alice"));
+    let server = Server::builder("reports").auth(tokens).components(components![report, insist]);
+    Served::start(server.limits(|limits| limits.input_rounds = 3).build().unwrap())
+}
+
+fn call(tool: &str) -> Value {
+    request(7, "tools/call", json!({"name": tool, "arguments": {}, "_meta": {"progressToken": 1}}))
+}
+
+/// The id of the event with the next message.
+fn event(stream: &mut Stream) -> String {
+    let mut id = String::new();
+    loop {
+        let line = stream.line(PATIENCE).unwrap().expect("the stream is silent");
+        if let Some(own) = line.strip_prefix("id: ") {
+            own.clone_into(&mut id);
+        }
+        if line.starts_with("data: {") {
+            return id;
+        }
+    }
+}
+
+#[test]
+fn n13_a08_a_token_that_grants_less_reads_no_answer_that_another_began() {
+    let served = served();
+    let id = served.begin(ALICE, NEWEST);
+    let (alice, less) = (served.session(ALICE, &id), served.session(Some("dev-token-less"), &id));
+    let mut stream = alice.post_stream(&call("report"));
+    let last = event(&mut stream);
+    drop(stream);
+    assert_eq!(less.ask("ping", json!({}))["result"], json!({}), "the session is its own");
+    assert_eq!(less.resume(&last).response.status, 400);
+    let mut resumed = alice.resume(&last);
+    assert_eq!(resumed.response.status, 200);
+    GOES_ON.add_permits(1);
+    let answer = resumed.message(PATIENCE).unwrap();
+    assert_eq!(answer["result"]["content"][0]["text"], "the report");
+}
+
+#[test]
+fn q05_a_function_asks_its_client_in_so_many_rounds_in_a_session_too() {
+    let served = served();
+    let able = json!({"elicitation": {}});
+    for (says_enough, expected) in [(3, "enough"), (4, "Internal error")] {
+        let id = served.begin_with(ALICE, NEWEST, able.clone());
+        let session = served.session(ALICE, &id);
+        let mut stream = session.post_stream(&call("insist"));
+        let (mut asked, mut rounds) = (0, 0);
+        let answer = loop {
+            let message = stream.message(PATIENCE).expect("the stream has ended");
+            if message["id"] == 7 {
+                break message;
+            }
+            assert_eq!(message["method"], "elicitation/create", "{message}");
+            asked += 1;
+            rounds = (asked + 1) / 2;
+            let content = json!({"enough": rounds >= says_enough});
+            let result = json!({"action": "accept", "content": content});
+            let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+            assert_eq!(session.post(&[], &answer).status, 202);
+        };
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(rounds, 3, "questions at once are one round");
+    }
+}
