@@ -212,6 +212,87 @@ fn rfc9728_a_401_leads_to_metadata_of_the_url_that_was_called() {
 }
 
 #[test]
+fn h07_metadata_says_the_same_whatever_its_request_claims() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "static", "--trusted-proxy", "127.0.0.1"]);
+    let path = "/.well-known/oauth-protected-resource/mcp";
+    let plain = testbed.request(&format!("GET {path}"), &[], b"");
+    assert_eq!((plain.status, &plain.json()["resource"]), (200, &json!(testbed.url())));
+    for claims in [
+        &["X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https"][..],
+        &["X-Forwarded-Prefix: /evil", "X-Forwarded-Port: 1", "X-Original-URL: /evil"],
+        &["Forwarded: for=203.0.113.7;host=evil.example;proto=https"],
+        &["X-Host: evil.example", "X-Rewrite-URL: http://evil.example/", "Via: 1.1 evil.example"],
+    ] {
+        let answer = testbed.request(&format!("GET {path}"), claims, b"");
+        assert_eq!((answer.status, &answer.body), (200, &plain.body), "{claims:?}");
+    }
+    let same = [format!("{path}?resource=https://evil.example"), format!("http://localhost{path}")];
+    for target in same {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(testbed.send(bytes.as_bytes()).body, plain.body, "{target}");
+    }
+    for (target, host, status) in [
+        (&*format!("//evil.example{path}"), "localhost", 404),
+        ("/.well-known/oauth-protected-resource//evil.example/mcp", "localhost", 404),
+        ("/.well-known/oauth-protected-resource/../mcp", "localhost", 404),
+        (&format!("http://evil.example{path}"), "localhost", 400),
+        (&format!("http://evil.example{path}"), "evil.example", 421),
+        (path, "evil.example", 421),
+    ] {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = testbed.send(bytes.as_bytes());
+        assert_eq!(answer.status, status, "{target} {host}");
+        assert!(!answer.body.contains("evil"), "{target} {host}: {}", answer.body);
+    }
+}
+
+#[test]
+fn h08_what_is_public_is_so_for_who_brings_a_token_that_is_no_good() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "static"]);
+    let expired = "Authorization: Bearer eyJhbGciOiJFUzI1NiJ9.eyJleHAiOjF9.AAAA";
+    for line in ["GET /.well-known/oauth-protected-resource/mcp", "GET /health"] {
+        let plain = testbed.request(line, &[], b"");
+        for head in [
+            &[expired][..],
+            &["Authorization: Basic eDp5"],
+            &["Authorization: Bearer"],
+            &[expired, expired],
+        ] {
+            let answer = testbed.request(line, head, b"");
+            assert_eq!((answer.status, &answer.body), (200, &plain.body), "{line} {head:?}");
+            assert_eq!(answer.header("www-authenticate"), None, "{line} {head:?}");
+        }
+    }
+}
+
+#[test]
+fn h16_what_one_caller_was_answered_is_kept_for_no_other() {
+    let testbed = Testbed::start(TESTBED, &["--auth", "static"]);
+    let names = |token: Option<&str>| {
+        let result = testbed.result(token, "tools/list", json!({}));
+        assert_eq!((&result["cacheScope"], &result["ttlMs"]), (&json!("private"), &json!(0)));
+        let tools = result["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (alices, bobs) = (names(ALICE), names(BOB));
+    let alone = |name: &str| alices.iter().any(|own| own == name) && !bobs.contains(&name.into());
+    assert!(alone("delete_user"), "{alices:?} {bobs:?}");
+    for _ in 0..3 {
+        assert_eq!((names(ALICE), names(BOB)), (alices.clone(), bobs.clone()));
+    }
+    let read = |token: Option<&str>, uri: &str| {
+        testbed.rpc(token, "resources/read", json!({ "uri": uri })).json()
+    };
+    let alices = read(ALICE, "secret://keys");
+    assert_eq!(
+        (&alices["result"]["cacheScope"], &alices["result"]["ttlMs"]),
+        (&json!("private"), &json!(0))
+    );
+    assert!(read(BOB, "secret://keys")["result"].is_null());
+    assert_eq!(read(ALICE, "secret://keys"), alices);
+}
+
+#[test]
 fn h01_h02_what_is_no_single_bearer_token_is_a_401_with_one_text() {
     let testbed = Testbed::start(TESTBED, &["--auth", "static"]);
     let good = "Authorization: Bearer dev-token-alice";

@@ -461,6 +461,28 @@ fn what_is_not_safe_does_not_start() {
 }
 
 #[test]
+fn n08_an_address_that_others_may_reach_needs_authentication() {
+    for (address, reason) in [
+        ("localhost:0", "write 127.0.0.1"),
+        ("localhost.:0", "write 127.0.0.1"),
+        ("0.0.0.0:0", "without authentication"),
+        ("[::]:0", "without authentication"),
+        ("[::ffff:0.0.0.0]:0", "without authentication"),
+        ("0:0", "write an IP address and a port"),
+        ("127.1:0", "write an IP address and a port"),
+        (":0", "write an IP address and a port"),
+        ("*:0", "write an IP address and a port"),
+    ] {
+        let mut command = Command::new(demo());
+        command.args(["--listen", address, "--auth", "none"]).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{address}: {message}");
+        assert!(message.contains(reason), "{address}: {message}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_names_the_flag_and_the_variable() {
     let server = Testbed::start(demo(), &[]);
     let mut command = Command::new(demo());

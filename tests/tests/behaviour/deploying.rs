@@ -122,7 +122,7 @@ fn get(address: SocketAddr, host: &str, path: &str) -> Response {
     ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
 }
 
-fn ask(address: SocketAddr, bytes: &str) -> Response {
+pub(crate) fn ask(address: SocketAddr, bytes: &str) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(bytes.as_bytes()).unwrap();

@@ -1,9 +1,11 @@
 //! Host, Origin and media types, before anything else is looked at.
 
-use portcullis_tests::driver::{Response, Testbed, message};
+use portcullis_tests::driver::{Response, Testbed, free_address, message};
+use portcullis_tests::issuer::Issuer;
 use serde_json::json;
 
 use crate::TESTBED;
+use crate::deploying::ask;
 
 fn with_host(testbed: &Testbed, host: &str) -> Response {
     testbed.send(format!("GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n").as_bytes())
@@ -100,6 +102,62 @@ fn a_page_of_an_allowed_origin_may_read_what_clients_need_and_send_no_credential
         assert_eq!(answer.header("access-control-allow-credentials"), None);
         assert!(answer.headers.contains(&("vary".to_owned(), "Origin".to_owned())), "{answer:?}");
     }
+}
+
+#[test]
+fn h19_no_page_but_of_an_allowed_origin_reads_anything() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    for origin in [
+        "null",
+        "*",
+        "https://evil.example",
+        "http://localhost.evil.example",
+        "http://localhost:6274, https://evil.example",
+        "http://LOCALHOST:6274",
+        "https://localhost:6274",
+        "file://",
+    ] {
+        let origin = format!("Origin: {origin}");
+        for (line, asks) in [
+            ("OPTIONS /mcp", "Access-Control-Request-Method: POST"),
+            ("POST /mcp", "Authorization: Bearer dev-token-alice"),
+            ("GET /mcp", "Authorization: Bearer dev-token-alice"),
+            ("DELETE /mcp", "Cookie: session=1"),
+        ] {
+            let answer = testbed.request(line, &[&origin, asks], b"");
+            assert_eq!(answer.status, 403, "{line} {origin}");
+            let allowed = |(name, _): &(String, String)| name.starts_with("access-control-");
+            assert!(!answer.headers.iter().any(allowed), "{line} {origin} {answer:?}");
+        }
+    }
+    // What is public may be read by every page, and no credential goes along.
+    let metadata = "GET /.well-known/oauth-protected-resource";
+    let answer = testbed.request(metadata, &["Origin: null"], b"");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn n07_a_name_that_is_not_the_servers_own_is_named_in_the_log_with_what_to_set() {
+    let issuer = Issuer::start();
+    let flags = issuer.flags();
+    let own = ["--public-url", "https://mcp.example.com", "--trusted-proxy", "127.0.0.1"];
+    let at = free_address();
+    let testbed = Testbed::start_at(TESTBED, at, &[&flags[..], &own].concat(), &[]);
+    let status = |host: &str, claims: &str| {
+        let line = "POST /mcp HTTP/1.1\r\nContent-Length: 0\r\nConnection: close";
+        ask(at, &format!("{line}\r\nHost: {host}\r\n{claims}\r\n")).status
+    };
+    for own in ["mcp.example.com", "mcp.example.com:443"] {
+        assert_eq!(status(own, ""), 401, "{own}");
+    }
+    // What a proxy says of the name that clients use counts for nothing.
+    let claims = "X-Forwarded-Host: mcp.example.com\r\nForwarded: host=mcp.example.com\r\n";
+    for claims in ["", claims] {
+        assert_eq!(status("internal-name:8000", claims), 421, "{claims}");
+    }
+    testbed.wait_for_log("host=internal-name");
+    testbed.wait_for_log("set public_url or allow_host");
 }
 
 #[test]

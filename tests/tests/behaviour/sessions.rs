@@ -519,7 +519,7 @@ fn n16_answers_that_are_never_read_are_dropped_though_the_client_goes_on() {
 }
 
 #[test]
-fn a_stream_ends_with_its_token_while_the_session_goes_on_with_a_new_one() {
+fn h17_a_stream_ends_with_its_token_while_the_session_goes_on_with_a_new_one() {
     let issuer = Issuer::start();
     let testbed = Testbed::start(TESTBED, &issuer.flags());
     let (lasting, now) = (issuer.token(&claims("alice", "read")), now());

@@ -359,6 +359,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn n17_fifty_thousand_lines_that_are_no_messages_are_answered_one_by_one() {
+        let junk = [": x", "data: {", "\u{1}", "[[[[", "{\"a\":", "\"\\ud800\""];
+        let last = request(7, "ping", json!({}));
+        let lines = junk.iter().copied().cycle().take(50_000).chain([&*last]);
+        let answers = talk(&lines.collect::<Vec<_>>()).await;
+        let (last, refused) = answers.split_last().unwrap();
+        assert_eq!((&last["id"], refused.len()), (&json!(7), 50_000));
+        let codes = [-32700, -32600].map(Value::from);
+        assert!(refused.iter().all(|answer| codes.contains(&answer["error"]["code"])));
+    }
+
+    #[tokio::test]
     async fn what_is_refused_before_the_service_is_asked_is_recorded_once() {
         let service = Fake::new();
         let limits = Limits { body_bytes: 500, ..Limits::default() };

@@ -63,6 +63,30 @@ fn trial_d1_clients_are_told_which_scopes_to_ask_for() {
 }
 
 #[test]
+fn h20_a_token_without_what_the_whole_server_requires_gets_one_challenge_for_all_of_it() {
+    let server = server().auth(tokens(&["read", "desk", "till"])).build().unwrap();
+    let served = Served::start(server);
+    let call = json!({"name": "refund", "arguments": {}});
+    for (method, params) in [("tools/list", json!({})), ("tools/call", call)] {
+        let refused = served.rpc(Some("alice"), method, params);
+        assert_eq!(refused.status, 403, "{method}");
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("Bearer ") && !challenge.contains("refund"), "{challenge}");
+        let metadata = format!(
+            "resource_metadata=\"http://{}/.well-known/oauth-protected-resource/mcp\"",
+            served.authority()
+        );
+        for part in [r#"error="insufficient_scope""#, &metadata] {
+            assert!(challenge.contains(part), "{challenge}");
+        }
+        let scopes = challenge.split("scope=\"").nth(1).unwrap().split('"').next().unwrap();
+        let mut scopes: Vec<_> = scopes.split(' ').collect();
+        scopes.sort_unstable();
+        assert_eq!(scopes, ["desk", "read", "till"], "{challenge}");
+    }
+}
+
+#[test]
 fn trial_a3_offline_access_is_offered_nowhere() {
     let server = server().auth(tokens(&["read", "offline_access"]));
     let served = Served::start(server.build().unwrap());
