@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use portcullis::component::Elicited;
 use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::guard::Secret;
 use portcullis::prelude::*;
+use portcullis::server::{CredentialsInResults, Limits};
 use portcullis_tests::driver::{Stream, request};
 use portcullis_tests::served::Served;
 use serde_json::{Value, json};
@@ -41,6 +43,15 @@ async fn insist(ctx: Context) -> Result<&'static str, ToolError> {
             return Ok("enough");
         }
     }
+}
+
+/// Asks what it should not.
+#[tool]
+async fn blurt(known: bool, ctx: Context) -> Result<String, ToolError> {
+    let text =
+        if known { "Use asked-and-never-seen-7d2e?" } else { "Use postgres://a:hunter2@db/a?" };
+    let asked = ctx.elicit::<Enough>(text).await?;
+    Ok(format!("{:?}", asked.accepted().map(|asked| asked.enough)))
 }
 
 fn served() -> Served {
@@ -86,12 +97,65 @@ fn n13_a08_a_token_that_grants_less_reads_no_answer_that_another_began() {
     assert_eq!(answer["result"]["content"][0]["text"], "the report");
 }
 
+/// A session whose client can show forms.
+fn asked_in(served: &Served) -> String {
+    served.begin_with(ALICE, NEWEST, json!({"elicitation": {}}))
+}
+
+fn blurting(known: bool) -> Value {
+    request(7, "tools/call", json!({"name": "blurt", "arguments": {"known": known}}))
+}
+
+fn asking(change: impl FnOnce(&mut Limits)) -> Served {
+    let tokens = StaticTokenVerifier::new().token("dev-token-alice", user("alice"));
+    let server = Server::builder("asking").auth(tokens).components(components![blurt]);
+    let server = server.credentials_in_results(CredentialsInResults::Block).limits(change);
+    Served::start(server.build().unwrap())
+}
+
+#[test]
+fn n10_an_answer_that_comes_too_late_goes_to_no_question() {
+    let served = asking(|limits| limits.input_timeout = Duration::from_millis(300));
+    let id = asked_in(&served);
+    let session = served.session(ALICE, &id);
+    let mut stream = session.post_stream(&blurting(true));
+    let asked = stream.message(PATIENCE).unwrap();
+    let taken_back = stream.message(PATIENCE).unwrap();
+    assert_eq!(taken_back["method"], "notifications/cancelled");
+    assert_eq!(taken_back["params"]["requestId"], asked["id"]);
+    let answer = stream.message(PATIENCE).unwrap();
+    assert_eq!(answer["result"]["content"][0]["text"], "Your client did not answer in time.");
+    let mut again = session.post_stream(&blurting(true));
+    assert_ne!(again.message(PATIENCE).unwrap()["id"], asked["id"]);
+    let result = json!({"action": "accept", "content": {"enough": true}});
+    let late = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result});
+    assert_eq!(session.post(&[], &late).status, 202);
+    assert_eq!(again.message(PATIENCE).unwrap()["method"], "notifications/cancelled");
+}
+
+#[test]
+fn e08_a_question_in_a_session_holds_no_known_secret_and_no_credential_that_is_blocked() {
+    let _known = Secret::known("asked-and-never-seen-7d2e".to_owned());
+    let served = asking(|_| {});
+    let id = asked_in(&served);
+    let session = served.session(ALICE, &id);
+    let mut stream = session.post_stream(&blurting(true));
+    let asked = stream.message(PATIENCE).unwrap();
+    let message = asked["params"]["message"].as_str().unwrap();
+    assert!(message.starts_with("Use ") && !message.contains("never-seen"), "{message}");
+    let result = json!({"action": "decline"});
+    session.post(&[], &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+    assert_eq!(stream.message(PATIENCE).unwrap()["result"]["content"][0]["text"], "None");
+    let blocked = session.post(&[], &blurting(false));
+    assert!(!blocked.body.contains("hunter2"), "{}", blocked.body);
+    assert!(blocked.body.contains("Internal error"), "{}", blocked.body);
+}
+
 #[test]
 fn q05_a_function_asks_its_client_in_so_many_rounds_in_a_session_too() {
     let served = served();
-    let able = json!({"elicitation": {}});
     for (says_enough, expected) in [(3, "enough"), (4, "Internal error")] {
-        let id = served.begin_with(ALICE, NEWEST, able.clone());
+        let id = asked_in(&served);
         let session = served.session(ALICE, &id);
         let mut stream = session.post_stream(&call("insist"));
         let (mut asked, mut rounds) = (0, 0);

@@ -584,6 +584,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn q05_so_many_answers_of_a_session_are_kept_and_those_are_the_latest() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        for id in 1..=17 {
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+                "params": {"name": "tell-at-once", "_meta": {"progressToken": "p"}}});
+            let stream = edge.send("POST", "alice", Some(&session), &call).await;
+            assert_eq!(rest(stream).await.last(), Some(&json!(id)));
+        }
+        for (last, status) in [("1-0", 400), ("2-0", 200), ("17-0", 200)] {
+            assert_eq!(resume(&edge, "alice", &session, last).await.status(), status, "{last}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn q05_a_request_that_nobody_reads_from_any_more_is_dropped() {
         let edge = Edge::new();
         let session = edge.begin("alice").await;
