@@ -97,9 +97,20 @@ fn bytes(blob: &str) -> Option<&'static str> {
     credential_shape::find(std::str::from_utf8(&bytes).ok()?)
 }
 
-/// What `value` looks as if it held, in whatever text of it.
+/// What `value` looks as if it held, in whatever text of it, names of members too: what is told stands in
+/// no text beside it, as a structured result does.
 pub(super) fn find_in(value: &Value) -> Option<&'static str> {
-    json(value)
+    json(value).or_else(|| names(value))
+}
+
+fn names(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Array(items) => items.iter().find_map(names),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, value)| credential_shape::find(name).or_else(|| names(value))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 fn json(value: &Value) -> Option<&'static str> {

@@ -82,6 +82,9 @@ mod tests {
             assert_eq!(answer.told().len(), 2);
             assert!(answer.told().iter().all(|told| told.to_string().contains("hunter2")));
         }
+        let examined = ExaminedAsResults::new(CredentialsInResults::Block);
+        assert_eq!(examined.examine(json!({"within": [{CREDENTIAL: 1}]})), None, "as a name");
+        assert!(examined.examine(json!({"within": [{"postgres://db/app": 1}]})).is_some());
         let answer = told(CredentialsInResults::Block, CREDENTIAL).await;
         let [progress] = answer.told() else { panic!("{:?}", answer.told()) };
         assert_eq!(progress["params"].get("message"), None, "that it goes on is told");
