@@ -32,6 +32,9 @@ pub mod routes {}
 #[doc = include_str!("../manual/arguments.md")]
 pub mod arguments {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/handles.md")]
+pub mod handles {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/elicitation.md")]
 pub mod elicitation {}
 #[doc = include_str!("../manual/links.md")]

@@ -115,6 +115,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "visibility",
         "routes",
         "arguments",
+        "handles",
         "files",
         "commands",
         "outbound",

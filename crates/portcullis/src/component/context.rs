@@ -21,6 +21,8 @@ use crate::component::caller::{Caller, MaybeCaller};
 use crate::component::credential::CredentialSource;
 #[cfg(feature = "jwt")]
 use crate::component::exchanged_token::ExchangedTokenSource;
+#[cfg(feature = "keys")]
+use crate::component::handle::{self, Handle, HandleSource, HandleValue};
 #[cfg(feature = "fetch")]
 use crate::component::http_client::HttpClient;
 use crate::component::input::{self, CreateMessage, CreateMessageResult, Elicited, Input, Root};
@@ -63,6 +65,8 @@ pub(crate) struct Facilities {
     pub(crate) credentials: Arc<dyn CredentialSource>,
     /// What is told before an answer passes here.
     pub(crate) told: Arc<dyn Examined>,
+    #[cfg(feature = "keys")]
+    pub(crate) handles: Arc<dyn HandleSource>,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -468,6 +472,34 @@ impl Context {
 
     /// Asks the user for a form that `T` describes, and gives what they filled in.
     ///
+    /// A [`Handle`] for `value`: a text that the caller's client keeps and sends again as an argument, and
+    /// that nobody else can use.
+    ///
+    /// It belongs to the caller's issuer, subject and client together. Without an access token it belongs to
+    /// the session, and over stdio to this process.
+    ///
+    /// # Errors
+    ///
+    /// For a caller with neither session nor token, who cannot be told from others, the caller is told so:
+    /// over stdio too with
+    /// [`hide_protected_over_stdio`](crate::ServerBuilder::hide_protected_over_stdio). Internal for a value
+    /// of more than 1,024 bytes of JSON, which models would have to repeat.
+    #[cfg(feature = "keys")]
+    pub fn handle<T: HandleValue>(&self, value: T) -> Result<Handle<T>, ToolError> {
+        Handle::new(&*self.facilities.handles, &self.exchange, value)
+    }
+
+    /// What `read` reads of the arguments, in which the caller's handles are opened.
+    #[cfg(feature = "keys")]
+    pub(crate) fn reading<R>(&self, read: impl FnOnce() -> R) -> R {
+        handle::within(&self.facilities.handles, &self.exchange, read)
+    }
+
+    #[cfg(not(feature = "keys"))]
+    pub(crate) fn reading<R>(&self, read: impl FnOnce() -> R) -> R {
+        read()
+    }
+
     /// **The function runs again from its start.** In 2026-07-28 a server cannot wait for an answer: the
     /// first time, this is an error that `?` carries out of the function, and the client sends the whole
     /// request again together with the answer. So ask before you change anything, and decide by arguments

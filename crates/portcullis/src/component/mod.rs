@@ -12,6 +12,8 @@ pub(crate) mod declaration;
 #[cfg(feature = "jwt")]
 pub(crate) mod exchanged_token;
 pub(crate) mod format;
+#[cfg(feature = "keys")]
+pub(crate) mod handle;
 pub(crate) mod hint;
 #[cfg(feature = "fetch")]
 pub(crate) mod http_client;
@@ -41,6 +43,8 @@ pub use self::argument::{Argument, Bound};
 pub use self::completion::{Completer, Completion, IntoCompleter, IntoCompletion};
 pub(crate) use self::declaration::{About, Components, Erased, Handler};
 pub use self::declaration::{Component, Declare};
+#[cfg(feature = "keys")]
+pub use self::handle::{Handle, HandleValue};
 pub use self::hint::Hint;
 pub use self::input::{CreateMessage, CreateMessageResult, Elicited, Root};
 pub use self::kind::{ComponentKind, Deny};

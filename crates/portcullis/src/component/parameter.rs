@@ -52,10 +52,11 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
     }
 
     fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
-        let read = match call.arguments.remove(name) {
+        let argument = call.arguments.remove(name);
+        let read = call.context.reading(|| match argument {
             Some(value) => reading::read(value),
             None => reading::absent(),
-        };
+        });
         read.map_err(|unfit| refused(Some(name), &unfit))
     }
 }
@@ -158,7 +159,8 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
         let arguments = std::mem::take(&mut call.arguments);
-        reading::read_all(arguments).map(Self).map_err(|unfit| refused(None, &unfit))
+        let read = call.context.reading(|| reading::read_all(arguments));
+        read.map(Self).map_err(|unfit| refused(None, &unfit))
     }
 }
 

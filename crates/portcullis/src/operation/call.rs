@@ -395,7 +395,8 @@ async fn within_time<R>(
     fenced(limit, || outgoing.asked(), async {
         if !entry.validations.is_empty() {
             let begun = Instant::now();
-            entry.validations.iter().try_for_each(|own| own.judge(&call.arguments))?;
+            let judge = || entry.validations.iter().try_for_each(|own| own.judge(&call.arguments));
+            call.context.reading(judge)?;
             // Nothing stops a function that waits for nothing.
             if begun.elapsed() > limit {
                 return Err(ToolError::too_long(limit));

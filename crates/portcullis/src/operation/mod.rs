@@ -7,6 +7,8 @@ pub(crate) mod caller_credentials;
 mod complete;
 pub(crate) mod credentials;
 mod engine;
+#[cfg(feature = "keys")]
+pub(crate) mod handles;
 pub(crate) mod input;
 mod list;
 mod list_changed;

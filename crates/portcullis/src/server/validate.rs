@@ -19,6 +19,8 @@ use crate::middleware::rate_limit::Sharing;
 use crate::operation::Engine;
 #[cfg(feature = "fetch")]
 use crate::operation::caller_credentials::{self, RecordedCredentials};
+#[cfg(feature = "keys")]
+use crate::operation::handles::SealedHandles;
 use crate::operation::input::StateKeys;
 use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
@@ -189,6 +191,13 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
+        #[cfg(feature = "keys")]
+        let handles = Arc::new(SealedHandles::new(
+            &request_state,
+            &parts.name,
+            parts.trusts_stdio,
+            Arc::clone(&clock),
+        ));
         let subscribers = Arc::new(Subscribers::new(Arc::clone(&catalogue)));
         let facilities = Facilities {
             states: parts.states,
@@ -202,6 +211,8 @@ impl Parts {
             http: HttpClient::new(parts.fetch),
             #[cfg(feature = "fetch")]
             credentials,
+            #[cfg(feature = "keys")]
+            handles,
             told: Arc::new(ExaminedAsResults::new(parts.credentials_in_results)),
             trusts_stdio: parts.trusts_stdio,
         };

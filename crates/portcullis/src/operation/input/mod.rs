@@ -34,6 +34,8 @@ pub(crate) use self::state::StateKeys;
 use self::state::{Parts, QuestionId, RequestState};
 use self::stream::Stream;
 use crate::catalogue::credential_lint::words;
+#[cfg(feature = "keys")]
+pub(super) use self::state::seconds;
 use crate::catalogue::{Entry, form};
 use crate::component::Elicited;
 use crate::component::input::{Form, InputSource, Question};

@@ -54,6 +54,12 @@ impl StateKeys {
     pub(super) fn are_there(&self) -> bool {
         self.keys.is_some()
     }
+    /// The keys, if there are any, for what else clients keep.
+    #[cfg(feature = "keys")]
+    pub(in crate::operation) fn ring(&self) -> Option<KeyRing> {
+        self.keys.clone()
+    }
+
 
     #[cfg(not(feature = "keys"))]
     pub(super) fn are_there(&self) -> bool {
@@ -118,6 +124,7 @@ impl RequestState {
     }
 }
 
-fn seconds(time: SystemTime) -> Option<u64> {
+/// In seconds since 1970.
+pub(in crate::operation) fn seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
 }
