@@ -52,6 +52,7 @@ mod tokens;
 mod traces;
 mod unix_socket;
 mod upstream_token;
+mod url_elicitation;
 mod values;
 mod visibility;
 mod words;

@@ -202,6 +202,23 @@ impl Outgoing {
         asking.waits.answer().await
     }
 
+    /// The output of `waiting`, during which the client or its user is waited for: [`asked`](Self::asked)
+    /// counts it.
+    pub async fn besides<F: Future>(&self, waiting: F) -> F::Output {
+        let _paused = self.0.as_deref().map(Paused::begin);
+        waiting.await
+    }
+
+    /// Tells the client that the user is done at the URL of an elicitation, if there is room for that
+    /// (MCP 2025-11-25 elicitation §Completion Notifications).
+    pub fn elicitation_complete(&self, id: &str) {
+        let Some(channel) = &self.0 else { return };
+        let params = json!({ "elicitationId": id });
+        let text = json_rpc::notification("notifications/elicitation/complete", Some(&params));
+        // The result of the call says it, too.
+        let _ = channel.send(text);
+    }
+
     /// How long the client was waited for until now.
     #[must_use]
     pub fn asked(&self) -> Duration {
@@ -249,37 +266,49 @@ impl Outgoing {
     }
 }
 
-/// A request to the client, until this is dropped.
-struct Asking<'a> {
-    channel: &'a Channel,
-    waits: Waits,
-}
+/// Time in which the client is waited for, until this is dropped.
+struct Paused<'a>(&'a Channel);
 
-impl<'a> Asking<'a> {
-    fn new(channel: &'a Channel, waits: Waits) -> Self {
+impl<'a> Paused<'a> {
+    fn begin(channel: &'a Channel) -> Self {
         let mut waiting = channel.waiting();
         waiting.asking += 1;
         waiting.since.get_or_insert_with(Instant::now);
-        Self { channel, waits }
+        Self(channel)
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Paused<'_> {
     fn drop(&mut self) {
-        let unanswered = self.waits.give_up();
-        let mut waiting = self.channel.waiting();
+        let mut waiting = self.0.waiting();
         waiting.asking -= 1;
         if waiting.asking == 0
             && let Some(since) = waiting.since.take()
         {
             waiting.asked += since.elapsed();
         }
-        drop(waiting);
-        if unanswered {
+    }
+}
+
+/// A request to the client, until this is dropped.
+struct Asking<'a> {
+    paused: Paused<'a>,
+    waits: Waits,
+}
+
+impl<'a> Asking<'a> {
+    fn new(channel: &'a Channel, waits: Waits) -> Self {
+        Self { paused: Paused::begin(channel), waits }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if self.waits.give_up() {
+            let Paused(channel) = self.paused;
             let params = json!({ "requestId": self.waits.id });
             // Once the request is over, its client waits for no answer of its own.
-            let _ =
-                self.channel.send(json_rpc::notification("notifications/cancelled", Some(&params)));
+            let _ = channel.send(json_rpc::notification("notifications/cancelled", Some(&params)));
         }
     }
 }

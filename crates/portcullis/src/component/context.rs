@@ -25,7 +25,9 @@ use crate::component::exchanged_token::ExchangedTokenSource;
 use crate::component::handle::{self, Handle, HandleSource, HandleValue};
 #[cfg(feature = "fetch")]
 use crate::component::http_client::HttpClient;
-use crate::component::input::{self, CreateMessage, CreateMessageResult, Elicited, Input, Root};
+use crate::component::input::{
+    self, CreateMessage, CreateMessageResult, Elicited, Input, Page, Root,
+};
 use crate::component::resource_updates::ResourceUpdatesControl;
 use crate::component::selector::Selector;
 use crate::component::state::State;
@@ -63,10 +65,10 @@ pub(crate) struct Facilities {
     pub(crate) http: HttpClient,
     #[cfg(feature = "fetch")]
     pub(crate) credentials: Arc<dyn CredentialSource>,
-    /// What is told before an answer passes here.
-    pub(crate) told: Arc<dyn Examined>,
     #[cfg(feature = "keys")]
     pub(crate) handles: Arc<dyn HandleSource>,
+    /// What is told before an answer passes here.
+    pub(crate) told: Arc<dyn Examined>,
     /// Whether the local user may use what requires anything.
     pub(crate) trusts_stdio: bool,
 }
@@ -470,8 +472,6 @@ impl Context {
         self.facilities.credentials.authenticated(self, request).await
     }
 
-    /// Asks the user for a form that `T` describes, and gives what they filled in.
-    ///
     /// A [`Handle`] for `value`: a text that the caller's client keeps and sends again as an argument, and
     /// that nobody else can use.
     ///
@@ -500,6 +500,8 @@ impl Context {
         read()
     }
 
+    /// Asks the user for a form that `T` describes, and gives what they filled in.
+    ///
     /// **The function runs again from its start.** In 2026-07-28 a server cannot wait for an answer: the
     /// first time, this is an error that `?` carries out of the function, and the client sends the whole
     /// request again together with the answer. So ask before you change anything, and decide by arguments
@@ -553,6 +555,53 @@ impl Context {
         input::elicit(&self.input, message.into()).await
     }
 
+    /// Has the user open a page of this server in their browser, for what must not pass through the client
+    /// or its model: a password, an API key, a payment, or signing in at another service.
+    ///
+    /// `path` is that of a [page](crate::route::Route::page) among the server's routes, and `message` says
+    /// what it is for. The user is accepted once **the page has said so**
+    /// ([`UrlElicitation::complete`](crate::route::UrlElicitation::complete)): that they agreed to open it
+    /// says nothing. The URL holds 128 random bits and nothing else of the caller, and lets nobody in: the
+    /// page finds out for itself who opens it, and only the user who was asked can complete it, within
+    /// [`Limits::input_timeout`](crate::server::Limits::input_timeout).
+    ///
+    /// The function runs again from its start, as [`elicit`](Self::elicit) says. Where the user is not done
+    /// yet when the client sends its answer, they are waited for, for half of
+    /// [`Limits::handler_timeout`](crate::server::Limits::handler_timeout), and are then asked again for the
+    /// same page. In a session the function waits, and its client is told when the page is completed.
+    ///
+    /// # Errors
+    ///
+    /// As [`elicit`](Self::elicit), for a client that did not declare that it opens URLs. A caller without
+    /// an access token is told that one is needed; one for whom 16 pages wait, to complete them; and one who
+    /// is not done in time, so. Internal for a path that is no page.
+    ///
+    /// # Example
+    ///
+    /// The page is shown at [`UrlElicitation`](crate::route::UrlElicitation).
+    ///
+    /// ```
+    /// use portcullis::component::Elicited;
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Connects your calendar.
+    /// #[tool]
+    /// async fn connect_calendar(ctx: Context) -> Result<&'static str, ToolError> {
+    ///     match ctx.elicit_url("/calendar", "Enter the key of your calendar.").await? {
+    ///         // The page has kept the key, for the user who entered it.
+    ///         Elicited::Accepted(()) => Ok("Your calendar is connected."),
+    ///         Elicited::Declined | Elicited::Cancelled => Ok("Nothing is connected."),
+    ///     }
+    /// }
+    /// ```
+    pub async fn elicit_url(
+        &self,
+        path: &'static str,
+        message: impl Into<String> + Send,
+    ) -> Result<Elicited<()>, ToolError> {
+        input::elicit_url(&self.input, Page { path, message: message.into() }).await
+    }
+
     /// Asks the model of the client; see [`elicit`](Self::elicit) for how a function asks.
     ///
     /// # Errors
@@ -576,6 +625,12 @@ impl Context {
     #[must_use]
     pub fn can_elicit(&self) -> bool {
         self.input.as_deref().is_some_and(|input| input.capabilities().form)
+    }
+
+    /// Whether the client declared that it lets its user open URLs.
+    #[must_use]
+    pub fn can_elicit_url(&self) -> bool {
+        self.input.as_deref().is_some_and(|input| input.capabilities().url)
     }
 
     /// Whether the client declared that it can ask a model.

@@ -13,6 +13,7 @@ use crate::component::context::Facilities;
 use crate::middleware::Layers;
 use crate::operation::credentials::CredentialsInResults;
 use crate::operation::input::StateKeys;
+use crate::operation::pages::Pages;
 use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     /// Seal what clients keep of their requests.
     pub(crate) request_state: StateKeys,
+    /// What users are asked to open.
+    pub(crate) pages: Arc<Pages>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
     #[cfg(feature = "http")]

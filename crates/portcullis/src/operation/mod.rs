@@ -12,6 +12,7 @@ pub(crate) mod handles;
 pub(crate) mod input;
 mod list;
 mod list_changed;
+pub(crate) mod pages;
 mod redaction;
 mod refusal;
 pub(crate) mod resource_updates;

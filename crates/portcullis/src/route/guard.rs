@@ -1,6 +1,7 @@
 //! The access control before custom routes.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
 use portcullis_auth::{
-    AuthContext, Authenticator, Check, Decision, EndpointNotes, Principal, Target,
+    Audience, AuthContext, Authenticator, Check, Decision, EndpointNotes, Principal, Target,
 };
 use portcullis_guard::TraceParent;
 use portcullis_protocol::http::{Mount, RouteBody, RouteRejection, authenticate, trace_parent};
@@ -27,6 +28,7 @@ use crate::middleware::rate_limit::{Limited, PER_PRINCIPAL, PER_ROUTE, RateLimit
 use crate::operation::Engine;
 use crate::operation::audit::ByPseudonym;
 use crate::route::Route;
+use crate::route::elicitation::Elicitations;
 
 /// The guard of one route.
 struct Guard {
@@ -45,14 +47,17 @@ struct Guard {
     answers_unrecorded: bool,
 }
 
-/// The routes, each behind its guard.
-pub(crate) fn mount(
+/// The routes, each behind its guard: those at the path of a page, and the others.
+pub(crate) fn mounts(
     routes: &[Route],
     engine: &Arc<Engine>,
     authenticator: Option<&Arc<Authenticator>>,
-) -> Mount {
+) -> Vec<Mount> {
     let guards = |route| guarded(route, engine, authenticator, false);
-    mounted(routes, guards)
+    let pages: HashSet<String> = routes.iter().filter_map(Route::page_path).collect();
+    let (pages, others): (Vec<_>, Vec<_>) =
+        routes.iter().cloned().partition(|route| pages.contains(&route.path));
+    vec![mounted(&others, guards), mounted(&pages, guards).for_audience(Audience::Visitor)]
 }
 
 /// Public routes whose handlers take [`EndpointNotes`] from the request.
@@ -100,8 +105,11 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
                 head.extensions.insert(caller);
             }
             head.extensions.insert(record.pending.id());
-            if let Some(notes) = &record.pending.about.notes {
-                head.extensions.insert(notes.clone());
+            let (engine, notes) = (Arc::clone(&guard.engine), record.pending.about.notes.clone());
+            if guard.is_noted {
+                head.extensions.insert(notes);
+            } else {
+                head.extensions.insert(Elicitations { engine, notes });
             }
             head.extensions.insert(Readiness(Arc::clone(&guard.engine)));
             let span = record.span();
@@ -233,7 +241,7 @@ struct About<'a> {
     remote: Option<IpAddr>,
     principal: Option<Arc<Principal>>,
     trace: Option<TraceParent>,
-    notes: Option<EndpointNotes>,
+    notes: EndpointNotes,
 }
 
 impl Recorded for About<'_> {
@@ -242,7 +250,7 @@ impl Recorded for About<'_> {
         record: AuditRecord<'_>,
         write: impl FnOnce(&AuditRecord<'_>) -> Written,
     ) -> Written {
-        let noted = self.notes.as_ref().map(EndpointNotes::read).unwrap_or_default();
+        let noted = self.notes.read();
         let mut record = record;
         if let Some(principal) = &self.principal {
             record = record.with_principal(principal);
@@ -274,7 +282,7 @@ impl Recorded for About<'_> {
 impl<'a> RouteRecord<'a> {
     fn begin(guard: &'a Guard, remote: Option<IpAddr>, trace: Option<TraceParent>) -> Self {
         let (audit, time) = (&guard.engine.audit, guard.engine.clock.now());
-        let notes = guard.is_noted.then(EndpointNotes::default);
+        let notes = EndpointNotes::default();
         let about = About { guard, remote, principal: None, trace, notes };
         Self { pending: PendingRecord::begin(audit, time, "http", "route", about) }
     }
@@ -343,8 +351,8 @@ impl<'a> RouteRecord<'a> {
     /// Takes over what the handler decided, where it was asked.
     fn take_notes(&mut self) {
         let pending = &mut self.pending;
-        if let (Some(notes), Verdict::Allowed) = (&pending.about.notes, pending.verdict) {
-            let noted = notes.read();
+        if pending.verdict == Verdict::Allowed {
+            let noted = pending.about.notes.read();
             pending.verdict = noted.verdict.unwrap_or(Verdict::Allowed);
             pending.rule = noted.rule.map(Cow::Borrowed);
             pending.reason = noted.reason.map(Cow::Owned);

@@ -54,6 +54,7 @@
 //! let builder = Server::builder("example").no_auth().route(get("/health", health));
 //! ```
 
+mod elicitation;
 pub(crate) mod guard;
 pub(crate) mod sign_in;
 
@@ -70,6 +71,7 @@ use portcullis_auth::{Check, IntoCheck};
 use portcullis_guard::LogThrottle;
 use portcullis_protocol::http::HostOriginGuard;
 
+pub use self::elicitation::{ElicitationRefused, UrlElicitation};
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::rate_limit::{RateLimit, Sharing};
 use crate::route::guard::{NotReady, Readiness};
@@ -207,8 +209,8 @@ impl UndecidedRoute {
 
     fn decided(self, access: Access) -> Route {
         let Self { path, method, router } = self;
-        let (any_host, answers_unrecorded, limit) = (false, false, None);
-        Route { path, method, router, access, any_host, answers_unrecorded, limit }
+        let (any_host, is_page, answers_unrecorded, limit) = (false, false, false, None);
+        Route { path, method, router, access, any_host, is_page, answers_unrecorded, limit }
     }
 }
 
@@ -221,6 +223,7 @@ pub struct Route {
     pub(crate) router: MethodRouter,
     pub(crate) access: Access,
     any_host: bool,
+    is_page: bool,
     /// Whether it answers also where a request is not recorded, and the server is to stop for that.
     answers_unrecorded: bool,
     limit: Option<Arc<RateLimit>>,
@@ -269,6 +272,22 @@ impl Route {
     pub fn any_host(mut self) -> Self {
         self.any_host = true;
         self
+    }
+
+    /// Serves a page that people open: by a link of another site too, which a browser follows in a tab of its
+    /// own. For routes for `GET`, as one that users are sent to by
+    /// [`Context::elicit_url`](crate::Context::elicit_url). What is refused to a person is said in a page.
+    ///
+    /// Requests of another site's frames, forms and scripts are refused as elsewhere (CSRF), by other methods
+    /// at the same path too.
+    pub fn page(mut self) -> Self {
+        self.is_page = true;
+        self
+    }
+
+    /// Its path, if it is a page that a browser can be sent to.
+    pub(crate) fn page_path(&self) -> Option<String> {
+        (self.is_page && self.method == "GET").then(|| self.path.clone())
     }
 
     /// Gives the route a limit of its own: for each address where it is public, and else for
@@ -363,6 +382,9 @@ impl Route {
         }
         if self.any_host && self.check().is_some() {
             return flaw(ProblemKind::InvalidRoute, "any_host() works on public routes only");
+        }
+        if self.is_page && self.method != "GET" {
+            return flaw(ProblemKind::InvalidRoute, "page() works on routes for GET only");
         }
         if let Some(limit) = &self.limit {
             if limit.is_per_component() {

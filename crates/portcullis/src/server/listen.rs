@@ -17,7 +17,7 @@ use crate::catalogue::compiled_checks::Need;
 use crate::component::Deny;
 use crate::error::{Error, StartError, StartErrorKind};
 use crate::operation::EngineService;
-use crate::route::guard::mount;
+use crate::route::guard::mounts as route_mounts;
 use crate::route::sign_in;
 use crate::server::Server;
 use crate::server::certificate::{self, ServerCertificate};
@@ -380,7 +380,8 @@ impl Server {
                 let url = format!("{}{path}", public_url.origin());
                 Arc::new(authenticator.challenging_with(url))
             });
-        mounts.push(mount(&self.http.routes, &self.engine, authenticator.as_ref()));
+        mounts.extend(route_mounts(&self.http.routes, &self.engine, authenticator.as_ref()));
+        self.engine.pages.serve_at(public_url.origin());
         let guard = HostOriginGuard::new(authorities, origins, is_local);
         let config = AppConfig {
             path: public_url.path().clone(),

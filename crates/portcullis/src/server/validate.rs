@@ -22,6 +22,7 @@ use crate::operation::caller_credentials::{self, RecordedCredentials};
 #[cfg(feature = "keys")]
 use crate::operation::handles::SealedHandles;
 use crate::operation::input::StateKeys;
+use crate::operation::pages::Pages;
 use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
@@ -30,6 +31,8 @@ use crate::operation::telling::ExaminedAsResults;
 use crate::operation::token_exchange::RecordedTokenExchange;
 use crate::operation::upstream_token::RecordedUpstreamTokens;
 use crate::operation::visibility_control::RecordedVisibility;
+#[cfg(feature = "http")]
+use crate::route::Route;
 use crate::server::builder::{AuthState, Parts, ServerBuilder};
 use crate::server::{Authentication, Server, check};
 use crate::visibility::{ScopedRules, VisibilityState};
@@ -191,6 +194,12 @@ impl Parts {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
+        #[cfg(feature = "http")]
+        let paths = http.routes.iter().filter_map(Route::page_path).collect();
+        #[cfg(not(feature = "http"))]
+        let paths = Vec::new();
+        let (of, by) = (Arc::clone(&store), Arc::clone(&clock));
+        let pages = Pages::new(of, by, &parts.name, parts.limits.input_timeout, paths);
         #[cfg(feature = "keys")]
         let handles = Arc::new(SealedHandles::new(
             &request_state,
@@ -234,6 +243,7 @@ impl Parts {
             token_exchange,
             store,
             request_state,
+            pages: Arc::new(pages),
             clock,
             alarm: Alarm::new(),
             #[cfg(feature = "http")]

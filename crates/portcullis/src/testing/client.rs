@@ -21,6 +21,10 @@ use crate::operation::{Engine, EngineService, changes, updates};
 use crate::route::Route;
 use crate::server::Server;
 
+/// Where pages are, which users are asked to open.
+#[cfg(feature = "http")]
+pub(super) const ORIGIN: &str = "http://localhost";
+
 /// Asks a server without a network or a token: for tests.
 ///
 /// Its requests pass the same stages as those of a client, once the caller is known: rate limits,
@@ -74,6 +78,8 @@ impl TestClient {
     /// A client of `server` that is not authenticated.
     #[must_use]
     pub fn new(server: &Server) -> Self {
+        #[cfg(feature = "http")]
+        server.engine.pages.serve_tests_at(ORIGIN);
         Self {
             engine: Arc::clone(&server.engine),
             required: server.auth.as_ref().map(|auth| auth.summary.required_scopes.clone()),

@@ -13,8 +13,8 @@ use portcullis_protocol::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
 use serde_json::Value;
 
 use crate::operation::EngineService;
-use crate::route::guard::mount;
-use crate::testing::client::TestClient;
+use crate::route::guard::mounts;
+use crate::testing::client::{ORIGIN, TestClient};
 
 impl TestClient {
     /// Asks a [custom route](mod@crate::route) with `GET`. See [`send`](Self::send).
@@ -80,14 +80,14 @@ impl TestClient {
     /// The server over HTTP, for whom any token is one of this client's user.
     fn app(&self) -> Option<App<EngineService>> {
         let engine = &self.engine;
-        let url = PublicUrl::parse("http://localhost", self.path.clone()).ok()?;
+        let url = PublicUrl::parse(ORIGIN, self.path.clone()).ok()?;
         let authenticator = self.required.clone().map(|required| {
             let user = User { principal: self.principal.clone().map(Arc::new), required };
             let (url, clock) = (url.metadata_url(), Arc::clone(&engine.clock));
             let authenticator = Authenticator::new(Arc::new(user), url, clock);
             Arc::new(authenticator.with_hierarchy(Arc::clone(&engine.facilities.hierarchy)))
         });
-        let mounts = vec![mount(&self.routes, engine, authenticator.as_ref())];
+        let mounts = mounts(&self.routes, engine, authenticator.as_ref());
         let guard = HostOriginGuard::new(Vec::new(), Origins::default(), true);
         let config = AppConfig {
             path: self.path.clone(),

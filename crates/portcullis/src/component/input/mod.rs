@@ -32,6 +32,14 @@ pub(crate) trait InputSource: Send + Sync {
     /// As [`ask`](Self::ask), and internal for a schema that no form may have.
     fn form(&self, form: Form) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>>;
 
+    /// Has the user open a page of the server's own, and gives what became of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask); for a caller who is not known, whom nothing could tell from somebody else
+    /// at the page; and internal for a path without a page.
+    fn open(&self, page: Page) -> BoxFuture<'_, Result<Elicited<()>, ToolError>>;
+
     /// Asks for anything else. The answer is the client's own, and untrusted.
     ///
     /// # Errors
@@ -62,6 +70,12 @@ pub(crate) struct Form {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) schema: Map<String, Value>,
+}
+
+/// A page of the server's own that the user is to open.
+pub(crate) struct Page {
+    pub(crate) path: &'static str,
+    pub(crate) message: String,
 }
 
 const UNREACHABLE: &str = "This needs an answer from you, for which your client cannot be asked.";
@@ -95,6 +109,10 @@ pub(crate) async fn elicit<T: DeserializeOwned + JsonSchema>(
         Elicited::Declined => Elicited::Declined,
         Elicited::Cancelled => Elicited::Cancelled,
     })
+}
+
+pub(crate) async fn elicit_url(input: &Input, page: Page) -> Result<Elicited<()>, ToolError> {
+    source(input)?.open(page).await
 }
 
 pub(crate) async fn sample(

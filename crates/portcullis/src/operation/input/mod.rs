@@ -15,11 +15,13 @@
 //! a record of its own.
 
 mod digest;
+mod page;
 mod state;
 mod stream;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,18 +32,20 @@ use portcullis_protocol::model::{InputRequest, InputRequiredResult};
 use portcullis_protocol::{ClientCapabilities, Exchange, InputResponses, read_value};
 use serde_json::{Map, Value, json};
 
+use self::page::AskedPage;
 pub(crate) use self::state::StateKeys;
+#[cfg(feature = "keys")]
+pub(super) use self::state::seconds;
 use self::state::{Parts, QuestionId, RequestState};
 use self::stream::Stream;
 use crate::catalogue::credential_lint::words;
-#[cfg(feature = "keys")]
-pub(super) use self::state::seconds;
 use crate::catalogue::{Entry, form};
 use crate::component::Elicited;
-use crate::component::input::{Form, InputSource, Question};
+use crate::component::input::{Form, InputSource, Page, Question};
 use crate::component::telling::Examined;
 use crate::component::tool_error::ToolError;
 use crate::operation::engine::Engine;
+use crate::operation::pages::Pages;
 
 /// The most questions of one round.
 const MAX_QUESTIONS: usize = 64;
@@ -62,12 +66,19 @@ pub(super) struct Round {
     parts: Parts,
     /// What is asked passes what results pass.
     examined: Arc<dyn Examined>,
+    pages: Arc<Pages>,
+    /// The user who could be asked to open a page.
+    user: Option<Arc<Principal>>,
+    /// How long they are waited for at the page.
+    patience: Duration,
     questions: Mutex<Questions>,
 }
 
 #[derive(Default)]
 struct Questions {
     answers: Vec<Answer>,
+    /// Each with whether it was given to the function.
+    pages: Vec<(AskedPage, bool)>,
     asked: Vec<(String, QuestionId, InputRequest)>,
 }
 
@@ -102,6 +113,9 @@ impl Round {
             most,
             parts: Parts::default(),
             examined: Arc::clone(&engine.facilities.told),
+            pages: Arc::clone(&engine.pages),
+            user: exchange.principal.clone(),
+            patience: engine.limits.handler_timeout / 2,
             questions: Mutex::default(),
         };
         if exchange.capabilities == ClientCapabilities::NONE && input.state().is_none() {
@@ -122,13 +136,14 @@ impl Round {
 
     /// What the client is asked. Nothing is answered when that cannot be kept.
     pub(super) fn required(&self, engine: &Engine) -> Option<InputRequiredResult> {
-        let Questions { answers, asked } = std::mem::take(&mut *self.questions());
+        let Questions { answers, pages, asked } = std::mem::take(&mut *self.questions());
         let answers = answers.into_iter().map(|Answer { question, json, .. }| (question, json));
         let ids = asked.iter().map(|(key, question, _)| (key.clone(), question.clone()));
         let state = RequestState {
             rounds: self.rounds + 1,
             asked: ids.collect(),
             answers: answers.collect(),
+            pages: pages.into_iter().map(|(page, _)| page).collect(),
             ..RequestState::default()
         };
         let (keys, lasting) = (&engine.request_state, engine.limits.input_timeout);
@@ -139,6 +154,12 @@ impl Round {
 
     fn questions(&self) -> MutexGuard<'_, Questions> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a question may be asked. Known secrets are removed as from any answer.
+    fn examine(&self, params: &Value) -> Result<(), ToolError> {
+        let examined = self.examined.examine(params.clone());
+        examined.map(drop).ok_or_else(|| ToolError::internal(BLOCKED))
     }
 
     fn lacks(&self, needs: ClientCapabilities) -> bool {
@@ -155,7 +176,8 @@ impl Questions {
             .asked
             .into_iter()
             .filter_map(|(key, question)| Some(answer(question, responses.get(&key)?.to_string())));
-        Self { answers: earlier.chain(now).collect(), asked: Vec::new() }
+        let pages = state.pages.into_iter().map(|page| (page, false)).collect();
+        Self { answers: earlier.chain(now).collect(), pages, asked: Vec::new() }
     }
 
     /// The answer to a question, or the question is noted.
@@ -164,12 +186,22 @@ impl Questions {
     ///
     /// For more questions than a round may have.
     fn ask(&mut self, key: &str, request: InputRequest) -> Result<Option<Value>, ToolError> {
-        let id = URL_SAFE_NO_PAD.encode(digest::of_question(request.method, &request.params));
+        let id = id_of(request.method, &request.params);
         let answer = self.answers.iter_mut().find(|answer| !answer.given && answer.question == id);
         if let Some(answer) = answer {
             answer.given = true;
-            return Ok(Some(read_value(&answer.json).unwrap_or_default()));
+            return Ok(Some(answer.read()));
         }
+        self.note(key, id, request)?;
+        Ok(None)
+    }
+
+    /// Notes a question for the client.
+    ///
+    /// # Errors
+    ///
+    /// For more questions than a round may have.
+    fn note(&mut self, key: &str, id: QuestionId, request: InputRequest) -> Result<(), ToolError> {
         if self.asked.len() >= MAX_QUESTIONS {
             let text = format!("the function asks more than {MAX_QUESTIONS} questions at once");
             return Err(ToolError::internal(text));
@@ -182,8 +214,19 @@ impl Questions {
             free = format!("{key}_{number}");
         }
         self.asked.push((free, id, request));
-        Ok(None)
+        Ok(())
     }
+}
+
+impl Answer {
+    fn read(&self) -> Value {
+        read_value(&self.json).unwrap_or_default()
+    }
+}
+
+/// What an answer is found by: the digest of its question.
+fn id_of(method: &str, params: &Value) -> QuestionId {
+    URL_SAFE_NO_PAD.encode(digest::of_question(method, params))
 }
 
 impl InputSource for Round {
@@ -195,6 +238,10 @@ impl InputSource for Round {
         answer_to_form(self, form).boxed()
     }
 
+    fn open(&self, page: Page) -> BoxFuture<'_, Result<Elicited<()>, ToolError>> {
+        self.open_page(page).boxed()
+    }
+
     fn ask(
         &self,
         Question { key, needs, request }: Question,
@@ -203,10 +250,7 @@ impl InputSource for Round {
             if self.lacks(needs) {
                 return Err(ToolError::missing_capability(needs));
             }
-            // Known secrets are removed as from any answer.
-            if self.examined.examine(request.params.clone()).is_none() {
-                return Err(ToolError::internal(BLOCKED));
-            }
+            self.examine(&request.params)?;
             let answer = self.questions().ask(&key, request);
             if let Ok(Some(answer)) = answer {
                 return Ok(answer);
@@ -223,7 +267,8 @@ impl InputSource for Round {
         if questions.asked.is_empty() {
             return Ok(());
         }
-        if questions.answers.iter().any(|answer| !answer.given) {
+        let unasked = questions.answers.iter().any(|answer| !answer.given);
+        if unasked || questions.pages.iter().any(|(_, given)| !given) {
             let text = "the function asks its client something else than in the round before: ask by \
                         arguments and answers alone";
             return Err(ToolError::internal(text));

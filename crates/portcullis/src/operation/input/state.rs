@@ -10,6 +10,8 @@ use portcullis_guard::keys::KeyRing;
 use portcullis_guard::seal::{self, Binding};
 use serde::{Deserialize, Serialize};
 
+use super::page::AskedPage;
+
 /// The most that is kept of questions and answers, in bytes, before it is sealed.
 pub(super) const MAX_BYTES: usize = 128 * 1024;
 
@@ -30,6 +32,9 @@ pub(super) struct RequestState {
     pub(super) asked: Vec<(String, QuestionId)>,
     /// The answers of earlier rounds, as JSON.
     pub(super) answers: Vec<(QuestionId, String)>,
+    /// The pages that the user was asked to open.
+    #[serde(default)]
+    pub(super) pages: Vec<AskedPage>,
 }
 
 /// The keys that seal states: those of the store, or one that was made at the start.
@@ -49,17 +54,17 @@ impl StateKeys {
         Self { keys: of_store.or_else(made) }
     }
 
-    /// Whether anything can be sealed.
-    #[cfg(feature = "keys")]
-    pub(super) fn are_there(&self) -> bool {
-        self.keys.is_some()
-    }
     /// The keys, if there are any, for what else clients keep.
     #[cfg(feature = "keys")]
     pub(in crate::operation) fn ring(&self) -> Option<KeyRing> {
         self.keys.clone()
     }
 
+    /// Whether anything can be sealed.
+    #[cfg(feature = "keys")]
+    pub(super) fn are_there(&self) -> bool {
+        self.keys.is_some()
+    }
 
     #[cfg(not(feature = "keys"))]
     pub(super) fn are_there(&self) -> bool {

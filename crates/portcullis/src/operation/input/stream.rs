@@ -7,27 +7,31 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use portcullis_auth::Principal;
 use portcullis_protocol::{ClientCapabilities, Exchange, Outgoing, ProtocolVersion, Unanswered};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::component::Elicited;
-use crate::component::input::{Form, InputSource, Question};
+use crate::component::input::{Form, InputSource, Page, Question};
 use crate::component::telling::Examined;
 use crate::component::tool_error::ToolError;
 use crate::operation::engine::Engine;
 use crate::operation::input::{BLOCKED, answer_to_form, asks_again};
+use crate::operation::pages::Pages;
 
 /// Asks over the stream of one call.
 pub(in crate::operation) struct Stream {
-    capabilities: ClientCapabilities,
-    version: ProtocolVersion,
-    outgoing: Outgoing,
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) version: ProtocolVersion,
+    pub(super) outgoing: Outgoing,
     /// What is asked passes what results pass.
     examined: Arc<dyn Examined>,
-    /// How long the client may take.
-    patience: Duration,
+    /// How long the client, and its user, may take.
+    pub(super) patience: Duration,
     rounds: Rounds,
+    pub(super) pages: Arc<Pages>,
+    pub(super) user: Option<Arc<Principal>>,
 }
 
 /// The rounds in which the client was asked. Questions that are asked at once are one.
@@ -62,13 +66,20 @@ impl Drop for Waiting<'_> {
 impl Stream {
     /// That of `exchange`, if its client can be asked.
     pub(super) fn of(engine: &Engine, exchange: &Exchange) -> Option<Self> {
-        let Exchange { capabilities, version, outgoing, .. } = exchange;
-        let (capabilities, version, outgoing) = (*capabilities, *version, outgoing.clone());
-        let (examined, patience) = (&engine.facilities.told, engine.limits.input_timeout);
-        let (most, examined) = (engine.limits.input_rounds, Arc::clone(examined));
-        let rounds = Rounds { most, begun: AtomicUsize::new(0), waiting: AtomicUsize::new(0) };
-        let can_ask = outgoing.can_ask();
-        can_ask.then_some(Self { capabilities, version, outgoing, examined, patience, rounds })
+        exchange.outgoing.can_ask().then(|| Self {
+            capabilities: exchange.capabilities,
+            version: exchange.version,
+            outgoing: exchange.outgoing.clone(),
+            examined: Arc::clone(&engine.facilities.told),
+            patience: engine.limits.input_timeout,
+            rounds: Rounds {
+                most: engine.limits.input_rounds,
+                begun: AtomicUsize::new(0),
+                waiting: AtomicUsize::new(0),
+            },
+            pages: Arc::clone(&engine.pages),
+            user: exchange.principal.clone(),
+        })
     }
 
     /// The parameters of a request, without secrets that are known and as the version has them.
@@ -94,12 +105,15 @@ impl InputSource for Stream {
         answer_to_form(self, form).boxed()
     }
 
+    fn open(&self, page: Page) -> BoxFuture<'_, Result<Elicited<()>, ToolError>> {
+        self.open_page(page).boxed()
+    }
+
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Value, ToolError>> {
         async move {
             let Question { needs, request, .. } = question;
             if !self.capabilities.include(needs) {
-                let text = format!("This needs a client that has declared {needs}.");
-                return Err(ToolError::new(text));
+                return Err(lacking(needs));
             }
             let params = self.params(request.params)?;
             let _waiting = self.rounds.begin()?;
@@ -115,6 +129,10 @@ impl InputSource for Stream {
     fn settled(&self) -> Result<(), ToolError> {
         Ok(())
     }
+}
+
+pub(super) fn lacking(needs: ClientCapabilities) -> ToolError {
+    ToolError::new(format!("This needs a client that has declared {needs}."))
 }
 
 fn unanswered(why: Unanswered) -> ToolError {

@@ -1,3 +1,5 @@
+#[cfg(feature = "http")]
+mod pages;
 mod refused;
 
 use std::sync::{Arc, Mutex};
