@@ -153,6 +153,8 @@ pub enum TransportOption {
     Stdio,
     /// Streamable HTTP
     Http,
+    /// HTTP+SSE, which is deprecated, at /sse beside Streamable HTTP
+    Sse,
 }
 
 /// How clients authenticate.

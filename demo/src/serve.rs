@@ -134,6 +134,9 @@ fn run_options(options: &Options, environment: &Environment) -> Result<RunOption
     if !options.trusted_proxy.is_empty() {
         run = run.trusted_proxies(options.trusted_proxy.clone());
     }
+    if options.transport == Some(TransportOption::Sse) {
+        run = run.with_legacy_sse();
+    }
     Ok(run)
 }
 

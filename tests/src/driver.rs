@@ -217,7 +217,7 @@ impl Testbed {
     }
 
     /// Sends `bytes` and reads the head of the answer.
-    fn open(&self, bytes: &[u8]) -> Stream {
+    pub fn open(&self, bytes: &[u8]) -> Stream {
         let mut connection = self.connect();
         sniff_request(bytes);
         connection.write_all(bytes).unwrap();

@@ -42,7 +42,7 @@ pub struct Exchange {
 pub enum Transport {
     /// Standard input and output of a child process, whose parent is the local user.
     Stdio,
-    /// Streamable HTTP.
+    /// Streamable HTTP, or HTTP+SSE beside it.
     Http,
 }
 

@@ -57,7 +57,8 @@ pub struct Limits {
     /// How long a client may leave an answer unread: 30 s. Then the connection is closed;
     /// over HTTP/2, where each stream has room of its own, a stream is dropped by itself.
     pub write_timeout: Duration,
-    /// How long a client may take to send a body: 30 s. Then it gets a 408.
+    /// How long a client may take to send a body: 30 s. Then it gets a 408. Over HTTP+SSE it has as long
+    /// to send `initialize` once it has its stream, which ends then.
     pub body_timeout: Duration,
     /// How long a token verifier, or all access checks of one operation, may take: 10 s. Then the
     /// request is refused.

@@ -1,15 +1,16 @@
 // What the official TypeScript client hears of a function that runs, and answers to it.
 //
-//     node interact.mjs --url URL [--token TOKEN] [--protocol VERSION]
+//     node interact.mjs --url URL [--sse] [--token TOKEN] [--protocol VERSION]
 //     node interact.mjs [--protocol VERSION] --stdio COMMAND [ARGS...]
 //
 // Against the fixtures called `interaction` it lists, calls, reads, prompts and completes; it hears
 // progress, the log and a changed list, answers an elicitation, and cancels a call. It prints one
 // JSON object on stdout.
 //
-// VERSION is `2026-07-28` (the default) or `legacy` (`initialize`).
+// VERSION is `2026-07-28` (the default) or `legacy` (`initialize`). With --sse URL is that of a stream of
+// HTTP+SSE, which is legacy.
 
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 const LOG_LEVEL = "io.modelcontextprotocol/logLevel";
@@ -20,6 +21,8 @@ function parseArgs(argv) {
     const flag = argv.shift();
     if (flag === "--stdio") {
       options.stdio = argv.splice(0);
+    } else if (flag === "--sse") {
+      options.sse = true;
     } else if (["--url", "--token", "--protocol"].includes(flag)) {
       options[flag.slice(2)] = argv.shift();
     } else {
@@ -29,13 +32,14 @@ function parseArgs(argv) {
   return options;
 }
 
-function transportFor({ stdio, url, token }) {
+function transportFor({ stdio, url, sse, token }) {
   if (stdio) {
     const [command, ...args] = stdio;
     return new StdioClientTransport({ command, args });
   }
   const authProvider = token && { token: async () => token };
-  return new StreamableHTTPClientTransport(new URL(url), { authProvider });
+  const Transport = sse ? SSEClientTransport : StreamableHTTPClientTransport;
+  return new Transport(new URL(url), { authProvider });
 }
 
 /** Something that happens once. */

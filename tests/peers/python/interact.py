@@ -1,13 +1,14 @@
 """What Python clients hear of a function that runs, and answer to it.
 
-    python interact.py CLIENT --url URL [--token TOKEN] [--protocol VERSION]
+    python interact.py CLIENT --url URL [--sse] [--token TOKEN] [--protocol VERSION]
     python interact.py CLIENT [--protocol VERSION] --stdio COMMAND [ARGS...]
 
 CLIENT is `fastmcp` or `mcp`, the official SDK's own. Against the fixtures called `interaction` it
 lists, calls, reads, prompts and completes; it hears progress, the log and a changed list, answers an
 elicitation, and cancels a call. It prints one JSON object on stdout.
 
-VERSION is `2026-07-28` (the default) or `legacy` (`initialize`).
+VERSION is `2026-07-28` (the default) or `legacy` (`initialize`). With --sse URL is that of a stream of
+HTTP+SSE, which is legacy.
 """
 
 import argparse
@@ -17,8 +18,9 @@ from contextlib import asynccontextmanager
 
 import fastmcp
 import mcp
-from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
+from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 from httpx2 import AsyncClient
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import listen
 from mcp_types import ElicitResult, PromptReference
@@ -30,6 +32,7 @@ def parse_args():
     parser = argparse.ArgumentParser()
     parser.add_argument("client", choices=["fastmcp", "mcp"])
     parser.add_argument("--url")
+    parser.add_argument("--sse", action="store_true")
     parser.add_argument("--token")
     parser.add_argument("--protocol", default="2026-07-28")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
@@ -67,6 +70,10 @@ class Heard:
         return {"name": "Ann"}
 
 
+def bearer(args):
+    return {"authorization": f"Bearer {args.token}"} if args.token else {}
+
+
 @asynccontextmanager
 async def connect_mcp(args, heard):
     async def answer(context, params):
@@ -85,9 +92,11 @@ async def connect_mcp(args, heard):
         server = mcp.StdioServerParameters(command=command, args=rest)
         async with mcp.Client(server, **options) as client:
             yield client
+    elif args.sse:
+        async with mcp.Client(sse_client(args.url, headers=bearer(args)), **options) as client:
+            yield client
     else:
-        headers = {"authorization": f"Bearer {args.token}"} if args.token else {}
-        async with AsyncClient(headers=headers, timeout=30) as http:
+        async with AsyncClient(headers=bearer(args), timeout=30) as http:
             server = streamable_http_client(args.url, http_client=http)
             async with mcp.Client(server, **options) as client:
                 yield client
@@ -101,6 +110,8 @@ async def connect_fastmcp(args, heard):
     if args.stdio:
         command, *rest = args.stdio
         transport = StdioTransport(command, rest, keep_alive=False)
+    elif args.sse:
+        transport = SSETransport(args.url, auth=args.token)
     else:
         transport = StreamableHttpTransport(args.url, auth=args.token)
     client = fastmcp.Client(

@@ -137,7 +137,10 @@ fn what_is_done_safely_passes() {
 fn a_server_that_does_not_start_says_why_and_one_that_was_never_built_shows_its_last_words() {
     let (report, code) = found(&[CHECKED, "kept"], &[("PORTCULLIS_TRANSPORT", "pigeon")]);
     assert_eq!(code, 1);
-    assert!(report["refused"].as_str().unwrap().contains("write `stdio` or `http`"), "{report:#}");
+    assert!(
+        report["refused"].as_str().unwrap().contains("write `stdio`, `http` or `sse`"),
+        "{report:#}"
+    );
     let never = run(&[], &[CHECKED, "no such case"], &[]);
     let (stdout, stderr) =
         (String::from_utf8(never.stdout).unwrap(), String::from_utf8(never.stderr).unwrap());

@@ -19,6 +19,7 @@ mod envelope;
 mod errors;
 mod front;
 mod identity_provider;
+mod legacy_sse;
 mod limits;
 mod local_user;
 mod log_pipe;

@@ -75,3 +75,15 @@ fn over_stdio_every_client_hears_what_a_function_says_and_answers_what_it_asks()
         }
     }
 }
+
+#[test]
+fn over_http_sse_every_client_that_knows_it_hears_and_answers_the_same() {
+    let testbed = Testbed::start(TESTBED, &["--fixtures", "interaction", "--transport", "sse"]);
+    let url = testbed.url().replace("/mcp", "/sse");
+    let arguments = ["--url", &url, "--sse", "--token", "dev-token-alice", "--protocol", "legacy"];
+    // The Rust SDK has no client of it.
+    for (name, client) in clients().into_iter().filter(|(name, _)| *name != "rmcp") {
+        let seen = explore(&client, &arguments);
+        expect_everything(&format!("{name} over HTTP+SSE"), "2025-11-25", &seen);
+    }
+}

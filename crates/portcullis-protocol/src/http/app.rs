@@ -157,12 +157,16 @@ impl<S: Service> App<S> {
 
     /// Whether a server that stops reads the request: one of a probe, or one in a session, which may
     /// be for what runs there.
-    fn is_read_to_the_end<B>(&self, request: &Request<B>, info: RequestInfo<'_>) -> bool {
+    fn is_read_to_the_end<B>(&self, request: &Request<B>, mount: &Mount) -> bool {
         static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
         let (method, headers) = (request.method(), request.headers());
-        self.guard.takes_any_host(method, request.uri())
-            || info.path.is_some() && method == Method::POST && headers.contains_key(&SESSION)
+        let in_session = match mount.serves {
+            Serves::Endpoint => headers.contains_key(&SESSION),
+            Serves::EventStreams(_) => true,
+            Serves::Document(_) | Serves::JwkSet(_) | Serves::Routes(_) => false,
+        };
+        self.guard.takes_any_host(method, request.uri()) || method == Method::POST && in_session
     }
 
     /// The budget for requests, bodies and answers.
@@ -224,7 +228,7 @@ impl<S: Service> App<S> {
     ) -> Result<Response, Rejection> {
         self.guard.check_host(request.method(), request.uri(), request.headers())?;
         media_type::check_framing(request.headers())?;
-        if self.is_stopping() && !self.is_read_to_the_end(request, info) {
+        if self.is_stopping() && !self.is_read_to_the_end(request, mount) {
             return Err(Rejection::stopping());
         }
         if sender.peer.probes_only && info.path.is_some() {
@@ -236,6 +240,13 @@ impl<S: Service> App<S> {
         let readers = self.guard.check_origin(mount.origin, request.headers())?;
         let answer = match &mount.serves {
             Serves::Endpoint => self.endpoint(request, info, sender).await,
+            Serves::EventStreams(_) if cors::is_preflight(request.method(), request.headers()) => {
+                Ok(cors::preflight(request.headers()))
+            }
+            Serves::EventStreams(paths) => {
+                // Boxed: what few clients ask for makes no request of others larger.
+                Box::pin(self.endpoint.event_stream(request, paths, info, sender)).await
+            }
             Serves::Document(documents) => {
                 Ok(documents.at(request.uri().path()).answer(request.method()))
             }

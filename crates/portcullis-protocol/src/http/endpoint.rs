@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use axum::response::Response;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use portcullis_auth::Authenticator;
 
 use crate::http::bearer::{self, Visitor};
@@ -17,6 +17,7 @@ use crate::http::peer::{Peer, Sender};
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
 use crate::http::request_info::RequestInfo;
+use crate::http::session::legacy::{self, EventStreams};
 use crate::http::session::{self, Sessions};
 use crate::http::{mcp_headers, stateless};
 use crate::message::envelope::{self, Malformed, Message};
@@ -51,7 +52,7 @@ impl<S: Service> Endpoint<S> {
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         info: RequestInfo<'_>,
-        Sender { peer, address }: Sender<'_>,
+        sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
         let body = request.body_mut().take();
         let with_slash = match request.uri().path().ends_with('/') {
@@ -59,9 +60,22 @@ impl<S: Service> Endpoint<S> {
             false => None,
         };
         let authenticator = with_slash.or(self.authenticator.as_deref());
+        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
+        let caller = self.caller(authenticator, (headers, uri), info, sender).await?;
+        let received = self.receive(&caller, method, body).await;
+        received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
+    }
+
+    /// Who sent a request, once that is known.
+    async fn caller<'a>(
+        &'a self,
+        authenticator: Option<&'a Authenticator>,
+        (headers, uri): (&'a HeaderMap, &'a Uri),
+        info: RequestInfo<'a>,
+        Sender { peer, address }: Sender<'_>,
+    ) -> Result<EndpointRequest<'a>, Rejection> {
         let principal = match authenticator {
             Some(authenticator) => {
-                let (headers, uri) = (request.headers(), request.uri());
                 let Peer { standing, last_bearer, .. } = peer;
                 let visitor = Visitor { budget: &self.budget, address, standing };
                 let answer = bearer::authenticate(
@@ -80,20 +94,10 @@ impl<S: Service> Endpoint<S> {
             address: address.cloned(),
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
-        let (places, headers) = (&self.places, request.headers());
         let kept = authenticator.filter(|_| self.keeps_access_tokens);
         let access_token = kept.and_then(|kept| kept.access_token(headers)).map(Arc::new);
-        let caller = EndpointRequest {
-            places,
-            whose,
-            authenticator,
-            principal,
-            access_token,
-            info,
-            headers,
-        };
-        let received = self.receive(&caller, request.method(), body).await;
-        received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
+        let places = &self.places;
+        Ok(EndpointRequest { places, whose, authenticator, principal, access_token, info, headers })
     }
 
     async fn receive(
@@ -117,17 +121,7 @@ impl<S: Service> Endpoint<S> {
         }
         media_type::check_content(headers)?;
         media_type::check_accept(headers)?;
-        let Limits { body_bytes, body_timeout, .. } = self.limits;
-        let whole = body::Whole::new(&self.budget, caller.whose.clone());
-        let mut read = pin!(whole.read(headers, body, body_bytes, body_timeout));
-        let whole = match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
-            Poll::Ready(whole) => whole?,
-            Poll::Pending => {
-                let reads = self.budget.take(Of::Reading, caller.whose.clone(), 1);
-                let _reads = reads.ok_or_else(Rejection::busy)?;
-                read.as_mut().await?
-            }
-        };
+        let whole = self.read(caller, body).await?;
         // What it runs has a place of its own.
         drop(place);
         let body = &whole.bytes;
@@ -153,5 +147,57 @@ impl<S: Service> Endpoint<S> {
             false => session::receive(service, sessions, caller, message).await,
         };
         received.map_err(|refusal| refusal.under(id))
+    }
+
+    /// Reads a body, for which a request has its place.
+    async fn read(
+        &self,
+        caller: &EndpointRequest<'_>,
+        body: Option<impl RequestBody>,
+    ) -> Result<body::Whole, Rejection> {
+        let Limits { body_bytes, body_timeout, .. } = self.limits;
+        let whole = body::Whole::new(&self.budget, caller.whose.clone());
+        let mut read = pin!(whole.read(caller.headers, body, body_bytes, body_timeout));
+        match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+            Poll::Ready(whole) => whole,
+            Poll::Pending => {
+                let reads = self.budget.take(Of::Reading, caller.whose.clone(), 1);
+                let _reads = reads.ok_or_else(Rejection::busy)?;
+                read.as_mut().await
+            }
+        }
+    }
+
+    /// Answers a request of HTTP+SSE, after the same decisions.
+    pub(super) async fn event_stream(
+        &self,
+        request: &mut Request<Option<impl RequestBody>>,
+        paths: &EventStreams,
+        info: RequestInfo<'_>,
+        sender: Sender<'_>,
+    ) -> Result<Response, Rejection> {
+        let body = request.body_mut().take();
+        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
+        let authenticator = self.authenticator.as_deref();
+        let caller = self.caller(authenticator, (headers, uri), info, sender).await?;
+        let answered = async {
+            let place = self.places.enter()?;
+            let (service, sessions) = (&self.service, &self.sessions);
+            if let Some(messages) = paths.messages_of(uri.path()) {
+                if method != Method::GET {
+                    return Err(Rejection::only(&Method::GET));
+                }
+                return legacy::open(service, sessions, &caller, messages).await;
+            }
+            if method != Method::POST {
+                return Err(Rejection::only(&Method::POST));
+            }
+            media_type::check_content(headers)?;
+            let whole = self.read(&caller, body).await?;
+            drop(place);
+            let taken = (&*whole.bytes, self.stopping.load(Ordering::SeqCst));
+            legacy::receive(service, sessions, &caller, uri.query(), taken).await
+        };
+        answered.await.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
 }

@@ -1,4 +1,5 @@
-//! Streamable HTTP: the stateless version, and those with sessions since 2025-03-26.
+//! Streamable HTTP: the stateless version, and those with sessions since 2025-03-26. Where a
+//! [`Mount`] asks for it, HTTP+SSE of 2024-11-05 beside it.
 //!
 //! A request passes, in this order: [`Listener`] (timeouts, connection limit), [`HostOriginGuard`]
 //! (Host, Origin), the bearer stage, the envelope, the [`Service`](crate::Service). Each

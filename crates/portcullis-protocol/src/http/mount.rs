@@ -10,6 +10,7 @@ use portcullis_auth::{Audience, EndpointPath, ProtectedResourceMetadata, PublicU
 
 use crate::http::guard::host_origin::OriginPolicy;
 use crate::http::rejection::{self, ErrorFormat};
+use crate::http::session::legacy::EventStreams;
 use crate::http::well_known::{Document, Documents, JwkSet, ReadJwkSet};
 
 /// Something that an [`App`](crate::http::App) serves, with the paths at which it does, the pages
@@ -26,6 +27,7 @@ pub struct Mount {
 /// twice on its way.
 pub(super) enum Serves {
     Endpoint,
+    EventStreams(EventStreams),
     Document(Documents),
     JwkSet(JwkSet),
     Routes(Router),
@@ -37,6 +39,19 @@ impl Mount {
         Self {
             paths: vec![path.as_str().to_owned()],
             serves: Serves::Endpoint,
+            origin: OriginPolicy::SameSite,
+            errors: ErrorFormat::JsonRpc,
+        }
+    }
+
+    /// HTTP+SSE, the deprecated transport of 2024-11-05: streams at `sse`, and messages at `messages`,
+    /// both beside the endpoint at `path` and below it. Pages, tokens and errors are as there.
+    #[must_use]
+    pub fn event_streams(path: &EndpointPath) -> Self {
+        let paths = EventStreams::around(path);
+        Self {
+            paths: paths.paths().cloned().collect(),
+            serves: Serves::EventStreams(paths),
             origin: OriginPolicy::SameSite,
             errors: ErrorFormat::JsonRpc,
         }
@@ -127,7 +142,10 @@ impl Mount {
     /// The path of the mount at which a request for `path` is answered.
     fn at(&self, path: &str) -> Option<&str> {
         let path = match self.serves {
-            Serves::Endpoint | Serves::Document(_) | Serves::JwkSet(_) => without_slash(path),
+            Serves::Endpoint
+            | Serves::EventStreams(_)
+            | Serves::Document(_)
+            | Serves::JwkSet(_) => without_slash(path),
             Serves::Routes(_) => path,
         };
         self.paths.iter().map(String::as_str).find(|own| *own == path)
@@ -167,12 +185,12 @@ impl Mounts {
         Ok(Self { mounts, nothing: Mount::routes([], Router::new()) })
     }
 
-    /// What answers a request for `path`; and the endpoint's own path, if that does.
+    /// What answers a request for `path`; and the path itself, if that is one of the protocol's.
     pub(super) fn find(&self, path: &str) -> (&Mount, Option<&str>) {
         let found = self.mounts.iter().find_map(|mount| Some((mount, mount.at(path)?)));
         match found {
             Some((mount, path)) => match mount.serves {
-                Serves::Endpoint => (mount, Some(path)),
+                Serves::Endpoint | Serves::EventStreams(_) => (mount, Some(path)),
                 Serves::Document(_) | Serves::JwkSet(_) | Serves::Routes(_) => (mount, None),
             },
             None => (&self.nothing, None),

@@ -16,7 +16,7 @@ use portcullis_store::{Distant, MemoryStore, Store};
 use serde_json::{Value, json};
 
 use crate::Limits;
-use crate::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
+use crate::http::{App, AppConfig, HostOriginGuard, Mount, Origins, Peer};
 use crate::test_support::{Fake, REMOTE};
 
 /// `alice` is a token of Alice's, and so is `alice.2000`, which ends at that second.
@@ -106,14 +106,15 @@ impl Edge {
         let authenticator = authenticates.then(|| {
             Authenticator::new(Arc::new(Names), METADATA.to_owned(), clock.clone()).into()
         });
+        let path = EndpointPath::parse("/mcp").unwrap();
         let config = AppConfig {
-            path: EndpointPath::parse("/mcp").unwrap(),
+            mounts: vec![Mount::event_streams(&path)],
+            path,
             guard: HostOriginGuard::new(Vec::new(), Origins::default(), true),
             authenticator,
             authenticator_with_slash: None,
             keeps_access_tokens: false,
             connect_page: None,
-            mounts: Vec::new(),
             limits,
             clock: clock.clone(),
             store: Arc::clone(&store),

@@ -33,6 +33,11 @@ impl ProtocolVersion {
     pub const OVER_HTTP: [Self; 4] =
         [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
+    /// The versions with sessions, newest first: those that are served over HTTP+SSE.
+    #[cfg(feature = "http")]
+    pub(crate) const WITH_SESSIONS: [Self; 4] =
+        [Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+
     /// The version in the answer to an `initialize` that asks for a version that is not served.
     pub const NEWEST_WITH_SESSIONS: Self = Self::V2025_11_25;
 

@@ -23,6 +23,7 @@ pub(crate) struct HttpOptions {
     routes: Vec<Route>,
     scopes_supported: Scopes,
     connect_page: bool,
+    legacy_sse: bool,
     unauthenticated_beyond_loopback: bool,
     #[cfg(feature = "jwt")]
     signing_keys: Option<SigningKeys>,
@@ -38,6 +39,7 @@ pub(crate) struct HttpConfig {
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Scopes,
     pub(crate) connect_page: bool,
+    pub(crate) legacy_sse: bool,
     pub(crate) unauthenticated_beyond_loopback: bool,
     #[cfg(feature = "jwt")]
     pub(crate) signing_keys: Option<SigningKeys>,
@@ -143,6 +145,33 @@ impl<A> ServerBuilder<A> {
         self
     }
 
+    /// Serves HTTP+SSE as well, the transport of 2024-11-05, for clients that know no other. **It is
+    /// deprecated**, and the server says so when it starts.
+    ///
+    /// Streams are opened with GET at `/sse`, and messages are sent with POST to `/messages`, both in the
+    /// folder of the [`path`](Self::path): `/team/sse` for an endpoint at `/team/mcp`. They are below the
+    /// endpoint too, at `/team/mcp/sse`, for clients that sign in by themselves. Tokens, Host, Origin, limits and records are as at the endpoint. A session ends with its stream: nothing is
+    /// resumed, and replicas do not share it. See the manual on [transports](crate::manual::transports).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use portcullis::prelude::*;
+    /// # #[tool] async fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), portcullis::Error> {
+    /// # let tokens = danger::StaticTokenVerifier::new().token("t", danger::user("dev"));
+    /// Server::builder("example")
+    ///     .auth(tokens)
+    ///     .components(components![ping])
+    ///     .with_legacy_sse()
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_legacy_sse(mut self) -> Self {
+        self.parts.http.legacy_sse = true;
+        self
+    }
+
     /// Adds a route beside the protocol.
     pub fn route(mut self, route: impl IntoRoute) -> Self {
         self.parts.http.routes.push(route.into_route());
@@ -206,6 +235,7 @@ impl Default for HttpOptions {
             routes: Vec::new(),
             scopes_supported: Scopes::default(),
             connect_page: true,
+            legacy_sse: false,
             unauthenticated_beyond_loopback: false,
             #[cfg(feature = "jwt")]
             signing_keys: None,
@@ -261,6 +291,7 @@ impl HttpOptions {
             routes: self.routes,
             scopes_supported: self.scopes_supported,
             connect_page: self.connect_page,
+            legacy_sse: self.legacy_sse,
             unauthenticated_beyond_loopback: self.unauthenticated_beyond_loopback,
             #[cfg(feature = "jwt")]
             signing_keys: self.signing_keys,

@@ -47,7 +47,8 @@ impl Server {
         Box::pin(async move { check::told(&name, self.bind(options).await) })
     }
 
-    async fn bind(self, options: &RunOptions) -> Result<Listening, Error> {
+    async fn bind(mut self, options: &RunOptions) -> Result<Listening, Error> {
+        self.http.legacy_sse |= options.legacy_sse;
         let listen = options.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
         let address: ListenAddress = listen.parse().map_err(|reason| {
             let text = format!("cannot listen on {listen:?}: {reason}");
@@ -219,6 +220,12 @@ impl Server {
     fn warn(&self, public_url: &PublicUrl, resource: Option<&ProtectedResource>) {
         let url = public_url.resource();
         startup::say(&format!("serving {url}, authentication: {}", self.authentication()));
+        if self.http.legacy_sse {
+            startup::warn(
+                "HTTP+SSE is served as well, at `sse` beside the endpoint: it is deprecated, and few clients \
+                 need it (with_legacy_sse, PORTCULLIS_TRANSPORT=sse)",
+            );
+        }
         #[cfg(feature = "jwt")]
         if let Some(keys) = &self.http.signing_keys {
             let (issuer, origin) = (keys.issuer(), public_url.origin());
@@ -380,6 +387,9 @@ impl Server {
                 let url = format!("{}{path}", public_url.origin());
                 Arc::new(authenticator.challenging_with(url))
             });
+        if self.http.legacy_sse {
+            mounts.push(Mount::event_streams(public_url.path()));
+        }
         mounts.extend(route_mounts(&self.http.routes, &self.engine, authenticator.as_ref()));
         self.engine.pages.serve_at(public_url.origin());
         let guard = HostOriginGuard::new(authorities, origins, is_local);

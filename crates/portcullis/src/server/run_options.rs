@@ -21,6 +21,8 @@ use crate::error::{StartError, StartErrorKind};
 pub struct RunOptions {
     pub(crate) transport: Option<Transport>,
     #[cfg(feature = "http")]
+    pub(crate) legacy_sse: bool,
+    #[cfg(feature = "http")]
     pub(crate) listen: Option<String>,
     #[cfg(feature = "http")]
     pub(crate) public_url: Option<String>,
@@ -39,22 +41,24 @@ impl RunOptions {
         Self::default()
     }
 
-    /// Reads `PORTCULLIS_TRANSPORT` (`stdio` or `http`), `PORTCULLIS_LISTEN`,
+    /// Reads `PORTCULLIS_TRANSPORT` (`stdio`, `http`, or `sse` for HTTP with the
+    /// deprecated HTTP+SSE beside it), `PORTCULLIS_LISTEN`,
     /// `PORTCULLIS_PUBLIC_URL`, `PORTCULLIS_TRUSTED_PROXIES` (separated by commas),
     /// `PORTCULLIS_TLS_CERT` and `PORTCULLIS_TLS_KEY` (PEM files).
     ///
     /// # Errors
     ///
-    /// [`InvalidTransport`](StartErrorKind::InvalidTransport) when the transport is neither.
+    /// [`InvalidTransport`](StartErrorKind::InvalidTransport) when it names another transport.
     pub fn from_env(environment: &Environment) -> Result<Self, StartError> {
-        let transport = match environment.variable("PORTCULLIS_TRANSPORT") {
+        let named = environment.variable("PORTCULLIS_TRANSPORT");
+        let transport = match named {
             None => None,
             Some("stdio") => Some(Transport::Stdio),
-            Some("http") => Some(Transport::Http),
+            Some("http" | "sse") => Some(Transport::Http),
             Some(other) => {
                 return Err(StartError::new(
                     StartErrorKind::InvalidTransport,
-                    format!("PORTCULLIS_TRANSPORT={other:?}: write `stdio` or `http`"),
+                    format!("PORTCULLIS_TRANSPORT={other:?}: write `stdio`, `http` or `sse`"),
                 ));
             }
         };
@@ -62,6 +66,8 @@ impl RunOptions {
         let variable = |name| environment.variable(name).map(str::to_owned);
         Ok(Self {
             transport,
+            #[cfg(feature = "http")]
+            legacy_sse: named == Some("sse"),
             #[cfg(feature = "http")]
             listen: variable("PORTCULLIS_LISTEN"),
             #[cfg(feature = "http")]
@@ -94,6 +100,15 @@ impl RunOptions {
     pub fn http(mut self) -> Self {
         self.transport = Some(Transport::Http);
         self
+    }
+
+    /// Serves Streamable HTTP, and HTTP+SSE beside it, as a server does that was built
+    /// [`with_legacy_sse`](crate::ServerBuilder::with_legacy_sse).
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn with_legacy_sse(mut self) -> Self {
+        self.legacy_sse = true;
+        self.http()
     }
 
     /// Listens on `address`: an IP address and a port, or `unix:` and the path of a socket, which

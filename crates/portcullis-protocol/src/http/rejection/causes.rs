@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
 
 use super::{Rejection, Rule};
 use crate::RpcError;
@@ -53,6 +53,22 @@ impl Rejection {
     pub(crate) fn no_session(reason: &'static str) -> Self {
         let message = "No such session: send `initialize` to start one";
         Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
+    }
+
+    /// As [`no_session`](Self::no_session), over HTTP+SSE: a stream makes a session there.
+    pub(crate) fn no_event_stream(reason: &'static str) -> Self {
+        let message = "No such session: open the event stream again to start one";
+        Self::new(Rule::Session, StatusCode::NOT_FOUND, message).because(reason)
+    }
+
+    /// Over HTTP+SSE one path has the stream, and one takes messages.
+    pub(crate) fn only(method: &Method) -> Self {
+        let (message, allow) = match *method {
+            Method::GET => ("Only GET is served here", "GET, OPTIONS"),
+            _ => ("Only POST is served here", "POST, OPTIONS"),
+        };
+        let refusal = Self::new(Rule::Method, StatusCode::METHOD_NOT_ALLOWED, message);
+        refusal.with(ALLOW, HeaderValue::from_static(allow))
     }
 
     /// The events that a client wants to go on from are not kept, or never were.

@@ -32,7 +32,7 @@ impl SessionId {
 
     /// What the session is known by elsewhere.
     pub(super) fn key(self) -> SessionKey {
-        SessionKey::of(&URL_SAFE_NO_PAD.encode(self.0))
+        SessionKey::of(&self.text())
     }
 
     /// Whether a request names a session.
@@ -51,10 +51,32 @@ impl SessionId {
             Ok(_) | Err(_) => Err(Rejection::no_session("the Mcp-Session-Id is malformed")),
         }
     }
+
+    /// As [`read`](Self::read), of the one `session_id` in a query, where sessions over HTTP+SSE are
+    /// named.
+    pub(super) fn read_query(query: Option<&str>) -> Result<Self, Rejection> {
+        let pairs = query.unwrap_or_default().split('&');
+        let mut values = pairs.filter_map(|pair| pair.strip_prefix("session_id="));
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED_IN_QUERY));
+        };
+        let mut bytes = [0; BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
+            Ok(BYTES) => Ok(Self(bytes)),
+            Ok(_) | Err(_) => Err(Rejection::no_event_stream("the session_id is malformed")),
+        }
+    }
+
+    /// As clients see it.
+    pub(super) fn text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
 }
 
 const NEEDED: &str = "Send one Mcp-Session-Id header, as returned by `initialize` (a request of \
                       2026-07-28 has none: it names its version in MCP-Protocol-Version)";
+
+const NEEDED_IN_QUERY: &str = "Name one session_id, as in the URI of the stream's `endpoint` event";
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

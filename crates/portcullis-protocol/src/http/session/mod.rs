@@ -21,6 +21,7 @@
 
 mod id;
 mod kept;
+pub(super) mod legacy;
 mod misses;
 mod post;
 mod resumable;

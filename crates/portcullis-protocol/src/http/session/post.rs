@@ -133,16 +133,18 @@ async fn initialize<S: Service>(
 }
 
 /// The exchanges of one POST, in the session that it names.
-struct Exchanges<'a, S> {
-    service: &'a Arc<S>,
-    sessions: &'a Arc<Sessions>,
-    caller: &'a EndpointRequest<'a>,
-    session: Own,
+pub(super) struct Exchanges<'a, S> {
+    pub(super) service: &'a Arc<S>,
+    pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) caller: &'a EndpointRequest<'a>,
+    pub(super) session: Own,
+    /// Whether everything is told, and answered, on the one stream of the session: over HTTP+SSE.
+    pub(super) has_one_stream: bool,
 }
 
 /// What a message leads to.
 #[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each request")]
-enum Reply<'a> {
+pub(super) enum Reply<'a> {
     Nothing,
     Answered(Vec<u8>),
     Refused(Option<RequestId>, RpcError),
@@ -152,16 +154,16 @@ enum Reply<'a> {
 }
 
 /// A request that has its place among those that run.
-struct Started<'a> {
-    id: RequestId,
+pub(super) struct Started<'a> {
+    pub(super) id: RequestId,
     operation: Operation<'a>,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
     registration: AbortRegistration,
     running: Running,
 }
 
 /// What became of a request that had its place.
-enum Ran {
+pub(super) enum Ran {
     Done(RequestId, Place, Result<Outcome, RpcError>),
     /// The principal's others left it no place to run in.
     Refused(RequestId, RpcError),
@@ -179,13 +181,13 @@ impl<'a, S: Service> Exchanges<'a, S> {
         caller: &'a EndpointRequest<'a>,
     ) -> Result<Self, Rejection> {
         let session = sessions.named(caller).await?;
-        Ok(Self { service, sessions, caller, session })
+        Ok(Self { service, sessions, caller, session, has_one_stream: false })
     }
 
-    fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
+    pub(super) fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
         match message {
             Message::Request { id, method, params } => {
-                let tells = media_type::accepts_stream(self.caller.headers);
+                let tells = self.has_one_stream || media_type::accepts_stream(self.caller.headers);
                 let started = self.start(&id, &method, &params, tells);
                 started.unwrap_or_else(|error| Reply::Refused(Some(id), error))
             }
@@ -257,7 +259,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let outgoing = match tells && operation.is_use() {
             true => {
                 let progress = meta.and_then(RequestMeta::progress_token);
-                Outgoing::in_session(progress, *log, version.polls(), Some(requests))
+                let is_resumable = version.polls() && !self.has_one_stream;
+                Outgoing::in_session(progress, *log, is_resumable, Some(requests))
             }
             false => Outgoing::default(),
         };
@@ -269,7 +272,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
     }
 
     /// Runs a request to its outcome.
-    fn run(&self, started: Started<'_>) -> impl Future<Output = Ran> + Send + use<S> {
+    pub(super) fn run(&self, started: Started<'_>) -> impl Future<Output = Ran> + Send + use<S> {
         let Started { id, operation, exchange, registration, running } = started;
         let (service, operation) = (Arc::clone(self.service), operation.into_owned());
         let EndpointRequest { places, whose, access_token, .. } = self.caller;
@@ -384,7 +387,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         }
     }
 
-    fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Rejection {
+    pub(super) fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Rejection {
         Rejection::message(error.status_in_session(), id, Some(self.session.version), error)
     }
 }

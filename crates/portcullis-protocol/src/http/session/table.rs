@@ -7,6 +7,7 @@ use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
 
 use super::SessionId;
+use super::legacy::Link;
 use super::resumable::Resumable;
 use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
@@ -55,6 +56,8 @@ pub(super) struct Session {
     pub(super) resumable: Vec<Arc<Resumable>>,
     /// What the client was asked, once a request has run.
     pub(super) requests: Option<Arc<ClientRequests>>,
+    /// Its stream, if it is one of HTTP+SSE.
+    pub(super) link: Option<Box<Link>>,
     capabilities: ClientCapabilities,
     _present: Present,
 }
@@ -114,6 +117,7 @@ impl Session {
             streamed: 0,
             resumable: Vec::new(),
             requests: None,
+            link: None,
             capabilities,
             _present: Present::new(&SESSIONS),
         }
@@ -125,6 +129,12 @@ impl Session {
         let (client, capabilities) = (client.clone(), *capabilities);
         let subscriptions = Arc::clone(subscriptions);
         Own { id, key: *key, version: *version, client, log: *log, capabilities, subscriptions }
+    }
+
+    /// Notes what its client has agreed to, where the session is older than that.
+    pub(super) fn agree(&mut self, agreed: Initialize) {
+        let Initialize { version, client, capabilities } = agreed;
+        (self.version, self.client, self.capabilities) = (version, client, capabilities);
     }
 
     fn is_busy(&self) -> bool {

@@ -1,3 +1,4 @@
+mod linked;
 mod resuming;
 mod running;
 mod streaming;
@@ -11,7 +12,9 @@ use portcullis_auth::PrincipalId;
 use portcullis_guard::{Clock, random};
 use portcullis_store::{RecordValue, Store};
 
+pub(super) use self::linked::{EndOfSession, Linked};
 pub(super) use self::running::Running;
+pub(super) use self::streaming::Streaming;
 use super::kept::{CONFIRMED, Confirmation, Found, KeptSessions, written};
 use super::misses::Misses;
 use super::table::{Own, Session, Shared, Table};
@@ -185,20 +188,22 @@ impl Sessions {
     }
 
     fn look(&self, id: SessionId, owner: Option<PrincipalId>) -> Result<Look, Rejection> {
-        self.table(|table, now| match table.sessions.get_mut(&id) {
-            Some(session) if session.owner == owner => {
-                session.used = now;
-                let since = now.duration_since(session.confirmed);
-                let (own, shared) = (session.own(id), &session.shared);
-                match shared {
-                    Some(shared) if !since.is_ok_and(|time| time < CONFIRMED) => {
-                        Look::Unconfirmed(own, Arc::clone(shared))
+        self.table(|table, now| {
+            match table.sessions.get_mut(&id).filter(|found| found.link.is_none()) {
+                Some(session) if session.owner == owner => {
+                    session.used = now;
+                    let since = now.duration_since(session.confirmed);
+                    let (own, shared) = (session.own(id), &session.shared);
+                    match shared {
+                        Some(shared) if !since.is_ok_and(|time| time < CONFIRMED) => {
+                            Look::Unconfirmed(own, Arc::clone(shared))
+                        }
+                        _ => Look::Confirmed(own),
                     }
-                    _ => Look::Confirmed(own),
                 }
+                Some(_) => Look::OfAnother,
+                None => Look::NotThere,
             }
-            Some(_) => Look::OfAnother,
-            None => Look::NotThere,
         })
     }
 

@@ -6,8 +6,8 @@ use futures_util::future::AbortRegistration;
 use serde_json::value::RawValue;
 
 use super::Sessions;
-use crate::http::session::SessionId;
 use crate::http::session::table::Own;
+use crate::http::session::{SessionId, legacy};
 use crate::in_flight;
 use crate::message::envelope::RequestId;
 use crate::message::params::Params;
@@ -36,7 +36,8 @@ impl Sessions {
     ) -> Result<Option<Began>, RpcError> {
         let began = self.table(|table, _| {
             let Some(found) = table.sessions.get_mut(&session.id()) else { return Ok(None) };
-            if found.in_flight.len() >= self.limits.concurrent_requests {
+            let most = found.link.as_ref().map_or(usize::MAX, |_| legacy::AT_ONCE);
+            if found.in_flight.len() >= self.limits.concurrent_requests.min(most) {
                 return Err(RpcError::Busy);
             }
             let registration = found.in_flight.begin(request)?;

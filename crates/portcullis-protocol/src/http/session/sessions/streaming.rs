@@ -89,6 +89,13 @@ impl Streaming {
     }
 }
 
+impl Streaming {
+    /// Whether it is to end because the server stops, if it is.
+    pub(in crate::http::session) fn server_stops(&self) -> bool {
+        self.sessions.table(|table, _| table.stopping).unwrap_or(false)
+    }
+}
+
 /// It ends when another takes over, when its session has ended, and when the server stops.
 impl Lease for Streaming {
     fn is_over(&self) -> bool {
