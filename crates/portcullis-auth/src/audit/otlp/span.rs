@@ -63,8 +63,8 @@ fn sampled(parent: TraceParent) -> Option<(String, Option<String>)> {
 /// The number of a trace that begins here, for one in so many: random bytes are a call of the system, which
 /// the others do without.
 fn root(id: OperationId, one_in: u32) -> Result<Option<String>, RandomUnavailable> {
-    let number = || random::bytes().map(u128::from_be_bytes);
-    id.is_one_in(one_in).then(|| Ok(format!("{:032x}", number()?))).transpose()
+    let number = || Ok(format!("{:032x}", u128::from_be_bytes(random::bytes()?)));
+    id.is_one_in(one_in).then(number).transpose()
 }
 
 /// Whether nobody was proven to be who is refused: everybody could fill a collector so.
