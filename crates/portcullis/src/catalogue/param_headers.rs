@@ -88,7 +88,7 @@ fn is_token(name: &str) -> bool {
 ///
 /// # Errors
 ///
-/// Names the first header that differs, and no value.
+/// Names the first header that is missing, malformed or differs, and no value.
 pub(crate) fn check(
     repeated: &[Repeated],
     headers: &ParamHeaders,
@@ -98,16 +98,14 @@ pub(crate) fn check(
         let Some((first, rest)) = path.split_first() else { continue };
         let value = rest.iter().fold(arguments.get(first), |value, name| value?.get(name));
         let value = value.filter(|value| !value.is_null());
-        let agree = match (headers.of(header), value) {
-            (ParamHeader::Absent, None) => true,
-            (ParamHeader::Value(text), Some(value)) => is_written(value, text),
-            (ParamHeader::Malformed, _)
-            | (ParamHeader::Absent, Some(_))
-            | (ParamHeader::Value(_), None) => false,
+        let problem = match (headers.of(header), value) {
+            (ParamHeader::Absent, None) => continue,
+            (ParamHeader::Value(text), Some(value)) if is_written(value, text) => continue,
+            (ParamHeader::Absent, Some(_)) => "is missing: it must repeat the argument",
+            (ParamHeader::Malformed, _) => "is repeated, or neither ASCII nor well-formed base64",
+            (ParamHeader::Value(_), _) => "differs from the arguments",
         };
-        if !agree {
-            return Err(format!("Mcp-Param-{header} differs from the arguments"));
-        }
+        return Err(format!("Mcp-Param-{header} {problem}"));
     }
     Ok(())
 }
@@ -217,5 +215,21 @@ mod tests {
         let mut malformed = ParamHeaders::default();
         malformed.add("region", None);
         assert!(check(&repeated, &malformed, &Map::new()).is_err());
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_wrong_with_the_header() {
+        let schema =
+            json!({"properties": {"region": {"type": "string", "x-mcp-header": "Region"}}});
+        let repeated = repeated(&schema).unwrap();
+        let arguments = json!({"region": "eu"});
+        let refusal = |header: Option<Option<&str>>| {
+            let mut all = ParamHeaders::default();
+            header.into_iter().for_each(|value| all.add("region", value.map(Into::into)));
+            check(&repeated, &all, arguments.as_object().unwrap()).unwrap_err()
+        };
+        assert_eq!(refusal(None), "Mcp-Param-Region is missing: it must repeat the argument");
+        assert!(refusal(Some(None)).starts_with("Mcp-Param-Region is repeated, or"));
+        assert_eq!(refusal(Some(Some("us"))), "Mcp-Param-Region differs from the arguments");
     }
 }

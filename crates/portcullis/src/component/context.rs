@@ -145,6 +145,7 @@ impl Context {
     }
 
     /// Tells the client how far the call is: `done` of `total`, in whatever unit, and more each time.
+    /// A `usize` or `u64` is written `n as f64`.
     ///
     /// It never waits and never fails. A client that did not ask for it is told nothing, one that is slow
     /// to read is told the latest. Known secrets are removed. Outside of tools, resources and prompts (in
@@ -509,8 +510,8 @@ impl Context {
     /// once, as by `tokio::join!`, go out together. Whatever a function returns, its operation is answered
     /// with its question as long as that has no answer.
     ///
-    /// `T` is a struct of strings, numbers, booleans, enums without fields and lists of those, or options
-    /// of them: more is in no form. **A form asks for no secret**: where a member's name or title is that
+    /// `T` is a struct of strings, numbers, booleans, enums without fields and lists of such enums, or
+    /// options of them: more is in no form. **A form asks for no secret**: where a member's name or title is that
     /// of a credential, nothing is sent. The answer is validated by the schema of `T`.
     ///
     /// # Errors

@@ -72,7 +72,8 @@ impl<A> ServerBuilder<A> {
 
     /// Lets pages of one more origin use the server: `https://app.example.com`, or that of an
     /// extension or an app, such as `chrome-extension://…` or `app://obsidian.md`, which is
-    /// compared as it is written.
+    /// compared as it is written. Their preflights are answered (CORS). Default: the server's own origin,
+    /// and loopback ones on loopback.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.parts.http.origins.push(origin.into());
         self
