@@ -212,7 +212,11 @@ async fn rounds_and_questions_are_bounded() {
         while ctx.roots().await.is_err() {}
         Ok("never")
     });
-    let limited = builder([endless, many]).limits(|limits| {
+    let crowd = asking("crowd", |ctx| async move {
+        let asked = futures_util::future::join_all((0..65).map(|_| ctx.roots())).await;
+        asked.into_iter().collect::<Result<Vec<_>, _>>().map(|_| "never")
+    });
+    let limited = builder([endless, many, crowd]).limits(|limits| {
         limits.input_rounds = 3;
         limits.handler_timeout = Duration::from_millis(200);
     });
@@ -228,6 +232,7 @@ async fn rounds_and_questions_are_bounded() {
     assert!(last.text().unwrap().starts_with("Internal error"), "{}", last.json());
     let enough = answer(&client, "endless", &asked, json!({"confirm": {"action": "cancel"}})).await;
     assert_eq!(enough.text(), Some("enough"));
+    assert_eq!(questions(&client.call("crowd", json!({})).await).len(), 64);
     let stopped = client.call("many", json!({})).await;
     assert!(stopped.text().unwrap().contains("too long"), "{}", stopped.json());
 }
