@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::conformance_tasks;
+
 /// One red pixel.
 pub(crate) const PNG: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
@@ -67,6 +69,7 @@ pub fn components() -> Components {
         test_input_required_result_prompt,
     ]
     .with(json_schema_2020_12_tool())
+    .and(conformance_tasks::components())
 }
 
 /// Text.

@@ -428,7 +428,7 @@ pub fn rpc_head(token: Option<&str>, method: &str, params: &Value) -> Vec<String
         format!("Mcp-Method: {method}"),
     ];
     head.extend(token.map(|token| format!("Authorization: Bearer {token}")));
-    let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
+    let name = ["name", "uri", "taskId"].into_iter().find_map(|name| params.get(name)?.as_str());
     head.extend(name.map(|name| format!("Mcp-Name: {name}")));
     head
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod conformance;
+mod conformance_tasks;
 pub mod driver;
 pub mod everything;
 pub mod http2;

@@ -158,6 +158,14 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
         };
         calls.extend(quote! { .deny(#portcullis::component::Deny::#variant) });
     }
+    if let Some(task) = &options.task {
+        let variant = match task.to_string().as_str() {
+            "required" => quote! { Required },
+            "when_begun" => quote! { WhenBegun },
+            _ => quote! { Optional },
+        };
+        calls.extend(quote! { .task(#portcullis::component::TaskSupport::#variant) });
+    }
     for hint in &options.hints {
         let variant = match hint.to_string().as_str() {
             "read_only" => quote! { ReadOnly },

@@ -18,7 +18,7 @@ impl Kind {
     pub(crate) fn options(self) -> &'static str {
         match self {
             Self::Tool => {
-                "name, title, description, tags(…), auth, validate, deny, annotations(…) and crate"
+                "name, title, description, tags(…), auth, validate, deny, task, annotations(…) and crate"
             }
             Self::Resource => {
                 "name, title, description, mime_type, tags(…), auth, validate, deny and crate"

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) validations: Vec<Expr>,
     pub(crate) hints: Vec<Ident>,
     pub(crate) deny: Option<Ident>,
+    /// `optional`, `required` or `when_begun`.
+    pub(crate) task: Option<Ident>,
     portcullis: Option<Path>,
 }
 
@@ -109,6 +111,13 @@ impl Options {
                 self.deny = Some(deny);
                 Ok(())
             }
+            "task" if kind == Kind::Tool => {
+                if self.task.is_some() {
+                    return Err(meta.error("duplicate option"));
+                }
+                self.task = Some(task(meta)?);
+                Ok(())
+            }
             "crate" => {
                 if self.portcullis.is_some() {
                     return Err(meta.error("duplicate option"));
@@ -152,6 +161,23 @@ fn set(option: &mut Option<LitStr>, meta: &ParseNestedMeta<'_>) -> Result<()> {
     }
     *option = Some(meta.value()?.parse()?);
     Ok(())
+}
+
+/// How the calls of a tool go on as tasks: `task` by itself says that it is optional.
+fn task(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
+    let message = "write `task`, `task = required` or `task = when_begun`";
+    if meta.input.peek(Paren) {
+        return Err(meta.error(message));
+    }
+    if !meta.input.peek(Token![=]) {
+        return Ok(Ident::new("optional", proc_macro2::Span::call_site()));
+    }
+    let value = meta.value()?;
+    let support: Ident = value.parse().map_err(|error| syn::Error::new(error.span(), message))?;
+    match support == "required" || support == "when_begun" {
+        true => Ok(support),
+        false => Err(syn::Error::new(support.span(), message)),
+    }
 }
 
 /// The items of `option(a, b)`.

@@ -35,6 +35,7 @@ pub use answer::identity::Identity;
 pub use answer::list_json::{Listing, Page};
 pub use answer::notification::Changed;
 pub use answer::outcome::Outcome;
+pub use answer::response::Offers;
 pub use exchange::{Exchange, Transport};
 pub use limits::Limits;
 pub use message::capabilities::ClientCapabilities;

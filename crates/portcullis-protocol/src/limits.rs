@@ -78,6 +78,22 @@ pub struct Limits {
     /// In how many rounds a function may ask its client: 10. One more is an internal error. In a session,
     /// what is asked while another question waits belongs to its round.
     pub input_rounds: usize,
+    /// Tasks that run at once, of all principals: 256. A call that would be one more is answered with an
+    /// error.
+    pub tasks: usize,
+    /// Tasks that are kept for one principal, whether they run or have ended: 64. A call that would be one
+    /// more is answered with an error, until one of them expires. Over HTTP without authentication nobody
+    /// is told from anybody, and all have as many together as may run at once.
+    pub tasks_per_principal: usize,
+    /// How long the function of a task may run: 30 min, with the time in which its client is asked.
+    /// Then it is dropped, as at the end of [`handler_timeout`](Self::handler_timeout).
+    pub task_timeout: Duration,
+    /// How long a task is kept, from its creation on: 1 h. It has to be longer than
+    /// [`task_timeout`](Self::task_timeout), so that there is time to ask for its result.
+    pub task_ttl: Duration,
+    /// The longest result of a task that is kept, as JSON: 1 MiB. In place of a longer one there is an
+    /// error that says so.
+    pub task_result_bytes: usize,
     /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
     /// else gets a 503; then it is closed.
     pub connections: usize,
@@ -147,6 +163,11 @@ impl Default for Limits {
             handler_timeout: Duration::from_secs(60),
             input_timeout: Duration::from_secs(10 * 60),
             input_rounds: 10,
+            tasks: 256,
+            tasks_per_principal: 64,
+            task_timeout: Duration::from_secs(30 * 60),
+            task_ttl: Duration::from_secs(60 * 60),
+            task_result_bytes: 1024 * 1024,
             connections: 1_024,
             connections_per_address: 768,
             unauthenticated_timeout: Duration::from_secs(60),

@@ -8,7 +8,8 @@ use portcullis_guard::Reference;
 
 use crate::answer::notification::News;
 use crate::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, SessionKey, Used,
+    Changed, Exchange, Identity, Offers, Operation, Outcome, RejectionRecord, RpcError, SessionKey,
+    Used,
 };
 
 /// The server behind the protocol.
@@ -50,10 +51,9 @@ pub trait Service: Send + Sync + 'static {
         std::future::ready(false)
     }
 
-    /// Whether the arguments of anything that this exchange may use are completed, for what the
-    /// server says of itself. Default: none are.
-    fn completes(&self, _exchange: &Exchange) -> impl Future<Output = bool> + Send {
-        std::future::ready(false)
+    /// What there is for this exchange, for what the server says of itself. Default: nothing.
+    fn offers(&self, _exchange: &Exchange) -> impl Future<Output = Offers> + Send {
+        std::future::ready(Offers::default())
     }
 
     /// The changes, from now on, to what this exchange may see.

@@ -116,6 +116,9 @@ pub mod rules {}
 #[doc = include_str!("../manual/progress.md")]
 pub mod progress {}
 #[doc = include_str!("../manual/links.md")]
+#[doc = include_str!("../manual/tasks.md")]
+pub mod tasks {}
+#[doc = include_str!("../manual/links.md")]
 #[doc = include_str!("../manual/promises.md")]
 pub mod promises {}
 #[doc = include_str!("../manual/links.md")]

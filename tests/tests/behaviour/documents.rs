@@ -132,6 +132,7 @@ fn each_control_has_a_list_an_example_and_a_caveat() {
         "signing_keys",
         "errors",
         "audit",
+        "tasks",
     ] {
         let text = read(&format!("docs/manual/{page}.md"));
         assert!(text.contains("\n1. ") && text.contains("\n3. "), "{page} has no numbered list");

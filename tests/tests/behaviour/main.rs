@@ -46,6 +46,7 @@ mod signing;
 mod stdio;
 mod storage;
 mod subscriptions;
+mod tasks;
 mod threats;
 mod tls;
 mod token_exchange;

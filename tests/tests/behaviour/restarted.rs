@@ -9,7 +9,7 @@ use portcullis_tests::restarted::{Restarted, signs_in};
 use crate::TESTBED;
 
 /// The bytes of all files in a folder.
-fn resting(folder: &Path) -> Vec<u8> {
+pub(crate) fn resting(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -31,6 +31,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         scopes,
         kind,
         component,
+        task,
         verdict,
         rule,
         reason,
@@ -58,6 +59,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
     foreign(line, b",\"scopes\":", *scopes)?;
     text(line, b",\"kind\":", *kind)?;
     text(line, b",\"component\":", *component)?;
+    text(line, b",\"task\":", *task)?;
     plain(line, b",\"verdict\":", verdict.as_str().as_bytes());
     text(line, b",\"rule\":", *rule)?;
     foreign(line, b",\"reason\":", *reason)?;

@@ -60,6 +60,10 @@ pub struct AuditRecord<'a> {
     /// The component's own name or URI (template), never the caller's text for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<&'a str>,
+    /// The task that the call became, or that was asked for: 16 digits of the SHA-256 digest of its id, by
+    /// which nobody can ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<&'a str>,
     /// The decision.
     pub verdict: Verdict,
     /// The rule that decided.
@@ -118,6 +122,7 @@ impl<'a> AuditRecord<'a> {
             scopes: None,
             kind: None,
             component: None,
+            task: None,
             verdict: Verdict::Failed,
             rule: None,
             reason: None,
@@ -200,6 +205,7 @@ impl<'a> AuditRecord<'a> {
             scopes = self.scopes.map(Cow::from).as_deref(),
             kind = self.kind,
             component = self.component,
+            task = self.task,
             verdict = self.verdict.as_str(),
             rule = self.rule,
             reason = self.reason.map(Cow::from).as_deref(),

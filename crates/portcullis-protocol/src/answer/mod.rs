@@ -7,3 +7,4 @@ pub(crate) mod list_json;
 pub(crate) mod notification;
 pub(crate) mod outcome;
 pub(crate) mod response;
+mod task_json;

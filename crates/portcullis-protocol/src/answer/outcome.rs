@@ -1,10 +1,10 @@
 use serde_json::value::RawValue;
 
-use crate::answer::{json_rpc, list_json};
+use crate::answer::{json_rpc, list_json, task_json};
 use crate::message::envelope::RequestId;
 use crate::model::{
     CallToolResult, Completion, GetPromptResult, InputRequest, InputRequiredResult,
-    ReadResourceResult,
+    ReadResourceResult, Task,
 };
 use crate::{Page, ProtocolVersion, RpcError};
 
@@ -31,6 +31,10 @@ pub enum Outcome {
     /// Of `tools/call`, `resources/read` or `prompts/get`, in a stateless version: the client has to
     /// be asked first.
     InputRequired(InputRequiredResult),
+    /// Of `tools/call`, in a stateless version: the call goes on as a task.
+    TaskCreated(Task),
+    /// Of `tasks/get`, in a stateless version.
+    TaskFound(Task),
     /// Of what has no other result than that it was done.
     Done,
 }
@@ -99,8 +103,10 @@ impl Outcome {
                 };
                 json_rpc::result(id, &result)
             }
+            Self::TaskCreated(task) if version.is_stateless() => task_json::created(id, task, meta),
+            Self::TaskFound(task) if version.is_stateless() => task_json::found(id, task, meta),
             // Nothing that a session's client could read.
-            Self::InputRequired(_) => {
+            Self::InputRequired(_) | Self::TaskCreated(_) | Self::TaskFound(_) => {
                 let error = RpcError::Internal("Internal error".into());
                 json_rpc::error(Some(id), Some(version), &error)
             }
@@ -182,7 +188,7 @@ struct InputShape<'a> {
 }
 
 /// Questions by their keys, as one object.
-struct Requests<'a>(&'a [(String, InputRequest)]);
+pub(super) struct Requests<'a>(pub(super) &'a [(String, InputRequest)]);
 
 impl serde::Serialize for Requests<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

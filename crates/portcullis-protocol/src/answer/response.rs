@@ -6,8 +6,18 @@ use serde_json::{Value, json};
 
 use crate::answer::identity::Implementation;
 use crate::answer::json_rpc::{self, result};
+use crate::message::capabilities::TASKS;
 use crate::message::envelope::RequestId;
 use crate::{Identity, Outcome, ProtocolVersion, RpcError};
+
+/// What a server offers to some of its callers alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// The arguments of something that the caller may use are completed.
+    pub completions: bool,
+    /// A tool that the caller may use runs as a task.
+    pub tasks: bool,
+}
 
 /// The answer to an operation.
 pub(crate) fn outcome(
@@ -32,7 +42,7 @@ pub(crate) fn initialized(
     id: &RequestId,
     version: ProtocolVersion,
     identity: &Identity,
-    completes: bool,
+    offers: Offers,
 ) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -48,7 +58,7 @@ pub(crate) fn initialized(
         id,
         &Initialized {
             protocol_version: version.as_str(),
-            capabilities: capabilities(version, completes),
+            capabilities: capabilities(version, offers),
             server_info: &identity.implementation,
             instructions: identity.instructions.as_deref(),
         },
@@ -60,7 +70,7 @@ pub(crate) fn discovered(
     id: &RequestId,
     supported: &[ProtocolVersion],
     identity: &Identity,
-    completes: bool,
+    offers: Offers,
 ) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -81,7 +91,7 @@ pub(crate) fn discovered(
         &Discovered {
             result_type: "complete",
             supported_versions: supported.iter().map(|version| version.as_str()).collect(),
-            capabilities: capabilities(ProtocolVersion::V2026_07_28, completes),
+            capabilities: capabilities(ProtocolVersion::V2026_07_28, offers),
             instructions: identity.instructions.as_deref(),
             ttl_ms: 0,
             cache_scope: "private",
@@ -92,14 +102,17 @@ pub(crate) fn discovered(
 
 /// Always all three kinds: this does not tell in which of them a caller finds anything. What a
 /// caller sees of each may change. Any function may write to the log of its client. Completions came
-/// with 2025-03-26, and are announced to those who find some.
-fn capabilities(version: ProtocolVersion, completes: bool) -> Value {
+/// with 2025-03-26, and tasks with 2026-07-28; both are announced to those who find some.
+fn capabilities(version: ProtocolVersion, offers: Offers) -> Value {
     let list = json!({ "listChanged": true });
     let resources = json!({ "listChanged": true, "subscribe": true });
     let lists = [("tools", list.clone()), ("resources", resources), ("prompts", list)];
-    let completions = completes && version >= ProtocolVersion::V2025_03_26;
+    let completions = offers.completions && version >= ProtocolVersion::V2025_03_26;
     let completions = completions.then(|| ("completions", json!({})));
-    let all = lists.into_iter().chain([("logging", json!({}))]).chain(completions);
+    let tasks = offers.tasks && version.is_stateless();
+    let extensions = tasks.then(|| ("extensions", json!({ TASKS: {} })));
+    let all = lists.into_iter().chain([("logging", json!({}))]);
+    let all = all.chain(completions).chain(extensions);
     Value::Object(all.map(|(name, says)| (name.to_owned(), says)).collect())
 }
 

@@ -64,9 +64,9 @@ pub(super) async fn receive<S: Service>(
             if let Err(error) = service.admit("server/discover", &exchange).await {
                 return Ok(refuse(&error));
             }
-            let completes = service.completes(&exchange).await;
+            let offers = service.offers(&exchange).await;
             let supported = &ProtocolVersion::OVER_HTTP;
-            let answer = response::discovered(&id, supported, service.identity(), completes);
+            let answer = response::discovered(&id, supported, service.identity(), offers);
             answer::json(StatusCode::OK, answer)
         }
         Asked::Changes(wanted) => {

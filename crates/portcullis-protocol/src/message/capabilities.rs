@@ -20,7 +20,13 @@ pub struct ClientCapabilities {
     pub sampling: bool,
     /// It lists the folders that it works in (`roots`).
     pub roots: bool,
+    /// It takes a task for the answer to a call, and asks for what becomes of it
+    /// (`extensions.io.modelcontextprotocol/tasks`, SEP-2663).
+    pub tasks: bool,
 }
+
+/// The name of the extension for tasks (SEP-2663).
+pub(crate) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 #[derive(Deserialize)]
 struct Declared<'a> {
@@ -30,6 +36,14 @@ struct Declared<'a> {
     sampling: Option<&'a RawValue>,
     #[serde(borrow)]
     roots: Option<&'a RawValue>,
+    #[serde(borrow)]
+    extensions: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Extensions<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/tasks")]
+    tasks: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,7 +56,8 @@ struct Modes<'a> {
 
 impl ClientCapabilities {
     /// The client can be asked for nothing.
-    pub const NONE: Self = Self { form: false, url: false, sampling: false, roots: false };
+    pub const NONE: Self =
+        Self { form: false, url: false, sampling: false, roots: false, tasks: false };
     /// Forms alone.
     pub const FORM: Self = Self { form: true, ..Self::NONE };
     /// URLs alone.
@@ -51,6 +66,8 @@ impl ClientCapabilities {
     pub const SAMPLING: Self = Self { sampling: true, ..Self::NONE };
     /// Roots alone.
     pub const ROOTS: Self = Self { roots: true, ..Self::NONE };
+    /// Tasks alone.
+    pub const TASKS: Self = Self { tasks: true, ..Self::NONE };
 
     /// Those that an object of the specification's schema declares.
     ///
@@ -68,7 +85,8 @@ impl ClientCapabilities {
         if json == "{}" {
             return Self::NONE;
         }
-        let Ok(Declared { elicitation, sampling, roots }) = json_object::read(json) else {
+        let Ok(Declared { elicitation, sampling, roots, extensions }) = json_object::read(json)
+        else {
             return Self::NONE;
         };
         let modes = elicitation.and_then(json_object::read_raw::<Modes<'_>>).map(|modes| {
@@ -78,7 +96,9 @@ impl ClientCapabilities {
         });
         let (form, url) = modes.unwrap_or_default();
         let (sampling, roots) = (sampling.is_some_and(is_object), roots.is_some_and(is_object));
-        Self { form, url, sampling, roots }
+        let extensions = extensions.and_then(json_object::read_raw::<Extensions<'_>>);
+        let tasks = extensions.and_then(|extensions| extensions.tasks).is_some_and(is_object);
+        Self { form, url, sampling, roots, tasks }
     }
 
     /// Whether all of `needed` are declared.
@@ -88,6 +108,7 @@ impl ClientCapabilities {
             && (self.url || !needed.url)
             && (self.sampling || !needed.sampling)
             && (self.roots || !needed.roots)
+            && (self.tasks || !needed.tasks)
     }
 }
 
@@ -117,6 +138,14 @@ impl Serialize for ClientCapabilities {
             sampling: Option<Empty>,
             #[serde(skip_serializing_if = "Option::is_none")]
             roots: Option<Empty>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            extensions: Option<Extensions>,
+        }
+
+        #[derive(Serialize)]
+        struct Extensions {
+            #[serde(rename = "io.modelcontextprotocol/tasks")]
+            tasks: Empty,
         }
 
         let declared = |is: bool| is.then_some(Empty {});
@@ -125,6 +154,7 @@ impl Serialize for ClientCapabilities {
             elicitation: (self.form || self.url).then_some(modes),
             sampling: declared(self.sampling),
             roots: declared(self.roots),
+            extensions: self.tasks.then_some(Extensions { tasks: Empty {} }),
         };
         shape.serialize(serializer)
     }
@@ -138,6 +168,7 @@ impl fmt::Display for ClientCapabilities {
             (self.url, "elicitation.url"),
             (self.sampling, "sampling"),
             (self.roots, "roots"),
+            (self.tasks, TASKS),
         ];
         let names: Vec<&str> =
             all.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
@@ -163,6 +194,11 @@ mod tests {
             (r#"{"elicitation":{"form":{"x":1},"url":{}}}"#, both),
             (r#"{"sampling":{"tools":{}}}"#, ClientCapabilities::SAMPLING),
             (r#"{"roots":{"listChanged":true},"x":[1]}"#, ClientCapabilities::ROOTS),
+            (
+                r#"{"extensions":{"io.modelcontextprotocol/tasks":{"x":1},"y":{}}}"#,
+                ClientCapabilities::TASKS,
+            ),
+            (r#"{"extensions":{"io.modelcontextprotocol/tasks":true},"tasks":{}}"#, none),
             (r#"{"elicitation":true,"sampling":null,"roots":[]}"#, none),
             (r#"{"elicitation":{"form":true}}"#, none),
             (r#"{"sampling":{},"sampling":{}}"#, none),
@@ -174,24 +210,35 @@ mod tests {
 
     #[test]
     fn they_are_written_as_the_schema_has_them() {
-        let all = ClientCapabilities { form: true, url: true, sampling: true, roots: true };
-        let json = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}});
+        let all =
+            ClientCapabilities { form: true, url: true, sampling: true, roots: true, tasks: true };
+        let json = json!({
+            "elicitation": {"form": {}, "url": {}},
+            "sampling": {},
+            "roots": {},
+            "extensions": {"io.modelcontextprotocol/tasks": {}},
+        });
         assert_eq!(serde_json::to_value(all).unwrap(), json);
         assert_eq!(ClientCapabilities::read(&json.to_string()), all);
         assert_eq!(
             serde_json::to_value(ClientCapabilities::SAMPLING).unwrap(),
             json!({"sampling": {}})
         );
-        assert_eq!(all.to_string(), "elicitation.form, elicitation.url, sampling, roots");
+        let names =
+            "elicitation.form, elicitation.url, sampling, roots, io.modelcontextprotocol/tasks";
+        assert_eq!(all.to_string(), names);
     }
 
     #[test]
     fn one_that_is_missing_is_missing() {
         assert!(ClientCapabilities::FORM.include(ClientCapabilities::NONE));
         assert!(ClientCapabilities::FORM.include(ClientCapabilities::FORM));
-        for needed in
-            [ClientCapabilities::URL, ClientCapabilities::SAMPLING, ClientCapabilities::ROOTS]
-        {
+        for needed in [
+            ClientCapabilities::URL,
+            ClientCapabilities::SAMPLING,
+            ClientCapabilities::ROOTS,
+            ClientCapabilities::TASKS,
+        ] {
             assert!(!ClientCapabilities::FORM.include(needed), "{needed}");
         }
         assert!(!ClientCapabilities::URL.include(ClientCapabilities::FORM));

@@ -7,7 +7,7 @@ use crate::message::input::InputResponses;
 use crate::message::json_object::Arguments;
 #[cfg(feature = "http")]
 use crate::message::param_headers::ParamHeaders;
-use crate::message::params::{Params, text};
+use crate::message::params::{Params, not_of_the_method, text};
 use crate::{ProtocolVersion, RpcError};
 
 /// The longest URI of a resource, in bytes.
@@ -83,6 +83,23 @@ pub enum Operation<'a> {
         /// The arguments that are known already.
         arguments: Arguments<'a>,
     },
+    /// `tasks/get`, in stateless versions (SEP-2663)
+    FindTask {
+        /// The task.
+        id: Cow<'a, str>,
+    },
+    /// `tasks/update`, in stateless versions (SEP-2663)
+    UpdateTask {
+        /// The task.
+        id: Cow<'a, str>,
+        /// The answers to what its function asks.
+        input: InputResponses<'a>,
+    },
+    /// `tasks/cancel`, in stateless versions (SEP-2663)
+    CancelTask {
+        /// The task.
+        id: Cow<'a, str>,
+    },
 }
 
 impl<'a> Operation<'a> {
@@ -101,6 +118,9 @@ impl<'a> Operation<'a> {
             "resources/subscribe" if !version.is_stateless() => Ok(Self::Subscribe { uri: uri()? }),
             "resources/unsubscribe" if !version.is_stateless() => {
                 Ok(Self::Unsubscribe { uri: uri()? })
+            }
+            "tasks/get" | "tasks/update" | "tasks/cancel" if !version.is_stateless() => {
+                Err(RpcError::MethodNotFound)
             }
             _ => Self::read(method, params),
         }
@@ -139,12 +159,25 @@ impl<'a> Operation<'a> {
                 }
             }
             "completion/complete" => completion::read(params.members()?)?,
+            "tasks/get" => Self::FindTask { id: text(params.members()?.task_id)? },
+            "tasks/cancel" => Self::CancelTask { id: text(params.members()?.task_id)? },
+            "tasks/update" => {
+                let members = params.members()?;
+                if members.input_responses.is_none() {
+                    return Err(not_of_the_method());
+                }
+                Self::UpdateTask {
+                    id: text(members.task_id)?,
+                    input: InputResponses::new(members)?,
+                }
+            }
             _ => return Err(RpcError::MethodNotFound),
         })
     }
 
     /// The same operation, apart from the message that it was read from.
-    pub(crate) fn into_owned(self) -> Operation<'static> {
+    #[must_use]
+    pub fn into_owned(self) -> Operation<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
             Self::ListTools { cursor } => Operation::ListTools { cursor: cursor.map(owned) },
@@ -176,6 +209,11 @@ impl<'a> Operation<'a> {
                 value: owned(value),
                 arguments: arguments.into_owned(),
             },
+            Self::FindTask { id } => Operation::FindTask { id: owned(id) },
+            Self::UpdateTask { id, input } => {
+                Operation::UpdateTask { id: owned(id), input: input.into_owned() }
+            }
+            Self::CancelTask { id } => Operation::CancelTask { id: owned(id) },
         }
     }
 
@@ -193,12 +231,15 @@ impl<'a> Operation<'a> {
         self
     }
 
-    /// The tool, prompt or resource that is asked for, which `Mcp-Name` repeats.
+    /// The tool, prompt, resource or task that is asked for, which `Mcp-Name` repeats.
     #[cfg(feature = "http")]
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
             Self::ReadResource { uri, .. } => Some(uri),
+            Self::FindTask { id } | Self::UpdateTask { id, .. } | Self::CancelTask { id } => {
+                Some(id)
+            }
             Self::ListTools { .. }
             | Self::ListResources { .. }
             | Self::ListResourceTemplates { .. }
@@ -256,11 +297,36 @@ mod tests {
             ("resources/read", r#"{"uri":null}"#),
             ("prompts/get", "[]"),
             ("resources/read", r#"["x://y"]"#),
+            ("tasks/get", "{}"),
+            ("tasks/cancel", r#"{"taskId":7}"#),
+            ("tasks/update", r#"{"taskId":"x"}"#),
+            ("tasks/update", r#"{"inputResponses":{}}"#),
         ] {
             assert_eq!(read(method, params).unwrap_err().code(), -32602, "{method} {params}");
         }
         assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
         assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn tasks_are_asked_for_in_stateless_versions_alone() {
+        let params = r#"{"taskId":"x","inputResponses":{}}"#;
+        let params = Params::read(Some(serde_json::from_str(params).unwrap()));
+        for version in ProtocolVersion::ALL {
+            for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+                match Operation::read_in(version, method, &params).map(Operation::into_owned) {
+                    Ok(
+                        Operation::FindTask { id }
+                        | Operation::UpdateTask { id, .. }
+                        | Operation::CancelTask { id },
+                    ) => assert!(id == "x" && version.is_stateless(), "{version}"),
+                    Err(RpcError::MethodNotFound) => assert!(!version.is_stateless(), "{version}"),
+                    other => panic!("{other:?}"),
+                }
+            }
+            let listed = Operation::read_in(version, "tasks/list", &params);
+            assert_eq!(listed.unwrap_err(), RpcError::MethodNotFound);
+        }
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Members<'a> {
     pub(crate) input_responses: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) request_state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) task_id: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {

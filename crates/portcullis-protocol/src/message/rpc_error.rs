@@ -174,6 +174,17 @@ impl RpcError {
         }
     }
 
+    /// The JSON-RPC error object as JSON, as the newest version words it.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let ErrorObject { code, message, data } = self.object(None);
+        let mut object = json!({ "code": code, "message": message });
+        if let (Some(data), Some(object)) = (data, object.as_object_mut()) {
+            object.insert("data".to_owned(), data);
+        }
+        object
+    }
+
     /// The JSON-RPC error object, as `version` words it.
     pub(crate) fn object(&self, version: Option<ProtocolVersion>) -> ErrorObject {
         let before_stateless = version.is_some_and(|version| !version.is_stateless());

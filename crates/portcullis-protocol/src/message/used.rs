@@ -63,7 +63,10 @@ impl<'a> Operation<'a> {
             | Self::ListResourceTemplates { .. }
             | Self::ListPrompts { .. }
             | Self::Subscribe { .. }
-            | Self::Unsubscribe { .. } => None,
+            | Self::Unsubscribe { .. }
+            | Self::FindTask { .. }
+            | Self::UpdateTask { .. }
+            | Self::CancelTask { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod component;
 mod content;
 mod input;
 mod result;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -18,3 +19,4 @@ pub use self::input::{InputRequest, InputRequiredResult};
 pub use self::result::{
     CallToolResult, Completion, GetPromptResult, PromptMessage, ReadResourceResult, Role,
 };
+pub use self::task::{Task, TaskState};

@@ -18,7 +18,7 @@ use crate::outgoing::requests::ClientRequests;
 use crate::outgoing::run::{Run, Step};
 use crate::service::{news, serve_caught};
 use crate::{
-    ClientCapabilities, ClientInfo, Exchange, Limits, LogLevel, Operation, Outgoing,
+    ClientCapabilities, ClientInfo, Exchange, Limits, LogLevel, Offers, Operation, Outgoing,
     ProtocolVersion, RejectionRecord, ResourceSubscriptions, RpcError, Service, SessionKey,
     Transport,
 };
@@ -287,9 +287,9 @@ impl<S: Service> Connection<S> {
         let exchange = Exchange { trace, capabilities, subscriptions, ..local(version, client) };
         if method == "server/discover" && version.is_stateless() {
             self.admit("server/discover", &exchange)?;
-            let completes = self.completes(&exchange);
+            let offers = self.offers(&exchange);
             let identity = self.service.identity();
-            let answer = response::discovered(id, &ProtocolVersion::ALL, identity, completes);
+            let answer = response::discovered(id, &ProtocolVersion::ALL, identity, offers);
             return Ok(Reply::Now(answer));
         }
         if method == Subscription::METHOD && version.is_stateless() {
@@ -313,9 +313,9 @@ impl<S: Service> Connection<S> {
         admitted.unwrap_or(Err(RpcError::Busy)).map_err(Refusal::Unadmitted)
     }
 
-    /// As [`Service::completes`], where nothing has to be waited for.
-    fn completes(&self, exchange: &Exchange) -> bool {
-        self.service.completes(exchange).now_or_never().unwrap_or(false)
+    /// As [`Service::offers`], where nothing has to be waited for.
+    fn offers(&self, exchange: &Exchange) -> Offers {
+        self.service.offers(exchange).now_or_never().unwrap_or_default()
     }
 
     fn initialize(&mut self, id: &RequestId, params: &Params<'_>) -> Result<Vec<u8>, Refusal> {
@@ -326,8 +326,8 @@ impl<S: Service> Connection<S> {
         let subscriptions = Some(Arc::clone(&self.subscriptions));
         let exchange = Exchange { subscriptions, ..local(session.version, session.client.clone()) };
         self.admit("initialize", &exchange)?;
-        let (completes, identity) = (self.completes(&exchange), self.service.identity());
-        let answer = response::initialized(id, session.version, identity, completes);
+        let (offers, identity) = (self.offers(&exchange), self.service.identity());
+        let answer = response::initialized(id, session.version, identity, offers);
         self.listens.begin(news(&self.service, &exchange, Vec::new()));
         self.session = Some(session);
         Ok(answer)

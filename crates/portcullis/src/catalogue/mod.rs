@@ -98,6 +98,11 @@ impl Catalogue {
             .flat_map(|section| &section.entries)
     }
 
+    /// Whether calls of any tool go on as tasks.
+    pub(crate) fn runs_tasks(&self) -> bool {
+        self.tools.entries.iter().any(|entry| entry.about.task.is_some())
+    }
+
     /// The components of one kind.
     pub(crate) fn section(&self, kind: ComponentKind) -> &Section {
         match kind {

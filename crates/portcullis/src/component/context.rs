@@ -622,6 +622,41 @@ impl Context {
         input::roots(&self.input).await
     }
 
+    /// Lets the call go on as a task, which outlives its request, from here on: in a tool with
+    /// [`TaskSupport::WhenBegun`](crate::component::TaskSupport::WhenBegun), whose client takes tasks.
+    /// Otherwise, and the second time, nothing happens.
+    ///
+    /// Ask the client before, where the answer decides whether there is something to do: the function
+    /// then runs again from its start, and what comes after this runs once.
+    ///
+    /// # Errors
+    ///
+    /// When the caller has as many tasks as are kept for them, or as many run as may: the caller is told
+    /// so. Internal when the store cannot be asked.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    ///
+    /// /// Builds a report, if it has changed.
+    /// #[tool(task = when_begun)]
+    /// async fn report(changed: bool, ctx: Context) -> Result<&'static str, ToolError> {
+    ///     if !changed {
+    ///         return Ok("the report of yesterday");
+    ///     }
+    ///     ctx.begin_task().await?;
+    ///     // … builds it
+    ///     Ok("the report of today")
+    /// }
+    /// ```
+    pub async fn begin_task(&self) -> Result<(), ToolError> {
+        match &self.input {
+            Some(input) => input.begin_task().await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether the client declared that it can show a form.
     #[must_use]
     pub fn can_elicit(&self) -> bool {

@@ -12,6 +12,7 @@ use crate::component::parameter::{Call, Parameter, Parameters};
 use crate::component::result::PromptResult;
 use crate::component::result::ResourceResult;
 use crate::component::result::ToolResult;
+use crate::component::task_support::TaskSupport;
 use crate::component::tool_error::ToolError;
 use crate::component::validation::Validation;
 
@@ -40,6 +41,8 @@ pub(crate) struct About {
     pub(crate) mime_type: Option<String>,
     pub(crate) annotations: crate::component::hint::Annotations,
     pub(crate) output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether its calls go on as tasks.
+    pub(crate) task: Option<TaskSupport>,
 }
 
 /// A component before its handler is known: what the three builders have in common.

@@ -29,6 +29,7 @@ pub(crate) mod resource_uri;
 pub(crate) mod result;
 pub(crate) mod selector;
 pub(crate) mod state;
+mod task_support;
 pub(crate) mod telling;
 pub(crate) mod tool;
 pub(crate) mod tool_error;
@@ -53,6 +54,7 @@ pub use self::result::{
     IntoPromptResult, IntoResourceResult, IntoToolResult, Message, PromptResult, ResourceResult,
     ToolResult,
 };
+pub use self::task_support::TaskSupport;
 pub use self::telling::Progress;
 pub use self::tool_error::InsufficientScope;
 pub use portcullis_protocol::LogLevel;

@@ -11,6 +11,7 @@ use crate::component::hint::Hint;
 use crate::component::kind::ComponentKind;
 use crate::component::parameter::{Args, Call, Parameter};
 use crate::component::result::IntoToolResult;
+use crate::component::task_support::TaskSupport;
 use crate::component::tool_error::ToolError;
 
 /// A tool, declared without a macro.
@@ -68,6 +69,13 @@ impl Tool {
     /// Adds a hint for clients, such as "does not change anything".
     pub fn hint(mut self, hint: Hint) -> Self {
         self.0.about.annotations.set(hint);
+        self
+    }
+
+    /// Lets its calls go on as tasks, which outlive their requests: see the
+    /// [manual](crate::manual::tasks). Default: they do not.
+    pub fn task(mut self, support: TaskSupport) -> Self {
+        self.0.about.task = Some(support);
         self
     }
 

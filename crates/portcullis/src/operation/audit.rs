@@ -17,6 +17,7 @@ use crate::component::verdict::{Denied, Face, RuleId};
 use crate::middleware::rate_limit;
 use crate::operation::engine::Engine;
 use crate::operation::redaction;
+use crate::operation::task::{Start, TaskKey};
 
 /// The notes about one operation, which become its one audit record at the end.
 ///
@@ -33,6 +34,10 @@ struct About<'a> {
     engine: &'a Engine,
     exchange: Arc<Exchange>,
     entry: Option<&'a Entry>,
+    /// The call, if it may become a task.
+    start: Option<Arc<Start>>,
+    /// What stands for the task that is asked for.
+    task: Option<String>,
     shown: Option<usize>,
     /// How many components each of the rules hid.
     hidden: Vec<usize>,
@@ -50,6 +55,8 @@ impl Recorded for About<'_> {
         let mut record = of(&self.exchange, record);
         record.kind = self.entry.map(|entry| entry.kind.as_str());
         record.component = self.entry.map(|entry| entry.key.as_str());
+        let started = self.start.as_ref().and_then(|start| start.pseudonym());
+        record.task = self.task.as_deref().or(started.as_deref());
         record.shown = self.shown;
         record.hidden = &hidden;
         write(&record)
@@ -64,9 +71,36 @@ impl<'a> OperationRecord<'a> {
     ) -> Self {
         let (time, transport) = (engine.clock.now(), exchange.transport.as_str());
         let exchange = Arc::clone(exchange);
-        let about = About { engine, exchange, entry: None, shown: None, hidden: Vec::new() };
+        let about = About {
+            engine,
+            exchange,
+            entry: None,
+            start: None,
+            task: None,
+            shown: None,
+            hidden: Vec::new(),
+        };
         let pending = PendingRecord::begin(&engine.audit, time, transport, operation, about);
         Self { pending, absent: false, span: Span::none() }
+    }
+
+    /// Notes that it is a call which may become a task.
+    pub(super) fn may_become(&mut self, start: &Arc<Start>) {
+        self.pending.about.start = Some(Arc::clone(start));
+    }
+
+    /// Notes the task that is asked for.
+    pub(super) fn concerns_task(&mut self, key: &TaskKey) {
+        self.pending.about.task = Some(key.pseudonym());
+    }
+
+    /// Notes that the caller has no task of this id.
+    pub(super) fn no_such_task(&mut self) {
+        self.pending.verdict = Verdict::Denied;
+        self.pending.rule = Some(Cow::Borrowed("task"));
+        self.pending.reason = Some(Cow::Borrowed("the caller has no task with this id"));
+        self.pending.outcome = Some("not_found");
+        self.absent = true;
     }
 
     fn engine(&self) -> &'a Engine {

@@ -1,18 +1,17 @@
 //! Uses: calls of tools, reads of resources, and prompts.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use portcullis_guard::{OperationId, json};
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
 };
-use portcullis_protocol::{Arguments, Exchange, InputResponses, Outcome, RpcError, within_besides};
+use portcullis_protocol::{
+    Arguments, ClientCapabilities, Exchange, InputResponses, Outcome, Outgoing, RpcError,
+};
 use tokio::time::Instant;
 
-use crate::access::decision::{Access, Asking, Purpose, decide, panic_text};
+use crate::access::decision::{Access, Asking, Purpose, decide};
 use crate::catalogue::arguments::Values;
 use crate::catalogue::param_headers;
 use crate::catalogue::{Entry, Section};
@@ -21,21 +20,25 @@ use crate::component::input::InputSource;
 use crate::component::parameter::Call;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::result::{Body, ResourceResult};
-use crate::component::tool_error::{Crashed, PublicError, ToolError};
+use crate::component::tool_error::{PublicError, ToolError};
 use crate::component::verdict::{Denied, Face};
-use crate::component::{Erased, Handler};
+use crate::component::{Handler, TaskSupport};
 use crate::middleware::rate_limit;
 use crate::middleware::{Handled, Operation, Request, Response, Spelling};
 use crate::operation::audit::OperationRecord;
 use crate::operation::complete;
 use crate::operation::engine::Engine;
+use crate::operation::fence::within_time;
 use crate::operation::input::{Asks, Round};
 use crate::operation::refusal::{denied, public_error};
+use crate::operation::task::{Start, TaskSource, takes_tasks};
 
 /// What a client sent with a use of a component.
 pub(super) struct Sent<'s> {
     pub(super) arguments: Arguments<'s>,
     pub(super) input: InputResponses<'s>,
+    /// The call, if it may become a task.
+    pub(super) start: Option<Arc<Start>>,
 }
 
 /// What became of a use of a component, and how its client could be asked.
@@ -62,6 +65,10 @@ pub(super) async fn tool<'a>(
         Err(Face::Challenge(scopes)) => return Err(RpcError::InsufficientScope(scopes)),
         Err(Face::Spoken(error)) => return failed(error.message().to_owned()),
     };
+    if entry.about.task == Some(TaskSupport::Required) && !takes_tasks(exchange) {
+        return Err(RpcError::MissingClientCapability(ClientCapabilities::TASKS));
+    }
+    let start = sent.start.clone().filter(|_| entry.about.task.is_some());
     let used = match sent.arguments.read() {
         Ok(arguments) => {
             // Only who may call it is told what it repeats.
@@ -70,7 +77,8 @@ pub(super) async fn tool<'a>(
                     .map_err(|text| RpcError::HeaderMismatch(text.into()))?;
             }
             let operation = Operation::CallTool { component: entry.target(), arguments };
-            used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
+            let beside = Beside { input: &sent.input, id: record.id(), start };
+            used(engine, entry, operation, beside, exchange, asking).await
         }
         Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
     };
@@ -105,7 +113,8 @@ pub(super) async fn resource<'a>(
     };
     let component = entry.target();
     let operation = Operation::ReadResource { component, uri, arguments };
-    let used = used(engine, entry, operation, input, exchange, asking, record.id()).await;
+    let beside = Beside { input, id: record.id(), start: None };
+    let used = used(engine, entry, operation, beside, exchange, asking).await;
     match used.answer {
         Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
             let (uri, mime_type) = (uri.to_owned(), entry.mime_type(default).to_owned());
@@ -167,7 +176,8 @@ pub(super) async fn prompt<'a>(
     let used = match sent.arguments.read() {
         Ok(arguments) => {
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
-            used(engine, entry, operation, &sent.input, exchange, asking, record.id()).await
+            let beside = Beside { input: &sent.input, id: record.id(), start: None };
+            used(engine, entry, operation, beside, exchange, asking).await
         }
         Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
     };
@@ -187,7 +197,7 @@ pub(super) async fn prompt<'a>(
 /// The questions of a round that needs answers.
 fn input_required(
     engine: &Engine,
-    round: Option<&Round>,
+    round: Option<&Arc<Round>>,
     record: &mut OperationRecord<'_>,
 ) -> Result<Outcome, RpcError> {
     let required = round.and_then(|round| round.required(engine));
@@ -272,8 +282,16 @@ pub(super) async fn answer<'a>(
     id: OperationId,
 ) -> Result<Response<'a>, ToolError> {
     let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
-    let answer = asked(engine, entry, operation, context, exchange, asking).await;
+    let answer = asked(engine, entry, operation, context, asking, None).await;
     engine.credentials_in_results.examine(entry, answer)
+}
+
+/// What a use is, beside its operation.
+struct Beside<'s> {
+    input: &'s InputResponses<'s>,
+    id: OperationId,
+    /// The call, if it may become a task.
+    start: Option<Arc<Start>>,
 }
 
 /// The outcome of a use of the component: its [answer](answer()), or a question that is not answered yet.
@@ -281,22 +299,30 @@ async fn used<'a>(
     engine: &'a Engine,
     entry: &'a Entry,
     operation: Operation<'a>,
-    input: &InputResponses<'_>,
-    exchange: &'a Arc<Exchange>,
+    beside: Beside<'_>,
+    exchange: &Arc<Exchange>,
     asking: &'a Asking<'a>,
-    id: OperationId,
 ) -> Used<'a> {
+    let Beside { input, id, start } = beside;
     let asks = match Asks::begin(engine, entry, exchange, input, operation.arguments()) {
         Ok(asks) => asks,
         Err(refused) => return Used { answer: Err(refused), asks: Asks::No },
     };
-    let source = asks.source();
-    let context = Context::new(Arc::clone(exchange), Arc::clone(&engine.facilities), id);
-    let context = context.with_input(source);
-    let answer = asked(engine, entry, operation, context, exchange, asking).await;
+    let (exchange, source) = match &start {
+        None => (Arc::clone(exchange), asks.source()),
+        Some(start) => {
+            let (start, round) = (Arc::clone(start), asks.round().cloned());
+            // Of a task nothing is told before its answer.
+            let exchange = Exchange { outgoing: Outgoing::default(), ..(**exchange).clone() };
+            let source: Arc<dyn InputSource> = Arc::new(TaskSource { start, round });
+            (Arc::new(exchange), Some(source))
+        }
+    };
+    let context = Context::new(exchange, Arc::clone(&engine.facilities), id).with_input(source);
+    let answer = asked(engine, entry, operation, context, asking, start).await;
     // Middleware may have made an answer of an error, or asked by itself.
     let answer = answer.and_then(|answer| {
-        asks.round().map_or(Ok(()), InputSource::settled)?;
+        asks.round().map_or(Ok(()), |round| round.settled())?;
         Ok(answer)
     });
     Used { answer: engine.credentials_in_results.examine(entry, answer), asks }
@@ -308,20 +334,20 @@ async fn asked<'a>(
     entry: &'a Entry,
     operation: Operation<'a>,
     context: Context,
-    exchange: &'a Arc<Exchange>,
     asking: &'a Asking<'a>,
+    start: Option<Arc<Start>>,
 ) -> Result<Response<'a>, ToolError> {
-    let limited = engine.layers.check_rate(exchange, Some(entry)).await;
+    let limited = engine.layers.check_rate(asking.exchange, Some(entry)).await;
     limited.map_err(|limited| match limited {
         rate_limit::Limited::Wait(wait) => ToolError::limited(wait),
         rate_limit::Limited::Unknown => ToolError::internal("the rate limit cannot be looked up"),
     })?;
     if engine.layers.middleware().is_empty() {
-        return run(engine, entry, operation, context, asking).await;
+        return run(engine, entry, operation, context, asking, start).await;
     }
     let end = move |request: Request<'a>| -> Handled<'a> {
         let Request { context, operation } = request;
-        Box::pin(run(engine, entry, operation, context, asking))
+        Box::pin(run(engine, entry, operation, context, asking, start))
     };
     engine.layers.call(Request { context, operation }, end).await
 }
@@ -334,6 +360,7 @@ async fn run<'a>(
     operation: Operation<'a>,
     context: Context,
     asking: &Asking<'_>,
+    start: Option<Arc<Start>>,
 ) -> Result<Response<'a>, ToolError> {
     if let Operation::Complete { argument, value, arguments, .. } = operation {
         let completion = complete::run(engine, entry, argument, value, arguments, context);
@@ -359,10 +386,13 @@ async fn run<'a>(
             return Err(ToolError::denied(denial));
         }
     }
+    if let Some(start) = &start {
+        start.of_call(entry, &arguments);
+    }
     let call = Call { arguments, context };
     match &entry.handler {
         Handler::Tool(handler) => {
-            let result = within_time(engine, entry, handler, call).await?;
+            let result = within_time(engine, entry, handler, call, start.as_deref()).await?;
             let answer = result.0.structured_content.as_ref();
             if let (Some(output), Some(answer)) = (&entry.output, answer) {
                 output.check(answer)?;
@@ -370,58 +400,14 @@ async fn run<'a>(
             Ok(Response::Tool(result))
         }
         Handler::Resource(handler) => {
-            within_time(engine, entry, handler, call).await.map(Response::Resource)
+            within_time(engine, entry, handler, call, None).await.map(Response::Resource)
         }
         Handler::Prompt(handler) => {
-            within_time(engine, entry, handler, call).await.map(Response::Prompt)
+            within_time(engine, entry, handler, call, None).await.map(Response::Prompt)
         }
     }
 }
 
 pub(super) fn refused_arguments(refused: json::Refused) -> ToolError {
     ToolError::refused_argument(format!("the arguments are refused: {refused}"))
-}
-
-/// Judges the arguments by the component's own functions, and runs the handler.
-async fn within_time<R>(
-    engine: &Engine,
-    entry: &Entry,
-    handler: &Erased<R>,
-    call: Call,
-) -> Result<R, ToolError> {
-    let limit = engine.limits.handler_timeout;
-    let outgoing = call.context.outgoing().clone();
-    // The client has a time of its own for what it is asked.
-    fenced(limit, || outgoing.asked(), async {
-        if !entry.validations.is_empty() {
-            let begun = Instant::now();
-            let judge = || entry.validations.iter().try_for_each(|own| own.judge(&call.arguments));
-            call.context.reading(judge)?;
-            // Nothing stops a function that waits for nothing.
-            if begun.elapsed() > limit {
-                return Err(ToolError::too_long(limit));
-            }
-        }
-        let input = call.context.input().clone();
-        let answer = handler(call).await;
-        input.as_deref().map_or(Ok(()), InputSource::settled)?;
-        answer
-    })
-    .await
-}
-
-/// What a function of the user's answers within its time, and `besides` it. A panic is an internal error.
-pub(super) async fn fenced<R>(
-    limit: Duration,
-    besides: impl Fn() -> Duration,
-    answer: impl Future<Output = Result<R, ToolError>>,
-) -> Result<R, ToolError> {
-    match within_besides(limit, besides, AssertUnwindSafe(answer).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(panic)) => Err(ToolError::internal(Crashed(format!(
-            "the handler, or what belongs to it, panicked: {}",
-            panic_text(&*panic)
-        )))),
-        Err(_) => Err(ToolError::too_long(limit)),
-    }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_protocol::{Arguments, CompletionReference, Exchange, Outcome, RpcError};
-use tokio::time::Instant;
 
-use crate::access::decision::{Asking, lists};
+use crate::access::decision::Asking;
 use crate::catalogue::Entry;
 use crate::catalogue::arguments::Values;
 use crate::catalogue::completions::{Source, matching};
@@ -18,8 +17,9 @@ use crate::component::tool_error::ToolError;
 use crate::component::unfit::shown;
 use crate::middleware::{Operation, Response};
 use crate::operation::audit::OperationRecord;
-use crate::operation::call::{answer, fenced, find, refused_arguments};
+use crate::operation::call::{answer, find, refused_arguments};
 use crate::operation::engine::Engine;
+use crate::operation::fence::fenced;
 use crate::operation::refusal::{denied, public_error};
 
 /// An argument that is being written, and what has it.
@@ -66,22 +66,6 @@ pub(super) async fn complete<'a>(
         Ok(_) => Err(record.failed("middleware answered a completion with something else")),
         Err(error) => Err(public_error(record.reveal(error), unknown)),
     }
-}
-
-/// Whether the caller may use anything whose arguments are completed.
-pub(super) async fn completes(engine: &Engine, exchange: &Exchange) -> bool {
-    let completing = || engine.catalogue.entries().filter(|entry| !entry.completions.is_empty());
-    if completing().next().is_none() {
-        return false;
-    }
-    let Ok(rules) = engine.visibility.effective(exchange).await else { return false };
-    let asking = engine.asking(exchange, &rules, Instant::now());
-    for entry in completing() {
-        if lists(entry, &asking).await.is_ok() {
-            return true;
-        }
-    }
-    false
 }
 
 /// The values that `argument` may become. What looks like a path, where its variable may not,

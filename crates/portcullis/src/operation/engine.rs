@@ -17,6 +17,7 @@ use crate::operation::pages::Pages;
 use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+use crate::operation::task::Tasks;
 #[cfg(all(feature = "http", feature = "jwt"))]
 use crate::operation::token_exchange::RecordedTokenExchange;
 #[cfg(feature = "http")]
@@ -47,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) request_state: StateKeys,
     /// What users are asked to open.
     pub(crate) pages: Arc<Pages>,
+    pub(crate) tasks: Arc<Tasks>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
     #[cfg(feature = "http")]

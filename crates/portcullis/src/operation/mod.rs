@@ -7,11 +7,13 @@ pub(crate) mod caller_credentials;
 mod complete;
 pub(crate) mod credentials;
 mod engine;
+mod fence;
 #[cfg(feature = "keys")]
 pub(crate) mod handles;
 pub(crate) mod input;
 mod list;
 mod list_changed;
+mod offers;
 pub(crate) mod pages;
 mod redaction;
 mod refusal;
@@ -19,6 +21,7 @@ pub(crate) mod resource_updates;
 mod resuming;
 #[cfg(feature = "http")]
 pub(crate) mod stopping;
+pub(crate) mod task;
 pub(crate) mod telling;
 #[cfg(feature = "jwt")]
 pub(crate) mod token_exchange;
@@ -33,7 +36,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::Stream;
 use portcullis_protocol::{
-    Changed, Exchange, Identity, Operation, Outcome, RejectionRecord, RpcError, Service,
+    Changed, Exchange, Identity, Offers, Operation, Outcome, RejectionRecord, RpcError, Service,
     SessionKey, Used,
 };
 use tracing::Instrument;
@@ -45,6 +48,7 @@ pub(crate) use self::list_changed::changes;
 pub(crate) use self::resource_updates::updates;
 use crate::component::ComponentKind;
 use crate::middleware::rate_limit::{self, Limited};
+use crate::operation::task::Start;
 use crate::visibility::Unknown;
 
 /// The engine, as the protocol asks it.
@@ -61,23 +65,10 @@ impl Service for EngineService {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
-        let exchange = Arc::new(exchange);
-        let mut record = OperationRecord::begin(&self.0, &exchange, method(&operation));
-        let span = record.begin_span();
-        let walk =
-            AssertUnwindSafe(walk(&self.0, operation, &exchange, &mut record)).catch_unwind();
-        // Middleware may panic: everything else that is not ours is caught where it is asked.
-        let result = walk.instrument(span).await.unwrap_or_else(|_| Err(record.failed("panic")));
-        let absent_until = record.absent_until();
-        if let Some(until) = absent_until {
-            record.warn_if_late(until);
+        if task::may_begin(&self.0, &operation, &exchange) {
+            return task::serve(&self.0, operation.into_owned(), exchange).await;
         }
-        let result = record.redacted(result);
-        let result = record.end(result);
-        if let Some(until) = absent_until {
-            self.0.alarm.wait_until(until).await;
-        }
-        result
+        served(&self.0, operation, exchange, None).await
     }
 
     async fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
@@ -96,8 +87,8 @@ impl Service for EngineService {
         resuming::may_use(&self.0, used, exchange).await
     }
 
-    async fn completes(&self, exchange: &Exchange) -> bool {
-        complete::completes(&self.0, exchange).await
+    async fn offers(&self, exchange: &Exchange) -> Offers {
+        offers::offers(&self.0, exchange).await
     }
 
     fn changes(
@@ -124,6 +115,35 @@ impl Service for EngineService {
     }
 }
 
+/// Answers one operation, and records it. A call that may become a task has its `start`.
+async fn served(
+    engine: &Engine,
+    operation: Operation<'_>,
+    exchange: Exchange,
+    start: Option<Arc<Start>>,
+) -> Result<Outcome, RpcError> {
+    let exchange = Arc::new(exchange);
+    let mut record = OperationRecord::begin(engine, &exchange, method(&operation));
+    if let Some(start) = &start {
+        record.may_become(start);
+    }
+    let span = record.begin_span();
+    let walk = AssertUnwindSafe(walk(engine, operation, &exchange, &mut record, start));
+    // Middleware may panic: everything else that is not ours is caught where it is asked.
+    let walk = walk.catch_unwind().instrument(span).await;
+    let result = walk.unwrap_or_else(|_| Err(record.failed("panic")));
+    let absent_until = record.absent_until();
+    if let Some(until) = absent_until {
+        record.warn_if_late(until);
+    }
+    let result = record.redacted(result);
+    let result = record.end(result);
+    if let Some(until) = absent_until {
+        engine.alarm.wait_until(until).await;
+    }
+    result
+}
+
 /// The fixed order of access: audit around everything, limits, the decision, middleware,
 /// arguments, the function.
 async fn walk<'a>(
@@ -131,6 +151,7 @@ async fn walk<'a>(
     operation: Operation<'_>,
     exchange: &Arc<Exchange>,
     record: &mut OperationRecord<'a>,
+    start: Option<Arc<Start>>,
 ) -> Result<Outcome, RpcError> {
     admitted(engine, exchange, record).await?;
     let rules = engine.visibility.effective(exchange).await;
@@ -157,14 +178,14 @@ async fn walk<'a>(
             page.await.map(Outcome::Prompts)
         }
         Operation::CallTool { name, arguments, input } => {
-            let sent = call::Sent { arguments, input };
+            let sent = call::Sent { arguments, input, start };
             call::tool(engine, &name, &sent, exchange, &asking, record).await
         }
         Operation::ReadResource { uri, input } => {
             call::resource(engine, &uri, &input, exchange, &asking, record).await
         }
         Operation::GetPrompt { name, arguments, input } => {
-            let sent = call::Sent { arguments, input };
+            let sent = call::Sent { arguments, input, start: None };
             call::prompt(engine, &name, &sent, exchange, &asking, record).await
         }
         Operation::Subscribe { uri } => {
@@ -180,6 +201,11 @@ async fn walk<'a>(
             let written = Written { reference, argument, value, known };
             complete::complete(engine, written, exchange, &asking, record).await
         }
+        Operation::FindTask { id } => task::find(engine, &id, exchange, &asking, record).await,
+        Operation::UpdateTask { id, input } => {
+            task::update(engine, &id, &input, exchange, &asking, record).await
+        }
+        Operation::CancelTask { id } => task::cancel(engine, &id, exchange, &asking, record).await,
         _ => Err(RpcError::MethodNotFound),
     }
 }
@@ -213,6 +239,9 @@ fn method(operation: &Operation<'_>) -> &'static str {
         Operation::Subscribe { .. } => "resources/subscribe",
         Operation::Unsubscribe { .. } => "resources/unsubscribe",
         Operation::Complete { .. } => "completion/complete",
+        Operation::FindTask { .. } => "tasks/get",
+        Operation::UpdateTask { .. } => "tasks/update",
+        Operation::CancelTask { .. } => "tasks/cancel",
         _ => "unknown",
     }
 }

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_guard::redaction;
-use portcullis_protocol::model::{CallToolResult, ContentBlock, ResourceContents};
+use portcullis_protocol::model::{CallToolResult, ContentBlock, ResourceContents, TaskState};
 use portcullis_protocol::{Outcome, RpcError};
 use serde::de::IgnoredAny;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 /// Removes known secrets, and says whether there was one.
@@ -30,6 +31,7 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
         Ok(Outcome::InputRequired(result)) => {
             any(&mut result.input_requests, |(_, request)| json(&mut request.params))
         }
+        Ok(Outcome::TaskFound(task)) => self::task(&mut task.state),
         // Lists hold what the server was built with, which was examined then.
         Ok(_) => false,
         Err(RpcError::Internal(message) | RpcError::Denied(message)) => cow(message),
@@ -42,6 +44,28 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
 pub(super) fn redact_value(value: &mut Value) {
     if redaction::is_active() {
         json(value);
+    }
+}
+
+/// What was kept was examined then, but for secrets that are known since.
+fn task(state: &mut TaskState) -> bool {
+    match state {
+        TaskState::InputRequired(requests) => {
+            any(requests, |(_, request)| json(&mut request.params))
+        }
+        TaskState::Failed(error) => json(error),
+        TaskState::Completed(result) if redaction::holds_secret(result.get().as_bytes()) => {
+            let mut value = serde_json::from_str(result.get()).unwrap_or_default();
+            json(&mut value);
+            *result = to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned());
+            true
+        }
+        TaskState::Completed(_) | TaskState::Working | TaskState::Cancelled => false,
+        // One that this does not know is not sent.
+        state => {
+            *state = TaskState::Failed(RpcError::Internal("Internal error".into()).json());
+            true
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::route::sign_in;
 use crate::server::Server;
 use crate::server::certificate::{self, ServerCertificate};
 use crate::server::check::{self, Place};
-use crate::server::listening::Listening;
+use crate::server::listening::{Drain, Listening};
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
 
@@ -121,11 +121,12 @@ impl Server {
                 }
             });
         }
-        let (stopping, drain_delay) = (self.engine.stopping.clone(), self.limits().drain_delay);
+        let (stopping, tasks) = (self.engine.stopping.clone(), Arc::clone(&self.engine.tasks));
+        let drain = Drain { delay: self.limits().drain_delay, time: self.limits().drain_timeout };
         let app = Arc::new(self.app(address.is_local(), &public_url, resource)?.behind(proxies));
         report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
-        Ok(Listening { listener, app, stopping, drain_delay, url, address })
+        Ok(Listening { listener, app, stopping, tasks, drain, url, address })
     }
 
     async fn listener(

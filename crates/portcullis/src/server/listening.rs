@@ -2,16 +2,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
 use portcullis_protocol::http::{App, ListenAddress, Listener};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::operation::EngineService;
 use crate::operation::stopping::Stopping;
+use crate::operation::task::Tasks;
 use crate::server::startup;
 use crate::server::stop::stop_signal;
 
@@ -21,9 +23,18 @@ pub struct Listening {
     pub(crate) listener: Option<Listener>,
     pub(crate) app: Arc<App<EngineService>>,
     pub(crate) stopping: Stopping,
-    pub(crate) drain_delay: Duration,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) drain: Drain,
     pub(crate) url: String,
     pub(crate) address: ListenAddress,
+}
+
+/// The times that the end of a server takes.
+pub(crate) struct Drain {
+    /// How long it goes on as before.
+    pub(crate) delay: Duration,
+    /// How long what runs may take after that.
+    pub(crate) time: Duration,
 }
 
 impl Listening {
@@ -81,17 +92,23 @@ impl Listening {
     /// Serves until the sender of `stop` is gone. Boxed, so that it is compiled here: each program
     /// would compile what it awaits otherwise, all of HTTP.
     fn serve(self, stop: oneshot::Receiver<Infallible>) -> BoxFuture<'static, ()> {
-        let Self { listener, app, stopping, drain_delay, .. } = self;
+        let Self { listener, app, stopping, tasks, drain, .. } = self;
         Box::pin(async move {
             let Some(listener) = listener else { return };
+            let until = OnceLock::new();
             let stop = async {
                 let Err(_) = stop.await;
                 stopping.begin();
-                if !drain_delay.is_zero() {
-                    tokio::time::sleep(drain_delay).await;
+                if !drain.delay.is_zero() {
+                    tokio::time::sleep(drain.delay).await;
                 }
+                until.get_or_init(|| Instant::now() + drain.time);
             };
             listener.serve(app, stop).await;
+            // Tasks end by the time that requests have to.
+            let until =
+                until.get().map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
+            tasks.drain(until).await;
         })
     }
 }

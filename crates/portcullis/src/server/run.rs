@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use portcullis_guard::Environment;
@@ -86,6 +87,8 @@ impl Server {
             let stop = stop_signal().await?;
             let served = Arc::new(EngineService(Arc::clone(&self.engine)));
             let served = stdio::serve(served, self.limits(), stop).await;
+            // Their caller is gone, and finds out later that they were interrupted, if anything is kept.
+            self.engine.tasks.drain(Duration::ZERO).await;
             startup::drain_log();
             Ok(served?)
         })

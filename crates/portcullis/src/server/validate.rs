@@ -26,6 +26,7 @@ use crate::operation::pages::Pages;
 use crate::operation::resource_updates::Subscribers;
 #[cfg(feature = "http")]
 use crate::operation::stopping::Stopping;
+use crate::operation::task::Tasks;
 use crate::operation::telling::ExaminedAsResults;
 #[cfg(feature = "jwt")]
 use crate::operation::token_exchange::RecordedTokenExchange;
@@ -132,6 +133,8 @@ impl Parts {
                 &parts.hierarchy,
             ));
         }
+        problems
+            .extend(catalogue.runs_tasks().then(|| problem_with_tasks(&parts.limits)).flatten());
         if !problems.is_empty() {
             return Err(BuildError::new(problems).into());
         }
@@ -225,6 +228,8 @@ impl Parts {
             told: Arc::new(ExaminedAsResults::new(parts.credentials_in_results)),
             trusts_stdio: parts.trusts_stdio,
         };
+        let tasks =
+            Tasks::new(Arc::clone(&store), Arc::clone(&clock), parts.limits.decision_timeout);
         let engine = Engine {
             identity,
             catalogue,
@@ -241,6 +246,7 @@ impl Parts {
             upstream_tokens,
             #[cfg(all(feature = "http", feature = "jwt"))]
             token_exchange,
+            tasks: Arc::new(tasks),
             store,
             request_state,
             pages: Arc::new(pages),
@@ -317,6 +323,20 @@ fn unmet_scopes(
     let unmet = hierarchy.implied().filter(|scope| !requires(scope));
     let unused = || Problem::new(ProblemKind::UnusedRule, "no component requires it").unused();
     unmet.map(|scope| unused().within(format_args!("scope {scope:?}"))).collect()
+}
+
+/// What is wrong with the limits of tasks, where there are some.
+fn problem_with_tasks(limits: &Limits) -> Option<Problem> {
+    let text = if limits.tasks == 0 || limits.tasks_per_principal == 0 {
+        "set tasks and tasks_per_principal to at least 1"
+    } else if limits.task_timeout < limits.handler_timeout {
+        "set task_timeout to handler_timeout or longer"
+    } else if limits.task_ttl <= limits.task_timeout {
+        "set task_ttl longer than task_timeout: nobody could ask for the result"
+    } else {
+        return None;
+    };
+    Some(Problem::new(ProblemKind::InvalidLimits, text).within("limits"))
 }
 
 fn problem_with_limits(limits: &Limits) -> Option<Problem> {

@@ -20,4 +20,14 @@ async fn write() -> String {
     String::new()
 }
 
+#[tool(task = always)]
+async fn work() -> String {
+    String::new()
+}
+
+#[prompt(task)]
+async fn ask() -> String {
+    String::new()
+}
+
 fn main() {}

@@ -125,8 +125,8 @@ async fn initialize<S: Service>(
     }
     let settled = sessions.settle(&session, caller.owner()).await;
     settled.map_err(|refusal| refusal.in_answer_to(request))?;
-    let completes = service.completes(&exchange).await;
-    let answer = response::initialized(request, version, identity, completes);
+    let offers = service.offers(&exchange).await;
+    let answer = response::initialized(request, version, identity, offers);
     let mut response = answer::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);
     Ok(response)

@@ -54,6 +54,15 @@ pub(crate) trait InputSource: Send + Sync {
     ///
     /// What its operation is answered with in place of what it returned.
     fn settled(&self) -> Result<(), ToolError>;
+
+    /// Lets the call go on as a task, if it may and does not yet. Default: it may not.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for the task.
+    fn begin_task(&self) -> BoxFuture<'_, Result<(), ToolError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// A question to the client.
@@ -78,7 +87,8 @@ pub(crate) struct Page {
     pub(crate) message: String,
 }
 
-const UNREACHABLE: &str = "This needs an answer from you, for which your client cannot be asked.";
+pub(crate) const UNREACHABLE: &str =
+    "This needs an answer from you, for which your client cannot be asked.";
 
 pub(crate) type Input = Option<Arc<dyn InputSource>>;
 

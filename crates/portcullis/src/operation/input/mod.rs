@@ -37,6 +37,7 @@ pub(crate) use self::state::StateKeys;
 #[cfg(feature = "keys")]
 pub(super) use self::state::seconds;
 use self::state::{Parts, QuestionId, RequestState};
+pub(super) use self::stream::Rounds;
 use self::stream::Stream;
 use crate::catalogue::credential_lint::words;
 use crate::catalogue::{Entry, form};
@@ -53,7 +54,7 @@ const MAX_QUESTIONS: usize = 64;
 const REFUSED_STATE: &str = "`requestState` is not one for this request, or has expired: send the \
                              request again without it";
 const REFUSED_RESPONSES: &str = "`inputResponses` cannot be read";
-const BLOCKED: &str = "a question looks as if it held a credential: it is blocked";
+pub(super) const BLOCKED: &str = "a question looks as if it held a credential: it is blocked";
 const REFUSED_ANSWER: &str = "an answer is no `ElicitResult`, or does not fit its form";
 
 /// One round of an operation: the questions that it asks, and the answers that it has.
@@ -285,7 +286,7 @@ fn asks_again(most: usize) -> ToolError {
 }
 
 /// What the user did with a form. What they sent fits its schema.
-async fn answer_to_form(
+pub(super) async fn answer_to_form(
     source: &dyn InputSource,
     Form { name, message, schema }: Form,
 ) -> Result<Elicited<Map<String, Value>>, ToolError> {
@@ -348,7 +349,7 @@ impl Asks {
     }
 
     /// The round that it is, if it is one.
-    pub(super) fn round(&self) -> Option<&Round> {
+    pub(super) fn round(&self) -> Option<&Arc<Round>> {
         match self {
             Self::Round(round) => Some(round),
             Self::Stream(_) | Self::No => None,

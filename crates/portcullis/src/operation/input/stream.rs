@@ -35,7 +35,7 @@ pub(in crate::operation) struct Stream {
 }
 
 /// The rounds in which the client was asked. Questions that are asked at once are one.
-struct Rounds {
+pub(in crate::operation) struct Rounds {
     most: usize,
     begun: AtomicUsize,
     /// Questions that wait for their answers.
@@ -43,11 +43,15 @@ struct Rounds {
 }
 
 /// A question, until it has its answer.
-struct Waiting<'r>(&'r Rounds);
+pub(in crate::operation) struct Waiting<'r>(&'r Rounds);
 
 impl Rounds {
+    pub(in crate::operation) fn new(most: usize) -> Self {
+        Self { most, begun: AtomicUsize::new(0), waiting: AtomicUsize::new(0) }
+    }
+
     /// Begins a question, and with it a round if no other waits.
-    fn begin(&self) -> Result<Waiting<'_>, ToolError> {
+    pub(in crate::operation) fn begin(&self) -> Result<Waiting<'_>, ToolError> {
         let first = self.waiting.fetch_add(1, Ordering::Relaxed) == 0;
         let waiting = Waiting(self);
         if first && self.begun.fetch_add(1, Ordering::Relaxed) >= self.most {
@@ -72,11 +76,7 @@ impl Stream {
             outgoing: exchange.outgoing.clone(),
             examined: Arc::clone(&engine.facilities.told),
             patience: engine.limits.input_timeout,
-            rounds: Rounds {
-                most: engine.limits.input_rounds,
-                begun: AtomicUsize::new(0),
-                waiting: AtomicUsize::new(0),
-            },
+            rounds: Rounds::new(engine.limits.input_rounds),
             pages: Arc::clone(&engine.pages),
             user: exchange.principal.clone(),
         })

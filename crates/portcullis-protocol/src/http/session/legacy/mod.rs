@@ -197,8 +197,8 @@ impl<S: Service> Post<'_, S> {
             let error = RpcError::invalid_request("the session is already initialized");
             return Ok(Delivery::Message(self.refused(&error), held));
         }
-        let completes = service.completes(&exchange).await;
-        let answer = response::initialized(self.id, version, service.identity(), completes);
+        let offers = service.offers(&exchange).await;
+        let answer = response::initialized(self.id, version, service.identity(), offers);
         let news = news(service, &exchange, Vec::new());
         Ok(Delivery::News { answer: Some((answer, held)), news, ends: self.expiry() })
     }

@@ -1,0 +1,162 @@
+//! A call that becomes a task: its record is there before its function goes on, and before its client is
+//! told (SEP-2663 §Task Creation).
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_guard::random;
+use portcullis_protocol::{Exchange, Transport};
+use portcullis_store::RecordValue;
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use crate::catalogue::Entry;
+use crate::component::tool_error::ToolError;
+use crate::operation::engine::Engine;
+use crate::operation::task::LEASE;
+use crate::operation::task::kept::Unavailable;
+use crate::operation::task::questions::Questions;
+use crate::operation::task::record::{State, TaskKey, TaskRecord, millis};
+use crate::operation::task::running::Place;
+
+/// The bytes of an id: 192 bits. As a multiple of three they have one spelling in base64.
+const ID_BYTES: usize = 24;
+
+const FULL: &str = "This server runs as many tasks as it may: try again later.";
+
+/// One call, which may become a task.
+pub(in crate::operation) struct Start {
+    engine: Arc<Engine>,
+    exchange: Exchange,
+    questions: Arc<Questions>,
+    /// The tool, and the arguments if a check reads them.
+    call: Mutex<Option<(String, Option<Map<String, Value>>)>>,
+    /// Where the request waits for the task.
+    request: tokio::sync::Mutex<Option<oneshot::Sender<Created>>>,
+    has_begun: AtomicBool,
+    key: OnceLock<TaskKey>,
+}
+
+/// A task that has begun.
+pub(super) struct Created {
+    pub(super) key: TaskKey,
+    pub(super) record: TaskRecord,
+    /// The record as it rests.
+    pub(super) value: RecordValue,
+    pub(super) place: Place,
+}
+
+impl Start {
+    /// For a call that arrives in `exchange`; and what is told of the task, if it becomes one.
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        exchange: &Exchange,
+    ) -> (Self, oneshot::Receiver<Created>) {
+        let (tell, told) = oneshot::channel();
+        let start = Self {
+            engine: Arc::clone(engine),
+            exchange: exchange.clone(),
+            questions: Arc::new(Questions::new(engine, exchange.capabilities)),
+            call: Mutex::default(),
+            request: tokio::sync::Mutex::new(Some(tell)),
+            has_begun: AtomicBool::new(false),
+            key: OnceLock::new(),
+        };
+        (start, told)
+    }
+
+    pub(super) fn questions(&self) -> &Arc<Questions> {
+        &self.questions
+    }
+
+    /// Whether the call is a task.
+    pub(in crate::operation) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
+    }
+
+    /// How much longer than any function that of a task may run.
+    pub(in crate::operation) fn besides(&self) -> Duration {
+        let limits = &self.engine.limits;
+        let besides = limits.task_timeout.saturating_sub(limits.handler_timeout);
+        if self.has_begun() { besides } else { Duration::ZERO }
+    }
+
+    /// What stands for the id of the task in audit records.
+    pub(in crate::operation) fn pseudonym(&self) -> Option<String> {
+        self.key.get().filter(|_| self.has_begun()).map(TaskKey::pseudonym)
+    }
+
+    /// Notes what is called, once its arguments are accepted.
+    pub(in crate::operation) fn of_call(&self, entry: &Entry, arguments: &Map<String, Value>) {
+        let arguments = entry.checks.reads_arguments.then(|| arguments.clone());
+        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        *call = Some((entry.key.clone(), arguments));
+    }
+
+    /// Makes the call a task, unless it is one already.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it, or the store cannot be asked.
+    pub(in crate::operation) async fn begin(&self) -> Result<(), ToolError> {
+        let mut request = self.request.lock().await;
+        if request.is_none() {
+            return Ok(());
+        }
+        let created = self.create().await?;
+        let told = request.take().map(|request| request.send(created));
+        if !matches!(told, Some(Ok(()))) {
+            return Err(ToolError::internal("nobody waits for the task"));
+        }
+        self.has_begun.store(true, Ordering::Release);
+        drop(request);
+        // Its request is answered before its function goes on.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn create(&self) -> Result<Created, ToolError> {
+        let Engine { tasks, limits, identity, .. } = &*self.engine;
+        let unavailable = |Unavailable| ToolError::internal("the store cannot be asked for tasks");
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (tool, arguments) =
+            call.ok_or_else(|| ToolError::internal("no call becomes a task"))?;
+        let id = random::bytes::<ID_BYTES>().map_err(ToolError::internal)?;
+        let id = URL_SAFE_NO_PAD.encode(id);
+        let key = TaskKey::new(identity.name(), &self.exchange, &id);
+        let process =
+            tasks.running.process().ok_or_else(|| ToolError::internal("no random bytes"))?;
+        let place = tasks.running.enter(&key, &self.questions, limits.tasks);
+        let place = place.ok_or_else(|| ToolError::new(FULL))?;
+        let nobody =
+            self.exchange.principal.is_none() && self.exchange.transport != Transport::Stdio;
+        let most = if nobody { limits.tasks } else { limits.tasks_per_principal };
+        let kept = tasks.kept.owned(&key, most.saturating_add(1)).await.map_err(unavailable)?;
+        // Those that begin at this moment are not kept yet, and this is one of them.
+        let own: HashSet<[u8; 32]> = kept.into_iter().chain(tasks.running.owned(&key)).collect();
+        if own.len() > most {
+            let text =
+                format!("As many tasks as may be are kept, {most}: try again when one expires.");
+            return Err(ToolError::new(text));
+        }
+        let now = tasks.kept.clock.now();
+        let until = millis(now + LEASE);
+        let ttl = u64::try_from(limits.task_ttl.as_millis()).unwrap_or(u64::MAX);
+        let record = TaskRecord {
+            tool,
+            state: State::Working { process: process.to_owned(), until },
+            created: millis(now),
+            updated: millis(now),
+            ttl,
+            arguments,
+        };
+        let value = tasks.kept.swap(&key, None, &record).await.map_err(unavailable)?;
+        let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
+        self.key.get_or_init(|| key.clone());
+        Ok(Created { key, record, value, place })
+    }
+}

@@ -1,0 +1,141 @@
+//! Whose a task is.
+
+use super::*;
+use serde_json::Map;
+
+use crate::access::{AuthContext, by_arguments};
+use crate::visibility::keys;
+
+#[tokio::test]
+async fn a14_the_id_of_somebody_elses_task_is_as_good_as_none() {
+    let work = Work::new();
+    let server = builder([work.tool()]).build().unwrap();
+    let alice = alice(&server).issuer("https://idp.example").client_id("cli");
+    let id = begin(&alice, "work").await;
+    let others = [
+        alice.as_user("bob"),
+        alice.as_user("bob").issuer("https://idp.example").client_id("cli"),
+        alice.issuer("https://other.example"),
+        alice.client_id("another"),
+        alice.anonymous(),
+        alice.local(),
+    ];
+    for other in &others {
+        for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
+            let asked = |id: &str| {
+                let params = json!({"taskId": id, "inputResponses": {}});
+                let other = other.clone();
+                async move { other.ask(method, params).await }
+            };
+            let (found, unknown) = (asked(&id).await, asked(&"x".repeat(32)).await);
+            assert_eq!(found, unknown, "{method} {other:?}");
+            assert_eq!(found.error_code(), Some(-32602));
+            assert_eq!(found.error(), Some("Invalid params: Task not found"));
+        }
+    }
+    work.goes_on();
+    until(&alice, &id, "completed").await;
+    for other in &others {
+        assert_eq!(get(other, &id).await.error_code(), Some(-32602), "{other:?}");
+    }
+    let scoped = alice.scopes(["read", "write"]).claim("jti", "another token");
+    until(&scoped, &id, "completed").await;
+}
+
+#[tokio::test]
+async fn a14_whoever_may_not_use_the_tool_any_more_has_no_task_of_it() {
+    let work = Work::new();
+    let server = builder([work.of(work.declare().auth(require_scopes(["read"])))]);
+    let server = server.build().unwrap();
+    let alice = alice(&server);
+    let id = begin(&alice, "work").await;
+    let unknown = get(&alice, "x").await;
+    let revoked = alice.scopes(["write"]);
+    for answer in [get(&revoked, &id).await, cancel(&revoked, &id).await] {
+        assert_eq!(answer, unknown);
+    }
+    work.goes_on();
+    until(&alice, &id, "completed").await;
+    assert_eq!(get(&revoked, &id).await, unknown, "no result either");
+    server.visibility().disable(keys(["tool:work"])).unwrap();
+    assert_eq!(get(&alice, &id).await, unknown);
+    server.visibility().enable(keys(["tool:work"])).unwrap();
+    until(&alice, &id, "completed").await;
+}
+
+#[tokio::test]
+async fn a14_a_check_that_reads_arguments_is_asked_again_with_those_of_the_call() {
+    let work = Work::new();
+    // Who may ask for which year is in a claim.
+    fn own_year(context: &AuthContext<'_>, arguments: &Map<String, Value>) -> bool {
+        let own = context.principal().and_then(|principal| principal.claims().get("year"));
+        own.is_some() && own == arguments.get("year")
+    }
+    let check = by_arguments(require_scopes(["read"]), own_year);
+    let tool = work.declare().parameter::<String>(Argument::new("year")).auth(check);
+    let server = builder([work.of(tool)]).build().unwrap();
+    let alice = alice(&server).claim("year", "2025");
+    assert!(alice.call("work", json!({"year": "2024"})).await.is_error());
+    assert_eq!(work.begun(), 0);
+    let id = id(&alice.call("work", json!({"year": "2025"})).await);
+    assert_eq!(get(&alice, &id).await.json()["result"]["status"], "working");
+    let moved_on = alice.claim("year", "2026");
+    assert_eq!(get(&moved_on, &id).await, get(&alice, "x").await);
+}
+
+#[tokio::test]
+async fn a14_tasks_are_bounded_for_each_principal_whatever_the_client_and_altogether() {
+    let work = Work::new();
+    let server = builder([work.tool()]).limits(|limits| {
+        limits.tasks_per_principal = 2;
+        limits.tasks = 3;
+    });
+    let server = server.build().unwrap();
+    let alice = alice(&server);
+    begin(&alice, "work").await;
+    let second = begin(&alice.client_id("another"), "work").await;
+    let refused = alice.client_id("third").call("work", json!({})).await;
+    let text = "As many tasks as may be are kept, 2: try again when one expires.";
+    assert_eq!((refused.error(), work.begun()), (Some(text), 2));
+    // What has ended is kept as well.
+    cancel(&alice.client_id("another"), &second).await;
+    eventually(|| work.over() == 1).await;
+    assert_eq!(alice.call("work", json!({})).await.error(), Some(text));
+
+    let bob = alice.as_user("bob");
+    begin(&bob, "work").await;
+    begin(&alice.as_user("carol"), "work").await;
+    let refused = bob.call("work", json!({})).await;
+    let text = "This server runs as many tasks as it may: try again later.";
+    assert_eq!((refused.error(), work.begun()), (Some(text), 4));
+}
+
+#[tokio::test]
+async fn without_authentication_a_task_belongs_to_whoever_knows_its_id() {
+    let work = Work::new();
+    let server = builder([work.tool()]).build().unwrap();
+    let nobody = alice(&server).anonymous();
+    let id = begin(&nobody, "work").await;
+    assert_eq!(get(&nobody, &id).await.json()["result"]["status"], "working");
+    assert_eq!(get(&nobody.local(), &id).await.error_code(), Some(-32602));
+}
+
+#[tokio::test]
+async fn a_cancelled_task_drops_its_function_and_stays_cancelled() {
+    let work = Work::new();
+    let server = builder([work.tool()]).build().unwrap();
+    let alice = alice(&server);
+    let id = begin(&alice, "work").await;
+    eventually(|| work.begun() == 1).await;
+    let acknowledged = cancel(&alice, &id).await;
+    let result = acknowledged.json()["result"].as_object().unwrap();
+    assert_eq!(result.keys().collect::<Vec<_>>(), ["resultType", "_meta"]);
+    eventually(|| work.over() == 1).await;
+    work.goes_on();
+    assert_eq!(until(&alice, &id, "cancelled").await.get("result"), None);
+    assert_eq!(cancel(&alice, &id).await.json()["result"]["resultType"], "complete");
+    let done = begin(&alice, "work").await;
+    until(&alice, &done, "completed").await;
+    cancel(&alice, &done).await;
+    until(&alice, &done, "completed").await;
+}
