@@ -1,13 +1,14 @@
 // Lets the official conformance suite judge a server.
 //
 //     node run.mjs --url URL --suite VERSION --spec VERSION --results FOLDER
-//                  --expected-failures FILE [--token TOKEN]
+//                  --expected-failures FILE [--token TOKEN] [--scenario NAME]...
 //
 // FILE is in the suite's own format: under `server`, what is expected to fail, a scenario or
 // one check of it in each line. Beside it, under `untested`, are the scenarios that end well
 // because they find nothing to check. The exit status is non-zero for every failure that is
 // not in FILE, and for every entry of FILE that does not hold, so that it can only shrink.
-// With TOKEN, the suite goes through a proxy that adds it.
+// With TOKEN, the suite goes through a proxy that adds it. Scenarios of extensions are in no suite: each
+// is run by its NAME.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,24 +23,27 @@ const PATIENCE_MS = 300_000;
 const FAILED = ["FAILURE", "WARNING"];
 const WIRE = "wire-schema-valid";
 
-async function suite({ url, suite, spec, results, "expected-failures": expected }) {
+async function suite({ url, suite, spec, scenario, results, "expected-failures": expected }) {
   const program = join(import.meta.dirname, `node_modules/conformance-${suite}/dist/index.js`);
   if (!existsSync(program)) throw new Error(`${program} is not there: ./test fetches it`);
   await rm(results, { recursive: true, force: true });
   await mkdir(results, { recursive: true });
-  const selected = ["--suite", "all", "--spec-version", spec];
   const judged = ["--expected-failures", expected, "--output-dir", results];
-  const child = spawn(
-    process.execPath,
-    [program, "server", "--url", url, ...selected, ...judged],
-    { timeout: PATIENCE_MS, env: { ...process.env, NO_COLOR: "1" } },
-  );
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text) => (output += text));
+  const runs = scenario ? scenario.map((name) => ["--scenario", name]) : [["--suite", "all"]];
+  let [failed, output] = [0, ""];
+  for (const selected of runs) {
+    const child = spawn(
+      process.execPath,
+      [program, "server", "--url", url, ...selected, "--spec-version", spec, ...judged],
+      { timeout: PATIENCE_MS, env: { ...process.env, NO_COLOR: "1" } },
+    );
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => (output += text));
+    }
+    const [code, signal] = await once(child, "close");
+    failed ||= code ?? signal;
   }
-  const [code, signal] = await once(child, "close");
-  return { code: code ?? signal, output };
+  return { code: failed, output };
 }
 
 // What each scenario of the run found: its name, and its checks.
@@ -104,6 +108,7 @@ async function main() {
       results: string,
       "expected-failures": string,
       token: string,
+      scenario: { ...string, multiple: true },
     },
   });
   if (parseInt(process.versions.node, 10) < 22) {

@@ -21,14 +21,31 @@ const RUNS: [(&str, &str); 6] = [
     ("0.2.0-alpha.12", "2026-07-28"),
 ];
 
+/// The scenarios of the extension for tasks, which are in no suite.
+const TASKS: [&str; 10] = [
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-status-notifications",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+];
+
 /// Runs every suite against `testbed`; says what all of them found.
 fn judge(testbed: &Testbed, who: &str, token: Option<&str>) {
-    let refused: Vec<String> = RUNS
-        .into_iter()
-        .filter_map(|(suite, spec)| {
-            let found = run(&mut suite_command(testbed, who, suite, spec, token));
-            found.err().map(|error| error.to_string())
-        })
+    let suites = RUNS.into_iter().map(|(suite, spec)| {
+        suite_command(testbed, who, (suite, spec), &format!("{suite}-{spec}"), token)
+    });
+    let newest = ("0.2.0-alpha.12", "2026-07-28");
+    let mut tasks = suite_command(testbed, who, newest, "tasks", token);
+    tasks.args(TASKS.iter().flat_map(|name| ["--scenario", name]));
+    let refused: Vec<String> = suites
+        .chain([tasks])
+        .filter_map(|mut command| run(&mut command).err().map(|error| error.to_string()))
         .collect();
     assert!(refused.is_empty(), "{}\nis it there? ./test fetches it", refused.join("\n\n"));
 }
@@ -36,17 +53,17 @@ fn judge(testbed: &Testbed, who: &str, token: Option<&str>) {
 fn suite_command(
     testbed: &Testbed,
     who: &str,
-    suite: &str,
-    spec: &str,
+    (suite, spec): (&str, &str),
+    what: &str,
     token: Option<&str>,
 ) -> Command {
     let peer = root().join("target/peers/conformance");
-    let expected = format!("tests/peers/conformance/expected-failures/{suite}-{spec}.yml");
+    let expected = format!("tests/peers/conformance/expected-failures/{what}.yml");
     let mut command = Command::new(node());
     command
         .arg(peer.join("run.mjs"))
         .args(["--url", testbed.url(), "--suite", suite, "--spec", spec, "--results"])
-        .arg(peer.join("results").join(format!("{who}-{suite}-{spec}")))
+        .arg(peer.join("results").join(format!("{who}-{what}")))
         .arg("--expected-failures")
         .arg(root().join(expected))
         .args(token.into_iter().flat_map(|token| ["--token", token]));

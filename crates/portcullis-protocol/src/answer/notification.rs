@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::json_object;
 use crate::message::params::Params;
-use crate::{Identity, Limits, MAX_URI_BYTES, ResourceSubscriptions, RpcError};
+use crate::{ClientCapabilities, Identity, Limits, MAX_URI_BYTES, ResourceSubscriptions, RpcError};
 
 /// The member of `_meta` that tells subscriptions apart.
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -119,8 +119,12 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// -32602 for parameters that do not match the method.
-    pub(crate) fn wanted(params: &Params<'_>) -> Result<Wanted, RpcError> {
+    /// -32602 for parameters that do not match the method, -32021 for what is told of tasks, of a client
+    /// that takes none (SEP-2663 §Task Status Notifications; no notification of a task is sent).
+    pub(crate) fn wanted(
+        params: &Params<'_>,
+        capabilities: ClientCapabilities,
+    ) -> Result<Wanted, RpcError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         #[derive(Default)]
@@ -133,12 +137,17 @@ impl Subscription {
             prompts_list_changed: bool,
             #[serde(deserialize_with = "uris")]
             resource_subscriptions: Vec<String>,
+            #[serde(deserialize_with = "is_there")]
+            task_ids: bool,
         }
 
         let malformed = || RpcError::invalid_params("`notifications` are not a filter");
         let members = params.members().map_err(|_| malformed())?;
         let filter: Option<Filter> = members.notifications.and_then(json_object::read_raw);
         let filter = filter.ok_or_else(malformed)?;
+        if filter.task_ids && !capabilities.tasks {
+            return Err(RpcError::MissingClientCapability(ClientCapabilities::TASKS));
+        }
         let lists = Changed {
             tools: filter.tools_list_changed,
             resources: filter.resources_list_changed,
@@ -216,6 +225,11 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
+/// A member that is not looked at.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
 /// A list of URIs, each of a length that resources can have.
 fn uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let list = <&RawValue>::deserialize(deserializer)?.get();
@@ -237,7 +251,7 @@ mod tests {
 
     fn wanted(params: &str) -> Result<Wanted, i32> {
         let params = Params::read(Some(serde_json::from_str(params).unwrap()));
-        Subscription::wanted(&params).map_err(|error| error.code())
+        Subscription::wanted(&params, ClientCapabilities::NONE).map_err(|error| error.code())
     }
 
     fn subscription(id: RequestId, lists: Changed) -> Subscription {
@@ -267,6 +281,18 @@ mod tests {
         }
         let filter = r#"{"notifications":{"resourceSubscriptions":["x://y","\u00e4"]}}"#;
         assert_eq!(wanted(filter).unwrap().resources, ["x://y", "ä"]);
+    }
+
+    #[test]
+    fn only_a_client_that_takes_tasks_asks_to_be_told_of_them() {
+        let params = r#"{"notifications":{"toolsListChanged":true,"taskIds":["x"]}}"#;
+        assert_eq!(wanted(params), Err(-32021));
+        let params = Params::read(Some(serde_json::from_str(params).unwrap()));
+        let wanted = Subscription::wanted(&params, ClientCapabilities::TASKS).unwrap();
+        let lists = Changed { tools: true, ..Changed::default() };
+        assert_eq!(wanted, Wanted { lists, resources: Vec::new() });
+        let acknowledged = Subscription::new(RequestId::Number(1), wanted).acknowledged();
+        assert!(json(&acknowledged)["params"]["notifications"].get("taskIds").is_none());
     }
 
     #[test]
@@ -306,7 +332,8 @@ mod tests {
             );
         }
         assert_eq!(wanted("{}"), Err(-32602));
-        assert_eq!(Subscription::wanted(&Params::None).unwrap_err().code(), -32602);
+        let none = Subscription::wanted(&Params::None, ClientCapabilities::NONE);
+        assert_eq!(none.unwrap_err().code(), -32602);
     }
 
     #[test]

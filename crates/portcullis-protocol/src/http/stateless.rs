@@ -158,7 +158,9 @@ impl<'a> Incoming<'a> {
         mcp_headers::check_method(headers, method)?;
         let asked = match method {
             "server/discover" => Asked::Discover,
-            Subscription::METHOD => Asked::Changes(Subscription::wanted(params)?),
+            Subscription::METHOD => {
+                Asked::Changes(Subscription::wanted(params, meta.capabilities())?)
+            }
             _ => {
                 let operation = Operation::read(method, params)?;
                 mcp_headers::check_name(headers, operation.name())?;

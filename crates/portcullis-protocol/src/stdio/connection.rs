@@ -293,7 +293,7 @@ impl<S: Service> Connection<S> {
             return Ok(Reply::Now(answer));
         }
         if method == Subscription::METHOD && version.is_stateless() {
-            let wanted = Subscription::wanted(params)?;
+            let wanted = Subscription::wanted(params, capabilities)?;
             return self.listen(id.clone(), wanted, &exchange).map(Reply::Now);
         }
         let operation = Operation::read_in(version, method, params)?.into_owned();
