@@ -134,9 +134,10 @@ pub(in crate::operation) struct TaskSource {
 
 impl InputSource for TaskSource {
     fn capabilities(&self) -> ClientCapabilities {
-        let capabilities = self.start.questions().capabilities;
+        let mut capabilities = self.start.questions().capabilities;
         // No page is asked for in the middle of a task.
-        ClientCapabilities { url: capabilities.url && !self.start.has_begun(), ..capabilities }
+        capabilities.url &= !self.start.has_begun();
+        capabilities
     }
 
     fn form(&self, form: Form) -> BoxFuture<'_, Result<Elicited<Map<String, Value>>, ToolError>> {
