@@ -27,8 +27,8 @@ pub enum Owner {
 pub struct Noted {
     /// What is looked for, each once.
     pub secrets: Vec<String>,
-    /// How many values were too short to be looked for.
-    pub short: usize,
+    /// The values that are too short to be looked for.
+    pub short: Vec<String>,
 }
 
 #[derive(Default)]
@@ -89,7 +89,7 @@ pub fn read_notes(path: &Path) -> Noted {
         let secret: String = serde_json::from_str(line).unwrap();
         match is_looked_for(&secret) {
             true => noted.secrets.push(secret),
-            false => noted.short += 1,
+            false => noted.short.push(secret),
         }
     }
     noted

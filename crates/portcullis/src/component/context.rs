@@ -31,7 +31,7 @@ use crate::component::input::{
 use crate::component::resource_updates::ResourceUpdatesControl;
 use crate::component::selector::Selector;
 use crate::component::state::State;
-use crate::component::telling::{self, Examined, Progress};
+use crate::component::telling::{self, Examined, Progress, ProgressAmount};
 use crate::component::tool_error::ToolError;
 use crate::component::upstream_token::UpstreamTokenSource;
 use crate::component::visibility::{
@@ -145,7 +145,6 @@ impl Context {
     }
 
     /// Tells the client how far the call is: `done` of `total`, in whatever unit, and more each time.
-    /// A `usize` or `u64` is written `n as f64`.
     ///
     /// It never waits and never fails. A client that did not ask for it is told nothing, one that is slow
     /// to read is told the latest. Known secrets are removed. Outside of tools, resources and prompts (in
@@ -161,14 +160,15 @@ impl Context {
     /// /// Reads three files.
     /// #[tool]
     /// async fn read_all(ctx: Context) -> &'static str {
-    ///     for file in 1..=3 {
-    ///         // … reads one
-    ///         ctx.progress(file, 3);
+    ///     let files = ["a", "b", "c"];
+    ///     for (before, _file) in files.iter().enumerate() {
+    ///         // … reads it
+    ///         ctx.progress(before + 1, files.len());
     ///     }
     ///     "done"
     /// }
     /// ```
-    pub fn progress(&self, done: impl Into<f64>, total: impl Into<f64>) {
+    pub fn progress(&self, done: impl ProgressAmount, total: impl ProgressAmount) {
         self.report_progress(Progress::new(done).total(total));
     }
 

@@ -55,6 +55,6 @@ pub use self::result::{
     ToolResult,
 };
 pub use self::task_support::TaskSupport;
-pub use self::telling::Progress;
+pub use self::telling::{Progress, ProgressAmount};
 pub use self::tool_error::InsufficientScope;
 pub use portcullis_protocol::LogLevel;

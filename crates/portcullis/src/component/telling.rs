@@ -21,14 +21,14 @@ pub struct Progress {
 impl Progress {
     /// So much is done: in whatever unit, and more each time.
     #[must_use]
-    pub fn new(done: impl Into<f64>) -> Self {
-        Self { done: done.into(), total: None, message: None }
+    pub fn new(done: impl ProgressAmount) -> Self {
+        Self { done: done.amount(), total: None, message: None }
     }
 
     /// Of so much, where that is known.
     #[must_use]
-    pub fn total(mut self, total: impl Into<f64>) -> Self {
-        self.total = Some(total.into());
+    pub fn total(mut self, total: impl ProgressAmount) -> Self {
+        self.total = Some(total.amount());
         self
     }
 
@@ -39,6 +39,33 @@ impl Progress {
         self
     }
 }
+
+/// A number of which a [`Progress`] is made: any of Rust's, but for those of 128 bits.
+///
+/// From 2^53 on, whole numbers are rounded: JSON has one kind of number.
+pub trait ProgressAmount: sealed::Sealed {
+    #[doc(hidden)]
+    fn amount(self) -> f64;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! amounts {
+    ($($number:ty)*) => {$(
+        impl sealed::Sealed for $number {}
+
+        impl ProgressAmount for $number {
+            #[allow(clippy::cast_precision_loss, clippy::cast_lossless, reason = "as documented")]
+            fn amount(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+
+amounts!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize f32 f64);
 
 /// What is told or asked before an answer passes what the answer passes.
 pub(crate) trait Examined: Send + Sync {

@@ -110,6 +110,11 @@ impl Server {
     pub(crate) fn without_authentication(&self) -> String {
         let hidden = self.engine.catalogue.entries().filter(|entry| entry.is_protected());
         let hidden: Vec<&str> = hidden.map(|entry| entry.key.as_str()).collect();
-        format!("no authentication: components that need authentication are hidden: {hidden:?}")
+        match hidden.is_empty() {
+            true => "no authentication: whoever reaches the server may use all of it".to_owned(),
+            false => format!(
+                "no authentication: components that need authentication are hidden: {hidden:?}"
+            ),
+        }
     }
 }
