@@ -157,7 +157,8 @@ impl<'a> Client<'a> {
     pub fn register(server: &'a Testbed) -> Self {
         let body = json!({"redirect_uris": [CALLBACK], "client_name": "A test"}).to_string();
         let head = ["Content-Type: application/json"];
-        let answer = server.request("POST /register", &head, body.as_bytes());
+        let line = format!("POST {}/register", prefix(server));
+        let answer = server.request(&line, &head, body.as_bytes());
         assert_eq!(answer.status, 201, "{}", answer.body);
         let id = answer.json()["client_id"].as_str().unwrap().to_owned();
         Self { server, id }
@@ -180,14 +181,13 @@ impl<'a> Client<'a> {
             ("code_challenge_method", "S256"),
             ("resource", self.server.url()),
         ]);
-        format!("http://{}/authorize?{query}", self.server.authority())
+        format!("{}/authorize?{query}", issuer(self.server))
     }
 
     /// Redeems the code that a browser came back with.
     pub fn redeem(&self, page: &Page) -> Value {
         assert_eq!(page.parameter("state").as_deref(), Some("state of the client"), "{}", page.url);
-        let issuer = format!("http://{}", self.server.authority());
-        assert_eq!(page.parameter("iss"), Some(issuer), "{}", page.url);
+        assert_eq!(page.parameter("iss").as_deref(), Some(issuer(self.server)), "{}", page.url);
         let code = page.parameter("code").unwrap_or_else(|| panic!("no code: {}", page.url));
         let answer = self.post("/token", &self.redemption(&code));
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -224,8 +224,20 @@ impl<'a> Client<'a> {
     pub fn bytes(&self, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
         let form = form(fields.iter().copied().chain([("client_id", self.id.as_str())]));
         let head = ["Content-Type: application/x-www-form-urlencoded"];
-        self.server.bytes(&format!("POST {path}"), &head, form.as_bytes())
+        let line = format!("POST {}{path}", prefix(self.server));
+        self.server.bytes(&line, &head, form.as_bytes())
     }
+}
+
+/// The public URL of a server whose endpoint is at `/mcp`.
+fn issuer(server: &Testbed) -> &str {
+    server.url().strip_suffix("/mcp").unwrap()
+}
+
+/// What stands before the paths of a server.
+fn prefix(server: &Testbed) -> &str {
+    let (_, rest) = issuer(server).split_once("://").unwrap();
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Where a page leads by itself.

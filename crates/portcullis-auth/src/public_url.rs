@@ -3,7 +3,8 @@ use std::fmt;
 #[cfg(feature = "public-url")]
 use url::{Host, Url};
 
-/// Where clients reach a server: its origin, and the path of its endpoint.
+/// Where clients reach a server: its origin, the path before all that it serves, if there is one, and
+/// the path of its endpoint after that.
 ///
 /// It is made once from configuration, and the resource identifier, the URLs of metadata and the
 /// accepted Host and Origin are read from it: no request changes any of them.
@@ -17,6 +18,11 @@ use url::{Host, Url};
 /// let url = PublicUrl::parse("https://mcp.example.com", EndpointPath::parse("/mcp")?)?;
 /// assert_eq!(url.resource(), "https://mcp.example.com/mcp");
 /// assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/mcp");
+///
+/// let url = PublicUrl::parse("https://example.com/tools", EndpointPath::parse("/mcp")?)?;
+/// assert_eq!(url.base(), "https://example.com/tools");
+/// assert_eq!(url.resource(), "https://example.com/tools/mcp");
+/// assert_eq!(url.metadata_path(), "/.well-known/oauth-protected-resource/tools/mcp");
 /// # }
 /// # Ok::<(), portcullis_auth::PublicUrlError>(())
 /// ```
@@ -27,6 +33,7 @@ pub struct PublicUrl {
     port: Option<u16>,
     port_or_default: Option<u16>,
     loopback: bool,
+    prefix: EndpointPath,
     path: EndpointPath,
 }
 
@@ -38,16 +45,16 @@ impl PublicUrl {
     /// Where the public keys are with which the server's own tokens are verified (RFC 7517 §5).
     pub const JWK_SET_PATH: &'static str = "/.well-known/jwks.json";
 
-    /// Reads an origin, which has to be https beyond loopback (RFC 9728 §1.2), for the endpoint at
-    /// `path`.
+    /// Reads a URL, which has to be https beyond loopback (RFC 9728 §1.2), for the endpoint at `path`.
+    /// A path in it stands before that of all that the server serves.
     ///
     /// # Errors
     ///
-    /// For what is no origin to which tokens may be sent.
+    /// For what is no place to which tokens may be sent, and for a path that is not plain.
     #[cfg(feature = "public-url")]
-    pub fn parse(origin: &str, path: EndpointPath) -> Result<Self, PublicUrlError> {
+    pub fn parse(public_url: &str, path: EndpointPath) -> Result<Self, PublicUrlError> {
         let invalid = |text: &str| PublicUrlError::new(PublicUrlErrorKind::InvalidOrigin, text);
-        let url = Url::parse(origin)
+        let url = Url::parse(public_url)
             .map_err(|_| invalid("not a URL: write one such as https://mcp.example.com"))?;
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
             let text = "use https: clients send tokens to it";
@@ -60,15 +67,20 @@ impl PublicUrl {
         {
             return Err(invalid("remove the user, password, query or fragment"));
         }
-        if url.path() != "/" {
-            return Err(invalid("remove the path: set the path of the endpoint with `path`"));
+        // As it is written: nothing is read into another path, as `/a/../b` would be.
+        let written = public_url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+        if url.path().trim_start_matches('/') != written.map_or("", |(_, path)| path) {
+            let text = "write the path plainly, as clients have it";
+            return Err(PublicUrlError::new(PublicUrlErrorKind::InvalidPath, text));
         }
+        let prefix = EndpointPath::parse(url.path())?;
         Ok(Self {
             origin: url.origin().ascii_serialization(),
             host: url.host_str().unwrap_or_default().to_owned(),
             port: url.port(),
             port_or_default: url.port_or_known_default(),
             loopback: is_loopback(&url),
+            prefix,
             path,
         })
     }
@@ -97,7 +109,20 @@ impl PublicUrl {
         self.port_or_default
     }
 
-    /// The path of the endpoint.
+    /// The path that stands before that of all that the server serves: that of most is the root.
+    #[must_use]
+    pub fn prefix(&self) -> &EndpointPath {
+        &self.prefix
+    }
+
+    /// The origin with the prefix, without a slash at its end: what clients find everything below, and
+    /// the issuer of a server at which they sign in.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("{}{}", self.origin, self.prefix.as_str())
+    }
+
+    /// The path of the endpoint, after the prefix.
     #[must_use]
     pub fn path(&self) -> &EndpointPath {
         &self.path
@@ -106,22 +131,22 @@ impl PublicUrl {
     /// The resource identifier (RFC 9728 §1.2): the URL that clients call, byte for byte.
     #[must_use]
     pub fn resource(&self) -> String {
-        format!("{}{}", self.origin, self.path.as_str())
+        format!("{}{}", self.base(), self.path.as_str())
     }
 
     /// Where the metadata document is (RFC 9728 §3.1): the well-known segment goes between host
     /// and path.
     #[must_use]
     pub fn metadata_path(&self) -> String {
-        format!("{}{}", Self::ROOT_METADATA_PATH, self.path.as_str())
+        let (prefix, path) = (self.prefix.as_str(), self.path.as_str());
+        format!("{}{prefix}{path}", Self::ROOT_METADATA_PATH)
     }
 
-    /// Where the metadata of the URL with a slash at its end is; none for an endpoint at the root,
-    /// where both are one URL.
+    /// Where the metadata of the URL with a slash at its end is; none for an endpoint at the root of the
+    /// server, where both are one URL.
     #[must_use]
     pub fn metadata_path_with_slash(&self) -> Option<String> {
-        let path = self.path.as_str();
-        (!path.is_empty()).then(|| format!("{}{path}/", Self::ROOT_METADATA_PATH))
+        (!self.path.as_str().is_empty()).then(|| format!("{}/", self.metadata_path()))
     }
 
     /// The URL of the metadata document, which challenges name (RFC 9728 §5.1).
@@ -147,7 +172,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The path of an endpoint, in which nothing has to be escaped: it has one spelling but for a slash
+/// The path of an endpoint, or of what stands before it, in which nothing has to be escaped: it has one spelling but for a slash
 /// at its end, which is left out. Default: the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointPath(String);
@@ -196,7 +221,7 @@ pub struct PublicUrlError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PublicUrlErrorKind {
-    /// The origin is more than an origin, or not one at all.
+    /// The URL has a user or a query, or is not one at all.
     InvalidOrigin,
     /// Tokens would be sent in the clear.
     InsecureOrigin,
@@ -272,10 +297,40 @@ mod tests {
             "https://:secret@mcp.example.com",
             "https://mcp.example.com/?a",
             "https://mcp.example.com/#a",
-            "https://mcp.example.com/mcp",
         ] {
             assert_eq!(parse(more, "/mcp"), Err(Kind::InvalidOrigin), "{more}");
         }
+    }
+
+    #[test]
+    fn a_path_in_the_url_stands_before_all_paths() {
+        for (written, path, base, resource) in [
+            ("https://example.com/a/b", "/mcp", "/a/b", "/a/b/mcp"),
+            ("https://example.com/a/b/", "/mcp", "/a/b", "/a/b/mcp"),
+            ("https://example.com/mcp", "/", "/mcp", "/mcp"),
+            ("https://example.com/", "/mcp", "", "/mcp"),
+        ] {
+            let url = parse(written, path).unwrap();
+            assert_eq!(url.base(), format!("https://example.com{base}"), "{written}");
+            assert_eq!(url.resource(), format!("https://example.com{resource}"), "{written}");
+            let metadata = format!("/.well-known/oauth-protected-resource{resource}");
+            assert_eq!(url.metadata_path(), metadata, "{written}");
+            assert_eq!(
+                (url.origin(), url.path().as_str()),
+                ("https://example.com", path.trim_end_matches('/'))
+            );
+        }
+        assert_eq!(parse("https://example.com/a", "/mcp").unwrap().prefix().as_str(), "/a");
+    }
+
+    #[test]
+    fn a_path_in_the_url_has_one_spelling() {
+        for path in ["/a/../b", "/./a", "/a//b", "/%61", "/a b", "/a\\b", "/a\tb", "/ä", "//"] {
+            let written = format!("https://example.com{path}");
+            assert_eq!(parse(&written, "/mcp"), Err(Kind::InvalidPath), "{path}");
+        }
+        let reserved = parse("https://example.com/.well-known/a", "/mcp");
+        assert_eq!(reserved, Err(Kind::ReservedPath));
     }
 
     #[test]

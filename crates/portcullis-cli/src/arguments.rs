@@ -267,6 +267,10 @@ pub(crate) struct AtServer {
     #[arg(long)]
     pub(crate) url: String,
 
+    /// The server's public_url, if that has a path: https://HOST/a, for the --url https://HOST/a/mcp
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+
     /// The file in which its records rest, which no server may hold meanwhile, or the URL of Redis
     /// [default: the URL in the variable PORTCULLIS_STORE]
     #[arg(long, value_name = "PATH|URL")]

@@ -31,7 +31,7 @@ pub(crate) fn run(command: GrantsCommand) -> Result<(), Error> {
             }
             GrantsCommand::Revoke { id: Some(id), audit_file, at, .. } => {
                 let trail = Trail::open(audit_file.as_deref())?;
-                let issuer = at.public_url()?.origin().to_owned();
+                let issuer = at.public_url()?.base();
                 one(&at.connections().await?, &id, &issuer, &trail).await
             }
             GrantsCommand::Revoke { id: None, whose, dry_run: true, at, .. } => {
@@ -43,7 +43,7 @@ pub(crate) fn run(command: GrantsCommand) -> Result<(), Error> {
             }
             GrantsCommand::Revoke { id: None, whose, dry_run: false, audit_file, at } => {
                 let trail = Trail::open(audit_file.as_deref())?;
-                let issuer = at.public_url()?.origin().to_owned();
+                let issuer = at.public_url()?.base();
                 let connections = at.connections().await?;
                 let revoked = match (&whose.subject, &whose.client) {
                     (Some(subject), _) => connections.revoke_all_of(subject).await?,
@@ -165,6 +165,14 @@ impl AtServer {
     }
 
     fn public_url(&self) -> Result<PublicUrl, Error> {
+        if let Some(base) = &self.public_url {
+            let path = self.url.strip_prefix(base.trim_end_matches('/'));
+            let path = path.filter(|path| path.is_empty() || path.starts_with('/'));
+            let path =
+                path.ok_or("--public-url: what --url begins with: https://HOST/a, without /mcp")?;
+            let path = if path.is_empty() { "/" } else { path };
+            return Ok(PublicUrl::parse(base, EndpointPath::parse(path)?)?);
+        }
         let begin = self.url.find("://").map_or(0, |scheme| scheme + "://".len());
         let path = self.url.get(begin..).and_then(|rest| rest.find('/'));
         let path = path.ok_or("--url: write the whole URL, with its path: https://HOST/mcp")?;

@@ -4,7 +4,7 @@ use syn::spanned::Spanned;
 use syn::{ItemFn, Result, ReturnType};
 
 use crate::kind::Kind;
-use crate::options::Options;
+use crate::options::{Annotations, Options};
 use crate::parameter::{Parameter, doc_comment};
 
 /// The function, as it was, and the struct that declares it.
@@ -141,6 +141,19 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
     if let Some(mime_type) = &options.mime_type {
         calls.extend(quote! { .mime_type(#mime_type) });
     }
+    for icon in &options.icons {
+        calls.extend(quote_spanned! { icon.span() => .icon(#icon) });
+    }
+    for (key, value) in &options.meta {
+        calls.extend(quote_spanned! { value.span() => .meta(#key, #value) });
+    }
+    if let Some(size) = &options.size {
+        calls.extend(quote_spanned! { size.span() => .size(#size) });
+    }
+    if let Some(annotations) = &options.annotations {
+        let annotations = self::annotations(&portcullis, annotations);
+        calls.extend(quote! { .annotations(#annotations) });
+    }
     for tag in &options.tags {
         calls.extend(quote! { .tag(#tag) });
     }
@@ -174,6 +187,29 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
             _ => quote! { OpenWorld },
         };
         calls.extend(quote! { .hint(#portcullis::component::Hint::#variant) });
+    }
+    calls
+}
+
+/// The annotations of a resource.
+fn annotations(portcullis: &syn::Path, options: &Annotations) -> TokenStream {
+    let Annotations { audience, priority, last_modified } = options;
+    let mut calls = quote! { #portcullis::component::Annotations::new() };
+    if !audience.is_empty() {
+        let roles = audience.iter().map(|role| {
+            if role == "user" {
+                quote! { #portcullis::component::Role::User }
+            } else {
+                quote! { #portcullis::component::Role::Assistant }
+            }
+        });
+        calls.extend(quote! { .audience([#(#roles),*]) });
+    }
+    if let Some(priority) = priority {
+        calls.extend(quote_spanned! { priority.span() => .priority(#priority) });
+    }
+    if let Some(time) = last_modified {
+        calls.extend(quote_spanned! { time.span() => .last_modified(#time) });
     }
     calls
 }

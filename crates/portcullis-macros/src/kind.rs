@@ -18,12 +18,16 @@ impl Kind {
     pub(crate) fn options(self) -> &'static str {
         match self {
             Self::Tool => {
-                "name, title, description, tags(…), auth, validate, deny, task, annotations(…) and crate"
+                "name, title, description, icons, meta(…), tags(…), auth, validate, deny, task, \
+                 annotations(…) and crate"
             }
             Self::Resource => {
-                "name, title, description, mime_type, tags(…), auth, validate, deny and crate"
+                "name, title, description, mime_type, size, icons, meta(…), tags(…), auth, validate, \
+                 deny, annotations(…) and crate"
             }
-            Self::Prompt => "name, title, description, tags(…), auth, validate, deny and crate",
+            Self::Prompt => {
+                "name, title, description, icons, meta(…), tags(…), auth, validate, deny and crate"
+            }
         }
     }
 

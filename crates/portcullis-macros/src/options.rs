@@ -22,7 +22,21 @@ pub(crate) struct Options {
     pub(crate) deny: Option<Ident>,
     /// `optional`, `required` or `when_begun`.
     pub(crate) task: Option<Ident>,
+    pub(crate) icons: Vec<Expr>,
+    /// By their keys.
+    pub(crate) meta: Vec<(LitStr, Expr)>,
+    pub(crate) size: Option<Expr>,
+    pub(crate) annotations: Option<Annotations>,
     portcullis: Option<Path>,
+}
+
+/// The annotations of a resource.
+#[derive(Default)]
+pub(crate) struct Annotations {
+    /// `user` or `assistant`.
+    pub(crate) audience: Vec<Ident>,
+    pub(crate) priority: Option<Expr>,
+    pub(crate) last_modified: Option<Expr>,
 }
 
 impl Options {
@@ -95,6 +109,26 @@ impl Options {
                 }
                 Ok(())
             }
+            "icons" => {
+                if !self.icons.is_empty() {
+                    return Err(meta.error("duplicate option: write `icons = [a, b]` for both"));
+                }
+                match meta.value()?.parse()? {
+                    Expr::Array(several) => self.icons.extend(several.elems),
+                    one => self.icons.push(one),
+                }
+                Ok(())
+            }
+            "meta" => {
+                if meta.input.peek(Token![=]) {
+                    return Err(meta.error("write `meta(\"com.example/key\" = value)`"));
+                }
+                self.meta.extend(
+                    list::<Member>(meta)?.into_iter().map(|Member(key, value)| (key, value)),
+                );
+                Ok(())
+            }
+            "size" if kind == Kind::Resource => expression(&mut self.size, meta),
             "deny" => {
                 if self.deny.is_some() {
                     return Err(meta.error("duplicate option"));
@@ -133,6 +167,10 @@ impl Options {
                 self.hints.extend(list::<Ident>(meta)?);
                 self.hints.iter().try_for_each(known_hint)
             }
+            "annotations" if kind == Kind::Resource => {
+                let annotations = self.annotations.get_or_insert_default();
+                meta.parse_nested_meta(|meta| annotations.read(&meta))
+            }
             _ => Err(meta.error(format!(
                 "unknown option: #[{}] takes {}",
                 kind.attribute(),
@@ -140,6 +178,47 @@ impl Options {
             ))),
         }
     }
+}
+
+impl Annotations {
+    fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        let option = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+        match option.as_str() {
+            "audience" => {
+                self.audience.extend(list::<Ident>(meta)?);
+                let unknown =
+                    self.audience.iter().find(|role| *role != "user" && *role != "assistant");
+                unknown.map_or(Ok(()), |role| {
+                    let message = "an audience is `user` or `assistant`";
+                    Err(syn::Error::new(role.span(), message))
+                })
+            }
+            "priority" => expression(&mut self.priority, meta),
+            "last_modified" => expression(&mut self.last_modified, meta),
+            _ => Err(meta.error(
+                "unknown annotation: a resource has audience(…), priority and last_modified",
+            )),
+        }
+    }
+}
+
+/// `"key" = value`.
+struct Member(LitStr, Expr);
+
+impl syn::parse::Parse for Member {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let key = input.parse()?;
+        input.parse::<Token![=]>()?;
+        Ok(Self(key, input.parse()?))
+    }
+}
+
+fn expression(option: &mut Option<Expr>, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if option.is_some() {
+        return Err(meta.error("duplicate option"));
+    }
+    *option = Some(meta.value()?.parse()?);
+    Ok(())
 }
 
 fn uri(input: ParseStream<'_>) -> Result<LitStr> {

@@ -15,12 +15,16 @@ use crate::grant::{Arriving, Grants};
 use crate::upstream::Upstream;
 use crate::users::LocalUsers;
 
-/// An authorization server for one MCP server, on its origin.
+/// An authorization server for one MCP server, below its public URL.
 #[derive(Debug)]
 pub(crate) struct AuthorizationServer {
-    /// The issuer identifier, an origin without a final slash: the same bytes in every document,
+    /// The issuer identifier, the public URL without a final slash: the same bytes in every document,
     /// response and token (RFC 8414 §2, RFC 9207 §2).
     pub(crate) issuer: String,
+    /// The origin of its pages (RFC 6454 §6.2).
+    pub(crate) origin: String,
+    /// What stands before its paths in the public URL, without a final slash: nothing for most.
+    pub(crate) prefix: String,
     /// The MCP server's name, for people.
     pub(crate) name: String,
     /// The scopes that clients may ask for. One that names none of them asks for all.

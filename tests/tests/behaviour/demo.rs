@@ -444,7 +444,7 @@ fn what_is_not_safe_does_not_start() {
         (&["--public-url", "https://mcp.example.com"], "from other machines: use a real verifier"),
         (&["--auth", "none", "--public-url", "https://mcp.example.com"], "without authentication"),
         (&["--public-url", "http://mcp.example.com"], "use https"),
-        (&["--public-url", "https://mcp.example.com/mcp"], "remove the path"),
+        (&["--public-url", "https://mcp.example.com/a/../b"], "write the path plainly"),
         (&["--path", "mcp"], "begins with `/`"),
         (&["--path", "/.well-known/x"], "the protocol uses"),
         (&["--path", "/a/../b"], "`.` or `..`"),

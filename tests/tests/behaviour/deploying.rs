@@ -142,7 +142,7 @@ struct Proxy {
 
 impl Proxy {
     fn of_the_page() -> Self {
-        let recipe = recipe("nginx", "proxy_pass");
+        let recipe = recipe("nginx", "limit_req_zone");
         let after = |word: &'static str| {
             recipe.lines().filter_map(move |line| line.trim().strip_prefix(word)).map(str::trim)
         };
@@ -222,7 +222,7 @@ impl Proxy {
 #[test]
 fn behind_the_proxy_of_the_page_clients_find_the_server_under_its_public_url() {
     let issuer = Issuer::start();
-    let command = recipe("sh", "--path").replace("127.0.0.1:8000", "\"$PORTCULLIS_LISTEN\"");
+    let command = recipe("sh", "--path ").replace("127.0.0.1:8000", "\"$PORTCULLIS_LISTEN\"");
     let script = Script::new(&format!("exec {command}"), &issuer);
     let server = script.start(&[]);
     let proxy = Proxy::of_the_page().start(address(&server));
@@ -254,7 +254,7 @@ fn behind_the_proxy_of_the_page_clients_find_the_server_under_its_public_url() {
 #[test]
 fn the_proxy_of_the_page_keeps_the_port_of_a_public_url() {
     let issuer = Issuer::start();
-    let command = recipe("sh", "--path").replace("127.0.0.1:8000", "\"$PORTCULLIS_LISTEN\"");
+    let command = recipe("sh", "--path ").replace("127.0.0.1:8000", "\"$PORTCULLIS_LISTEN\"");
     let command = command.replace("https://example.com", "https://example.com:8443");
     let server = Script::new(&format!("exec {command}"), &issuer);
     let server = server.start(&[]);

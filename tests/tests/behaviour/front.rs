@@ -161,6 +161,32 @@ fn n07_a_name_that_is_not_the_servers_own_is_named_in_the_log_with_what_to_set()
 }
 
 #[test]
+fn a_page_of_an_allowed_origin_may_ask_what_it_may_send_to_routes() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let preflight = |path: &str, origin: &str| {
+        let asks = "Access-Control-Request-Method: PUT";
+        testbed.request(&format!("OPTIONS {path}"), &[&format!("Origin: {origin}"), asks], b"")
+    };
+    let allowed = preflight("/health", "http://localhost:6274");
+    assert_eq!(allowed.status, 204);
+    let header = |name| allowed.header(name).unwrap_or_default();
+    assert_eq!(header("access-control-allow-origin"), "http://localhost:6274");
+    assert_eq!(header("access-control-allow-methods"), "GET, POST, PUT, PATCH, DELETE");
+    assert!(header("access-control-allow-headers").contains("authorization, content-type"));
+    assert_eq!(header("access-control-max-age"), "600");
+    for (path, origin, status) in [
+        ("/health", "https://evil.example", 403),
+        ("/health", "null", 403),
+        ("/nowhere", "http://localhost:6274", 404),
+    ] {
+        let refused = preflight(path, origin);
+        assert_eq!(refused.status, status, "{path} {origin}");
+        assert_eq!(refused.header("access-control-allow-methods"), None, "{path} {origin}");
+    }
+    assert_eq!(testbed.request("OPTIONS /health", &[], b"").status, 405, "no page asks");
+}
+
+#[test]
 fn n04_what_a_foreign_page_can_send_unasked_never_reaches_a_tool() {
     let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
     let body = message("tools/call", json!({"name": "constrained", "arguments": {}})).to_string();

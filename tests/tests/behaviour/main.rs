@@ -33,6 +33,7 @@ mod oracle;
 mod param_headers;
 mod providers;
 mod public_enums;
+mod public_url;
 mod real_clients;
 mod reload;
 mod restarted;

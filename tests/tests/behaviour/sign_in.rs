@@ -39,6 +39,8 @@ fn a_client_in_any_page_may_register_and_ask_for_tokens() {
     let answer = testbed.request("POST /register", &head, body.as_bytes());
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let exposed = answer.header("access-control-expose-headers");
+    assert_eq!(exposed, Some("www-authenticate, retry-after"));
     assert_eq!(answer.header("access-control-allow-credentials"), None);
 }
 

@@ -39,18 +39,35 @@ struct Answer {
 }
 
 impl Proxied {
+    /// By the recipe for a path of the endpoint.
     fn start() -> Self {
+        Self::with("limit_req_zone", "", "/tools/mcp", str::to_owned)
+    }
+
+    /// By the recipe for a public URL with a path, which nginx takes away, or passes on.
+    fn below_a_path(taken_away: bool) -> Self {
+        let place = "proxy_pass http://127.0.0.1:8000/;";
+        Self::with("location /tools/ {", "/tools", "/mcp", move |recipe| {
+            assert!(recipe.contains(place), "{recipe}");
+            match taken_away {
+                true => recipe.to_owned(),
+                false => recipe.replace(place, "proxy_pass http://127.0.0.1:8000;"),
+            }
+        })
+    }
+
+    fn with(recipe: &str, prefix: &str, path: &str, change: impl Fn(&str) -> String) -> Self {
         let (issuer, folder) = (Issuer::start(), tempfile::tempdir().unwrap());
         let (address, server) = (free_address(), free_address());
-        let public = format!("https://example.com:{}", address.port());
-        let audience = format!("{public}/tools/mcp");
+        let public = format!("https://example.com:{}{prefix}", address.port());
+        let audience = format!("{public}{path}");
         let audit = folder.path().join("audit.jsonl");
         let tokens = ["--auth", "jwt", "--issuer", ISSUER, "--jwks", issuer.url()];
-        let place = ["--path", "/tools/mcp", "--public-url", &public, "--audience", &audience];
+        let place = ["--path", path, "--public-url", &public, "--audience", &audience];
         let rest = ["--trusted-proxy", "127.0.0.1", "--audit-file", audit.to_str().unwrap()];
         let flags = [&tokens[..], &place, &rest].concat();
         let testbed = Testbed::start_at(TESTBED, server, &flags, &[]);
-        let nginx = start_nginx(folder.path(), address, server);
+        let nginx = start_nginx(&change(&recipe_with(recipe)), folder.path(), address, server);
         Self { nginx, address, issuer, testbed, folder }
     }
 
@@ -133,8 +150,16 @@ impl Answer {
     }
 }
 
-/// The recipe of the page, at the addresses and with the certificate of the test.
-fn start_nginx(folder: &Path, address: SocketAddr, server: SocketAddr) -> Child {
+/// The recipe of the page that has `word`.
+fn recipe_with(word: &str) -> String {
+    let page = std::fs::read_to_string(root().join("docs/manual/deploying.md")).unwrap();
+    let recipes = page.split("\n```nginx\n").skip(1);
+    let mut recipes = recipes.map(|rest| rest.split("\n```").next().unwrap());
+    recipes.find(|recipe| recipe.contains(word)).unwrap().to_owned()
+}
+
+/// A recipe, at the addresses and with the certificate of the test.
+fn start_nginx(recipe: &str, folder: &Path, address: SocketAddr, server: SocketAddr) -> Child {
     let own = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let subject = ["-subj", "/CN=example.com", "-addext", "subjectAltName=DNS:example.com"];
     run(Command::new("openssl")
@@ -142,10 +167,6 @@ fn start_nginx(folder: &Path, address: SocketAddr, server: SocketAddr) -> Child 
         .args(["-days", "1", "-keyout", &own("key.pem"), "-out", &own("cert.pem")])
         .args(subject))
     .unwrap();
-    let page = std::fs::read_to_string(root().join("docs/manual/deploying.md")).unwrap();
-    let recipes = page.split("\n```nginx\n").skip(1);
-    let mut recipes = recipes.map(|rest| rest.split("\n```").next().unwrap());
-    let recipe = recipes.find(|recipe| recipe.contains("proxy_pass")).unwrap();
     let mut site = recipe.to_owned();
     for (theirs, ours) in [
         ("listen 443 ssl;", format!("listen {address} ssl;")),
@@ -209,6 +230,27 @@ fn behind_nginx_clients_find_the_server_under_its_public_url() {
         .post(&[&token, version, "Mcp-Method: tools/list"], &message("tools/list", json!({})));
     assert_eq!(listed.status, 200, "{}", listed.body);
     assert!(listed.body.contains("whoami"), "{}", listed.body);
+}
+
+#[test]
+fn behind_nginx_a_path_of_the_public_url_may_be_taken_away_or_passed_on() {
+    for taken_away in [true, false] {
+        let proxied = Proxied::below_a_path(taken_away);
+        let (resource, token) = (proxied.resource(), proxied.token());
+        let origin = resource.strip_suffix("/tools/mcp").unwrap();
+        let challenged = proxied.post(&[], &message("tools/list", json!({})));
+        assert_eq!(challenged.status, 401, "{taken_away}: {}", challenged.head);
+        let metadata = "/.well-known/oauth-protected-resource/tools/mcp";
+        let challenge = challenged.header("www-authenticate").unwrap();
+        assert!(challenge.contains(&format!("\"{origin}{metadata}\"")), "{challenge}");
+        assert_eq!(proxied.get(metadata, &[]).json()["resource"], json!(resource));
+        let head = [&*token, "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"];
+        let listed = proxied.post(&head, &message("tools/list", json!({})));
+        assert_eq!(listed.status, 200, "{taken_away}: {}", listed.body);
+        assert_eq!(proxied.get("/tools/health", &[]).status, 200, "{taken_away}: a route");
+        assert_eq!(proxied.get("/health", &[]).status, 404, "it is not passed on");
+        assert_eq!(proxied.get(metadata, &["Host: evil.example"]).status, 421);
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use portcullis_guard::random::{self, RandomUnavailable};
 pub(crate) const LIFETIME: u64 = 10 * 60;
 
 /// With this prefix, browsers take a cookie from its own host over https alone, and for `/`
-/// (RFC 6265bis §4.1.3.2): no sub-domain sets it.
+/// (RFC 6265bis §4.1.3.2): no sub-domain sets it. That is worth more than a `Path`, which is no border
+/// between pages of one origin.
 const PREFIX: &str = "__Host-";
 const NAME: &str = "portcullis-browser";
 
@@ -80,9 +81,13 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     second.is_none().then_some(first)
 }
 
-/// Over http, which is on loopback alone, browsers refuse the prefix.
+/// Over http, which is on loopback alone, browsers refuse the prefix. The path of an issuer is in the
+/// name: servers of one host do not take away each other's cookies.
 pub(super) fn name_of(name: &str, issuer: &str) -> String {
-    if is_https(issuer) { format!("{PREFIX}{name}") } else { name.to_owned() }
+    let prefix = if is_https(issuer) { PREFIX } else { "" };
+    let authority = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+    let path = authority.split_once('/').map(|(_, path)| format!("!{}", path.replace('/', "!")));
+    format!("{prefix}{name}{}", path.unwrap_or_default())
 }
 
 fn is_https(issuer: &str) -> bool {
@@ -117,6 +122,20 @@ mod tests {
         );
         assert!(known(HTTPS, &[&format!("__Host-portcullis-browser={value}")]).is_some());
         assert!(known(HTTPS, &[&format!("portcullis-browser={value}")]).is_none());
+    }
+
+    #[test]
+    fn servers_of_one_host_have_cookies_of_their_own() {
+        let browser = Browser::new().unwrap();
+        let cookie = browser.set_cookie("https://example.com/a/b", LIFETIME).unwrap();
+        let cookie = cookie.to_str().unwrap();
+        assert!(cookie.starts_with("__Host-portcullis-browser!a!b="), "{cookie}");
+        assert!(cookie.contains("; Path=/; "), "{cookie}");
+        let (pair, _) = cookie.split_once(';').unwrap();
+        assert!(known("https://example.com/a/b", &[pair]).is_some());
+        for other in ["https://example.com", "https://example.com/a", "https://example.com/a/b/c"] {
+            assert!(known(other, &[pair]).is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Connections {
     pub fn new(url: &PublicUrl, store: Arc<dyn Store>) -> Result<Self, ConnectionsError> {
         let misconfigured = |error: &dyn fmt::Display| ConnectionsError::misconfigured(error);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (issuer, resource) = (url.origin().to_owned(), url.resource());
+        let (issuer, resource) = (url.base(), url.resource());
         let (of, by) = (Arc::clone(&store), Arc::clone(&clock));
         let access_tokens = AccessTokenKeys::new(&*issuer, &*resource, of, by);
         let access_tokens = access_tokens.map_err(|error| misconfigured(&error))?;

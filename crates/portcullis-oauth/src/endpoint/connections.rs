@@ -96,7 +96,7 @@ async fn signed_in(
             noted::happened(&request.notes, Outcome::ConnectionsOpened);
             let session = Session::begin(server, user.subject);
             let cookie = session.set_cookie(server, &browser);
-            let mut response = back();
+            let mut response = back(server);
             let cookie = cookie.ok_or_else(|| unavailable("the session cannot be sealed"))?;
             response.headers_mut().insert(SET_COOKIE, cookie);
             Ok(response)
@@ -152,7 +152,7 @@ async fn revoked(
         let client = quoted(ended.client_name.as_deref().unwrap_or_default());
         tracing::info!(user = quoted(&session.subject), client, "a user revoked a connection");
     }
-    Ok(back())
+    Ok(back(server))
 }
 
 /// `POST /connections/sign-out`: ends the page in this browser.
@@ -172,7 +172,7 @@ fn sent(
     request: &EndpointRequest,
 ) -> Result<(Browser, Parameters), Refused> {
     let headers = &request.head.headers;
-    if !is_own(headers, &server.issuer) {
+    if !is_own(headers, &server.origin) {
         let cause = "a foreign Origin or Sec-Fetch-Site".to_owned();
         return Err(Refused::InPlace(Problem::Foreign, cause));
     }
@@ -234,6 +234,7 @@ fn sign_in_form(
     let (status, alert) = alert(failed.map(|(_, error)| error));
     let body = format!(
         include_str!("../browser/connections_sign_in.html"),
+        prefix = Escaped::Own(&server.prefix),
         server = Escaped::Own(&server.name),
         alert = alert,
         request = Escaped::Own(&sealed(server, browser, NOBODY)?),
@@ -274,6 +275,7 @@ fn list(
     let connections = found.connections.iter().map(|connection| entry(server, connection));
     let body = format!(
         include_str!("../browser/connections.html"),
+        prefix = Escaped::Own(&server.prefix),
         server = Escaped::Own(&server.name),
         subject = Escaped::Untrusted(&session.subject),
         introduction = introduction,
@@ -314,8 +316,12 @@ fn left(
     title: &str,
     text: &str,
 ) -> Result<Response<Vec<u8>>, Refused> {
-    let body =
-        format!(include_str!("../browser/connections_left.html"), title = title, text = text);
+    let body = format!(
+        include_str!("../browser/connections_left.html"),
+        prefix = Escaped::Own(&server.prefix),
+        title = title,
+        text = text,
+    );
     let mut response = own_page(server, StatusCode::OK, title, &body);
     let cookie = Session::end_cookie(server).ok_or_else(|| unavailable("no cookie"))?;
     response.headers_mut().insert(SET_COOKIE, cookie);
@@ -336,11 +342,13 @@ fn title(server: &AuthorizationServer) -> String {
 }
 
 /// To the page, which a reload then shows again instead of sending a form twice.
-pub(super) fn back() -> Response<Vec<u8>> {
+pub(super) fn back(server: &AuthorizationServer) -> Response<Vec<u8>> {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
-    headers.insert(LOCATION, HeaderValue::from_static(super::CONNECTIONS));
+    // The prefix is plain: it fits into a header.
+    let page = HeaderValue::try_from(format!("{}{}", server.prefix, super::CONNECTIONS));
+    headers.insert(LOCATION, page.unwrap_or(HeaderValue::from_static(super::CONNECTIONS)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -48,7 +48,7 @@ async fn decide(
 ) -> Result<Response<Vec<u8>>, Refused> {
     let in_place = |problem, cause: &str| Refused::InPlace(problem, cause.to_owned());
     let headers = &request.head.headers;
-    if !is_own(headers, &server.issuer) {
+    if !is_own(headers, &server.origin) {
         return Err(in_place(Problem::Foreign, "a foreign Origin or Sec-Fetch-Site"));
     }
     let malformed = |error: OAuthError| in_place(Problem::Malformed, &error.description);
@@ -155,6 +155,7 @@ pub(super) fn form(
     let uri = &asked.redirection.uri;
     let body = format!(
         include_str!("../browser/consent.html"),
+        prefix = Escaped::Own(&server.prefix),
         server = Escaped::Own(&server.name),
         alert = alert,
         client = client(asked.redirection),

@@ -8,9 +8,16 @@ use crate::error::json_response;
 use crate::server::AuthorizationServer;
 
 /// Where clients look, for an issuer without a path: first at the first (RFC 8414 §3.1). Some know
-/// the second alone (OpenID Connect Discovery §4); it gives the same document, and no ID tokens.
+/// the second alone (OpenID Connect Discovery §4); it gives the same document, and no ID tokens. A path
+/// of the issuer goes behind each (RFC 8414 §3.1), or before the second (OpenID Connect Discovery §4).
 pub(crate) const PATHS: [&str; 2] =
     ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
+/// Whether the document is at `path`, from which a prefix of the public URL is taken away.
+pub(super) fn is_at(server: &AuthorizationServer, path: &str) -> bool {
+    let known = PATHS.iter().filter_map(|known| path.strip_prefix(known)).next();
+    known.is_some_and(|rest| rest.is_empty() || rest == server.prefix)
+}
 
 /// The metadata document (RFC 8414 §2). It has neither null nor empty members, and no relative
 /// addresses: each of these ends a sign-in with some clients.

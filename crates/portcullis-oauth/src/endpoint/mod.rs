@@ -28,13 +28,16 @@ use crate::server::AuthorizationServer;
 impl AuthorizationEndpoints for AuthorizationServer {
     fn endpoints(&self) -> Vec<AuthorizationEndpoint> {
         let upstream = self.users.upstream().is_some();
-        PATHS
-            .iter()
-            .filter(|(_, path, _)| upstream || *path != CALLBACK)
-            .map(|(method, path, audience)| {
-                AuthorizationEndpoint::new(method.clone(), *path, *audience)
-            })
-            .collect()
+        let served = PATHS.iter().filter(|(_, path, _)| upstream || *path != CALLBACK);
+        let served = served.map(|(method, path, audience)| {
+            AuthorizationEndpoint::new(method.clone(), *path, *audience)
+        });
+        let inserted = metadata::PATHS.iter().filter(|_| !self.prefix.is_empty());
+        let inserted = inserted.map(|path| {
+            let path = format!("{path}{}", self.prefix);
+            AuthorizationEndpoint::new(Method::GET, path, Audience::Client)
+        });
+        served.chain(inserted).collect()
     }
 
     fn takes_unnamed_redirect_uris(&self) -> bool {
@@ -73,7 +76,7 @@ impl AuthorizationEndpoints for AuthorizationServer {
             (Method::POST, CONSENT) => {
                 MaybeFuture::pending(async move { consent::consent(self, &request).await })
             }
-            (Method::GET, path) if metadata::PATHS.contains(&path) => {
+            (Method::GET, path) if metadata::is_at(self, path) => {
                 MaybeFuture::ready(metadata::metadata(self))
             }
             (Method::POST, REGISTER) => MaybeFuture::ready(register::register(self, &request)),

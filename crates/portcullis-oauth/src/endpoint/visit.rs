@@ -94,7 +94,7 @@ pub(super) async fn come_back(
     let cookie = cookie.ok_or_else(|| {
         Refused::InPlace(Problem::Unavailable, "the session cannot be sealed".to_owned())
     })?;
-    let mut response = back();
+    let mut response = back(server);
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }

@@ -259,7 +259,7 @@ impl<V: Vendor> AuthProvider for OAuthProxy<V> {
 
     fn at(self: Arc<Self>, url: &PublicUrl) -> Result<ProtectedResource, AuthProviderError> {
         let upstream = self.built()?;
-        let redirect_uri = format!("{}{CALLBACK}", url.origin());
+        let redirect_uri = format!("{}{CALLBACK}", url.base());
         tracing::info!(provider = upstream.name(), redirect_uri, "users sign in at a provider");
         let mut protected = self.setup.at(url, Users::Upstream(Arc::new(upstream)))?;
         protected.warnings = self.upstream.warnings();

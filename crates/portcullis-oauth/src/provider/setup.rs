@@ -124,7 +124,7 @@ impl Setup {
             ));
         };
         let unusable = |error: &dyn std::fmt::Display| AuthProviderError::new(error.to_string());
-        let (issuer, resource) = (url.origin().to_owned(), url.resource());
+        let (issuer, resource) = (url.base(), url.resource());
         let (of, by) = (Arc::clone(store), Arc::clone(&self.clock));
         let access_tokens = AccessTokenKeys::new(&*issuer, &*resource, of, by);
         let keys = match &self.keys {
@@ -164,7 +164,7 @@ impl Setup {
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(Arc::clone(&clock))));
         #[cfg(feature = "metrics")]
         let store = portcullis_store::measured(store);
-        let (issuer, resource) = (url.origin().to_owned(), url.resource());
+        let (issuer, resource) = (url.base(), url.resource());
         let access_tokens = AccessTokenKeys::new(
             issuer.as_str(),
             resource.as_str(),
@@ -197,12 +197,14 @@ impl Setup {
             protected.upstream_tokens = Some(Arc::new(grants.clone()));
         }
         protected.endpoints = Some(Arc::new(AuthorizationServer {
-            name: self.name.clone().unwrap_or_else(|| authority(&issuer).to_owned()),
+            name: self.name.clone().unwrap_or_else(|| authority(url.origin()).to_owned()),
             look: self.branding.look()?,
             scopes: self.scopes.clone(),
             descriptions: self.descriptions.clone(),
             users,
             consent: self.consent,
+            origin: url.origin().to_owned(),
+            prefix: url.prefix().as_str().to_owned(),
             issuer,
             keys,
             clock,

@@ -40,3 +40,40 @@ async fn rule_09_without_scopes_no_document_has_an_empty_member() {
     let registered = site.post_json("/register", &body.to_string()).await.json();
     assert!(registered.get("scope").is_none() && registered.get("client_name").is_none());
 }
+
+#[tokio::test]
+async fn rfc8414_3_1_the_path_of_an_issuer_goes_behind_the_well_known_segment() {
+    let site = Site::at("https://example.com/a/b");
+    let endpoints = site.endpoints.endpoints();
+    for known in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        for path in [known.to_owned(), format!("{known}/a/b")] {
+            assert!(endpoints.iter().any(|endpoint| endpoint.path == path), "{path}");
+            let document = site.fetch(&path).await.json();
+            assert_eq!(document["issuer"], "https://example.com/a/b");
+            assert_eq!(document["token_endpoint"], "https://example.com/a/b/token");
+        }
+        for other in ["/a", "/a/b/", "/a/b/c", "/b"] {
+            let answer = site.fetch(&format!("{known}{other}")).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{other}");
+        }
+    }
+    let plain = Site::at("https://example.com");
+    assert_eq!(plain.endpoints.endpoints().len() + 2, endpoints.len());
+}
+
+#[tokio::test]
+async fn o17_a_form_of_a_server_below_a_path_is_sent_by_a_page_of_its_origin() {
+    let site = Site::at("https://example.com/a/b");
+    let client_id = site.register(CALLBACK).await;
+    let resource = ("resource", "https://example.com/a/b/mcp");
+    let page = site.fetch(&authorize_uri(&client_id, &[resource])).await.form();
+    assert!(page.cookie.starts_with("__Host-portcullis-browser!a!b="), "{}", page.cookie);
+    for (origin, status) in [
+        ("https://example.com", StatusCode::SEE_OTHER),
+        ("https://example.com/a/b", StatusCode::FORBIDDEN),
+        ("https://evil.example", StatusCode::FORBIDDEN),
+    ] {
+        let answer = site.answer_form(&page, &[("origin", origin)], "deny", "").await;
+        assert_eq!(answer.status, status, "{origin}");
+    }
+}

@@ -36,15 +36,15 @@ pub struct Listing(Shapes<Entries>);
 impl Listing {
     /// Puts an entry at the end.
     pub fn push(&mut self, entry: &Descriptor) {
-        self.0.stateless.push(&entry.0.stateless);
-        self.0.sessions.push(&entry.0.sessions);
-        self.0.first.push(&entry.0.first);
+        for version in ProtocolVersion::ALL {
+            self.0.of_mut(version).push(entry.json(version));
+        }
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.stateless.starts.len().saturating_sub(1)
+        self.0.of(ProtocolVersion::V2026_07_28).starts.len().saturating_sub(1)
     }
 
     /// Whether it is empty.

@@ -8,3 +8,4 @@ pub(crate) mod notification;
 pub(crate) mod outcome;
 pub(crate) mod response;
 mod task_json;
+mod wording;

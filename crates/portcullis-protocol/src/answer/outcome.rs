@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
+use crate::answer::wording::worded;
 use crate::answer::{json_rpc, list_json, task_json};
 use crate::message::envelope::RequestId;
 use crate::model::{
-    CallToolResult, Completion, GetPromptResult, InputRequest, InputRequiredResult,
+    CallToolResult, Completion, GetPromptResult, InputRequest, InputRequiredResult, Meta,
     ReadResourceResult, Task,
 };
 use crate::{Page, ProtocolVersion, RpcError};
@@ -63,18 +66,18 @@ impl Outcome {
                 let structured_content = result.structured_content.as_ref();
                 let result = CallShape {
                     result_type,
-                    content: &result.content,
+                    content: &worded(&result.content, version),
                     structured_content: structured_content
                         .filter(|value| has_structured_content(version, value)),
                     is_error: result.is_error,
-                    meta,
+                    meta: with_own(meta, result.meta.as_ref()),
                 };
                 json_rpc::result(id, &result)
             }
             Self::ResourceRead(result) => {
                 let result = ReadShape {
                     result_type,
-                    contents: &result.contents,
+                    contents: &worded(&result.contents, version),
                     ttl_ms: stateless.map(|()| 0),
                     cache_scope: stateless.map(|()| "private"),
                     meta,
@@ -85,8 +88,8 @@ impl Outcome {
                 let result = PromptShape {
                     result_type,
                     description: result.description.as_deref(),
-                    messages: &result.messages,
-                    meta,
+                    messages: &worded(&result.messages, version),
+                    meta: with_own(meta, result.meta.as_ref()),
                 };
                 json_rpc::result(id, &result)
             }
@@ -114,6 +117,16 @@ impl Outcome {
     }
 }
 
+/// What the server says of itself in a result, and what the function says of that.
+fn with_own<'a>(servers: Option<&'a RawValue>, own: Option<&Meta>) -> Option<Cow<'a, RawValue>> {
+    let Some(own) = own else { return servers.map(Cow::Borrowed) };
+    let said = servers.and_then(|meta| serde_json::from_str::<Meta>(meta.get()).ok());
+    // The server's own word counts, whatever a function writes.
+    let all = own.clone().into_iter().chain(said.unwrap_or_default()).collect::<Meta>();
+    let all = serde_json::value::to_raw_value(&all).ok().map(Cow::Owned);
+    all.or(servers.map(Cow::Borrowed))
+}
+
 /// Structured content came with 2025-06-18, and was an object until 2026-07-28.
 fn has_structured_content(version: ProtocolVersion, value: &serde_json::Value) -> bool {
     version.is_stateless() || (version >= ProtocolVersion::V2025_06_18 && value.is_object())
@@ -129,7 +142,7 @@ struct CallShape<'a, C> {
     structured_content: Option<&'a serde_json::Value>,
     is_error: bool,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawValue>,
+    meta: Option<Cow<'a, RawValue>>,
 }
 
 #[derive(serde::Serialize)]
@@ -155,7 +168,7 @@ struct PromptShape<'a, M> {
     description: Option<&'a str>,
     messages: &'a [M],
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawValue>,
+    meta: Option<Cow<'a, RawValue>>,
 }
 
 #[derive(serde::Serialize)]
@@ -239,11 +252,30 @@ mod tests {
     }
 
     #[test]
+    fn the_meta_of_a_result_takes_nothing_from_what_the_server_says_of_itself() {
+        let meta = json!({"com.example/k": 2, "m": "another"});
+        let meta = meta.as_object().cloned();
+        let called = CallToolResult { meta: meta.clone(), ..CallToolResult::success(Vec::new()) };
+        is_answered(
+            &Outcome::ToolCalled(called),
+            r#"{"resultType":"complete","content":[],"isError":false,"_meta":{"com.example/k":2,"m":1}}"#,
+            r#"{"content":[],"isError":false,"_meta":{"com.example/k":2,"m":"another"}}"#,
+        );
+        let (description, messages) = (None, Vec::new());
+        is_answered(
+            &Outcome::PromptGot(GetPromptResult { description, messages, meta }),
+            r#"{"resultType":"complete","messages":[],"_meta":{"com.example/k":2,"m":1}}"#,
+            r#"{"messages":[],"_meta":{"com.example/k":2,"m":"another"}}"#,
+        );
+    }
+
+    #[test]
     fn a_read_is_answered_with_how_long_it_may_be_kept_since_2026_07_28() {
         let contents = vec![ResourceContents::Text {
             uri: "x://y".into(),
             mime_type: "text/plain".into(),
             text: "t".into(),
+            meta: None,
         }];
         is_answered(
             &Outcome::ResourceRead(ReadResourceResult { contents }),
@@ -278,7 +310,11 @@ mod tests {
     fn a_prompt_is_answered_with_its_messages() {
         let message = PromptMessage { role: Role::User, content: ContentBlock::text("hello") };
         is_answered(
-            &Outcome::PromptGot(GetPromptResult { description: None, messages: vec![message] }),
+            &Outcome::PromptGot(GetPromptResult {
+                description: None,
+                messages: vec![message],
+                meta: None,
+            }),
             r#"{"resultType":"complete","messages":[{"role":"user","content":{"type":"text","text":"hello"}}],"_meta":{"m":1}}"#,
             r#"{"messages":[{"role":"user","content":{"type":"text","text":"hello"}}]}"#,
         );
@@ -286,6 +322,7 @@ mod tests {
             &Outcome::PromptGot(GetPromptResult {
                 description: Some("D".into()),
                 messages: Vec::new(),
+                meta: None,
             }),
             r#"{"resultType":"complete","description":"D","messages":[],"_meta":{"m":1}}"#,
             r#"{"description":"D","messages":[]}"#,

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::answer::identity::Implementation;
 use crate::answer::json_rpc::{self, result};
 use crate::message::capabilities::TASKS;
 use crate::message::envelope::RequestId;
+use crate::model::Implementation;
 use crate::{Identity, Outcome, ProtocolVersion, RpcError};
 
 /// What a server offers to some of its callers alone.
@@ -49,7 +49,7 @@ pub(crate) fn initialized(
     struct Initialized<'a> {
         protocol_version: &'static str,
         capabilities: Value,
-        server_info: &'a Implementation,
+        server_info: Implementation,
         #[serde(skip_serializing_if = "Option::is_none")]
         instructions: Option<&'a str>,
     }
@@ -59,7 +59,7 @@ pub(crate) fn initialized(
         &Initialized {
             protocol_version: version.as_str(),
             capabilities: capabilities(version, offers),
-            server_info: &identity.implementation,
+            server_info: identity.implementation.in_version(version),
             instructions: identity.instructions.as_deref(),
         },
     )
@@ -95,7 +95,7 @@ pub(crate) fn discovered(
             instructions: identity.instructions.as_deref(),
             ttl_ms: 0,
             cache_scope: "private",
-            meta: &identity.meta,
+            meta: &identity.whole_meta(),
         },
     )
 }

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
@@ -25,8 +25,8 @@ use crate::http::endpoint::Endpoint;
 use crate::http::guard::TrustedProxies;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::client_address::Client;
-use crate::http::guard::cors;
-use crate::http::guard::host_origin::{HostOriginGuard, OriginPolicy};
+use crate::http::guard::cors::{self, Readers};
+use crate::http::guard::host_origin::HostOriginGuard;
 use crate::http::guard::media_type;
 use crate::http::mount::{Mount, MountError, Mounts, Serves};
 use crate::http::peer::{Peer, Sender};
@@ -72,6 +72,8 @@ pub struct App<S> {
     connect_page: Option<ConnectPage>,
     mounts: Mounts,
     guard: HostOriginGuard,
+    /// As that of the [`PublicUrl`](portcullis_auth::PublicUrl).
+    prefix: EndpointPath,
     proxies: TrustedProxies,
     routing: Semaphore,
 }
@@ -106,8 +108,17 @@ impl<S: Service> App<S> {
             places,
             stopping: AtomicBool::new(false),
         };
-        let proxies = TrustedProxies::default();
-        Ok(Self { endpoint, connect_page, mounts, guard, proxies, routing })
+        let (prefix, proxies) = (EndpointPath::default(), TrustedProxies::default());
+        Ok(Self { endpoint, connect_page, mounts, guard, prefix, proxies, routing })
+    }
+
+    /// Answers below `prefix`, too: a proxy may pass on the path that clients send, or take away what
+    /// stands before that of the server. The paths of mounts are without it, but for those that begin
+    /// with a well-known segment.
+    #[must_use]
+    pub fn below(mut self, prefix: EndpointPath) -> Self {
+        self.prefix = prefix;
+        self
     }
 
     /// Takes the address of a client from these proxies, for records and for the budgets of addresses.
@@ -189,7 +200,10 @@ impl<S: Service> App<S> {
     }
 
     /// Answers one request, which came over the connection of `peer`.
-    pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
+    pub async fn answer(&self, mut request: Request<impl RequestBody>, peer: &Peer) -> Response {
+        if let Some(local) = without_prefix(request.uri(), self.prefix.as_str()) {
+            *request.uri_mut() = local;
+        }
         let (mount, path) = self.mounts.find(request.uri().path());
         let (remote, behind) = self.client(peer, request.headers());
         let address = behind.as_ref().map_or(peer.address.as_ref(), |whose| whose.address.as_ref());
@@ -258,12 +272,16 @@ impl<S: Service> App<S> {
                     Err(busy) => Err(busy),
                 }
             }
-            // Where any page may send a request, no route has to say so.
+            // No route has to answer them by itself.
             Serves::Routes(_)
-                if mount.origin == OriginPolicy::AnyOrigin
+                if mount.takes_preflights()
+                    && !matches!(readers, Readers::NoPage)
                     && cors::is_preflight(request.method(), request.headers()) =>
             {
-                Ok(cors::preflight(request.headers()))
+                Ok(match readers {
+                    Readers::Page(_) => cors::preflight_for_routes(request.headers()),
+                    Readers::Anybody | Readers::NoPage => cors::preflight(request.headers()),
+                })
             }
             Serves::Routes(routes) => {
                 let request = mem::take(request);
@@ -347,6 +365,24 @@ impl<S: Service> App<S> {
             }
         })
     }
+}
+
+/// The URI with the path behind `prefix`, if that stands before it: as it is written, whole segments
+/// alone.
+fn without_prefix(uri: &Uri, prefix: &str) -> Option<Uri> {
+    if prefix.is_empty() {
+        return None;
+    }
+    let path = uri.path().strip_prefix(prefix)?;
+    let path = match path {
+        "" => "/",
+        path if path.starts_with('/') => path,
+        _ => return None,
+    };
+    let local = uri.query().map_or(path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(local.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 impl<S> fmt::Debug for App<S> {
@@ -454,6 +490,28 @@ mod tests {
         let request =
             Request::post(path).header(HOST, "localhost").header(AUTHORIZATION, "Bearer x");
         request.header("content-type", "application/json").body(body).unwrap()
+    }
+
+    #[test]
+    fn a_prefix_is_taken_away_as_it_is_written() {
+        let local = |uri: &str, prefix| {
+            without_prefix(&uri.parse().unwrap(), prefix).map(|uri| uri.to_string())
+        };
+        for (uri, expected) in [
+            ("/a/b/mcp", "/mcp"),
+            ("/a/b/mcp/?x=/a/b", "/mcp/?x=/a/b"),
+            ("/a/b", "/"),
+            ("/a/b?x", "/?x"),
+            ("/a/b/a/b/mcp", "/a/b/mcp"),
+            ("https://example.com/a/b/mcp", "https://example.com/mcp"),
+            ("/a/b//mcp", "//mcp"),
+        ] {
+            assert_eq!(local(uri, "/a/b").as_deref(), Some(expected), "{uri}");
+        }
+        for other in ["/mcp", "/a/bc/mcp", "/A/b/mcp", "/%61/b/mcp", "/a", "/x/a/b/mcp", "*"] {
+            assert_eq!(local(other, "/a/b"), None, "{other}");
+        }
+        assert_eq!(local("/mcp", ""), None);
     }
 
     #[tokio::test]

@@ -139,6 +139,11 @@ impl Mount {
         self
     }
 
+    /// Whether pages may ask what they may send there: those that may use it, and not where people come.
+    pub(super) fn takes_preflights(&self) -> bool {
+        matches!(self.errors, ErrorFormat::OAuth) && !self.paths.is_empty()
+    }
+
     /// The path of the mount at which a request for `path` is answered.
     fn at(&self, path: &str) -> Option<&str> {
         let path = match self.serves {

@@ -1,6 +1,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::model::{Annotations, Icon, Meta};
+
 /// A `Tool`, as `tools/list` shows it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +23,12 @@ pub struct Tool<'a> {
     /// Hints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<ToolAnnotations>,
+    /// Its icons; since 2025-11-25.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub icons: &'a [Icon],
+    /// What else there is to say of it; since 2025-06-18.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<&'a Meta>,
 }
 
 /// The hints of a tool. One that is not given is left out.
@@ -58,6 +66,18 @@ pub struct Resource<'a> {
     /// The media type of its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<&'a str>,
+    /// How many bytes it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Hints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<&'a Annotations>,
+    /// Its icons; since 2025-11-25.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub icons: &'a [Icon],
+    /// What else there is to say of it; since 2025-06-18.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<&'a Meta>,
 }
 
 /// A `ResourceTemplate`, as `resources/templates/list` shows it.
@@ -77,6 +97,15 @@ pub struct ResourceTemplate<'a> {
     /// The media type of the content of each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<&'a str>,
+    /// Hints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<&'a Annotations>,
+    /// Its icons; since 2025-11-25.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub icons: &'a [Icon],
+    /// What else there is to say of it; since 2025-06-18.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<&'a Meta>,
 }
 
 /// A `Prompt`, as `prompts/list` shows it.
@@ -92,6 +121,12 @@ pub struct Prompt<'a> {
     pub description: Option<&'a str>,
     /// Its arguments: strings, each of them.
     pub arguments: Vec<PromptArgument<'a>>,
+    /// Its icons; since 2025-11-25.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub icons: &'a [Icon],
+    /// What else there is to say of it; since 2025-06-18.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<&'a Meta>,
 }
 
 /// A `PromptArgument`.

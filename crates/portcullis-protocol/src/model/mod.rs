@@ -6,6 +6,7 @@
 mod component;
 mod content;
 mod input;
+mod metadata;
 mod result;
 mod task;
 #[cfg(test)]
@@ -14,8 +15,9 @@ mod tests;
 pub use self::component::{
     Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations,
 };
-pub use self::content::{ContentBlock, ResourceContents};
+pub use self::content::{ContentBlock, ResourceContents, ResourceLink};
 pub use self::input::{InputRequest, InputRequiredResult};
+pub use self::metadata::{Annotations, Icon, Implementation, Meta, Theme};
 pub use self::result::{
     CallToolResult, Completion, GetPromptResult, PromptMessage, ReadResourceResult, Role,
 };

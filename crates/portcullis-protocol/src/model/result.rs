@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{ContentBlock, ResourceContents};
+use crate::model::{ContentBlock, Meta, ResourceContents};
 
 /// A `CallToolResult`, before it takes the shape of a version: [`Outcome`](crate::Outcome)
 /// writes it.
@@ -15,13 +15,16 @@ pub struct CallToolResult {
     pub structured_content: Option<Value>,
     /// Whether the call failed.
     pub is_error: bool,
+    /// What else there is to say of it.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
 }
 
 impl CallToolResult {
     /// A result with `content`.
     #[must_use]
     pub fn success(content: Vec<ContentBlock>) -> Self {
-        Self { content, structured_content: None, is_error: false }
+        Self { content, structured_content: None, is_error: false, meta: None }
     }
 
     /// An error, explained by `content`.
@@ -45,6 +48,8 @@ pub struct GetPromptResult {
     pub description: Option<String>,
     /// Its messages.
     pub messages: Vec<PromptMessage>,
+    /// What else there is to say of it.
+    pub meta: Option<Meta>,
 }
 
 /// The `completion` of a `CompleteResult`.

@@ -137,7 +137,7 @@ fn in_schema(schema: &Map<String, Value>) -> Vec<Problem> {
     problems
 }
 
-fn any_secret(value: &Value) -> bool {
+pub(super) fn any_secret(value: &Value) -> bool {
     match value {
         Value::String(text) => holds_secret(text),
         Value::Array(items) => items.iter().any(any_secret),

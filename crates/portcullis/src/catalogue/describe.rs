@@ -17,6 +17,12 @@ pub(super) fn describe(
     let title = about.title.as_deref();
     let description = about.description.as_deref();
     let mime_type = about.mime_type.as_deref();
+    let annotations = about.annotations.as_ref().map(|annotations| annotations.model());
+    let annotations = annotations.as_ref();
+    let icons: Vec<_> = about.icons.iter().map(|icon| icon.0.clone()).collect();
+    let icons = icons.as_slice();
+    let meta: model::Meta = about.meta.iter().cloned().collect();
+    let meta = (!meta.is_empty()).then_some(&meta);
     match kind {
         ComponentKind::Tool => Descriptor::new(&model::Tool {
             name: key,
@@ -24,21 +30,41 @@ pub(super) fn describe(
             description,
             input_schema: schema.schema().as_object().unwrap_or(&Map::new()),
             output_schema: output.map(OutputSchema::schema),
-            annotations: about.annotations.model(),
+            annotations: about.hints.model(),
+            icons,
+            meta,
         }),
-        ComponentKind::Resource => {
-            Descriptor::new(&model::Resource { uri: key, name, title, description, mime_type })
-        }
+        ComponentKind::Resource => Descriptor::new(&model::Resource {
+            uri: key,
+            name,
+            title,
+            description,
+            mime_type,
+            size: about.size,
+            annotations,
+            icons,
+            meta,
+        }),
         ComponentKind::ResourceTemplate => Descriptor::new(&model::ResourceTemplate {
             uri_template: key,
             name,
             title,
             description,
             mime_type,
+            annotations,
+            icons,
+            meta,
         }),
         ComponentKind::Prompt => {
             let arguments = schema.listed();
-            Descriptor::new(&model::Prompt { name: key, title, description, arguments })
+            Descriptor::new(&model::Prompt {
+                name: key,
+                title,
+                description,
+                arguments,
+                icons,
+                meta,
+            })
         }
     }
 }

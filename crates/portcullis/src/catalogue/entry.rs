@@ -11,6 +11,7 @@ use crate::catalogue::credential_lint;
 use crate::catalogue::describe::describe;
 use crate::catalogue::everywhere::Everywhere;
 use crate::catalogue::input_schema::ArgumentSchema;
+use crate::catalogue::metadata;
 use crate::catalogue::output_schema::OutputSchema;
 use crate::component::resource_uri::ResourceUri;
 use crate::component::selector::Selected;
@@ -73,6 +74,7 @@ impl Entry {
         let mut problems: Vec<Problem> =
             checks.iter().filter_map(|check| check.validate().err().map(invalid)).collect();
         problems.extend(credential_lint::problems(&about, &parameters));
+        problems.extend(metadata::problems(kind, &about));
         if about.tags.iter().any(|tag| tag.trim().is_empty()) {
             let text = "a tag is empty: give it a name";
             problems.push(Problem::new(ProblemKind::EmptyTag, text));

@@ -18,6 +18,7 @@ pub(crate) mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod input_schema;
+pub(crate) mod metadata;
 mod output_schema;
 pub(crate) mod param_headers;
 mod places;

@@ -14,6 +14,8 @@
 /// | `name = "…"` | what clients call it | the function's name |
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what the model reads | the doc comment |
+/// | `icons = icon`, `icons = [icon, …]` | [icons](crate::component::Icon), or their URLs | none |
+/// | `meta("com.example/key" = value, …)` | what lists say in [`_meta`](crate::Tool::meta) | none |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and call it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
 /// | `validate = function`, `validate = [function, …]` | what [judges](crate::Tool::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
@@ -111,10 +113,14 @@ pub use portcullis_macros::tool;
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what the model reads | the doc comment |
 /// | `mime_type = "…"` | what the content is | what the returned type says |
+/// | `size = bytes` | [how many bytes](crate::Resource::size) it has; not for a template | none |
+/// | `icons = icon`, `icons = [icon, …]` | [icons](crate::component::Icon), or their URLs | none |
+/// | `meta("com.example/key" = value, …)` | what lists say in [`_meta`](crate::Resource::meta) | none |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and read it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
 /// | `validate = function`, `validate = [function, …]` | what [judges](crate::Resource::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
 /// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)) | the server's [`deny`](crate::ServerBuilder::deny), which hides |
+/// | `annotations(audience(user, assistant), priority = 0.5, last_modified = "…")` | [hints](crate::component::Annotations) for clients, each if it is known | none |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
 /// # What it takes
@@ -176,6 +182,8 @@ pub use portcullis_macros::resource;
 /// | `name = "…"` | what clients call it | the function's name |
 /// | `title = "…"` | what people read | none |
 /// | `description = "…"` | what it is for | the doc comment |
+/// | `icons = icon`, `icons = [icon, …]` | [icons](crate::component::Icon), or their URLs | none |
+/// | `meta("com.example/key" = value, …)` | what lists say in [`_meta`](crate::Prompt::meta) | none |
 /// | `tags("…", …)` | what [`restrict_tag`](crate::access::restrict_tag) and [`tags`](fn@crate::visibility::tags) select by; clients do not see them | none |
 /// | `auth = check`, `auth = [check, …]` | who may see and use it; all [checks](crate::access::Check) must allow | everybody whom the server lets in |
 /// | `validate = function`, `validate = [function, …]` | what [judges](crate::Prompt::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
@@ -220,7 +228,7 @@ pub use portcullis_macros::resource;
 /// ```
 ///
 /// ```text
-/// error: unknown option: #[prompt] takes name, title, description, tags(…), auth, validate, deny and crate
+/// error: unknown option: #[prompt] takes name, title, description, icons, meta(…), tags(…), auth, validate, deny and crate
 /// ```
 pub use portcullis_macros::prompt;
 

@@ -1,6 +1,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_protocol::model::{ContentBlock, ResourceContents};
+use serde::Serialize;
+
+use crate::component::annotations::Annotations;
+use crate::component::meta;
+use crate::component::resource_link::ResourceLink;
+use crate::component::tool_error::ToolError;
 
 /// One piece of what a tool answers with, or of what a prompt's message says.
 ///
@@ -33,13 +39,23 @@ impl Content {
     /// An image, such as `image/png`.
     #[must_use]
     pub fn image(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Image { data: STANDARD.encode(bytes), mime_type: mime_type.into() })
+        Self(ContentBlock::Image {
+            data: STANDARD.encode(bytes),
+            mime_type: mime_type.into(),
+            annotations: None,
+            meta: None,
+        })
     }
 
     /// Sound, such as `audio/wav`.
     #[must_use]
     pub fn audio(bytes: impl AsRef<[u8]>, mime_type: impl Into<String>) -> Self {
-        Self(ContentBlock::Audio { data: STANDARD.encode(bytes), mime_type: mime_type.into() })
+        Self(ContentBlock::Audio {
+            data: STANDARD.encode(bytes),
+            mime_type: mime_type.into(),
+            annotations: None,
+            meta: None,
+        })
     }
 
     /// A resource of text with its URI, embedded: it need not be one that the server lists, and no
@@ -54,6 +70,7 @@ impl Content {
             uri: uri.into(),
             mime_type: mime_type.into(),
             text: text.into(),
+            meta: None,
         })
     }
 
@@ -68,11 +85,41 @@ impl Content {
             uri: uri.into(),
             mime_type: mime_type.into(),
             blob: STANDARD.encode(bytes),
+            meta: None,
         })
     }
 
     fn resource(resource: ResourceContents) -> Self {
-        Self(ContentBlock::Resource { resource })
+        Self(ContentBlock::Resource { resource, annotations: None, meta: None })
+    }
+
+    /// Where a resource is. A link grants nothing: see [`ResourceLink`].
+    #[must_use]
+    pub fn resource_link(link: ResourceLink) -> Self {
+        Self(ContentBlock::ResourceLink(Box::new(link.0)))
+    }
+
+    /// Hints for clients, which may show it to the user or to the model alone: do not keep anything
+    /// from either of them this way.
+    #[must_use]
+    pub fn annotations(mut self, annotations: Annotations) -> Self {
+        *self.0.annotations_mut() = Some(Box::new(annotations.model()));
+        self
+    }
+
+    /// Adds to its `_meta`, which clients read since 2025-06-18.
+    ///
+    /// # Errors
+    ///
+    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
+    /// written as JSON.
+    pub fn with_meta(
+        mut self,
+        key: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<Self, ToolError> {
+        meta::add(self.0.meta_mut().get_or_insert_default(), key.into(), value)?;
+        Ok(self)
     }
 }
 
@@ -110,6 +157,19 @@ mod tests {
             (
                 Content::resource_blob("x://y", [1, 2], "image/png"),
                 json!({"type": "resource", "resource": blob}),
+            ),
+            (
+                Content::resource_link(
+                    ResourceLink::new("x://y", "y").icon("http://a/b.png").size(7),
+                ),
+                json!({"type": "resource_link", "uri": "x://y", "name": "y", "size": 7}),
+            ),
+            (
+                Content::text("t")
+                    .annotations(Annotations::new().priority(1.0))
+                    .with_meta("k", &1)
+                    .unwrap(),
+                json!({"type": "text", "text": "t", "annotations": {"priority": 1.0}, "_meta": {"k": 1}}),
             ),
         ] {
             assert_eq!(serde_json::to_value(content.0).unwrap(), expected);

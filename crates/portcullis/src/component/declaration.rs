@@ -5,8 +5,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use portcullis_auth::{Check, IntoCheck};
 
+use crate::component::annotations::Annotations;
 use crate::component::argument::Argument;
 use crate::component::completion::Completer;
+use crate::component::hint::Hints;
+use crate::component::icon::Icon;
 use crate::component::kind::{ComponentKind, Deny};
 use crate::component::parameter::{Call, Parameter, Parameters};
 use crate::component::result::PromptResult;
@@ -39,7 +42,12 @@ pub(crate) struct About {
     pub(crate) tags: Vec<String>,
     pub(crate) name: Option<String>,
     pub(crate) mime_type: Option<String>,
-    pub(crate) annotations: crate::component::hint::Annotations,
+    pub(crate) hints: Hints,
+    pub(crate) annotations: Option<Annotations>,
+    pub(crate) size: Option<u64>,
+    pub(crate) icons: Vec<Icon>,
+    /// By their keys, which are compared when the server is built.
+    pub(crate) meta: Vec<(String, serde_json::Value)>,
     pub(crate) output_schema: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether its calls go on as tasks.
     pub(crate) task: Option<TaskSupport>,
@@ -118,7 +126,8 @@ macro_rules! common_options {
                 self
             }
 
-            /// A name for people.
+            /// A name for people. Clients are told since 2025-06-18, and of a tool since
+            /// 2025-03-26.
             pub fn title(mut self, title: impl Into<String>) -> Self {
                 self.0.about.title = Some(title.into());
                 self
@@ -127,6 +136,27 @@ macro_rules! common_options {
             /// Adds a tag. Tags group components for the operator; clients do not see them.
             pub fn tag(mut self, tag: impl Into<String>) -> Self {
                 self.0.about.tags.push(tag.into());
+                self
+            }
+
+            /// Adds an icon. Clients are told since 2025-11-25.
+            pub fn icon(mut self, icon: impl Into<crate::component::Icon>) -> Self {
+                self.0.about.icons.push(icon.into());
+                self
+            }
+
+            /// Adds to its `_meta`, which lists show to everybody who sees the component, since
+            /// 2025-06-18. Nothing of this crate reads it.
+            ///
+            /// A key has a prefix of your own, or none: `com.example/team`. A server does not build
+            /// with one of the protocol's own, such as `io.modelcontextprotocol/…`, or with more
+            /// than 16 KiB of JSON.
+            pub fn meta(
+                mut self,
+                key: impl Into<String>,
+                value: impl Into<serde_json::Value>,
+            ) -> Self {
+                self.0.about.meta.push((key.into(), value.into()));
                 self
             }
 

@@ -1,6 +1,7 @@
 use portcullis_protocol::model::ToolAnnotations;
 
-/// What a tool tells clients about itself. Hints only: they grant and prevent nothing.
+/// What a tool tells clients about itself. Hints for display: they grant and prevent nothing, and no
+/// check reads them. Clients are told since 2025-03-26.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {
@@ -16,9 +17,9 @@ pub enum Hint {
 
 /// The hints that were given.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Annotations(Vec<Hint>);
+pub(crate) struct Hints(Vec<Hint>);
 
-impl Annotations {
+impl Hints {
     pub(crate) fn set(&mut self, hint: Hint) {
         self.0.push(hint);
     }

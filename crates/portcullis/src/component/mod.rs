@@ -1,5 +1,6 @@
 //! What users declare: components, their parameters and results. Nothing here knows a server.
 
+pub(crate) mod annotations;
 pub(crate) mod argument;
 pub(crate) mod attributes;
 pub(crate) mod caller;
@@ -17,13 +18,16 @@ pub(crate) mod handle;
 pub(crate) mod hint;
 #[cfg(feature = "fetch")]
 pub(crate) mod http_client;
+pub(crate) mod icon;
 pub(crate) mod input;
 mod kind;
+pub(crate) mod meta;
 pub(crate) mod parameter;
 mod path_like;
 pub(crate) mod prompt;
 mod reading;
 pub(crate) mod resource;
+pub(crate) mod resource_link;
 pub(crate) mod resource_updates;
 pub(crate) mod resource_uri;
 pub(crate) mod result;
@@ -40,6 +44,7 @@ pub(crate) mod validation;
 pub(crate) mod verdict;
 pub(crate) mod visibility;
 
+pub use self::annotations::{Annotations, Role};
 pub use self::argument::{Argument, Bound};
 pub use self::completion::{Completer, Completion, IntoCompleter, IntoCompletion};
 pub(crate) use self::declaration::{About, Components, Erased, Handler};
@@ -47,9 +52,11 @@ pub use self::declaration::{Component, Declare};
 #[cfg(feature = "keys")]
 pub use self::handle::{Handle, HandleValue};
 pub use self::hint::Hint;
+pub use self::icon::{Icon, Theme};
 pub use self::input::{CreateMessage, CreateMessageResult, Elicited, Root};
 pub use self::kind::{ComponentKind, Deny};
 pub use self::parameter::{Args, Call, Parameter, Parameters};
+pub use self::resource_link::ResourceLink;
 pub use self::result::{
     IntoPromptResult, IntoResourceResult, IntoToolResult, Message, PromptResult, ResourceResult,
     ToolResult,

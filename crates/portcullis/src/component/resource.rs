@@ -1,5 +1,6 @@
 use std::future::Future;
 
+use crate::component::annotations::Annotations;
 use crate::component::completion::completion_option;
 use crate::component::declaration::{Component, Declaration, Handler, common_options, erase};
 use crate::component::kind::ComponentKind;
@@ -62,6 +63,19 @@ impl Resource {
     /// `application/octet-stream`, by what the handler returns.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.0.about.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// How many bytes it has, before any encoding. A template has no size: a server does not build
+    /// with one.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.0.about.size = Some(bytes);
+        self
+    }
+
+    /// Hints for clients.
+    pub fn annotations(mut self, annotations: Annotations) -> Self {
+        self.0.about.annotations = Some(annotations);
         self
     }
 

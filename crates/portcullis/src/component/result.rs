@@ -1,12 +1,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_protocol::model::{CallToolResult, PromptMessage, Role};
+use portcullis_protocol::model::{CallToolResult, Meta, PromptMessage, Role};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::component::content::Content;
+use crate::component::meta;
 use crate::component::tool_error::ToolError;
 
 /// The result of a tool, for what no other [return type](IntoToolResult) can express: JSON beside
@@ -59,6 +60,21 @@ impl ToolResult {
             return Err(ToolError::internal("structured content has to be a JSON object"));
         }
         self.0.structured_content = Some(value);
+        Ok(self)
+    }
+
+    /// Adds to its `_meta`, which programs read and most hosts keep from models.
+    ///
+    /// # Errors
+    ///
+    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
+    /// written as JSON.
+    pub fn with_meta(
+        mut self,
+        key: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<Self, ToolError> {
+        meta::add(self.0.meta.get_or_insert_default(), key.into(), value)?;
         Ok(self)
     }
 
@@ -176,10 +192,55 @@ impl<T: IntoToolResult> IntoToolResult for Result<T, ToolError> {
 }
 
 /// The content of a resource.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::component::ResourceResult;
+/// use portcullis::prelude::*;
+///
+/// /// What to show of the chart.
+/// #[resource("ui://chart", mime_type = "text/html;profile=mcp-app")]
+/// async fn chart() -> Result<ResourceResult, ToolError> {
+///     let page = ResourceResult::new("<!doctype html><title>Chart</title>")?;
+///     page.with_meta("ui", &serde_json::json!({"prefersBorder": true}))
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ResourceResult {
     pub(crate) body: Body,
     pub(crate) mime_type: &'static str,
+    pub(crate) meta: Option<Box<Meta>>,
+}
+
+impl ResourceResult {
+    /// The content that `content` is by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`into_resource_result`](IntoResourceResult::into_resource_result).
+    pub fn new(content: impl IntoResourceResult) -> Result<Self, ToolError> {
+        content.into_resource_result()
+    }
+
+    fn of(body: Body, mime_type: &'static str) -> Self {
+        Self { body, mime_type, meta: None }
+    }
+
+    /// Adds to the `_meta` of the content, which clients read since 2025-06-18.
+    ///
+    /// # Errors
+    ///
+    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
+    /// written as JSON.
+    pub fn with_meta(
+        mut self,
+        key: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<Self, ToolError> {
+        meta::add(self.meta.get_or_insert_default(), key.into(), value)?;
+        Ok(self)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -193,7 +254,7 @@ pub(crate) enum Body {
 #[diagnostic::on_unimplemented(
     message = "a resource cannot return `{Self}`",
     label = "not the content of a resource",
-    note = "return `String`, `Json<T>` or `Vec<u8>`, or `Result<_, ToolError>` of one of them"
+    note = "return `String`, `Json<T>`, `Vec<u8>` or `ResourceResult`, or `Result<_, ToolError>` of one of them"
 )]
 pub trait IntoResourceResult {
     /// The content, or what went wrong.
@@ -204,9 +265,15 @@ pub trait IntoResourceResult {
     fn into_resource_result(self) -> Result<ResourceResult, ToolError>;
 }
 
+impl IntoResourceResult for ResourceResult {
+    fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
+        Ok(self)
+    }
+}
+
 impl IntoResourceResult for String {
     fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult { body: Body::Text(self), mime_type: "text/plain" })
+        Ok(ResourceResult::of(Body::Text(self), "text/plain"))
     }
 }
 
@@ -218,19 +285,13 @@ impl IntoResourceResult for &'static str {
 
 impl IntoResourceResult for Vec<u8> {
     fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult {
-            body: Body::Blob(STANDARD.encode(self)),
-            mime_type: "application/octet-stream",
-        })
+        Ok(ResourceResult::of(Body::Blob(STANDARD.encode(self)), "application/octet-stream"))
     }
 }
 
 impl<T: Serialize> IntoResourceResult for Json<T> {
     fn into_resource_result(self) -> Result<ResourceResult, ToolError> {
-        Ok(ResourceResult {
-            body: Body::Text(serde_json::to_string(&self.0)?),
-            mime_type: "application/json",
-        })
+        Ok(ResourceResult::of(Body::Text(serde_json::to_string(&self.0)?), "application/json"))
     }
 }
 
@@ -242,7 +303,34 @@ impl<T: IntoResourceResult> IntoResourceResult for Result<T, ToolError> {
 
 /// The messages of a prompt.
 #[derive(Clone, Debug)]
-pub struct PromptResult(pub(crate) Vec<PromptMessage>);
+pub struct PromptResult {
+    pub(crate) messages: Vec<PromptMessage>,
+    pub(crate) meta: Option<Meta>,
+}
+
+impl PromptResult {
+    /// A result with `messages`.
+    #[must_use]
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        let messages = messages.into_iter().map(|message| message.0).collect();
+        Self { messages, meta: None }
+    }
+
+    /// Adds to its `_meta`.
+    ///
+    /// # Errors
+    ///
+    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
+    /// written as JSON.
+    pub fn with_meta(
+        mut self,
+        key: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<Self, ToolError> {
+        meta::add(self.meta.get_or_insert_default(), key.into(), value)?;
+        Ok(self)
+    }
+}
 
 /// One message of a prompt: text, or any other [`Content`].
 ///
@@ -279,7 +367,7 @@ impl Message {
 #[diagnostic::on_unimplemented(
     message = "a prompt cannot return `{Self}`",
     label = "not the messages of a prompt",
-    note = "return `String`, `Message` or `Vec<Message>`, or `Result<_, ToolError>` of one of them"
+    note = "return `String`, `Message`, `Vec<Message>` or `PromptResult`, or `Result<_, ToolError>` of one of them"
 )]
 pub trait IntoPromptResult {
     /// The messages, or what went wrong.
@@ -288,6 +376,12 @@ pub trait IntoPromptResult {
     ///
     /// The function's own.
     fn into_prompt_result(self) -> Result<PromptResult, ToolError>;
+}
+
+impl IntoPromptResult for PromptResult {
+    fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
+        Ok(self)
+    }
 }
 
 impl IntoPromptResult for String {
@@ -304,13 +398,13 @@ impl IntoPromptResult for &'static str {
 
 impl IntoPromptResult for Message {
     fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Ok(PromptResult(vec![self.0]))
+        Ok(PromptResult::new([self]))
     }
 }
 
 impl IntoPromptResult for Vec<Message> {
     fn into_prompt_result(self) -> Result<PromptResult, ToolError> {
-        Ok(PromptResult(self.into_iter().map(|message| message.0).collect()))
+        Ok(PromptResult::new(self))
     }
 }
 

@@ -68,7 +68,7 @@ impl Tool {
 
     /// Adds a hint for clients, such as "does not change anything".
     pub fn hint(mut self, hint: Hint) -> Self {
-        self.0.about.annotations.set(hint);
+        self.0.about.hints.set(hint);
         self
     }
 

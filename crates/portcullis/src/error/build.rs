@@ -151,6 +151,9 @@ pub enum ProblemKind {
     DuplicateComponent,
     /// A tag is empty.
     EmptyTag,
+    /// An icon, a key of `_meta`, an annotation, a size or a URL for people is not one of the
+    /// specification.
+    InvalidMetadata,
     /// A function takes a `State<T>` that was not added.
     MissingState,
     /// The URI of a resource has no scheme, is too long, or is malformed.

@@ -1,5 +1,6 @@
 use std::io;
 
+use portcullis_protocol::model::Meta;
 use serde::Serialize;
 
 use super::{Middleware, Next, Request, Response};
@@ -43,9 +44,11 @@ impl Middleware for ResponseLimit {
             Response::List(_) | Response::Subscribed => true,
             Response::Tool(result) => fits(&result.0, self.bytes),
             Response::Resource(result) => match &result.body {
-                Body::Text(text) | Body::Blob(text) => fits(text, self.bytes),
+                Body::Text(text) | Body::Blob(text) => {
+                    fit(text, result.meta.as_deref(), self.bytes)
+                }
             },
-            Response::Prompt(messages) => fits(&messages.0, self.bytes),
+            Response::Prompt(result) => fit(&result.messages, result.meta.as_ref(), self.bytes),
             Response::Completion(completion) => fits(&completion.0, self.bytes),
         };
         match fits {
@@ -63,6 +66,14 @@ impl Middleware for ResponseLimit {
             0 => Err("the limit is zero: every answer would be refused".to_owned()),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether they fit together.
+fn fit(value: &impl Serialize, meta: Option<&Meta>, bytes: usize) -> bool {
+    match meta {
+        Some(meta) => fits(&(value, meta), bytes),
+        None => fits(value, bytes),
     }
 }
 
@@ -92,5 +103,8 @@ mod tests {
     fn an_answer_fits_to_the_byte() {
         assert!(fits(&"abc", 5));
         assert!(!fits(&"abc", 4));
+        let meta = Meta::from_iter([("k".to_owned(), "v".into())]);
+        assert!(fit(&"abc", None, 5) && !fit(&"abc", Some(&meta), 16));
+        assert!(fit(&"abc", Some(&meta), 17));
     }
 }

@@ -19,7 +19,7 @@ use crate::component::context::Context;
 use crate::component::input::InputSource;
 use crate::component::parameter::Call;
 use crate::component::resource_uri::ResourceUri;
-use crate::component::result::{Body, ResourceResult};
+use crate::component::result::{Body, PromptResult, ResourceResult};
 use crate::component::tool_error::{PublicError, ToolError};
 use crate::component::verdict::{Denied, Face};
 use crate::component::{Handler, TaskSupport};
@@ -116,11 +116,11 @@ pub(super) async fn resource<'a>(
     let beside = Beside { input, id: record.id(), start: None };
     let used = used(engine, entry, operation, beside, exchange, asking).await;
     match used.answer {
-        Ok(Response::Resource(ResourceResult { body, mime_type: default })) => {
+        Ok(Response::Resource(ResourceResult { body, mime_type: default, meta })) => {
             let (uri, mime_type) = (uri.to_owned(), entry.mime_type(default).to_owned());
             let contents = match body {
-                Body::Text(text) => ResourceContents::Text { uri, mime_type, text },
-                Body::Blob(blob) => ResourceContents::Blob { uri, mime_type, blob },
+                Body::Text(text) => ResourceContents::Text { uri, mime_type, text, meta },
+                Body::Blob(blob) => ResourceContents::Blob { uri, mime_type, blob, meta },
             };
             Ok(Outcome::ResourceRead(ReadResourceResult { contents: vec![contents] }))
         }
@@ -182,9 +182,9 @@ pub(super) async fn prompt<'a>(
         Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
     };
     match used.answer {
-        Ok(Response::Prompt(messages)) => {
+        Ok(Response::Prompt(PromptResult { messages, meta })) => {
             let description = entry.about.description.clone();
-            Ok(Outcome::PromptGot(GetPromptResult { description, messages: messages.0 }))
+            Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta }))
         }
         Ok(_) => Err(record.failed("middleware answered a prompt with something else")),
         Err(error) => match record.reveal(error) {

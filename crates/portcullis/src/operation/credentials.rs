@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_protocol::model::{ContentBlock, ResourceContents};
+use portcullis_protocol::model::{ContentBlock, Meta, ResourceContents, ResourceLink};
 use serde_json::Value;
 
 use crate::catalogue::{Entry, credential_shape};
@@ -63,13 +63,18 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
     match response {
         Response::Tool(result) => {
             let structured = result.0.structured_content.as_ref();
-            result.0.content.iter().find_map(block).or_else(|| structured.and_then(json))
+            let content = result.0.content.iter().find_map(block);
+            content.or_else(|| structured.and_then(json)).or_else(|| meta(result.0.meta.as_ref()))
         }
         Response::Resource(result) => match &result.body {
             Body::Text(text) => credential_shape::find(text),
             Body::Blob(blob) => bytes(blob),
-        },
-        Response::Prompt(messages) => messages.0.iter().find_map(|message| block(&message.content)),
+        }
+        .or_else(|| meta(result.meta.as_deref())),
+        Response::Prompt(result) => {
+            let content = result.messages.iter().find_map(|message| block(&message.content));
+            content.or_else(|| meta(result.meta.as_ref()))
+        }
         Response::Completion(completion) => {
             completion.0.values.iter().find_map(|value| credential_shape::find(value))
         }
@@ -78,17 +83,37 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
 }
 
 fn block(block: &ContentBlock) -> Option<&'static str> {
-    match block {
-        ContentBlock::Text { text } => credential_shape::find(text),
-        ContentBlock::Resource { resource: ResourceContents::Text { uri, text, .. } } => {
-            credential_shape::find(uri).or_else(|| credential_shape::find(text))
-        }
-        ContentBlock::Resource { resource: ResourceContents::Blob { uri, blob, .. } } => {
-            credential_shape::find(uri).or_else(|| bytes(blob))
-        }
+    let found = match block {
+        ContentBlock::Text { text, .. } => credential_shape::find(text),
+        ContentBlock::Resource { resource, .. } => contents(resource),
+        ContentBlock::ResourceLink(link) => self::link(link),
         // Images and sound, where chance makes short shapes.
         _ => None,
-    }
+    };
+    found.or_else(|| meta(block.meta()))
+}
+
+fn contents(contents: &ResourceContents) -> Option<&'static str> {
+    let found = match contents {
+        ResourceContents::Text { uri, text, .. } => {
+            credential_shape::find(uri).or_else(|| credential_shape::find(text))
+        }
+        ResourceContents::Blob { uri, blob, .. } => {
+            credential_shape::find(uri).or_else(|| bytes(blob))
+        }
+        _ => None,
+    };
+    found.or_else(|| meta(contents.meta()))
+}
+
+fn link(link: &ResourceLink) -> Option<&'static str> {
+    let ResourceLink { uri, name, title, description, .. } = link;
+    let texts = [Some(uri), Some(name), title.as_ref(), description.as_ref()];
+    texts.into_iter().flatten().find_map(|text| credential_shape::find(text))
+}
+
+fn meta(meta: Option<&Meta>) -> Option<&'static str> {
+    meta.and_then(|members| members.values().find_map(json))
 }
 
 /// In what is no text, chance makes short shapes.
@@ -129,9 +154,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::component::Message;
     use crate::component::content::Content;
     use crate::component::result::ToolResult;
+    use crate::component::{Message, ResourceLink};
     use crate::testing::TestClient;
     use crate::{Components, Prompt, Resource, Server, Tool};
 
@@ -142,6 +167,9 @@ mod tests {
         let json = || ToolResult::new([]).with_structure(&json!({"urls": [CREDENTIAL]}));
         let embedded = || Content::resource_blob("db://url", CREDENTIAL, "text/plain");
         let named = || Content::resource_text(CREDENTIAL, "rows", "text/plain");
+        let linked = || Content::resource_link(ResourceLink::new(CREDENTIAL, "rows"));
+        let described = || Content::text("rows").with_meta("from", &CREDENTIAL);
+        let meta = || ToolResult::new([]).with_meta("from", &[CREDENTIAL]);
         let error = || ToolError::new(format!("{CREDENTIAL} is away"));
         let components = Components::new()
             .with(Tool::new("clean").handler(|_call| async { "postgres://db/app" }))
@@ -149,6 +177,9 @@ mod tests {
             .with(Tool::new("json").handler(move |_call| async move { json() }))
             .with(Tool::new("embedded").handler(move |_call| async move { embedded() }))
             .with(Tool::new("named").handler(move |_call| async move { named() }))
+            .with(Tool::new("linked").handler(move |_call| async move { linked() }))
+            .with(Tool::new("described").handler(move |_call| async move { described() }))
+            .with(Tool::new("meta").handler(move |_call| async move { meta() }))
             .with(Tool::new("error").handler(move |_call| async move { Err::<String, _>(error()) }))
             .with(Resource::new("db://text").handler(|_call| async { CREDENTIAL }))
             .with(
@@ -160,7 +191,9 @@ mod tests {
         let server = server.credentials_in_results(found).build().unwrap();
         let local = TestClient::new(&server).local();
         let mut answers = Vec::new();
-        for tool in ["clean", "text", "json", "embedded", "named", "error"] {
+        for tool in
+            ["clean", "text", "json", "embedded", "named", "linked", "described", "meta", "error"]
+        {
             answers.push(local.call(tool, json!({})).await.json().to_string());
         }
         for uri in ["db://text", "db://blob"] {

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_guard::redaction;
-use portcullis_protocol::model::{CallToolResult, ContentBlock, ResourceContents, TaskState};
+use portcullis_protocol::model::{
+    CallToolResult, ContentBlock, Meta, ResourceContents, ResourceLink, TaskState,
+};
 use portcullis_protocol::{Outcome, RpcError};
 use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
@@ -26,6 +28,7 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
         Ok(Outcome::ResourceRead(result)) => any(&mut result.contents, contents),
         Ok(Outcome::PromptGot(result)) => {
             any(&mut result.messages, |message| content(&mut message.content))
+                | any(&mut result.meta, members)
         }
         Ok(Outcome::Completed(completion)) => any(&mut completion.values, text),
         Ok(Outcome::InputRequired(result)) => {
@@ -70,11 +73,11 @@ fn task(state: &mut TaskState) -> bool {
 }
 
 fn tool(result: &mut CallToolResult) -> bool {
-    let found = any(&mut result.content, content);
+    let found = any(&mut result.content, content) | any(&mut result.meta, members);
     let Some(structured) = &mut result.structured_content else { return found };
     let was_structured = json(structured);
     if was_structured
-        && let [ContentBlock::Text { text }] = &mut *result.content
+        && let [ContentBlock::Text { text, .. }] = &mut *result.content
         && text.starts_with('{')
         && serde_json::from_str::<IgnoredAny>(text).is_err()
     {
@@ -85,10 +88,11 @@ fn tool(result: &mut CallToolResult) -> bool {
 }
 
 fn content(block: &mut ContentBlock) -> bool {
-    match block {
-        ContentBlock::Text { text: own } => text(own),
+    let in_meta = block.meta_mut().as_deref_mut().is_some_and(members);
+    let in_block = match block {
+        ContentBlock::Text { text: own, .. } => text(own),
         ContentBlock::Image { data, .. } | ContentBlock::Audio { data, .. } => blob(data),
-        ContentBlock::Resource { resource } => {
+        ContentBlock::Resource { resource, .. } => {
             // Where a resource was asked for, the caller has its URI; here the function wrote it.
             let named = match resource {
                 ResourceContents::Text { uri, mime_type, .. }
@@ -97,38 +101,37 @@ fn content(block: &mut ContentBlock) -> bool {
             };
             contents(resource) | named
         }
+        ContentBlock::ResourceLink(link) => self::link(link),
         // One that this does not know is not sent.
         _ => {
             *block = ContentBlock::text(redaction::REDACTED);
             true
         }
-    }
+    };
+    in_block | in_meta
+}
+
+fn link(link: &mut ResourceLink) -> bool {
+    let ResourceLink { uri, name, title, description, mime_type, icons, .. } = link;
+    let texts = [title, description, mime_type].into_iter().flatten();
+    any(texts.chain([uri, name]).chain(icons.iter_mut().map(|icon| &mut icon.src)), text)
 }
 
 fn contents(contents: &mut ResourceContents) -> bool {
-    match contents {
+    let in_meta = contents.meta_mut().as_deref_mut().is_some_and(members);
+    let in_contents = match contents {
         ResourceContents::Text { text: own, .. } => text(own),
         ResourceContents::Blob { blob: own, .. } => blob(own),
         _ => false,
-    }
+    };
+    in_contents | in_meta
 }
 
 fn json(value: &mut Value) -> bool {
     match value {
         Value::String(own) => text(own),
         Value::Array(items) => any(items, json),
-        Value::Object(members) => {
-            let found = any(members.values_mut(), json);
-            let is_secret = |name: &String| redaction::holds_secret(name.as_bytes());
-            let in_names = members.keys().any(is_secret);
-            if in_names {
-                let renamed = std::mem::take(members).into_iter();
-                let renamed =
-                    renamed.map(|(name, value)| (redaction::redact(&name).into_owned(), value));
-                *members = renamed.collect::<Map<_, _>>();
-            }
-            found || in_names
-        }
+        Value::Object(own) => members(own),
         Value::Number(number) => {
             let found = redaction::holds_secret(number.to_string().as_bytes());
             if found {
@@ -138,6 +141,18 @@ fn json(value: &mut Value) -> bool {
         }
         Value::Null | Value::Bool(_) => false,
     }
+}
+
+fn members(members: &mut Meta) -> bool {
+    let found = any(members.values_mut(), json);
+    let is_secret = |name: &String| redaction::holds_secret(name.as_bytes());
+    let in_names = members.keys().any(is_secret);
+    if in_names {
+        let renamed = std::mem::take(members).into_iter();
+        let renamed = renamed.map(|(name, value)| (redaction::redact(&name).into_owned(), value));
+        *members = renamed.collect::<Map<_, _>>();
+    }
+    found || in_names
 }
 
 /// Bytes in base64 are looked at as what they are, and stay base64.
@@ -210,29 +225,40 @@ mod tests {
             uri: "note://1".into(),
             mime_type: "text/plain".into(),
             text: text.into(),
+            meta: None,
         };
         let blob = |bytes: &str| ResourceContents::Blob {
             uri: "note://1".into(),
             mime_type: "text/plain".into(),
             blob: STANDARD.encode(bytes),
+            meta: None,
         };
         let called = |content: Vec<ContentBlock>, structured_content: Option<Value>| {
-            Ok(Outcome::ToolCalled(CallToolResult { content, structured_content, is_error: false }))
+            let result = CallToolResult { structured_content, ..CallToolResult::success(content) };
+            Ok(Outcome::ToolCalled(result))
         };
         is_clean(called(vec![ContentBlock::text(SECRET)], None));
         let data = STANDARD.encode(format!("{{\"key\": {}}}", json!(SECRET)));
-        let image = ContentBlock::Image { data: data.clone(), mime_type: "image/png".into() };
+        let (mime_type, annotations, meta) = ("image/png".to_owned(), None, None);
+        let image = ContentBlock::Image { data: data.clone(), mime_type, annotations, meta };
         let shown = is_clean(called(vec![image, ContentBlock::text("and text")], None));
         let kept = STANDARD.encode("{\"key\": \"[redacted]\"}");
         assert!(shown.contains(&kept) && shown.contains("and text"), "{shown}");
-        is_clean(called(vec![ContentBlock::Audio { data, mime_type: "audio/wav".into() }], None));
-        is_clean(called(vec![ContentBlock::Resource { resource: contents(SECRET) }], None));
+        let (mime_type, annotations, meta) = ("audio/wav".to_owned(), None, None);
+        let sound = ContentBlock::Audio { data, mime_type, annotations, meta };
+        is_clean(called(vec![sound], None));
+        let embedded = |resource| {
+            let (annotations, meta) = (None, None);
+            called(vec![ContentBlock::Resource { resource, annotations, meta }], None)
+        };
+        is_clean(embedded(contents(SECRET)));
         let resource = ResourceContents::Text {
             uri: format!("https://api.example.com/?key={SECRET}"),
             mime_type: format!("text/{SECRET}"),
             text: String::new(),
+            meta: None,
         };
-        is_clean(called(vec![ContentBlock::Resource { resource }], None));
+        is_clean(embedded(resource));
         let structured = json!({"list": [{"deep": SECRET}], SECRET: 4_929_123_456_781_234_u64});
         let text = ContentBlock::text(structured.to_string());
         let mut answer = called(vec![text], Some(structured));
@@ -248,10 +274,46 @@ mod tests {
         }
         let messages =
             vec![PromptMessage { role: Role::User, content: ContentBlock::text(SECRET) }];
-        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description: None, messages })));
+        let (description, meta) = (None, None);
+        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta })));
         is_clean(Err(RpcError::Internal(SECRET.into())));
         is_clean(Err(RpcError::Denied(SECRET.into())));
         is_clean(Err(RpcError::InvalidArguments(SECRET.into())));
+    }
+
+    #[test]
+    fn e08_secrets_leave_links_and_what_is_said_beside_content() {
+        let _known = Secret::known(SECRET.to_owned());
+        let meta =
+            || Meta::from_iter([("k".to_owned(), json!([SECRET])), (SECRET.into(), json!(1))]);
+        let named = |name: &str| ResourceLink { name: name.into(), ..ResourceLink::default() };
+        let links = [
+            named(SECRET),
+            ResourceLink { uri: format!("x://{SECRET}"), ..named("a") },
+            ResourceLink { title: Some(SECRET.into()), ..named("a") },
+            ResourceLink { description: Some(SECRET.into()), ..named("a") },
+            ResourceLink { mime_type: Some(SECRET.into()), ..named("a") },
+            ResourceLink { meta: Some(Box::new(meta())), ..named("a") },
+        ];
+        for link in links {
+            let content = vec![ContentBlock::ResourceLink(Box::new(link))];
+            is_clean(Ok(Outcome::ToolCalled(CallToolResult::success(content))));
+        }
+        let mut text = ContentBlock::text("t");
+        *text.meta_mut() = Some(Box::new(meta()));
+        is_clean(Ok(Outcome::ToolCalled(CallToolResult::success(vec![text]))));
+        let (messages, description) = (Vec::new(), None);
+        let result = CallToolResult { meta: Some(meta()), ..CallToolResult::success(Vec::new()) };
+        is_clean(Ok(Outcome::ToolCalled(result)));
+        let meta_of = Some(meta());
+        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta: meta_of })));
+        let contents = vec![ResourceContents::Text {
+            uri: "note://1".into(),
+            mime_type: "text/plain".into(),
+            text: "t".into(),
+            meta: Some(Box::new(meta())),
+        }];
+        is_clean(Ok(Outcome::ResourceRead(ReadResourceResult { contents })));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::component::{Component, Components, Declare, Deny};
 use crate::middleware::{IntoMiddleware, Layers};
 use crate::operation::credentials::CredentialsInResults;
 use crate::server::Server;
+use crate::server::about::About;
 #[cfg(feature = "http")]
 use crate::server::http::HttpOptions;
 use crate::visibility::Rule;
@@ -67,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) instructions: Option<String>,
+    pub(crate) about: About,
     #[cfg(feature = "http")]
     pub(crate) http: HttpOptions,
     pub(crate) components: Vec<Component>,
@@ -109,6 +111,7 @@ impl ServerBuilder<AuthUnset> {
             name: name.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: None,
+            about: About::default(),
             #[cfg(feature = "http")]
             http: HttpOptions::default(),
             components: Vec::new(),

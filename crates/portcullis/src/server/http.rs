@@ -46,17 +46,21 @@ pub(crate) struct HttpConfig {
 }
 
 impl<A> ServerBuilder<A> {
-    /// The origin under which clients reach the server, such as `https://mcp.example.com`.
+    /// The URL below which clients reach the server, such as `https://mcp.example.com`, or
+    /// `https://example.com/tools` where a proxy serves others on that host as well.
     ///
-    /// It is the one source of the resource identifier, the metadata's URL and the accepted
-    /// Host and Origin. Default: the bound address, which is right on loopback only. It has
-    /// to be https beyond loopback (RFC 9728 §1.2), and has no path: see [`path`](Self::path).
+    /// It is the one source of the resource identifier, the metadata's URL, the issuer of a server at
+    /// which clients sign in, with its endpoints and links, and the accepted Host and Origin.
+    /// Default: the bound address, which is right on loopback only. It has to be https beyond
+    /// loopback (RFC 9728 §1.2). A path in it stands before all paths: that of the endpoint
+    /// ([`path`](Self::path)), and those of routes. The proxy may pass it on, or take it away.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.parts.http.public_url = Some(url.into());
         self
     }
 
-    /// The path of the MCP endpoint. Default: `/mcp`.
+    /// The path of the MCP endpoint, after that of the [`public_url`](Self::public_url), if it has one.
+    /// Default: `/mcp`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.parts.http.path = path.into();
         self

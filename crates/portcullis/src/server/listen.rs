@@ -123,7 +123,8 @@ impl Server {
         }
         let (stopping, tasks) = (self.engine.stopping.clone(), Arc::clone(&self.engine.tasks));
         let drain = Drain { delay: self.limits().drain_delay, time: self.limits().drain_timeout };
-        let app = Arc::new(self.app(address.is_local(), &public_url, resource)?.behind(proxies));
+        let app = self.app(address.is_local(), &public_url, resource)?;
+        let app = Arc::new(app.behind(proxies).below(public_url.prefix().clone()));
         report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
         Ok(Listening { listener, app, stopping, tasks, drain, url, address })
@@ -229,13 +230,13 @@ impl Server {
         }
         #[cfg(feature = "jwt")]
         if let Some(keys) = &self.http.signing_keys {
-            let (issuer, origin) = (keys.issuer(), public_url.origin());
+            let (issuer, base) = (keys.issuer(), public_url.base());
             if issuer
-                .strip_prefix(origin)
+                .strip_prefix(&*base)
                 .is_none_or(|path| !path.is_empty() && !path.starts_with('/'))
             {
                 startup::warn(&format!(
-                    "signed tokens say that {issuer} issued them, but their keys are published at {origin}: \
+                    "signed tokens say that {issuer} issued them, but their keys are published at {base}: \
                      verifiers may look for them at the issuer"
                 ));
             }

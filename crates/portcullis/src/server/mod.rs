@@ -1,5 +1,6 @@
 //! A server: built, checked before it starts, and served.
 
+pub(crate) mod about;
 pub(crate) mod builder;
 #[cfg(feature = "http")]
 mod certificate;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
 use portcullis_guard::Alarm;
-use portcullis_protocol::{Identity, Limits};
+use portcullis_protocol::Limits;
 use portcullis_store::MemoryStore;
 
 use crate::catalogue::compiled_checks::{CompiledCheck, Need};
@@ -60,8 +60,9 @@ impl Parts {
     /// Not generic, so that it is compiled here, and not by each program.
     fn build(self, auth: Option<Authentication>) -> Result<Server, Error> {
         let parts = self;
-        let identity = Identity::new(&parts.name, &parts.version, parts.instructions.clone());
-        let mut problems = Vec::new();
+        let instructions = parts.instructions.clone();
+        let identity = parts.about.identity(&parts.name, &parts.version, instructions);
+        let mut problems = parts.about.problems();
         #[cfg(feature = "http")]
         let http = parts.http.check(&mut problems);
         if parts.name.trim().is_empty() {

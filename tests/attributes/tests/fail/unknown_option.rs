@@ -30,4 +30,19 @@ async fn ask() -> String {
     String::new()
 }
 
+#[resource("note://app", annotations(read_only))]
+async fn note() -> String {
+    String::new()
+}
+
+#[resource("note://app", annotations(audience(model)))]
+async fn other() -> String {
+    String::new()
+}
+
+#[tool(meta = "a")]
+async fn meta() -> String {
+    String::new()
+}
+
 fn main() {}

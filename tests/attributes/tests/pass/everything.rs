@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use portcullis::component::{Icon, Theme};
 use portcullis::prelude::*;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -51,6 +52,8 @@ fn fits(bounds: &Bounds) -> Result<(), ToolError> {
     name = "renamed",
     title = "Renamed",
     description = "Said here, not in the comment.",
+    icons = ["https://example.com/a.png", Icon::new("https://example.com/b.svg").any_size()],
+    meta("com.example/team" = "a", "com.example/rank" = 1),
     tags("a", "b"),
     auth = [
         require_scopes(["read"]),
@@ -98,6 +101,10 @@ async fn page(#[arg(path_like)] site: String) -> String {
     site
 }
 
+fn icon() -> Icon {
+    Icon::data([0x89, b'P', b'N', b'G'], "image/png").size(48, 48).theme(Theme::Dark)
+}
+
 fn no_port(page: &HashMap<String, String>) -> Result<(), ToolError> {
     match page.values().any(|site| site.contains(':')) {
         true => Err(ToolError::new("argument `site`: has a port")),
@@ -105,12 +112,18 @@ fn no_port(page: &HashMap<String, String>) -> Result<(), ToolError> {
     }
 }
 
-#[resource("blob://app")]
+#[resource(
+    "blob://app",
+    size = 1,
+    icons = "https://example.com/a.png",
+    meta("ui" = serde_json::json!({"prefersBorder": true})),
+    annotations(audience(user, assistant), priority = 0.5, last_modified = "2026-07-28T12:34:56Z")
+)]
 async fn blob() -> Vec<u8> {
     vec![1]
 }
 
-#[prompt(auth = require_scopes(["analyst"]), deny = hide)]
+#[prompt(auth = require_scopes(["analyst"]), deny = hide, icons = icon(), meta("a" = true))]
 async fn report(quarter: String, #[arg(ge = 1)] pages: Option<u8>) -> Vec<Message> {
     vec![Message::user(quarter), Message::assistant(format!("{pages:?}"))]
 }

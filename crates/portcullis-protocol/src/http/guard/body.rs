@@ -131,9 +131,15 @@ async fn gather<B: RequestBody>(
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
+/// Pieces of a body that are smaller than this are copied together, before a handler keeps them: each
+/// holds all of the buffer that it was read into, however small it is.
+const SMALL_PIECE: usize = 4 * 1024;
+
 /// The body of a request to a custom route, which takes its part of the budget while it is read.
 pub(crate) struct Counted<B> {
     body: B,
+    /// Where small pieces are.
+    small: BytesMut,
     counts: Arc<RouteBody>,
 }
 
@@ -168,7 +174,19 @@ impl RouteBody {
 
 impl<B> Counted<B> {
     pub(crate) fn new(body: B, counts: &Arc<RouteBody>) -> Self {
-        Self { body, counts: Arc::clone(counts) }
+        Self { body, small: BytesMut::new(), counts: Arc::clone(counts) }
+    }
+
+    /// The piece, in a buffer that it shares with others if it is small.
+    fn kept(&mut self, piece: Bytes) -> Bytes {
+        if piece.len() >= SMALL_PIECE {
+            return piece;
+        }
+        if self.small.capacity() < piece.len() {
+            self.small = BytesMut::with_capacity(SMALL_PIECE);
+        }
+        self.small.extend_from_slice(&piece);
+        self.small.split().freeze()
     }
 }
 
@@ -185,7 +203,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> HttpBody for Coun
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 match self.counts.add(bytes) {
-                    true => Some(Ok(frame)),
+                    true => Some(Ok(frame.map_data(|piece| self.kept(piece)))),
                     false => Some(Err("too many large bodies at once".into())),
                 }
             }
@@ -250,6 +268,37 @@ mod tests {
         let bytes = read_within(&budget, body(most), usize::MAX).await.map(|bytes| bytes.len());
         assert_eq!(bytes, Ok(most));
         assert_eq!(read_within(&budget, body(most + 1024), usize::MAX).await, Err(503));
+    }
+
+    /// The buffer of a connection, which a piece of it holds.
+    struct Buffer(#[expect(dead_code, reason = "whether it is held is counted")] Arc<()>);
+
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            &[b'x'; 8 * 1024]
+        }
+    }
+
+    #[tokio::test]
+    async fn trial_a12_small_pieces_of_a_body_hold_no_buffers_of_their_connection() {
+        let budget = Budget::new(&Limits::default());
+        let counts = RouteBody::new(&budget, Whose::default());
+        let is_read_into = Arc::new(());
+        let sizes = [1, 4_000, 90, 6, 3_000, 0, SMALL_PIECE];
+        let pieces = sizes.map(|size| {
+            let buffer = Bytes::from_owner(Buffer(Arc::clone(&is_read_into)));
+            Ok::<_, std::io::Error>(Frame::data(buffer.slice(..size)))
+        });
+        let mut body = Counted::new(http_body_util::StreamBody::new(stream::iter(pieces)), &counts);
+        let mut kept = Vec::new();
+        while let Some(frame) = body.frame().await {
+            kept.push(frame.unwrap().into_data().unwrap());
+        }
+        drop(body);
+        let lengths: Vec<usize> = kept.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, sizes);
+        assert!(kept.iter().all(|piece| piece.iter().all(|byte| *byte == b'x')));
+        assert_eq!(Arc::strong_count(&is_read_into), 1 + 1, "the large piece alone is as it came");
     }
 
     #[tokio::test]

@@ -12,18 +12,32 @@ const ALLOWED: &str = "authorization, content-type, mcp-method, mcp-name, mcp-pr
 /// What clients send along with a request for something public.
 const ALLOWED_TO_ANY: &str = "mcp-protocol-version, authorization";
 const EXPOSED: &str = "www-authenticate, mcp-session-id, retry-after";
+/// What answers say to those who send a request for something public.
+const EXPOSED_TO_ANY: &str = "www-authenticate, retry-after";
+const METHODS: &str = "GET, POST, DELETE";
+/// Of routes, which say by themselves which of them they do not have.
+const METHODS_OF_ROUTES: &str = "GET, POST, PUT, PATCH, DELETE";
 
 /// How headers begin that mirror an argument of a tool, which chooses the rest (MCP 2026-07-28,
 /// `x-mcp-header`), and how many of them a preflight may ask for.
 const PARAMETER: &str = "mcp-param-";
 const PARAMETERS: usize = 64;
 
-/// The answer to a preflight from an allowed `origin`. It needs no token and does nothing.
+/// The answer to a preflight for the endpoint from an allowed origin. It needs no token and does nothing.
 pub(crate) fn preflight(asked: &HeaderMap) -> Response {
+    answer(asked, METHODS)
+}
+
+/// The same for routes.
+pub(crate) fn preflight_for_routes(asked: &HeaderMap) -> Response {
+    answer(asked, METHODS_OF_ROUTES)
+}
+
+fn answer(asked: &HeaderMap, methods: &'static str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed(asked));
     headers.append(VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
@@ -67,6 +81,8 @@ pub(crate) fn allow(response: &mut Response, readers: Readers) {
         }
         Readers::Anybody => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            let exposed = HeaderValue::from_static(EXPOSED_TO_ANY);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
             // The answer to a preflight has said it.
             headers
                 .entry(ACCESS_CONTROL_ALLOW_HEADERS)

@@ -2,6 +2,7 @@
 //! out.
 
 mod formats;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -105,8 +105,12 @@ impl CreateMessage {
         if params.messages.is_empty() {
             return Err(ToolError::internal("a question to the model needs a message"));
         }
-        let fits =
-            |message: &PromptMessage| !matches!(message.content, ContentBlock::Resource { .. });
+        let fits = |message: &PromptMessage| {
+            !matches!(
+                message.content,
+                ContentBlock::Resource { .. } | ContentBlock::ResourceLink(_)
+            )
+        };
         if !params.messages.iter().all(fits) {
             let text = "a question to the model holds text, images and sound, and no resource";
             return Err(ToolError::internal(text));
@@ -162,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::component::content::Content;
+    use crate::component::resource_link::ResourceLink;
 
     #[test]
     fn a_question_is_written_as_the_specification_has_it() {
@@ -195,6 +200,8 @@ mod tests {
         assert!(CreateMessage::new(50).into_request().is_err());
         let resource = Message::user(Content::resource_text("x://y", "a", "text/plain"));
         assert!(CreateMessage::new(50).message(resource).into_request().is_err());
+        let link = Message::user(Content::resource_link(ResourceLink::new("x://y", "y")));
+        assert!(CreateMessage::new(50).message(link).into_request().is_err());
     }
 
     #[test]
