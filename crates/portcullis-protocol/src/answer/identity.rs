@@ -1,6 +1,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::ProtocolVersion;
 use crate::model::Implementation;
 
 /// What a server says of itself, the same to everybody.
@@ -35,6 +36,19 @@ impl Identity {
         serde_json::from_str(self.meta.get()).unwrap_or_default()
     }
 
+    /// What the server says of itself, with the members that `version` has.
+    pub(crate) fn in_version(&self, version: ProtocolVersion) -> Implementation {
+        let all = &self.implementation;
+        let brief = Implementation::new(&all.name, &all.version);
+        if version >= ProtocolVersion::V2025_11_25 {
+            all.clone()
+        } else if version >= ProtocolVersion::V2025_06_18 {
+            Implementation { title: all.title.clone(), ..brief }
+        } else {
+            brief
+        }
+    }
+
     /// All that the server says of itself.
     pub(crate) fn whole_meta(&self) -> Box<RawValue> {
         of_server(&self.implementation)
@@ -51,4 +65,40 @@ fn of_server(implementation: &Implementation) -> Box<RawValue> {
     let meta = serde_json::json!({ "io.modelcontextprotocol/serverInfo": implementation });
     // Strings in an object: writing them cannot fail, and `_meta` may be empty.
     serde_json::value::to_raw_value(&meta).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_version_is_told_of_the_server_what_its_schema_has() {
+        let (title, description) = (Some("N".to_owned()), Some("Does.".to_owned()));
+        let website_url = Some("https://example.com".to_owned());
+        let brief = Implementation::new("n", "1");
+        let all = Implementation { title, description, website_url, ..brief };
+        let identity = Identity::of(all, None);
+        let whole = json!({
+            "name": "n", "version": "1", "title": "N", "description": "Does.",
+            "websiteUrl": "https://example.com",
+        });
+        let titled = json!({"name": "n", "version": "1", "title": "N"});
+        let brief = json!({"name": "n", "version": "1"});
+        for (version, expected) in [
+            (ProtocolVersion::V2026_07_28, &whole),
+            (ProtocolVersion::V2025_11_25, &whole),
+            (ProtocolVersion::V2025_06_18, &titled),
+            (ProtocolVersion::V2025_03_26, &brief),
+            (ProtocolVersion::V2024_11_05, &brief),
+        ] {
+            let told = serde_json::to_value(identity.in_version(version)).unwrap();
+            assert_eq!(told, *expected, "{version}");
+        }
+        let read = |meta: &RawValue| serde_json::from_str::<Value>(meta.get()).unwrap();
+        let of_server = |said: &Value| json!({ "io.modelcontextprotocol/serverInfo": said });
+        assert_eq!(read(&identity.meta), of_server(&brief), "in each result");
+        assert_eq!(read(&identity.whole_meta()), of_server(&whole), "when a client begins");
+    }
 }

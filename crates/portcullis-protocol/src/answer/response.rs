@@ -59,7 +59,7 @@ pub(crate) fn initialized(
         &Initialized {
             protocol_version: version.as_str(),
             capabilities: capabilities(version, offers),
-            server_info: identity.implementation.in_version(version),
+            server_info: identity.in_version(version),
             instructions: identity.instructions.as_deref(),
         },
     )

@@ -1,7 +1,6 @@
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-use crate::ProtocolVersion;
 use crate::model::Role;
 
 /// What a `_meta` holds.
@@ -78,18 +77,5 @@ impl Implementation {
     #[must_use]
     pub fn new(name: &str, version: &str) -> Self {
         Self { name: name.to_owned(), version: version.to_owned(), ..Self::default() }
-    }
-
-    /// With the members that `version` has.
-    #[must_use]
-    pub(crate) fn in_version(&self, version: ProtocolVersion) -> Self {
-        let brief = Self::new(&self.name, &self.version);
-        if version >= ProtocolVersion::V2025_11_25 {
-            self.clone()
-        } else if version >= ProtocolVersion::V2025_06_18 {
-            Self { title: self.title.clone(), ..brief }
-        } else {
-            brief
-        }
     }
 }
