@@ -64,7 +64,7 @@ impl Pages {
         Self { store, clock, server, lasting, paths, origin }
     }
 
-    /// Browsers find the server at this origin from now on.
+    /// Browsers find the server below this URL, without a slash at its end, from now on.
     #[cfg(feature = "http")]
     pub(crate) fn serve_at(&self, origin: &str) {
         *self.origin() = Some(origin.to_owned());

@@ -393,7 +393,7 @@ impl Server {
             mounts.push(Mount::event_streams(public_url.path()));
         }
         mounts.extend(route_mounts(&self.http.routes, &self.engine, authenticator.as_ref()));
-        self.engine.pages.serve_at(public_url.origin());
+        self.engine.pages.serve_at(&public_url.base());
         let guard = HostOriginGuard::new(authorities, origins, is_local);
         let config = AppConfig {
             path: public_url.path().clone(),
