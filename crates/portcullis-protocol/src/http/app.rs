@@ -72,8 +72,6 @@ pub struct App<S> {
     connect_page: Option<ConnectPage>,
     mounts: Mounts,
     guard: HostOriginGuard,
-    /// As that of the [`PublicUrl`](portcullis_auth::PublicUrl).
-    prefix: EndpointPath,
     proxies: TrustedProxies,
     routing: Semaphore,
 }
@@ -106,10 +104,11 @@ impl<S: Service> App<S> {
             limits,
             budget,
             places,
+            prefix: EndpointPath::default(),
             stopping: AtomicBool::new(false),
         };
-        let (prefix, proxies) = (EndpointPath::default(), TrustedProxies::default());
-        Ok(Self { endpoint, connect_page, mounts, guard, prefix, proxies, routing })
+        let proxies = TrustedProxies::default();
+        Ok(Self { endpoint, connect_page, mounts, guard, proxies, routing })
     }
 
     /// Answers below `prefix`, too: a proxy may pass on the path that clients send, or take away what
@@ -117,7 +116,7 @@ impl<S: Service> App<S> {
     /// with a well-known segment.
     #[must_use]
     pub fn below(mut self, prefix: EndpointPath) -> Self {
-        self.prefix = prefix;
+        self.endpoint.prefix = prefix;
         self
     }
 
@@ -201,7 +200,7 @@ impl<S: Service> App<S> {
 
     /// Answers one request, which came over the connection of `peer`.
     pub async fn answer(&self, mut request: Request<impl RequestBody>, peer: &Peer) -> Response {
-        if let Some(local) = without_prefix(request.uri(), self.prefix.as_str()) {
+        if let Some(local) = without_prefix(request.uri(), self.endpoint.prefix.as_str()) {
             *request.uri_mut() = local;
         }
         let (mount, path) = self.mounts.find(request.uri().path());

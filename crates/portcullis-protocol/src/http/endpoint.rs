@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use axum::response::Response;
 use http::{HeaderMap, Method, Request, Uri};
-use portcullis_auth::Authenticator;
+use portcullis_auth::{Authenticator, EndpointPath};
 
 use crate::http::bearer::{self, Visitor};
 use crate::http::budget::places::Places;
@@ -43,6 +43,9 @@ pub(super) struct Endpoint<S> {
     /// Places of requests. One is taken once it is known who is calling: an unverified token
     /// that the verifier waits for takes none.
     pub(super) places: Arc<Places>,
+    /// What stands before the paths of the server for its clients, as in the
+    /// [`PublicUrl`](portcullis_auth::PublicUrl).
+    pub(super) prefix: EndpointPath,
     /// Whether requests are refused, because the server stops.
     pub(super) stopping: AtomicBool,
 }
@@ -187,7 +190,8 @@ impl<S: Service> Endpoint<S> {
                 if method != Method::GET {
                     return Err(Rejection::only(&Method::GET));
                 }
-                return legacy::open(service, sessions, &caller, messages).await;
+                let messages = format!("{}{messages}", self.prefix.as_str());
+                return legacy::open(service, sessions, &caller, &messages).await;
             }
             if method != Method::POST {
                 return Err(Rejection::only(&Method::POST));
