@@ -1,5 +1,7 @@
 //! The resources whose updates one session, or one subscription, is told of.
 
+#[cfg(feature = "http")]
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +84,32 @@ impl ResourceSubscriptions {
     /// Takes a resource away, if it is there.
     pub fn remove(&self, canonical: &str) {
         self.watched(|watched| watched.remove(canonical));
+    }
+
+    /// The URIs that the client wrote, by their canonical forms.
+    #[cfg(feature = "http")]
+    pub(crate) fn listed(&self) -> BTreeMap<String, String> {
+        self.watched(|watched| {
+            let resources = watched.resources.iter();
+            resources
+                .map(|(canonical, resource)| (canonical.clone(), resource.uri.clone()))
+                .collect()
+        })
+    }
+
+    /// Has these from now on, as far as there is room, and no others. What was updated stays so.
+    #[cfg(feature = "http")]
+    pub(crate) fn replace(&self, listed: &BTreeMap<String, String>) {
+        let before = self.listed();
+        before.keys().filter(|canonical| !listed.contains_key(*canonical)).for_each(|canonical| {
+            self.remove(canonical);
+        });
+        for (canonical, uri) in
+            listed.iter().filter(|(canonical, uri)| before.get(*canonical) != Some(*uri))
+        {
+            // Another release may have had more room.
+            let _ = self.add(canonical, uri);
+        }
     }
 
     /// Notes that a resource was updated, if it is one of these. Several updates are one until it is

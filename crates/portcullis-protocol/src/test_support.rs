@@ -91,10 +91,18 @@ impl Service for Fake {
         operation: Operation<'_>,
         exchange: Exchange,
     ) -> Result<Outcome, RpcError> {
-        let outgoing = exchange.outgoing.clone();
+        let (outgoing, subscriptions) = (exchange.outgoing.clone(), exchange.subscriptions.clone());
         self.asked.lock().unwrap().push(exchange);
         let name = match operation {
             Operation::CallTool { name, .. } => name,
+            Operation::Subscribe { uri } => {
+                let added = subscriptions.ok_or(RpcError::MethodNotFound)?.add(&uri, &uri);
+                return added.map(|()| Outcome::Done).map_err(|_| RpcError::Busy);
+            }
+            Operation::Unsubscribe { uri } => {
+                subscriptions.ok_or(RpcError::MethodNotFound)?.remove(&uri);
+                return Ok(Outcome::Done);
+            }
             _ => return Err(RpcError::MethodNotFound),
         };
         Err(match &*name {

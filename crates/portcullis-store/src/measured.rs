@@ -64,6 +64,10 @@ impl Store for Measured {
         self.0.is_shared()
     }
 
+    fn is_durable(&self) -> bool {
+        self.0.is_durable()
+    }
+
     #[cfg(feature = "sealed")]
     fn keys(&self) -> Option<KeyRing> {
         self.0.keys()

@@ -77,6 +77,10 @@ impl Store for MemoryStore {
         false
     }
 
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a RecordKey,

@@ -39,6 +39,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).is_shared()
     }
 
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+
     #[cfg(feature = "sealed")]
     fn keys(&self) -> Option<KeyRing> {
         (**self).keys()

@@ -88,6 +88,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         true
     }
 
+    /// Whether the records outlive this process: then a server keeps here what its clients go on with
+    /// after a restart. Default: they do.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
     /// The keys that seal what is there, if any do: a server seals with them what clients keep for
     /// it, too, so that its replicas agree. Default: no keys.
     #[cfg(feature = "sealed")]

@@ -1,10 +1,14 @@
 //! Updates of resources, for those who have subscribed to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::ServerBuilder;
 use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::guard::SystemClock;
 use portcullis::prelude::*;
-use portcullis::server::ResourceUpdates;
+use portcullis::server::{AuthSet, ResourceUpdates};
+use portcullis::store::FileStore;
 use portcullis::visibility::tags;
 use portcullis_tests::driver::{StdioTestbed, Stream, Testbed, initialize, message, request};
 use portcullis_tests::served::Served;
@@ -34,11 +38,17 @@ async fn touch(uri: String, ctx: Context) -> Result<(), ToolError> {
 }
 
 fn served() -> (Served, ResourceUpdates, portcullis::visibility::Visibility) {
+    served_by(|server| server)
+}
+
+fn served_by(
+    change: impl FnOnce(ServerBuilder<AuthSet>) -> ServerBuilder<AuthSet>,
+) -> (Served, ResourceUpdates, portcullis::visibility::Visibility) {
     let tokens = StaticTokenVerifier::new()
         .token("dev-token-alice", user("alice").scopes(["admin"]))
         .token("dev-token-bob", user("bob"));
     let server = Server::builder("notes").auth(tokens).components(components![note, plan, touch]);
-    let server = server.build().unwrap();
+    let server = change(server).build().unwrap();
     let (updates, visibility) = (server.resource_updates(), server.visibility());
     (Served::start(server), updates, visibility)
 }
@@ -86,6 +96,29 @@ fn a_session_is_told_of_the_resources_that_it_subscribes_to() {
         assert_eq!(updated(&mut stream).0, "note://3", "{version}: it is not told of the first");
         assert!(others.message(Duration::from_millis(100)).is_none(), "{version}");
     }
+}
+
+#[test]
+fn a_session_is_told_of_them_after_a_restart_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state/store.redb");
+    let start = || {
+        let store = FileStore::open(&file, Arc::new(SystemClock)).unwrap();
+        served_by(|server| server.store(store.dangerously_unsealed()))
+    };
+    let (first, ..) = start();
+    let id = first.begin(ALICE, "2025-11-25");
+    for uri in ["note://1", "note://2"] {
+        first.session(ALICE, &id).ask("resources/subscribe", json!({ "uri": uri }));
+    }
+    first.session(ALICE, &id).ask("resources/unsubscribe", json!({"uri": "note://1"}));
+    drop(first);
+    let (second, updates, _) = start();
+    let mut stream = second.session(ALICE, &id).stream();
+    for uri in ["note://1", "note://2"] {
+        updates.notify(uri).unwrap();
+    }
+    assert_eq!(updated(&mut stream).0, "note://2");
 }
 
 #[test]

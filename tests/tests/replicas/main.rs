@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis::guard::keys::new_key;
-use portcullis_tests::driver::Testbed;
+use portcullis_tests::driver::{Testbed, terminate};
 use portcullis_tests::issuer::{Issuer, claims};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -116,6 +116,13 @@ impl Replicas {
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     }
 
+    /// Stops one as a deployment does, and waits until it has ended.
+    fn stop(&mut self, index: usize) {
+        let testbed = self.testbeds[index].take().unwrap();
+        terminate(testbed.id());
+        assert_eq!(testbed.exit_code(), Some(0));
+    }
+
     pub(crate) fn token(&self, subject: &str) -> String {
         self.issuer.token(&claims(subject, "read write admin"))
     }
@@ -205,6 +212,32 @@ async fn a_session_of_an_older_client_is_one_at_both_replicas() {
     sleep(STALE).await;
     assert_eq!(each!(4, who(&alice).await), (404, None));
     assert!(!each!(2, shows(&other).await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_through_a_rolling_restart_without_initialize() {
+    let mut replicas = Replicas::start(&[]).await;
+    let proxy = Arc::clone(&replicas.proxy);
+    let alice = replicas.token("alice");
+    let begun = proxy.send(&Request::initialize(&alice)).await.unwrap();
+    let id = begun.session.unwrap();
+    let call = Request::within(&id, &alice, "tools/call", unlock());
+    assert_eq!(proxy.send(&call).await.unwrap().status, 200);
+    let set = Request::within(&id, &alice, "logging/setLevel", json!({"level": "error"}));
+    assert_eq!(proxy.send(&set).await.unwrap().status, 200);
+    for index in [0, 1] {
+        replicas.stop(index);
+        replicas.start_one(index);
+        // They answer in turns, and the one that was started knows the session from the store alone.
+        let list = async || {
+            let list = Request::within(&id, &alice, "tools/list", json!({}));
+            let answer = proxy.send(&list).await.unwrap();
+            (answer.status, answer.lists("wipe_database"))
+        };
+        assert_eq!(each!(4, list().await), (200, true));
+        let who = Request::within(&id, &alice, "tools/call", whoami());
+        assert_eq!(proxy.send(&who).await.unwrap().subject(), Some("alice"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

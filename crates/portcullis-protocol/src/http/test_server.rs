@@ -1,5 +1,6 @@
 //! A server without a socket, for tests: what answers, whom it lets in, and what time it is.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +13,7 @@ use portcullis_auth::{
     Authenticator, BearerToken, EndpointPath, MaybeFuture, Principal, TokenVerifier, VerifyError,
 };
 use portcullis_guard::{Clock, ManualClock};
-use portcullis_store::{Distant, MemoryStore, Store};
+use portcullis_store::{Distant, FileStore, MemoryStore, Store};
 use serde_json::{Value, json};
 
 use crate::Limits;
@@ -86,6 +87,12 @@ impl Edge {
     ) -> Self {
         let (service, clock) = (Fake::named(name), like.clock.clone());
         Self::on(service, authenticates, |_| {}, clock, Arc::new(store.clone()))
+    }
+
+    /// A server by itself, which keeps its records in `file`.
+    pub(crate) fn on_file(file: &Path, clock: &Arc<ManualClock>) -> Self {
+        let store = Arc::new(FileStore::open(file, clock.clone()).unwrap());
+        Self::on(Fake::new(), true, |_| {}, clock.clone(), store)
     }
 
     fn on(

@@ -70,14 +70,18 @@ impl LogLevel {
         }
     }
 
+    /// The level that the protocol has this word for.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| word == level.as_str())
+    }
+
     /// Reads the level that a client asks for.
     ///
     /// # Errors
     ///
     /// -32602 for what is no level.
     pub(crate) fn read(raw: Option<&RawValue>) -> Result<Self, RpcError> {
-        let word = raw.and_then(json_object::text);
-        let level = Self::ALL.into_iter().find(|level| word.as_deref() == Some(level.as_str()));
+        let level = raw.and_then(json_object::text).and_then(|word| Self::parse(&word));
         level.ok_or_else(|| {
             RpcError::invalid_params(
                 "the log level has to be debug, info, notice, warning, error, critical, alert or \

@@ -183,6 +183,10 @@ impl<S: Store> Store for Sealed<S> {
         self.store.is_shared()
     }
 
+    fn is_durable(&self) -> bool {
+        self.store.is_durable()
+    }
+
     fn keys(&self) -> Option<KeyRing> {
         Some(self.keys.clone())
     }

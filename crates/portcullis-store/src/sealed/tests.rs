@@ -279,7 +279,9 @@ async fn what_the_store_says_of_itself_is_forwarded_but_that_it_is_unsealed() {
     let store = Sealed::new(File::default(), KeyRing::ephemeral().unwrap());
     assert!(Store::is_unsealed(&store.store) && !store.is_unsealed());
     assert!(store.is_shared());
-    assert!(!Sealed::new(resting(), KeyRing::ephemeral().unwrap()).is_shared());
+    assert!(store.is_durable());
+    let resting = Sealed::new(resting(), KeyRing::ephemeral().unwrap());
+    assert!(!resting.is_shared() && !resting.is_durable());
     assert!(store.is_empty());
     assert_eq!(store.ready().await, Err(StoreError::full()));
     store.put(&key(), value("one"), end()).await.unwrap();

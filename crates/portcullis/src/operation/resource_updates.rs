@@ -120,10 +120,10 @@ pub(crate) fn updates(
                 let _ = own.add(&canonical, &uri);
             }
         }
-        let own = Arc::new(own);
-        subscribers.watch(&own);
-        own
+        Arc::new(own)
     });
+    // Those of a session may have come from another process.
+    subscribers.watch(&own);
     let listening = (Arc::clone(engine), exchange.clone(), own);
     stream::unfold(listening, async |(engine, exchange, own)| {
         loop {

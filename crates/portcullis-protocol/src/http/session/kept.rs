@@ -1,73 +1,72 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
-use portcullis_guard::{Clock, LogThrottle};
+use portcullis_guard::random::RandomUnavailable;
+use portcullis_guard::{Clock, LogThrottle, random};
 use portcullis_store::{CasOutcome, RecordKey, RecordValue, Store, StoreError};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::record::{MALFORMED, Owner, Process, Record, state_of};
+use super::state::State;
 use crate::http::rejection::Rejection;
 use crate::message::initialize::Initialize;
-use crate::{ClientCapabilities, ClientInfo, Limits, ProtocolVersion, SessionKey};
+use crate::{ClientCapabilities, Limits, ProtocolVersion, SessionKey};
 
-/// Sessions in a store that the replicas of a server share, so that each goes on at any of them.
+/// Sessions in a store, so that each goes on after a restart, and at any replica where several share
+/// it.
 ///
-/// A record never changes: each use that confirms it writes it again, as it was read, for a later
-/// end. So the one that finds another record, or none, knows that the session has ended elsewhere.
+/// Each use that confirms a session writes its record again, as it was read, for a later end. A
+/// replica that finds another record goes on with what that says; one that finds none knows that the
+/// session has ended elsewhere.
 pub(super) struct KeptSessions {
     store: Arc<dyn Store>,
     /// The name of the server, which its replicas have in common. Others may share the store.
     server: String,
     clock: Arc<dyn Clock>,
+    /// How long a use may rely on what was confirmed before.
+    confirmed: Duration,
     /// How long a record outlives its last confirmation: a use that confirms nothing, and the
     /// request that it begins, keep a session alive as well.
     lasts: Duration,
+    /// This process, in a store that no other shares: a session of its own that it does not know any
+    /// more has ended.
+    process: Option<Process>,
     patience: Duration,
     log: LogThrottle,
 }
 
 /// How long a replica goes on with a session before it looks whether another has ended it.
-pub(super) const CONFIRMED: Duration = Duration::from_secs(1);
+const CONFIRMED: Duration = Duration::from_secs(1);
+/// How often a process that shares sessions with nobody writes down that they last.
+const CONFIRMED_ALONE: Duration = Duration::from_secs(60);
+/// How often a change is tried while other replicas keep changing the same record.
+const ATTEMPTS: usize = 8;
 
 /// Whether a session is still there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
     Ended,
     GoesOn,
+    /// It goes on, and another replica has changed it.
+    Changed(Change),
+}
+
+/// What a session was in the store when this replica saw it last, and what it is now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) before: State,
+    pub(super) now: State,
 }
 
 /// What there is of a session in the store.
 pub(super) enum Found {
-    /// What was agreed on, and the record that says so.
-    Session(Initialize, RecordValue),
+    /// What was agreed on, what its client has set since, and the record that says so.
+    Session(Initialize, State, RecordValue),
     /// None for this owner, and why.
     No(&'static str),
-}
-
-/// What is kept of a session. Its id is in no record, and in the key as a digest of its digest.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    owner: Owner,
-    version: String,
-    client: Option<ClientInfo>,
-    /// As the client declared them.
-    #[serde(default)]
-    capabilities: Value,
-}
-
-/// All that identifies the owner of a session, compared as a whole.
-///
-/// Nobody is an owner of its own: without authentication the id is all that there is, and a record
-/// that names nobody is never one that does not say.
-#[derive(PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Owner {
-    Anonymous,
-    Principal { principal: [u8; 32], holder: [u8; 32] },
 }
 
 impl KeptSessions {
@@ -76,11 +75,44 @@ impl KeptSessions {
         server: &str,
         limits: &Limits,
         clock: Arc<dyn Clock>,
-    ) -> Self {
+    ) -> Result<Self, RandomUnavailable> {
+        let (process, confirmed) = match store.is_shared() {
+            true => (None, CONFIRMED),
+            false => (Some(random::bytes()?), CONFIRMED_ALONE),
+        };
         let lasts = limits.session_idle_timeout.saturating_add(limits.handler_timeout);
-        let lasts = lasts.saturating_add(CONFIRMED).min(LONGEST);
+        let lasts = lasts.saturating_add(confirmed).min(LONGEST);
         let (server, patience) = (server.to_owned(), limits.decision_timeout);
-        Self { store, server, clock, lasts, patience, log: LogThrottle::new() }
+        let log = LogThrottle::new();
+        Ok(Self { store, server, clock, confirmed, lasts, process, patience, log })
+    }
+
+    /// Whether other replicas may go on with a session that this one forgets.
+    pub(super) fn is_shared(&self) -> bool {
+        self.process.is_none()
+    }
+
+    /// How long a use may rely on what was confirmed before.
+    pub(super) fn confirmed(&self) -> Duration {
+        self.confirmed
+    }
+
+    /// The record of a session that begins here.
+    pub(super) fn written(
+        &self,
+        owner: Option<PrincipalId>,
+        agreed: &Initialize,
+    ) -> Result<RecordValue, Rejection> {
+        Record {
+            owner: Owner::of(owner),
+            version: agreed.version.as_str().to_owned(),
+            client: agreed.client.clone(),
+            capabilities: serde_json::to_value(agreed.capabilities).unwrap_or_default(),
+            log: None,
+            subscriptions: BTreeMap::new(),
+            process: self.process,
+        }
+        .written()
     }
 
     /// Keeps a session that begins.
@@ -99,8 +131,8 @@ impl KeptSessions {
         let Some(value) = self.asked(self.store.get(&key)).await? else {
             return Ok(Found::No(Rejection::NOT_THERE));
         };
-        let Ok(record) = serde_json::from_slice::<Record>(value.as_bytes()) else {
-            return Ok(Found::No("the stored session is malformed"));
+        let Ok(mut record) = serde_json::from_slice::<Record>(value.as_bytes()) else {
+            return Ok(Found::No(MALFORMED));
         };
         if record.owner != Owner::of(owner) {
             return Ok(Found::No(Rejection::OF_ANOTHER));
@@ -112,28 +144,90 @@ impl KeptSessions {
         let Some(version) = version else {
             return Ok(Found::No("the stored session is of a version not served here"));
         };
+        let Some(state) = record.state() else { return Ok(Found::No(MALFORMED)) };
+        if self.process.is_some() && record.process == self.process {
+            return Ok(Found::No(Rejection::NOT_THERE));
+        }
         let capabilities = ClientCapabilities::read(&record.capabilities.to_string());
-        let agreed = Initialize { version, client: record.client, capabilities };
-        match self.renew(&key, value.clone()).await? {
-            Confirmation::GoesOn => Ok(Found::Session(agreed, value)),
-            Confirmation::Ended => Ok(Found::No(Rejection::ENDED)),
+        let agreed = Initialize { version, client: record.client.clone(), capabilities };
+        // As it was read, unless this process takes it over.
+        let own = match self.process {
+            None => value.clone(),
+            Some(_) => {
+                record.process = self.process;
+                record.written()?
+            }
+        };
+        match self.swap(&key, &value, own.clone()).await? {
+            CasOutcome::Done => Ok(Found::Session(agreed, state, own)),
+            CasOutcome::Conflict => Ok(Found::No(Rejection::ENDED)),
         }
     }
 
-    /// Whether the session that `record` says is still there; if so, it is for another while.
+    /// Whether the session that `record` says is still there; if so, it is for another while, and
+    /// `record` is what it is now.
     pub(super) async fn confirm(
         &self,
         key: SessionKey,
-        record: &RecordValue,
+        owner: Option<PrincipalId>,
+        record: &mut RecordValue,
     ) -> Result<Confirmation, Rejection> {
-        self.renew(&self.key(key), record.clone()).await
+        let key = self.key(key);
+        let mut seen = record.clone();
+        for _ in 0..ATTEMPTS {
+            if self.swap(&key, &seen, seen.clone()).await? == CasOutcome::Done {
+                let before = std::mem::replace(record, seen);
+                return match before == *record {
+                    true => Ok(Confirmation::GoesOn),
+                    false => {
+                        let (before, now) = (state_of(&before)?, state_of(record)?);
+                        Ok(Confirmation::Changed(Change { before, now }))
+                    }
+                };
+            }
+            match self.changed(&key, owner).await? {
+                Some((other, _)) => seen = other,
+                None => return Ok(Confirmation::Ended),
+            }
+        }
+        Err(Rejection::sessions_unavailable())
+    }
+
+    /// Keeps what the client of a session has set in it, beside what other replicas have kept
+    /// meanwhile.
+    pub(super) async fn keep_state(
+        &self,
+        key: SessionKey,
+        owner: Option<PrincipalId>,
+        record: &mut RecordValue,
+        own: &State,
+    ) -> Result<Confirmation, Rejection> {
+        let key = self.key(key);
+        let before = state_of(record)?;
+        if before == *own {
+            return Ok(Confirmation::GoesOn);
+        }
+        let (mut seen, mut theirs) = (record.clone(), Record::read(record)?);
+        for _ in 0..ATTEMPTS {
+            let now = State::merged(&before, own, &theirs.state().unwrap_or_default());
+            let value = theirs.with(&now).written()?;
+            if self.swap(&key, &seen, value.clone()).await? == CasOutcome::Done {
+                *record = value;
+                return Ok(Confirmation::Changed(Change { before: own.clone(), now }));
+            }
+            match self.changed(&key, owner).await? {
+                Some(other) => (seen, theirs) = other,
+                None => return Ok(Confirmation::Ended),
+            }
+        }
+        Err(Rejection::sessions_unavailable())
     }
 
     /// One request asks for all that use a session at once: they would swap against one another.
-    pub(super) async fn alone<'a>(
+    pub(super) async fn alone<'a, T>(
         &self,
-        asking: &'a tokio::sync::Mutex<()>,
-    ) -> Result<tokio::sync::MutexGuard<'a, ()>, Rejection> {
+        asking: &'a tokio::sync::Mutex<T>,
+    ) -> Result<tokio::sync::MutexGuard<'a, T>, Rejection> {
         let alone = tokio::time::timeout(self.patience, asking.lock()).await;
         alone.map_err(|_| Rejection::sessions_unavailable())
     }
@@ -143,12 +237,27 @@ impl KeptSessions {
         self.asked(self.store.take(&self.key(key))).await.map(drop)
     }
 
-    async fn renew(&self, key: &RecordKey, value: RecordValue) -> Result<Confirmation, Rejection> {
-        let swap = self.store.compare_and_swap(key, Some(&value), Some(value.clone()), self.ends());
-        Ok(match self.asked(swap).await? {
-            CasOutcome::Done => Confirmation::GoesOn,
-            CasOutcome::Conflict => Confirmation::Ended,
-        })
+    async fn swap(
+        &self,
+        key: &RecordKey,
+        expected: &RecordValue,
+        new: RecordValue,
+    ) -> Result<CasOutcome, Rejection> {
+        self.asked(self.store.compare_and_swap(key, Some(expected), Some(new), self.ends())).await
+    }
+
+    /// What another replica has made of a session: none if it has ended it.
+    async fn changed(
+        &self,
+        key: &RecordKey,
+        owner: Option<PrincipalId>,
+    ) -> Result<Option<(RecordValue, Record)>, Rejection> {
+        let found = self.asked(self.store.get(key)).await?;
+        Ok(found.and_then(|value| {
+            let record = Record::read(&value).ok()?;
+            let is_own = record.owner == Owner::of(owner) && record.process == self.process;
+            (is_own && record.state().is_some()).then_some((value, record))
+        }))
     }
 
     /// Without the store, nobody knows whose session it is, or whether it goes on: 503.
@@ -174,31 +283,6 @@ impl KeptSessions {
     fn ends(&self) -> SystemTime {
         self.clock.now() + self.lasts
     }
-}
-
-impl Owner {
-    fn of(owner: Option<PrincipalId>) -> Self {
-        match owner {
-            None => Self::Anonymous,
-            Some(id) => Self::Principal { principal: id.bytes(), holder: id.holder() },
-        }
-    }
-}
-
-/// The record of a session that begins here.
-pub(super) fn written(
-    owner: Option<PrincipalId>,
-    agreed: &Initialize,
-) -> Result<RecordValue, Rejection> {
-    let (owner, version) = (Owner::of(owner), agreed.version.as_str().to_owned());
-    let capabilities = serde_json::to_value(agreed.capabilities).unwrap_or_default();
-    let record = Record { owner, version, client: agreed.client.clone(), capabilities };
-    let json = serde_json::to_vec(&record).map_err(|error| error.to_string());
-    let value = json.and_then(|json| RecordValue::new(json).map_err(|error| error.to_string()));
-    value.map_err(|reason| {
-        tracing::error!(reason, "cannot write a session");
-        Rejection::sessions_unavailable()
-    })
 }
 
 impl fmt::Debug for KeptSessions {

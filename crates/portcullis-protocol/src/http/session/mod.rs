@@ -14,8 +14,9 @@
 //! made it: with a new token the same principal goes on. Without authentication the session
 //! id is all that there is.
 //!
-//! Where the store is shared, a session that another replica began is restored here, for the same
-//! principal, and one that another has ended is at an end here within a second.
+//! Where records outlive the process, a session goes on after a restart, for the same principal; where
+//! replicas share them, at each of them, and one that another has ended is at an end here within a
+//! second.
 //!
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
@@ -24,8 +25,10 @@ mod kept;
 pub(super) mod legacy;
 mod misses;
 mod post;
+mod record;
 mod resumable;
 mod sessions;
+mod state;
 mod stream;
 mod streams;
 mod table;

@@ -38,16 +38,23 @@ pub(in crate::http) async fn receive<S: Service>(
         return initialize(&**service, sessions, caller, id, params).await;
     }
     let exchanges = Exchanges::new(service, sessions, caller).await?;
+    let sets = matches!(&message, Message::Request { method, .. } if sets_state(method));
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
-        Reply::Answered(answer) => Ok(answer::json(StatusCode::OK, answer)),
+        Reply::Answered(answer) => {
+            exchanges.keep_state(sets).await?;
+            Ok(answer::json(StatusCode::OK, answer))
+        }
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => {
             let (id, outgoing) = (started.id.clone(), started.exchange.outgoing.clone());
             let used = started.operation.used();
             let run = Run::new(outgoing, exchanges.run(started));
             match (streamed::begin(run).await, used) {
-                (Begun::Ended(ran), _) => exchanges.answered(ran),
+                (Begun::Ended(ran), _) => {
+                    exchanges.keep_state(sets).await?;
+                    exchanges.answered(ran)
+                }
                 (Begun::Telling(telling), Some(used)) => exchanges.tell(telling, id, used),
                 // Nothing else tells anything.
                 (Begun::Telling(_), None) => Err(Rejection::internal(Rule::Envelope)),
@@ -87,6 +94,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
             Err(Dropped) => dropped = true,
         }
     }
+    exchanges.keep_state(true).await?;
     match json_rpc::batch(&answers) {
         Some(answers) => {
             let mut response = answer::json(StatusCode::OK, answers);
@@ -96,6 +104,11 @@ pub(in crate::http) async fn receive_batch<S: Service>(
         None if dropped => Ok(exchanges.dropped()),
         None => Ok(answer::accepted()),
     }
+}
+
+/// Whether a request sets something in its session that lasts as long as that does.
+fn sets_state(method: &str) -> bool {
+    matches!(method, "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe")
 }
 
 /// Makes a session. One that the client names is not looked at: ids are given, not taken.
@@ -182,6 +195,14 @@ impl<'a, S: Service> Exchanges<'a, S> {
     ) -> Result<Self, Rejection> {
         let session = sessions.named(caller).await?;
         Ok(Self { service, sessions, caller, session, has_one_stream: false })
+    }
+
+    /// Keeps what a request `sets` where the session is kept.
+    async fn keep_state(&self, sets: bool) -> Result<(), Rejection> {
+        match sets {
+            true => self.sessions.keep_state(&self.session, self.caller.owner()).await,
+            false => Ok(()),
+        }
     }
 
     pub(super) fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use http_body_util::BodyExt;
 use portcullis_auth::Principal;
+use portcullis_guard::ManualClock;
 use portcullis_store::{Distant, MemoryStore, RecordKey, RecordValue, Store};
 use serde_json::{Value, json};
 
@@ -46,6 +47,109 @@ async fn a_session_goes_on_at_another_replica_with_its_principal_version_and_cli
     assert_eq!(exchange.client.as_ref().map(|client| &*client.name), Some("old"));
     assert_eq!(exchange.principal.as_deref().map(Principal::subject), Some("alice"));
     assert_eq!(one.ping("alice", &id).await, OK, "and at the first one too");
+}
+
+/// Sets something in a session.
+async fn set(edge: &Edge, id: &str, method: &str, params: Value) -> StatusCode {
+    let body = json!({"jsonrpc": "2.0", "id": 3, "method": method, "params": params});
+    let response = edge.send("POST", "alice", Some(id), &body).await;
+    let status = response.status();
+    assert!(status != OK || read(response).await.1["result"] == json!({}), "{method}");
+    status
+}
+
+async fn subscribe(edge: &Edge, id: &str, uri: &str) -> StatusCode {
+    set(edge, id, "resources/subscribe", json!({ "uri": uri })).await
+}
+
+async fn set_level(edge: &Edge, id: &str, level: &str) -> StatusCode {
+    set(edge, id, "logging/setLevel", json!({ "level": level })).await
+}
+
+/// Whether the session is told of a warning, and what it has subscribed to.
+async fn what_is_set(edge: &Edge, id: &str) -> (bool, Vec<String>) {
+    let call = json!({"jsonrpc": "2.0", "id": 4, "method": "tools/call",
+        "params": {"name": "tell-at-once"}});
+    let response = edge.send("POST", "alice", Some(id), &call).await;
+    assert_eq!(response.status(), OK);
+    let told = response.headers()["content-type"] == "text/event-stream";
+    let exchange = edge.service.asked().pop().unwrap();
+    (told, exchange.subscriptions.unwrap().listed().into_keys().collect())
+}
+
+fn uris(uris: &[&str]) -> Vec<String> {
+    uris.iter().map(|uri| (*uri).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_a_client_sets_in_its_session_holds_at_each_replica_within_a_second() {
+    let ([one, other], store) = Edge::replicas(true);
+    let id = one.begin("alice").await;
+    assert_eq!(what_is_set(&one, &id).await, (true, uris(&[])));
+    assert_eq!(other.ping("alice", &id).await, OK);
+    assert_eq!(set_level(&one, &id, "error").await, OK);
+    // What was set at another one in the same moment is not lost.
+    for (edge, uri) in [(&other, "x://a"), (&one, "x://b"), (&other, "x://c")] {
+        assert_eq!(subscribe(edge, &id, uri).await, OK);
+    }
+    let both = (false, uris(&["x://a", "x://b", "x://c"]));
+    one.pass(1);
+    assert_eq!(what_is_set(&one, &id).await, both);
+    assert_eq!(what_is_set(&other, &id).await, both);
+    assert_eq!(set(&one, &id, "resources/unsubscribe", json!({"uri": "x://a"})).await, OK);
+    assert_eq!(set_level(&other, &id, "info").await, OK);
+    let both = (true, uris(&["x://b", "x://c"]));
+    let third = Edge::named("fake", true, &store, &one);
+    assert_eq!(what_is_set(&third, &id).await, both);
+    one.pass(1);
+    assert_eq!(what_is_set(&one, &id).await, both);
+    let before = store.trips();
+    assert_eq!(set_level(&one, &id, "info").await, OK);
+    assert_eq!(store.trips(), before, "it was so before");
+    assert_eq!(kept(&store, &id).await.unwrap().matches("x://b").count(), 2);
+}
+
+#[tokio::test]
+async fn a_session_in_a_file_goes_on_after_a_restart_for_its_principal_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state/store.redb");
+    let clock = std::sync::Arc::new(ManualClock::at(1_000));
+    let edge = Edge::on_file(&file, &clock);
+    let (id, ended) = (edge.begin("alice").await, edge.begin("alice").await);
+    assert_eq!(subscribe(&edge, &id, "x://a").await, OK);
+    assert_eq!(set_level(&edge, &id, "error").await, OK);
+    assert_eq!(delete(&edge, "alice", &ended).await, StatusCode::NO_CONTENT);
+    // It is used for hours.
+    for _ in 0..6 {
+        edge.pass(29 * 60);
+        assert_eq!(edge.ping("alice", &id).await, OK);
+    }
+    drop(edge);
+    edge_of_a_later_process(&file, &clock, &id, &ended).await;
+    // Once it was idle for too long, it is over, in the process and after it.
+    let edge = Edge::on_file(&file, &clock);
+    assert_eq!(edge.ping("alice", &id).await, OK);
+    edge.pass(30 * 60);
+    assert_eq!(edge.ping("alice", &id).await, NOT_FOUND);
+    assert_eq!(edge.service.ended(), [SessionKey::of(&id)]);
+    drop(edge);
+    clock.advance(std::time::Duration::from_secs(2 * 60));
+    assert_eq!(Edge::on_file(&file, &clock).ping("alice", &id).await, NOT_FOUND);
+}
+
+async fn edge_of_a_later_process(
+    file: &std::path::Path,
+    clock: &std::sync::Arc<ManualClock>,
+    id: &str,
+    ended: &str,
+) {
+    let edge = Edge::on_file(file, clock);
+    for stranger in ["bob", "alice/another-client"] {
+        assert_eq!(edge.ping(stranger, id).await, NOT_FOUND, "{stranger}");
+    }
+    assert_eq!(edge.ping("alice", ended).await, NOT_FOUND);
+    assert_eq!(what_is_set(&edge, id).await, (false, uris(&["x://a"])));
+    assert_eq!(edge.stream("alice", id).await.status(), OK);
 }
 
 #[tokio::test]
@@ -301,6 +405,7 @@ async fn without_the_store_sessions_are_refused_rather_than_guessed() {
     let ([one, other], store) = Edge::replicas(true);
     let id = one.begin("alice").await;
     store.cut(true);
+    assert_eq!(set_level(&one, &id, "error").await, UNAVAILABLE);
     assert_eq!(one.ping("alice", &id).await, OK, "it was seen within this second");
     one.pass(1);
     let refused = one.stream("alice", &id).await;

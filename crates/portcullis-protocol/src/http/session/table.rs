@@ -7,8 +7,10 @@ use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
 
 use super::SessionId;
+use super::kept::Change;
 use super::legacy::Link;
 use super::resumable::Resumable;
+use super::state::State;
 use super::streams::{StreamId, Streams};
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
@@ -41,10 +43,10 @@ pub(super) struct Session {
     pub(super) client: Option<ClientInfo>,
     pub(super) subscriptions: Arc<ResourceSubscriptions>,
     pub(super) used: SystemTime,
-    /// When it was last seen in the store that replicas share.
+    /// When it was last seen in the store.
     pub(super) confirmed: SystemTime,
-    /// How it is confirmed there, if replicas share it.
-    pub(super) shared: Option<Arc<Shared>>,
+    /// What it is there, if it is kept.
+    pub(super) kept: Option<Arc<Kept>>,
     /// Where it is in the queue.
     queued: SystemTime,
     pub(super) in_flight: InFlight,
@@ -62,16 +64,12 @@ pub(super) struct Session {
     _present: Present,
 }
 
-/// What a session that replicas share is in their store.
-pub(super) struct Shared {
-    /// Its record, which another release may have written.
-    pub(super) record: RecordValue,
-    /// Held by the request that asks the store.
-    pub(super) asking: tokio::sync::Mutex<()>,
-}
+/// The record of a session in the store, which another release may have written. It is locked by the
+/// request that asks the store.
+pub(super) type Kept = tokio::sync::Mutex<RecordValue>;
 
 /// A session that was found to be the caller's own. Only [`Sessions`](super::Sessions) makes one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Own {
     id: SessionId,
     pub(super) key: SessionKey,
@@ -99,8 +97,7 @@ impl Session {
     ) -> Self {
         let Initialize { version, client, capabilities } = agreed;
         let in_flight = InFlight::default();
-        let shared =
-            record.map(|record| Arc::new(Shared { record, asking: tokio::sync::Mutex::default() }));
+        let kept = record.map(|record| Arc::new(Kept::new(record)));
         Self {
             key,
             owner,
@@ -109,7 +106,7 @@ impl Session {
             subscriptions: Arc::new(subscriptions),
             used: now,
             confirmed: now,
-            shared,
+            kept,
             queued: now,
             in_flight,
             log: LogLevel::UNASKED,
@@ -137,6 +134,19 @@ impl Session {
         (self.version, self.client, self.capabilities) = (version, client, capabilities);
     }
 
+    /// What its client has set in it.
+    pub(super) fn state(&self) -> State {
+        State { log: self.log, subscriptions: self.subscriptions.listed() }
+    }
+
+    /// Goes on as the store says, but for what its client has set here meanwhile.
+    pub(super) fn adopt(&mut self, change: &Change) {
+        let State { log, subscriptions } =
+            State::merged(&change.before, &self.state(), &change.now);
+        self.log = log;
+        self.subscriptions.replace(&subscriptions);
+    }
+
     fn is_busy(&self) -> bool {
         self.stream.is_some() || self.in_flight.len() > 0
     }
@@ -146,12 +156,12 @@ impl Table {
     /// Removes the sessions that have been idle for `idle`. Each is looked at no more often
     /// than it was used.
     ///
-    /// They have ended, unless they are kept elsewhere: another replica may go on with them.
-    pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration, kept: bool) {
+    /// They have ended, unless they are shared: another replica may go on with them.
+    pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration, shared: bool) {
         self.forget_unread(now);
         let ended = self.ended.len();
         self.remove_idle(now, idle);
-        if kept {
+        if shared {
             self.ended.truncate(ended);
         }
     }

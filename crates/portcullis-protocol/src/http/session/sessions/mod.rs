@@ -1,3 +1,4 @@
+mod keeping;
 mod linked;
 mod resuming;
 mod running;
@@ -9,15 +10,15 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
-use portcullis_guard::{Clock, random};
+use portcullis_guard::Clock;
 use portcullis_store::{RecordValue, Store};
 
 pub(super) use self::linked::{EndOfSession, Linked};
 pub(super) use self::running::Running;
 pub(super) use self::streaming::Streaming;
-use super::kept::{CONFIRMED, Confirmation, Found, KeptSessions, written};
+use super::kept::KeptSessions;
 use super::misses::Misses;
-use super::table::{Own, Session, Shared, Table};
+use super::table::{Kept, Own, Session, Table};
 use super::{Caller, SessionId};
 use crate::http::rejection::{Rejection, Rule};
 use crate::message::initialize::Initialize;
@@ -30,7 +31,7 @@ use crate::{Limits, ResourceSubscriptions, SessionKey};
 /// task for that. It is locked for a look-up at a time, never while anything waits.
 pub(crate) struct Sessions {
     table: Mutex<Table>,
-    /// Where the other replicas find them, if they can.
+    /// Where they are found after a restart, and by other replicas.
     kept: Option<Arc<KeptSessions>>,
     /// Held while sessions are looked for in the store, each by those whose ids are alike.
     restoring: Vec<tokio::sync::Mutex<()>>,
@@ -44,7 +45,7 @@ pub(crate) struct Sessions {
 /// A session as it is in the table.
 enum Look {
     /// Whether it goes on, the store has to say.
-    Unconfirmed(Own, Arc<Shared>),
+    Unconfirmed(Own, Arc<Kept>),
     Confirmed(Own),
     OfAnother,
     NotThere,
@@ -65,11 +66,16 @@ impl Sessions {
         Self { table, kept: None, restoring, misses, limits, clock, on_end }
     }
 
-    /// Keeps them in `store` as well, for the replicas of the server of this name, if they share it.
+    /// Keeps them in `store` as well, for the server of this name, if records outlive the process there
+    /// or its replicas share it.
     pub(crate) fn kept_in(mut self, store: &Arc<dyn Store>, server: &str) -> Self {
-        let kept =
-            || KeptSessions::new(Arc::clone(store), server, &self.limits, self.clock.clone());
-        self.kept = store.is_shared().then(kept).map(Arc::new);
+        if !store.is_shared() && !store.is_durable() {
+            return self;
+        }
+        match KeptSessions::new(Arc::clone(store), server, &self.limits, self.clock.clone()) {
+            Ok(kept) => self.kept = Some(Arc::new(kept)),
+            Err(error) => tracing::error!(%error, "sessions will not outlive this process"),
+        }
         self
     }
 
@@ -82,7 +88,7 @@ impl Sessions {
         owner: Option<PrincipalId>,
         agreed: Initialize,
     ) -> Result<Own, Rejection> {
-        let record = self.kept.as_ref().map(|_| written(owner, &agreed)).transpose()?;
+        let record = self.kept.as_ref().map(|kept| kept.written(owner, &agreed)).transpose()?;
         self.insert(id, owner, agreed, record, 0)
     }
 
@@ -117,23 +123,16 @@ impl Sessions {
         new: &Own,
         owner: Option<PrincipalId>,
     ) -> Result<(), Rejection> {
-        if let Some((kept, shared)) = self.kept.as_ref().zip(self.shared(new)?)
-            && let Err(refusal) = kept.keep(new.key, shared.record.clone()).await
-        {
-            self.drop_new(new)?;
-            return Err(refusal);
+        if let Some((kept, record)) = self.kept.as_ref().zip(self.record(new)?) {
+            let record = record.lock().await.clone();
+            if let Err(refusal) = kept.keep(new.key, record).await {
+                self.drop_new(new)?;
+                return Err(refusal);
+            }
         }
         let ended = self.make_room(new, owner, Table::remove);
-        if let Some((kept, ended)) = self.kept.clone().zip(ended) {
-            // A slow store holds up no new session. Where this fails the old one goes on at other
-            // replicas, which have room for it: the log says so.
-            tokio::spawn(async move { kept.end(ended.key()).await.is_ok() });
-        }
+        self.end_soon(ended);
         Ok(())
-    }
-
-    fn shared(&self, session: &Own) -> Result<Option<Arc<Shared>>, Rejection> {
-        self.table(|table, _| table.sessions.get(&session.id())?.shared.clone())
     }
 
     /// Drops a session that was not settled.
@@ -181,7 +180,7 @@ impl Sessions {
         let owner = caller.owner;
         match self.look(id, owner)? {
             Look::Confirmed(own) => Ok(own),
-            Look::Unconfirmed(own, shared) => self.confirm(own, owner, &shared).await,
+            Look::Unconfirmed(own, record) => self.confirm(own, owner, &record).await,
             Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
             Look::NotThere => self.restore(id, caller).await,
         }
@@ -193,10 +192,12 @@ impl Sessions {
                 Some(session) if session.owner == owner => {
                     session.used = now;
                     let since = now.duration_since(session.confirmed);
-                    let (own, shared) = (session.own(id), &session.shared);
-                    match shared {
-                        Some(shared) if !since.is_ok_and(|time| time < CONFIRMED) => {
-                            Look::Unconfirmed(own, Arc::clone(shared))
+                    let own = session.own(id);
+                    match self.kept.as_ref().zip(session.kept.as_ref()) {
+                        Some((kept, record))
+                            if !since.is_ok_and(|time| time < kept.confirmed()) =>
+                        {
+                            Look::Unconfirmed(own, Arc::clone(record))
                         }
                         _ => Look::Confirmed(own),
                     }
@@ -205,68 +206,6 @@ impl Sessions {
                 None => Look::NotThere,
             }
         })
-    }
-
-    /// Looks whether another replica has ended a session, which then ends here too.
-    async fn confirm(
-        &self,
-        own: Own,
-        owner: Option<PrincipalId>,
-        shared: &Shared,
-    ) -> Result<Own, Rejection> {
-        let Some(kept) = &self.kept else { return Ok(own) };
-        let _alone = kept.alone(&shared.asking).await?;
-        match self.look(own.id(), owner)? {
-            Look::Unconfirmed(..) => {}
-            // Another request has asked.
-            Look::Confirmed(own) => return Ok(own),
-            Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
-            Look::NotThere => return Err(Rejection::no_session(Rejection::ENDED)),
-        }
-        let asked = self.clock.now();
-        match kept.confirm(own.key, &shared.record).await? {
-            Confirmation::GoesOn => {
-                self.table(|table, _| {
-                    if let Some(session) = table.sessions.get_mut(&own.id()) {
-                        session.confirmed = asked;
-                    }
-                })?;
-                Ok(own)
-            }
-            Confirmation::Ended => {
-                self.table(|table, _| table.remove(own.id()))?;
-                Err(Rejection::no_session("another replica has ended the session"))
-            }
-        }
-    }
-
-    /// Goes on with a session that another replica began, for the same owner and no other.
-    async fn restore(&self, id: SessionId, caller: Caller) -> Result<Own, Rejection> {
-        let owner = caller.owner;
-        let Some(kept) = &self.kept else {
-            return Err(Rejection::no_session(Rejection::NOT_THERE));
-        };
-        let alike = id.key().bytes().first().map_or(0, |byte| usize::from(*byte));
-        let restoring = self.restoring.get(alike % RESTORED_AT_ONCE);
-        let restoring = restoring.ok_or_else(Rejection::sessions_unavailable)?;
-        let _alone = kept.alone(restoring).await?;
-        // Another request may have restored it meanwhile.
-        match self.look(id, owner)? {
-            Look::Confirmed(own) | Look::Unconfirmed(own, _) => return Ok(own),
-            Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
-            Look::NotThere => {}
-        }
-        let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
-        match kept.find(id.key(), owner).await? {
-            Found::Session(agreed, record) => {
-                miss.found();
-                let own = self.insert(id, owner, agreed, Some(record), somewhere()?)?;
-                // What makes room goes on at the replicas that have it.
-                self.make_room(&own, owner, Table::remove_here);
-                Ok(own)
-            }
-            Found::No(reason) => Err(Rejection::no_session(reason)),
-        }
     }
 
     pub(in crate::http) fn limits(&self) -> &Limits {
@@ -295,24 +234,14 @@ impl Sessions {
             tracing::error!("the lock on the session table is poisoned");
             Rejection::internal(Rule::Session)
         })?;
-        table.sweep(now, self.limits.session_idle_timeout, self.kept.is_some());
+        let shared = self.kept.as_ref().is_some_and(|kept| kept.is_shared());
+        table.sweep(now, self.limits.session_idle_timeout, shared);
         let seen = look(&mut table, now);
         let ended = std::mem::take(&mut table.ended);
         drop(table);
         ended.into_iter().for_each(&self.on_end);
         Ok(seen)
     }
-}
-
-/// Where the answers of a session that was restored are counted from: at other replicas, or before a
-/// restart, there were some of the first numbers.
-fn somewhere() -> Result<u64, Rejection> {
-    let bytes = random::bytes().map_err(|error| {
-        tracing::error!(%error, "cannot go on with a session");
-        Rejection::internal(Rule::Session)
-    })?;
-    // There is room for those that come.
-    Ok(u64::from_be_bytes(bytes) >> 1)
 }
 
 #[cfg(test)]

@@ -110,11 +110,11 @@ impl Lease for Streaming {
         let Some(id) = self.session else { return };
         let found = self.sessions.table(|table, _| {
             let session = table.sessions.get(&id)?;
-            Some((session.own(id), session.owner, Arc::clone(session.shared.as_ref()?)))
+            Some((session.own(id), session.owner, Arc::clone(session.kept.as_ref()?)))
         });
-        if let Ok(Some((own, owner, shared))) = found {
+        if let Ok(Some((own, owner, record))) = found {
             // Without the store the stream goes on: it tells of nothing that cannot be looked up.
-            let _ = self.sessions.confirm(own, owner, &shared).await;
+            let _ = self.sessions.confirm(own, owner, &record).await;
         }
     }
 
