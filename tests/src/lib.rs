@@ -1,6 +1,7 @@
 //! What the tests of this package share: the testbed's components, and ways to drive it.
 
 pub mod audit;
+pub mod chatty;
 pub mod conformance;
 mod conformance_tasks;
 pub mod driver;

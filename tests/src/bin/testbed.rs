@@ -13,7 +13,7 @@ use portcullis_demo::serve;
 use portcullis_demo::state::StateDir;
 use portcullis_tests::shifted_clock::ShiftedClock;
 use portcullis_tests::testbed::{Ran, admin_reset, health, livez};
-use portcullis_tests::{conformance, everything, interaction, leaky, noisy, testbed};
+use portcullis_tests::{chatty, conformance, everything, interaction, leaky, noisy, testbed};
 
 /// The server that the test suites of others use: the demo's flags, and the components to serve.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ enum Fixtures {
     Interaction,
     /// A component that prints to standard output
     Noisy,
+    /// A component that tells its client more than it reads
+    Chatty,
     /// Components that give away the secret in MARKED_SECRET
     Leaky,
 }
@@ -60,6 +62,7 @@ impl Fixtures {
                 .disable(tags(["admin"])),
             Self::Interaction => server.components(interaction::components()),
             Self::Noisy => server.components(noisy::components()),
+            Self::Chatty => server.components(chatty::components()),
             Self::Leaky => server.components(leaky::components()),
             Self::Conformance => server.components(conformance::components()),
             Self::Everything => {

@@ -263,6 +263,28 @@ fn one_client_may_not_have_more_connections_than_there_are() {
 }
 
 #[test]
+fn n16_a_thousand_half_requests_leave_the_server_answering() {
+    let testbed = Testbed::start(TESTBED, &[]);
+    let whole = testbed.rpc_bytes(ALICE, "tools/list", json!({}));
+    let (head, all) = (whole.len() / 4, whole.len() - 1);
+    let half: Vec<_> = (0..1_000)
+        .map(|number| {
+            let mut stream = testbed.connect();
+            // Nothing, a part of the head, and all but the last byte of the body.
+            let sent = [0, head, all][number % 3];
+            stream.write_all(&whole[..sent]).unwrap();
+            stream
+        })
+        .collect();
+    let started = Instant::now();
+    for _ in 0..20 {
+        testbed.result(ALICE, "tools/list", json!({}));
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(half);
+}
+
+#[test]
 fn trial_a10_probes_are_answered_while_strangers_hold_all_connections() {
     let testbed = Testbed::start(TESTBED, &[]);
     let held: Vec<_> = (0..1_024).map(|_| testbed.connect()).collect();

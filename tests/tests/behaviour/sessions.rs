@@ -446,7 +446,7 @@ fn n14_ten_thousand_idle_sessions_are_cheap_and_one_more_is_refused() {
     assert!(begin_many(&testbed, 9_900).iter().all(|status| status == "200"));
     let each = resident_bytes(&testbed).saturating_sub(before) / 9_900;
     println!("an idle session costs {each} bytes");
-    assert!(each < 8 * 1_024, "{each} bytes");
+    assert!(each < 4 * 1_024, "{each} bytes");
     let refused = testbed.outside(None).post(&[], &initialize(NEWEST));
     assert_eq!((refused.status, refused.code()), (200, 503));
     assert_eq!((&refused.json()["id"], refused.header("retry-after")), (&json!(0), None));

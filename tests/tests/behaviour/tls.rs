@@ -5,14 +5,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::driver::{Testbed, hang_up, run};
-use serde_json::Value;
+use portcullis_tests::driver::{Testbed, hang_up, initialize, message, request, rpc_head, run};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::TESTBED;
+use crate::{ALICE, TESTBED};
 
 const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
 
@@ -41,10 +41,15 @@ fn flags(folder: &Path) -> [String; 4] {
 
 impl Secure {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         make_pair(folder.path(), "cert.pem", "key.pem");
         let flags = flags(folder.path());
-        let testbed = Testbed::start(TESTBED, &flags.each_ref().map(String::as_str));
+        let flags = flags.each_ref().map(String::as_str);
+        let testbed = Testbed::start(TESTBED, &[&flags[..], arguments].concat());
         assert!(testbed.url().starts_with("https://127.0.0.1:"), "{}", testbed.url());
         Self { folder, testbed }
     }
@@ -69,9 +74,74 @@ impl Secure {
         run(&mut curl).ok()
     }
 
+    /// The bytes of a request, as a client writes them within TLS.
+    fn posted(&self, head: &[String], body: &Value) -> String {
+        let (authority, head, body) = (self.authority(), head.join("\r\n"), body.to_string());
+        let length = body.len();
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: {authority}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    /// A client that sends this, and reads no more than fits into a pipe.
+    fn unread(&self, request: &str) -> Unread {
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", self.authority()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut sends = client.stdin.take().unwrap();
+        sends.write_all(request.as_bytes()).unwrap();
+        Unread { client, _sends: sends }
+    }
+
+    /// What a client that reads is answered with, head and all.
+    fn post(&self, head: &[String], body: &Value) -> String {
+        let mut curl = Command::new("curl");
+        curl.args(["-sSi", "--http1.1", "--noproxy", "*", "--max-time", "20", "--cacert"]);
+        curl.arg(self.folder.path().join("cert.pem")).arg(self.testbed.url());
+        for line in head {
+            curl.args(["-H", line]);
+        }
+        run(curl.args(["-d", &body.to_string()])).unwrap()
+    }
+
+    /// The text of a tool's answer.
+    fn call(&self, tool: &str) -> String {
+        let params = json!({"name": tool, "arguments": {}});
+        let head = rpc_head(ALICE, "tools/call", &params);
+        let answer = self.post(&head, &message("tools/call", params));
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        body["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+    }
+
+    /// What the process has of memory now, in bytes.
+    fn memory(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.testbed.id())).unwrap();
+        let now = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        now.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// As [`curl`](Self::curl), of a client that trusts the first certificate.
     fn answers(&self) -> bool {
         self.curl("cert.pem", &[]).is_some()
+    }
+}
+
+/// A client that reads nothing, until it is dropped.
+struct Unread {
+    client: Child,
+    _sends: ChildStdin,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
     }
 }
 
@@ -157,6 +227,46 @@ fn n16_a_thousand_half_handshakes_leave_the_server_answering() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     drop(half);
 }
+
+#[test]
+fn n16_streams_that_nobody_reads_over_tls_take_little_memory_and_keep_nobody_waiting() {
+    let server = Secure::start_with(&["--fixtures", "chatty"]);
+    let level = json!({"io.modelcontextprotocol/logLevel": "debug"});
+    let params = json!({"name": "chatter", "arguments": {}, "_meta": level});
+    let stateless = rpc_head(ALICE, "tools/call", &params);
+    let stateless = server.posted(&stateless, &message("tools/call", params.clone()));
+    let bearer = format!("Authorization: Bearer {}", ALICE.unwrap());
+    let json = "Content-Type: application/json".to_owned();
+    let accept = "Accept: application/json, text/event-stream".to_owned();
+    let head = vec![bearer, json, accept];
+    let begun = server.post(&head, &initialize("2025-11-25"));
+    let id = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    let in_session = [head, vec![format!("Mcp-Session-Id: {id}")]].concat();
+    let call = |id| request(id, "tools/call", json!({"name": "chatter", "arguments": {}}));
+    server.call("told");
+    let before = server.memory();
+    let unread: Vec<Unread> = (0..8)
+        .map(|number| match number % 2 {
+            0 => server.unread(&stateless),
+            _ => server.unread(&server.posted(&in_session, &call(number))),
+        })
+        .collect();
+    let began = Instant::now();
+    while server.call("told").parse::<usize>().unwrap() < TOLD {
+        assert!(began.elapsed() < Duration::from_secs(60), "they do not run");
+    }
+    let asked = Instant::now();
+    for _ in 0..5 {
+        server.call("told");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    let more = server.memory().saturating_sub(before);
+    assert!(more < 8 * UNREAD, "{more} bytes more for {} streams", unread.len());
+}
+
+/// What is told before memory is looked at, in bytes; and what one stream that nobody reads may take.
+const TOLD: usize = 128 << 20;
+const UNREAD: usize = 1 << 20;
 
 #[test]
 fn a_new_certificate_takes_the_place_of_the_old_one_and_a_bad_one_does_not() {
