@@ -3,7 +3,7 @@ use serde_json::Map;
 
 use crate::catalogue::input_schema::ArgumentSchema;
 use crate::catalogue::output_schema::OutputSchema;
-use crate::component::{About, ComponentKind};
+use crate::component::{About, Annotations, ComponentKind};
 
 /// What lists show of a component.
 pub(super) fn describe(
@@ -17,7 +17,7 @@ pub(super) fn describe(
     let title = about.title.as_deref();
     let description = about.description.as_deref();
     let mime_type = about.mime_type.as_deref();
-    let annotations = about.annotations.as_ref().map(|annotations| annotations.model());
+    let annotations = about.annotations.clone().map(Annotations::model);
     let annotations = annotations.as_ref();
     let icons: Vec<_> = about.icons.iter().map(|icon| icon.0.clone()).collect();
     let icons = icons.as_slice();

@@ -60,7 +60,7 @@ impl Annotations {
     }
 
     /// As clients are told: what is not one of the specification is left out.
-    pub(crate) fn model(&self) -> model::Annotations {
+    pub(crate) fn model(self) -> model::Annotations {
         let audience = self.audience.iter().map(|role| match role {
             Role::User => model::Role::User,
             Role::Assistant => model::Role::Assistant,
@@ -69,7 +69,7 @@ impl Annotations {
         model::Annotations {
             audience: audience.collect(),
             priority: priority.and_then(Number::from_f64),
-            last_modified: self.last_modified.clone().filter(|own| is_date_time(own)),
+            last_modified: self.last_modified.filter(|own| is_date_time(own)),
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_not_one_of_the_specification_is_left_out() {
-        let written = |own: &Annotations| serde_json::to_value(own.model()).unwrap();
+        let written = |own: &Annotations| serde_json::to_value(own.clone().model()).unwrap();
         let all = Annotations::new().audience([Role::User, Role::Assistant]).priority(0.5);
         let all = all.last_modified(Timestamp::from(UNIX_EPOCH).to_string());
         let expected = json!({
@@ -163,7 +163,7 @@ mod tests {
         ] {
             let own = Annotations::new().last_modified(refused);
             assert!(own.problem().is_some(), "{refused}");
-            assert_eq!(own.model(), model::Annotations::default(), "{refused}");
+            assert_eq!(own.clone().model(), model::Annotations::default(), "{refused}");
         }
     }
 }

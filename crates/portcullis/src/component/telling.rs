@@ -53,19 +53,29 @@ mod sealed {
 }
 
 macro_rules! amounts {
-    ($($number:ty)*) => {$(
+    ($($number:ty)*: $own:ident => $amount:expr) => {$(
         impl sealed::Sealed for $number {}
 
         impl ProgressAmount for $number {
-            #[allow(clippy::cast_precision_loss, clippy::cast_lossless, reason = "as documented")]
             fn amount(self) -> f64 {
-                self as f64
+                let $own = self;
+                $amount
             }
         }
     )*};
 }
 
-amounts!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize f32 f64);
+/// The nearest number: from 2^53 on that is another one.
+#[expect(clippy::cast_precision_loss, reason = "how far a call is need not be exact from there on")]
+fn nearest(whole: i128) -> f64 {
+    whole as f64
+}
+
+amounts!(u8 u16 u32 i8 i16 i32 f32: own => f64::from(own));
+amounts!(f64: own => own);
+amounts!(u64 i64: own => nearest(own.into()));
+amounts!(usize: own => nearest(i128::try_from(own).unwrap_or(i128::MAX)));
+amounts!(isize: own => nearest(i128::try_from(own).unwrap_or(i128::MIN)));
 
 /// What is told or asked before an answer passes what the answer passes.
 pub(crate) trait Examined: Send + Sync {

@@ -570,6 +570,15 @@ mod tests {
         drop(stream);
         tokio::time::sleep(RESUMED_WITHIN).await;
         assert_eq!(rest(resumed).await.last(), Some(&json!(7)), "what ends late ends nothing");
+        edge.service.asked();
+        let long = json!({"jsonrpc": "2.0", "id": 8, "method": "tools/call",
+            "params": {"name": "tell-for-ever", "_meta": {"progressToken": "p"}}});
+        let mut stream = edge.send("POST", "alice", Some(&session), &long).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        let _resumed = resume(&edge, "alice", &session, &last).await;
+        drop(stream);
+        tokio::time::sleep(RESUMED_WITHIN + Duration::from_secs(2)).await;
+        assert!(edge.service.asked().remove(0).outgoing.is_heard(), "nor does it drop the request");
     }
 
     #[tokio::test(start_paused = true)]

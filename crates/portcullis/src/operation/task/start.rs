@@ -34,12 +34,14 @@ pub(in crate::operation) struct Start {
     exchange: Exchange,
     questions: Arc<Questions>,
     /// The tool, and the arguments if a check reads them.
-    call: Mutex<Option<(String, Option<Map<String, Value>>)>>,
+    call: Mutex<Option<Called>>,
     /// Where the request waits for the task.
     request: tokio::sync::Mutex<Option<oneshot::Sender<Created>>>,
     has_begun: AtomicBool,
     key: OnceLock<TaskKey>,
 }
+
+type Called = (String, Option<Map<String, Value>>);
 
 /// A task that has begun.
 pub(super) struct Created {
@@ -108,8 +110,7 @@ impl Start {
             return Ok(());
         }
         let created = self.create().await?;
-        let told = request.take().map(|request| request.send(created));
-        if !matches!(told, Some(Ok(()))) {
+        if request.take().is_none_or(|request| request.send(created).is_err()) {
             return Err(ToolError::internal("nobody waits for the task"));
         }
         self.has_begun.store(true, Ordering::Release);
