@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-/// A number of which a [`Progress`] is made: any of Rust's, but for those of 128 bits.
+/// What a [`Progress`] counts in: any number of Rust's, but for those of 128 bits.
 ///
 /// From 2^53 on, whole numbers are rounded: JSON has one kind of number.
 pub trait ProgressAmount: sealed::Sealed {

@@ -84,4 +84,6 @@ pub(super) async fn end<S: Service>(
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod tests;
