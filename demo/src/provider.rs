@@ -19,7 +19,7 @@ pub struct ProviderOptions {
     /// The secret of --client-id. Everybody on this machine can read command lines: prefer
     /// --client-secret-file, or the variable IDP_CLIENT_SECRET, GITHUB_CLIENT_SECRET or
     /// GOOGLE_CLIENT_SECRET
-    #[arg(long, help_heading = "Sign-in", value_name = "SECRET", value_parser = secret, conflicts_with = "client_secret_file")]
+    #[arg(long, allow_hyphen_values = true, help_heading = "Sign-in", value_name = "SECRET", value_parser = secret, conflicts_with = "client_secret_file")]
     pub client_secret: Option<Secret<String>>,
 
     /// Let in only users whose verified address is at this domain; repeat the flag for several

@@ -29,7 +29,7 @@ async function suite({ url, suite, spec, scenario, results, "expected-failures":
   await rm(results, { recursive: true, force: true });
   await mkdir(results, { recursive: true });
   const judged = ["--expected-failures", expected, "--output-dir", results];
-  const runs = scenario ? scenario.map((name) => ["--scenario", name]) : [["--suite", "all"]];
+  const runs = scenario ? scenario.map((name) => ["--scenario", name, "--force"]) : [["--suite", "all"]];
   let [failed, output] = [0, ""];
   for (const selected of runs) {
     const child = spawn(

@@ -89,7 +89,8 @@ pub fn read_notes(path: &Path) -> Noted {
         let secret: String = serde_json::from_str(line).unwrap();
         match is_looked_for(&secret) {
             true => noted.secrets.push(secret),
-            false => noted.short.push(secret),
+            false if secret.len() < MIN_BYTES => noted.short.push(secret),
+            false => {}
         }
     }
     noted
