@@ -1,3 +1,5 @@
+//! An error with its causes, for the log.
+
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;

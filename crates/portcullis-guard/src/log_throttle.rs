@@ -1,3 +1,5 @@
+//! One log message a second, where untrusted clients cause them.
+
 use std::sync::Mutex;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! A value that is ready, or has to be waited for.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

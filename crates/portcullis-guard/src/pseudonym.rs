@@ -1,3 +1,5 @@
+//! A stand-in for a person's name in traces.
+
 use std::fmt;
 use std::sync::LazyLock;
 

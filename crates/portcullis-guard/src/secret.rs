@@ -1,3 +1,5 @@
+//! Values that must not be shown.
+
 use std::fmt;
 use std::sync::Arc;
 

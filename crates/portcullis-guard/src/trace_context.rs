@@ -1,3 +1,5 @@
+//! The trace that a caller names, as numbers.
+
 use std::fmt;
 
 /// What a caller says of the trace that its request belongs to (W3C Trace Context §3.2): for logs and

@@ -1,3 +1,5 @@
+//! Lines that are appended: whole, in order, and on a full disk.
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

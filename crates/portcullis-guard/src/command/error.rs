@@ -1,3 +1,5 @@
+//! Why a program was not run, in words that a caller may read.
+
 use std::error::Error;
 use std::fmt;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The arguments of one run of a program.
+
 use std::fmt;
 use std::io;
 

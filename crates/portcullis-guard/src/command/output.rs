@@ -1,3 +1,5 @@
+//! What a program wrote before it ended.
+
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

@@ -1,3 +1,5 @@
+//! A child process with its pipes and its process group.
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;

@@ -1,3 +1,5 @@
+//! Child processes: their arguments, their limits and their end.
+
 use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! Lines for a server that is away, slow or full.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 

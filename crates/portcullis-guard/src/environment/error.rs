@@ -1,3 +1,5 @@
+//! What is wrong with an environment file or with variables.
+
 use std::fmt;
 use std::path::Path;
 

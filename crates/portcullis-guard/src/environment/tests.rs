@@ -1,3 +1,5 @@
+//! Environment files and variables, good and malformed.
+
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The answer to a request, whole or piece by piece.
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;

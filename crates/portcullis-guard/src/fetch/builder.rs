@@ -1,3 +1,5 @@
+//! The settings of a `Fetch`: which destinations, how large, how long.
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;

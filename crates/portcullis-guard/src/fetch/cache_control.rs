@@ -1,3 +1,5 @@
+//! How long an answer may be used again.
+
 use std::time::Duration;
 
 use super::Fetched;

@@ -1,3 +1,5 @@
+//! The judgement of URLs, names and addresses, against SSRF.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Why nothing was fetched, in words that a caller may read.
+
 use std::error::Error;
 use std::{fmt, io};
 

@@ -1,3 +1,5 @@
+//! Hosts that requests may go to, as an operator names them.
+
 use url::Host;
 
 use super::destination::is_same;

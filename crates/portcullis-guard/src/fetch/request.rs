@@ -1,3 +1,5 @@
+//! A request before it is sent.
+
 use std::{fmt, io};
 
 use bytes::Bytes;

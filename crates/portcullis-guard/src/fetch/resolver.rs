@@ -1,3 +1,5 @@
+//! Name resolution whose judged addresses are the ones connected to (DNS rebinding).
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

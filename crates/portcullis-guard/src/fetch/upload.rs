@@ -1,3 +1,5 @@
+//! A request body that is sent piece by piece.
+
 use std::fmt;
 use std::io;
 use std::pin::Pin;

@@ -1,3 +1,5 @@
+//! Text that is safe within HTML.
+
 use std::fmt::{self, Write};
 
 use crate::text;

@@ -1,3 +1,5 @@
+//! A page with the headers that keep scripts and frames away.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{

@@ -1,3 +1,5 @@
+//! Keys that are derived from one key, each for one purpose.
+
 use aws_lc_rs::hkdf::{self, HKDF_SHA256};
 
 use super::KeyId;

@@ -1,3 +1,5 @@
+//! One line of a key file: a key with its state.
+
 use std::fmt::{self, Write};
 
 use base64::Engine;

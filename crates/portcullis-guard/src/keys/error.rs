@@ -1,3 +1,5 @@
+//! Why keys are not read or changed.
+
 use std::fmt;
 use std::path::Path;
 

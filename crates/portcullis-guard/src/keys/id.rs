@@ -1,3 +1,5 @@
+//! The name of a key, which tells nothing about it.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! The keys of a file, and how they are rotated and revoked.
+
 use super::entry::KeyEntry;
 use super::{KeyError, KeyId, KeyState};
 use crate::Secret;

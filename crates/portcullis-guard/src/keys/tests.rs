@@ -1,3 +1,5 @@
+//! Key files: strict lines, rotation, and files that change while they are watched.
+
 #![expect(
     clippy::disallowed_methods,
     reason = "the tests lay out files, and read what was written"

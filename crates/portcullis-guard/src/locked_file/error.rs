@@ -1,3 +1,5 @@
+//! Why a locked file is not read or changed.
+
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};

@@ -1,3 +1,5 @@
+//! Files that several processes change, and files that others could replace.
+
 #![expect(clippy::disallowed_methods, reason = "tests look at what is in a folder")]
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,3 +1,5 @@
+//! The series of a process, and how they are rendered for Prometheus.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};

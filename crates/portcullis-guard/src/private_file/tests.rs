@@ -1,3 +1,5 @@
+//! Files that are their owner's alone, and those that are refused.
+
 #![expect(clippy::disallowed_methods, reason = "tests look at what is in a folder")]
 
 use std::io::Read;

@@ -1,3 +1,5 @@
+//! Secrets in every spelling, and many of them at once.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! A writer that removes secrets from what it passes on.
+
 use std::fmt;
 use std::io::{self, Write};
 

@@ -1,3 +1,5 @@
+//! Why the content of a watched file does not count.
+
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! A secret in a file that is read again when it changes.
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Watched files that change, break, vanish and hang.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicUsize, Ordering};

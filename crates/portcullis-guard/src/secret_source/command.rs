@@ -1,3 +1,5 @@
+//! A secret that a program prints.
+
 use std::fmt;
 
 use super::{SecretSource, SecretSourceError, SecretSourceErrorKind};

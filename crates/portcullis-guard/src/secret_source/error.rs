@@ -1,3 +1,5 @@
+//! Why a source gives no secret.
+
 use std::error::Error;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! A secret that is loaded again at intervals.
+
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

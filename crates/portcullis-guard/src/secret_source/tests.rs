@@ -1,3 +1,5 @@
+//! Sources that change, fail and panic.
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

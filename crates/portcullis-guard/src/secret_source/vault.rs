@@ -1,3 +1,5 @@
+//! A secret in the key-value store of a Vault.
+
 use std::fmt;
 use std::time::Duration;
 

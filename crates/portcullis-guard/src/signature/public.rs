@@ -1,3 +1,5 @@
+//! Public keys and certificates that were configured as secrets by mistake.
+
 use super::{KeyKind, PublicKey};
 
 /// The odd primes below a hundred. A modulus is divisible by none of them; three out of four random

@@ -1,3 +1,5 @@
+//! The RSA keys that a flawed library made (ROCA).
+
 /// Moduli of the affected keys are powers of 65,537 modulo each of these (Nemec et al.: The
 /// Return of Coppersmith's Attack, 2017, §3.3). Other moduli are that by chance, once in 2^27.
 const PRIMES: [u32; 17] =

@@ -1,3 +1,5 @@
+//! The Ed25519 keys under which anybody's signature verifies.
+
 /// The y coordinates of the eight points whose order divides the cofactor (RFC 8032 §5.1), in
 /// both spellings where there are two; the sign of x is in the last bit and does not matter.
 const ONES: [[u8; 32]; 7] = [

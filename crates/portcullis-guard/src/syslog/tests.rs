@@ -1,3 +1,5 @@
+//! Syslog servers over Unix sockets and TCP: slow, away and restarted.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;

@@ -1,3 +1,5 @@
+//! Why a file of a workspace is not read or written.
+
 use std::{fmt, io};
 
 /// Why a file was not read or written.

@@ -1,3 +1,5 @@
+//! The entries of a folder.
+
 use std::path::Path;
 
 use super::folder::Folder;

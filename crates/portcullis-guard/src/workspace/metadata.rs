@@ -1,3 +1,5 @@
+//! The size, time and kind of a file or folder.
+
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;

@@ -1,3 +1,5 @@
+//! The content of files, regular and bounded.
+
 #[cfg(target_os = "linux")]
 use std::ffi::CString;
 use std::io::{self, BufRead, BufReader, Read};

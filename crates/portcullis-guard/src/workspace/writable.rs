@@ -1,3 +1,5 @@
+//! Files that are written whole, within a quota.
+
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;

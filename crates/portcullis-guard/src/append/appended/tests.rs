@@ -1,3 +1,5 @@
+//! Files that others append to, rotate, compress and empty.
+
 use std::fs;
 use std::io::Write;
 use std::time::Duration;

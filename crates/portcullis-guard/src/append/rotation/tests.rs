@@ -1,3 +1,5 @@
+//! Rotation by size and by day, and what must survive it.
+
 use std::sync::Arc;
 use std::{iter, thread};
 

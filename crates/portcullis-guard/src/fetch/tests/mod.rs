@@ -1,3 +1,5 @@
+//! Destinations that are refused, answers that are bounded, secrets that stay.
+
 mod https;
 mod inside;
 mod lists;
