@@ -1,3 +1,5 @@
+//! A store behind a network, for tests: slow, silent or cut off.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! Why a store did not do what it was asked.
+
 use std::fmt;
 
 /// The largest value, in bytes: 64 KiB.

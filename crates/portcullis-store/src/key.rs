@@ -1,3 +1,5 @@
+//! What a record is found by, and what several records are listed by.
+
 use std::{fmt, iter};
 
 use portcullis_guard::digest;

@@ -1,3 +1,5 @@
+//! A store whose operations are measured.
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! The store in memory.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, RwLock};

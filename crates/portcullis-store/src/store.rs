@@ -1,3 +1,5 @@
+//! The trait of every store.
+
 use std::fmt;
 use std::time::SystemTime;
 

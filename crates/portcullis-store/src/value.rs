@@ -1,3 +1,5 @@
+//! The bytes of a record.
+
 use std::fmt;
 use std::sync::Arc;
 

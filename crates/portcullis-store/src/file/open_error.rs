@@ -1,3 +1,5 @@
+//! Why a file is not opened as a store.
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

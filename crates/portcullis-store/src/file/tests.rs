@@ -1,3 +1,5 @@
+//! The file store: its contract, its bounds, and what survives a restart.
+
 #![expect(clippy::disallowed_methods, reason = "tests damage files")]
 
 use std::fs;

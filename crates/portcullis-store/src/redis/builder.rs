@@ -1,3 +1,5 @@
+//! The settings of a Redis store, and its URL.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! What rests sealed, and keys that are rotated, missing and revoked.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
