@@ -1,3 +1,5 @@
+//! The stage between the headers of a request and its principal.
+
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;

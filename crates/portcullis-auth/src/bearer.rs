@@ -1,3 +1,5 @@
+//! How an access token is read from the `Authorization` header.
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use portcullis_guard::Secret;

@@ -1,3 +1,5 @@
+//! Scopes that imply other scopes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::scopes::is_scope_token;

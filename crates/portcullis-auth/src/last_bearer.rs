@@ -1,3 +1,5 @@
+//! The token that a connection showed last, so that it is not verified each time.
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;

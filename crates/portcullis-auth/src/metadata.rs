@@ -1,3 +1,5 @@
+//! Protected resource metadata, as it is served.
+
 use serde::Serialize;
 
 /// The protected-resource metadata document (RFC 9728 §2).

@@ -1,3 +1,5 @@
+//! Arguments that are one text or several.
+
 /// One text, or several: scopes, roles, tags, names, or the way to a claim.
 ///
 /// # Example

@@ -1,3 +1,5 @@
+//! Who a verified token speaks for.
+
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;

@@ -1,3 +1,5 @@
+//! The public URL of a server, and all that is derived from it.
+
 use std::fmt;
 
 #[cfg(feature = "public-url")]

@@ -1,3 +1,5 @@
+//! Tokens that were refused a moment ago, so that sending them again costs little.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;

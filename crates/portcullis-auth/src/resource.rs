@@ -1,3 +1,5 @@
+//! How two resource identifiers are compared.
+
 /// Whether two identifiers name the same resource: they are the same text, or the same origin
 /// with the empty path in one and `/` in the other.
 ///

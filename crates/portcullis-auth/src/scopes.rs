@@ -1,3 +1,5 @@
+//! Sets of OAuth scopes.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Tokens that were verified already, kept by their digests.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,5 @@
+//! The trait of whatever verifies access tokens, and its errors.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! A check of a call by the arguments that it comes with.
+
 use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;

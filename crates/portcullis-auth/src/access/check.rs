@@ -1,3 +1,5 @@
+//! The trait of every check, and how a function becomes one.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Checks of one claim of a token.
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;

@@ -1,3 +1,5 @@
+//! Checks made of other checks: all of them, any of them, or not this one.
+
 use std::fmt;
 use std::sync::Arc;
 

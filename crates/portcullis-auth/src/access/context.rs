@@ -1,3 +1,5 @@
+//! What a check is given: the principal, the component, the state of the server.
+
 use std::any::{Any, type_name};
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! The answer of a check, and why it denies.
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 

@@ -1,3 +1,5 @@
+//! A check with the words in which tables and records name it.
+
 use std::sync::Arc;
 
 use super::compiler::{Compiler, Reduced};

@@ -1,3 +1,5 @@
+//! Functions as checks, async ones too.
+
 use std::any::type_name;
 use std::fmt;
 use std::future::Future;

@@ -1,3 +1,5 @@
+//! Checks of roles, and where identity providers put roles in a token.
+
 use std::fmt;
 
 use serde_json::Value;

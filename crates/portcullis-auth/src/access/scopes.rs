@@ -1,3 +1,5 @@
+//! The check that a token grants scopes.
+
 use super::compiler::{Compiler, Reduced};
 use super::{AuthContext, Check, Decision, Target};
 use crate::scopes::is_scope_token;

@@ -1,3 +1,5 @@
+//! The shared values of a server, found by their types.
+
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! The check that asks for scopes where a component has a tag.
+
 use super::compiler::{Compiler, Reduced};
 use super::{AuthContext, Check, Decision, RequireScopes, Target, require_scopes};
 use crate::{MaybeFuture, OneOrMany};

@@ -1,3 +1,5 @@
+//! The sink that appends records to a file.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

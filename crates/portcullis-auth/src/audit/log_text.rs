@@ -1,3 +1,5 @@
+//! Untrusted text on its way into a log.
+
 use std::borrow::Cow;
 use std::fmt;
 

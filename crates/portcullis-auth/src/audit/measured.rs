@@ -1,3 +1,5 @@
+//! The metrics of operations, counted as their records are written.
+
 use portcullis_guard::metrics::{Label, REQUEST_DURATION, REQUESTS, count, observe};
 
 use super::{AuditRecord, Verdict};

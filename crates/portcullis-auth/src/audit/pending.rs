@@ -1,3 +1,5 @@
+//! A record that is written when it is dropped, at the latest.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};

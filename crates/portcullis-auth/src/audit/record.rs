@@ -1,3 +1,5 @@
+//! The fields of an audit record, and how they are written.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;

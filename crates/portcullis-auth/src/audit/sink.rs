@@ -1,3 +1,5 @@
+//! The trait of whatever takes audit records.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;

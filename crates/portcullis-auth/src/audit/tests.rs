@@ -1,3 +1,5 @@
+//! What a record says, what it leaves out, and where it is written.
+
 pub(super) mod events;
 mod redacted;
 

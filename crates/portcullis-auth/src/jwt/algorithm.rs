@@ -1,3 +1,5 @@
+//! The signature algorithms, and the keys that each takes.
+
 use std::fmt;
 
 use portcullis_guard::signature::{KeyKind, MacHash, Scheme};

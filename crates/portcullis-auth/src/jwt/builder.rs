@@ -1,3 +1,5 @@
+//! The settings of a JWT verifier, checked all at once.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The claims of a JWT, checked after its signature.
+
 use std::time::{Duration, SystemTime};
 
 use portcullis_guard::text::quoted;

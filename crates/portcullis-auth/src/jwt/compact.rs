@@ -1,3 +1,5 @@
+//! The strict reader of JWTs, before anything of them is believed.
+
 use std::fmt;
 
 use base64::Engine;

@@ -1,3 +1,5 @@
+//! A JWT verifier from environment variables.
+
 use std::time::Duration;
 
 use portcullis_guard::text::quoted;

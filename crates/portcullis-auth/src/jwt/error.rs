@@ -1,3 +1,5 @@
+//! What is wrong with the settings of a JWT verifier.
+
 use std::fmt;
 
 /// What is missing or unsafe in the description of a [`JwtVerifier`](super::JwtVerifier): all of

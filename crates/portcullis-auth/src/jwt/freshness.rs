@@ -1,3 +1,5 @@
+//! How long a fetched key set is used before it is fetched again.
+
 use std::time::Duration;
 
 use portcullis_guard::fetch::Fetched;

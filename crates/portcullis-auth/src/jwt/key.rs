@@ -1,3 +1,5 @@
+//! One key of a JWK set, and the signatures that it verifies.
+
 use std::fmt;
 
 use base64::Engine;

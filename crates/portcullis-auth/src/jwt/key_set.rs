@@ -1,3 +1,5 @@
+//! A JWK set, and the choice of its keys for a token.
+
 use std::fmt;
 
 use portcullis_guard::json::{self, Bounds};

@@ -1,3 +1,5 @@
+//! The keys that a verifier has at the moment, fixed, watched or fetched.
+
 use std::sync::Arc;
 
 use portcullis_guard::WatchedFile;

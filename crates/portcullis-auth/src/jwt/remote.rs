@@ -1,3 +1,5 @@
+//! Keys that are fetched from their issuer, and fetched again when they change.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};

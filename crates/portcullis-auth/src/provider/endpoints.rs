@@ -1,3 +1,5 @@
+//! The endpoints of an authorization server on the server's own origin.
+
 use std::fmt;
 use std::net::IpAddr;
 

@@ -1,3 +1,5 @@
+//! What is wrong with the settings of a provider.
+
 use std::fmt;
 
 /// Why an [`AuthProvider`](super::AuthProvider) cannot be used: everything at once, and never a

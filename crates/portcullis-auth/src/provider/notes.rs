@@ -1,3 +1,5 @@
+//! What an endpoint notes for the audit record of its request.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

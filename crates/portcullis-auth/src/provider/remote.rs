@@ -1,3 +1,5 @@
+//! The provider for authorization servers of somebody else.
+
 use std::sync::Arc;
 
 use portcullis_guard::text::quoted;

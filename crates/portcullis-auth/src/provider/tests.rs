@@ -1,3 +1,5 @@
+//! Issuers and settings that a remote provider takes and refuses.
+
 use super::AuthProviderProblemKind as Kind;
 use super::*;
 use crate::danger::{StaticTokenVerifier, user};

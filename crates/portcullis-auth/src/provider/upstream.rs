@@ -1,3 +1,5 @@
+//! The tokens that an identity provider gave for users who signed in there.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;

@@ -1,3 +1,5 @@
+//! The keys and the claims of access tokens that this server issues itself.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

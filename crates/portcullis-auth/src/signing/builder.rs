@@ -1,3 +1,5 @@
+//! The settings of signing keys.
+
 use std::sync::Arc;
 use std::time::Duration;
 

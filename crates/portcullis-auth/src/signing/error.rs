@@ -1,3 +1,5 @@
+//! Why a token was not signed, or keys were not opened.
+
 use std::fmt;
 
 use portcullis_store::StoreError;

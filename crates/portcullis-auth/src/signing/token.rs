@@ -1,3 +1,5 @@
+//! A JWT before it is signed.
+
 use std::fmt;
 use std::time::Duration;
 

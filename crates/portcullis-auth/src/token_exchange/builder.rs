@@ -1,3 +1,5 @@
+//! The settings of a token exchange.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Exchanged tokens that are given again while they last.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

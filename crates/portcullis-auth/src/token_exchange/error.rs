@@ -1,3 +1,5 @@
+//! Why there is no exchanged token, and what is wrong with the settings.
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Answers of an authorization server, and which tokens are given again.
+
 use std::time::UNIX_EPOCH;
 
 use http::HeaderMap;

@@ -1,3 +1,5 @@
+//! What is wrong with the settings of a verifier.
+
 use std::fmt;
 
 /// What is missing or unsafe in the description of a verifier: all of it at once, and never a

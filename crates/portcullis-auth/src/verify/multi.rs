@@ -1,3 +1,5 @@
+//! The choice between verifiers, where tokens come from several sources.
+
 use std::fmt;
 use std::sync::Arc;
 

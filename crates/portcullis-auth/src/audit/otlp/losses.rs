@@ -1,3 +1,5 @@
+//! Records that a collector refused: counted, logged, and a reason to stop.
+
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

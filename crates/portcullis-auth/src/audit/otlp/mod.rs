@@ -1,3 +1,5 @@
+//! The sinks that send records and spans to an OpenTelemetry collector.
+
 mod collector;
 mod losses;
 mod request;

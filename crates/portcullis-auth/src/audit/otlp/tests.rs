@@ -1,3 +1,5 @@
+//! Records on their way to a collector that is slow, away or out of order.
+
 mod lost;
 mod spans;
 

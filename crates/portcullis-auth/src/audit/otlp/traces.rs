@@ -1,3 +1,5 @@
+//! The spans of operations: which are sampled, and where they are sent.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! The sink that sends records to a syslog server.
+
 mod message;
 
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Records as syslog messages, and servers that are away.
+
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,3 +1,5 @@
+//! Keys that replicas share and rotate, and the tokens that they sign.
+
 mod refused;
 
 use std::path::PathBuf;

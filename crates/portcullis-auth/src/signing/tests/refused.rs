@@ -1,3 +1,5 @@
+//! Tokens and settings that are refused.
+
 use super::*;
 
 #[tokio::test]

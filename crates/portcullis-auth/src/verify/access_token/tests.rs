@@ -1,3 +1,5 @@
+//! Tokens of this server's own, their grants, and the store behind them.
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_guard::{Clock, ManualClock, Secret};

@@ -1,3 +1,5 @@
+//! Why API keys are not read or changed.
+
 use std::fmt;
 
 use portcullis_guard::locked_file::LockedFileError;

@@ -1,3 +1,5 @@
+//! The file of API keys, and how it is changed.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

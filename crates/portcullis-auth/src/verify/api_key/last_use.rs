@@ -1,3 +1,5 @@
+//! When each API key was used last.
+
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime};

@@ -1,3 +1,5 @@
+//! The list of API keys that a file holds.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};

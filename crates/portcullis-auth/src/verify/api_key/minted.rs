@@ -1,3 +1,5 @@
+//! New API keys: their form, their checksum, their lifetime.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;

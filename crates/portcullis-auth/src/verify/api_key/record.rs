@@ -1,3 +1,5 @@
+//! What is kept of an API key, which is never the key.
+
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,3 +1,5 @@
+//! What an introspection endpoint says of a token, and what it has to say.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 

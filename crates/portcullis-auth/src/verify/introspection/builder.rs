@@ -1,3 +1,5 @@
+//! The settings of an introspection verifier.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

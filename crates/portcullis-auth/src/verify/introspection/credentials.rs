@@ -1,3 +1,5 @@
+//! The client credentials for introspection, fixed or from a file.
+
 use std::sync::Arc;
 
 use portcullis_guard::WatchedFile;

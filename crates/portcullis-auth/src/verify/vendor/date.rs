@@ -1,3 +1,5 @@
+//! Dates as GitHub writes them.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The moment that GitHub writes as `2026-07-28T12:34:56Z` (RFC 3339, in UTC, whole seconds).

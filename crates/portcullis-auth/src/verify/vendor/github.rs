@@ -1,3 +1,5 @@
+//! The verifier of GitHub's tokens.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,3 +1,5 @@
+//! The verifier of Google's tokens.
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
