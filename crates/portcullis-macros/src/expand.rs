@@ -1,3 +1,5 @@
+//! What `#[tool]`, `#[resource]` and `#[prompt]` make of a function.
+
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;

@@ -1,3 +1,5 @@
+//! What `#[derive(FromEnv)]` makes of a struct.
+
 use std::collections::HashSet;
 
 use proc_macro2::TokenStream;

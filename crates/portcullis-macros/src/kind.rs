@@ -1,3 +1,5 @@
+//! The three attributes, and how messages name them.
+
 /// Which attribute it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

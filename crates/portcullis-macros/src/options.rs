@@ -1,3 +1,5 @@
+//! The options in the parentheses of an attribute.
+
 use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{ParseStream, Parser};

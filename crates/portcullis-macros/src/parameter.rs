@@ -1,3 +1,5 @@
+//! The parameters of a function, and the constraints of `#[arg(…)]`.
+
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::meta::ParseNestedMeta;
