@@ -1,3 +1,5 @@
+//! The cookie that tells one browser from another, against CSRF.
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;

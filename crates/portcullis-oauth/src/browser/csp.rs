@@ -1,3 +1,5 @@
+//! Where a page's form may lead, as its Content-Security-Policy says.
+
 use url::Url;
 
 /// The source expressions for a form whose answer redirects to `uri`: this server, and that place.

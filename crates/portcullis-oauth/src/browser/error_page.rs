@@ -1,3 +1,5 @@
+//! The page for a person who cannot go on.
+
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use portcullis_guard::Reference;

@@ -1,3 +1,5 @@
+//! A user's sign-in to the page of their own connections, for ten minutes.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;

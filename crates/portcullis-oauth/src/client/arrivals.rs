@@ -1,3 +1,5 @@
+//! How many requests of one kind an address may make in a minute.
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;

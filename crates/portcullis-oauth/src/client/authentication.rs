@@ -1,3 +1,5 @@
+//! The ways in which a client proves who it is.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The secret or assertion that a client shows, and its judgement.
+
 use std::time::Duration;
 
 use portcullis_auth::{JwtVerifier, Principal, TokenVerifier};

@@ -1,3 +1,5 @@
+//! The metadata document of a client, and what it may say.
+
 use std::sync::Arc;
 
 use portcullis_guard::fetch::Fetched;

@@ -1,3 +1,5 @@
+//! The `client_id` that is a URL.
+
 use url::{Host, Position, Url};
 
 use super::pre_registered::MAX_ID;

@@ -1,3 +1,5 @@
+//! Metadata documents that are fetched, kept for a while and fetched again.
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

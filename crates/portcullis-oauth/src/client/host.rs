@@ -1,3 +1,5 @@
+//! Hosts, or the names right below one, as an operator writes them.
+
 /// Hosts that an operator names: one, or those right below one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostPattern {

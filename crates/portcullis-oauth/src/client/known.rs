@@ -1,3 +1,5 @@
+//! Redirect URIs of MCP clients that people use.
+
 /// An MCP client whose redirect URIs are known: with
 /// [`Registration::Known`](super::Registration::Known), these alone may register.
 ///

@@ -1,3 +1,5 @@
+//! What a client says of itself when it registers.
+
 use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::text::cut;
 use serde_json::{Map, Value};

@@ -1,3 +1,5 @@
+//! Patterns of redirect URIs, as an operator writes them.
+
 use super::host::HostPattern;
 use super::redirect_uri::{self, RedirectUri};
 

@@ -1,3 +1,5 @@
+//! Which clients may register, and with which redirect URIs.
+
 use std::collections::HashMap;
 
 use portcullis_auth::OneOrMany;

@@ -1,3 +1,5 @@
+//! Clients that an operator registers by hand.
+
 use std::sync::Arc;
 
 use portcullis_auth::OneOrMany;

@@ -1,3 +1,5 @@
+//! Which redirect URIs are safe to send a browser to.
+
 use url::{Position, Url};
 
 /// Where a client gets its answers: an absolute URI that is safe to send a browser to.

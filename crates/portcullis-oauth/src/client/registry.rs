@@ -1,3 +1,5 @@
+//! The clients of a server, whose registrations are sealed in their ids.
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;

@@ -1,3 +1,5 @@
+//! Why connections are not listed or revoked.
+
 use std::fmt;
 
 use crate::error::{ErrorCode, OAuthError};

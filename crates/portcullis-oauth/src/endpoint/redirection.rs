@@ -1,3 +1,5 @@
+//! The one place that redirects, to a proven address alone (open redirector).
+
 use std::net::IpAddr;
 
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};

@@ -1,3 +1,5 @@
+//! The hidden field of the sign-in form, sealed for one browser.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;

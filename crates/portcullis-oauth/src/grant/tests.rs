@@ -1,3 +1,5 @@
+//! Codes, access tokens and refresh tokens, and what becomes of one that is used twice.
+
 use std::time::Duration;
 
 use portcullis_auth::{AccessTokenVerifier, BearerToken, Principal, TokenVerifier, VerifyError};

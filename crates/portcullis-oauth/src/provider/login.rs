@@ -1,3 +1,5 @@
+//! The authorization server for development, whose users are configured.
+
 use std::fmt;
 use std::sync::Arc;
 

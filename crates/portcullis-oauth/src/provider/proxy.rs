@@ -1,3 +1,5 @@
+//! The authorization server whose users sign in at an identity provider.
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! The authorization server whose users are in a directory of your own.
+
 use std::sync::Arc;
 
 use portcullis_auth::{

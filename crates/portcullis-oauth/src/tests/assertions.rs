@@ -1,3 +1,5 @@
+//! Clients that authenticate with a key of their own.
+
 use std::time::Duration;
 
 use base64::Engine;

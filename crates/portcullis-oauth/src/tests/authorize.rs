@@ -1,3 +1,5 @@
+//! The authorization endpoint, before a user has answered.
+
 use portcullis_store::Store;
 
 use super::*;

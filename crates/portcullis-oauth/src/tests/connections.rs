@@ -1,3 +1,5 @@
+//! The page on which users see and revoke what they allowed.
+
 mod upstream;
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! What a user answers on the page: yes, no, or a wrong password.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Clients that are known by a metadata document.
+
 use std::time::Duration;
 
 use portcullis_store::Store;

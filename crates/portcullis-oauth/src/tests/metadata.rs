@@ -1,3 +1,5 @@
+//! The metadata of the authorization server, and where it is.
+
 use super::*;
 
 #[tokio::test]

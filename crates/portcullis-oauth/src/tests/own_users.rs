@@ -1,3 +1,5 @@
+//! Users of a directory of one's own.
+
 use portcullis_auth::{BearerToken, MaybeFuture, Scopes};
 
 use super::*;

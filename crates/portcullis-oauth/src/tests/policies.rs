@@ -1,3 +1,5 @@
+//! What each policy for clients lets in and keeps out.
+
 use super::*;
 use crate::{KnownClient, PreRegisteredClient, Registration};
 

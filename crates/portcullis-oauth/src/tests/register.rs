@@ -1,3 +1,5 @@
+//! Clients that register themselves.
+
 use portcullis_store::Store;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A whole sign-in, from registration to revocation.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Why a sign-in at the identity provider does not go on.
+
 use portcullis_guard::{ErrorChain, FetchError};
 
 /// Why a sign-in, or what stands behind it, does not go on. The texts are for the log, and hold no

@@ -1,3 +1,5 @@
+//! Users and passwords from the configuration.
+
 use std::collections::HashMap;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Limits for guessed passwords, by address and by name.
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;

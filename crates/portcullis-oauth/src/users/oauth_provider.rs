@@ -1,3 +1,5 @@
+//! The trait of a directory whose users sign in with passwords.
+
 use std::fmt;
 
 use portcullis_auth::{Claims, MaybeFuture, OneOrMany, Scopes};

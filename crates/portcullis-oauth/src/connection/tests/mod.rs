@@ -1,3 +1,5 @@
+//! What users see of their connections, and what revoking ends.
+
 mod killed;
 
 use base64::Engine;

@@ -1,3 +1,5 @@
+//! Providers of plain OAuth, described by their endpoints.
+
 use portcullis_guard::Secret;
 
 use super::vendors;

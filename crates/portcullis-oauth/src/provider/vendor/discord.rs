@@ -1,3 +1,5 @@
+//! Sign-in with Discord.
+
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{client, vendors};

@@ -1,3 +1,5 @@
+//! Sign-in with Microsoft Entra ID.
+
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{OpenIdVendor, client, openid, vendors};

@@ -1,3 +1,5 @@
+//! Sign-in with GitHub.
+
 use portcullis_auth::OneOrMany;
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 use url::Url;

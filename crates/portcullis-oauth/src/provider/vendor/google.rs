@@ -1,3 +1,5 @@
+//! Sign-in with Google.
+
 use portcullis_auth::OneOrMany;
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 

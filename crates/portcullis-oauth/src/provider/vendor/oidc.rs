@@ -1,3 +1,5 @@
+//! Sign-in with any OpenID provider.
+
 use portcullis_guard::{Environment, EnvironmentError, Secret};
 
 use super::{OpenIdVendor, client, openid, vendors};
