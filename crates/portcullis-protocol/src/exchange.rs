@@ -1,3 +1,5 @@
+//! How a request came in, and from whom.
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 

@@ -1,3 +1,5 @@
+//! The running requests of one client, and how one is cancelled.
+
 use std::collections::HashMap;
 
 use futures_util::future::{AbortHandle, AbortRegistration};

@@ -1,3 +1,5 @@
+//! The limits of a server, and their defaults.
+
 use std::time::Duration;
 
 /// The limits of a server, over either transport. The numbers are for all clients together, unless

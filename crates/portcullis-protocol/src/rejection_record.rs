@@ -1,3 +1,5 @@
+//! What an audit record says of a request that was refused early.
+
 use std::net::SocketAddr;
 
 use portcullis_auth::Principal;

@@ -1,3 +1,5 @@
+//! The trait between the protocol and the server behind it.
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! A digest that stands for a session, and does not open it.
+
 use std::fmt;
 
 use portcullis_guard::digest;

@@ -1,3 +1,5 @@
+//! Timeouts that cost nothing when the answer is there at once.
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;

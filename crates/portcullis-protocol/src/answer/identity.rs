@@ -1,3 +1,5 @@
+//! The name and version of the server, as results and `initialize` show them.
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 

@@ -1,3 +1,5 @@
+//! The result of an operation, and the shape that each version gives it.
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;

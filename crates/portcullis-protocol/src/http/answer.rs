@@ -1,3 +1,5 @@
+//! Answers of operations as HTTP responses.
+
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! Everything that answers HTTP requests, in the order of its checks.
+
 use std::fmt;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};

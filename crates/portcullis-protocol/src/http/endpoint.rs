@@ -1,3 +1,5 @@
+//! The MCP endpoint: authentication, method, media types, and which era a message is of.
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! A request to the endpoint, once its caller is known.
+
 use std::sync::Arc;
 
 use http::HeaderMap;

@@ -1,3 +1,5 @@
+//! What is known of any request before it is read.
+
 use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, Method};

@@ -1,3 +1,5 @@
+//! Who sent a request to a custom route, and why it is refused.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! One message of the version without sessions.
+
 use std::sync::Arc;
 
 use axum::response::Response;

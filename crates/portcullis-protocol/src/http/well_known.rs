@@ -1,3 +1,5 @@
+//! Metadata and key documents that any page may read.
+
 use std::sync::Arc;
 
 use axum::response::Response;

@@ -1,3 +1,5 @@
+//! What a client says that it can be asked for.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

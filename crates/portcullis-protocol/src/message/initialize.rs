@@ -1,3 +1,5 @@
+//! The parameters of `initialize`, and the version that is agreed on.
+
 use crate::message::json_object;
 use crate::message::params::{self, Params};
 use crate::{ClientCapabilities, ClientInfo, ProtocolVersion, RpcError};

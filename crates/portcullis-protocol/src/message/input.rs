@@ -1,3 +1,5 @@
+//! The answers that a client sends along with a request, untrusted and unread.
+
 use std::borrow::Cow;
 
 use portcullis_guard::json::{self, Refused};

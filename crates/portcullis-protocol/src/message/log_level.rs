@@ -1,3 +1,5 @@
+//! The severity levels of log messages.
+
 use std::fmt;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The `_meta` of a request: version, client, capabilities and progress token.
+
 use std::borrow::Cow;
 
 use portcullis_guard::TraceParent;

@@ -1,3 +1,5 @@
+//! The methods of a server, with their parameters read.
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;

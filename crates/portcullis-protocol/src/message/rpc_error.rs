@@ -1,3 +1,5 @@
+//! Errors of JSON-RPC: their codes, and the HTTP status of each.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Which component a request is about, as its client names it.
+
 use std::borrow::Cow;
 
 use crate::{CompletionReference, Operation};

@@ -1,3 +1,5 @@
+//! The versions of the protocol, and what each can do.
+
 use std::fmt;
 
 /// A version of the Model Context Protocol, oldest first.

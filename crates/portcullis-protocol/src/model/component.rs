@@ -1,3 +1,5 @@
+//! List entries: tools, resources, resource templates and prompts.
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -1,3 +1,5 @@
+//! Content blocks, and the contents of resources.
+
 use serde::Serialize;
 
 use crate::model::{Annotations, Icon, Meta};

@@ -1,3 +1,5 @@
+//! Questions to a client in the middle of a request.
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+//! Icons, annotations and `_meta`, which many types have in common.
+
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 

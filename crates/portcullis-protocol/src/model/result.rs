@@ -1,3 +1,5 @@
+//! Results of calls, reads, prompts and completions.
+
 use serde::Serialize;
 use serde_json::Value;
 

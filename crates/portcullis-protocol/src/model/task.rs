@@ -1,3 +1,5 @@
+//! Tasks and their states.
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 

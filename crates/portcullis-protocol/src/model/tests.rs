@@ -1,3 +1,5 @@
+//! The JSON of each type, member by member.
+
 use serde::Serialize;
 use serde_json::{Map, json};
 

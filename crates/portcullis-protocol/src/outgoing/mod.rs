@@ -1,3 +1,5 @@
+//! What a running request tells its client before its answer.
+
 pub(crate) mod requests;
 pub(crate) mod run;
 

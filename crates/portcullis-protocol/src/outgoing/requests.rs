@@ -1,3 +1,5 @@
+//! Requests to a client, and the answers that are waited for.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

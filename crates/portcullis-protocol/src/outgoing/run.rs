@@ -1,3 +1,5 @@
+//! A running request with its messages, polled as one.
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 #[cfg(feature = "http")]

@@ -1,3 +1,5 @@
+//! The one client over stdio: its messages, and what runs for it.
+
 use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;

@@ -1,3 +1,5 @@
+//! Lines of bounded length, read and written by threads of their own.
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use tokio::sync::{mpsc, oneshot};

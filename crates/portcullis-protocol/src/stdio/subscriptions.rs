@@ -1,3 +1,5 @@
+//! The notifications that the client over stdio listens for.
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 

@@ -1,3 +1,5 @@
+//! The room that a stream's answers take until they are read.
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The addresses and principals that the budget is counted for.
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};

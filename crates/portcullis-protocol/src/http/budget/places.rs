@@ -1,3 +1,5 @@
+//! Places for running requests, for all and for each principal.
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

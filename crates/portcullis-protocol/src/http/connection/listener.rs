@@ -1,3 +1,5 @@
+//! The listening socket, and how many connections it accepts.
+
 use std::fmt;
 use std::future::Future;
 use std::io;

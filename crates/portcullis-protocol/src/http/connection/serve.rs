@@ -1,3 +1,5 @@
+//! One connection over HTTP/1 or HTTP/2, and when it is closed.
+
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;

@@ -1,3 +1,5 @@
+//! The address that a server listens on: TCP, or a Unix socket.
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

@@ -1,3 +1,5 @@
+//! One type for the bytes of TCP, TLS and Unix sockets.
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

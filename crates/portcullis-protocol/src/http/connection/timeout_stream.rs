@@ -1,3 +1,5 @@
+//! Timeouts that hyper does not keep: the first bytes, and answers that are not read.
+
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;

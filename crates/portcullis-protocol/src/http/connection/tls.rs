@@ -1,3 +1,5 @@
+//! The certificate of the server, read again when it is renewed.
+
 use std::fmt;
 use std::io;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! A Unix socket that only its owner may connect to.
+
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};

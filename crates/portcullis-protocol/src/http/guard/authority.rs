@@ -1,3 +1,5 @@
+//! The `Host` of a request, read strictly.
+
 use portcullis_auth::PublicUrl;
 
 /// A host and a port, as in a `Host` header.

@@ -1,3 +1,5 @@
+//! Request bodies, bounded in size and time, and their part of the budget.
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! The check of Host and Origin, against DNS rebinding and CSRF.
+
 use http::header::{HOST, ORIGIN};
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};

@@ -1,3 +1,5 @@
+//! The allow-list of origins.
+
 use portcullis_auth::PublicUrl;
 use url::Url;
 

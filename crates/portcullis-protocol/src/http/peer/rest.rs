@@ -1,3 +1,5 @@
+//! What is left of a body whose request has been answered.
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};

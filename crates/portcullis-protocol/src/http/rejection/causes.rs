@@ -1,3 +1,5 @@
+//! The reasons why HTTP requests are refused, each with its status and headers.
+
 use std::time::Duration;
 
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};

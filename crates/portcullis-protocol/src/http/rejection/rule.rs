@@ -1,3 +1,5 @@
+//! The stages that refuse, as audit records name them.
+
 /// The stage that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {

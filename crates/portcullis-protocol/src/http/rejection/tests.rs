@@ -1,3 +1,5 @@
+//! Refusals as clients see them, and as they are recorded.
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

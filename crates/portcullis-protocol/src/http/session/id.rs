@@ -1,3 +1,5 @@
+//! The ids of sessions: how they are made, and how they are read.
+
 use std::fmt;
 
 use base64::Engine;

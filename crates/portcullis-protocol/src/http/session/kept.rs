@@ -1,3 +1,5 @@
+//! Sessions in the store, for replicas and restarts.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;

@@ -1,3 +1,5 @@
+//! How often each caller may name an unknown session.
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,3 +1,5 @@
+//! Messages of a session, one by one or as a batch.
+
 use std::sync::Arc;
 
 use axum::response::Response;

@@ -1,3 +1,5 @@
+//! A session as it rests in the store.
+
 use std::collections::BTreeMap;
 
 use portcullis_auth::PrincipalId;

@@ -1,3 +1,5 @@
+//! What a client has set in its session: the log level, and its subscriptions.
+
 use std::collections::BTreeMap;
 
 use crate::LogLevel;

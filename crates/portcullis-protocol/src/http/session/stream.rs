@@ -1,3 +1,5 @@
+//! The GET stream of a session, or the rest of an interrupted answer.
+
 use std::sync::Arc;
 
 use axum::response::Response;

@@ -1,3 +1,5 @@
+//! How many streams are open, and which one makes room.
+
 use std::collections::BTreeMap;
 
 use futures_util::future::{AbortHandle, AbortRegistration};

@@ -1,3 +1,5 @@
+//! The table of sessions, and when each of them ends.
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

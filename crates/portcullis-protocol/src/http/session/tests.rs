@@ -1,3 +1,5 @@
+//! Sessions and their streams: limits, ends, and room for new ones.
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

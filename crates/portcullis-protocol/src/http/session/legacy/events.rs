@@ -1,3 +1,5 @@
+//! The one stream of a session over HTTP+SSE.
+
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 

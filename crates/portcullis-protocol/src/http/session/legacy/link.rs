@@ -1,3 +1,5 @@
+//! The way from a POST to the stream of its session.
+
 use std::time::SystemTime;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The paths of HTTP+SSE.
+
 use portcullis_auth::EndpointPath;
 
 /// The paths of HTTP+SSE: where streams are opened, each with the path to which their messages are

@@ -1,3 +1,5 @@
+//! One request over HTTP+SSE, and its answer on the stream.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};

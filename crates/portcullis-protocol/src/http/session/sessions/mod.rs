@@ -1,3 +1,5 @@
+//! The sessions of a server: how they begin, are found and end.
+
 mod keeping;
 mod linked;
 mod resuming;

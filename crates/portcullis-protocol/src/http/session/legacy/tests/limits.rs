@@ -1,3 +1,5 @@
+//! Bounds of what waits for a client that is slow or silent.
+
 use std::time::Duration;
 
 use serde_json::json;

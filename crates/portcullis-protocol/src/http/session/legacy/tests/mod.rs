@@ -1,3 +1,5 @@
+//! The transport HTTP+SSE, as its clients use it.
+
 mod limits;
 mod owner;
 

@@ -1,3 +1,5 @@
+//! Whose a session over HTTP+SSE is, and who is kept out of it.
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
