@@ -1,3 +1,5 @@
+//! The one decision about every use and every list entry.
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

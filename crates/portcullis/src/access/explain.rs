@@ -1,3 +1,5 @@
+//! Why a caller may use a component, rule by rule.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The table of who may use what.
+
 use std::fmt;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The list entry of a component.
+
 use portcullis_protocol::{Descriptor, model};
 use serde_json::Map;
 

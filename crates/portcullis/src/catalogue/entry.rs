@@ -1,3 +1,5 @@
+//! A compiled component, and what is refused when it is compiled.
+
 use std::any::TypeId;
 use std::sync::atomic::AtomicBool;
 

@@ -1,3 +1,5 @@
+//! What a server sets for all of its components.
+
 use std::sync::Arc;
 
 use portcullis_auth::Check;

@@ -1,3 +1,5 @@
+//! The output schema of a tool, shown and enforced.
+
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 

@@ -1,3 +1,5 @@
+//! Annotations of resources and content: audience, priority and date.
+
 use portcullis_protocol::model;
 use serde_json::Number;
 

@@ -1,3 +1,5 @@
+//! The name, description and constraints of one argument.
+
 use serde_json::{Map, Value, json};
 
 use crate::component::format::{FORMATS, unknown};

@@ -1,3 +1,5 @@
+//! Who is calling, as a function is told.
+
 use std::sync::Arc;
 
 use portcullis_auth::{Claims, Granted, Principal, ScopeHierarchy};

@@ -1,3 +1,5 @@
+//! Completions of arguments, and the functions that give them.
+
 use std::fmt;
 use std::future::Future;
 

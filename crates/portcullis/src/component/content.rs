@@ -1,3 +1,5 @@
+//! The pieces of a result: text, images, sound and resources.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_protocol::model::{ContentBlock, ResourceContents};

@@ -1,3 +1,5 @@
+//! What a running function can ask, tell and change.
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The credentials of callers at other services.
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! What tools, resources and prompts have in common before they are compiled.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;

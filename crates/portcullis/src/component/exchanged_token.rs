@@ -1,3 +1,5 @@
+//! Where a function's context finds exchanged tokens.
+
 use futures_util::future::BoxFuture;
 use portcullis_auth::{ExchangedToken, Scopes};
 

@@ -1,3 +1,5 @@
+//! Values that a client keeps for a function, sealed for its caller.
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! The hints of a tool: read-only, destructive, idempotent and so on.
+
 use portcullis_protocol::model::ToolAnnotations;
 
 /// What a tool tells clients about itself. Hints for display: they grant and prevent nothing, and no

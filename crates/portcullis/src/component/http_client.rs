@@ -1,3 +1,5 @@
+//! The HTTP client of functions, made when it is first asked for.
+
 use std::sync::OnceLock;
 
 use portcullis_guard::{Fetch, FetchError};

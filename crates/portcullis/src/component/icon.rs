@@ -1,3 +1,5 @@
+//! Icons of components, links and the server.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_protocol::model;

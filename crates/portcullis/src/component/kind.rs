@@ -1,3 +1,5 @@
+//! The kinds of components, and how each denial looks.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What the parameters of a function may be, and how they are read.
+
 use std::any::{Any, TypeId};
 
 use schemars::generate::SchemaSettings;

@@ -1,3 +1,5 @@
+//! Prompts, declared without a macro.
+
 use std::future::Future;
 
 use crate::component::completion::completion_option;

@@ -1,3 +1,5 @@
+//! Resources and resource templates, declared without a macro.
+
 use std::future::Future;
 
 use crate::component::annotations::Annotations;

@@ -1,3 +1,5 @@
+//! Links to resources in a result.
+
 use portcullis_protocol::model;
 use serde::Serialize;
 

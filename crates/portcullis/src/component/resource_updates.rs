@@ -1,3 +1,5 @@
+//! How clients are told that a resource was updated.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! URIs in the canonical form in which they are compared.
+
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;

@@ -1,3 +1,5 @@
+//! What tools, resources and prompts may return.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_protocol::model::{CallToolResult, Meta, PromptMessage, Role};

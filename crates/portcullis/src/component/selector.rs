@@ -1,3 +1,5 @@
+//! Which components a rule is about.
+
 use std::collections::BTreeSet;
 use std::fmt;
 

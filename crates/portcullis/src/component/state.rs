@@ -1,3 +1,5 @@
+//! Shared values of the server, as parameters of functions.
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Whether the calls of a tool may go on as tasks.
+
 /// Whether the calls of a tool go on as tasks: calls that outlive their requests (SEP-2663).
 ///
 /// It is for clients that declare the extension `io.modelcontextprotocol/tasks`, in 2026-07-28.

@@ -1,3 +1,5 @@
+//! Progress and log messages of a running function.
+
 use portcullis_protocol::{LogLevel, Outgoing};
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+//! Tools, declared without a macro.
+
 use std::future::Future;
 use std::sync::Arc;
 

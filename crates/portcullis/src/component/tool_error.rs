@@ -1,3 +1,5 @@
+//! Errors with a public and an internal face.
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;

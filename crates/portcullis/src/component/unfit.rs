@@ -1,3 +1,5 @@
+//! Why an argument does not fit its type, without its value.
+
 use std::fmt;
 
 use portcullis_guard::text;

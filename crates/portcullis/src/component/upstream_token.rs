@@ -1,3 +1,5 @@
+//! Where a function's context finds the tokens of the identity provider.
+
 use futures_util::future::BoxFuture;
 use portcullis_auth::UpstreamToken;
 

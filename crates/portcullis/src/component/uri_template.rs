@@ -1,3 +1,5 @@
+//! URI templates, and how they are matched in linear time.
+
 use percent_encoding::percent_decode_str;
 use regex::Regex;
 use serde_json::{Map, Value};

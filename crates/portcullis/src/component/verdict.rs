@@ -1,3 +1,5 @@
+//! A denial: its rule, its reason, and what the caller is shown.
+
 use std::borrow::Cow;
 
 use portcullis_auth::{AuthorizationError, Scopes};

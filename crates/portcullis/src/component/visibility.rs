@@ -1,3 +1,5 @@
+//! Showing and hiding components while the server runs.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! What is wrong with the description of a server.
+
 use std::fmt;
 
 /// Everything that is wrong with the description of a server, all at once.

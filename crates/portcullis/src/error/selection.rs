@@ -1,3 +1,5 @@
+//! Why a selection matches no component, or is not carried out.
+
 use std::fmt;
 
 /// Why no component was found, shown or hidden.

@@ -1,3 +1,5 @@
+//! Why a server was not built or could not run.
+
 use std::fmt;
 
 use super::{BuildError, SelectionError, StartError};

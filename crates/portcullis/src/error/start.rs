@@ -1,3 +1,5 @@
+//! Why a server was not started.
+
 use std::fmt;
 use std::io;
 

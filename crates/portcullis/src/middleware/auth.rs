@@ -1,3 +1,5 @@
+//! A check for all components.
+
 use std::sync::Arc;
 
 use portcullis_auth::{Check, IntoCheck};

@@ -1,3 +1,5 @@
+//! What stands around operations, each in its place.
+
 use std::sync::Arc;
 
 use portcullis_auth::Check;

@@ -1,3 +1,5 @@
+//! Operations and their answers, as middleware sees them.
+
 use std::fmt;
 
 use portcullis_auth::Target;

@@ -1,3 +1,5 @@
+//! The largest answer of a component.
+
 use std::io;
 
 use portcullis_protocol::model::Meta;

@@ -1,3 +1,5 @@
+//! The longest run of a component.
+
 use std::time::Duration;
 
 use super::{Middleware, Next, Request, Response};

@@ -1,3 +1,5 @@
+//! The notes about an operation that become its audit record.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

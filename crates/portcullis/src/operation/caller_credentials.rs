@@ -1,3 +1,5 @@
+//! Credentials of callers, set on requests to one origin and recorded.
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;

@@ -1,3 +1,5 @@
+//! Everything that a running server answers operations with.
+
 use std::fmt;
 use std::sync::Arc;
 

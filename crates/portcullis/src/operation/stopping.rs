@@ -1,3 +1,5 @@
+//! Whether the server is about to stop.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,3 +1,5 @@
+//! Lists and calls: what is visible, and what a denial looks like.
+
 use std::time::Duration;
 
 use base64::Engine;

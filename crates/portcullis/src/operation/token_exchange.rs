@@ -1,3 +1,5 @@
+//! Token exchanges on behalf of callers, each recorded.
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;

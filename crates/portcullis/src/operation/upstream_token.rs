@@ -1,3 +1,5 @@
+//! Tokens of the identity provider for functions, each recorded.
+
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;

@@ -1,3 +1,5 @@
+//! Whether the server can verify tokens yet, for readiness probes.
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

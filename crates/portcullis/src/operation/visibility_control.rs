@@ -1,3 +1,5 @@
+//! Changes of visibility, each recorded.
+
 use std::sync::Arc;
 use std::time::Duration;
 

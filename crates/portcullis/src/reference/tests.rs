@@ -1,3 +1,5 @@
+//! The server beside its reference model, in random worlds.
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

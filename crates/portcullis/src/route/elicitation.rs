@@ -1,3 +1,5 @@
+//! The pages that users are asked to open, and the one user whom each is for.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The description of a server.
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! From a built server to one that listens, and what is unsafe to serve.
+
 use std::io::ErrorKind;
 use std::sync::Arc;
 

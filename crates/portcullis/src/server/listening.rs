@@ -1,3 +1,5 @@
+//! A server that has bound its address.
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;

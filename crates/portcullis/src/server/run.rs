@@ -1,3 +1,5 @@
+//! How a server is run, over HTTP or stdio.
+
 use std::sync::Arc;
 use std::time::Duration;
 

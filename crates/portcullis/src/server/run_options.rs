@@ -1,3 +1,5 @@
+//! How to run a server, from code or the environment.
+
 #[cfg(feature = "http")]
 use portcullis_auth::OneOrMany;
 use portcullis_guard::Environment;

@@ -1,3 +1,5 @@
+//! The check of a whole description, which finds all problems at once.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 

@@ -1,3 +1,5 @@
+//! A client for tests, without a network.
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};

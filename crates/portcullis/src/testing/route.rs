@@ -1,3 +1,5 @@
+//! Requests of the test client to custom routes.
+
 use std::fmt;
 use std::sync::Arc;
 

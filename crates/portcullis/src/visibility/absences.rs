@@ -1,3 +1,5 @@
+//! Scopes of visibility that are known to have no rules, for a second.
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Mutex;

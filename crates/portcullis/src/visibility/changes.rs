@@ -1,3 +1,5 @@
+//! Who is woken when visibility changes.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,5 @@
+//! The rules that show and hide, and the server's own.
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Catalogue;

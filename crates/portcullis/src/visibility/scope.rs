@@ -1,3 +1,5 @@
+//! Whose rules of visibility apply.
+
 use portcullis_protocol::{Exchange, SessionKey};
 use portcullis_store::RecordKey;
 

@@ -1,3 +1,5 @@
+//! The rules of sessions and principals, in the store.
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,3 +1,5 @@
+//! What each `format` of JSON Schema takes and refuses.
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;

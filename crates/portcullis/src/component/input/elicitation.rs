@@ -1,3 +1,5 @@
+//! How a user answered a form.
+
 /// What became of a form (MCP 2026-07-28 elicitation, §Response Actions).
 ///
 /// # Example

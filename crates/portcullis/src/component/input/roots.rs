@@ -1,3 +1,5 @@
+//! The folders that a client works in.
+
 use serde_json::Value;
 
 /// A folder or file that the client works in, as the client says (MCP 2026-07-28 roots, deprecated there

@@ -1,3 +1,5 @@
+//! Questions to the model of the client.
+
 use portcullis_protocol::model::{ContentBlock, InputRequest, PromptMessage};
 use serde::Serialize;
 use serde_json::Value;

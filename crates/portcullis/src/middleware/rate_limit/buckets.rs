@@ -1,3 +1,5 @@
+//! Token buckets in the memory of one process.
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;

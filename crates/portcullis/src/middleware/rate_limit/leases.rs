@@ -1,3 +1,5 @@
+//! Token buckets that replicas share, taken in pieces.
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;

@@ -1,3 +1,5 @@
+//! Rate limits by principal or address.
+
 mod buckets;
 mod leases;
 mod outage;

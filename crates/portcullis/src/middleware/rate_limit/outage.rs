@@ -1,3 +1,5 @@
+//! A circuit breaker for a store that does not answer.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

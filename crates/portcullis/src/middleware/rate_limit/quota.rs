@@ -1,3 +1,5 @@
+//! The arithmetic of a token bucket.
+
 use std::time::Duration;
 
 /// Nanoseconds. 584 years of them fit.

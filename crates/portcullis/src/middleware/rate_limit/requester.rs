@@ -1,3 +1,5 @@
+//! Who a request is counted for.
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use portcullis_auth::Principal;

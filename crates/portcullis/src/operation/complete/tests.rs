@@ -1,3 +1,5 @@
+//! Completions: who gets them, and what they may hold.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

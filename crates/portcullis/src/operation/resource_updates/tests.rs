@@ -1,3 +1,5 @@
+//! Subscriptions to resources, and who is told of updates.
+
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! An identity provider on loopback, for tests.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! The identity provider for tests: its tokens, keys and introspection.
+
 use std::time::Duration;
 
 use portcullis_auth::{JwtVerifier, TokenVerifier};

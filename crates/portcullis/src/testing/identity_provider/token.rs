@@ -1,3 +1,5 @@
+//! Tokens for tests, good and wrong ones.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The users of the identity provider for tests.
+
 use std::fmt;
 
 use serde_json::{Map, Value};

@@ -1,3 +1,5 @@
+//! Questions in the middle of a call, and the answers that count.
+
 #[cfg(feature = "http")]
 mod pages;
 mod refused;

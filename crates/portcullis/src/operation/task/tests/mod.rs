@@ -1,3 +1,5 @@
+//! Calls that go on as tasks: their states, results and end.
+
 mod owned;
 mod questions;
 mod stopped;
