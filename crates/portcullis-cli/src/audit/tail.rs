@@ -139,8 +139,10 @@ impl Followed {
     /// What was written after the file, once it is rotated: the next one in the order of rotation.
     fn successor(&self) -> io::Result<Option<AppendedFile>> {
         let all = match AppendedFile::all(&self.path) {
-            // It is renamed, and not made again yet.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // It is renamed, and not made again yet; or again and again, and is looked for again.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Interrupted) => {
+                return Ok(None);
+            }
             all => all?,
         };
         let place = all.iter().position(|file| file.is(&self.file));

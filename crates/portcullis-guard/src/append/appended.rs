@@ -9,6 +9,9 @@ use std::time::SystemTime;
 use super::open;
 use crate::private_file::folder;
 
+/// How often a file is looked for that is rotated meanwhile.
+const LOOKS: usize = 16;
+
 /// A file that lines are appended to, opened for reading as long as it was at that moment.
 ///
 /// What it decides:
@@ -71,28 +74,67 @@ impl AppendedFile {
     ///
     /// # Errors
     ///
-    /// When no such file is found, or one cannot be opened.
+    /// When no such file is found, one cannot be opened, or the file is rotated each time that one
+    /// looks ([`ErrorKind::Interrupted`]).
     pub fn all(path: impl AsRef<Path>) -> io::Result<Vec<Self>> {
         let path = path.as_ref();
-        let is_folder = path.is_dir();
-        let (within, name) = match (is_folder, path.file_name()) {
-            (true, _) => (path, None),
-            (false, Some(name)) => (folder(path), Some(name)),
-            (false, None) => return Err(ErrorKind::NotFound.into()),
+        let files = match path.is_dir() {
+            true => Self::within(path, |name| name.to_string_lossy().contains(".jsonl"), None)?,
+            false => Self::with_rotated(path)?,
         };
+        match files.is_empty() {
+            true => Err(io::Error::new(ErrorKind::NotFound, "no file in it is called *.jsonl")),
+            false => Ok(files),
+        }
+    }
+
+    /// The file at `path`, the last, and what it was rotated to.
+    fn with_rotated(path: &Path) -> io::Result<Vec<Self>> {
+        let name = path.file_name().ok_or(ErrorKind::NotFound)?;
+        let rotated = || Self::within(folder(path), |other| is_rotated(other, name), Some(name));
+        for _ in 0..LOOKS {
+            let before = Self::present(path)?;
+            let mut files = rotated()?;
+            match (before, Self::present(path)?) {
+                (Some(before), Some(now)) if before.is(&now) => {
+                    files.push(now);
+                    return Ok(files);
+                }
+                (None, None) if files.is_empty() => {
+                    return Err(io::Error::new(ErrorKind::NotFound, "there is no such file"));
+                }
+                (None, None) if files.len() == rotated()?.len() => return Ok(files),
+                // It was rotated meanwhile: of two rotations the first would be left out.
+                _ => {}
+            }
+        }
+        Err(io::Error::new(ErrorKind::Interrupted, "it is rotated each time that one looks"))
+    }
+
+    /// The file at `path`, if it is there.
+    fn present(path: &Path) -> io::Result<Option<Self>> {
+        match Self::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// The files within a folder whose names belong to it, the oldest first. What is compressed is
+    /// left out as long as the plain one is there, or is called `own`.
+    fn within(
+        folder: &Path,
+        belongs: impl Fn(&OsStr) -> bool,
+        own: Option<&OsStr>,
+    ) -> io::Result<Vec<Self>> {
         let mut found = Vec::new();
-        for entry in open::folder(within)? {
-            let entry = entry?;
-            let belongs = match name {
-                Some(name) => is_rotated(&entry.file_name(), name),
-                None => entry.file_name().to_string_lossy().contains(".jsonl"),
-            };
-            if belongs {
-                found.push(within.join(entry.file_name()));
+        for entry in open::folder(folder)? {
+            let name = entry?.file_name();
+            if belongs(&name) {
+                found.push(folder.join(name));
             }
         }
         // A program that compresses a file has both for a moment.
-        let own = name.map(|name| within.join(name)).filter(|own| own.is_file());
+        let own = own.map(|name| folder.join(name)).filter(|own| own.is_file());
         let doubled = |compressed: &Path| {
             let plain = [".gz", ".zst"].iter().find_map(|ending| {
                 Some(PathBuf::from(compressed.as_os_str().to_str()?.strip_suffix(ending)?))
@@ -101,23 +143,11 @@ impl AppendedFile {
         };
         let mut files = Vec::new();
         for path in found.iter().filter(|path| !doubled(path) && path.is_file()) {
-            match Self::open(path) {
-                // It was deleted, or compressed, meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                opened => files.push(opened?),
-            }
+            // It was deleted, or compressed, meanwhile.
+            files.extend(Self::present(path)?);
         }
         files.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
-        if !is_folder {
-            match Self::open(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound && !files.is_empty() => {}
-                opened => files.push(opened?),
-            }
-        }
-        match files.is_empty() {
-            true => Err(io::Error::new(ErrorKind::NotFound, "no file in it is called *.jsonl")),
-            false => Ok(files),
-        }
+        Ok(files)
     }
 
     /// The path, as it was found.

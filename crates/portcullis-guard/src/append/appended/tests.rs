@@ -71,6 +71,32 @@ fn a_file_that_is_being_compressed_is_found_once() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test rotates a file")]
+fn of_two_rotations_while_one_looks_none_is_left_out() {
+    for _ in 0..10 {
+        let folder = folder_with(&["a.jsonl"]);
+        let path = folder.path().join("a.jsonl");
+        let rotated = path.clone();
+        let rotating = std::thread::spawn(move || {
+            for number in 0..200 {
+                let aside = rotated.with_file_name(format!("a.jsonl.{number:03}"));
+                fs::rename(&rotated, aside).unwrap();
+                fs::write(&rotated, "").unwrap();
+            }
+        });
+        while !rotating.is_finished() {
+            // An error says that it is to be asked for again.
+            let Ok(all) = AppendedFile::all(&path) else { continue };
+            let mut names = names(&all);
+            names.retain(|name| *name != "a.jsonl");
+            let expected: Vec<_> = (0..names.len()).map(|n| format!("a.jsonl.{n:03}")).collect();
+            assert_eq!(names, expected);
+        }
+        rotating.join().unwrap();
+    }
+}
+
+#[test]
 fn what_is_not_there_or_never_ends_is_refused() {
     let folder = folder_with(&["notes.txt"]);
     for path in ["a.jsonl", "", "a/b.jsonl"] {
