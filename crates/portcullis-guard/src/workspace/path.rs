@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// The longest path, in bytes, and the most parts that it may have: a tree that callers make stays
 /// far below what the operating system can walk.
@@ -16,23 +16,20 @@ const MAX_PARTS: usize = 32;
 /// `..` is left to the kernel, which resolves it beneath the folder.
 pub(super) fn plain(path: &Path, hidden: bool) -> io::Result<&Path> {
     let text = path.to_str().ok_or_else(|| refused("not UTF-8"))?;
-    if text.is_empty() || text.starts_with(['/', '~']) || text.contains(is_special) {
+    if text.is_empty() || text.starts_with(['/', '~']) || has_special(text) {
         return Err(refused("not a plain relative path"));
     }
     let too_long = || Err(refused("a path that is too long or too deep"));
     if text.len() > MAX_BYTES {
         return too_long();
     }
-    for (before, part) in path.components().enumerate() {
-        match part {
-            _ if before >= MAX_PARTS => return too_long(),
-            Component::Normal(name) if !hidden && is_hidden(name) => {
-                return Err(refused("a hidden file"));
-            }
-            Component::Normal(_) | Component::CurDir | Component::ParentDir => {}
-            Component::Prefix(_) | Component::RootDir => {
-                return Err(refused("not a plain relative path"));
-            }
+    let parts = text.as_bytes().split(|byte| *byte == b'/');
+    for (before, part) in parts.filter(|part| !matches!(*part, b"" | b".")).enumerate() {
+        if before >= MAX_PARTS {
+            return too_long();
+        }
+        if !hidden && part != b".." && part.starts_with(b".") {
+            return Err(refused("a hidden file"));
         }
     }
     Ok(path)
@@ -55,9 +52,9 @@ pub(super) fn folder_and_name(path: &Path) -> io::Result<(&Path, &OsStr)> {
 /// The name that is all of a path: no folder, no dot and no slash is in it.
 #[cfg(unix)]
 pub(super) fn bare_name(path: &Path) -> Option<&OsStr> {
-    let text = path.as_os_str();
-    // `Path` leaves out a slash at the end, with which only a folder can be meant.
-    path.file_name().filter(|name| *name == text)
+    let name = path.as_os_str();
+    let bytes = name.as_encoded_bytes();
+    (!bytes.contains(&b'/') && !matches!(bytes, b"." | b"..")).then_some(name)
 }
 
 /// Whether a name begins with a dot.
@@ -69,6 +66,7 @@ pub(super) fn refused(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-fn is_special(character: char) -> bool {
-    character.is_control() || matches!(character, '\\' | ':')
+fn has_special(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_control() || matches!(byte, b'\\' | b':'))
+        || (!text.is_ascii() && text.contains(char::is_control))
 }
