@@ -91,7 +91,7 @@ fn n11_ids_are_given_and_not_taken() {
 }
 
 #[test]
-fn a_request_of_a_session_names_it_and_no_other_version() {
+fn a_request_of_a_session_names_it_and_no_version_without_sessions() {
     let testbed = Testbed::start(TESTBED, &["--auth", "none"]);
     let id = testbed.begin(None, "2025-06-18");
     let ping = request(1, "ping", json!({})).to_string();
@@ -103,14 +103,20 @@ fn a_request_of_a_session_names_it_and_no_other_version() {
             assert_eq!(outside.send(line, &[], body).status, 400, "{line}");
             assert_eq!(inside.send(line, &[&twice], body).status, 400, "{line}");
         }
-        for version in ["2025-11-25", "2025-03-26", "nonsense", "2025-06-18, 2025-06-18"] {
+        for version in ["nonsense", "2025-06-18, 2025-06-18"] {
             let header = format!("MCP-Protocol-Version: {version}");
             assert_eq!(inside.send(line, &[&header], &ping).status, 400, "{line} {version}");
         }
     }
-    let header = "MCP-Protocol-Version: 2025-06-18";
-    assert_eq!(inside.send("POST /mcp", &[header], &ping).status, 200);
+    for version in ["2025-06-18", "2025-03-26", "2025-11-25"] {
+        let header = format!("MCP-Protocol-Version: {version}");
+        assert_eq!(inside.send("POST /mcp", &[&header], &ping).status, 200, "{version}");
+    }
     assert_eq!(inside.send("POST /mcp", &[], &ping).status, 200);
+    // Whatever a header names, batches are those of the session's own version.
+    let batch = format!("[{ping}]");
+    let header = "MCP-Protocol-Version: 2025-03-26";
+    assert_eq!(inside.send("POST /mcp", &[header], &batch).status, 400);
     testbed.result(None, "tools/list", json!({}));
 }
 

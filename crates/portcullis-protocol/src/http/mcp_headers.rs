@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::http::rejection::{Rejection, Rule};
 use crate::{ParamHeaders, ProtocolVersion, RpcError};
@@ -32,17 +32,20 @@ pub(super) fn name_stateless(headers: &HeaderMap) -> bool {
     names.any(|name| ProtocolVersion::parse(name).is_some_and(ProtocolVersion::is_stateless))
 }
 
-/// In a session the header names its version, or is not there: 400 otherwise.
-pub(super) fn check_session(
-    headers: &HeaderMap,
-    version: ProtocolVersion,
-) -> Result<(), Rejection> {
-    match headers.get_all(&VERSION).iter().all(|name| name == version.as_str()) {
+/// In a session the header names a version with sessions, or is not there: 400 otherwise (2025-11-25
+/// Streamable HTTP §Protocol Version Header). It only SHOULD be the one that was agreed on, and there
+/// are clients that always name the same one: the session goes on with its own.
+pub(super) fn check_session(headers: &HeaderMap) -> Result<(), Rejection> {
+    let has_sessions = |name: &HeaderValue| {
+        let version = name.to_str().ok().and_then(ProtocolVersion::parse);
+        version.is_some_and(|version| ProtocolVersion::WITH_SESSIONS.contains(&version))
+    };
+    match headers.get_all(&VERSION).iter().all(has_sessions) {
         true => Ok(()),
         false => Err(Rejection::new(
             Rule::Session,
             StatusCode::BAD_REQUEST,
-            "MCP-Protocol-Version differs from the session's version",
+            "MCP-Protocol-Version names no version with sessions",
         )),
     }
 }

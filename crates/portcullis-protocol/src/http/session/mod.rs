@@ -8,7 +8,8 @@
 //!    is not served, the answer names the versions that are.
 //! 2. 404 for a session that does not exist, has ended, has been idle too long, or
 //!    belongs to another principal. They all read the same, on every method.
-//! 3. 400 for an `MCP-Protocol-Version` that is not the session's; none is fine.
+//! 3. 400 for an `MCP-Protocol-Version` of no version with sessions. It need not be there, and may be another
+//!    than the session's, which rules all the same.
 //!
 //! A session belongs to its [`Principal`](portcullis_auth::Principal), not to the token that
 //! made it: with a new token the same principal goes on. Without authentication the session
@@ -58,7 +59,7 @@ impl Sessions {
         let id = SessionId::read(caller.headers)?;
         let remote = caller.info.remote.map(|peer| peer.ip());
         let session = self.find(id, Caller { owner: caller.owner(), remote }).await?;
-        mcp_headers::check_session(caller.headers, session.version)?;
+        mcp_headers::check_session(caller.headers)?;
         Ok(session)
     }
 }

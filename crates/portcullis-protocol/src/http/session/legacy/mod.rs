@@ -141,7 +141,7 @@ impl<S: Service> Post<'_, S> {
             return Ok(());
         }
         if self.has_begun {
-            mcp_headers::check_session(caller.headers, session.version)?;
+            mcp_headers::check_session(caller.headers)?;
             self.prolong();
         }
         match self.exchanges.take(message) {

@@ -168,7 +168,7 @@ async fn every_version_with_sessions_is_agreed_on_and_no_other() {
         let other = edge.request("POST", "alice").uri(&client.uri);
         let other = other.header("mcp-protocol-version", "2025-01-01");
         let refused = edge.answer(other, &ping()).await;
-        assert_eq!(refused.status(), 400, "the session has another");
+        assert_eq!(refused.status(), 400, "no session has that one");
     }
     let mut client = Client::begin(&edge, "alice").await;
     let meta = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
