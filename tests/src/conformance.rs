@@ -332,7 +332,9 @@ async fn test_elicitation_sep1330_enums(ctx: Context) -> Result<String, ToolErro
 /// Asks for a name.
 #[tool]
 async fn test_input_required_result_elicitation(ctx: Context) -> Result<String, ToolError> {
-    Ok(format!("Hello, {}!", name(&ctx, "What is your name?").await?))
+    // One scenario answers before it is asked.
+    let asked = ctx.elicit_unless_answered::<UserName>("What is your name?").await?;
+    Ok(format!("Hello, {}!", asked.accepted().map_or_else(String::new, |asked| asked.name)))
 }
 
 /// Asks the model of the client.

@@ -555,7 +555,48 @@ impl Context {
         &self,
         message: impl Into<String> + Send,
     ) -> Result<Elicited<T>, ToolError> {
-        input::elicit(&self.input, message.into()).await
+        input::elicit(&self.input, message.into(), false).await
+    }
+
+    /// As [`elicit`](Self::elicit), unless the client has sent the answer along before it was asked: a
+    /// script that knows the question saves itself a round, in 2026-07-28.
+    ///
+    /// Such an answer is in `inputResponses` under the name of `T` in `snake_case`, without a `requestState`,
+    /// and is validated as any other. **No user needs to have seen the question**: ask by
+    /// [`elicit`](Self::elicit) for what somebody has to agree to. Other members of `inputResponses` are
+    /// ignored. A version with sessions, and a task that has begun, ask as ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`elicit`](Self::elicit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::prelude::*;
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct PaperSize {
+    ///     width_mm: u32,
+    /// }
+    ///
+    /// /// Prints a page. `{"paper_size": {"action": "accept", "content": {"width_mm": 210}}}` may be sent along.
+    /// #[tool]
+    /// async fn print_page(ctx: Context) -> Result<String, ToolError> {
+    ///     let size = ctx.elicit_unless_answered::<PaperSize>("How wide is the paper?").await?;
+    ///     Ok(match size.accepted() {
+    ///         Some(PaperSize { width_mm }) => format!("printed on {width_mm} mm"),
+    ///         None => "not printed".to_owned(),
+    ///     })
+    /// }
+    /// ```
+    pub async fn elicit_unless_answered<T: DeserializeOwned + JsonSchema>(
+        &self,
+        message: impl Into<String> + Send,
+    ) -> Result<Elicited<T>, ToolError> {
+        input::elicit(&self.input, message.into(), true).await
     }
 
     /// Has the user open a page of this server in their browser, for what must not pass through the client

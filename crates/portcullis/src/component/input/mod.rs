@@ -69,6 +69,8 @@ pub(crate) trait InputSource: Send + Sync {
 pub(crate) struct Question {
     /// The key that its answer has, unless it is taken.
     pub(crate) key: String,
+    /// Whether an answer that was sent along under the key, unasked, is taken.
+    pub(crate) unasked: bool,
     pub(crate) needs: ClientCapabilities,
     pub(crate) request: InputRequest,
 }
@@ -79,6 +81,8 @@ pub(crate) struct Form {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) schema: Map<String, Value>,
+    /// As that of [`Question`].
+    pub(crate) unasked: bool,
 }
 
 /// A page of the server's own that the user is to open.
@@ -99,6 +103,7 @@ fn source(input: &Input) -> Result<&dyn InputSource, ToolError> {
 pub(crate) async fn elicit<T: DeserializeOwned + JsonSchema>(
     input: &Input,
     message: String,
+    unasked: bool,
 ) -> Result<Elicited<T>, ToolError> {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
@@ -107,7 +112,7 @@ pub(crate) async fn elicit<T: DeserializeOwned + JsonSchema>(
         Value::Object(schema) => schema,
         _ => Map::new(),
     };
-    let form = Form { name: T::schema_name().into_owned(), message, schema };
+    let form = Form { name: T::schema_name().into_owned(), message, schema, unasked };
     Ok(match source(input)?.form(form).await? {
         Elicited::Accepted(content) => {
             let read = reading::read_all(content);
@@ -131,6 +136,7 @@ pub(crate) async fn sample(
 ) -> Result<CreateMessageResult, ToolError> {
     let question = Question {
         key: "sampling".to_owned(),
+        unasked: false,
         needs: ClientCapabilities::SAMPLING,
         request: request.into_request()?,
     };
@@ -142,7 +148,7 @@ pub(crate) async fn sample(
 pub(crate) async fn roots(input: &Input) -> Result<Vec<Root>, ToolError> {
     let request = InputRequest { method: "roots/list", params: Value::Object(Map::new()) };
     let needs = ClientCapabilities::ROOTS;
-    let question = Question { key: "roots".to_owned(), needs, request };
+    let question = Question { key: "roots".to_owned(), unasked: false, needs, request };
     let answer = source(input)?.ask(question).await?;
     Root::read_all(&answer)
         .ok_or_else(|| ToolError::refused_input("the answer is no `ListRootsResult`"))

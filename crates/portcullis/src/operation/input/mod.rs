@@ -7,7 +7,8 @@
 //!    digest of its method and parameters, so that it is given to the same question alone.
 //! 2. Answers are taken with the state that the server gave for the request: sealed for its server,
 //!    method, component, arguments and caller, until it expires. What does not open is refused, with one
-//!    text for every reason. Without a state nothing was asked, and answers are not looked at.
+//!    text for every reason. Without a state nothing was asked, and answers are not looked at, unless the
+//!    function says so of a question ([`elicit_unless_answered`](crate::Context::elicit_unless_answered)).
 //! 3. Each round is decided about like a first call.
 //! 4. A function that asks something else than it asked before, or too often, fails.
 //!
@@ -78,6 +79,8 @@ pub(super) struct Round {
 #[derive(Default)]
 struct Questions {
     answers: Vec<Answer>,
+    /// What the client sent along before it was asked anything.
+    unasked: Map<String, Value>,
     /// Each with whether it was given to the function.
     pages: Vec<(AskedPage, bool)>,
     asked: Vec<(String, QuestionId, InputRequest)>,
@@ -131,13 +134,16 @@ impl Round {
             let responses = responses.map_err(|_| ToolError::refused_input(REFUSED_RESPONSES))?;
             round.rounds = state.rounds;
             round.questions = Mutex::new(Questions::answered(state, &responses));
+        } else {
+            let unasked = input.read().unwrap_or_default();
+            round.questions = Mutex::new(Questions { unasked, ..Questions::default() });
         }
         Ok(Some(Arc::new(round)))
     }
 
     /// What the client is asked. Nothing is answered when that cannot be kept.
     pub(super) fn required(&self, engine: &Engine) -> Option<InputRequiredResult> {
-        let Questions { answers, pages, asked } = std::mem::take(&mut *self.questions());
+        let Questions { answers, pages, asked, .. } = std::mem::take(&mut *self.questions());
         let answers = answers.into_iter().map(|Answer { question, json, .. }| (question, json));
         let ids = asked.iter().map(|(key, question, _)| (key.clone(), question.clone()));
         let state = RequestState {
@@ -178,7 +184,7 @@ impl Questions {
             .into_iter()
             .filter_map(|(key, question)| Some(answer(question, responses.get(&key)?.to_string())));
         let pages = state.pages.into_iter().map(|page| (page, false)).collect();
-        Self { answers: earlier.chain(now).collect(), pages, asked: Vec::new() }
+        Self { answers: earlier.chain(now).collect(), pages, ..Self::default() }
     }
 
     /// The answer to a question, or the question is noted.
@@ -186,12 +192,22 @@ impl Questions {
     /// # Errors
     ///
     /// For more questions than a round may have.
-    fn ask(&mut self, key: &str, request: InputRequest) -> Result<Option<Value>, ToolError> {
+    fn ask(
+        &mut self,
+        key: &str,
+        unasked: bool,
+        request: InputRequest,
+    ) -> Result<Option<Value>, ToolError> {
         let id = id_of(request.method, &request.params);
         let answer = self.answers.iter_mut().find(|answer| !answer.given && answer.question == id);
         if let Some(answer) = answer {
             answer.given = true;
             return Ok(Some(answer.read()));
+        }
+        if unasked && let Some(answer) = self.unasked.remove(key) {
+            let json = answer.to_string();
+            self.answers.push(Answer { question: id, json, given: true });
+            return Ok(Some(answer));
         }
         self.note(key, id, request)?;
         Ok(None)
@@ -245,14 +261,14 @@ impl InputSource for Round {
 
     fn ask(
         &self,
-        Question { key, needs, request }: Question,
+        Question { key, unasked, needs, request }: Question,
     ) -> BoxFuture<'_, Result<Value, ToolError>> {
         async move {
             if self.lacks(needs) {
                 return Err(ToolError::missing_capability(needs));
             }
             self.examine(&request.params)?;
-            let answer = self.questions().ask(&key, request);
+            let answer = self.questions().ask(&key, unasked, request);
             if let Ok(Some(answer)) = answer {
                 return Ok(answer);
             }
@@ -288,13 +304,13 @@ fn asks_again(most: usize) -> ToolError {
 /// What the user did with a form. What they sent fits its schema.
 pub(super) async fn answer_to_form(
     source: &dyn InputSource,
-    Form { name, message, schema }: Form,
+    Form { name, message, schema, unasked }: Form,
 ) -> Result<Elicited<Map<String, Value>>, ToolError> {
     let form = form::Form::of(schema).map_err(ToolError::internal)?;
     let params = json!({"mode": "form", "message": message, "requestedSchema": form.schema()});
     let request = InputRequest { method: "elicitation/create", params };
     let (key, needs) = (words(&name).join("_"), ClientCapabilities::FORM);
-    let mut answer = source.ask(Question { key, needs, request }).await?;
+    let mut answer = source.ask(Question { key, unasked, needs, request }).await?;
     let action = answer.get("action").and_then(Value::as_str);
     match action {
         Some("accept") => {

@@ -196,7 +196,7 @@ impl Stream {
     ) -> Result<Outcome, ToolError> {
         let request = InputRequest { method: METHOD, params };
         let (key, needs) = (KEY.to_owned(), ClientCapabilities::URL);
-        let answer = self.ask(Question { key, needs, request }).await?;
+        let answer = self.ask(Question { key, unasked: false, needs, request }).await?;
         if let Action::Refused(outcome) = Action::read(&answer)? {
             return Ok(outcome);
         }

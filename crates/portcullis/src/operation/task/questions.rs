@@ -100,7 +100,7 @@ impl Questions {
     }
 
     async fn ask(&self, question: Question) -> Result<Value, ToolError> {
-        let Question { key, needs, request: InputRequest { method, params } } = question;
+        let Question { key, needs, request: InputRequest { method, params }, .. } = question;
         if !self.capabilities.include(needs) {
             return Err(ToolError::missing_capability(needs));
         }

@@ -163,6 +163,37 @@ async fn what_is_asked_at_once_goes_out_at_once_and_earlier_answers_are_kept() {
 }
 
 #[tokio::test]
+async fn what_a_client_sends_along_unasked_answers_what_the_function_says_alone() {
+    let both = asking("both", |ctx| async move {
+        let name = ctx.elicit_unless_answered::<UserName>("What is your name?").await?.accepted();
+        let sure = ctx.elicit::<Confirm>("Sure?").await?.accepted();
+        Ok(format!("{:?} {:?}", name.map(|asked| asked.name), sure.map(|asked| asked.sure)))
+    });
+    let client = client([both, greet()]);
+    let sent = json!({
+        "user_name": accepted(json!({"name": "Ann"})),
+        "confirm": accepted(json!({"sure": true})),
+        "more": 1,
+    });
+    let call = |tool: &str, sent: &Value| json!({"name": tool, "inputResponses": sent});
+    let first = client.ask("tools/call", call("both", &sent)).await;
+    assert_eq!(questions(&first), ["confirm"]);
+    // The answer that was sent along is kept, and is in no other request.
+    let sure = json!({"confirm": accepted(json!({"sure": false}))});
+    let last = answer(&client, "both", &first, sure).await;
+    assert_eq!(last.text(), Some(r#"Some("Ann") Some(false)"#));
+    assert_eq!(questions(&client.call("both", json!({})).await), ["user_name"]);
+    assert_eq!(questions(&client.ask("tools/call", call("greet", &sent)).await), ["user_name"]);
+    // It is validated as any other; junk is as if it was not there.
+    let long = json!({"user_name": accepted(json!({"name": "far too long a name"}))});
+    assert_eq!(refusal(&client.ask("tools/call", call("both", &long)).await).0, -32602);
+    for nothing in [json!(null), json!([]), json!({"User_Name": 1})] {
+        let asked = client.ask("tools/call", call("both", &nothing)).await;
+        assert_eq!(questions(&asked), ["user_name"]);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_answered_is_asked_again_and_nothing_is_answered_without_a_state() {
     let both = asking("both", |ctx| async move {
         let (name, sure) = tokio::join!(greeting(&ctx), ctx.elicit::<Confirm>("Sure?"));
