@@ -1,8 +1,9 @@
-"""The least MCP server: one tool, in sessions of 2025-11-25.
+"""The least MCP server: one tool or some, in sessions of 2025-11-25.
 
-    python stub_server.py INPUT_SCHEMA [REFUSED]
+    python stub_server.py INPUT_SCHEMA [REFUSED [PAGES]]
 
-Prints its port, then the arguments of each call. The call number REFUSED is answered 429.
+Prints its port, then the arguments of each call. The call number REFUSED is answered 429. The list
+of tools has PAGES pages, with one tool each.
 """
 
 import itertools
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SCHEMA = json.loads(sys.argv[1])
 REFUSED = int(sys.argv[2]) if len(sys.argv) > 2 else None
+PAGES = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 CALLS = itertools.count(1)
 
 
@@ -35,7 +37,11 @@ class Stub(BaseHTTPRequestHandler):
                 "serverInfo": {"name": "stub", "version": "1"},
             }
         elif method == "tools/list":
-            result = {"tools": [{"name": "stub", "description": "A stub.", "inputSchema": SCHEMA}]}
+            page = int(params.get("cursor", 1))
+            name = "stub" if page == 1 else f"stub_{page}"
+            result = {"tools": [{"name": name, "description": "A stub.", "inputSchema": SCHEMA}]}
+            if page < PAGES:
+                result["nextCursor"] = str(page + 1)
         elif method == "tools/call":
             print(json.dumps(params.get("arguments")), flush=True)
             if next(CALLS) == REFUSED:
