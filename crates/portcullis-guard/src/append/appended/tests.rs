@@ -76,21 +76,22 @@ fn of_two_rotations_while_one_looks_none_is_left_out() {
     for _ in 0..10 {
         let folder = folder_with(&["a.jsonl"]);
         let path = folder.path().join("a.jsonl");
+        fs::write(&path, "0").unwrap();
         let rotated = path.clone();
         let rotating = std::thread::spawn(move || {
             for number in 0..200 {
-                let aside = rotated.with_file_name(format!("a.jsonl.{number:03}"));
-                fs::rename(&rotated, aside).unwrap();
-                fs::write(&rotated, "").unwrap();
+                let at = |name: &str| rotated.with_file_name(name);
+                fs::write(at("next"), (number + 1).to_string()).unwrap();
+                fs::rename(&rotated, at(&format!("a.jsonl.{number:03}"))).unwrap();
+                fs::rename(at("next"), &rotated).unwrap();
             }
         });
         while !rotating.is_finished() {
             // An error says that it is to be asked for again.
-            let Ok(all) = AppendedFile::all(&path) else { continue };
-            let mut names = names(&all);
-            names.retain(|name| *name != "a.jsonl");
-            let expected: Vec<_> = (0..names.len()).map(|n| format!("a.jsonl.{n:03}")).collect();
-            assert_eq!(names, expected);
+            let Ok(mut all) = AppendedFile::all(&path) else { continue };
+            let numbers: Vec<_> = all.iter_mut().map(read).collect();
+            let expected: Vec<_> = (0..numbers.len()).map(|number| number.to_string()).collect();
+            assert_eq!(numbers, expected);
         }
         rotating.join().unwrap();
     }
