@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream};
@@ -112,7 +113,8 @@ pub(crate) async fn serve_caught<S: Service>(
     operation: Operation<'_>,
     exchange: Exchange,
 ) -> Result<Outcome, RpcError> {
-    AssertUnwindSafe(service.serve(operation, exchange)).catch_unwind().await.unwrap_or_else(|_| {
+    let serve = pin!(service.serve(operation, exchange));
+    AssertUnwindSafe(serve).catch_unwind().await.unwrap_or_else(|_| {
         let reference = Reference::new();
         tracing::error!(%reference, "the service panicked");
         Err(RpcError::Internal(format!("Internal error (reference {reference})").into()))

@@ -1,5 +1,6 @@
 //! One message of the version without sessions.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -106,7 +107,8 @@ pub(super) async fn receive<S: Service>(
                     }
                 }
             } else {
-                serve_caught(&**service, operation, exchange).await
+                // Pinned where it is made: to await it as it is would copy all of it, twice.
+                pin!(serve_caught(&**service, operation, exchange)).await
             };
             let answer =
                 answer::answered(caller.authenticator, &id, version, service.identity(), &outcome);

@@ -1,6 +1,7 @@
 //! The fence around users' functions: their time, and their panics.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -29,7 +30,7 @@ pub(super) async fn within_time<R>(
     let outgoing = call.context.outgoing().clone();
     // The client has a time of its own for what it is asked, and a task for what it does.
     let besides = || outgoing.asked() + start.map_or(Duration::ZERO, Start::besides);
-    fenced(limit, besides, async {
+    let answer = pin!(async {
         if !entry.validations.is_empty() {
             let begun = Instant::now();
             let judge = || entry.validations.iter().try_for_each(|own| own.judge(&call.arguments));
@@ -48,8 +49,8 @@ pub(super) async fn within_time<R>(
         let answer = handler(call).await;
         input.as_deref().map_or(Ok(()), InputSource::settled)?;
         answer
-    })
-    .await
+    });
+    fenced(limit, besides, answer).await
 }
 
 /// What a function of the user's answers within its time, and `besides` it. A panic is an internal error.

@@ -31,6 +31,7 @@ pub(crate) mod verifying;
 pub(crate) mod visibility_control;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -128,10 +129,12 @@ async fn served(
         record.may_become(start);
     }
     let span = record.begin_span();
-    let walk = AssertUnwindSafe(walk(engine, operation, &exchange, &mut record, start));
-    // Middleware may panic: everything else that is not ours is caught where it is asked.
-    let walk = walk.catch_unwind().instrument(span).await;
-    let result = walk.unwrap_or_else(|_| Err(record.failed("panic")));
+    let result = {
+        let walk = pin!(walk(engine, operation, &exchange, &mut record, start));
+        // Middleware may panic: everything else that is not ours is caught where it is asked.
+        AssertUnwindSafe(walk).catch_unwind().instrument(span).await
+    };
+    let result = result.unwrap_or_else(|_| Err(record.failed("panic")));
     let absent_until = record.absent_until();
     if let Some(until) = absent_until {
         record.warn_if_late(until);
