@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::Stream;
 #[cfg(feature = "http")]
 use portcullis_auth::EndpointPath;
 use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
@@ -22,6 +21,7 @@ use crate::operation::{Engine, EngineService, changes, updates};
 #[cfg(feature = "http")]
 use crate::route::Route;
 use crate::server::Server;
+use crate::testing::stream::TestStream;
 
 /// Where pages are, which users are asked to open.
 #[cfg(feature = "http")]
@@ -276,15 +276,15 @@ impl TestClient {
     }
 
     /// The changes of these lists from now on, as `list_changed` notifications report them.
-    pub fn changes(&self) -> impl Stream<Item = Changed> + Send + use<> {
-        changes(&self.engine, &self.exchange())
+    pub fn changes(&self) -> TestStream<Changed> {
+        TestStream::new(changes(&self.engine, &self.exchange()))
     }
 
     /// The URIs of resources that are updated from now on: in a [session](Self::in_session) of those that
     /// it subscribes to, and otherwise of `resources`.
-    pub fn updates(&self, resources: &[&str]) -> impl Stream<Item = String> + Send + use<> {
+    pub fn updates(&self, resources: &[&str]) -> TestStream<String> {
         let resources = resources.iter().map(|&uri| uri.to_owned()).collect();
-        updates(&self.engine, &self.exchange(), resources)
+        TestStream::new(updates(&self.engine, &self.exchange(), resources))
     }
 
     /// Sends any request.
