@@ -48,6 +48,10 @@ impl Completions {
                             State or Args, but no argument by itself";
                 invalid(ProblemKind::InvalidParameter, text);
             }
+            if !parameters.forms.is_empty() {
+                let text = "nobody can be asked for a form while an argument is completed";
+                invalid(ProblemKind::InvalidForm, text);
+            }
             for problem in &parameters.problems {
                 invalid(problem.kind(), problem.text());
             }

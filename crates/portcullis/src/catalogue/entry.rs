@@ -12,6 +12,7 @@ use crate::catalogue::completions::Completions;
 use crate::catalogue::credential_lint;
 use crate::catalogue::describe::describe;
 use crate::catalogue::everywhere::Everywhere;
+use crate::catalogue::form;
 use crate::catalogue::input_schema::ArgumentSchema;
 use crate::catalogue::metadata;
 use crate::catalogue::output_schema::OutputSchema;
@@ -34,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) sees_caller: bool,
     /// Whether its function is given a [`Context`](crate::Context).
     pub(crate) sees_context: bool,
+    /// Whether its function can ask the client for something.
+    pub(crate) asks_client: bool,
     /// Its arguments that ask for credentials on purpose.
     pub(crate) credentials: Vec<String>,
     /// What of the server's state its function is given.
@@ -82,6 +85,7 @@ impl Entry {
             problems.push(Problem::new(ProblemKind::EmptyTag, text));
         }
         problems.extend(missing_states(&parameters, states));
+        problems.extend(form::problems(&parameters.forms));
         let credentials = credential_lint::on_purpose(&parameters);
         // What completes its arguments is a function of the component, too.
         let functions = || completers.iter().map(|(_, own)| &own.parameters).chain([&parameters]);
@@ -89,6 +93,7 @@ impl Entry {
         let needs_caller = functions().any(|own| own.needs_caller);
         let sees_caller = functions().any(|own| own.sees_caller);
         let sees_context = parameters.sees_call || functions().any(|own| own.sees_context);
+        let asks_client = sees_context || !parameters.forms.is_empty();
         let path_like = parameters.path_like();
         if kind != ComponentKind::ResourceTemplate {
             problems.extend(path_like.iter().map(|name| path_like_elsewhere(name)));
@@ -164,6 +169,7 @@ impl Entry {
             checks,
             sees_caller,
             sees_context,
+            asks_client,
             credentials,
             states: given,
             deny,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::closed_schema;
 use crate::catalogue::credential_lint;
 use crate::catalogue::schema::compile;
+use crate::error::{Problem, ProblemKind};
 
 /// Keywords that describe a field, whatever its type.
 const ABOUT: [&str; 3] = ["title", "description", "default"];
@@ -87,6 +88,16 @@ impl Form {
             false => None,
         }
     }
+}
+
+/// What is wrong with the forms that a function takes, by the names of its parameters.
+pub(super) fn problems(forms: &[(String, Map<String, Value>)]) -> Vec<Problem> {
+    let compiled = forms.iter().map(|(name, schema)| (name, Form::of(schema.clone())));
+    let wrong = compiled.filter_map(|(name, form)| {
+        let problem = Problem::new(ProblemKind::InvalidForm, form.err()?);
+        Some(problem.within(format_args!("parameter `{name}`")))
+    });
+    wrong.collect()
 }
 
 /// A field as the specification words it, of what a schema library made of its type.

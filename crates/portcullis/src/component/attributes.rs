@@ -36,6 +36,7 @@
 /// | [`MaybeCaller`](crate::MaybeCaller) | who calls, or nobody |
 /// | [`Context`](crate::Context) | how it was called, and what can be unlocked for the caller |
 /// | [`State<T>`](crate::State) | what [`state`](crate::ServerBuilder::state) was given |
+/// | [`FormElicitation<T>`](crate::component::FormElicitation) | a form that the function may ask its user for |
 ///
 /// A parameter's doc comment describes the argument. `#[arg(…)]` constrains it, and clients are
 /// shown the constraints that are enforced:

@@ -514,7 +514,9 @@ impl Context {
     ///
     /// `T` is a struct of strings, numbers, booleans, enums without fields and lists of such enums, or
     /// options of them: more is in no form. **A form asks for no secret**: where a member's name or title is that
-    /// of a credential, nothing is sent. The answer is validated by the schema of `T`.
+    /// of a credential, nothing is sent. The answer is validated by the schema of `T`. A function that takes
+    /// a [`FormElicitation<T>`](crate::component::FormElicitation) has all this of `T` judged when the server
+    /// is built.
     ///
     /// # Errors
     ///
@@ -703,7 +705,7 @@ impl Context {
     /// Whether the client declared that it can show a form.
     #[must_use]
     pub fn can_elicit(&self) -> bool {
-        self.input.as_deref().is_some_and(|input| input.capabilities().form)
+        input::can_show_forms(&self.input)
     }
 
     /// Whether the client declared that it lets its user open URLs.

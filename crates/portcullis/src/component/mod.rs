@@ -53,7 +53,7 @@ pub use self::declaration::{Component, Declare};
 pub use self::handle::{Handle, HandleValue};
 pub use self::hint::Hint;
 pub use self::icon::{Icon, Theme};
-pub use self::input::{CreateMessage, CreateMessageResult, Elicited, Root};
+pub use self::input::{CreateMessage, CreateMessageResult, Elicited, FormElicitation, Root};
 pub use self::kind::{ComponentKind, Deny};
 pub use self::parameter::{Args, Call, Parameter, Parameters};
 pub use self::resource_link::ResourceLink;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::component::argument::Argument;
 use crate::component::caller::{Caller, MaybeCaller};
 use crate::component::context::Context;
+use crate::component::input::{FormElicitation, form_schema};
 use crate::component::reading;
 use crate::component::state::State;
 use crate::component::tool_error::ToolError;
@@ -19,9 +20,9 @@ use crate::error::{Problem, ProblemKind};
 /// What the function of a component may take.
 ///
 /// Anything that implements `serde::Deserialize` and `schemars::JsonSchema` is an argument:
-/// clients see it in the schema and send it. [`Context`], [`Caller`], [`MaybeCaller`] and
-/// [`State`] are given by the server and are invisible outside. [`Args`] takes all
-/// arguments as one struct.
+/// clients see it in the schema and send it. [`Context`], [`Caller`], [`MaybeCaller`],
+/// [`State`] and [`FormElicitation`] are given by the server and are invisible outside. [`Args`]
+/// takes all arguments as one struct.
 ///
 /// A `serde_json::Value` is an argument that takes any JSON. Its schema is `{}`: strict
 /// clients warn, and models learn nothing from it, so a type of one's own is better.
@@ -126,6 +127,17 @@ impl<T: Any + Send + Sync> Parameter for State<T> {
     }
 }
 
+impl<T: DeserializeOwned + JsonSchema> Parameter for FormElicitation<T> {
+    fn declare(parameters: &mut Parameters, argument: Argument) {
+        parameters.given("FormElicitation", &argument);
+        parameters.forms.push((argument.name, form_schema::<T>()));
+    }
+
+    fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
+        Ok(Self::new(call.context.input().clone()))
+    }
+}
+
 /// All arguments as one struct: its fields are the arguments.
 ///
 /// `null` for a field that may be left out leaves it out. Where it is a value of its own (to
@@ -207,6 +219,8 @@ pub struct Parameters {
     /// How many were declared by parameters of ours.
     pub(crate) declared: usize,
     pub(crate) states: Vec<(TypeId, &'static str)>,
+    /// The schemas of the forms that the function may ask for, by the names of its parameters.
+    pub(crate) forms: Vec<(String, Map<String, Value>)>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -251,6 +265,7 @@ impl Parameters {
             sees_call: true,
             declared: 0,
             states: Vec::new(),
+            forms: Vec::new(),
             problems: Vec::new(),
         }
     }

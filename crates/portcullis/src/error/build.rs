@@ -166,6 +166,8 @@ pub enum ProblemKind {
     UnmatchedVariable,
     /// A parameter cannot be an argument here, or is declared twice.
     InvalidParameter,
+    /// A form that a function takes has what no form may have, or asks for a secret.
+    InvalidForm,
     /// A constraint is not for the type of its argument, or nothing meets it.
     InvalidConstraint,
     /// A default breaks the constraints of its argument.

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 
-use portcullis::component::{Icon, Theme};
+use portcullis::component::{FormElicitation, Icon, Theme};
 use portcullis::prelude::*;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Filter {
     words: Vec<String>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "nobody is asked")]
+struct Sure {
+    sure: bool,
 }
 
 struct Store;
@@ -80,9 +86,10 @@ async fn everything(
     caller: Caller,
     MaybeCaller(maybe): MaybeCaller,
     store: State<Store>,
+    sure: FormElicitation<Sure>,
 ) -> Result<Json<String>, ToolError> {
     r#type += 1.0;
-    let _ = (api_key, number, map, day, context, caller, maybe, store, r#type);
+    let _ = (api_key, number, map, day, context, caller, maybe, store, sure, r#type);
     Ok(Json(format!("{text} {}", list.first().map_or(0, |filter| filter.words.len()))))
 }
 

@@ -1,6 +1,7 @@
 //! What a function asks its client for, in the middle of an operation.
 
 mod elicitation;
+mod form_elicitation;
 mod roots;
 mod sampling;
 
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::elicitation::Elicited;
+pub use self::form_elicitation::FormElicitation;
 pub use self::roots::Root;
 pub use self::sampling::{CreateMessage, CreateMessageResult};
 use crate::component::reading;
@@ -100,19 +102,28 @@ fn source(input: &Input) -> Result<&dyn InputSource, ToolError> {
     input.as_deref().ok_or_else(|| ToolError::new(UNREACHABLE))
 }
 
+/// What `T` looks like, before it is known to be a form.
+pub(crate) fn form_schema<T: JsonSchema>() -> Map<String, Value> {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.meta_schema = None;
+    settings.inline_subschemas = true;
+    match settings.into_generator().into_root_schema_for::<T>().to_value() {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+pub(crate) fn can_show_forms(input: &Input) -> bool {
+    input.as_deref().is_some_and(|input| input.capabilities().form)
+}
+
 pub(crate) async fn elicit<T: DeserializeOwned + JsonSchema>(
     input: &Input,
     message: String,
     unasked: bool,
 ) -> Result<Elicited<T>, ToolError> {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.meta_schema = None;
-    settings.inline_subschemas = true;
-    let schema = match settings.into_generator().into_root_schema_for::<T>().to_value() {
-        Value::Object(schema) => schema,
-        _ => Map::new(),
-    };
-    let form = Form { name: T::schema_name().into_owned(), message, schema, unasked };
+    let form =
+        Form { name: T::schema_name().into_owned(), message, schema: form_schema::<T>(), unasked };
     Ok(match source(input)?.form(form).await? {
         Elicited::Accepted(content) => {
             let read = reading::read_all(content);

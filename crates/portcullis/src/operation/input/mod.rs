@@ -105,7 +105,7 @@ impl Round {
         input: &InputResponses<'_>,
         arguments: Option<&Map<String, Value>>,
     ) -> Result<Option<Arc<Self>>, ToolError> {
-        let asks = entry.sees_context || !engine.layers.middleware().is_empty();
+        let asks = entry.asks_client || !engine.layers.middleware().is_empty();
         let asks = asks && engine.request_state.are_there();
         if !asks && input.state().is_none() {
             return Ok(None);

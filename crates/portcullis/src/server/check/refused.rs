@@ -39,6 +39,7 @@ fn of_problem(kind: ProblemKind) -> Option<usize> {
         | ProblemKind::InvalidTrustedProxy => 3,
         ProblemKind::ExposedSecret | ProblemKind::UnsealedStore => 4,
         ProblemKind::InvalidParameter
+        | ProblemKind::InvalidForm
         | ProblemKind::InvalidConstraint
         | ProblemKind::InvalidDefault
         | ProblemKind::InvalidInputSchema => 11,

@@ -3,6 +3,7 @@
 #[cfg(feature = "http")]
 mod pages;
 mod refused;
+mod taken;
 
 use std::sync::{Arc, Mutex};
 
