@@ -1,5 +1,6 @@
 //! Each example is started and asked over its own port or over stdio.
 
+mod protocol;
 mod secrets;
 mod sections;
 mod services;
