@@ -16,6 +16,14 @@ pub(crate) struct Repeated {
     header: String,
 }
 
+impl Repeated {
+    /// Whether some proxies leave the header out, as nginx does unless it is told
+    /// `underscores_in_headers on`.
+    pub(crate) fn is_lost_by_proxies(&self) -> bool {
+        self.header.contains('_')
+    }
+}
+
 /// Finds the arguments that are to be repeated.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::time::Duration;
 use portcullis_guard::{redaction, text};
 
 use crate::access::decision::panic_text;
+use crate::catalogue::param_headers::Repeated;
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
 
@@ -51,6 +52,7 @@ pub(crate) fn warnings(catalogue: &Catalogue) -> Vec<String> {
     };
     let undescribed = keys(|entry| entry.kind == ComponentKind::Tool && entry.is_undescribed());
     let unchallenged = keys(|entry| entry.asks_to_challenge && !entry.can_challenge());
+    let lost = keys(|entry| entry.schema.repeated.iter().any(Repeated::is_lost_by_proxies));
     let mut warnings = Vec::new();
     if !undescribed.is_empty() {
         warnings.push(format!(
@@ -62,6 +64,12 @@ pub(crate) fn warnings(catalogue: &Catalogue) -> Vec<String> {
         warnings.push(format!(
             "components with `deny = challenge` and no check that could ask for a scope: \
              {unchallenged:?}: add require_scopes(…), or leave `deny` out"
+        ));
+    }
+    if !lost.is_empty() {
+        warnings.push(format!(
+            "tools with an argument in a header whose name has an underscore, which proxies leave out (nginx \
+             without `underscores_in_headers on`), so that each call is refused: {lost:?}: write a dash"
         ));
     }
     warnings
@@ -110,8 +118,24 @@ mod tests {
     use portcullis_auth::{AuthContext, Decision, require_scopes, restrict_tag};
 
     use super::*;
-    use crate::component::Deny;
+    use crate::component::{Argument, Deny};
     use crate::{Components, Server, Tool};
+
+    #[test]
+    fn headers_that_proxies_leave_out_are_warned_of() {
+        let routed = |tool: &str, header: &str| {
+            let region = Argument::new("region").header(header);
+            let tool = Tool::new(tool).description("Does it.").parameter::<String>(region);
+            tool.handler(|_call| async { "done" })
+        };
+        let tools = [routed("dash", "Order-Id"), routed("underscore", "order_id")];
+        let components = tools.into_iter().fold(Components::new(), Components::with);
+        let server = Server::builder("test").no_auth().components(components).build().unwrap();
+        let [lost] = &*warnings(&server.engine.catalogue) else {
+            panic!("{:?}", warnings(&server.engine.catalogue))
+        };
+        assert!(lost.contains(r#"["underscore"]"#), "{lost}");
+    }
 
     #[test]
     fn tools_without_a_description_and_challenges_that_nobody_meets_are_warned_of() {
