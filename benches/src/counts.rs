@@ -45,8 +45,24 @@ impl Counts {
         start: impl Fn(&[String]) -> Result<Server>,
         requests: impl AsyncFn(SocketAddr) -> Result<Vec<Request>>,
     ) -> Result<Self> {
-        let few = totals(folder, &start, &requests, FEW).await?;
-        let many = totals(folder, &start, &requests, MANY).await?;
+        let send = async |address: SocketAddr, count: usize| {
+            load::send(address, requests(address).await?, 1, count).await
+        };
+        Self::of(folder, start, send).await
+    }
+
+    /// As [`take`](Self::take), where `send` sends so many requests.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`take`](Self::take), and of `send`.
+    pub async fn of(
+        folder: &Path,
+        start: impl Fn(&[String]) -> Result<Server>,
+        send: impl AsyncFn(SocketAddr, usize) -> Result<()>,
+    ) -> Result<Self> {
+        let few = totals(folder, &start, &send, FEW).await?;
+        let many = totals(folder, &start, &send, MANY).await?;
         let each =
             |figure: fn(&Totals) -> f64| (figure(&many) - figure(&few)) / (MANY - FEW) as f64;
         Ok(Self {
@@ -60,7 +76,7 @@ impl Counts {
 async fn totals(
     folder: &Path,
     start: &impl Fn(&[String]) -> Result<Server>,
-    requests: &impl AsyncFn(SocketAddr) -> Result<Vec<Request>>,
+    send: &impl AsyncFn(SocketAddr, usize) -> Result<()>,
     count: usize,
 ) -> Result<Totals> {
     let mut totals = Totals::default();
@@ -73,8 +89,7 @@ async fn totals(
         let mut wrap = vec!["valgrind".to_owned(), format!("--log-file={}", log.display())];
         wrap.extend(tool.iter().map(|flag| (*flag).to_owned()));
         let server = start(&wrap)?;
-        let requests = requests(server.address()).await?;
-        load::send(server.address(), requests, 1, count).await?;
+        send(server.address(), count).await?;
         server.stop()?;
         totals.read(&std::fs::read_to_string(&log)?)?;
     }

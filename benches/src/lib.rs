@@ -13,8 +13,14 @@ pub mod request;
 pub mod sample;
 pub mod scenario;
 pub mod server;
+pub mod session;
+pub mod session_load;
 pub mod sign_in;
 pub mod table;
+pub mod traffic;
 
 /// Whatever goes wrong ends the run, and says what it was.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What it was.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

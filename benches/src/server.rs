@@ -19,32 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What is compared: the bare handler first, because the others are set against it.
 pub const SERVERS: [&str; 3] = ["bare-axum", "bench-server", "rmcp-server"];
 
-/// Builds all servers in release mode, and gives the folder that they are in.
+/// Builds these programs in release mode, `own` ones and those in `peers/`, and gives the folder that
+/// they are in.
 ///
 /// # Errors
 ///
 /// When one does not build.
-pub fn build() -> Result<PathBuf> {
-    build_all(&["Cargo.toml", "peers/Cargo.toml"])
-}
-
-/// Builds `bench-server` alone, as [`build`] does.
-///
-/// # Errors
-///
-/// When it does not build.
-pub fn build_own() -> Result<PathBuf> {
-    build_all(&["Cargo.toml"])
-}
-
-fn build_all(manifests: &[&str]) -> Result<PathBuf> {
+pub fn build(own: &[&str], peers: &[&str]) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).ok_or("the program is in no target folder")?;
     let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for manifest in manifests.iter().map(|manifest| benches.join(manifest)) {
+    for (manifest, programs) in [("Cargo.toml", own), ("peers/Cargo.toml", peers)] {
+        if programs.is_empty() {
+            continue;
+        }
+        let manifest = benches.join(manifest);
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--locked", "--quiet", "--release", "--bins", "--manifest-path"]);
+        cargo.args(["build", "--locked", "--quiet", "--release", "--manifest-path"]);
         cargo.arg(&manifest).arg("--target-dir").arg(target);
+        cargo.args(programs.iter().flat_map(|program| ["--bin", program]));
         if !cargo.status()?.success() {
             return Err(format!("{} does not build", manifest.display()).into());
         }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use benches::Result;
 use clap::{Parser, ValueEnum};
@@ -15,6 +17,7 @@ use portcullis::guard::{Fetch, Secret, SystemClock};
 use portcullis::metrics::Prometheus;
 use portcullis::prelude::*;
 use portcullis::store::{FileStore, RedisStore, Sealed};
+use portcullis::visibility::names;
 use portcullis::{RunOptions, Tool};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -97,6 +100,10 @@ struct Options {
     #[arg(long, default_value_t = 1, value_name = "N", requires = "traces")]
     sample_one_in: u32,
 
+    /// Be ready for many sessions of one principal, with tools that tell something
+    #[arg(long)]
+    sessions: bool,
+
     /// Further tools; the first and every second one needs the scope `admin`
     #[arg(long, default_value_t = 0, value_name = "N")]
     tools: usize,
@@ -117,6 +124,53 @@ fn algorithm(name: &str) -> std::result::Result<Algorithm, String> {
 async fn add(a: i64, b: i64) -> std::result::Result<String, ToolError> {
     let sum = a.checked_add(b).ok_or_else(|| ToolError::new("The sum is too large"))?;
     Ok(sum.to_string())
+}
+
+/// Counts to three.
+#[tool(auth = require_scopes(["read"]))]
+async fn count(
+    /// How long each step takes, in milliseconds
+    #[arg(default = 0)]
+    ms: u64,
+    ctx: Context,
+) -> &'static str {
+    for step in 1..=3 {
+        ctx.progress(step, 3);
+        wait_for(ms).await;
+    }
+    "counted"
+}
+
+/// Waits.
+#[tool(auth = require_scopes(["read"]))]
+async fn wait(ms: u64) -> &'static str {
+    wait_for(ms).await;
+    "waited"
+}
+
+async fn wait_for(ms: u64) {
+    match ms {
+        0 => tokio::task::yield_now().await,
+        ms => tokio::time::sleep(Duration::from_millis(ms)).await,
+    }
+}
+
+/// Changes the list of tools for everybody.
+#[tool(auth = require_scopes(["read"]))]
+async fn announce(ctx: Context) -> std::result::Result<&'static str, ToolError> {
+    static SHOWN: AtomicBool = AtomicBool::new(true);
+    let visibility = ctx.server_visibility();
+    match SHOWN.fetch_not(Ordering::Relaxed) {
+        true => visibility.disable(names(["wait"]))?,
+        false => visibility.enable(names(["wait"]))?,
+    }
+    Ok("announced")
+}
+
+/// What is read.
+#[resource("bench://note", auth = require_scopes(["read"]))]
+async fn note() -> &'static str {
+    "a note"
 }
 
 fn further(number: usize) -> Component {
@@ -192,8 +246,12 @@ fn oauth_proxy(options: &Options, url: &str) -> Result<OAuthProxy> {
 async fn serve(options: &Options) -> Result<()> {
     // As long as it serves.
     let _known = options.known_secret.clone().map(Secret::known);
-    let components = (1..=options.tools)
-        .fold(components![add], |components, number| components.with(further(number)));
+    let components = match options.sessions {
+        true => components![add, announce, count, wait, note],
+        false => components![add],
+    };
+    let components =
+        (1..=options.tools).fold(components, |components, number| components.with(further(number)));
     // As in production, each request leaves a line.
     let temporary = tempfile::NamedTempFile::new()?;
     let audit_file = options.audit_file.as_deref().unwrap_or(temporary.path());
@@ -205,6 +263,14 @@ async fn serve(options: &Options) -> Result<()> {
         (None, None) => server.auth(jwt_verifier(options)?),
     };
     server = server.audit(audit).page_size(components.len()).components(components);
+    if options.sessions {
+        // All sessions of the load are one principal's.
+        server = server.limits(|limits| {
+            (limits.sessions, limits.sessions_per_principal) = (20_000, 20_000);
+            (limits.connections, limits.streams_per_principal) = (8_192, 4_096);
+            limits.requests_per_principal = limits.concurrent_requests;
+        });
+    }
     if options.observed {
         // It keeps each span while it lasts. What a layer makes of it costs what the layer costs.
         tracing_subscriber::registry().init();

@@ -84,7 +84,7 @@ const ROUNDS_OF_A_SERVER: usize = 5;
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 async fn compare(options: &Options) -> Result<()> {
-    let folder = server::build()?;
+    let folder = server::build(&["bench-server"], &["bare-axum", "rmcp-server"])?;
     if server::can_pin() {
         server::pin_load()?;
     } else {

@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
 
 /// Prints the figures; whether they are within the limit.
 async fn run() -> Result<bool> {
-    let programs = server::build_own()?;
+    let programs = server::build(&["bench-server"], &[])?;
     if server::can_pin() {
         server::pin_load()?;
     } else {

@@ -18,7 +18,7 @@ pub(crate) struct Servers {
 impl Servers {
     /// Builds its own, and fetches FastMCP's if something is compared.
     pub(crate) fn prepare(compared: bool) -> Result<Self> {
-        let programs = server::build_own()?;
+        let programs = server::build(&["bench-server"], &[])?;
         let fetch = || FastMcp::fetch(&programs.with_file_name("fastmcp"));
         let fastmcp = compared.then(fetch).transpose()?;
         Ok(Self { own: programs.join("bench-server"), fastmcp })
