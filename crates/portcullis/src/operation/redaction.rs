@@ -34,7 +34,7 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
         Ok(Outcome::InputRequired(result)) => {
             any(&mut result.input_requests, |(_, request)| json(&mut request.params))
         }
-        Ok(Outcome::TaskFound(task)) => self::task(&mut task.state),
+        Ok(Outcome::TaskFound(task)) => any(&mut task.message, text) | state(&mut task.state),
         // Lists hold what the server was built with, which was examined then.
         Ok(_) => false,
         Err(RpcError::Internal(message) | RpcError::Denied(message)) => cow(message),
@@ -51,7 +51,7 @@ pub(super) fn redact_value(value: &mut Value) {
 }
 
 /// What was kept was examined then, but for secrets that are known since.
-fn task(state: &mut TaskState) -> bool {
+fn state(state: &mut TaskState) -> bool {
     match state {
         TaskState::InputRequired(requests) => {
             any(requests, |(_, request)| json(&mut request.params))
@@ -202,7 +202,9 @@ fn any<'p, P: 'p>(
 #[cfg(test)]
 mod tests {
     use portcullis_guard::Secret;
-    use portcullis_protocol::model::{GetPromptResult, PromptMessage, ReadResourceResult, Role};
+    use portcullis_protocol::model::{
+        GetPromptResult, PromptMessage, ReadResourceResult, Role, Task,
+    };
     use serde_json::json;
 
     use super::*;
@@ -314,6 +316,29 @@ mod tests {
             meta: Some(Box::new(meta())),
         }];
         is_clean(Ok(Outcome::ResourceRead(ReadResourceResult { contents })));
+    }
+
+    #[test]
+    fn e08_secrets_that_are_known_by_now_leave_all_that_was_kept_of_a_task() {
+        let _known = Secret::known(SECRET.to_owned());
+        let found = |state: TaskState, message: Option<&str>| {
+            let time = "2026-07-28T12:34:56Z".to_owned();
+            Ok(Outcome::TaskFound(Task {
+                id: "t".to_owned(),
+                state,
+                message: message.map(str::to_owned),
+                created_at: time.clone(),
+                updated_at: time,
+                ttl_ms: 1,
+                poll_interval_ms: 1,
+            }))
+        };
+        let error = |message: &str| TaskState::Failed(json!({"code": -32603, "message": message}));
+        is_clean(found(error(SECRET), None));
+        is_clean(found(error("no"), Some(SECRET)));
+        is_clean(found(error(SECRET), Some(SECRET)));
+        let result = to_raw_value(&json!({"content": [{"text": SECRET}]})).unwrap();
+        is_clean(found(TaskState::Completed(result), None));
     }
 
     #[test]

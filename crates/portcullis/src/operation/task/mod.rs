@@ -166,16 +166,15 @@ pub(super) async fn cancel<'a>(
 ) -> Result<Outcome, RpcError> {
     let Found { key, mut task, mut value } = found(engine, id, exchange, asking, record).await?;
     let Tasks { kept, running } = &*engine.tasks;
+    // First, since this request may be dropped, or the store say too late what it has kept.
+    running.cancel(&key);
     for _ in 0..TRIES {
         if task.is_over() {
             return Ok(Outcome::Done);
         }
         let cancelled = task.changed(State::Cancelled, kept.clock.now());
         match kept.swap(&key, Some(&value), &cancelled).await {
-            Ok(Some(_)) => {
-                running.cancel(&key);
-                return Ok(Outcome::Done);
-            }
+            Ok(Some(_)) => return Ok(Outcome::Done),
             Ok(None) => match kept.find(&key).await {
                 Ok(Some(found)) => (task, value) = found,
                 Ok(None) => return Ok(Outcome::Done),

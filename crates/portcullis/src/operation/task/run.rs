@@ -37,10 +37,11 @@ pub(super) async fn go_on(
     let state = loop {
         tokio::select! {
             biased;
-            stopped = &mut place.stop => break match stopped {
-                Ok(Stop::Interrupted) => Some(interrupted()),
-                Ok(Stop::Cancelled) | Err(_) => None,
-            },
+            stopped = &mut place.stop => break stopped.ok().map(|stop| match stop {
+                Stop::Interrupted => interrupted(),
+                // The request that cancels it may not come to saying so.
+                Stop::Cancelled => State::Cancelled,
+            }),
             answer = &mut call => break Some(state(&engine, &key, &record, answer).await),
             renewed = renew(kept, &key, &record, &value) => match renewed {
                 Ok(Some(renewed)) => value = renewed,

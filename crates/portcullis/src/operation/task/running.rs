@@ -14,7 +14,7 @@ use crate::operation::task::record::TaskKey;
 /// Why a task does not go on.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
-    /// Its caller has cancelled it, which its record says already.
+    /// Its caller has cancelled it.
     Cancelled,
     /// The server stops.
     Interrupted,
@@ -98,7 +98,7 @@ impl Running {
         self.tasks().by_key.get(key.record.digest()).map(|task| Arc::clone(&task.questions))
     }
 
-    /// Drops the function of a task that was cancelled.
+    /// Lets the function of a task be dropped, and the task be kept as cancelled.
     pub(super) fn cancel(&self, key: &TaskKey) {
         let stop =
             self.tasks().by_key.get_mut(key.record.digest()).and_then(|task| task.stop.take());

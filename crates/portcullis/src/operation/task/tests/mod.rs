@@ -119,19 +119,27 @@ async fn cancel(client: &TestClient, id: &str) -> TestAnswer {
     client.ask("tasks/cancel", json!({"taskId": id})).await
 }
 
+/// How long is waited for what is to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The task, once it is in this state.
 async fn until(client: &TestClient, id: &str, status: &str) -> Value {
+    let mut last = Value::Null;
     let asked = async {
         loop {
-            let mut answer = get(client, id).await.json().clone();
-            if answer["result"]["status"] == status {
-                return answer["result"].take();
+            last = get(client, id).await.json().clone();
+            let now = &last["result"]["status"];
+            if now == status {
+                return;
             }
-            assert!(answer["error"].is_null(), "{answer}");
+            let goes_on = now == "working" || now == "input_required";
+            assert!(goes_on, "it never is {status}: {last}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(100), asked).await.expect(status)
+    let asked = tokio::time::timeout(PATIENCE, asked).await;
+    assert!(asked.is_ok(), "it is not {status} yet: {last}");
+    last["result"].take()
 }
 
 /// Waits until something is so.
@@ -141,7 +149,7 @@ async fn eventually(is: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(100), asked).await.expect("it never is");
+    tokio::time::timeout(PATIENCE, asked).await.expect("it never is");
 }
 
 #[tokio::test]

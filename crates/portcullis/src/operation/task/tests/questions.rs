@@ -107,11 +107,26 @@ async fn a_question_is_examined_like_a_result_and_there_are_not_many_rounds() {
     for key in ["confirm", "confirm_2"] {
         let asked =
             async { while keys_of(&until(&client, &id, "input_required").await) != [key] {} };
-        tokio::time::timeout(Duration::from_secs(100), asked).await.unwrap();
+        tokio::time::timeout(PATIENCE, asked).await.unwrap();
         answer(&client, &id, json!({key: {"action": "decline"}})).await;
     }
     let task = until(&client, &id, "completed").await;
     assert_eq!(task["result"]["isError"], true);
+}
+
+#[tokio::test]
+async fn e08_a_result_that_holds_a_credential_is_blocked_as_that_of_a_call() {
+    let tool = || task("tell", || "postgres://app:hunter2@db/app");
+    for (found, blocked) in
+        [(CredentialsInResults::Block, true), (CredentialsInResults::Warn, false)]
+    {
+        let server = builder([tool()]).credentials_in_results(found).build().unwrap();
+        let client = alice(&server);
+        let task = until(&client, &begin(&client, "tell").await, "completed").await;
+        let text = task["result"]["content"][0]["text"].as_str().unwrap();
+        assert_eq!(text.starts_with("Internal error (reference "), blocked, "{text}");
+        assert_eq!(text.contains("hunter2"), !blocked, "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,12 @@
 //! Tasks, and servers that stop, begin again or are several.
 
-use portcullis_guard::{Clock, ManualClock, SystemClock};
-use portcullis_store::{Distant, MemoryStore, Store};
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use portcullis_guard::{Clock, ManualClock, MaybeFuture, SystemClock};
+use portcullis_store::{
+    CasOutcome, Distant, MemoryStore, RecordKey, RecordOwner, RecordValue, Store, StoreError,
+};
 
 use super::*;
 
@@ -67,6 +72,89 @@ async fn a_task_that_runs_when_its_server_drains_ends_or_is_interrupted() {
     server.engine.tasks.drain(Duration::from_millis(1)).await;
     assert_eq!(work.over(), 2, "its function is dropped");
     assert_eq!(until(&alice, &ran, "failed").await["statusMessage"], INTERRUPTED);
+}
+
+/// A store of one process whose swaps may fail, whether they were kept or not.
+#[derive(Debug)]
+struct Failing {
+    store: MemoryStore,
+    fails: AtomicBool,
+    keeps: bool,
+}
+
+impl Store for Failing {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        value: RecordValue,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<(), StoreError>> {
+        self.store.put(key, value, expires_at)
+    }
+
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.store.get(key)
+    }
+
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> MaybeFuture<'a, Result<Option<RecordValue>, StoreError>> {
+        self.store.take(key)
+    }
+
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        expected: Option<&'a RecordValue>,
+        new: Option<RecordValue>,
+        expires_at: SystemTime,
+    ) -> MaybeFuture<'a, Result<CasOutcome, StoreError>> {
+        let fails = self.fails.load(Ordering::SeqCst);
+        if fails && !self.keeps {
+            return MaybeFuture::ready(Err(StoreError::unavailable("nothing is kept")));
+        }
+        let kept = self.store.compare_and_swap(key, expected, new, expires_at);
+        match fails {
+            true => MaybeFuture::ready(Err(StoreError::unavailable("the answer is lost"))),
+            false => kept,
+        }
+    }
+
+    fn list<'a>(
+        &'a self,
+        owner: &'a RecordOwner,
+        limit: usize,
+    ) -> MaybeFuture<'a, Result<Vec<(RecordKey, RecordValue)>, StoreError>> {
+        self.store.list(owner, limit)
+    }
+}
+
+#[tokio::test]
+async fn cancellation_ends_the_function_whatever_the_store_says_or_leaves_unsaid() {
+    for keeps in [true, false] {
+        let work = Work::new();
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let store = Arc::new(Failing { store, fails: AtomicBool::new(false), keeps });
+        let server = builder([work.tool()]).store(Arc::clone(&store) as Arc<dyn Store>);
+        let server = server.build().unwrap();
+        let alice = alice(&server);
+        let id = begin(&alice, "work").await;
+        eventually(|| work.begun() == 1).await;
+        store.fails.store(true, Ordering::SeqCst);
+        assert_eq!(cancel(&alice, &id).await.error_code(), Some(-32603));
+        eventually(|| work.over() == 1).await;
+        store.fails.store(false, Ordering::SeqCst);
+        until(&alice, &id, "cancelled").await;
+        assert!(cancel(&alice, &id).await.error().is_none(), "it is acknowledged now");
+    }
 }
 
 #[tokio::test(start_paused = true)]
