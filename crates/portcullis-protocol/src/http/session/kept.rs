@@ -66,9 +66,15 @@ pub(super) struct Change {
 /// What there is of a session in the store.
 pub(super) enum Found {
     /// What was agreed on, what its client has set since, and the record that says so.
-    Session(Initialize, State, RecordValue),
+    Session(Initialize, State, Taken),
     /// None for this owner, and why.
     No(&'static str),
+}
+
+/// The record of a session that goes on here.
+pub(super) struct Taken {
+    before: RecordValue,
+    pub(super) now: RecordValue,
 }
 
 impl KeptSessions {
@@ -130,25 +136,41 @@ impl KeptSessions {
         owner: Option<PrincipalId>,
     ) -> Result<Found, Rejection> {
         let key = self.key(key);
-        let Some(value) = self.asked(self.store.get(&key)).await? else {
-            return Ok(Found::No(Rejection::NOT_THERE));
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = self.found(&key, owner).await? {
+                return Ok(found);
+            }
+            // Another replica has changed it meanwhile, or ended it.
+        }
+        Err(Rejection::sessions_unavailable())
+    }
+
+    /// As [`find`](Self::find); none where it was changed meanwhile.
+    async fn found(
+        &self,
+        key: &RecordKey,
+        owner: Option<PrincipalId>,
+    ) -> Result<Option<Found>, Rejection> {
+        let no = |reason| Ok(Some(Found::No(reason)));
+        let Some(value) = self.asked(self.store.get(key)).await? else {
+            return no(Rejection::NOT_THERE);
         };
         let Ok(mut record) = serde_json::from_slice::<Record>(value.as_bytes()) else {
-            return Ok(Found::No(MALFORMED));
+            return no(MALFORMED);
         };
         if record.owner != Owner::of(owner) {
-            return Ok(Found::No(Rejection::OF_ANOTHER));
+            return no(Rejection::OF_ANOTHER);
         }
         let version = ProtocolVersion::parse(&record.version);
         let version = version.filter(|version| {
             !version.is_stateless() && ProtocolVersion::OVER_HTTP.contains(version)
         });
         let Some(version) = version else {
-            return Ok(Found::No("the stored session is of a version not served here"));
+            return no("the stored session is of a version not served here");
         };
-        let Some(state) = record.state() else { return Ok(Found::No(MALFORMED)) };
+        let Some(state) = record.state() else { return no(MALFORMED) };
         if self.process.is_some() && record.process == self.process {
-            return Ok(Found::No(Rejection::NOT_THERE));
+            return no(Rejection::NOT_THERE);
         }
         let capabilities = ClientCapabilities::read(&record.capabilities.to_string());
         let agreed = Initialize { version, client: record.client.clone(), capabilities };
@@ -160,9 +182,20 @@ impl KeptSessions {
                 record.written()?
             }
         };
-        match self.swap(&key, &value, own.clone()).await? {
-            CasOutcome::Done => Ok(Found::Session(agreed, state, own)),
-            CasOutcome::Conflict => Ok(Found::No(Rejection::ENDED)),
+        Ok(match self.swap(key, &value, own.clone()).await? {
+            CasOutcome::Done => {
+                Some(Found::Session(agreed, state, Taken { before: value, now: own }))
+            }
+            CasOutcome::Conflict => None,
+        })
+    }
+
+    /// Leaves a session that found no room here to those who come later.
+    pub(super) async fn give_back(&self, key: SessionKey, taken: Taken) {
+        let Taken { before, now } = taken;
+        if before != now {
+            // Without the store it is at an end: it is logged that this cannot be asked.
+            let _ = self.swap(&self.key(key), &now, before).await;
         }
     }
 

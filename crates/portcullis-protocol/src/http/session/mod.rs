@@ -85,6 +85,8 @@ pub(super) async fn end<S: Service>(
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod tests;

@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use crate::SessionKey;
 use crate::http::test_server::{Edge, read};
 
-const OK: StatusCode = StatusCode::OK;
-const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
-const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+pub(super) const OK: StatusCode = StatusCode::OK;
+pub(super) const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+pub(super) const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
-async fn delete(edge: &Edge, token: &str, id: &str) -> StatusCode {
+pub(super) async fn delete(edge: &Edge, token: &str, id: &str) -> StatusCode {
     edge.send("DELETE", token, Some(id), &Value::Null).await.status()
 }
 
 /// Where the session is kept.
-fn record(id: &str) -> RecordKey {
+pub(super) fn record(id: &str) -> RecordKey {
     let key = SessionKey::of(id);
     RecordKey::new("session", [b"fake".as_slice(), key.bytes()])
 }
@@ -62,12 +62,12 @@ async fn subscribe(edge: &Edge, id: &str, uri: &str) -> StatusCode {
     set(edge, id, "resources/subscribe", json!({ "uri": uri })).await
 }
 
-async fn set_level(edge: &Edge, id: &str, level: &str) -> StatusCode {
+pub(super) async fn set_level(edge: &Edge, id: &str, level: &str) -> StatusCode {
     set(edge, id, "logging/setLevel", json!({ "level": level })).await
 }
 
 /// Whether the session is told of a warning, and what it has subscribed to.
-async fn what_is_set(edge: &Edge, id: &str) -> (bool, Vec<String>) {
+pub(super) async fn what_is_set(edge: &Edge, id: &str) -> (bool, Vec<String>) {
     let call = json!({"jsonrpc": "2.0", "id": 4, "method": "tools/call",
         "params": {"name": "tell-at-once"}});
     let response = edge.send("POST", "alice", Some(id), &call).await;

@@ -101,10 +101,17 @@ impl Sessions {
             Look::NotThere => {}
         }
         let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
+        let streamed = somewhere()?;
         match kept.find(id.key(), owner).await? {
-            Found::Session(agreed, state, record) => {
+            Found::Session(agreed, state, taken) => {
                 miss.found();
-                let own = self.insert(id, owner, agreed, Some(record), somewhere()?)?;
+                let own = match self.insert(id, owner, agreed, Some(taken.now.clone()), streamed) {
+                    Ok(own) => own,
+                    Err(full) => {
+                        kept.give_back(id.key(), taken).await;
+                        return Err(full);
+                    }
+                };
                 match kept.is_shared() {
                     // What makes room goes on at the replicas that have it.
                     true => drop(self.make_room(&own, owner, Table::remove_here)),
