@@ -48,8 +48,8 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// Whether this exchange may use what an earlier one of its principal's used, whose answer it
-    /// goes on to read: its token may grant less, and what was there may be hidden by now. Default: it
-    /// may not.
+    /// goes on to read, or whose question it answers: its token may grant less, and what was there may be
+    /// hidden by now. Default: it may not.
     fn may_use(&self, _used: &Used<'_>, _exchange: &Exchange) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
     }

@@ -45,6 +45,13 @@ async fn insist(ctx: Context) -> Result<&'static str, ToolError> {
     }
 }
 
+/// Erases everything, once its user has confirmed that.
+#[tool(auth = require_scopes(["run"]))]
+async fn erase(ctx: Context) -> Result<&'static str, ToolError> {
+    let asked = ctx.elicit::<Enough>("Erase it?").await?;
+    Ok(if asked.accepted().is_some_and(|asked| asked.enough) { "erased" } else { "kept" })
+}
+
 /// Asks what it should not.
 #[tool]
 async fn blurt(known: bool, ctx: Context) -> Result<String, ToolError> {
@@ -58,7 +65,8 @@ fn served() -> Served {
     let tokens = StaticTokenVerifier::new()
         .token("dev-token-alice", user("alice").scopes(["run"]))
         .token("dev-token-less", user("alice"));
-    let server = Server::builder("reports").auth(tokens).components(components![report, insist]);
+    let server =
+        Server::builder("reports").auth(tokens).components(components![report, insist, erase]);
     Served::start(server.limits(|limits| limits.input_rounds = 3).build().unwrap())
 }
 
@@ -95,6 +103,22 @@ fn n13_a08_a_token_that_grants_less_reads_no_answer_that_another_began() {
     GOES_ON.add_permits(1);
     let answer = resumed.message(PATIENCE).unwrap();
     assert_eq!(answer["result"]["content"][0]["text"], "the report");
+}
+
+#[test]
+fn a08_a_token_that_grants_less_confirms_nothing_that_another_began() {
+    let served = served();
+    let id = asked_in(&served);
+    let (alice, less) = (served.session(ALICE, &id), served.session(Some("dev-token-less"), &id));
+    for (who, expected) in [(&less, "Your client cannot be asked now."), (&alice, "erased")] {
+        let mut stream = alice.post_stream(&call("erase"));
+        let asked = stream.message(PATIENCE).unwrap();
+        let yes = json!({"action": "accept", "content": {"enough": true}});
+        let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": yes});
+        assert_eq!(who.post(&[], &answer).status, 202);
+        let result = stream.message(PATIENCE).unwrap();
+        assert_eq!(result["result"]["content"][0]["text"], expected, "{result}");
+    }
 }
 
 /// A session whose client can show forms.

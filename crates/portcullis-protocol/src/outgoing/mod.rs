@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::requests::{ClientRequests, Unanswered, Waits};
+use self::requests::{Asker, ClientRequests, Unanswered, Waits};
 use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::log_level::LogLevel;
@@ -40,7 +40,7 @@ struct Channel {
     /// Whether the client may be sent away, to come back for the answer.
     is_resumable: bool,
     /// Where its answers to requests arrive, if it can be asked.
-    requests: Option<Arc<ClientRequests>>,
+    requests: Option<(Arc<ClientRequests>, Asker)>,
     waiting: Mutex<Waiting>,
 }
 
@@ -82,7 +82,7 @@ impl Outgoing {
         progress: Option<RequestId>,
         log: LogLevel,
         is_resumable: bool,
-        requests: Option<Arc<ClientRequests>>,
+        requests: Option<(Arc<ClientRequests>, Asker)>,
     ) -> Self {
         Self::of(progress, Some(log), is_resumable, requests)
     }
@@ -91,7 +91,7 @@ impl Outgoing {
         progress: Option<RequestId>,
         log: Option<LogLevel>,
         is_resumable: bool,
-        requests: Option<Arc<ClientRequests>>,
+        requests: Option<(Arc<ClientRequests>, Asker)>,
     ) -> Self {
         let waiting = Mutex::default();
         Self(Some(Arc::new(Channel { progress, log, is_resumable, requests, waiting })))
@@ -196,8 +196,8 @@ impl Outgoing {
     /// When the client cannot be asked, or gives no answer that can be read.
     pub async fn ask(&self, method: &str, params: &Value) -> Result<Value, Unanswered> {
         let channel = self.0.as_ref().ok_or(Unanswered::Unreachable)?;
-        let requests = channel.requests.as_ref().ok_or(Unanswered::Unreachable)?;
-        let waits = requests.begin()?;
+        let (requests, asker) = channel.requests.as_ref().ok_or(Unanswered::Unreachable)?;
+        let waits = requests.begin(asker.clone())?;
         let text = json_rpc::request(&waits.id, method, params);
         let mut asking = Asking::new(channel, waits);
         channel.send(text)?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use crate::Used;
 use crate::message::envelope::RequestId;
 use crate::message::json_object::read_value;
 
@@ -27,6 +28,8 @@ pub enum Unanswered {
     Refused,
     /// Its answer cannot be read.
     Malformed,
+    /// Its caller may not use what asks any more.
+    Denied,
 }
 
 impl fmt::Display for Unanswered {
@@ -36,6 +39,7 @@ impl fmt::Display for Unanswered {
             Self::Busy => "too many questions wait for the client",
             Self::Refused => "the client answered with an error",
             Self::Malformed => "the client's answer cannot be read",
+            Self::Denied => "the caller may not use what asks any more",
         })
     }
 }
@@ -48,13 +52,41 @@ impl std::error::Error for Unanswered {}
 #[derive(Default)]
 pub(crate) struct ClientRequests(Mutex<Asked>);
 
-type Asked = HashMap<Box<str>, oneshot::Sender<Result<Value, Unanswered>>>;
+type Asked = HashMap<Box<str>, Unsettled>;
+
+struct Unsettled {
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "the local user is decided about once")
+    )]
+    asker: Asker,
+    answer: oneshot::Sender<Result<Value, Unanswered>>,
+}
+
+/// What asks, where it is decided again about it before an answer is taken.
+pub(crate) type Asker = Option<Arc<Used<'static>>>;
 
 impl ClientRequests {
+    /// What has asked this, if anything has.
+    #[cfg(feature = "http")]
+    pub(crate) fn asker(&self, id: &RequestId) -> Option<Asker> {
+        let RequestId::String(id) = id else { return None };
+        self.asked().get(id).map(|asked| asked.asker.clone())
+    }
+
+    /// Takes no answer to a request, since its caller may not use what asks.
+    #[cfg(feature = "http")]
+    pub(crate) fn deny(&self, id: &RequestId) {
+        let RequestId::String(id) = id else { return };
+        let asked = self.asked().remove(id);
+        // Who asked may have gone.
+        let _ = asked.map(|asked| asked.answer.send(Err(Unanswered::Denied)));
+    }
+
     /// Takes the answer to a request. One to nothing that was asked is dropped.
     pub(crate) fn answer(&self, id: &RequestId, answer: Result<&RawValue, &RawValue>) {
         let RequestId::String(id) = id else { return };
-        let Some(asked) = self.asked().remove(id) else { return };
+        let Some(Unsettled { answer: asked, .. }) = self.asked().remove(id) else { return };
         let answer = match answer {
             Ok(result) => read_value(result.get()).ok_or(Unanswered::Malformed),
             Err(_) => Err(Unanswered::Refused),
@@ -64,15 +96,15 @@ impl ClientRequests {
     }
 
     /// Begins to wait for an answer.
-    pub(super) fn begin(self: &Arc<Self>) -> Result<Waits, Unanswered> {
+    pub(super) fn begin(self: &Arc<Self>, asker: Asker) -> Result<Waits, Unanswered> {
         let number = random::bytes().map_err(|_| Unanswered::Unreachable)?;
         let id: Box<str> = format!("{:032x}", u128::from_be_bytes(number)).into();
-        let (sender, answer) = oneshot::channel();
+        let (tell, answer) = oneshot::channel();
         let mut asked = self.asked();
         if asked.len() >= MOST {
             return Err(Unanswered::Busy);
         }
-        asked.insert(id.clone(), sender);
+        asked.insert(id.clone(), Unsettled { asker, answer: tell });
         drop(asked);
         Ok(Waits { requests: Arc::clone(self), id, answer })
     }
@@ -183,6 +215,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a08_an_answer_is_taken_from_whoever_may_use_what_asks_when_they_answer() {
+        for (version, in_batch) in [("2025-11-25", false), ("2025-03-26", true)] {
+            let edge = Edge::new();
+            let params = json!({"protocolVersion": version, "capabilities": {"roots": {}}});
+            let begun =
+                json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+            let begun = edge.send("POST", "alice", None, &begun).await;
+            let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+            for (hidden, expected) in [("ask", "Err(Denied) 0ns"), ("wait", "Ok(Object {}) 0ns")] {
+                edge.service.hide("");
+                let mut stream = edge.send("POST", "alice", Some(&session), &ask()).await;
+                let asked = next(&mut stream).await.unwrap();
+                edge.service.hide(hidden);
+                let message = answered(&asked["id"], &json!({"result": {}}));
+                let message = if in_batch { json!([message]) } else { message };
+                // Of the same text whether it is taken or not.
+                let taken = edge.send("POST", "alice", Some(&session), &message).await;
+                assert_eq!(taken.status(), 202);
+                edge.service.hide("");
+                edge.send("POST", "alice", Some(&session), &message).await;
+                let result = next(&mut stream).await.unwrap();
+                assert_eq!(result["result"]["content"][0]["text"], expected, "{version}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_that_cannot_be_asked_is_not_asked() {
         let edge = Edge::new();
         let (_, answer) = read(edge.ask("alice", "tools/call", json!({"name": "ask"})).await).await;
@@ -213,9 +272,9 @@ mod tests {
     #[test]
     fn q05_a_client_is_asked_so_much_at_once() {
         let requests = Arc::new(ClientRequests::default());
-        let waits: Vec<_> = (0..MOST).map(|_| requests.begin().unwrap()).collect();
-        assert_eq!(requests.begin().err(), Some(Unanswered::Busy));
+        let waits: Vec<_> = (0..MOST).map(|_| requests.begin(None).unwrap()).collect();
+        assert_eq!(requests.begin(None).err(), Some(Unanswered::Busy));
         assert!(waits.iter().all(Waits::give_up));
-        assert!(requests.begin().is_ok());
+        assert!(requests.begin(None).is_ok());
     }
 }

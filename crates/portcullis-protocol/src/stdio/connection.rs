@@ -305,7 +305,9 @@ impl<S: Service> Connection<S> {
         } else if version.is_stateless() {
             Outgoing::new(progress, meta.map(RequestMeta::log_level).transpose()?.flatten())
         } else {
-            Outgoing::in_session(progress, self.log, false, Some(Arc::clone(&self.requests)))
+            // The local user is decided about once.
+            let requests = Some((Arc::clone(&self.requests), None));
+            Outgoing::in_session(progress, self.log, false, requests)
         };
         self.start(id, operation, Exchange { outgoing, ..exchange })
     }

@@ -24,7 +24,8 @@ use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service, Used,
+    ClientCapabilities, Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion,
+    RpcError, Service, Used,
 };
 
 /// Answers one message of a version with sessions.
@@ -43,6 +44,10 @@ pub(in crate::http) async fn receive<S: Service>(
     let sets = matches!(&message, Message::Request { method, .. } if sets_state(method));
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
+        Reply::Response(id, answer) => {
+            exchanges.settle(&id, answer).await;
+            Ok(answer::accepted())
+        }
         Reply::Answered(answer) => {
             exchanges.keep_state(sets).await?;
             Ok(answer::json(StatusCode::OK, answer))
@@ -164,6 +169,8 @@ pub(super) enum Reply<'a> {
     Answered(Vec<u8>),
     Refused(Option<RequestId>, RpcError),
     Started(Started<'a>),
+    /// An answer to what the client was asked.
+    Response(RequestId, Result<&'a RawValue, &'a RawValue>),
     /// The session ended before it could start.
     Ended,
 }
@@ -223,11 +230,23 @@ impl<'a, S: Service> Exchanges<'a, S> {
             Message::Notification { .. } => {
                 Reply::Refused(None, RpcError::invalid_request("a request needs an id"))
             }
-            Message::Response { id, answer } => {
-                self.sessions.answer(&self.session, &id, answer);
-                Reply::Nothing
+            Message::Response { id, answer } => Reply::Response(id, answer),
+        }
+    }
+
+    /// Gives an answer to what asked for it, if whoever sends it may use that now: their token may grant
+    /// less than that of the call, and what was there may be hidden by now.
+    pub(super) async fn settle(&self, id: &RequestId, answer: Result<&RawValue, &RawValue>) {
+        let Some(requests) = self.sessions.requests(&self.session) else { return };
+        let Some(asker) = requests.asker(id) else { return };
+        if let Some(used) = asker {
+            let Own { key, version, client, .. } = &self.session;
+            let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+            if !self.service.may_use(&used, &exchange).await {
+                return requests.deny(id);
             }
         }
+        requests.answer(id, answer);
     }
 
     fn take_of_batch<'m>(&'m self, message: &'m RawValue) -> Reply<'m> {
@@ -283,7 +302,11 @@ impl<'a, S: Service> Exchanges<'a, S> {
             true => {
                 let progress = meta.and_then(RequestMeta::progress_token);
                 let is_resumable = version.polls() && !self.has_one_stream;
-                Outgoing::in_session(progress, *log, is_resumable, Some(requests))
+                // A client that has declared nothing is asked nothing.
+                let asks = *capabilities != ClientCapabilities::NONE;
+                let asker = asks.then(|| operation.used()).flatten();
+                let asker = asker.map(|used| Arc::new(used.into_owned()));
+                Outgoing::in_session(progress, *log, is_resumable, Some((requests, asker)))
             }
             false => Outgoing::default(),
         };
@@ -372,6 +395,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let small = |answer| Ok(Some((answer, None)));
         match reply {
             Reply::Nothing => Ok(None),
+            Reply::Response(id, answer) => {
+                self.settle(&id, answer).await;
+                Ok(None)
+            }
             Reply::Answered(answer) => small(answer),
             Reply::Refused(id, error) => small(self.refused_of_batch(id.as_ref(), &error)),
             Reply::Started(started) => match self.run(started).await {

@@ -104,6 +104,10 @@ pub(in crate::http) async fn receive<S: Service>(
         }
         None => match exchanges.take(message) {
             Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
+            Reply::Response(id, answer) => {
+                exchanges.settle(&id, answer).await;
+                Ok(())
+            }
             _ => Ok(()),
         },
     };
@@ -145,7 +149,8 @@ impl<S: Service> Post<'_, S> {
             self.prolong();
         }
         match self.exchanges.take(message) {
-            Reply::Nothing => {}
+            // No request is an answer.
+            Reply::Nothing | Reply::Response(..) => {}
             Reply::Answered(answer) => room.send(Delivery::Message(answer, held)),
             Reply::Refused(_, error) => {
                 room.send(Delivery::Message(self.refused(&error), held));

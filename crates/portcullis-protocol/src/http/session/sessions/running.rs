@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::future::AbortRegistration;
-use serde_json::value::RawValue;
 
 use super::Sessions;
 use crate::http::session::table::Own;
@@ -48,17 +47,10 @@ impl Sessions {
         Ok(Some((registration, Running { sessions, id: session.id(), request }, requests)))
     }
 
-    /// Takes the answer to what the client of the session was asked.
-    pub(in crate::http::session) fn answer(
-        &self,
-        session: &Own,
-        request: &RequestId,
-        answer: Result<&RawValue, &RawValue>,
-    ) {
-        let requests = self.table(|table, _| table.sessions.get(&session.id())?.requests.clone());
-        if let Ok(Some(requests)) = requests {
-            requests.answer(request, answer);
-        }
+    /// What the client of the session was asked, if it was asked anything.
+    pub(in crate::http::session) fn requests(&self, session: &Own) -> Option<Arc<ClientRequests>> {
+        // With a poisoned table nothing is answered.
+        self.table(|table, _| table.sessions.get(&session.id())?.requests.clone()).ok()?
     }
 
     /// Notes which messages of the log the session wants; whether the session is still there.

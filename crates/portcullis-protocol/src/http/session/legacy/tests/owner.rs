@@ -88,6 +88,24 @@ async fn a_request_is_decided_for_the_token_that_it_comes_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a08_an_answer_is_taken_from_whoever_may_use_what_asks_when_they_answer() {
+    let edge = Edge::new();
+    let mut client = Client::connect(&edge, "alice").await;
+    let mut hello = initialize(NEWEST);
+    hello["params"]["capabilities"] = json!({"roots": {}});
+    client.ask(&hello).await;
+    for (hidden, expected) in [("ask", "Err(Denied)"), ("wait", "Ok(Object {})")] {
+        edge.service.hide("");
+        let asked = client.ask(&call(1, "ask")).await;
+        edge.service.hide(hidden);
+        let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {}});
+        assert_eq!(client.send(&answer).await, 202);
+        let text = client.told().await.unwrap()["result"]["content"][0]["text"].take();
+        assert!(text.as_str().unwrap().starts_with(expected), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stream_ends_with_the_last_token_that_its_principal_has_shown() {
     let edge = Edge::new();
     let mut client = Client::begin(&edge, "alice.1030").await;
