@@ -1,6 +1,6 @@
 //! Pages that users are asked to open, in versions with sessions.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use portcullis::auth::Principal;
@@ -118,6 +118,24 @@ fn in_a_session_a_user_declines_and_an_answer_that_is_no_answer_is_refused() {
     let asked = next(&mut stream);
     session.post(&[], &answer(&asked, "grant"));
     assert_eq!(next(&mut stream)["error"]["code"], -32602);
+}
+
+#[test]
+fn a16_a_page_of_a_call_that_was_cancelled_is_for_nobody() {
+    let served = served(Duration::from_secs(60));
+    let id = served.begin_with(ALICE, "2025-11-25", able());
+    let session = served.session(ALICE, &id);
+    let mut stream = session.post_stream(&call());
+    let asked = next(&mut stream);
+    assert_eq!(visited(&served, "GET", &asked, "alice"), 200);
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": {"requestId": 7}});
+    assert_eq!(session.post(&[], &cancel).status, 202);
+    let begun = Instant::now();
+    while visited(&served, "GET", &asked, "alice") != 403 {
+        assert!(begun.elapsed() < PATIENCE, "the page waits for its user");
+    }
+    assert_eq!(visited(&served, "POST", &asked, "alice"), 403);
 }
 
 #[test]

@@ -15,12 +15,14 @@ use portcullis_guard::{Clock, random};
 #[cfg(feature = "http")]
 use portcullis_store::CasOutcome;
 use portcullis_store::{RecordKey, RecordOwner, RecordValue, Store, StoreError};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::component::tool_error::ToolError;
 
-/// How many of one user's pages may be waited for.
+/// How many of one user's pages may be waited for, and be kept with those that are completed.
 const MOST: usize = 16;
+const MOST_KEPT: usize = 64;
 /// How often the store is asked whether a user is done.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -98,14 +100,30 @@ impl Pages {
     /// For a user with too many pages; internal when the store or randomness cannot be had.
     pub(super) async fn begin(&self, user: &Principal) -> Result<String, ToolError> {
         let owner = self.owner(user);
-        if self.store.list(&owner, MOST).await?.len() >= MOST {
-            return Err(ToolError::new(TOO_MANY));
-        }
         let number = u128::from_be_bytes(random::bytes()?);
         let number = format!("{number:032x}");
         let asked = RecordValue::new(ASKED)?;
         self.store.put(&key(&owner, &number), asked, self.end()?).await?;
-        Ok(number)
+        // Counted once it is kept: of those that begin at once, each counts the others.
+        let refused = match self.store.list(&owner, MOST_KEPT + 1).await {
+            Ok(kept) => {
+                let waiting = kept.iter().filter(|(_, value)| value.as_bytes() == ASKED).count();
+                (waiting > MOST || kept.len() > MOST_KEPT).then(|| ToolError::new(TOO_MANY))
+            }
+            Err(error) => Some(error.into()),
+        };
+        let Some(refused) = refused else { return Ok(number) };
+        self.forget(user, &number).await;
+        Err(refused)
+    }
+
+    /// As [`begin`](Self::begin), until what this gives is dropped.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        user: &Arc<Principal>,
+    ) -> Result<AskedUser, ToolError> {
+        let number = self.begin(user).await?;
+        Ok(AskedUser { pages: Arc::clone(self), user: Arc::clone(user), number, is_over: false })
     }
 
     /// What became of the page that `user` was asked to open, within `patience` at the latest.
@@ -172,6 +190,35 @@ impl Pages {
 
     fn origin(&self) -> MutexGuard<'_, Option<String>> {
         self.origin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A user who is asked to open a page, until this is dropped: then nobody is, whatever has ended the call
+/// that asks.
+pub(super) struct AskedUser {
+    pages: Arc<Pages>,
+    pub(super) user: Arc<Principal>,
+    pub(super) number: String,
+    is_over: bool,
+}
+
+impl AskedUser {
+    pub(super) async fn forget(mut self) {
+        self.pages.forget(&self.user, &self.number).await;
+        self.is_over = true;
+    }
+}
+
+impl Drop for AskedUser {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let (pages, user) = (Arc::clone(&self.pages), Arc::clone(&self.user));
+        let number = std::mem::take(&mut self.number);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { pages.forget(&user, &number).await });
+        }
     }
 }
 

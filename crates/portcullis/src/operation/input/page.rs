@@ -67,7 +67,7 @@ impl Action {
     }
 }
 
-fn known(user: Option<&Principal>) -> Result<&Principal, ToolError> {
+fn known<P>(user: Option<P>) -> Result<P, ToolError> {
     user.ok_or_else(|| ToolError::new(UNKNOWN_USER))
 }
 
@@ -175,16 +175,16 @@ impl Stream {
         if !self.capabilities.include(needs) || self.version < ProtocolVersion::V2025_11_25 {
             return Err(lacking(needs));
         }
-        let (user, url) = (known(self.user.as_deref())?, self.pages.url(path)?);
-        let number = self.pages.begin(user).await?;
+        let (user, url) = (known(self.user.as_ref())?, self.pages.url(path)?);
+        let asked = self.pages.ask(user).await?;
         let params = json!({
             "mode": "url",
             "message": message,
-            "url": url_of(&url, &number),
-            "elicitationId": number,
+            "url": url_of(&url, &asked.number),
+            "elicitationId": asked.number,
         });
-        let outcome = self.outcome(user, &number, params).await;
-        self.pages.forget(user, &number).await;
+        let outcome = self.outcome(&asked.user, &asked.number, params).await;
+        asked.forget().await;
         outcome.map(Into::into)
     }
 

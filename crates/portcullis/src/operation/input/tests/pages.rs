@@ -274,6 +274,40 @@ async fn q05_so_many_pages_wait_for_one_user() {
     url(&alice.call("connect", json!({})).await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn q05_a_page_that_is_completed_waits_no_more() {
+    let server = with_page([connect()]).build().unwrap();
+    let alice = alice_of(&server);
+    for _ in 0..20 {
+        let asked = alice.call("connect", json!({})).await;
+        assert_eq!(visited(&alice, "POST", &url(&asked), "alice", ISSUER).await, 200);
+        assert_eq!(agreed(&alice, &asked).await.text(), Some("connected"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q05_of_pages_that_are_asked_for_at_once_no_more_wait_and_those_refused_leave_nothing() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let store = portcullis_store::Distant::new(portcullis_store::MemoryStore::new(clock.clone()));
+    let pages = Pages::new(
+        Arc::new(store.clone()),
+        clock,
+        "shop",
+        Duration::from_secs(600),
+        vec!["/connect".to_owned()],
+    );
+    let user = Principal::new("alice");
+    let begun = futures_util::future::join_all((0..40).map(|_| pages.begin(&user))).await;
+    assert!(begun.iter().filter(|begun| begun.is_ok()).count() <= 16);
+    for number in begun.iter().flatten() {
+        pages.forget(&user, number).await;
+    }
+    for _ in 0..16 {
+        pages.begin(&user).await.unwrap();
+    }
+    assert!(pages.begin(&user).await.is_err());
+}
+
 #[tokio::test]
 async fn a16_a_page_is_of_one_server_though_another_shares_its_store() {
     let clock = Arc::new(ManualClock::at(NOW));
