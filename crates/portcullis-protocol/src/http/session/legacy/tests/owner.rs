@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Client, NEWEST, call, initialize, ping, post_to};
+use crate::Changed;
 use crate::http::test_server::{Edge, read};
 
 #[tokio::test(start_paused = true)]
@@ -125,4 +126,18 @@ async fn the_stream_ends_with_the_last_token_that_its_principal_has_shown() {
     drop(client);
     let gone = post_to(&edge, &uri, "alice.2000", &ping()).await;
     assert_eq!(gone.status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h17_a_stream_that_waits_tells_nothing_after_the_end_of_its_token() {
+    let edge = Edge::new();
+    let mut client = Client::begin(&edge, "alice.1030").await;
+    let over = async {
+        sleep(Duration::from_secs(1)).await;
+        edge.pass(30);
+        // It wakes the stream, which has not noticed yet.
+        edge.service.change(Changed { tools: true, ..Changed::default() });
+    };
+    let (told, ()) = tokio::join!(client.told(), over);
+    assert_eq!(told, None);
 }
