@@ -156,6 +156,19 @@ impl<L: Lease> Events<L> {
     }
 }
 
+/// Marks the response of a stream that may stay idle for as long as its connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasts;
+
+/// A response that stays open, most of the time idle.
+pub(super) fn lasting_response(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
+    let mut response = response(events);
+    response.extensions_mut().insert(Lasts);
+    response
+}
+
 /// A response that stays open.
 pub(super) fn response(
     events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,

@@ -85,7 +85,7 @@ pub(super) async fn receive<S: Service>(
             place.begin()?;
             let subscription = Subscription::new(id, wanted);
             let events = Events::of_subscription(service, &exchange, place, subscription);
-            sse::response(events.into_stream())
+            sse::lasting_response(events.into_stream())
         }
         Asked::Operation(operation) => {
             let (version, outgoing) = (request.version, request.outgoing);

@@ -113,10 +113,10 @@ impl Listener {
 /// What connections are served with.
 struct Serving<S> {
     app: Arc<App<S>>,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// Those of connections that have one request and little time.
-    short: Limits,
-    http: Builder<Streams>,
+    short: Arc<Limits>,
+    http: Arc<Builder<Streams>>,
     connections: Arc<Semaphore>,
     probes: Arc<Semaphore>,
     #[cfg(feature = "tls")]
@@ -128,11 +128,11 @@ impl<S: Service> Serving<S> {
         let header_timeout = limits.header_timeout.min(PROBE_HEAD);
         Self {
             app,
-            short: Limits { header_timeout, ..limits.clone() },
-            http: serve::protocol(&limits),
+            short: Arc::new(Limits { header_timeout, ..limits.clone() }),
+            http: Arc::new(serve::protocol(&limits)),
             connections: Arc::new(Semaphore::new(limits.connections)),
             probes: Arc::new(Semaphore::new(KEPT_FOR_PROBES)),
-            limits,
+            limits: Arc::new(limits),
             #[cfg(feature = "tls")]
             certificate: None,
         }
@@ -175,8 +175,11 @@ impl<S: Service> Serving<S> {
     }
 
     /// Serves one connection, if there is a place for it.
+    ///
+    /// A future that is awaited by another is in that one twice, as what it has captured and as what it
+    /// awaits. So this one is its task, and its parts are small: a stream that is idle keeps all of it.
     fn spawn(&self, stream: Stream, remote: Option<SocketAddr>, stopped: watch::Receiver<()>) {
-        let (http, app) = (self.http.clone(), Arc::clone(&self.app));
+        let (http, app) = (Arc::clone(&self.http), Arc::clone(&self.app));
         let permit = Arc::clone(&self.connections).try_acquire_owned().ok();
         let place = permit.and_then(|permit| Some((permit, app.enter(remote)?)));
         let (peer, place) = match place {
@@ -190,7 +193,8 @@ impl<S: Service> Serving<S> {
         };
         // While it stops, too, a connection has one request.
         let is_short = peer.probes_only || app.is_stopping();
-        let limits = if is_short { &self.short } else { &self.limits }.clone();
+        let limits = Arc::clone(if is_short { &self.short } else { &self.limits });
+        let peer = Arc::new(peer);
         #[cfg(feature = "tls")]
         let certificate = self.certificate.clone();
         let served = async move {
@@ -209,16 +213,23 @@ impl<S: Service> Serving<S> {
                 }
                 (_, stream) => stream,
             };
-            serve::serve(http, (stream, peer), app, limits, stopped).await;
-        };
-        tokio::spawn(async move {
-            if !is_short {
-                served.await;
-            } else if tokio::time::timeout(PROBE, served).await.is_err() {
-                tracing::debug!("a connection for one request took too long");
+            let lasting = serve::serve(http, (stream, peer), app, limits, stopped).await;
+            if let Some(lasting) = lasting {
+                tokio::spawn(async move {
+                    lasting.run().await;
+                    drop(place);
+                });
             }
-            drop(place);
-        });
+        };
+        if is_short {
+            tokio::spawn(async move {
+                if tokio::time::timeout(PROBE, served).await.is_err() {
+                    tracing::debug!("a connection for one request took too long");
+                }
+            });
+        } else {
+            tokio::spawn(served);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection, with or without TLS: who may have one, how long it may stay, and what its client leaves unread.
 
 mod arriving;
+mod handover;
 mod http2_write_timeout;
 mod listener;
 mod serve;

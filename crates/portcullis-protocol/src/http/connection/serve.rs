@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,10 +20,12 @@ use crate::http::app::App;
 use crate::http::budget::places::Waits;
 use crate::http::budget::{SMALL, Whose};
 use crate::http::connection::arriving::Arriving;
+use crate::http::connection::handover::{Handover, Lasting};
 use crate::http::connection::http2_write_timeout::{self, Streams, Watched};
 use crate::http::connection::stream::Stream;
 use crate::http::connection::timeout_stream::Patient;
 use crate::http::peer::{Peer, Running, Untaken};
+use crate::http::sse::Lasts;
 use crate::{Limits, Service};
 
 /// Streams of one HTTP/2 connection at once: RFC 9113 §6.5.2 recommends no fewer.
@@ -62,25 +64,30 @@ pub(crate) fn protocol(limits: &Limits) -> Builder<Streams> {
 /// more: it is idle, or its client is slow to send the head of a request, only answers pings, or
 /// never makes room for the answers that it asked for. A connection that has shown no accepted
 /// token for [`Limits::unauthenticated_timeout`] is closed too, whatever happens on it.
+///
+/// Gives the event stream that it ends with, if there is one that lasts.
 pub(crate) async fn serve<S: Service>(
-    http: Builder<Streams>,
-    (stream, peer): (Stream, Peer),
+    http: Arc<Builder<Streams>>,
+    (stream, peer): (Stream, Arc<Peer>),
     app: Arc<App<S>>,
-    limits: Limits,
+    limits: Arc<Limits>,
     mut stopped: watch::Receiver<()>,
-) {
-    let peer = Arc::new(peer);
+) -> Option<Lasting> {
+    let handover = Arc::new(Handover::default());
     let stream = Patient::new(stream, &limits, Arc::clone(&peer));
+    let stream = stream.with_handover(Arc::clone(&handover));
     let budget = Arc::clone(app.budget());
     let asks = app.authenticates();
     let service = service_fn({
-        let peer = Arc::clone(&peer);
+        let (peer, handover) = (Arc::clone(&peer), Arc::clone(&handover));
         move |request: Request<Incoming>| {
             let (app, running) = (Arc::clone(&app), Running::begin(&peer));
+            let handover = Arc::clone(&handover);
             // A stream of HTTP/2 that has not begun, or waits to be read, is small.
             // It is made where it stays: to move it would copy all of it, twice.
             async move {
-                Box::into_pin(Box::write(Box::new_uninit(), answer(app, running, request))).await
+                let place = Box::new_uninit();
+                Box::into_pin(Box::write(place, answer(app, running, request, handover))).await
             }
         }
     });
@@ -97,7 +104,10 @@ pub(crate) async fn serve<S: Service>(
                 if let Err(error) = ended {
                     tracing::debug!(error = %error, "a connection ended early");
                 }
-                return;
+                return None;
+            }
+            handed_over = poll_fn(|_| handover.poll_complete()) => {
+                return Some(Lasting::new(handed_over, peer, &limits, stopped));
             }
             _ = stopped.changed(), if !ending => {
                 ending = true;
@@ -119,7 +129,7 @@ pub(crate) async fn serve<S: Service>(
                 let stays = strange > limits.unauthenticated_timeout + limits.header_timeout
                     && !peer.is_served();
                 if quiet > LOOKS || stays || peer.is_in_the_way(&budget) {
-                    return;
+                    return None;
                 }
                 if (quiet == LOOKS || strange > limits.unauthenticated_timeout) && !ending {
                     ending = true;
@@ -135,7 +145,9 @@ async fn answer<S: Service>(
     app: Arc<App<S>>,
     running: Running,
     request: Request<Incoming>,
+    handover: Arc<Handover>,
 ) -> Result<Response<Body>, Infallible> {
+    let version = request.version();
     let (http2, peer) = (http2_write_timeout::is_watched(), running.peer());
     let request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
     if peer.probes_only || app.is_stopping() {
@@ -174,8 +186,18 @@ async fn answer<S: Service>(
     }
     // A stream may be silent for as long as it likes, and an answer of HTTP/2 may wait for as
     // long as its client has to make room. Over HTTP/1 an answer has a time of its own.
+    let is_last = peer.probes_only || peer.closes() || peer.rest.is_left();
     let running = (http2 || bytes.is_none()).then_some(running);
-    Ok(response.map(|body| Body::new(Watched::new(body, untaken, running))))
+    let lasts = response.extensions_mut().remove::<Lasts>().is_some()
+        && version == Version::HTTP_11
+        && !(is_last || app.is_stopping());
+    let response = response.map(|body| Body::new(Watched::new(body, untaken, running)));
+    if !lasts {
+        return Ok(response);
+    }
+    let mut response = response.map(|body| handover.carry(body));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Ok(response)
 }
 
 #[cfg(test)]
@@ -273,16 +295,22 @@ mod tests {
             store: Arc::new(portcullis_store::MemoryStore::new(clock)),
         };
         let service = Arc::new(Nothing(Identity::new("nothing", "1", None)));
-        let app = Arc::new(App::new(service, config).unwrap());
+        let (app, limits) = (Arc::new(App::new(service, config).unwrap()), Arc::new(limits));
+        let http = Arc::new(protocol(&limits));
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (running, stopped) = watch::channel(());
         let mut clients = Vec::new();
         for _ in 0..many {
             clients.push(TcpStream::connect(socket.local_addr().unwrap()).await.unwrap());
             let (stream, remote) = socket.accept().await.unwrap();
-            let (app, limits) = (Arc::clone(&app), limits.clone());
-            let accepted = (stream.into(), Peer::new(remote));
-            tokio::spawn(serve(protocol(&limits), accepted, app, limits, stopped.clone()));
+            let accepted = (stream.into(), Arc::new(Peer::new(remote)));
+            let (http, app, limits) = (http.clone(), app.clone(), limits.clone());
+            let serving = serve(http, accepted, app, limits, stopped.clone());
+            tokio::spawn(async {
+                if let Some(lasting) = serving.await {
+                    lasting.run().await;
+                }
+            });
         }
         (clients, running)
     }

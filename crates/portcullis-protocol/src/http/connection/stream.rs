@@ -19,6 +19,8 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     #[cfg(unix)]
     Unix(UnixStream),
+    /// It is no longer here: nothing more comes or goes.
+    HandedOver,
 }
 
 /// Calls a method of whichever stream it is.
@@ -30,6 +32,7 @@ macro_rules! each {
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
+            Self::HandedOver => Poll::Pending,
         }
     };
 }
@@ -68,6 +71,7 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.is_write_vectored(),
+            Self::HandedOver => false,
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::Limits;
+use crate::http::connection::handover::Handover;
 use crate::http::connection::stream::Stream;
 use crate::http::peer::Peer;
 
@@ -40,6 +41,8 @@ pub(crate) struct Patient {
     unread: Option<Pin<Box<Sleep>>>,
     /// How many bytes more are read and thrown away once the answers have been sent.
     linger: Option<usize>,
+    /// Where the stream goes once an answer takes it over.
+    handover: Option<Arc<Handover>>,
 }
 
 impl Patient {
@@ -54,7 +57,18 @@ impl Patient {
             write: limits.write_timeout,
             unread: None,
             linger: None,
+            handover: None,
         }
+    }
+
+    /// One whose client has sent its first bytes.
+    pub(crate) fn heard(stream: Stream, limits: &Limits, peer: Arc<Peer>) -> Self {
+        Self { missing: 0, first_bytes: None, ..Self::new(stream, limits, peer) }
+    }
+
+    /// Hands its stream over to an answer that waits for it, once everything before was sent.
+    pub(crate) fn with_handover(self, handover: Arc<Handover>) -> Self {
+        Self { handover: Some(handover), ..self }
     }
 
     /// A write that waits for the client may wait for so long.
@@ -117,7 +131,12 @@ impl AsyncWrite for Patient {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.bounded(cx, flushed)
+        ready!(self.bounded(cx, flushed))?;
+        let Self { handover, stream, .. } = &mut *self;
+        if let Some(handover) = handover {
+            handover.take(stream);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Says that no more comes, and reads on where the client is still sending: to close then

@@ -48,5 +48,5 @@ pub(in crate::http) async fn open_stream<S: Service>(
     }
     place.begin()?;
     let events = Events::of_session(service, &exchange, place);
-    Ok(sse::response(events.into_stream()))
+    Ok(sse::lasting_response(events.into_stream()))
 }
