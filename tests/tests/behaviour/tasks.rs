@@ -112,15 +112,42 @@ fn a14_bob_finds_nothing_by_the_id_of_alices_task() {
     assert_eq!(refused.status, 401);
 }
 
+/// A server whose tools run as no tasks.
+fn without_tasks() -> Served {
+    #[tool]
+    async fn plain() -> &'static str {
+        "done"
+    }
+
+    let tokens = StaticTokenVerifier::new().token("dev-token-carol", user("carol"));
+    let server = Server::builder("reports").auth(tokens).components(components![plain]);
+    Served::start(server.build().unwrap())
+}
+
 #[test]
-fn tasks_are_announced_to_those_who_find_a_tool_that_runs_as_one() {
-    let served = served();
-    let extensions = |token| {
-        let mut found = served.result(token, "server/discover", json!({}));
+fn a14_tasks_are_there_for_those_alone_who_find_a_tool_that_runs_as_one() {
+    let (served, without) = (served(), without_tasks());
+    let extensions = |server: &Served, token| {
+        let mut found = server.result(token, "server/discover", json!({}));
         found["capabilities"]["extensions"].take()
     };
-    assert_eq!(extensions(ALICE), json!({"io.modelcontextprotocol/tasks": {}}));
-    assert_eq!(extensions(Some("dev-token-carol")), Value::Null);
+    let carol = Some("dev-token-carol");
+    assert_eq!(extensions(&served, ALICE), json!({"io.modelcontextprotocol/tasks": {}}));
+    for server in [&served, &without] {
+        assert_eq!(extensions(server, carol), Value::Null);
+    }
+    let id = begin(&served, ALICE, "endless", json!({}));
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let params = json!({"taskId": id, "inputResponses": {}});
+        let declared = taking_tasks(params.clone());
+        for params in [declared, params] {
+            let [hidden, none] = [&served, &without]
+                .map(|server| server.rpc(carol, method, params.clone()).normalised(&id));
+            assert_eq!(hidden, none, "{method}");
+            assert!(hidden.contains("-32601"), "{hidden}");
+        }
+    }
+    assert_eq!(get(&served, ALICE, &id)["result"]["status"], "working");
 }
 
 #[test]

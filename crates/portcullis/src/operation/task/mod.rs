@@ -32,6 +32,7 @@ use crate::access::decision::{Access, Asking, Purpose, decide};
 use crate::catalogue::Entry;
 use crate::operation::audit::OperationRecord;
 use crate::operation::engine::Engine;
+use crate::operation::offers::offers_tasks;
 use crate::operation::refusal::denied;
 use crate::operation::served;
 
@@ -202,33 +203,55 @@ async fn found<'a>(
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
 ) -> Result<Found, RpcError> {
-    if !engine.catalogue.runs_tasks() {
-        return Err(RpcError::MethodNotFound);
-    }
     if !takes_tasks(exchange) {
-        return Err(RpcError::MissingClientCapability(ClientCapabilities::TASKS));
+        let offered = offers_tasks(engine, asking).await;
+        return Err(match offered {
+            true => RpcError::MissingClientCapability(ClientCapabilities::TASKS),
+            false => absent(engine, asking, record).await,
+        });
     }
-    let not_found = || RpcError::invalid_params(NOT_FOUND);
     let key = TaskKey::new(engine.identity.name(), exchange, id);
-    let kept = &engine.tasks.kept;
-    let Ok(found) = kept.find(&key).await else { return Err(record.failed("tasks")) };
-    let Some((task, value)) = found else {
-        record.no_such_task();
-        return Err(not_found());
+    let found = match engine.tasks.kept.find(&key).await {
+        Ok(found) => found,
+        // Whoever is offered no tasks does not learn that they are looked for either.
+        Err(Unavailable) if offers_tasks(engine, asking).await => {
+            return Err(record.failed("tasks"));
+        }
+        Err(Unavailable) => None,
     };
+    let Some((task, value)) = found else { return Err(absent(engine, asking, record).await) };
     let Some(entry) = engine.catalogue.tools.find(&task.tool) else {
-        record.no_such_task();
-        return Err(not_found());
+        return Err(absent(engine, asking, record).await);
     };
     if let Access::Denied(denial) = allowed(entry, &task, asking).await {
-        return Err(denied(record.denied(entry, denial), not_found));
+        let absent = no_such_task(engine, asking).await;
+        return Err(denied(record.denied(entry, denial), || absent));
     }
     record.allowed(entry);
     record.concerns_task(&key);
-    let found = Found { key, task, value };
-    match settled(engine, found).await {
-        Ok(found) => found.ok_or_else(not_found),
+    match settled(engine, Found { key, task, value }).await {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(no_such_task(engine, asking).await),
         Err(Unavailable) => Err(record.failed("tasks")),
+    }
+}
+
+/// As [`no_such_task`], where nothing was found.
+async fn absent(
+    engine: &Engine,
+    asking: &Asking<'_>,
+    record: &mut OperationRecord<'_>,
+) -> RpcError {
+    record.no_such_task();
+    no_such_task(engine, asking).await
+}
+
+/// The answer for a caller without the task. Whoever sees no tool that runs as one is answered as at a
+/// server that has none: neither tells of hidden tools.
+async fn no_such_task(engine: &Engine, asking: &Asking<'_>) -> RpcError {
+    match offers_tasks(engine, asking).await {
+        true => RpcError::invalid_params(NOT_FOUND),
+        false => RpcError::MethodNotFound,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whose a task is.
 
-use super::*;
+use portcullis_guard::SystemClock;
+use portcullis_store::{Distant, MemoryStore};
 use serde_json::Map;
 
+use super::*;
 use crate::access::{AuthContext, by_arguments};
 use crate::visibility::keys;
 
@@ -49,18 +51,78 @@ async fn a14_whoever_may_not_use_the_tool_any_more_has_no_task_of_it() {
     let server = server.build().unwrap();
     let alice = alice(&server);
     let id = begin(&alice, "work").await;
-    let unknown = get(&alice, "x").await;
     let revoked = alice.scopes(["write"]);
+    let nothing = get(&revoked, "x").await;
     for answer in [get(&revoked, &id).await, cancel(&revoked, &id).await] {
-        assert_eq!(answer, unknown);
+        assert_eq!(answer, nothing);
     }
     work.goes_on();
     until(&alice, &id, "completed").await;
-    assert_eq!(get(&revoked, &id).await, unknown, "no result either");
+    assert_eq!(get(&revoked, &id).await, nothing, "no result either");
     server.visibility().disable(keys(["tool:work"])).unwrap();
-    assert_eq!(get(&alice, &id).await, unknown);
+    assert_eq!(get(&alice, &id).await, nothing);
     server.visibility().enable(keys(["tool:work"])).unwrap();
     until(&alice, &id, "completed").await;
+}
+
+#[tokio::test]
+async fn a14_whoever_sees_no_tool_that_runs_as_a_task_finds_a_server_without_tasks() {
+    let work = Work::new();
+    let hidden = work.of(work.declare().auth(require_scopes(["read"])));
+    let [hidden, without] = [vec![hidden], vec![]].map(|tools| builder(tools).build().unwrap());
+    let begun = begin(&alice(&hidden), "work").await;
+    for (method, id) in [("tasks/get", "x"), ("tasks/cancel", &*begun), ("tasks/update", &*begun)] {
+        let params = json!({"taskId": id, "inputResponses": {}});
+        let ask = |client: TestClient| {
+            let params = params.clone();
+            async move { client.ask(method, params).await }
+        };
+        for shape in [
+            |client: TestClient| client,
+            |client: TestClient| client.capabilities(&json!({})),
+            |client: TestClient| client.in_session(),
+            |client: TestClient| client.anonymous(),
+        ] {
+            let of = |server: &Server| shape(alice(server).scopes(["write"]));
+            let answer = ask(of(&hidden)).await;
+            assert_eq!(answer, ask(of(&without)).await, "{method}");
+            assert_eq!(answer.error_code(), Some(-32601), "{method}");
+        }
+        assert_eq!(ask(alice(&hidden).in_session()).await.error_code(), Some(-32601));
+        let undeclared = alice(&hidden).capabilities(&json!({}));
+        assert_eq!(ask(undeclared).await.error_code(), Some(-32021));
+    }
+    assert_eq!(get(&alice(&hidden), "x").await.error_code(), Some(-32602));
+}
+
+#[tokio::test]
+async fn a14_a_store_that_is_away_tells_nobody_of_tasks_that_are_hidden() {
+    let work = Work::new();
+    let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
+    let hidden = work.of(work.declare().auth(require_scopes(["read"])));
+    let servers = [vec![hidden], vec![]];
+    let servers = servers.map(|tools| builder(tools).store(store.clone()).build().unwrap());
+    store.cut(true);
+    for server in &servers {
+        // Of whoever has a principal, the rules of visibility are asked for first.
+        let nobody = alice(server).anonymous();
+        assert_eq!(get(&nobody, "x").await.error_code(), Some(-32601));
+    }
+}
+
+#[tokio::test]
+async fn a14_a_server_without_tasks_answers_as_late_as_one_that_hides_them() {
+    let (work, delay) = (Work::new(), Duration::from_millis(200));
+    let hidden = work.of(work.declare().auth(require_scopes(["read"])));
+    for tools in [vec![hidden], vec![]] {
+        let server = builder(tools).limits(|limits| limits.not_found_delay = delay);
+        let nobody = alice(&server.build().unwrap()).scopes(["write"]);
+        for client in [nobody.capabilities(&json!({})), nobody] {
+            let asked = tokio::time::Instant::now();
+            assert_eq!(get(&client, "x").await.error_code(), Some(-32601));
+            assert!(asked.elapsed() >= delay, "{:?}", asked.elapsed());
+        }
+    }
 }
 
 #[tokio::test]
