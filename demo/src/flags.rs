@@ -1,7 +1,7 @@
 //! What the library calls things, and what they are called on the command line.
 
 /// The words of the library's messages, each with its flag.
-const FLAGS: [(&str, &str); 10] = [
+const FLAGS: [(&str, &str); 11] = [
     ("a real verifier", "--auth jwt"),
     ("public_url", "--public-url URL"),
     ("trusted_proxies", "--trusted-proxy ADDRESS"),
@@ -12,6 +12,7 @@ const FLAGS: [(&str, &str); 10] = [
     (".audience(", "--audience AUDIENCE"),
     ("JWT_JWKS_URI", "--jwks URL or --public-key FILE"),
     ("path \"", "--path PATH"),
+    (".path(", "--path PATH"),
 ];
 
 /// The flags for what `message` says has to be set, if there are any.

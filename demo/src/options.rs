@@ -27,9 +27,9 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
 
-    /// The path of the MCP endpoint
-    #[arg(long, default_value = "/mcp")]
-    pub path: String,
+    /// The path of the MCP endpoint [default: /mcp]
+    #[arg(long)]
+    pub path: Option<String>,
 
     /// The origin under which clients reach the server, such as `https://mcp.example.com`
     /// [default: the --listen address]

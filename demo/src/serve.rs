@@ -56,7 +56,11 @@ pub fn start_log(options: &Options) -> Result<(), Error> {
 pub async fn serve(options: &Options, server: ServerBuilder<AuthUnset>) -> Result<(), Error> {
     let environment = environment(options)?;
     let run = run_options(options, &environment)?;
-    let server = with_limits(options, server.path(&options.path));
+    let server = match &options.path {
+        Some(path) => server.path(path),
+        None => server,
+    };
+    let server = with_limits(options, server);
     let stored = match options.print_access {
         Some(_) => Stored::in_memory(),
         None => storage::open(options, &environment).await?,
@@ -281,7 +285,7 @@ fn attempt(options: &Options, url: &str) -> String {
             );
         }
         AuthOption::Proxy | AuthOption::Github | AuthOption::Google => {
-            let origin = url.strip_suffix(&options.path).unwrap_or(url);
+            let origin = url.strip_suffix(options.path.as_deref().unwrap_or("/mcp")).unwrap_or(url);
             let add = added(url);
             return format!("{add}\nRegister {origin}/auth/callback at the identity provider.");
         }

@@ -174,8 +174,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The path of an endpoint, or of what stands before it, in which nothing has to be escaped: it has one spelling but for a slash
-/// at its end, which is left out. Default: the root.
+/// The path of an endpoint, or of what stands before it.
+///
+/// Nothing in it has to be escaped, so it has one spelling but for a slash at its end, which is left out.
+/// Default: the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointPath(String);
 

@@ -445,6 +445,10 @@ fn what_is_not_safe_does_not_start() {
         (&["--auth", "none", "--public-url", "https://mcp.example.com"], "without authentication"),
         (&["--public-url", "http://mcp.example.com"], "use https"),
         (&["--public-url", "https://mcp.example.com/a/../b"], "write the path plainly"),
+        (
+            &["--public-url", "https://mcp.example.com/mcp"],
+            "command line: --public-url URL, --path PATH",
+        ),
         (&["--path", "mcp"], "begins with `/`"),
         (&["--path", "/.well-known/x"], "the protocol uses"),
         (&["--path", "/a/../b"], "`.` or `..`"),

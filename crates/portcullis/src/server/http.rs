@@ -13,10 +13,13 @@ use crate::error::{Problem, ProblemKind};
 use crate::route::{IntoRoute, Route};
 use crate::server::builder::ServerBuilder;
 
+/// The path of an endpoint that has no other.
+const DEFAULT_PATH: &str = "/mcp";
+
 /// As it was given.
 pub(crate) struct HttpOptions {
     public_url: Option<String>,
-    path: String,
+    path: Option<String>,
     hosts: Vec<String>,
     origins: Vec<String>,
     proxies: Vec<String>,
@@ -33,6 +36,8 @@ pub(crate) struct HttpOptions {
 pub(crate) struct HttpConfig {
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) path: EndpointPath,
+    /// Whether nobody named that path.
+    pub(crate) has_default_path: bool,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<Origin>,
     pub(crate) proxies: TrustedProxies,
@@ -53,7 +58,8 @@ impl<A> ServerBuilder<A> {
     /// which clients sign in, with its endpoints and links, and the accepted Host and Origin.
     /// Default: the bound address, which is right on loopback only. It has to be https beyond
     /// loopback (RFC 9728 §1.2). A path in it stands before all paths: that of the endpoint
-    /// ([`path`](Self::path)), and those of routes. The proxy may pass it on, or take it away.
+    /// ([`path`](Self::path)), and those of routes. The proxy may pass it on, or take it away. It is
+    /// not the URL of the endpoint: `https://mcp.example.com/mcp` does not build, unless `path` is named.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.parts.http.public_url = Some(url.into());
         self
@@ -62,7 +68,7 @@ impl<A> ServerBuilder<A> {
     /// The path of the MCP endpoint, after that of the [`public_url`](Self::public_url), if it has one.
     /// Default: `/mcp`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.parts.http.path = path.into();
+        self.parts.http.path = Some(path.into());
         self
     }
 
@@ -233,7 +239,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             public_url: None,
-            path: "/mcp".to_owned(),
+            path: None,
             hosts: Vec::new(),
             origins: Vec::new(),
             proxies: Vec::new(),
@@ -250,14 +256,22 @@ impl Default for HttpOptions {
 
 impl HttpOptions {
     pub(crate) fn check(self, problems: &mut Vec<Problem>) -> HttpConfig {
-        let path = EndpointPath::parse(&self.path)
-            .map_err(|error| problem_with_url(&error).within(format_args!("path {:?}", self.path)));
+        let (written, has_default_path) = match self.path.as_deref() {
+            Some(path) => (path, false),
+            None => (DEFAULT_PATH, true),
+        };
+        let path = EndpointPath::parse(written)
+            .map_err(|error| problem_with_url(&error).within(format_args!("path {written:?}")));
         // What is wrong with the path says nothing of the origin.
         let path = keep(path, problems).unwrap_or_default();
         let public_url = self.public_url.as_deref().and_then(|text| {
-            let url = PublicUrl::parse(text, path.clone()).map_err(|error| {
-                problem_with_url(&error).within(format_args!("public_url {text:?}"))
+            let url =
+                PublicUrl::parse(text, path.clone()).map_err(|error| problem_with_url(&error));
+            let url = url.and_then(|url| match doubled_path(&url, has_default_path) {
+                Some(text) => Err(Problem::new(ProblemKind::InvalidPublicUrl, text)),
+                None => Ok(url),
             });
+            let url = url.map_err(|problem| problem.within(format_args!("public_url {text:?}")));
             keep(url, problems)
         });
         let origins = self.origins.iter().filter_map(|url| keep(origin(url), problems)).collect();
@@ -277,7 +291,7 @@ impl HttpOptions {
                 problems.push(problem.within(format_args!("allow_host({host:?})")));
             }
         }
-        let endpoint = self.path.trim_end_matches('/');
+        let endpoint = written.trim_end_matches('/');
         problems.extend(self.routes.iter().filter_map(|route| route.problem(endpoint)));
         let mut routes = HashSet::new();
         for route in &self.routes {
@@ -290,6 +304,7 @@ impl HttpOptions {
         HttpConfig {
             public_url,
             path,
+            has_default_path,
             hosts: self.hosts,
             origins,
             proxies,
@@ -302,6 +317,18 @@ impl HttpOptions {
             signing_keys: self.signing_keys,
         }
     }
+}
+
+/// What is wrong with a URL that ends with the path of the endpoint, where nobody named that path:
+/// whoever wrote it means the URL of the endpoint itself.
+pub(crate) fn doubled_path(url: &PublicUrl, has_default_path: bool) -> Option<String> {
+    let (base, path) = (url.base(), url.path().as_str());
+    let shorter = base.strip_suffix(path).filter(|_| has_default_path)?;
+    let resource = url.resource();
+    Some(format!(
+        "the endpoint is below it, and would be {resource}: write {shorter:?}, or .path({path:?}) as well \
+         if that is meant"
+    ))
 }
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
@@ -333,4 +360,44 @@ fn problem_with_url(error: &PublicUrlError) -> Problem {
         _ => ProblemKind::InvalidPublicUrl,
     };
     Problem::new(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::{Error, ProblemKind, StartErrorKind};
+    use crate::{RunOptions, Server};
+
+    #[tokio::test]
+    async fn a_public_url_is_not_that_of_the_endpoint_unless_its_path_is_named_too() {
+        let builder = || Server::builder("test").no_auth().dangerously_serve_unauthenticated();
+        for (url, advice) in [
+            (
+                "https://mcp.example.com/mcp",
+                "write \"https://mcp.example.com\", or .path(\"/mcp\")",
+            ),
+            ("https://example.com/a/mcp/", "write \"https://example.com/a\", or .path(\"/mcp\")"),
+        ] {
+            let error = builder().public_url(url).build().unwrap_err();
+            let Error::Build(error) = error else { panic!("{error}") };
+            let [problem] = error.problems() else { panic!("{error}") };
+            assert_eq!(problem.kind(), ProblemKind::InvalidPublicUrl);
+            assert!(problem.to_string().contains(advice), "{problem}");
+
+            let options = RunOptions::new().listen("127.0.0.1:0").public_url(url);
+            let error = builder().build().unwrap().listen(&options).await.unwrap_err();
+            let Error::Start(error) = error else { panic!("{error}") };
+            assert_eq!(error.kind(), StartErrorKind::InvalidPublicUrl);
+            assert!(error.to_string().contains(advice), "{error}");
+
+            let named = builder().path("/mcp").build().unwrap().listen(&options).await.unwrap();
+            assert_eq!(named.url(), format!("{}/mcp", url.trim_end_matches('/')));
+            builder().path("/mcp").public_url(url).build().unwrap();
+            builder().path("/").public_url(url).build().unwrap();
+        }
+        for url in
+            ["https://example.com/xmcp", "https://example.com/mcp/a", "https://mcp.example.com"]
+        {
+            builder().public_url(url).build().unwrap();
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::route::sign_in;
 use crate::server::Server;
 use crate::server::certificate::{self, ServerCertificate};
 use crate::server::check::{self, Place};
+use crate::server::http::doubled_path;
 use crate::server::listening::{Drain, Listening};
 use crate::server::run_options::RunOptions;
 use crate::server::startup;
@@ -159,8 +160,14 @@ impl Server {
 
     /// The URL under which clients reach the endpoint, if `origin` is where they find the server.
     fn public_url(&self, origin: &str) -> Result<PublicUrl, StartError> {
-        PublicUrl::parse(origin, self.http.path.clone()).map_err(|error| {
-            let text = format!("public_url {origin:?}: {error}");
+        let url = PublicUrl::parse(origin, self.http.path.clone());
+        let url = url.map_err(|error| error.to_string());
+        let url = url.and_then(|url| match doubled_path(&url, self.http.has_default_path) {
+            Some(text) => Err(text),
+            None => Ok(url),
+        });
+        url.map_err(|text| {
+            let text = format!("public_url {origin:?}: {text}");
             StartError::new(StartErrorKind::InvalidPublicUrl, text)
         })
     }
