@@ -1,7 +1,9 @@
 //! The server that outsiders test, with the demo's own flags.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use portcullis::ServerBuilder;
@@ -29,6 +31,10 @@ struct TestbedOptions {
     /// Be ahead of the system's clock by as many seconds as are written in this file at the time
     #[arg(long, value_name = "FILE")]
     clock_ahead: Option<PathBuf>,
+
+    /// Log so slowly that an idle server ends meanwhile
+    #[arg(long)]
+    slow_log: bool,
 
     /// Measure, and let whoever has the scope `read` see it at /metrics
     #[arg(long)]
@@ -74,22 +80,27 @@ impl Fixtures {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let TestbedOptions { mut options, fixtures, clock_ahead, metrics } = TestbedOptions::parse();
+    let TestbedOptions { mut options, fixtures, clock_ahead, slow_log, metrics } =
+        TestbedOptions::parse();
     if let Some(file) = clock_ahead {
         options.clock = Arc::new(ShiftedClock::by(file));
     }
     // The tests' identity providers are on this machine.
     options.jwt.allow_loopback_idp = true;
     options.clients.allow_loopback_documents = true;
-    serve::exit_code(run(&options, fixtures, metrics).await)
+    serve::exit_code(run(&options, fixtures, metrics, slow_log).await)
 }
 
 async fn run(
     options: &Options,
     fixtures: Fixtures,
     metrics: bool,
+    slow_log: bool,
 ) -> Result<(), portcullis_demo::Error> {
-    serve::start_log(options)?;
+    match slow_log {
+        true => tracing_subscriber::fmt().with_ansi(false).with_writer(|| SlowLog).init(),
+        false => serve::start_log(options)?,
+    }
     if let Fixtures::Leaky = fixtures {
         leaky::load()?;
     }
@@ -108,4 +119,18 @@ async fn run(
         false => server,
     };
     serve::serve(options, fixtures.added_to(server)).await
+}
+
+/// Standard error, as a terminal has it that takes its time.
+struct SlowLog;
+
+impl Write for SlowLog {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(100));
+        portcullis::stderr().write(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

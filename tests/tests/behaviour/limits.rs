@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use portcullis_tests::driver::{Response, Testbed, interrupt, message, terminate};
+use portcullis_tests::driver::{Response, StdioTestbed, Testbed, interrupt, message, terminate};
 use portcullis_tests::http2::Unreading;
 use serde_json::json;
 
@@ -228,6 +228,21 @@ fn sigterm_lets_running_calls_finish_and_refuses_new_ones() {
     });
     assert_eq!(testbed.exit_code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_log_of_an_idle_server_has_the_stop_however_slow_it_is() {
+    let testbed = Testbed::start(TESTBED, &["--slow-log"]);
+    terminate(testbed.id());
+    // Of a server that has ended nothing more is read.
+    testbed.wait_for_log("stopping: waiting for running requests to finish");
+    assert_eq!(testbed.exit_code(), Some(0));
+
+    let mut testbed = StdioTestbed::start_with(TESTBED, &["--slow-log"]);
+    testbed.ask(&message("server/discover", json!({})));
+    terminate(testbed.id());
+    testbed.wait_for_log("stopping: waiting for running requests to finish");
+    assert_eq!(testbed.end(), (String::new(), Some(0)));
 }
 
 #[test]

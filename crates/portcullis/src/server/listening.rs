@@ -84,9 +84,9 @@ impl Listening {
                 return Ok(());
             }
             startup::log_panics();
-            let stop = stop_signal().await?;
+            let (stop, line) = stop_signal().await?;
             self.run_until(stop).await;
-            startup::drain_log();
+            startup::drain_log(&line);
             Ok(())
         })
     }

@@ -86,12 +86,12 @@ impl Server {
             self.warn_of_components();
             startup::warn_without_log();
             startup::log_panics();
-            let stop = stop_signal().await?;
+            let (stop, line) = stop_signal().await?;
             let served = Arc::new(EngineService(Arc::clone(&self.engine)));
             let served = stdio::serve(served, self.limits(), stop).await;
             // Their caller is gone, and finds out later that they were interrupted, if anything is kept.
             self.engine.tasks.drain(Duration::ZERO).await;
-            startup::drain_log();
+            startup::drain_log(&line);
             Ok(served?)
         })
     }

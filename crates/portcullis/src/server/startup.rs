@@ -10,6 +10,7 @@ use crate::access::decision::panic_text;
 use crate::catalogue::param_headers::Repeated;
 use crate::catalogue::{Catalogue, Entry};
 use crate::component::ComponentKind;
+use crate::server::stop::StopLine;
 
 /// The longest text of a panic that is logged, in characters.
 const MAX_LOGGED_CHARS: usize = 2_048;
@@ -101,9 +102,10 @@ pub(crate) fn log_panics() {
     }));
 }
 
-/// Waits a moment until the last records are written, and no longer: it may be that nobody reads
-/// the log.
-pub(crate) fn drain_log() {
+/// Waits a moment until the last records are written, that of the stop too, and no longer: it may be that
+/// nobody reads the log.
+pub(crate) fn drain_log(line: &StopLine) {
+    line.wait(LOG_PATIENCE);
     portcullis_guard::log::drain_stderr(LOG_PATIENCE);
 }
 
