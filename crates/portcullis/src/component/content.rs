@@ -3,12 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_protocol::model::{ContentBlock, ResourceContents};
-use serde::Serialize;
 
 use crate::component::annotations::Annotations;
-use crate::component::meta;
+use crate::component::meta::with_meta;
 use crate::component::resource_link::ResourceLink;
-use crate::component::tool_error::ToolError;
 
 /// One piece of what a tool answers with, or of what a prompt's message says.
 ///
@@ -109,19 +107,9 @@ impl Content {
         self
     }
 
-    /// Adds to its `_meta`, which clients read since 2025-06-18.
-    ///
-    /// # Errors
-    ///
-    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
-    /// written as JSON.
-    pub fn with_meta(
-        mut self,
-        key: impl Into<String>,
-        value: &impl Serialize,
-    ) -> Result<Self, ToolError> {
-        meta::add(self.0.meta_mut().get_or_insert_default(), key.into(), value)?;
-        Ok(self)
+    with_meta! {
+        /// Adds to its `_meta`, which clients read since 2025-06-18.
+        |own| own.0.meta_mut()
     }
 }
 

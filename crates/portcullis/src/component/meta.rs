@@ -66,6 +66,28 @@ pub(crate) fn add(meta: &mut Meta, key: String, value: &impl Serialize) -> Resul
     Ok(())
 }
 
+/// The method `with_meta` of something that a function answers with, whose `_meta` is at `$meta`.
+macro_rules! with_meta {
+    ($(#[$doc:meta])* |$own:ident| $meta:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
+        /// written as JSON.
+        pub fn with_meta(
+            mut self,
+            key: impl Into<String>,
+            value: &impl serde::Serialize,
+        ) -> Result<Self, crate::ToolError> {
+            let $own = &mut self;
+            crate::component::meta::add($meta.get_or_insert_default(), key.into(), value)?;
+            Ok(self)
+        }
+    };
+}
+pub(crate) use with_meta;
+
 #[cfg(test)]
 mod tests {
     use super::*;

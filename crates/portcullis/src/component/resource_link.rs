@@ -1,12 +1,10 @@
 //! Links to resources in a result.
 
 use portcullis_protocol::model;
-use serde::Serialize;
 
 use crate::component::annotations::Annotations;
 use crate::component::icon::Icon;
-use crate::component::meta;
-use crate::component::tool_error::ToolError;
+use crate::component::meta::with_meta;
 
 /// Where a resource is, for clients to read if they need it (MCP 2025-06-18, Resource Links).
 ///
@@ -80,18 +78,8 @@ impl ResourceLink {
         self
     }
 
-    /// Adds to its `_meta`, which clients read since 2025-06-18.
-    ///
-    /// # Errors
-    ///
-    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
-    /// written as JSON.
-    pub fn with_meta(
-        mut self,
-        key: impl Into<String>,
-        value: &impl Serialize,
-    ) -> Result<Self, ToolError> {
-        meta::add(self.0.meta.get_or_insert_default(), key.into(), value)?;
-        Ok(self)
+    with_meta! {
+        /// Adds to its `_meta`, which clients read since 2025-06-18.
+        |own| own.0.meta
     }
 }

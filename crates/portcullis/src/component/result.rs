@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::component::content::Content;
-use crate::component::meta;
+use crate::component::meta::with_meta;
 use crate::component::tool_error::ToolError;
 
 /// The result of a tool, for what no other [return type](IntoToolResult) can express: JSON beside
@@ -65,19 +65,9 @@ impl ToolResult {
         Ok(self)
     }
 
-    /// Adds to its `_meta`, which programs read and most hosts keep from models.
-    ///
-    /// # Errors
-    ///
-    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
-    /// written as JSON.
-    pub fn with_meta(
-        mut self,
-        key: impl Into<String>,
-        value: &impl Serialize,
-    ) -> Result<Self, ToolError> {
-        meta::add(self.0.meta.get_or_insert_default(), key.into(), value)?;
-        Ok(self)
+    with_meta! {
+        /// Adds to its `_meta`, which programs read and most hosts keep from models.
+        |own| own.0.meta
     }
 
     fn content(content: Vec<Content>) -> Self {
@@ -229,19 +219,9 @@ impl ResourceResult {
         Self { body, mime_type, meta: None }
     }
 
-    /// Adds to the `_meta` of the content, which clients read since 2025-06-18.
-    ///
-    /// # Errors
-    ///
-    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
-    /// written as JSON.
-    pub fn with_meta(
-        mut self,
-        key: impl Into<String>,
-        value: &impl Serialize,
-    ) -> Result<Self, ToolError> {
-        meta::add(self.meta.get_or_insert_default(), key.into(), value)?;
-        Ok(self)
+    with_meta! {
+        /// Adds to the `_meta` of the content, which clients read since 2025-06-18.
+        |own| own.meta
     }
 }
 
@@ -318,19 +298,9 @@ impl PromptResult {
         Self { messages, meta: None }
     }
 
-    /// Adds to its `_meta`.
-    ///
-    /// # Errors
-    ///
-    /// Internal, for a key that is malformed or the protocol's own, and for a value that cannot be
-    /// written as JSON.
-    pub fn with_meta(
-        mut self,
-        key: impl Into<String>,
-        value: &impl Serialize,
-    ) -> Result<Self, ToolError> {
-        meta::add(self.meta.get_or_insert_default(), key.into(), value)?;
-        Ok(self)
+    with_meta! {
+        /// Adds to its `_meta`.
+        |own| own.meta
     }
 }
 
