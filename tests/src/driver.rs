@@ -52,6 +52,11 @@ impl Testbed {
         Self::spawn(program, &address.to_string(), arguments, variables)
     }
 
+    /// As [`start`](Self::start), at a Unix socket: what connects to it is not the testbed.
+    pub fn start_at_socket(program: &str, socket: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(program, &format!("unix:{}", socket.display()), arguments, &[])
+    }
+
     fn spawn(program: &str, address: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let audit = AuditFile::of(arguments);
         sniff_start(arguments, variables);

@@ -283,7 +283,7 @@ fn soft_limit(process: u32, name: &str) -> String {
 
 /// The values of `key` in the unit of the page.
 fn unit(key: &str) -> Vec<String> {
-    let unit = recipe("ini", "[Service]");
+    let unit = recipe("ini", "[Unit]");
     let key = format!("{key}=");
     unit.lines().filter_map(|line| line.strip_prefix(&key)).map(str::to_owned).collect()
 }
@@ -353,7 +353,7 @@ fn systemd_finds_nothing_wrong_with_the_unit_of_the_page() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis-demo.service");
-    let text = recipe("ini", "[Service]").replace("/usr/local/bin/portcullis-demo", demo());
+    let text = recipe("ini", "[Unit]").replace("/usr/local/bin/portcullis-demo", demo());
     std::fs::write(&file, text).unwrap();
     let verified = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
     let complaints = String::from_utf8_lossy(&verified.stderr);

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -25,10 +25,18 @@ const CLIENT: &str = "127.0.0.9";
 struct Proxied {
     nginx: Child,
     address: SocketAddr,
+    /// That of the endpoint, as clients have it.
+    path: String,
     issuer: Issuer,
     /// It reads its audit file once more at its end.
     testbed: Testbed,
     folder: TempDir,
+}
+
+/// Where the testbed listens.
+enum Place {
+    Address(SocketAddr),
+    Socket(PathBuf),
 }
 
 /// What curl printed.
@@ -56,23 +64,45 @@ impl Proxied {
         })
     }
 
+    /// By the recipe for a Unix socket: nginx has the user of the testbed.
+    fn at_a_socket() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Socket(folder.path().join("mcp.sock"));
+        Self::at(folder, place, "http://unix:", "", "/mcp", str::to_owned)
+    }
+
     fn with(recipe: &str, prefix: &str, path: &str, change: impl Fn(&str) -> String) -> Self {
-        let (issuer, folder) = (Issuer::start(), tempfile::tempdir().unwrap());
-        let (address, server) = (free_address(), free_address());
+        let place = Place::Address(free_address());
+        Self::at(tempfile::tempdir().unwrap(), place, recipe, prefix, path, change)
+    }
+
+    fn at(
+        folder: TempDir,
+        place: Place,
+        recipe: &str,
+        prefix: &str,
+        path: &str,
+        change: impl Fn(&str) -> String,
+    ) -> Self {
+        let (issuer, address) = (Issuer::start(), free_address());
         let public = format!("https://example.com:{}{prefix}", address.port());
         let audience = format!("{public}{path}");
         let audit = folder.path().join("audit.jsonl");
         let tokens = ["--auth", "jwt", "--issuer", ISSUER, "--jwks", issuer.url()];
-        let place = ["--path", path, "--public-url", &public, "--audience", &audience];
-        let rest = ["--trusted-proxy", "127.0.0.1", "--audit-file", audit.to_str().unwrap()];
-        let flags = [&tokens[..], &place, &rest].concat();
-        let testbed = Testbed::start_at(TESTBED, server, &flags, &[]);
-        let nginx = start_nginx(&change(&recipe_with(recipe)), folder.path(), address, server);
-        Self { nginx, address, issuer, testbed, folder }
+        let proxy = if let Place::Socket(_) = place { "unix" } else { "127.0.0.1" };
+        let url = ["--path", path, "--public-url", &public, "--audience", &audience];
+        let rest = ["--trusted-proxy", proxy, "--audit-file", audit.to_str().unwrap()];
+        let flags = [&tokens[..], &url, &rest].concat();
+        let testbed = match &place {
+            Place::Address(server) => Testbed::start_at(TESTBED, *server, &flags, &[]),
+            Place::Socket(socket) => Testbed::start_at_socket(TESTBED, socket, &flags),
+        };
+        let nginx = start_nginx(&change(&recipe_with(recipe)), folder.path(), address, &place);
+        Self { nginx, address, path: format!("{prefix}{path}"), issuer, testbed, folder }
     }
 
     fn resource(&self) -> String {
-        format!("https://example.com:{}/tools/mcp", self.address.port())
+        format!("https://example.com:{}{}", self.address.port(), self.path)
     }
 
     fn token(&self) -> String {
@@ -105,7 +135,7 @@ impl Proxied {
             &["Content-Type: application/json"],
             &["Accept: application/json, text/event-stream"],
         ];
-        Answer::of(self.curl("/tools/mcp", &all.concat()).args(["-d", &body.to_string()]))
+        Answer::of(self.curl(&self.path, &all.concat()).args(["-d", &body.to_string()]))
     }
 
     /// The addresses of the records of requests to the server, from the first one on.
@@ -159,7 +189,7 @@ fn recipe_with(word: &str) -> String {
 }
 
 /// A recipe, at the addresses and with the certificate of the test.
-fn start_nginx(recipe: &str, folder: &Path, address: SocketAddr, server: SocketAddr) -> Child {
+fn start_nginx(recipe: &str, folder: &Path, address: SocketAddr, server: &Place) -> Child {
     let own = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let subject = ["-subj", "/CN=example.com", "-addext", "subjectAltName=DNS:example.com"];
     run(Command::new("openssl")
@@ -168,9 +198,15 @@ fn start_nginx(recipe: &str, folder: &Path, address: SocketAddr, server: SocketA
         .args(subject))
     .unwrap();
     let mut site = recipe.to_owned();
+    let server = match server {
+        Place::Address(address) => ("http://127.0.0.1:8000", format!("http://{address}")),
+        Place::Socket(path) => {
+            ("http://unix:/run/portcullis-demo/mcp.sock", format!("http://unix:{}", path.display()))
+        }
+    };
     for (theirs, ours) in [
+        server,
         ("listen 443 ssl;", format!("listen {address} ssl;")),
-        ("http://127.0.0.1:8000", format!("http://{server}")),
         ("/etc/ssl/example.com.pem", own("cert.pem")),
         ("/etc/ssl/example.com.key", own("key.pem")),
     ] {
@@ -274,6 +310,24 @@ fn q01_behind_nginx_records_have_the_address_of_the_client_and_none_that_it_made
     let claim = "Forwarded: for=203.0.113.7";
     assert_eq!(proxied.post(&[&head[..], &[&token, claim]].concat(), &list).status, 200);
     assert_eq!(proxied.addresses(9).last().unwrap(), "127.0.0.1", "the proxy's own");
+}
+
+#[test]
+fn q01_behind_nginx_at_a_unix_socket_clients_are_challenged_served_and_recorded_as_at_an_address() {
+    let proxied = Proxied::at_a_socket();
+    let challenged = proxied.post(&[], &message("tools/list", json!({})));
+    assert_eq!(challenged.status, 401, "{}", challenged.head);
+    let metadata = "/.well-known/oauth-protected-resource/mcp";
+    let challenge = challenged.header("www-authenticate").unwrap();
+    assert!(challenge.contains(&format!("{metadata}\"")), "{challenge}");
+    assert_eq!(proxied.get(metadata, &[]).json()["resource"], json!(proxied.resource()));
+    assert_eq!(proxied.get(metadata, &["Host: evil.example"]).status, 421);
+    let (token, claim) = (proxied.token(), "X-Forwarded-For: 203.0.113.7");
+    let head = [&*token, claim, "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list"];
+    let listed = proxied.post(&head, &message("tools/list", json!({})));
+    assert_eq!(listed.status, 200, "{}", listed.body);
+    let addresses = proxied.addresses(3);
+    assert!(addresses.iter().all(|address| address == CLIENT), "{addresses:?}");
 }
 
 #[test]
