@@ -252,7 +252,7 @@ fn trial_c2_what_is_refused_early_is_answered_under_the_id_or_null() {
         assert_eq!((refused.status, id(&refused)), (status, Some(json!(5))), "{further}");
     }
     let session = testbed.begin(ALICE, "2025-06-18");
-    let other = ["MCP-Protocol-Version: 2025-03-26"];
+    let other = ["MCP-Protocol-Version: 2099-01-01"];
     let refused =
         testbed.session(ALICE, &session).post(&other, &request(5, "tools/list", json!({})));
     assert_eq!((refused.status, id(&refused)), (400, Some(json!(5))));
