@@ -45,7 +45,7 @@ const FIXED: [&str; 5] = [
 
 /// What tests send in the place of a secret, too short to be looked for: wrong guesses, names, and the
 /// tokens of verifiers that know few words. One that is not here has to be longer.
-const WORDS: [&str; 23] = [
+const WORDS: [&str; 24] = [
     "",
     "1",
     "600",
@@ -53,6 +53,7 @@ const WORDS: [&str; 23] = [
     "Bearer",
     "alice",
     "another",
+    "any",
     "bob",
     "eDp5",
     "expired",
