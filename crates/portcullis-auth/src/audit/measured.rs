@@ -1,6 +1,6 @@
 //! The metrics of operations, counted as their records are written.
 
-use portcullis_guard::metrics::{Label, REQUEST_DURATION, REQUESTS, count, observe};
+use portcullis_guard::metrics::{Label, TIMED_REQUESTS, count_timed};
 
 use super::{AuditRecord, Verdict};
 
@@ -9,10 +9,7 @@ use super::{AuditRecord, Verdict};
 /// Nothing of a label is a caller's: components are named by their own keys, and a rule only where it let
 /// nobody through, since what a function changes may be named by its arguments.
 pub(super) fn measure(record: &AuditRecord<'_>) {
-    let labels = labels(record);
-    count(&REQUESTS, &labels);
-    let [operation, component, verdict, ..] = labels;
-    observe(&REQUEST_DURATION, &[operation, component, verdict], record.duration);
+    count_timed(&TIMED_REQUESTS, &labels(record), record.duration);
 }
 
 fn labels<'r>(record: &'r AuditRecord<'_>) -> [Label<'r>; 7] {

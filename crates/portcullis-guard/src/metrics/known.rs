@@ -33,12 +33,23 @@ impl<T: Clone> Known<T> {
         labels: &[Label<'_>],
         make: impl FnOnce() -> Option<T>,
     ) -> Option<T> {
+        self.with(metric, labels, make, T::clone)
+    }
+
+    /// As [`find`](Self::find), where the handle is used in its place. Nothing is found or made meanwhile.
+    pub(super) fn with<R>(
+        &self,
+        metric: &'static Metric,
+        labels: &[Label<'_>],
+        make: impl FnOnce() -> Option<T>,
+        using: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
         let place = place(metric, labels);
         if let Ok(known) = self.0.read()
             && let Some(series) = known.get(&place)
             && series.is_of(metric, labels)
         {
-            return Some(series.handle.clone());
+            return Some(using(&series.handle));
         }
         let handle = make()?;
         if let Ok(mut known) = self.0.write()
@@ -47,7 +58,7 @@ impl<T: Clone> Known<T> {
             let labels = labels.iter().map(KnownLabel::of).collect();
             known.insert(place, Series { metric, labels, handle: handle.clone() });
         }
-        Some(handle)
+        Some(using(&handle))
     }
 }
 

@@ -41,6 +41,17 @@ pub enum Kind {
     Histogram,
 }
 
+/// A counter, and how long what it counts took, which has the first few of its labels.
+#[derive(Debug)]
+pub struct Timed {
+    /// The counter.
+    pub counter: &'static Metric,
+    /// The durations.
+    pub durations: &'static Metric,
+    /// How many of the labels, from the first, the durations have.
+    pub labels: usize,
+}
+
 /// Requests that were recorded, by what became of them.
 pub static REQUESTS: Metric = Metric {
     name: "portcullis_requests_total",
@@ -54,6 +65,10 @@ pub static REQUEST_DURATION: Metric = Metric {
     help: "How long requests took, from the moment when it was known what they ask for.",
     kind: Kind::Histogram,
 };
+
+/// Both: durations are told apart by operation, component and verdict, which are the first labels.
+pub static TIMED_REQUESTS: Timed =
+    Timed { counter: &REQUESTS, durations: &REQUEST_DURATION, labels: 3 };
 
 /// Audit records that were lost.
 pub static AUDIT_FAILURES: Metric = Metric {
@@ -144,6 +159,14 @@ pub fn observe(metric: &'static Metric, labels: &[Label<'_>], duration: Duration
     recording::observe(metric, labels, duration);
 }
 
+/// Counts one more, which took `duration`.
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "nothing is measured"))]
+#[inline]
+pub fn count_timed(timed: &'static Timed, labels: &[Label<'_>], duration: Duration) {
+    #[cfg(feature = "metrics")]
+    recording::count_timed(timed, labels, duration);
+}
+
 /// One of what a gauge counts, until it is dropped.
 #[derive(Debug)]
 #[must_use = "it counts until it is dropped"]
@@ -178,7 +201,7 @@ mod recording {
     use metrics::{Gauge, Key, KeyName, Level, Metadata, SharedString, Unit, with_recorder};
 
     use super::known::Known;
-    use super::{ALL, Kind, Label, Metric, Registry};
+    use super::{ALL, Kind, Label, Metric, Registry, Timed};
 
     static METADATA: Metadata<'_> = Metadata::new("portcullis", Level::INFO, None);
 
@@ -189,6 +212,17 @@ mod recording {
             Label::Own(name, text) => Some(metrics::Label::new(name, text.to_owned())),
         });
         Key::from_parts(metric.name, labels.collect::<Vec<_>>())
+    }
+
+    impl Timed {
+        /// The key of what is counted, and that of its durations.
+        pub(super) fn keys(&self, labels: &[Label<'_>]) -> (Key, Key) {
+            (key(self.counter, labels), key(self.durations, self.of_durations(labels)))
+        }
+
+        pub(super) fn of_durations<'l, 't>(&self, labels: &'l [Label<'t>]) -> &'l [Label<'t>] {
+            labels.get(..self.labels).unwrap_or(labels)
+        }
     }
 
     /// The key for somebody else's recorder, or for none: which of them there is cannot be asked, and to make a
@@ -202,7 +236,7 @@ mod recording {
 
     pub(super) fn count(metric: &'static Metric, labels: &[Label<'_>]) {
         match Registry::installed() {
-            Some(registry) => registry.counter(metric, labels).increment(1),
+            Some(registry) => registry.count(metric, labels),
             None => {
                 let key = known_key(metric, labels);
                 with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(1));
@@ -213,7 +247,7 @@ mod recording {
     pub(super) fn observe(metric: &'static Metric, labels: &[Label<'_>], duration: Duration) {
         let seconds = duration.as_secs_f64();
         match Registry::installed() {
-            Some(registry) => registry.histogram(metric, labels).record(seconds),
+            Some(registry) => registry.observe(metric, labels, seconds),
             None => {
                 let key = known_key(metric, labels);
                 with_recorder(|recorder| {
@@ -221,6 +255,23 @@ mod recording {
                 });
             }
         }
+    }
+
+    pub(super) fn count_timed(timed: &'static Timed, labels: &[Label<'_>], duration: Duration) {
+        static KEYS: LazyLock<Known<Arc<(Key, Key)>>> = LazyLock::new(Known::default);
+
+        let seconds = duration.as_secs_f64();
+        let Some(registry) = Registry::installed() else {
+            let make = || Arc::new(timed.keys(labels));
+            let known = KEYS.find(timed.counter, labels, || Some(make())).unwrap_or_else(make);
+            let (counted, durations) = &*known;
+            with_recorder(|recorder| {
+                recorder.register_counter(counted, &METADATA).increment(1);
+                recorder.register_histogram(durations, &METADATA).record(seconds);
+            });
+            return;
+        };
+        registry.count_timed(timed, labels, seconds);
     }
 
     pub(super) struct Present(Gauge);

@@ -13,7 +13,7 @@ use metrics::{
 use super::exposition::{self, Sample, Value};
 use super::known::Known;
 use super::recording::key;
-use super::{Kind, Label, Metric, describe};
+use super::{Kind, Label, Metric, Timed, describe};
 
 static INSTALLED: OnceLock<Registry> = OnceLock::new();
 
@@ -40,6 +40,7 @@ struct Tables {
     histograms: Table<Buckets>,
     known_counters: Known<Counter>,
     known_histograms: Known<Histogram>,
+    known_timed: Known<(Counter, Histogram)>,
     help: RwLock<HashMap<KeyName, SharedString>>,
     count: AtomicUsize,
     dropped: AtomicU64,
@@ -94,16 +95,32 @@ impl Registry {
         INSTALLED.get()
     }
 
-    pub(super) fn counter(&self, metric: &'static Metric, labels: &[Label<'_>]) -> Counter {
+    pub(super) fn count(&self, metric: &'static Metric, labels: &[Label<'_>]) {
         let make = || self.find(&self.0.counters, &key(metric, labels)).map(Counter::from_arc);
-        let known = self.0.known_counters.find(metric, labels, make);
-        known.unwrap_or_else(Counter::noop)
+        self.0.known_counters.with(metric, labels, make, |counter| counter.increment(1));
     }
 
-    pub(super) fn histogram(&self, metric: &'static Metric, labels: &[Label<'_>]) -> Histogram {
+    pub(super) fn observe(&self, metric: &'static Metric, labels: &[Label<'_>], seconds: f64) {
         let make = || self.find(&self.0.histograms, &key(metric, labels)).map(Histogram::from_arc);
-        let known = self.0.known_histograms.find(metric, labels, make);
-        known.unwrap_or_else(Histogram::noop)
+        self.0.known_histograms.with(metric, labels, make, |durations| durations.record(seconds));
+    }
+
+    pub(super) fn count_timed(&self, timed: &'static Timed, labels: &[Label<'_>], seconds: f64) {
+        let make = || {
+            let (counted, durations) = timed.keys(labels);
+            let counter = self.known_or_new(&self.0.counters, &counted)?;
+            let durations = self.known_or_new(&self.0.histograms, &durations)?;
+            Some((Counter::from_arc(counter), Histogram::from_arc(durations)))
+        };
+        let count = |(counter, durations): &(Counter, Histogram)| {
+            counter.increment(1);
+            durations.record(seconds);
+        };
+        if self.0.known_timed.with(timed.counter, labels, make, count).is_none() {
+            // There is no room for both: each counts for itself, or as lost.
+            self.count(timed.counter, labels);
+            self.observe(timed.durations, timed.of_durations(labels), seconds);
+        }
     }
 
     fn describe(&self, name: KeyName, help: SharedString) {
@@ -114,14 +131,15 @@ impl Registry {
 
     /// The series of `key`, made if there is room for one more. A poisoned lock has no room.
     fn find<T: Default>(&self, table: &Table<T>, key: &Key) -> Option<Arc<T>> {
-        if let Some(known) = table.find(key) {
-            return Some(known);
-        }
-        let made = self.room().then(|| table.make(key)).flatten();
-        if made.is_none() {
+        let found = self.known_or_new(table, key);
+        if found.is_none() {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        made
+        found
+    }
+
+    fn known_or_new<T: Default>(&self, table: &Table<T>, key: &Key) -> Option<Arc<T>> {
+        table.find(key).or_else(|| self.room().then(|| table.make(key)).flatten())
     }
 
     fn room(&self) -> bool {
@@ -266,6 +284,7 @@ impl std::error::Error for RecorderInstalled {}
 mod tests {
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
+    use super::super::TIMED_REQUESTS;
     use super::*;
 
     fn rendered(record: impl FnOnce()) -> String {
@@ -315,5 +334,24 @@ mod tests {
         assert_eq!(text.matches("c_total{").count(), MOST_SERIES);
         assert!(text.contains("c_total{n=\"0\"} 2\n"), "those that are there go on");
         assert!(text.contains("portcullis_metrics_dropped_total 6\n"));
+    }
+
+    #[test]
+    fn a_counter_goes_on_where_there_is_no_room_for_its_durations() {
+        let labels = [Label::Word("operation", "get"), Label::Word("result", "ok")];
+        let render = |registry: &Registry| {
+            registry.count_timed(&TIMED_REQUESTS, &labels, 0.5);
+            registry.count_timed(&TIMED_REQUESTS, &labels, 0.5);
+            registry.render()
+        };
+        let (roomy, full) = (Registry::default(), Registry::default());
+        full.0.count.store(MOST_SERIES - 1, Ordering::Relaxed);
+        let counted = "portcullis_requests_total{operation=\"get\",result=\"ok\"} 2\n";
+        let timed =
+            "portcullis_request_duration_seconds_count{operation=\"get\",result=\"ok\"} 2\n";
+        let (text, without) = (render(&roomy), render(&full));
+        assert!(text.contains(counted) && text.contains(timed), "{text}");
+        assert!(without.contains(counted) && !without.contains("duration_seconds_count"));
+        assert!(without.contains("portcullis_metrics_dropped_total 2\n"), "{without}");
     }
 }
