@@ -119,17 +119,18 @@ impl Authenticator {
         // Read before the token is verified: keys that change meanwhile make it a miss.
         let generation = self.verifier.generation();
         let known = generation.and_then(|generation| last.find(header, generation, now));
-        let principal = match known {
-            Some(principal) => principal,
+        let (principal, now) = match known {
+            Some(principal) => (principal, now),
             None => {
                 let principal = self.verify(header).await?;
                 if let Some(generation) = generation {
                     last.keep(header, generation, &principal);
                 }
-                principal
+                // Verifying takes as long as others take to answer.
+                (principal, self.clock.now())
             }
         };
-        if principal.expires_at().is_some_and(|end| end <= self.clock.now()) {
+        if principal.expires_at().is_some_and(|end| end <= now) {
             let reason = "the token has expired";
             tracing::info!(reason, "request refused: 401");
             return Err(self.invalid_token(reason));
