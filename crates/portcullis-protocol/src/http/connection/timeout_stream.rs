@@ -169,8 +169,9 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut room = [0; SMALL_BYTES];
-        let written = match together(slices, &mut room) {
+        let mut room = [MaybeUninit::uninit(); SMALL_BYTES];
+        let mut together = ReadBuf::uninit(&mut room);
+        let written = match put_together(slices, &mut together) {
             Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
         };
@@ -179,14 +180,14 @@ impl AsyncWrite for Patient {
 }
 
 /// All of `slices` in one piece, if there is room for them.
-fn together<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8; SMALL_BYTES]) -> Option<&'a [u8]> {
-    let mut filled = 0;
+fn put_together<'a>(slices: &[io::IoSlice<'_>], room: &'a mut ReadBuf<'_>) -> Option<&'a [u8]> {
     for slice in slices {
-        let (_, free) = room.split_at_mut_checked(filled)?;
-        free.get_mut(..slice.len())?.copy_from_slice(slice);
-        filled += slice.len();
+        if slice.len() > room.remaining() {
+            return None;
+        }
+        room.put_slice(slice);
     }
-    room.get(..filled)
+    Some(room.filled())
 }
 
 #[cfg(test)]
@@ -212,7 +213,8 @@ mod tests {
         let (half, more) = ([b'x'; SMALL_BYTES / 2], [b'y'; SMALL_BYTES / 2 + 1]);
         let together = |slices: &[&[u8]]| {
             let slices: Vec<_> = slices.iter().map(|slice| io::IoSlice::new(slice)).collect();
-            super::together(&slices, &mut [0; SMALL_BYTES]).map(<[u8]>::to_vec)
+            let mut room = [MaybeUninit::uninit(); SMALL_BYTES];
+            put_together(&slices, &mut ReadBuf::uninit(&mut room)).map(<[u8]>::to_vec)
         };
         assert_eq!(together(&[]), Some(Vec::new()));
         assert_eq!(together(&[b"a", b"", b"bc"]), Some(b"abc".to_vec()));
