@@ -15,14 +15,23 @@ const UNWRITABLE: &[u8] =
 
 /// The answer to a request, as one object.
 pub(crate) fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Success<'a, R> {
-        jsonrpc: &'static str,
-        id: &'a RequestId,
-        result: &'a R,
-    }
+    result_of(id, |bytes| serde_json::to_writer(bytes, result))
+}
 
-    write(&Success { jsonrpc: "2.0", id, result })
+/// As [`result`], where the result is written by `write`. serde would look for escapes in the names of
+/// members, of which there are none: of a small answer that is most of the work.
+pub(crate) fn result_of(
+    id: &RequestId,
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> Vec<u8> {
+    written(|bytes| {
+        bytes.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+        serde_json::to_writer(&mut *bytes, id)?;
+        bytes.extend_from_slice(br#","result":"#);
+        write(bytes)?;
+        bytes.push(b'}');
+        Ok(())
+    })
 }
 
 pub(crate) fn raw_error(id: Option<&RequestId>, error: ErrorObject) -> Vec<u8> {
@@ -78,8 +87,12 @@ pub(crate) fn error(
 }
 
 pub(crate) fn write(message: &impl Serialize) -> Vec<u8> {
+    written(|bytes| serde_json::to_writer(bytes, message))
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    match serde_json::to_writer(&mut bytes, message) {
+    match write(&mut bytes) {
         Ok(()) => bytes,
         Err(error) => {
             tracing::error!(%error, "a response could not be written");

@@ -67,14 +67,14 @@ impl Outcome {
             Self::ToolCalled(result) => {
                 let structured_content = result.structured_content.as_ref();
                 let result = CallShape {
-                    result_type,
+                    is_stateless: version.is_stateless(),
                     content: &worded(&result.content, version),
                     structured_content: structured_content
                         .filter(|value| has_structured_content(version, value)),
                     is_error: result.is_error,
                     meta: with_own(meta, result.meta.as_ref()),
                 };
-                json_rpc::result(id, &result)
+                json_rpc::result_of(id, |bytes| result.write(bytes))
             }
             Self::ResourceRead(result) => {
                 let result = ReadShape {
@@ -134,17 +134,38 @@ fn has_structured_content(version: ProtocolVersion, value: &serde_json::Value) -
     version.is_stateless() || (version >= ProtocolVersion::V2025_06_18 && value.is_object())
 }
 
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
 struct CallShape<'a, C> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
+    is_stateless: bool,
     content: &'a [C],
-    #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a serde_json::Value>,
     is_error: bool,
-    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<Cow<'a, RawValue>>,
+}
+
+impl<C: serde::Serialize> CallShape<'_, C> {
+    /// Appends it, as serde_json would write it.
+    fn write(&self, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+        let Self { is_stateless, content, structured_content, is_error, meta } = self;
+        bytes.extend_from_slice(match is_stateless {
+            true => br#"{"resultType":"complete","content":"#,
+            false => br#"{"content":"#,
+        });
+        serde_json::to_writer(&mut *bytes, content)?;
+        if let Some(structured_content) = structured_content {
+            bytes.extend_from_slice(br#","structuredContent":"#);
+            serde_json::to_writer(&mut *bytes, structured_content)?;
+        }
+        bytes.extend_from_slice(match is_error {
+            true => br#","isError":true"#,
+            false => br#","isError":false"#,
+        });
+        if let Some(meta) = meta {
+            bytes.extend_from_slice(br#","_meta":"#);
+            bytes.extend_from_slice(meta.get().as_bytes());
+        }
+        bytes.push(b'}');
+        Ok(())
+    }
 }
 
 #[derive(serde::Serialize)]
