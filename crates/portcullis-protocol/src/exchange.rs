@@ -23,7 +23,7 @@ pub struct Exchange {
     /// exchanged.
     pub access_token: Weak<BearerToken>,
     /// The name and version that the client claims.
-    pub client: Option<ClientInfo>,
+    pub client: Option<Arc<ClientInfo>>,
     /// What the client can be asked for in the middle of the request.
     pub capabilities: ClientCapabilities,
     /// The peer of the connection, which may be a proxy; none over stdio.

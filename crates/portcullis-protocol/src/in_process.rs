@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use ::http::StatusCode;
@@ -51,7 +52,7 @@ pub struct Answered {
 ///         &self.0
 ///     }
 ///
-///     async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+///     async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
 ///         Err(RpcError::Denied("Closed on Mondays".into()))
 ///     }
 ///
@@ -97,7 +98,7 @@ pub async fn answer<S: Service>(
         match Operation::read_in(version, method, &Params::read(params.as_deref())) {
             Ok(operation) => {
                 let outgoing = Outgoing::new(Some(id.clone()), Some(LogLevel::Debug));
-                let exchange = Exchange { outgoing: outgoing.clone(), ..exchange };
+                let exchange = Arc::new(Exchange { outgoing: outgoing.clone(), ..exchange });
                 let outcome =
                     gathered(serve_caught(service, operation, exchange), &outgoing, &mut told)
                         .await;

@@ -28,7 +28,7 @@ pub trait Service: Send + Sync + 'static {
     fn serve(
         &self,
         operation: Operation<'_>,
-        exchange: Exchange,
+        exchange: Arc<Exchange>,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
 
     /// Asked once before what is not an operation: a session begins (`initialize`) or is ended
@@ -111,7 +111,7 @@ pub(crate) fn news<S: Service>(
 pub(crate) async fn serve_caught<S: Service>(
     service: &S,
     operation: Operation<'_>,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
 ) -> Result<Outcome, RpcError> {
     let serve = pin!(service.serve(operation, exchange));
     AssertUnwindSafe(serve).catch_unwind().await.unwrap_or_else(|_| {

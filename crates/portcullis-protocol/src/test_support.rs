@@ -89,10 +89,10 @@ impl Service for Fake {
     async fn serve(
         &self,
         operation: Operation<'_>,
-        exchange: Exchange,
+        exchange: Arc<Exchange>,
     ) -> Result<Outcome, RpcError> {
         let (outgoing, subscriptions) = (exchange.outgoing.clone(), exchange.subscriptions.clone());
-        self.asked.lock().unwrap().push(exchange);
+        self.asked.lock().unwrap().push((*exchange).clone());
         let name = match operation {
             Operation::CallTool { name, .. } => name,
             Operation::Subscribe { uri } => {

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
@@ -24,6 +24,7 @@ use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Held, Party, Whose};
 use crate::http::connect_page::ConnectPage;
 use crate::http::endpoint::Endpoint;
+use crate::http::fields::Fields;
 use crate::http::guard::TrustedProxies;
 use crate::http::guard::body::{Counted, RequestBody, RouteBody};
 use crate::http::guard::client_address::Client;
@@ -169,12 +170,15 @@ impl<S: Service> App<S> {
 
     /// Whether a server that stops reads the request: one of a probe, or one in a session, which may
     /// be for what runs there.
-    fn is_read_to_the_end<B>(&self, request: &Request<B>, mount: &Mount) -> bool {
-        static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-
-        let (method, headers) = (request.method(), request.headers());
+    fn is_read_to_the_end<B>(
+        &self,
+        request: &Request<B>,
+        fields: &Fields<'_>,
+        mount: &Mount,
+    ) -> bool {
+        let method = request.method();
         let in_session = match mount.serves {
-            Serves::Endpoint => headers.contains_key(&SESSION),
+            Serves::Endpoint => !fields.session_id.is_none(),
             Serves::EventStreams(_) => true,
             Serves::Document(_) | Serves::JwkSet(_) | Serves::Routes(_) => false,
         };
@@ -206,15 +210,18 @@ impl<S: Service> App<S> {
             *request.uri_mut() = local;
         }
         let (mount, path) = self.mounts.find(request.uri().path());
-        let (remote, behind) = self.client(peer, request.headers());
+        // Apart from the request, which is lent to those who take its body.
+        let headers = mem::take(request.headers_mut());
+        let fields = Fields::of(&headers);
+        let (remote, behind) = self.client(peer, &headers);
         let address = behind.as_ref().map_or(peer.address.as_ref(), |whose| whose.address.as_ref());
         let sender = Sender { peer, address };
-        let info = RequestInfo::new(request.method(), request.headers(), path, remote);
-        let format = self.error_format(&request, mount);
+        let info = RequestInfo::new(request.method(), &fields, path, remote);
+        let format = self.error_format(request.method(), &fields, mount);
         // Lent from here on: to hand it on would copy it, time and again. Who wants the body
         // takes it.
         let mut request = request.map(Some);
-        let answer = self.admitted(&mut request, (mount, format), info, sender).await;
+        let answer = self.admitted((&mut request, &fields), (mount, format), info, sender).await;
         let mut answer = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
         if let Some(whose) = behind {
             answer.extensions_mut().insert(whose);
@@ -236,30 +243,32 @@ impl<S: Service> App<S> {
 
     async fn admitted(
         &self,
-        request: &mut Request<Option<impl RequestBody>>,
+        (request, fields): (&mut Request<Option<impl RequestBody>>, &Fields<'_>),
         (mount, format): (&Mount, ErrorFormat),
         info: RequestInfo<'_>,
         sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
-        self.guard.check_host(request.method(), request.uri(), request.headers())?;
-        media_type::check_framing(request.headers())?;
-        if self.is_stopping() && !self.is_read_to_the_end(request, mount) {
+        let shown = &sender.peer.shown;
+        self.guard.check_host(request.method(), request.uri(), fields, shown)?;
+        media_type::check_framing(fields)?;
+        if self.is_stopping() && !self.is_read_to_the_end(request, fields, mount) {
             return Err(Rejection::stopping());
         }
         if sender.peer.probes_only && info.path.is_some() {
             return Err(Rejection::too_many_connections());
         }
-        if let Some(page) = self.page_for(request, mount) {
+        if let Some(page) = self.page_for(request.method(), fields, mount) {
             return Ok(page.answer());
         }
-        let readers = self.guard.check_origin(mount.origin, request.headers())?;
+        let readers = self.guard.check_origin(mount.origin, fields)?;
         let answer = match &mount.serves {
-            Serves::Endpoint => self.endpoint(request, info, sender).await,
-            Serves::EventStreams(_) if cors::is_preflight(request.method(), request.headers()) => {
-                Ok(cors::preflight(request.headers()))
+            Serves::Endpoint => self.endpoint(request, fields, info, sender).await,
+            Serves::EventStreams(_) if cors::is_preflight(request.method(), fields.headers) => {
+                Ok(cors::preflight(fields.headers))
             }
             Serves::EventStreams(paths) => {
                 // Boxed: what few clients ask for makes no request of others larger.
+                let request = (request, fields);
                 Box::pin(self.endpoint.event_stream(request, paths, info, sender)).await
             }
             Serves::Document(documents) => {
@@ -277,15 +286,16 @@ impl<S: Service> App<S> {
             Serves::Routes(_)
                 if mount.takes_preflights()
                     && !matches!(readers, Readers::NoPage)
-                    && cors::is_preflight(request.method(), request.headers()) =>
+                    && cors::is_preflight(request.method(), fields.headers) =>
             {
                 Ok(match readers {
-                    Readers::Page(_) => cors::preflight_for_routes(request.headers()),
-                    Readers::Anybody | Readers::NoPage => cors::preflight(request.headers()),
+                    Readers::Page(_) => cors::preflight_for_routes(fields.headers),
+                    Readers::Anybody | Readers::NoPage => cors::preflight(fields.headers),
                 })
             }
             Serves::Routes(routes) => {
-                let request = mem::take(request);
+                let mut request = mem::take(request);
+                *request.headers_mut() = fields.headers.clone();
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
                 let answer = self.route(routes, request, info, sender).await;
                 match format {
@@ -301,31 +311,39 @@ impl<S: Service> App<S> {
 
     /// The form of errors that the sender of a request reads: a page for browsers, where people come
     /// with them.
-    fn error_format<B>(&self, request: &Request<B>, mount: &Mount) -> ErrorFormat {
+    fn error_format(&self, method: &Method, fields: &Fields<'_>, mount: &Mount) -> ErrorFormat {
         match mount.errors {
-            ErrorFormat::Html if !media_type::prefers_html(request.headers()) => ErrorFormat::OAuth,
-            ErrorFormat::JsonRpc if self.page_for(request, mount).is_some() => ErrorFormat::Html,
+            ErrorFormat::Html if !media_type::prefers_html(fields) => ErrorFormat::OAuth,
+            ErrorFormat::JsonRpc if self.page_for(method, fields, mount).is_some() => {
+                ErrorFormat::Html
+            }
             format => format,
         }
     }
 
     /// What a browser is shown that was led here, by whatever page.
-    fn page_for<B>(&self, request: &Request<B>, mount: &Mount) -> Option<&ConnectPage> {
+    fn page_for(
+        &self,
+        method: &Method,
+        fields: &Fields<'_>,
+        mount: &Mount,
+    ) -> Option<&ConnectPage> {
         let page = self.connect_page.as_ref()?;
-        let asked = ConnectPage::is_asked_for(request.method(), request.headers());
+        let asked = ConnectPage::is_asked_for(method, fields);
         (matches!(mount.serves, Serves::Endpoint) && asked).then_some(page)
     }
 
     async fn endpoint(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
+        fields: &Fields<'_>,
         info: RequestInfo<'_>,
         sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
-        if cors::is_preflight(request.method(), request.headers()) {
-            return Ok(cors::preflight(request.headers()));
+        if cors::is_preflight(request.method(), fields.headers) {
+            return Ok(cors::preflight(fields.headers));
         }
-        self.endpoint.answer(request, info, sender).await
+        self.endpoint.answer(request, fields, info, sender).await
     }
 
     /// Routes have places of their own: a busy endpoint is no reason to look dead. Their
@@ -433,7 +451,7 @@ mod tests {
             &self.0
         }
 
-        async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+        async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
         }
 

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use axum::response::Response;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{Method, Request, Uri};
 use portcullis_auth::{Authenticator, EndpointPath};
 
 use crate::http::bearer::{self, Visitor};
 use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Of, Whose};
+use crate::http::fields::Fields;
 use crate::http::guard::body::RequestBody;
 use crate::http::guard::{body, media_type};
 use crate::http::peer::{Peer, Sender};
@@ -56,6 +57,7 @@ impl<S: Service> Endpoint<S> {
     pub(super) async fn answer(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
+        fields: &Fields<'_>,
         info: RequestInfo<'_>,
         sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
@@ -65,8 +67,8 @@ impl<S: Service> Endpoint<S> {
             false => None,
         };
         let authenticator = with_slash.or(self.authenticator.as_deref());
-        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
-        let caller = self.caller(authenticator, (headers, uri), info, sender).await?;
+        let (method, uri) = (request.method(), request.uri());
+        let caller = self.caller(authenticator, (fields, uri), info, sender).await?;
         let received = self.receive(&caller, method, body).await;
         received.map_err(|refusal| refusal.of(caller.principal.as_ref()))
     }
@@ -75,9 +77,9 @@ impl<S: Service> Endpoint<S> {
     async fn caller<'a>(
         &'a self,
         authenticator: Option<&'a Authenticator>,
-        (headers, uri): (&'a HeaderMap, &'a Uri),
+        (fields, uri): (&'a Fields<'a>, &'a Uri),
         info: RequestInfo<'a>,
-        Sender { peer, address }: Sender<'_>,
+        Sender { peer, address }: Sender<'a>,
     ) -> Result<EndpointRequest<'a>, Rejection> {
         let principal = match authenticator {
             Some(authenticator) => {
@@ -86,7 +88,7 @@ impl<S: Service> Endpoint<S> {
                 let answer = bearer::authenticate(
                     authenticator,
                     &self.limits,
-                    headers,
+                    fields.headers,
                     uri,
                     last_bearer,
                     visitor,
@@ -100,9 +102,18 @@ impl<S: Service> Endpoint<S> {
             principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
         };
         let kept = authenticator.filter(|_| self.keeps_access_tokens);
-        let access_token = kept.and_then(|kept| kept.access_token(headers)).map(Arc::new);
-        let places = &self.places;
-        Ok(EndpointRequest { places, whose, authenticator, principal, access_token, info, headers })
+        let access_token = kept.and_then(|kept| kept.access_token(fields.headers)).map(Arc::new);
+        let (places, shown) = (&self.places, &peer.shown);
+        Ok(EndpointRequest {
+            places,
+            whose,
+            authenticator,
+            principal,
+            access_token,
+            info,
+            fields,
+            shown,
+        })
     }
 
     async fn receive(
@@ -112,8 +123,8 @@ impl<S: Service> Endpoint<S> {
         body: Option<impl RequestBody>,
     ) -> Result<Response, Rejection> {
         let place = self.places.enter()?;
-        let (service, sessions, headers) = (&self.service, &self.sessions, caller.headers);
-        let stateless = mcp_headers::name_stateless(headers);
+        let (service, sessions, fields) = (&self.service, &self.sessions, caller.fields);
+        let stateless = mcp_headers::name_stateless(fields);
         match *method {
             Method::POST => {}
             Method::GET if !stateless => {
@@ -124,8 +135,8 @@ impl<S: Service> Endpoint<S> {
             }
             _ => return Err(Rejection::method_not_allowed(stateless)),
         }
-        media_type::check_content(headers)?;
-        media_type::check_accept(headers)?;
+        media_type::check_content(fields)?;
+        media_type::check_accept(fields)?;
         let whole = self.read(caller, body).await?;
         // What it runs has a place of its own.
         drop(place);
@@ -162,7 +173,7 @@ impl<S: Service> Endpoint<S> {
     ) -> Result<body::Whole, Rejection> {
         let Limits { body_bytes, body_timeout, .. } = self.limits;
         let whole = body::Whole::new(&self.budget, caller.whose.clone());
-        let mut read = pin!(whole.read(caller.headers, body, body_bytes, body_timeout));
+        let mut read = pin!(whole.read(caller.fields, body, body_bytes, body_timeout));
         match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
             Poll::Ready(whole) => whole,
             Poll::Pending => {
@@ -176,15 +187,15 @@ impl<S: Service> Endpoint<S> {
     /// Answers a request of HTTP+SSE, after the same decisions.
     pub(super) async fn event_stream(
         &self,
-        request: &mut Request<Option<impl RequestBody>>,
+        (request, fields): (&mut Request<Option<impl RequestBody>>, &Fields<'_>),
         paths: &EventStreams,
         info: RequestInfo<'_>,
         sender: Sender<'_>,
     ) -> Result<Response, Rejection> {
         let body = request.body_mut().take();
-        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
+        let (method, uri) = (request.method(), request.uri());
         let authenticator = self.authenticator.as_deref();
-        let caller = self.caller(authenticator, (headers, uri), info, sender).await?;
+        let caller = self.caller(authenticator, (fields, uri), info, sender).await?;
         let answered = async {
             let place = self.places.enter()?;
             let (service, sessions) = (&self.service, &self.sessions);
@@ -198,7 +209,7 @@ impl<S: Service> Endpoint<S> {
             if method != Method::POST {
                 return Err(Rejection::only(&Method::POST));
             }
-            media_type::check_content(headers)?;
+            media_type::check_content(fields)?;
             let whole = self.read(&caller, body).await?;
             drop(place);
             let taken = (&*whole.bytes, self.stopping.load(Ordering::SeqCst));

@@ -12,6 +12,7 @@ mod budget;
 mod connect_page;
 mod connection;
 mod endpoint;
+mod fields;
 mod guard;
 mod mcp_headers;
 mod mount;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use portcullis_auth::{Authenticator, BearerToken, Principal, PrincipalId};
 
 use crate::http::budget::Whose;
 use crate::http::budget::account::Account;
 use crate::http::budget::places::Places;
+use crate::http::fields::Fields;
+use crate::http::peer::Shown;
 use crate::http::request_info::RequestInfo;
 use crate::{
     ClientCapabilities, ClientInfo, Exchange, Outgoing, ProtocolVersion, SessionKey, Transport,
@@ -22,7 +23,9 @@ pub(crate) struct EndpointRequest<'a> {
     /// Kept where tokens are exchanged: exchanges of this request see it for as long as this lives.
     pub(crate) access_token: Option<Arc<BearerToken>>,
     pub(crate) info: RequestInfo<'a>,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) fields: &'a Fields<'a>,
+    /// What its connection has shown before.
+    pub(crate) shown: &'a Shown,
 }
 
 impl EndpointRequest<'_> {
@@ -30,7 +33,7 @@ impl EndpointRequest<'_> {
     pub(crate) fn exchange(
         &self,
         version: ProtocolVersion,
-        client: Option<ClientInfo>,
+        client: Option<Arc<ClientInfo>>,
         session: Option<SessionKey>,
     ) -> Exchange {
         Exchange {

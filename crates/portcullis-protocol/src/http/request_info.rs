@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 use portcullis_guard::TraceParent;
 
-static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+use crate::http::fields::Fields;
 
 /// What is known of a request from its start, without its sender's own words.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +21,13 @@ impl<'a> RequestInfo<'a> {
     /// peer, and its trace.
     pub(crate) fn new(
         method: &Method,
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
         path: Option<&'a str>,
         remote: Option<SocketAddr>,
     ) -> Self {
         let names = ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
         let http_method = names.into_iter().find(|name| method == name);
-        Self { http_method, path, remote, trace: trace_parent(headers) }
+        Self { http_method, path, remote, trace: trace_parent_of(fields) }
     }
 }
 
@@ -35,8 +35,11 @@ impl<'a> RequestInfo<'a> {
 /// §3.2).
 #[must_use]
 pub fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
-    let mut values = headers.get_all(&TRACE_PARENT).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
+    trace_parent_of(&Fields::of(headers))
+}
+
+fn trace_parent_of(fields: &Fields<'_>) -> Option<TraceParent> {
+    let value = fields.traceparent.single().ok().flatten()?;
     TraceParent::parse(value.to_str().ok()?)
 }
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use portcullis_guard::TraceParent;
 
 use crate::answer::notification::{Subscription, Wanted};
@@ -23,7 +23,8 @@ use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    ClientCapabilities, Exchange, Operation, Outcome, Outgoing, ProtocolVersion, RpcError, Service,
+    ClientCapabilities, ClientInfo, Exchange, Operation, Outcome, Outgoing, ProtocolVersion,
+    RpcError, Service,
 };
 
 /// Answers one message of the stateless version.
@@ -43,7 +44,7 @@ pub(super) async fn receive<S: Service>(
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response { .. } => return invalid("this endpoint takes no responses"),
     };
-    let request = match Incoming::read(caller.headers, &method, &params) {
+    let request = match Incoming::read(caller, &method, &params) {
         Ok(request) => request,
         Err(error) => return refused(Some(&id), error),
     };
@@ -73,7 +74,7 @@ pub(super) async fn receive<S: Service>(
             answer::json(StatusCode::OK, answer)
         }
         Asked::Changes(wanted) => {
-            media_type::check_accept_stream(caller.headers)?;
+            media_type::check_accept_stream(caller.fields)?;
             if let Err(error) = wanted.check(sessions.limits()) {
                 return refused(Some(&id), error);
             }
@@ -89,17 +90,20 @@ pub(super) async fn receive<S: Service>(
         }
         Asked::Operation(operation) => {
             let (version, outgoing) = (request.version, request.outgoing);
-            let exchange = Exchange { outgoing: outgoing.clone(), ..exchange(request.client) };
+            let exchange =
+                Arc::new(Exchange { outgoing: outgoing.clone(), ..exchange(request.client) });
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
             let outcome = if outgoing.is_open() {
                 let (serving, operation) = (Arc::clone(service), operation.into_owned());
                 let token = caller.access_token.clone();
-                let run = Run::new(outgoing, async move {
-                    let outcome = serve_caught(&*serving, operation, exchange).await;
+                // Pinned where it is made, and boxed there: to move it would copy all of it.
+                let serve: Box<_> = Box::write(Box::new_uninit(), async move {
+                    let outcome = pin!(serve_caught(&*serving, operation, exchange)).await;
                     drop(token);
                     outcome
                 });
+                let run = Run::new(outgoing, Box::into_pin(serve));
                 match streamed::begin(run).await {
                     Begun::Ended(outcome) => outcome,
                     Begun::Telling(telling) => {
@@ -136,7 +140,7 @@ fn tell<S: Service>(
 /// A request whose version, headers and parameters have been found to agree.
 struct Incoming<'a> {
     version: ProtocolVersion,
-    client: Option<crate::ClientInfo>,
+    client: Option<Arc<ClientInfo>>,
     capabilities: ClientCapabilities,
     trace: Option<TraceParent>,
     outgoing: Outgoing,
@@ -150,16 +154,23 @@ enum Asked<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    fn read(headers: &HeaderMap, method: &str, params: &Params<'a>) -> Result<Self, RpcError> {
-        let named = mcp_headers::version(headers)?;
+    fn read(
+        caller: &EndpointRequest<'_>,
+        method: &str,
+        params: &Params<'a>,
+    ) -> Result<Self, RpcError> {
+        let fields = caller.fields;
+        let named = mcp_headers::version(fields)?;
         let Some(meta) = params.meta()? else {
             return Err(meta::missing("io.modelcontextprotocol/protocolVersion"));
         };
         if let Some(version) = meta.version() {
             mcp_headers::check_version(named, version)?;
         }
-        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
-        mcp_headers::check_method(headers, method)?;
+        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP, |client| {
+            caller.shown.client(client.get(), || ClientInfo::read(client))
+        })?;
+        mcp_headers::check_method(fields, method)?;
         let asked = match method {
             "server/discover" => Asked::Discover,
             Subscription::METHOD => {
@@ -167,15 +178,15 @@ impl<'a> Incoming<'a> {
             }
             _ => {
                 let operation = Operation::read(method, params)?;
-                mcp_headers::check_name(headers, operation.name())?;
-                Asked::Operation(operation.with_param_headers(|| mcp_headers::params(headers)))
+                mcp_headers::check_name(fields, operation.name())?;
+                Asked::Operation(operation.with_param_headers(|| mcp_headers::params(fields)))
             }
         };
         let log_level = meta.log_level()?;
         let outgoing = match &asked {
             // A client that takes no stream is told nothing before its answer.
             Asked::Operation(operation)
-                if operation.is_use() && media_type::accepts_stream(headers) =>
+                if operation.is_use() && media_type::accepts_stream(fields) =>
             {
                 Outgoing::new(meta.progress_token(), log_level)
             }

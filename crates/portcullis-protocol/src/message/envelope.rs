@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::RpcError;
 use crate::message::json_object::{self, NotRead, Object};
 use crate::message::params::{Members, Params};
+use crate::message::word::Word;
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
 const MAX_ID_BYTES: usize = 256;
@@ -87,9 +88,8 @@ impl<'a> Message<'a> {
             }
         };
         let Envelope { jsonrpc, id, method, params: (), result, error } = envelope;
-        let text = |member: Option<&'a RawValue>| member.and_then(json_object::text);
         let is_response = result.is_some() || error.is_some();
-        if text(jsonrpc).as_deref() != Some("2.0") {
+        if !jsonrpc.is_some_and(|version| version.is("2.0")) {
             let id = id.filter(|_| !is_response);
             return Err(malformed(id, "`jsonrpc` must be \"2.0\""));
         }
@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
             let response = response.map(|(id, answer)| Self::Response { id, answer });
             return response.ok_or_else(broken);
         }
-        let Some(method) = text(method) else {
+        let Some(Word::Text(method)) = method else {
             return Err(malformed(id, "a message needs a `method`"));
         };
         Ok(match id {
@@ -174,11 +174,11 @@ pub(crate) fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, RpcError> {
 #[derive(serde::Deserialize)]
 struct Envelope<'a, P> {
     #[serde(borrow)]
-    jsonrpc: Option<&'a RawValue>,
+    jsonrpc: Option<Word<'a>>,
     #[serde(default, deserialize_with = "present")]
     id: Option<RequestId>,
     #[serde(borrow)]
-    method: Option<&'a RawValue>,
+    method: Option<Word<'a>>,
     params: P,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
@@ -193,7 +193,7 @@ impl<'a> Envelope<'a, ()> {
     fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
         // Found to be UTF-8 once, its parts are not looked at again for that.
         let text = str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?;
-        match json_object::read::<Envelope<'a, Option<Object<Members<'a>>>>>(text) {
+        match json_object::read::<Envelope<'a, Option<Object<Box<Members<'a>>>>>>(text) {
             Ok(envelope) if !json::has_reserved_member(text) => {
                 Ok(envelope.split(|params| match params {
                     Some(Object(members)) => Params::Members(members),
@@ -273,14 +273,14 @@ mod tests {
 
     #[test]
     fn the_order_of_members_does_not_matter() {
-        let json = r#"{"params":{"name":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
+        let json = r#"{"params":{"uri":1},"method":"tools/call","id":"x","jsonrpc":"2.0"}"#;
         let Message::Request { id, method, params } = Message::parse(json.as_bytes()).unwrap()
         else {
             panic!("not a request")
         };
         assert_eq!(id, RequestId::String("x".into()));
-        let name = params.members().unwrap().name.unwrap().get();
-        assert_eq!((&*method, name), ("tools/call", "1"));
+        let uri = params.members().unwrap().uri.unwrap().get();
+        assert_eq!((&*method, uri), ("tools/call", "1"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The parameters of `initialize`, and the version that is agreed on.
 
+use std::sync::Arc;
+
 use crate::message::json_object;
 use crate::message::params::{self, Params};
 use crate::{ClientCapabilities, ClientInfo, ProtocolVersion, RpcError};
@@ -11,7 +13,7 @@ const MAX_CLIENT_BYTES: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Initialize {
     pub(crate) version: ProtocolVersion,
-    pub(crate) client: Option<ClientInfo>,
+    pub(crate) client: Option<Arc<ClientInfo>>,
     /// What the client can be asked for while its requests run.
     pub(crate) capabilities: ClientCapabilities,
 }
@@ -29,7 +31,7 @@ impl Initialize {
         let client = members.client_info.map(|client| {
             json_object::read_raw::<ClientInfo>(client).ok_or_else(params::not_of_the_method)
         });
-        let client = client.transpose()?;
+        let client = client.transpose()?.map(Arc::new);
         let too_long = client.as_ref().is_some_and(|client| {
             client.name.len() > MAX_CLIENT_BYTES || client.version.len() > MAX_CLIENT_BYTES
         });

@@ -1,6 +1,7 @@
 //! The `_meta` of a request: version, client, capabilities and progress token.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use portcullis_guard::TraceParent;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,13 @@ pub(crate) struct RequestMeta<'a> {
 #[derive(Clone, Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+impl ClientInfo {
+    /// Reads what a client says of itself.
+    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
+        json_object::read_raw(raw)
+    }
+}
+
 impl RequestMeta<'_> {
     /// The version that the request names, if it names one.
     pub(crate) fn version(&self) -> Option<&str> {
@@ -77,7 +85,7 @@ impl RequestMeta<'_> {
         self.version.is_some()
     }
 
-    /// The version and the client, once all that must be there is there.
+    /// The version and the client, which is read by `reads`, once all that must be there is there.
     ///
     /// # Errors
     ///
@@ -85,7 +93,8 @@ impl RequestMeta<'_> {
     pub(crate) fn accept(
         &self,
         supported: &'static [ProtocolVersion],
-    ) -> Result<(ProtocolVersion, Option<ClientInfo>), RpcError> {
+        reads: impl FnOnce(&RawValue) -> Option<Arc<ClientInfo>>,
+    ) -> Result<(ProtocolVersion, Option<Arc<ClientInfo>>), RpcError> {
         let Some(name) = self.version() else {
             return Err(missing("io.modelcontextprotocol/protocolVersion"));
         };
@@ -98,7 +107,7 @@ impl RequestMeta<'_> {
             return Err(missing("io.modelcontextprotocol/clientCapabilities"));
         }
         let malformed = || RpcError::invalid_params("malformed `clientInfo`");
-        let client = self.client.map(|raw| json_object::read_raw(raw).ok_or_else(malformed));
+        let client = self.client.map(|raw| reads(raw).ok_or_else(malformed));
         Ok((version, client.transpose()?))
     }
 }

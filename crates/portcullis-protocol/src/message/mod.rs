@@ -15,3 +15,4 @@ pub mod params;
 pub(crate) mod rpc_error;
 pub(crate) mod used;
 pub(crate) mod version;
+pub mod word;

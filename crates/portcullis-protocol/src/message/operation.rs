@@ -9,7 +9,7 @@ use crate::message::input::InputResponses;
 use crate::message::json_object::Arguments;
 #[cfg(feature = "http")]
 use crate::message::param_headers::ParamHeaders;
-use crate::message::params::{Params, not_of_the_method, text};
+use crate::message::params::{Params, name, not_of_the_method, text};
 use crate::{ProtocolVersion, RpcError};
 
 /// The longest URI of a resource, in bytes.
@@ -139,7 +139,7 @@ impl<'a> Operation<'a> {
             "tools/call" => {
                 let members = params.members()?;
                 Self::CallTool {
-                    name: text(members.name)?,
+                    name: name(members.name.as_ref())?,
                     arguments: arguments(members.arguments)?,
                     input: InputResponses::new(members)?,
                 }
@@ -155,7 +155,7 @@ impl<'a> Operation<'a> {
             "prompts/get" => {
                 let members = params.members()?;
                 Self::GetPrompt {
-                    name: text(members.name)?,
+                    name: name(members.name.as_ref())?,
                     arguments: arguments(members.arguments)?,
                     input: InputResponses::new(members)?,
                 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::RpcError;
 use crate::message::json_object::{self, Object};
 use crate::message::meta::RequestMeta;
+use crate::message::word::Word;
 
 /// The `params` of a message: what the methods read of them, found in the one pass over the
 /// message and not looked at.
@@ -18,12 +19,11 @@ use crate::message::meta::RequestMeta;
 ///
 /// Exhaustive: whoever reads parameters must refuse malformed ones.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each message")]
 pub enum Params<'a> {
     /// No parameters.
     None,
-    /// An object.
-    Members(Members<'a>),
+    /// An object. They are many, and would be copied by each that passes the message on.
+    Members(Box<Members<'a>>),
     /// No object, one with a member twice, one whose `_meta` is not an object, or one with a member,
     /// at any depth, whose name the reader keeps for itself.
     Malformed,
@@ -36,7 +36,7 @@ pub struct Members<'a> {
     #[serde(borrow, rename = "_meta")]
     meta: Option<Object<RequestMeta<'a>>>,
     #[serde(borrow)]
-    pub(crate) name: Option<&'a RawValue>,
+    pub(crate) name: Option<Word<'a>>,
     #[serde(borrow)]
     pub(crate) uri: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -109,7 +109,7 @@ impl<'a> Params<'a> {
     pub(crate) fn members(&self) -> Result<&Members<'a>, RpcError> {
         match self {
             Self::None => Err(RpcError::invalid_params("the method needs `params`")),
-            Self::Members(members) => Ok(members),
+            Self::Members(members) => Ok(members.as_ref()),
             Self::Malformed => Err(not_of_the_method()),
         }
     }
@@ -118,6 +118,14 @@ impl<'a> Params<'a> {
 /// What is wrong with parameters is not repeated: it may hold a secret.
 pub(crate) fn not_of_the_method() -> RpcError {
     RpcError::invalid_params("`params` do not match the method")
+}
+
+/// A name that has to be a string.
+pub(crate) fn name<'a>(member: Option<&Word<'a>>) -> Result<Cow<'a, str>, RpcError> {
+    match member {
+        Some(Word::Text(name)) => Ok(name.clone()),
+        Some(Word::Other) | None => Err(not_of_the_method()),
+    }
 }
 
 /// A member that has to be a string.
@@ -137,11 +145,11 @@ mod tests {
     fn members_are_found_whatever_they_are() {
         let params = read(r#"{"x":1,"name":5,"\u0075ri":"a://b","arguments":{"name":1},"x":2}"#);
         let members = params.members().unwrap();
-        assert_eq!(members.name.unwrap().get(), "5");
+        assert_eq!(members.name, Some(Word::Other));
         assert_eq!(text(members.uri).unwrap(), "a://b");
         assert_eq!(members.arguments.unwrap().get(), r#"{"name":1}"#);
         assert!(members.cursor.is_none() && params.meta().unwrap().is_none());
-        assert_eq!(text(members.name).unwrap_err().code(), -32602);
+        assert_eq!(name(members.name.as_ref()).unwrap_err().code(), -32602);
     }
 
     #[test]

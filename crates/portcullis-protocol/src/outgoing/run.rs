@@ -28,8 +28,8 @@ pub(crate) enum Step<T> {
 
 impl<T> Run<T> {
     /// A request that `serve` answers, which tells something through `outgoing`.
-    pub(crate) fn new(outgoing: Outgoing, serve: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { outgoing, serve: serve.boxed(), has_ended: false, ended: None }
+    pub(crate) fn new(outgoing: Outgoing, serve: BoxFuture<'static, T>) -> Self {
+        Self { outgoing, serve, has_ended: false, ended: None }
     }
 
     /// Whether its client is to be sent away now, and when it is to come back.

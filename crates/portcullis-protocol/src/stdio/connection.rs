@@ -267,7 +267,9 @@ impl<S: Service> Connection<S> {
                 let error = "a message with its version in `_meta` cannot be in a batch";
                 return Err(RpcError::invalid_request(error).into());
             }
-            Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
+            Some(meta) => {
+                meta.accept(&ProtocolVersion::ALL, |client| ClientInfo::read(client).map(Arc::new))?
+            }
             None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
             None if method == "logging/setLevel" && self.session.is_some() => {
                 self.log = LogLevel::read(params.members()?.level)?;
@@ -375,11 +377,12 @@ impl<S: Service> Connection<S> {
         let (service, answered) = (Arc::clone(&self.service), id.clone());
         let version = exchange.version;
         let (outgoing, told) = (exchange.outgoing.clone(), self.told.0.clone());
+        let exchange = Arc::new(exchange);
         let answer = async move {
             let outcome = if outgoing.is_open() {
                 let asked = Arc::clone(&service);
                 let serve = async move { serve_caught(&*asked, operation, exchange).await };
-                tell(Run::new(outgoing, serve), &told).await
+                tell(Run::new(outgoing, serve.boxed()), &told).await
             } else {
                 serve_caught(&*service, operation, exchange).await
             };
@@ -406,7 +409,7 @@ async fn tell<T>(mut run: Run<T>, told: &mpsc::Sender<Vec<u8>>) -> T {
 }
 
 /// An exchange with the local user.
-fn local(version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
+fn local(version: ProtocolVersion, client: Option<Arc<ClientInfo>>) -> Exchange {
     Exchange {
         transport: Transport::Stdio,
         version,

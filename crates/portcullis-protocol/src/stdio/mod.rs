@@ -107,7 +107,11 @@ mod tests {
             &self.0
         }
 
-        async fn serve(&self, operation: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+        async fn serve(
+            &self,
+            operation: Operation<'_>,
+            _: Arc<Exchange>,
+        ) -> Result<Outcome, RpcError> {
             match operation {
                 Operation::CallTool { name, .. } if name == "slow" => {
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -143,7 +143,7 @@ impl Context {
     /// The name and version that the client claims: unverified, for display only.
     #[must_use]
     pub fn client(&self) -> Option<&ClientInfo> {
-        self.exchange.client.as_ref()
+        self.exchange.client.as_deref()
     }
 
     /// Tells the client how far the call is: `done` of `total`, in whatever unit, and more each time.

@@ -30,6 +30,7 @@ pub(crate) mod upstream_token;
 pub(crate) mod verifying;
 pub(crate) mod visibility_control;
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Service for EngineService {
     async fn serve(
         &self,
         operation: Operation<'_>,
-        exchange: Exchange,
+        exchange: Arc<Exchange>,
     ) -> Result<Outcome, RpcError> {
         if task::may_begin(&self.0, &operation, &exchange) {
             return task::serve(&self.0, operation.into_owned(), exchange).await;
@@ -120,10 +121,9 @@ impl Service for EngineService {
 async fn served(
     engine: &Engine,
     operation: Operation<'_>,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
     start: Option<Arc<Start>>,
 ) -> Result<Outcome, RpcError> {
-    let exchange = Arc::new(exchange);
     let mut record = OperationRecord::begin(engine, &exchange, method(&operation));
     if let Some(start) = &start {
         record.may_become(start);
@@ -132,7 +132,9 @@ async fn served(
     let result = {
         let walk = pin!(walk(engine, operation, &exchange, &mut record, start));
         // Middleware may panic: everything else that is not ours is caught where it is asked.
-        AssertUnwindSafe(walk).catch_unwind().instrument(span).await
+        let mut walk = AssertUnwindSafe(walk).catch_unwind();
+        // `Instrument` would enter the span once more to drop what only borrows the walk.
+        poll_fn(|cx| span.in_scope(|| walk.poll_unpin(cx))).await
     };
     let result = result.unwrap_or_else(|_| Err(record.failed("panic")));
     let absent_until = record.absent_until();

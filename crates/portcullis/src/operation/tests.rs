@@ -68,7 +68,8 @@ async fn tools(service: &EngineService, exchange: Exchange) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
         let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
-        let Ok(Outcome::Tools(page)) = service.serve(operation, exchange.clone()).await else {
+        let Ok(Outcome::Tools(page)) = service.serve(operation, Arc::new(exchange.clone())).await
+        else {
             panic!("no page")
         };
         names.extend(page.entries(exchange.version).map(|entry| {
@@ -92,7 +93,7 @@ async fn call(
         arguments: Arguments::none(),
         input: InputResponses::default(),
     };
-    service.serve(operation, exchange).await.map(|outcome| match outcome {
+    service.serve(operation, Arc::new(exchange)).await.map(|outcome| match outcome {
         Outcome::ToolCalled(result) => result,
         other => panic!("{other:?}"),
     })
@@ -124,7 +125,7 @@ async fn pages_hold_what_is_visible_and_nothing_marks_what_is_not() {
     assert_eq!(tools(&service, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
     assert_eq!(tools(&service, over_http(None)).await, ["a", "c"]);
     let cursor = Some(URL_SAFE_NO_PAD.encode("a").into());
-    let page = service.serve(Operation::ListTools { cursor }, over_http(None)).await;
+    let page = service.serve(Operation::ListTools { cursor }, Arc::new(over_http(None))).await;
     let Ok(Outcome::Tools(page)) = page else { panic!("no page") };
     assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
 }
@@ -140,7 +141,7 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     let service = EngineService(server.engine);
     let took = async |operation: Operation<'_>, exchange: Exchange| {
         let asked = Instant::now();
-        let answered = service.serve(operation, exchange).await.is_ok();
+        let answered = service.serve(operation, Arc::new(exchange)).await.is_ok();
         (answered, asked.elapsed())
     };
     let tool = |name: &'static str| Operation::CallTool {
@@ -256,7 +257,7 @@ async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
             uri: uri.to_owned().into(),
             input: InputResponses::default(),
         };
-        match service.serve(operation, exchange).await {
+        match service.serve(operation, Arc::new(exchange)).await {
             Ok(Outcome::ResourceRead(result)) => {
                 let json = serde_json::to_value(&result.contents).unwrap();
                 json[0]["text"].as_str().unwrap().to_owned()

@@ -221,7 +221,7 @@ impl<'w> Trial<'w> {
             Kind::Template => Operation::ListResourceTemplates { cursor },
             Kind::Prompt => Operation::ListPrompts { cursor },
         };
-        Ok(match self.served.serve(operation, exchange.clone()).await? {
+        Ok(match self.served.serve(operation, Arc::new(exchange.clone())).await? {
             Outcome::Tools(page) if kind == Kind::Tool => page,
             Outcome::Resources(page) if kind == Kind::Resource => page,
             Outcome::ResourceTemplates(page) if kind == Kind::Template => page,
@@ -262,7 +262,7 @@ impl<'w> Trial<'w> {
             Kind::Prompt => Operation::GetPrompt { name, arguments: Arguments::none(), input },
             Kind::Resource | Kind::Template => Operation::ReadResource { uri: name, input },
         };
-        let answer = self.served.serve(operation, exchange.clone()).await;
+        let answer = self.served.serve(operation, Arc::new(exchange.clone())).await;
         let mut ran = Vec::new();
         for (at, (before, after)) in before.into_iter().zip(counts()).enumerate() {
             ran.extend(std::iter::repeat_n(at, after - before));

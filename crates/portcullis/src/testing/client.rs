@@ -349,7 +349,10 @@ impl TestClient {
             version: self.version,
             principal: self.principal.clone().map(Arc::new),
             access_token: Weak::new(),
-            client: Some(ClientInfo { name: "TestClient".to_owned(), version: "1".to_owned() }),
+            client: Some(Arc::new(ClientInfo {
+                name: "TestClient".to_owned(),
+                version: "1".to_owned(),
+            })),
             capabilities: self.capabilities,
             remote: None,
             session: self.session,

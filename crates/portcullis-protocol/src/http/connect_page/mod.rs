@@ -5,11 +5,12 @@ use std::fmt;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, VARY};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use portcullis_auth::PublicUrl;
 use portcullis_guard::html::{Escaped, Page};
 use serde_json::json;
 
+use crate::http::fields::Fields;
 use crate::http::guard::media_type;
 
 /// Who comes without a name for the server.
@@ -69,12 +70,12 @@ impl ConnectPage {
     }
 
     /// Whether a request for the endpoint is that of a browser which shows what it gets.
-    pub(super) fn is_asked_for(method: &Method, headers: &HeaderMap) -> bool {
+    pub(super) fn is_asked_for(method: &Method, fields: &Fields<'_>) -> bool {
         matches!(*method, Method::GET | Method::HEAD)
-            && media_type::prefers_html(headers)
-            && ![AUTHORIZATION.as_str(), "mcp-session-id", "mcp-protocol-version"]
-                .iter()
-                .any(|name| headers.contains_key(*name))
+            && media_type::prefers_html(fields)
+            && fields.session_id.is_none()
+            && fields.protocol_version.is_none()
+            && !fields.headers.contains_key(AUTHORIZATION)
     }
 
     pub(super) fn answer(&self) -> Response {
@@ -123,6 +124,8 @@ fn shell_argument(url: &str) -> String {
 mod tests {
     use portcullis_auth::EndpointPath;
 
+    use http::HeaderMap;
+
     use super::*;
 
     fn page(name: &str, origin: &str, sign_in: SignIn) -> String {
@@ -167,7 +170,7 @@ mod tests {
             for (name, value) in fields {
                 headers.append(*name, value.parse().unwrap());
             }
-            ConnectPage::is_asked_for(&method, &headers)
+            ConnectPage::is_asked_for(&method, &Fields::of(&headers))
         };
         let html = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
         assert!(asked(Method::GET, &[html]));

@@ -223,7 +223,7 @@ mod tests {
             &self.0
         }
 
-        async fn serve(&self, _: Operation<'_>, _: Exchange) -> Result<Outcome, RpcError> {
+        async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
         }
 

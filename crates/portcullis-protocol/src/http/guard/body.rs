@@ -9,12 +9,12 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::body::HttpBody;
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 
 use crate::http::budget::{Budget, Held, Of, Whose};
+use crate::http::fields::Fields;
 use crate::http::rejection::{Rejection, Rule};
 use crate::within;
 
@@ -52,13 +52,15 @@ impl Whole {
     /// counted while it arrives.
     pub(crate) async fn read<B: RequestBody>(
         mut self,
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
         body: Option<B>,
         limit: usize,
         time: Duration,
     ) -> Result<Self, Rejection> {
-        let declared = headers
-            .get(CONTENT_LENGTH)
+        let declared = fields
+            .content_length
+            .iter()
+            .next()
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|declared| declared > limit as u64) {
             return Err(Rejection::too_large());
@@ -227,6 +229,8 @@ mod tests {
     use axum::body::Body;
     use futures_util::{StreamExt, stream};
 
+    use http::HeaderMap;
+
     use super::*;
     use crate::Limits;
 
@@ -242,7 +246,8 @@ mod tests {
         limit: usize,
     ) -> Result<Bytes, u16> {
         let whole = Whole::new(budget, Whose::default());
-        let read = whole.read(&HeaderMap::new(), body, limit, Duration::from_secs(1)).await;
+        let read =
+            whole.read(&Fields::of(&HeaderMap::new()), body, limit, Duration::from_secs(1)).await;
         let status = |refusal: Rejection| refusal.into_response().status().as_u16();
         read.map(|whole| whole.bytes).map_err(status)
     }
@@ -256,7 +261,12 @@ mod tests {
             Some(Body::from_stream(stream::iter(parts)))
         };
         let held = Whole::new(&budget, Whose::default())
-            .read(&HeaderMap::new(), body(2 * FREE_BYTES), usize::MAX, Duration::from_secs(1))
+            .read(
+                &Fields::of(&HeaderMap::new()),
+                body(2 * FREE_BYTES),
+                usize::MAX,
+                Duration::from_secs(1),
+            )
             .await
             .unwrap();
         assert_eq!(read_within(&budget, body(2 * FREE_BYTES), usize::MAX).await, Err(503));

@@ -8,6 +8,8 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::http::fields::PARAMETER;
+
 const ALLOWED: &str = "authorization, content-type, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, last-event-id";
 /// What clients send along with a request for something public.
 const ALLOWED_TO_ANY: &str = "mcp-protocol-version, authorization";
@@ -18,9 +20,8 @@ const METHODS: &str = "GET, POST, DELETE";
 /// Of routes, which say by themselves which of them they do not have.
 const METHODS_OF_ROUTES: &str = "GET, POST, PUT, PATCH, DELETE";
 
-/// How headers begin that mirror an argument of a tool, which chooses the rest (MCP 2026-07-28,
-/// `x-mcp-header`), and how many of them a preflight may ask for.
-const PARAMETER: &str = "mcp-param-";
+/// How many headers that mirror arguments of tools (MCP 2026-07-28, `x-mcp-header`) a preflight may ask
+/// for.
 const PARAMETERS: usize = 64;
 
 /// The answer to a preflight for the endpoint from an allowed origin. It needs no token and does nothing.

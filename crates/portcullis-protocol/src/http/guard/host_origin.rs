@@ -1,13 +1,15 @@
 //! The check of Host and Origin, against DNS rebinding and CSRF.
 
-use http::header::{HOST, ORIGIN};
+use http::header::ORIGIN;
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use portcullis_auth::audit::LogText;
 
+use crate::http::fields::{Fields, Repeated};
 use crate::http::guard::authority::{Authority, host_and_port, is_loopback_host};
 use crate::http::guard::cors::Readers;
 use crate::http::guard::origins::Origins;
+use crate::http::peer::Shown;
 use crate::http::rejection::{Rejection, Rule};
 
 /// The first check of a request: whether it is meant for this server, and whether its page may send
@@ -55,22 +57,21 @@ impl HostOriginGuard {
         self
     }
 
-    /// The first decision: whether the request is meant for this server.
+    /// The first decision: whether the request is meant for this server. A host that its connection has
+    /// `shown` before is not taken apart again.
     pub(crate) fn check_host(
         &self,
         method: &Method,
         uri: &Uri,
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
+        shown: &Shown,
     ) -> Result<(), Rejection> {
         let malformed = |reason| {
             let message = "One Host header is needed";
             Rejection::new(Rule::Host, StatusCode::BAD_REQUEST, message).because(reason)
         };
-        let mut hosts = headers.get_all(HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (_, Some(_)) => return Err(malformed("more than one Host")),
-            (host, None) => host.map(|host| host.to_str()).transpose(),
-        };
+        let host = fields.host.single().map_err(|Repeated| malformed("more than one Host"))?;
+        let host = host.map(HeaderValue::to_str).transpose();
         let host = host.map_err(|_| malformed("the Host is not visible ASCII"))?;
         let target = uri.authority().map(http::uri::Authority::as_str);
         let authority = match (host, target) {
@@ -80,10 +81,18 @@ impl HostOriginGuard {
             (Some(authority), _) | (None, Some(authority)) => authority,
             (None, None) => return Err(malformed("no Host")),
         };
+        if shown.is_own(authority) {
+            return Ok(());
+        }
         let (host, port) = host_and_port(authority)
             .ok_or_else(|| malformed("the Host is not a valid authority"))?;
         let own = self.authorities.iter().any(|own| own.is(host, port));
-        if own || (self.loopback && is_loopback_host(host)) || self.takes_any_host(method, uri) {
+        if own || (self.loopback && is_loopback_host(host)) {
+            shown.keep_own(authority);
+            return Ok(());
+        }
+        // It is no host of the server's for that.
+        if self.takes_any_host(method, uri) {
             return Ok(());
         }
         tracing::info!(
@@ -108,26 +117,27 @@ impl HostOriginGuard {
     pub(crate) fn check_origin(
         &self,
         policy: OriginPolicy,
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
     ) -> Result<Readers, Rejection> {
         match policy {
             OriginPolicy::SameSite => {}
             OriginPolicy::AnyOrigin => return Ok(Readers::Anybody),
-            OriginPolicy::Navigation if is_navigation(headers) => return Ok(Readers::NoPage),
+            OriginPolicy::Navigation if is_navigation(fields.headers) => {
+                return Ok(Readers::NoPage);
+            }
             OriginPolicy::Navigation => {}
         }
         let foreign = |reason| {
             let message = "This Origin may not use the server";
             Rejection::new(Rule::Origin, StatusCode::FORBIDDEN, message).because(reason)
         };
-        let mut origins = headers.get_all(ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (None, _) if is_cross_site(headers) => {
+        match fields.origin.single() {
+            Ok(None) if is_cross_site(fields) => {
                 Err(foreign("a cross-site request without an Origin"))
             }
-            (None, _) => Ok(Readers::NoPage),
-            (Some(origin), None) if self.allows(origin) => Ok(Readers::Page(origin.clone())),
-            (Some(_), _) => {
+            Ok(None) => Ok(Readers::NoPage),
+            Ok(Some(origin)) if self.allows(origin) => Ok(Readers::Page(origin.clone())),
+            Ok(Some(_)) | Err(Repeated) => {
                 tracing::info!(
                     "request refused: 403, a foreign Origin; to allow it, set allow_origin"
                 );
@@ -153,10 +163,8 @@ pub(crate) enum OriginPolicy {
     Navigation,
 }
 
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-    headers.get_all(&SITE).iter().any(|site| site == "cross-site")
+fn is_cross_site(fields: &Fields<'_>) -> bool {
+    fields.sec_fetch_site.iter().any(|site| site == "cross-site")
 }
 
 /// Whether a browser goes to the page itself (Fetch Metadata §2.1, §2.2): neither a frame, nor an
@@ -174,6 +182,7 @@ fn is_navigation(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
     use portcullis_auth::{EndpointPath, PublicUrl};
 
     use super::*;
@@ -192,11 +201,16 @@ mod tests {
     }
 
     fn host(guard: &HostOriginGuard, target: &str, hosts: &[&[u8]]) -> u16 {
+        host_over(&Shown::default(), guard, target, hosts)
+    }
+
+    fn host_over(shown: &Shown, guard: &HostOriginGuard, target: &str, hosts: &[&[u8]]) -> u16 {
         let mut headers = HeaderMap::new();
         for host in hosts {
             headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
         }
-        let decision = guard.check_host(&Method::POST, &target.parse().unwrap(), &headers);
+        let (uri, fields) = (target.parse().unwrap(), Fields::of(&headers));
+        let decision = guard.check_host(&Method::POST, &uri, &fields, shown);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
     }
 
@@ -205,8 +219,24 @@ mod tests {
         for origin in origins {
             headers.append(ORIGIN, origin.parse().unwrap());
         }
-        let decision = guard.check_origin(OriginPolicy::SameSite, &headers).map(drop);
+        let decision = guard.check_origin(OriginPolicy::SameSite, &Fields::of(&headers)).map(drop);
         decision.map_or_else(|refusal| refusal.into_response().status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn n01_a_connection_that_has_shown_an_own_name_shows_no_foreign_one() {
+        let guard = guard().any_host(Method::POST, "/healthz".to_owned());
+        let shown = Shown::default();
+        let over = |target: &str, hosts: &[&[u8]]| host_over(&shown, &guard, target, hosts);
+        for _ in 0..2 {
+            assert_eq!(over("/healthz", &[b"10.0.0.7:8000"]), 200);
+            assert_eq!(over("/mcp", &[b"10.0.0.7:8000"]), 421, "it was asked for a probe alone");
+            assert_eq!(over("/mcp", &[b"mcp.example.com"]), 200);
+            assert_eq!(over("/mcp", &[b"mcp.example.com.evil.com"]), 421);
+            assert_eq!(over("/mcp", &[b"mcp.example.com", b"evil.example"]), 400);
+            assert_eq!(over("http://evil.example/mcp", &[b"mcp.example.com"]), 400);
+            assert_eq!(over("/mcp", &[]), 400);
+        }
     }
 
     #[test]
@@ -343,7 +373,9 @@ mod tests {
     fn n05_a_cross_site_request_without_an_origin_is_refused() {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
-        let check = |headers: &HeaderMap| guard().check_origin(OriginPolicy::SameSite, headers);
+        let check = |headers: &HeaderMap| {
+            guard().check_origin(OriginPolicy::SameSite, &Fields::of(headers))
+        };
         assert!(check(&headers).is_err());
         headers.insert(ORIGIN, HeaderValue::from_static("https://mcp.example.com"));
         assert!(check(&headers).is_ok());
@@ -355,7 +387,8 @@ mod tests {
             let fields = fields.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
             });
-            guard().check_origin(OriginPolicy::Navigation, &HeaderMap::from_iter(fields)).is_ok()
+            let headers = HeaderMap::from_iter(fields);
+            guard().check_origin(OriginPolicy::Navigation, &Fields::of(&headers)).is_ok()
         };
         let site = ("sec-fetch-site", "cross-site");
         let (mode, dest) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
@@ -381,7 +414,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
         headers.insert(ORIGIN, HeaderValue::from_static("https://anywhere.example"));
-        let readers = guard().check_origin(OriginPolicy::AnyOrigin, &headers);
+        let readers = guard().check_origin(OriginPolicy::AnyOrigin, &Fields::of(&headers));
         assert!(matches!(readers, Ok(Readers::Anybody)));
     }
 }

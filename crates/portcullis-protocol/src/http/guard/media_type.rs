@@ -1,9 +1,9 @@
 //! Media types, parsed rather than compared by prefix (RFC 9110 §8.3, §12.5.1).
 
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use portcullis_guard::media_type::{essence, parameters};
 
+use crate::http::fields::Fields;
 use crate::http::rejection::{Rejection, Rule};
 
 const JSON: &str = "application/json";
@@ -15,16 +15,15 @@ const USUAL_ACCEPT: &str = "application/json, text/event-stream";
 ///
 /// A request that a foreign page can send without a preflight (a "simple" one, in CORS) has another
 /// type, so it is refused here.
-pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
+pub(crate) fn check_content(fields: &Fields<'_>) -> Result<(), Rejection> {
     let refused =
         |message| Rejection::new(Rule::Media, StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     let not_json = || refused("The body must be application/json");
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else { return Err(not_json()) };
+    let Ok(Some(value)) = fields.content_type.single() else { return Err(not_json()) };
     if value != JSON && !value.to_str().is_ok_and(is_utf8_json) {
         return Err(not_json());
     }
-    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+    if fields.content_encoding.iter().any(|encoding| encoding != "identity") {
         return Err(refused("The body must not be compressed"));
     }
     Ok(())
@@ -32,13 +31,14 @@ pub(crate) fn check_content(headers: &HeaderMap) -> Result<(), Rejection> {
 
 /// Requires a body that is framed by its length, or chunked once: 400 for chunks of chunks, and 501
 /// for any further coding, which would be ignored (RFC 9112 §6.1). Several fields are one list.
-pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
-    let mut fields = headers.get_all(TRANSFER_ENCODING).iter().peekable();
-    if fields.peek().is_none() {
+pub(crate) fn check_framing(fields: &Fields<'_>) -> Result<(), Rejection> {
+    if fields.transfer_encoding.is_none() {
         return Ok(());
     }
     let refused = |status, message| Err(Rejection::new(Rule::Body, status, message));
     let codings: Vec<&[u8]> = fields
+        .transfer_encoding
+        .iter()
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
@@ -52,21 +52,21 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// Requires a client that takes `application/json`: 406 if it says that it does not.
-pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Rejection> {
-    match accepts(headers, &[JSON, "application/*", "*/*"]) {
+pub(crate) fn check_accept(fields: &Fields<'_>) -> Result<(), Rejection> {
+    match accepts(fields, &[JSON, "application/*", "*/*"]) {
         true => Ok(()),
         false => Err(not_acceptable("Accept must allow application/json")),
     }
 }
 
 /// Whether the client takes `text/event-stream`.
-pub(crate) fn accepts_stream(headers: &HeaderMap) -> bool {
-    accepts(headers, &["text/event-stream", "text/*", "*/*"])
+pub(crate) fn accepts_stream(fields: &Fields<'_>) -> bool {
+    accepts(fields, &["text/event-stream", "text/*", "*/*"])
 }
 
 /// Requires a client that takes `text/event-stream`: 406 if it says that it does not.
-pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> {
-    match accepts_stream(headers) {
+pub(crate) fn check_accept_stream(fields: &Fields<'_>) -> Result<(), Rejection> {
+    match accepts_stream(fields) {
         true => Ok(()),
         false => Err(not_acceptable("Accept must allow text/event-stream")),
     }
@@ -74,10 +74,10 @@ pub(crate) fn check_accept_stream(headers: &HeaderMap) -> Result<(), Rejection> 
 
 /// Whether the client names `text/html`, and does not wait for events: a browser that shows what it
 /// gets.
-pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_html(fields: &Fields<'_>) -> bool {
     let names = |range| {
-        headers
-            .get_all(ACCEPT)
+        fields
+            .accept
             .iter()
             .any(|value| value.to_str().is_ok_and(|value| names_one_of(value, &[range])))
     };
@@ -101,10 +101,9 @@ fn is_utf8_charset(parameter: &str) -> bool {
 }
 
 /// Whether the client takes one of these `ranges`; one that says nothing takes everything.
-fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
-    let mut values = headers.get_all(ACCEPT).iter().peekable();
-    values.peek().is_none()
-        || values.any(|value| {
+fn accepts(fields: &Fields<'_>, ranges: &[&str]) -> bool {
+    fields.accept.is_none()
+        || fields.accept.iter().any(|value| {
             value == USUAL_ACCEPT || value.to_str().is_ok_and(|value| names_one_of(value, ranges))
         })
 }
@@ -124,6 +123,9 @@ fn names_one_of(value: &str, ranges: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+    use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+
     use super::*;
 
     #[test]
@@ -133,7 +135,7 @@ mod tests {
             for field in fields {
                 headers.append(TRANSFER_ENCODING, field.parse().unwrap());
             }
-            let refusal = check_framing(&headers).err();
+            let refusal = check_framing(&Fields::of(&headers)).err();
             refusal.map(|refusal| refusal.into_response().status().as_u16())
         };
         for good in [&[][..], &["chunked"], &["Chunked"], &[" CHUNKED\t"]] {
@@ -160,13 +162,13 @@ mod tests {
         for value in types {
             headers.append(CONTENT_TYPE, value.parse().unwrap());
         }
-        check_content(&headers).is_ok()
+        check_content(&Fields::of(&headers)).is_ok()
     }
 
     fn accept(value: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, value.parse().unwrap());
-        check_accept(&headers).is_ok()
+        check_accept(&Fields::of(&headers)).is_ok()
     }
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
         headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert!(check_content(&headers).is_err());
+        assert!(check_content(&Fields::of(&headers)).is_err());
     }
 
     #[test]
@@ -225,10 +227,10 @@ mod tests {
         let stream = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, value.parse().unwrap());
-            check_accept_stream(&headers).is_ok()
+            check_accept_stream(&Fields::of(&headers)).is_ok()
         };
         assert!(stream("text/event-stream") && stream("text/*") && stream("application/json, */*"));
         assert!(!stream("application/json") && !stream("text/event-stream;q=0"));
-        assert!(check_accept_stream(&HeaderMap::new()).is_ok());
+        assert!(check_accept_stream(&Fields::of(&HeaderMap::new())).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! The other end of a connection, as everything that answers it sees it.
 
 mod rest;
+mod shown;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,6 +12,7 @@ use std::task::Poll;
 use portcullis_auth::LastBearer;
 
 use self::rest::Rest;
+pub(crate) use self::shown::Shown;
 use crate::http::budget::{Budget, Held, Of, Party, Whose};
 
 /// The number of refused tokens in a row that ends a connection.
@@ -24,6 +26,7 @@ pub struct Peer {
     pub(crate) address: Option<Arc<Party>>,
     pub(crate) last_bearer: LastBearer,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) shown: Shown,
     pub(crate) rest: Rest,
     /// Whether it has a place that is kept for probes, because there are too many connections.
     pub(crate) probes_only: bool,

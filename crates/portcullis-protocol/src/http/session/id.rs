@@ -4,10 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use portcullis_guard::random;
 
 use crate::SessionKey;
+use crate::http::fields::Fields;
 use crate::http::rejection::{Rejection, Rule};
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
@@ -37,16 +38,10 @@ impl SessionId {
         SessionKey::of(&self.text())
     }
 
-    /// Whether a request names a session.
-    pub(super) fn is_named(headers: &HeaderMap) -> bool {
-        headers.contains_key(Self::HEADER)
-    }
-
     /// The id that a request names. One that cannot be an id names no session.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Rejection> {
         let one = || Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);
-        let mut values = headers.get_all(Self::HEADER).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Err(one()) };
+        let Ok(Some(value)) = fields.session_id.single() else { return Err(one()) };
         let mut bytes = [0; BYTES];
         match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
             Ok(BYTES) => Ok(Self(bytes)),
@@ -88,6 +83,8 @@ impl fmt::Debug for SessionId {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn read(values: &[&[u8]]) -> Result<SessionId, StatusCode> {
@@ -95,7 +92,7 @@ mod tests {
         for value in values {
             headers.append(SessionId::HEADER, HeaderValue::from_bytes(value).unwrap());
         }
-        SessionId::read(&headers).map_err(|refusal| refusal.into_response().status())
+        SessionId::read(&Fields::of(&headers)).map_err(|refusal| refusal.into_response().status())
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl KeptSessions {
         Record {
             owner: Owner::of(owner),
             version: agreed.version.as_str().to_owned(),
-            client: agreed.client.clone(),
+            client: agreed.client.as_deref().cloned(),
             capabilities: serde_json::to_value(agreed.capabilities).unwrap_or_default(),
             log: None,
             subscriptions: BTreeMap::new(),
@@ -173,7 +173,8 @@ impl KeptSessions {
             return no(Rejection::NOT_THERE);
         }
         let capabilities = ClientCapabilities::read(&record.capabilities.to_string());
-        let agreed = Initialize { version, client: record.client.clone(), capabilities };
+        let agreed =
+            Initialize { version, client: record.client.clone().map(Arc::new), capabilities };
         // As it was read, unless this process takes it over.
         let own = match self.process {
             None => value.clone(),

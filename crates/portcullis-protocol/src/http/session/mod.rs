@@ -51,15 +51,15 @@ use crate::http::request::EndpointRequest;
 impl Sessions {
     /// The session that a request names, once it was found to be its caller's own.
     async fn named(&self, caller: &EndpointRequest<'_>) -> Result<Own, Rejection> {
-        if !SessionId::is_named(caller.headers) {
+        if caller.fields.session_id.is_none() {
             // A client of a version that is not served knows no session, and is told the versions.
-            mcp_headers::check_sessionless(caller.headers)
+            mcp_headers::check_sessionless(caller.fields)
                 .map_err(|error| Rejection::message(error.status(), None, None, &error))?;
         }
-        let id = SessionId::read(caller.headers)?;
+        let id = SessionId::read(caller.fields)?;
         let remote = caller.info.remote.map(|peer| peer.ip());
         let session = self.find(id, Caller { owner: caller.owner(), remote }).await?;
-        mcp_headers::check_session(caller.headers)?;
+        mcp_headers::check_session(caller.fields)?;
         Ok(session)
     }
 }

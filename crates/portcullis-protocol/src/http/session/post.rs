@@ -1,9 +1,10 @@
 //! Messages of a session, one by one or as a batch.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
-use futures_util::future::{AbortRegistration, Abortable, join_all};
+use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
@@ -127,7 +128,7 @@ async fn initialize<S: Service>(
     params: &Params<'_>,
 ) -> Result<Response, Rejection> {
     let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
-    let agreed = match mcp_headers::check_sessionless(caller.headers).and(agreed) {
+    let agreed = match mcp_headers::check_sessionless(caller.fields).and(agreed) {
         Ok(agreed) => agreed,
         Err(error) => {
             return Err(Rejection::message(error.status(), Some(request), None, &error));
@@ -179,7 +180,7 @@ pub(super) enum Reply<'a> {
 pub(super) struct Started<'a> {
     pub(super) id: RequestId,
     operation: Operation<'a>,
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Arc<Exchange>,
     registration: AbortRegistration,
     running: Running,
 }
@@ -217,7 +218,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
     pub(super) fn take<'m>(&'m self, message: Message<'m>) -> Reply<'m> {
         match message {
             Message::Request { id, method, params } => {
-                let tells = self.has_one_stream || media_type::accepts_stream(self.caller.headers);
+                let tells = self.has_one_stream || media_type::accepts_stream(self.caller.fields);
                 let started = self.start(&id, &method, &params, tells);
                 started.unwrap_or_else(|error| Reply::Refused(Some(id), error))
             }
@@ -312,33 +313,37 @@ impl<'a, S: Service> Exchanges<'a, S> {
         };
         let trace = meta.and_then(RequestMeta::trace).or(exchange.trace);
         let (capabilities, subscriptions) = (*capabilities, Some(Arc::clone(subscriptions)));
-        let exchange = Exchange { trace, outgoing, capabilities, subscriptions, ..exchange };
+        let exchange =
+            Arc::new(Exchange { trace, outgoing, capabilities, subscriptions, ..exchange });
         let id = id.clone();
         Ok(Reply::Started(Started { id, operation, exchange, registration, running }))
     }
 
     /// Runs a request to its outcome.
-    pub(super) fn run(&self, started: Started<'_>) -> impl Future<Output = Ran> + Send + use<S> {
+    pub(super) fn run(&self, started: Started<'_>) -> BoxFuture<'static, Ran> {
         let Started { id, operation, exchange, registration, running } = started;
         let (service, operation) = (Arc::clone(self.service), operation.into_owned());
         let EndpointRequest { places, whose, access_token, .. } = self.caller;
         let (places, whose, token) = (Arc::clone(places), whose.clone(), access_token.clone());
-        let ran = async move {
-            let place = places.run(&whose).await?;
-            let outcome = serve_caught(&*service, operation, exchange).await;
-            drop(token);
-            Ok::<_, RpcError>((place, outcome))
-        };
-        let ran = Abortable::new(ran, registration);
-        async move {
-            let ran = ran.await;
+        let ran: Box<_> = Box::write(Box::new_uninit(), async move {
+            let ran = {
+                // Pinned where it is made: what is moved to be wrapped is copied whole.
+                let ran = pin!(async {
+                    let place = places.run(&whose).await?;
+                    let outcome = pin!(serve_caught(&*service, operation, exchange)).await;
+                    drop(token);
+                    Ok::<_, RpcError>((place, outcome))
+                });
+                Abortable::new(ran, registration).await
+            };
             drop(running);
             match ran {
                 Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
                 Ok(Err(busy)) => Ran::Refused(id, busy),
                 Err(_) => Ran::Dropped,
             }
-        }
+        });
+        Box::into_pin(ran)
     }
 
     fn answered(&self, ran: Ran) -> Result<Response, Rejection> {

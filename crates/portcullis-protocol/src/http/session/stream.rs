@@ -28,9 +28,9 @@ pub(in crate::http) async fn open_stream<S: Service>(
     sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
 ) -> Result<Response, Rejection> {
-    media_type::check_accept_stream(caller.headers)?;
+    media_type::check_accept_stream(caller.fields)?;
     let session = sessions.named(caller).await?;
-    let last = caller.headers.get("last-event-id");
+    let last = caller.fields.headers.get("last-event-id");
     if let Some(last) = last.and_then(|last| LastEvent::parse(last.to_str().ok()?)) {
         let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
         if let Err(error) = service.admit("stream", &exchange).await {

@@ -42,7 +42,7 @@ pub(super) struct Session {
     pub(super) key: SessionKey,
     pub(super) owner: Option<PrincipalId>,
     pub(super) version: ProtocolVersion,
-    pub(super) client: Option<ClientInfo>,
+    pub(super) client: Option<Arc<ClientInfo>>,
     pub(super) subscriptions: Arc<ResourceSubscriptions>,
     pub(super) used: SystemTime,
     /// When it was last seen in the store.
@@ -76,7 +76,7 @@ pub(super) struct Own {
     id: SessionId,
     pub(super) key: SessionKey,
     pub(super) version: ProtocolVersion,
-    pub(super) client: Option<ClientInfo>,
+    pub(super) client: Option<Arc<ClientInfo>>,
     pub(super) log: LogLevel,
     pub(super) capabilities: ClientCapabilities,
     pub(super) subscriptions: Arc<ResourceSubscriptions>,

@@ -86,7 +86,7 @@ pub(super) fn takes_tasks(exchange: &Exchange) -> bool {
 pub(super) async fn serve(
     engine: &Arc<Engine>,
     operation: Operation<'static>,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
 ) -> Result<Outcome, RpcError> {
     let (start, mut created) = Start::new(engine, &exchange);
     let start = Arc::new(start);

@@ -31,7 +31,7 @@ const FULL: &str = "This server runs as many tasks as it may: try again later.";
 /// One call, which may become a task.
 pub(in crate::operation) struct Start {
     engine: Arc<Engine>,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
     questions: Arc<Questions>,
     /// The tool, and the arguments if a check reads them.
     call: Mutex<Option<Called>>,
@@ -56,12 +56,12 @@ impl Start {
     /// For a call that arrives in `exchange`; and what is told of the task, if it becomes one.
     pub(super) fn new(
         engine: &Arc<Engine>,
-        exchange: &Exchange,
+        exchange: &Arc<Exchange>,
     ) -> (Self, oneshot::Receiver<Created>) {
         let (tell, told) = oneshot::channel();
         let start = Self {
             engine: Arc::clone(engine),
-            exchange: exchange.clone(),
+            exchange: Arc::clone(exchange),
             questions: Arc::new(Questions::new(engine, exchange.capabilities)),
             call: Mutex::default(),
             request: tokio::sync::Mutex::new(Some(tell)),

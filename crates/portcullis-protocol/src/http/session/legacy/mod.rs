@@ -56,7 +56,7 @@ pub(in crate::http) async fn open<S: Service>(
     caller: &EndpointRequest<'_>,
     messages: &str,
 ) -> Result<Response, Rejection> {
-    media_type::check_accept_stream(caller.headers)?;
+    media_type::check_accept_stream(caller.fields)?;
     let (id, _) = SessionId::mint()?;
     let ends = expiry(caller);
     let (link, delivered) = Link::new(ends);
@@ -145,7 +145,7 @@ impl<S: Service> Post<'_, S> {
             return Ok(());
         }
         if self.has_begun {
-            mcp_headers::check_session(caller.headers)?;
+            mcp_headers::check_session(caller.fields)?;
             self.prolong();
         }
         match self.exchanges.take(message) {
@@ -224,7 +224,7 @@ impl<S: Service> Post<'_, S> {
         }
     }
 
-    fn exchange(&self, version: ProtocolVersion, client: Option<ClientInfo>) -> Exchange {
+    fn exchange(&self, version: ProtocolVersion, client: Option<Arc<ClientInfo>>) -> Exchange {
         let Exchanges { caller, session, .. } = self.exchanges;
         let subscriptions = Some(Arc::clone(&session.subscriptions));
         Exchange { subscriptions, ..caller.exchange(version, client, Some(session.key)) }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::task::JoinHandle;
 
@@ -59,7 +60,7 @@ pub(super) fn start<S: Service>(
         drop(held);
         answer
     };
-    let run = Run::new(outgoing, Task(tokio::spawn(answered)));
+    let run = Run::new(outgoing, Task(tokio::spawn(answered)).boxed());
     stream::unfold(Some((run, account, addressee)), next).boxed()
 }
 
