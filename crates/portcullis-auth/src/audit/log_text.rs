@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use portcullis_guard::json;
 use portcullis_guard::text::{self, Escaped};
 use serde::{Serialize, Serializer};
 
@@ -31,7 +32,9 @@ impl<'a> LogText<'a> {
     /// The text itself, if it is short and of visible ASCII: most are, and are written as they
     /// are.
     fn if_plain(self) -> Option<&'a str> {
-        self.if_short().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+        let is_visible = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        // The first of them looks at whole blocks, and refuses some that are visible.
+        self.if_short().filter(|text| json::is_plain(text) || is_visible(text))
     }
 
     /// The text itself.
