@@ -63,6 +63,8 @@
 //! | `keys` | yes | [`Sealed`](store::Sealed), [`guard::keys`] and [`guard::seal`]: aws-lc-rs |
 //! | `oauth` | yes | [`OAuthProxy`](auth::OAuthProxy) and the providers, [`LoginProvider`](danger::LoginProvider), `http`, `jwt` and `keys`; no further crate |
 //! | `metrics` | no | `metrics`, with a route for Prometheus with `http`: the `metrics` facade |
+//! | `redb` | no | `store::FileStore`, and `keys`: redb |
+//! | `redis` | no | `store::RedisStore`, and `keys`: redis and rustls |
 //! | `tls` | no | [`RunOptions::tls`]: TLS with a certificate of the server's own, `http` and `keys`: tokio-rustls |
 //! | `testing` | yes | [`TestClient`](testing::TestClient), `IdentityProvider` with `http` and `jwt`; no further crate |
 //!
