@@ -61,7 +61,7 @@ impl Subscribers {
     fn canonical(&self, uri: &str) -> Option<String> {
         let uri = ResourceUri::parse(uri)?;
         let fixed = self.catalogue.resources.find_uri(&uri);
-        Some(fixed.map_or_else(|| uri.normal().to_owned(), |entry| entry.key.clone()))
+        Some(fixed.map_or_else(|| uri.plain().to_owned(), |entry| entry.key.clone()))
     }
 
     fn watch(&self, own: &Arc<ResourceSubscriptions>) {

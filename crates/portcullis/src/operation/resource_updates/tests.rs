@@ -94,6 +94,19 @@ async fn a_resource_is_told_of_as_its_client_writes_it() {
 }
 
 #[tokio::test]
+async fn what_gives_a_function_the_same_variables_is_one_resource_to_subscribers() {
+    let server = server().build().unwrap();
+    let alice = client(&server).in_session();
+    let mut updates = Box::pin(alice.updates(&[]));
+    // The Python SDK 1.x writes the first one so.
+    for uri in ["note://Z%C3%BCrich", "note://a%40b"] {
+        subscribe(&alice, uri).await;
+    }
+    notify(&server, &["note://Zürich", "note://a@b", "note://a"]);
+    assert_eq!(told(&mut updates), ["note://Z%C3%BCrich", "note://a%40b"]);
+}
+
+#[tokio::test]
 async fn without_a_session_it_is_what_is_listed() {
     let server = server().build().unwrap();
     let alice = client(&server);
