@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use portcullis_guard::reload;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// The exit status that a shell gives a process that Ctrl-C, or SIGTERM, has ended.
-#[cfg(unix)]
 const ENDED_BY_INTERRUPT: i32 = 130;
 #[cfg(unix)]
 const ENDED_BY_TERMINATE: i32 = 143;
@@ -58,55 +59,103 @@ pub(crate) async fn stop_signal() -> io::Result<(impl Future<Output = ()>, StopL
     Ok((stop, StopLine(is_logged)))
 }
 
-#[cfg(unix)]
+/// Hears signals for as long as the process lives, or its server has not ended by itself.
 async fn listen(
     listening: oneshot::Sender<io::Result<()>>,
-    mut stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
     line: mpsc::Sender<Infallible>,
 ) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let signals = || {
-        let hangup = reload::is_anything_watched().then(|| signal(SignalKind::hangup()));
-        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()];
-        Ok((hangup.transpose()?, signal(terminate)?, signal(interrupt)?))
-    };
-    let (mut hangup, mut terminate, mut interrupt) = match signals() {
+    let mut signals = match Signals::new() {
         Ok(signals) => {
             drop(listening.send(Ok(())));
             signals
         }
         Err(error) => return drop(listening.send(Err(error))),
     };
-    let mut hung_up = async || match &mut hangup {
-        Some(hangup) => hangup.recv().await,
-        None => std::future::pending().await,
-    };
+    if let Some(status) = hear(async || signals.next().await, stop, line, log).await {
+        std::process::exit(status);
+    }
+}
+
+/// Passes on the first signal to stop, and gives the exit status for the second one. None once nobody
+/// waits for the first: the server has ended by itself.
+async fn hear(
+    mut next: impl AsyncFnMut() -> Asked,
+    mut stop: oneshot::Sender<()>,
+    line: mpsc::Sender<Infallible>,
+    log: impl FnOnce() + Send + 'static,
+) -> Option<i32> {
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hung_up() => reload::now(),
-            () = stop.closed() => return,
+            asked = next() => match asked {
+                Asked::Reload => reload::now(),
+                Asked::Stop { .. } => break,
+            },
+            () = stop.closed() => return None,
         }
     }
     say(stop, line, log);
-    let status = tokio::select! {
-        _ = terminate.recv() => ENDED_BY_TERMINATE,
-        _ = interrupt.recv() => ENDED_BY_INTERRUPT,
-    };
-    std::process::exit(status);
+    loop {
+        if let Asked::Stop { status } = next().await {
+            return Some(status);
+        }
+    }
+}
+
+/// What a signal asks of the process.
+enum Asked {
+    #[cfg_attr(not(any(unix, test)), expect(dead_code, reason = "SIGHUP is a signal of Unix"))]
+    Reload,
+    /// To end; if it does not, to end at once with this status.
+    Stop { status: i32 },
+}
+
+#[cfg(unix)]
+struct Signals {
+    hangup: Option<Signal>,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let hangup = reload::is_anything_watched().then(|| signal(SignalKind::hangup()));
+        Ok(Self {
+            hangup: hangup.transpose()?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        let Self { hangup, terminate, interrupt } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => Asked::Stop { status: ENDED_BY_TERMINATE },
+            _ = interrupt.recv() => Asked::Stop { status: ENDED_BY_INTERRUPT },
+            _ = hung_up => Asked::Reload,
+        }
+    }
 }
 
 #[cfg(not(unix))]
-async fn listen(
-    listening: oneshot::Sender<io::Result<()>>,
-    stop: oneshot::Sender<()>,
-    line: mpsc::Sender<Infallible>,
-) {
-    drop(listening.send(Ok(())));
-    if tokio::signal::ctrl_c().await.is_ok() {
-        say(stop, line, log);
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) -> Asked {
+        self.0.recv().await;
+        Asked::Stop { status: ENDED_BY_INTERRUPT }
     }
 }
 
@@ -148,5 +197,26 @@ mod tests {
         read.send(()).unwrap();
         line_of.wait(Duration::from_secs(60));
         assert_eq!(line_of.0.try_recv(), Err(TryRecvError::Disconnected), "it has the line");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_by_itself_waits_for_no_line() {
+        let (stop, stopped) = oneshot::channel();
+        let (line, is_logged) = mpsc::channel();
+        let log = || panic!("nobody asked it to stop");
+        drop(stopped);
+        let heard = hear(async || std::future::pending().await, stop, line, log);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(60), heard).await, Ok(None));
+        assert_eq!(StopLine(is_logged).0.try_recv(), Err(TryRecvError::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_to_stop_is_passed_on_and_the_second_ends_the_process() {
+        let (stop, stopped) = oneshot::channel();
+        let (line, _is_logged) = mpsc::channel();
+        let mut signals = [Asked::Reload, Asked::Stop { status: 1 }, Asked::Reload].into_iter();
+        let next = async || signals.next().unwrap_or(Asked::Stop { status: 2 });
+        assert_eq!(hear(next, stop, line, || {}).await, Some(2));
+        assert_eq!(stopped.await, Ok(()));
     }
 }
