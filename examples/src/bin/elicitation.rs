@@ -83,6 +83,6 @@ mod tests {
     fn a_form_that_asks_for_a_secret_does_not_build() {
         let server = Server::builder("notes").no_auth().components(components![sign_in]).build();
         let Err(portcullis::Error::Build(refused)) = server else { panic!("it builds") };
-        assert_eq!(refused.problems()[0].kind(), ProblemKind::InvalidForm);
+        assert_eq!(refused.problems()[0].kind(), ProblemKind::CredentialArgument);
     }
 }

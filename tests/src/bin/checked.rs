@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use portcullis::audit::JsonLines;
 use portcullis::auth::{ClientPolicy, Registration, RemoteAuthProvider};
+use portcullis::component::FormElicitation;
 use portcullis::danger::{LoginProvider, StaticTokenVerifier, user};
 use portcullis::guard::{Secret, SecretFile};
 use portcullis::prelude::*;
@@ -14,6 +15,8 @@ use portcullis::server::{AuthSet, CredentialsInResults};
 use portcullis::{ServerBuilder, Tool};
 use portcullis_demo::options::Options;
 use portcullis_demo::serve;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// The public key of an issuer that signs nothing.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----
@@ -43,6 +46,18 @@ async fn take(
 #[tool(auth = require_scopes(["read"]))]
 async fn sign(api_key: String) -> String {
     api_key
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Login {
+    password: String,
+}
+
+/// Ask for a password.
+#[tool(auth = require_scopes(["read"]))]
+async fn sign_in(login: FormElicitation<Login>) -> Result<String, ToolError> {
+    let login = login.elicit("Who are you?").await?;
+    Ok(login.accepted().map(|login| login.password).unwrap_or_default())
 }
 
 /// Read a file by itself.
@@ -112,6 +127,7 @@ fn server(case: &str, loaded: &mut Vec<Secret<String>>) -> Result<Builder, Error
         "kept" | "silent" => kept(),
         "recorded" => Ok(kept()?.audit(JsonLines::open("audit.jsonl")?)),
         "credential" => with(components![sign]),
+        "credential-in-form" => with(components![sign_in]),
         "credential-on-purpose" => with(components![take]),
         "blanket-scope" => {
             Ok(remote(tokens().required_scopes(["read", "admin"]))?.components(components![echo]))

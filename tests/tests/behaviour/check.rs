@@ -66,6 +66,7 @@ fn each_rule_that_is_broken_is_named_and_fails() {
     let http: &[_] = &[("PORTCULLIS_TRANSPORT", "http")];
     for (case, variables, broken, text) in [
         ("credential", &[][..], 1, "named like a credential"),
+        ("credential-in-form", &[], 1, "the field `password` of a form"),
         ("blanket-scope", &[], 2, "\"admin\""),
         ("kept", &beyond, 3, "needs a public_url"),
         ("kept", &named, 3, "`localhost` is a name"),

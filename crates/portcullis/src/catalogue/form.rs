@@ -30,15 +30,16 @@ impl Form {
     /// # Errors
     ///
     /// Which field no form may have, for the author of the function.
-    pub(crate) fn of(mut schema: Map<String, Value>) -> Result<Self, String> {
+    pub(crate) fn of(mut schema: Map<String, Value>) -> Result<Self, Problem> {
+        let invalid = |text: String| Problem::new(ProblemKind::InvalidForm, text);
         closed_schema::write_object(&mut schema);
         if schema.get("type").is_none_or(|kind| kind != "object") {
-            return Err("a form is a struct with named fields".to_owned());
+            return Err(invalid("a form is a struct with named fields".to_owned()));
         }
         let known =
             ["type", "properties", "required", "title", "description", "additionalProperties"];
         if let Some(keyword) = schema.keys().find(|keyword| !known.contains(&keyword.as_str())) {
-            return Err(format!("a form has no `{keyword}`"));
+            return Err(invalid(format!("a form has no `{keyword}`")));
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         let required: Vec<String> = required.filter_map(Value::as_str).map(str::to_owned).collect();
@@ -47,15 +48,15 @@ impl Form {
         for (name, field) in declared {
             let within = |text: String| format!("the field `{name}` of a form: {text}");
             let optional = !required.contains(name);
-            let field = field.as_object().ok_or_else(|| within("it has no type".to_owned()))?;
-            let written = self::field(field, optional).map_err(within)?;
+            let untyped = || invalid(within("it has no type".to_owned()));
+            let field = field.as_object().ok_or_else(untyped)?;
+            let written = self::field(field, optional).map_err(|text| invalid(within(text)))?;
             let title = written.get("title").and_then(Value::as_str);
             if credential_lint::is_secret_field(name)
                 || title.is_some_and(credential_lint::is_secret_field)
             {
-                return Err(within(
-                    "it is named like a secret, for which no form may ask".to_owned(),
-                ));
+                let text = "it is named like a secret, for which no form may ask".to_owned();
+                return Err(Problem::new(ProblemKind::CredentialArgument, within(text)));
             }
             properties.insert(name.clone(), Value::Object(written));
         }
@@ -65,7 +66,7 @@ impl Form {
             root.insert("required".to_owned(), json!(required));
         }
         let schema = Value::Object(root);
-        let validator = compile(&schema)?;
+        let validator = compile(&schema).map_err(invalid)?;
         Ok(Self { schema, validator, required })
     }
 
@@ -93,10 +94,8 @@ impl Form {
 /// What is wrong with the forms that a function takes, by the names of its parameters.
 pub(super) fn problems(forms: &[(String, Map<String, Value>)]) -> Vec<Problem> {
     let compiled = forms.iter().map(|(name, schema)| (name, Form::of(schema.clone())));
-    let wrong = compiled.filter_map(|(name, form)| {
-        let problem = Problem::new(ProblemKind::InvalidForm, form.err()?);
-        Some(problem.within(format_args!("parameter `{name}`")))
-    });
+    let wrong = compiled
+        .filter_map(|(name, form)| Some(form.err()?.within(format_args!("parameter `{name}`"))));
     wrong.collect()
 }
 
@@ -228,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    fn form<T: JsonSchema>() -> Result<Form, String> {
+    fn form<T: JsonSchema>() -> Result<Form, Problem> {
         let mut settings = schemars::generate::SchemaSettings::draft2020_12();
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -372,7 +371,9 @@ mod tests {
             form::<Format>(),
         ];
         for form in refused {
-            assert!(form.err().is_some_and(|text| text.starts_with("the field `")));
+            let problem = form.err().unwrap();
+            assert_eq!(problem.kind(), ProblemKind::InvalidForm);
+            assert!(problem.text().starts_with("the field `"), "{problem}");
         }
         assert!(form::<String>().is_err() && form::<Vec<Inner>>().is_err());
     }
@@ -402,7 +403,9 @@ mod tests {
             card_number: String,
         }
         for form in [form::<Named>(), form::<Titled>(), form::<Payment>()] {
-            assert!(form.err().is_some_and(|text| text.contains("named like a secret")));
+            let problem = form.err().unwrap();
+            assert_eq!(problem.kind(), ProblemKind::CredentialArgument);
+            assert!(problem.text().contains("named like a secret"), "{problem}");
         }
         assert!(form::<OnPurpose>().is_err());
     }

@@ -166,7 +166,7 @@ pub enum ProblemKind {
     UnmatchedVariable,
     /// A parameter cannot be an argument here, or is declared twice.
     InvalidParameter,
-    /// A form that a function takes has what no form may have, or asks for a secret.
+    /// A form that a function takes has what no form may have.
     InvalidForm,
     /// A constraint is not for the type of its argument, or nothing meets it.
     InvalidConstraint,
@@ -176,7 +176,7 @@ pub enum ProblemKind {
     InvalidInputSchema,
     /// An output schema does not compile.
     InvalidOutputSchema,
-    /// An argument is named like a credential, or has no reason for being secret.
+    /// An argument, or a field of a form, is named like a credential, or has no reason for being secret.
     CredentialArgument,
     /// A text that every caller can read looks like a secret.
     ExposedSecret,

@@ -11,8 +11,9 @@ use crate::component::tool_error::ToolError;
 ///
 /// A function that takes one as a parameter asks with [`elicit`](Self::elicit), exactly as
 /// [`Context::elicit`](crate::Context::elicit) does; clients never see the parameter. What `T` may be is
-/// judged earlier: a server does not build with a form that the specification does not have, or that
-/// asks for a secret ([`InvalidForm`](crate::error::ProblemKind::InvalidForm)).
+/// judged earlier: a server does not build with a form that the specification does not have
+/// ([`InvalidForm`](crate::error::ProblemKind::InvalidForm)), or that asks for a secret
+/// ([`CredentialArgument`](crate::error::ProblemKind::CredentialArgument)).
 ///
 /// Source: MCP 2026-07-28 elicitation, §Requested Schema.
 ///

@@ -306,7 +306,8 @@ pub(super) async fn answer_to_form(
     source: &dyn InputSource,
     Form { name, message, schema, unasked }: Form,
 ) -> Result<Elicited<Map<String, Value>>, ToolError> {
-    let form = form::Form::of(schema).map_err(ToolError::internal)?;
+    let form = form::Form::of(schema);
+    let form = form.map_err(|problem| ToolError::internal(problem.to_string()))?;
     let params = json!({"mode": "form", "message": message, "requestedSchema": form.schema()});
     let request = InputRequest { method: "elicitation/create", params };
     let (key, needs) = (words(&name).join("_"), ClientCapabilities::FORM);

@@ -39,7 +39,6 @@ fn of_problem(kind: ProblemKind) -> Option<usize> {
         | ProblemKind::InvalidTrustedProxy => 3,
         ProblemKind::ExposedSecret | ProblemKind::UnsealedStore => 4,
         ProblemKind::InvalidParameter
-        | ProblemKind::InvalidForm
         | ProblemKind::InvalidConstraint
         | ProblemKind::InvalidDefault
         | ProblemKind::InvalidInputSchema => 11,
@@ -60,4 +59,41 @@ fn of_start(kind: StartErrorKind) -> Option<usize> {
         StartErrorKind::UnusableAuthProvider => 7,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::component::{Argument, FormElicitation, Parameter};
+    use crate::{Server, Tool};
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "nobody is asked for it")]
+    struct Login {
+        password: String,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "nobody is asked for it")]
+    struct Nested {
+        login: Login,
+    }
+
+    /// The rules that a server breaks whose function takes this form.
+    fn broken<T: Parameter>() -> Vec<usize> {
+        let tool = Tool::new("ask").parameter::<T>(Argument::new("form"));
+        let tool = tool.handler(|_call| async { "done" });
+        let refused = Server::builder("test").no_auth().component(tool).build().unwrap_err();
+        let findings = serde_json::to_value(judge(&refused)).unwrap();
+        (1..=RULES).filter(|rule| findings[rule - 1]["outcome"] == "fail").collect()
+    }
+
+    #[test]
+    fn a_form_for_a_secret_breaks_the_rule_about_credentials_and_what_is_no_form_breaks_none() {
+        assert_eq!(broken::<FormElicitation<Login>>(), [1]);
+        assert_eq!(broken::<FormElicitation<Nested>>(), Vec::<usize>::new());
+    }
 }

@@ -76,7 +76,7 @@ fn a16_a_server_with_a_form_that_asks_for_a_secret_does_not_build() {
                 secret, for which no form may ask";
     assert_eq!(
         problems(shop(components![greet, sign_in])),
-        [(ProblemKind::InvalidForm, text.to_owned())]
+        [(ProblemKind::CredentialArgument, text.to_owned())]
     );
 }
 
