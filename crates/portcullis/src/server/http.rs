@@ -7,7 +7,9 @@ use portcullis_auth::SigningKeys;
 use portcullis_auth::{
     EndpointPath, OneOrMany, PublicUrl, PublicUrlError, PublicUrlErrorKind, Scopes,
 };
-use portcullis_protocol::http::{Authority, Origin, TrustedProxies, TrustedProxiesError};
+use portcullis_protocol::http::{
+    Authority, HostOriginGuard, Origin, Origins, TrustedProxies, TrustedProxiesError,
+};
 
 use crate::error::{Problem, ProblemKind};
 use crate::route::{IntoRoute, Route};
@@ -316,6 +318,22 @@ impl HttpOptions {
             #[cfg(feature = "jwt")]
             signing_keys: self.signing_keys,
         }
+    }
+}
+
+impl HttpConfig {
+    /// What compares Host and Origin at a server that is reached at `url`.
+    pub(crate) fn guard(&self, url: &PublicUrl, is_local: bool) -> HostOriginGuard {
+        let mut authorities = Authority::of(url);
+        authorities.extend(self.hosts.iter().filter_map(|host| Authority::parse(host)));
+        let mut origins = Origins::default();
+        origins.allow(url);
+        if is_local && url.is_loopback() {
+            origins.allow_loopback();
+        }
+        self.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
+        let guard = HostOriginGuard::new(authorities, origins, is_local);
+        self.routes.iter().fold(guard, |guard, route| route.through(guard))
     }
 }
 

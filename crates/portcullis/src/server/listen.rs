@@ -11,8 +11,8 @@ use portcullis_auth::{
     is_same_resource,
 };
 use portcullis_protocol::http::{
-    App, AppConfig, Authority, ConnectPage, HostOriginGuard, ListenAddress, Listener, Mount,
-    MountError, Origins, SignIn, TrustedProxiesError,
+    App, AppConfig, Authority, ConnectPage, ListenAddress, Listener, Mount, MountError, SignIn,
+    TrustedProxiesError,
 };
 
 use crate::catalogue::compiled_checks::Need;
@@ -335,14 +335,6 @@ impl Server {
         public_url: &PublicUrl,
         resource: Option<ProtectedResource>,
     ) -> Result<App<EngineService>, StartError> {
-        let mut authorities = Authority::of(public_url);
-        authorities.extend(self.http.hosts.iter().filter_map(|host| Authority::parse(host)));
-        let mut origins = Origins::default();
-        origins.allow(public_url);
-        if is_local && public_url.is_loopback() {
-            origins.allow_loopback();
-        }
-        self.http.origins.iter().for_each(|origin| origins.allow_origin(origin.clone()));
         let unusable = |error: MountError| {
             StartError::new(StartErrorKind::UnusableEndpoint, error.to_string())
         };
@@ -403,10 +395,9 @@ impl Server {
         }
         mounts.extend(route_mounts(&self.http.routes, &self.engine, authenticator.as_ref()));
         self.engine.pages.serve_at(&public_url.base());
-        let guard = HostOriginGuard::new(authorities, origins, is_local);
         let config = AppConfig {
             path: public_url.path().clone(),
-            guard: self.http.routes.iter().fold(guard, |guard, route| route.through(guard)),
+            guard: self.http.guard(public_url, is_local),
             authenticator,
             authenticator_with_slash,
             #[cfg(feature = "jwt")]

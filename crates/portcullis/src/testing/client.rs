@@ -6,10 +6,12 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
-#[cfg(feature = "http")]
-use portcullis_auth::EndpointPath;
 use portcullis_auth::challenge::{INSUFFICIENT_SCOPE, INVALID_TOKEN};
 use portcullis_auth::{Claims, Granted, OneOrMany, Principal, Scopes};
+#[cfg(feature = "http")]
+use portcullis_auth::{EndpointPath, PublicUrl};
+#[cfg(feature = "http")]
+use portcullis_protocol::http::HostOriginGuard;
 use portcullis_protocol::in_process::Answered;
 use portcullis_protocol::{
     Changed, ClientCapabilities, ClientInfo, Exchange, ProtocolVersion, ResourceSubscriptions,
@@ -69,6 +71,9 @@ pub struct TestClient {
     pub(crate) path: EndpointPath,
     #[cfg(feature = "http")]
     pub(crate) routes: Arc<[Route]>,
+    /// None where no URL makes one.
+    #[cfg(feature = "http")]
+    pub(crate) guard: Option<HostOriginGuard>,
     transport: Transport,
     version: ProtocolVersion,
     capabilities: ClientCapabilities,
@@ -82,6 +87,11 @@ impl TestClient {
     pub fn new(server: &Server) -> Self {
         #[cfg(feature = "http")]
         server.engine.pages.serve_tests_at(ORIGIN);
+        #[cfg(feature = "http")]
+        let url = match &server.http.public_url {
+            Some(url) => Some(url.clone()),
+            None => PublicUrl::parse(ORIGIN, server.http.path.clone()).ok(),
+        };
         Self {
             engine: Arc::clone(&server.engine),
             required: server.auth.as_ref().map(|auth| auth.summary.required_scopes.clone()),
@@ -90,6 +100,8 @@ impl TestClient {
             path: server.http.path.clone(),
             #[cfg(feature = "http")]
             routes: server.http.routes.clone().into(),
+            #[cfg(feature = "http")]
+            guard: url.map(|url| server.http.guard(&url, true)),
             transport: Transport::Http,
             version: ProtocolVersion::V2026_07_28,
             capabilities: ClientCapabilities::NONE,

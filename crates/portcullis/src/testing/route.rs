@@ -11,7 +11,7 @@ use portcullis_auth::{
     Authenticator, BearerToken, MaybeFuture, Principal, PublicUrl, Scopes, TokenVerifier,
     VerifyError,
 };
-use portcullis_protocol::http::{App, AppConfig, HostOriginGuard, Origins, Peer};
+use portcullis_protocol::http::{App, AppConfig, Peer};
 use serde_json::Value;
 
 use crate::operation::EngineService;
@@ -29,8 +29,10 @@ impl TestClient {
 
     /// Sends a request of HTTP to a [custom route](mod@crate::route), as this client's user:
     /// through the guards for Host, size and time, the bearer token, rate limits, the route's
-    /// check, and audit. `Host` is `localhost` unless the request has one; a user's token need not
-    /// be given. What answers with an endless stream is waited for as long.
+    /// check, and audit. Host and Origin are compared as by this server on loopback, with its
+    /// `public_url`, `allow_host` and `allow_origin`; `Host` is `localhost` unless the request has
+    /// one. A user's token need not be given. What answers with an endless stream is waited for as
+    /// long.
     ///
     /// # Example
     ///
@@ -90,10 +92,9 @@ impl TestClient {
             Arc::new(authenticator.with_hierarchy(Arc::clone(&engine.facilities.hierarchy)))
         });
         let mounts = mounts(&self.routes, engine, authenticator.as_ref());
-        let guard = HostOriginGuard::new(Vec::new(), Origins::default(), true);
         let config = AppConfig {
             path: self.path.clone(),
-            guard: self.routes.iter().fold(guard, |guard, route| route.through(guard)),
+            guard: self.guard.clone()?,
             authenticator,
             authenticator_with_slash: None,
             keeps_access_tokens: false,
@@ -174,5 +175,48 @@ impl fmt::Debug for TestResponse {
             .field("status", &self.status())
             .field("text", &self.text())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::ORIGIN as FROM;
+
+    use super::*;
+    use crate::Server;
+    use crate::route::get;
+
+    #[tokio::test]
+    async fn hosts_and_origins_are_those_of_the_server() {
+        let local = || {
+            let health = get("/health", async || "ok").public("liveness, reveals nothing");
+            Server::builder("test").no_auth().route(health)
+        };
+        let public = || local().public_url("https://mcp.example.com");
+        let allowing = local().allow_host("inside.example").allow_origin("https://app.example");
+        let [local, public, allowing] =
+            [local(), public(), allowing].map(|server| TestClient::new(&server.build().unwrap()));
+        for (client, host, origin, status) in [
+            (&local, "localhost", None, 200),
+            (&local, "inside.example", None, 421),
+            (&local, "localhost", Some("http://localhost:3000"), 200),
+            (&local, "localhost", Some("https://app.example"), 403),
+            (&public, "mcp.example.com", Some("https://mcp.example.com"), 200),
+            (&public, "localhost", Some("http://localhost:3000"), 403),
+            (&allowing, "inside.example", None, 200),
+            (&allowing, "outside.example", None, 421),
+            (&allowing, "localhost", Some("https://app.example"), 200),
+            (&allowing, "localhost", Some("https://app.example.evil"), 403),
+        ] {
+            let request = Request::get("/health").header(HOST, host);
+            let request = match origin {
+                Some(origin) => request.header(FROM, origin),
+                None => request,
+            };
+            let answer = client.send(request.body(Vec::new()).unwrap()).await;
+            assert_eq!(answer.status(), status, "{host} {origin:?}");
+            let read_by = answer.header("access-control-allow-origin");
+            assert_eq!(read_by, origin.filter(|_| status == 200));
+        }
     }
 }
