@@ -96,6 +96,12 @@ pub struct Limits {
     /// The longest result of a task that is kept, as JSON: 1 MiB. In place of a longer one there is an
     /// error that says so.
     pub task_result_bytes: usize,
+    /// Bytes that tasks take of the store, with their results, until they expire: 64 MiB, and those of one
+    /// principal a quarter of it. Each task, and each result, counts for 1 KiB more than it has. A call that
+    /// would need more is answered with an error, and a task whose result would need more fails: sign-ins,
+    /// sessions and all else that rests in the store have room. A quarter has to be more than
+    /// [`task_result_bytes`](Self::task_result_bytes).
+    pub task_store_bytes: usize,
     /// Connections at once: 1,024. Over one more, custom routes are served (probes, say), and all
     /// else gets a 503; then it is closed.
     pub connections: usize,
@@ -170,6 +176,7 @@ impl Default for Limits {
             task_timeout: Duration::from_secs(30 * 60),
             task_ttl: Duration::from_secs(60 * 60),
             task_result_bytes: 1024 * 1024,
+            task_store_bytes: 64 * 1024 * 1024,
             connections: 1_024,
             connections_per_address: 768,
             unauthenticated_timeout: Duration::from_secs(60),

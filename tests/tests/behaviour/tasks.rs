@@ -1,10 +1,14 @@
 //! Tasks, over live ports: calls that outlive their connections, and their server.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis::danger::{StaticTokenVerifier, user};
+use portcullis::guard::SystemClock;
 use portcullis::guard::keys::new_key;
 use portcullis::prelude::*;
+use portcullis::store::MemoryStore;
+use portcullis::visibility::names;
 use portcullis_tests::driver::{
     Response, StdioTestbed, Testbed, free_address, kill, message, terminate,
 };
@@ -148,6 +152,55 @@ fn a14_tasks_are_there_for_those_alone_who_find_a_tool_that_runs_as_one() {
         }
     }
     assert_eq!(get(&served, ALICE, &id)["result"]["status"], "working");
+}
+
+/// A text of so many letters.
+#[tool(task, auth = require_scopes(["read"]))]
+async fn letters(number: usize) -> String {
+    "x".repeat(number)
+}
+
+/// What the caller unlocks rests in the store, beside the tasks.
+#[tool]
+async fn unlock(ctx: Context) -> Result<&'static str, ToolError> {
+    ctx.enable_components(names(["letters"])).await?;
+    Ok("unlocked")
+}
+
+#[test]
+fn q08_whoever_fills_the_store_with_results_of_tasks_fills_the_share_of_tasks_alone() {
+    let tokens = StaticTokenVerifier::new()
+        .token("dev-token-alice", user("alice").scopes(["read"]))
+        .token("dev-token-bob", user("bob").scopes(["read"]))
+        .token("dev-token-carol", user("carol"));
+    let store = MemoryStore::new(Arc::new(SystemClock)).with_capacity(100);
+    let server = Server::builder("reports").auth(tokens).store(store);
+    let server = server.components(components![letters, unlock]).limits(|limits| {
+        (limits.task_result_bytes, limits.task_store_bytes) = (64 * 1024, 400 * 1024);
+    });
+    let served = Served::start(server.build().unwrap());
+    let long = json!({"number": 40_000});
+    for _ in 0..2 {
+        let id = begin(&served, ALICE, "letters", long.clone());
+        until(&served, ALICE, &id, "completed");
+    }
+    let id = begin(&served, ALICE, "letters", long.clone());
+    let failed = until(&served, ALICE, &id, "failed");
+    let text = failed["statusMessage"].as_str().unwrap();
+    assert!(text.contains("your tasks take as much room as they may"), "{text}");
+    let refused = (0..100).find_map(|_| {
+        let params = json!({"name": "letters", "arguments": {"number": 1}});
+        let answer = ask(&served, ALICE, "tools/call", params).json();
+        (answer["result"]["isError"] == true)
+            .then(|| answer["result"]["content"][0]["text"].clone())
+    });
+    let refused = refused.unwrap();
+    assert!(refused.as_str().unwrap().starts_with("Your tasks take as much room"), "{refused}");
+
+    let id = begin(&served, BOB, "letters", long);
+    until(&served, BOB, &id, "completed");
+    let unlocked = served.call(Some("dev-token-carol"), "unlock", json!({}));
+    assert_eq!(unlocked["content"][0]["text"], "unlocked");
 }
 
 #[test]

@@ -336,6 +336,8 @@ fn problem_with_tasks(limits: &Limits) -> Option<Problem> {
         "set task_timeout to handler_timeout or longer"
     } else if limits.task_ttl <= limits.task_timeout {
         "set task_ttl longer than task_timeout: nobody could ask for the result"
+    } else if limits.task_store_bytes / 4 <= limits.task_result_bytes {
+        "set task_store_bytes to more than four times task_result_bytes: one principal has a quarter of it"
     } else {
         return None;
     };

@@ -8,6 +8,8 @@ use portcullis_store::{RecordKey, RecordOwner, RecordValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+const PRINCIPAL: &[u8] = b"principal";
+
 /// Under what the records of a task are found: its id, and all that identifies its caller. So the id of
 /// somebody else's task is as good as none.
 #[derive(Clone)]
@@ -26,7 +28,7 @@ impl TaskKey {
         let (kind, holder, own) = match (exchange.principal.as_deref(), exchange.transport) {
             (Some(principal), _) => {
                 let id = principal.id();
-                (b"principal".as_slice(), id.holder().to_vec(), id.bytes().to_vec())
+                (PRINCIPAL, id.holder().to_vec(), id.bytes().to_vec())
             }
             (None, Transport::Stdio) => (b"local".as_slice(), Vec::new(), Vec::new()),
             (None, _) => (b"nobody".as_slice(), Vec::new(), Vec::new()),
@@ -42,6 +44,19 @@ impl TaskKey {
         let number = number.to_string();
         let parts = self.whose.iter().map(Vec::as_slice).chain([number.as_bytes()]);
         RecordKey::new("task-result", parts)
+    }
+
+    /// What the tasks of its owner take of the store, and what all do.
+    pub(super) fn accounts(&self) -> [RecordKey; 2] {
+        let [server, ..] = &self.whose;
+        let (server, owner) = (server.as_slice(), self.owner.digest().as_slice());
+        [RecordKey::new("task-room", [server, owner]), RecordKey::new("task-room", [server])]
+    }
+
+    /// Whether its owner is one of many.
+    pub(super) fn is_of_a_principal(&self) -> bool {
+        let [_, kind, ..] = &self.whose;
+        kind == PRINCIPAL
     }
 
     /// What stands for its id in audit records, 16 digits of its digest: by it, nobody finds the task.

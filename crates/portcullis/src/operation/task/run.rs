@@ -11,7 +11,7 @@ use portcullis_store::RecordValue;
 use serde::Serialize;
 
 use crate::operation::engine::Engine;
-use crate::operation::task::kept::{Kept, Unavailable};
+use crate::operation::task::kept::{Kept, Room, Unavailable};
 use crate::operation::task::record::{State, TaskKey, TaskRecord, millis};
 use crate::operation::task::running::Stop;
 use crate::operation::task::start::Created;
@@ -22,6 +22,12 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often it is tried to keep what became of a task, and how long lies between.
 const TRIES: usize = 5;
 const APART: Duration = Duration::from_secs(1);
+
+const UNKEPT: &str = "The result of the task could not be kept";
+const OWN_IS_FULL: &str =
+    "The result of the task is lost: your tasks take as much room as they may";
+const STORE_IS_FULL: &str =
+    "The result of the task is lost: the tasks of this server take as much room as they may";
 
 /// What the call would have been answered with.
 pub(super) type Answer = Result<Outcome, RpcError>;
@@ -108,12 +114,24 @@ async fn state(engine: &Engine, key: &TaskKey, record: &TaskRecord, answer: Answ
         json => json,
     };
     let Some(json) = json else { return failed(&RpcError::Internal("Internal error".into())) };
-    match engine.tasks.kept.keep_result(key, record, &json).await {
-        Ok(parts) => State::Completed { parts },
-        Err(Unavailable) => {
-            failed(&RpcError::Internal("The result of the task could not be kept".into()))
+    let kept = &engine.tasks.kept;
+    let text = match kept.take_room(key, record, json.len(), engine.limits.task_store_bytes).await {
+        Ok(Room::Taken) => match kept.keep_result(key, record, &json).await {
+            Ok(parts) => return State::Completed { parts },
+            Err(Unavailable) => UNKEPT,
+        },
+        Ok(full @ (Room::OwnIsFull | Room::IsFull)) => {
+            tracing::warn!(
+                component = record.tool,
+                bytes = json.len(),
+                ?full,
+                "a result of a task is lost: Limits::task_store_bytes leaves no room for it"
+            );
+            if full == Room::OwnIsFull { OWN_IS_FULL } else { STORE_IS_FULL }
         }
-    }
+        Err(Unavailable) => UNKEPT,
+    };
+    failed(&RpcError::Internal(text.into()))
 }
 
 fn failed(error: &RpcError) -> State {

@@ -18,7 +18,7 @@ use crate::catalogue::Entry;
 use crate::component::tool_error::ToolError;
 use crate::operation::engine::Engine;
 use crate::operation::task::LEASE;
-use crate::operation::task::kept::Unavailable;
+use crate::operation::task::kept::{Room, Unavailable};
 use crate::operation::task::questions::Questions;
 use crate::operation::task::record::{State, TaskKey, TaskRecord, millis};
 use crate::operation::task::running::Place;
@@ -26,6 +26,10 @@ use crate::operation::task::running::Place;
 /// The bytes of an id: 192 bits. As a multiple of three they have one spelling in base64.
 const ID_BYTES: usize = 24;
 
+const OWN_IS_FULL: &str =
+    "Your tasks take as much room as they may: try again when one of them expires.";
+const STORE_IS_FULL: &str =
+    "The tasks of this server take as much room as they may: try again later.";
 const FULL: &str = "This server runs as many tasks as it may: try again later.";
 
 /// One call, which may become a task.
@@ -155,6 +159,13 @@ impl Start {
             ttl,
             arguments,
         };
+        let bytes = record.value().map_or(0, |value| value.as_bytes().len());
+        let most = limits.task_store_bytes;
+        match tasks.kept.take_room(&key, &record, bytes, most).await.map_err(unavailable)? {
+            Room::Taken => {}
+            Room::OwnIsFull => return Err(ToolError::new(OWN_IS_FULL)),
+            Room::IsFull => return Err(ToolError::new(STORE_IS_FULL)),
+        }
         let value = tasks.kept.swap(&key, None, &record).await.map_err(unavailable)?;
         let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
         self.key.get_or_init(|| key.clone());

@@ -2,6 +2,7 @@
 
 mod owned;
 mod questions;
+mod room;
 mod stopped;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -316,6 +317,7 @@ fn limits_that_leave_no_time_for_a_result_do_not_build() {
     assert!(!builds(|limits| limits.tasks_per_principal = 0));
     assert!(!builds(|limits| limits.task_timeout = Duration::from_secs(59)));
     assert!(!builds(|limits| limits.task_ttl = limits.task_timeout));
+    assert!(!builds(|limits| limits.task_store_bytes = 4 * limits.task_result_bytes));
     let plain = Tool::new("plain").handler(|_call| async { "done" });
     assert!(builder([plain]).limits(|limits| limits.tasks = 0).build().is_ok());
 }

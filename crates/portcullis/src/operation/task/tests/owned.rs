@@ -95,18 +95,30 @@ async fn a14_whoever_sees_no_tool_that_runs_as_a_task_finds_a_server_without_tas
     assert_eq!(get(&alice(&hidden), "x").await.error_code(), Some(-32602));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a14_a_store_that_is_away_tells_nobody_of_tasks_that_are_hidden() {
     let work = Work::new();
     let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
     let hidden = work.of(work.declare().auth(require_scopes(["read"])));
-    let servers = [vec![hidden], vec![]];
+    // Of both servers, a function is given what may unlock something.
+    let plain = || Tool::new("plain").handler(|_call| async { "done" });
+    let servers = [vec![hidden, plain()], vec![plain()]];
     let servers = servers.map(|tools| builder(tools).store(store.clone()).build().unwrap());
+    let asked_before = |server: &Server| alice(server).scopes(["write"]).client_id("before");
+    for server in &servers {
+        assert_eq!(get(&asked_before(server), "x").await.error_code(), Some(-32601));
+    }
     store.cut(true);
     for server in &servers {
-        // Of whoever has a principal, the rules of visibility are asked for first.
         let nobody = alice(server).anonymous();
         assert_eq!(get(&nobody, "x").await.error_code(), Some(-32601));
+        // That nothing was unlocked is known for a while.
+        assert_eq!(get(&asked_before(server), "x").await.error_code(), Some(-32601));
+        // Where it is not known, nothing is answered, whatever is asked for.
+        let principal = alice(server).scopes(["write"]);
+        assert_eq!(get(&principal, "x").await.error_code(), Some(-32603));
+        let listed = principal.ask("tools/list", json!({})).await;
+        assert_eq!(listed.error_code(), Some(-32603));
     }
 }
 

@@ -1,11 +1,14 @@
 //! The records of tasks, in the server's store.
 
+mod room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_guard::{Clock, LogThrottle};
 use portcullis_store::{CasOutcome, RecordValue, Store, StoreError};
 
+pub(super) use self::room::Room;
 use crate::operation::task::record::{TaskKey, TaskRecord};
 
 /// The longest part of a result, in bytes: a record has room for it.
@@ -21,12 +24,14 @@ pub(super) struct Kept {
     pub(super) clock: Arc<dyn Clock>,
     /// How long the store may take.
     patience: Duration,
+    /// Whose turn it is to take room.
+    turn: tokio::sync::Mutex<()>,
     log: LogThrottle,
 }
 
 impl Kept {
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, patience: Duration) -> Self {
-        Self { store, clock, patience, log: LogThrottle::new() }
+        Self { store, clock, patience, turn: tokio::sync::Mutex::new(()), log: LogThrottle::new() }
     }
 
     /// Whether other processes may run what is kept here.
