@@ -121,6 +121,10 @@ mod tests {
                 "secret",
             ),
             (
+                About { meta: vec![("AKIAIOSFODNN7EXAMPLE".into(), 1.into())], ..About::default() },
+                "secret",
+            ),
+            (
                 About {
                     meta: vec![("a".into(), vec!["postgres://app:hunter2@db/app"].into())],
                     ..About::default()

@@ -156,6 +156,7 @@ mod tests {
             "data:image/png,raw",
             "data:image/png;base64,?",
             "data:image/;base64,PHN2Zy8+",
+            "data:image/png\"onload=\"x;base64,PHN2Zy8+",
             "a.png",
             "",
         ] {

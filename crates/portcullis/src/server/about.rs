@@ -121,6 +121,7 @@ mod tests {
         for (broken, kind) in [
             (server().website_url("http://example.com"), ProblemKind::InvalidMetadata),
             (server().website_url("javascript:alert(1)"), ProblemKind::InvalidMetadata),
+            (server().website_url("data:image/png;base64,aWNvbg=="), ProblemKind::InvalidMetadata),
             (server().icon("http://example.com/a.png"), ProblemKind::InvalidMetadata),
             (server().title(secret), ProblemKind::ExposedSecret),
             (server().description(secret), ProblemKind::ExposedSecret),
