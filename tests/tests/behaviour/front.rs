@@ -90,6 +90,11 @@ fn a_page_of_an_allowed_origin_may_read_what_clients_need_and_send_no_credential
     let asked = testbed.request("OPTIONS /mcp", &head, b"");
     let allowed = asked.header("access-control-allow-headers").unwrap();
     assert_eq!(allowed, format!("{plain}, mcp-param-region"));
+    let many: Vec<_> = (0..100).map(|number| format!("mcp-param-{number}")).collect();
+    let asks = format!("Access-Control-Request-Headers: {}", many.join(","));
+    let asked = testbed.request("OPTIONS /mcp", &[head[0], head[1], &asks], b"");
+    let allowed = asked.header("access-control-allow-headers").unwrap();
+    assert_eq!(allowed, format!("{plain}, {}", many[..64].join(", ")));
     let refused = testbed.request("POST /mcp", &[origin], b"{}");
     assert_eq!(refused.status, 401);
     let exposed = refused.header("access-control-expose-headers").unwrap();
@@ -183,7 +188,14 @@ fn a_page_of_an_allowed_origin_may_ask_what_it_may_send_to_routes() {
         assert_eq!(refused.status, status, "{path} {origin}");
         assert_eq!(refused.header("access-control-allow-methods"), None, "{path} {origin}");
     }
-    assert_eq!(testbed.request("OPTIONS /health", &[], b"").status, 405, "no page asks");
+    let (origin, asks) = ("Origin: http://localhost:6274", "Access-Control-Request-Method: PUT");
+    for head in [&[][..], &[asks], &[origin]] {
+        assert_eq!(testbed.request("OPTIONS /health", head, b"").status, 405, "{head:?}");
+    }
+    for (line, status) in [("GET /health", 200), ("POST /mcp", 401)] {
+        let served = testbed.request(line, &[origin, asks], b"");
+        assert_eq!(served.status, status, "{line} asks for nothing, whatever it says");
+    }
 }
 
 #[test]

@@ -84,6 +84,13 @@ fn rfc9700_2_6_no_page_reads_what_the_authorization_endpoint_answers() {
             assert_eq!(answer.header(&name), None, "{line} {head:?}");
         }
     }
+    // Nor is a page of its own origin told what it may send: people come there, no scripts.
+    let own = format!("Origin: http://{}", testbed.authority());
+    for line in ["OPTIONS /authorize", "OPTIONS /consent", "OPTIONS /connections"] {
+        let answer = testbed.request(line, &[&own, preflight[1]], b"");
+        assert_eq!(answer.status, 405, "{line}");
+        assert_eq!(answer.header("access-control-allow-methods"), None, "{line}");
+    }
 }
 
 #[test]
