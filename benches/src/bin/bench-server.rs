@@ -19,6 +19,8 @@ use portcullis::prelude::*;
 use portcullis::store::{FileStore, RedisStore, Sealed};
 use portcullis::visibility::names;
 use portcullis::{RunOptions, Tool};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// A server to measure, on loopback.
@@ -272,8 +274,9 @@ async fn serve(options: &Options) -> Result<()> {
         });
     }
     if options.observed {
-        // It keeps each span while it lasts. What a layer makes of it costs what the layer costs.
-        tracing_subscriber::registry().init();
+        // It keeps each span while it lasts. What a layer makes of it costs what the layer costs. The
+        // log is silent, as it is without.
+        tracing_subscriber::registry().with(filter_fn(|metadata| metadata.is_span())).init();
         let route = Prometheus::install()?.route("/metrics");
         server = server.route(route.require(require_scopes(["read"])));
     }
