@@ -172,13 +172,11 @@ pub(crate) fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, RpcError> {
 }
 
 #[derive(serde::Deserialize)]
-struct Envelope<'a, P> {
-    #[serde(borrow)]
-    jsonrpc: Option<Word<'a>>,
+struct Envelope<'a, P, W = Word<'a>> {
+    jsonrpc: Option<W>,
     #[serde(default, deserialize_with = "present")]
     id: Option<RequestId>,
-    #[serde(borrow)]
-    method: Option<Word<'a>>,
+    method: Option<W>,
     params: P,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
@@ -190,6 +188,7 @@ impl<'a> Envelope<'a, ()> {
     /// Reads a message with its parameters. Those that cannot be read are what is wrong with
     /// the method's request, not with the message, so that one is read again without them:
     /// for a lone surrogate and a number out of range, too, which serde_json takes for no JSON.
+    /// Where these are in its method, they are no method: it has an id to be answered under.
     fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
         // Found to be UTF-8 once, its parts are not looked at again for that.
         let text = str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?;
@@ -201,7 +200,10 @@ impl<'a> Envelope<'a, ()> {
                 }))
             }
             Ok(_) | Err(NotRead::Syntax | NotRead::Other) => {
-                let envelope: Envelope<'a, Option<IgnoredAny>> = json_object::read(text)?;
+                let read: Envelope<'a, Option<IgnoredAny>, &'a RawValue> = json_object::read(text)?;
+                let Envelope { jsonrpc, id, method, params, result, error } = read;
+                let (jsonrpc, method) = (jsonrpc.map(Word::of), method.map(Word::of));
+                let envelope = Envelope { jsonrpc, id, method, params, result, error };
                 Ok(envelope.split(|params| params.map_or(Params::None, |_| Params::Malformed)))
             }
         }
@@ -356,7 +358,15 @@ mod tests {
     fn what_is_wrong_is_answered_under_the_id_where_that_can_be_read() {
         let id = |json: &str| Message::parse(json.as_bytes()).unwrap_err().id;
         assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#), Some(RequestId::Number(5)));
-        assert_eq!(id(r#"{"jsonrpc":"2.0","id":5,"method":5}"#), Some(RequestId::Number(5)));
+        for method in
+            ["5", "null", "[1]", "{}", r#""\ud800""#, "1e999", "[1e999]", r#"{"\ud800":0}"#]
+        {
+            let json = format!(r#"{{"jsonrpc":"2.0","id":5,"method":{method}}}"#);
+            assert_eq!(id(&json), Some(RequestId::Number(5)), "{method}");
+            assert_eq!(code(&json), -32600, "{method}");
+            let json = format!(r#"{{"jsonrpc":{method},"id":5,"method":"ping"}}"#);
+            assert_eq!(id(&json), Some(RequestId::Number(5)), "{method}");
+        }
         assert_eq!(id(r#"{"jsonrpc":"1.0","id":5,"result":{}}"#), None, "that id is not theirs");
         assert_eq!(id(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), None);
     }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::message::json_object;
 
 /// A string, borrowed where it has no escapes; or any other value, which is read over.
 ///
@@ -17,7 +20,12 @@ pub enum Word<'a> {
     Other,
 }
 
-impl Word<'_> {
+impl<'a> Word<'a> {
+    /// The one that was found to be JSON, which serde_json may refuse to read.
+    pub(crate) fn of(raw: &'a RawValue) -> Self {
+        json_object::text(raw).map_or(Self::Other, Self::Text)
+    }
+
     /// Whether it is this string.
     pub(crate) fn is(&self, text: &str) -> bool {
         matches!(self, Self::Text(own) if own == text)
