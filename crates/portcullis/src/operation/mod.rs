@@ -128,8 +128,9 @@ async fn served(
     if let Some(start) = &start {
         record.may_become(start);
     }
-    let span = record.begin_span();
     let result = {
+        // It ends here, and does not last until those are told who wait to learn that nothing is there.
+        let span = record.begin_span();
         let walk = pin!(walk(engine, operation, &exchange, &mut record, start));
         // Middleware may panic: everything else that is not ours is caught where it is asked.
         let mut walk = AssertUnwindSafe(walk).catch_unwind();

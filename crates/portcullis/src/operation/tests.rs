@@ -1,5 +1,6 @@
 //! Lists and calls: what is visible, and what a denial looks like.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -163,6 +164,58 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     assert!(answered && time < absence, "what is there, after {time:?}");
     let (answered, time) = took(tool("missing"), over_stdio()).await;
     assert!(!answered && time < absence, "over stdio, after {time:?}");
+}
+
+/// Counts the spans that have not ended.
+#[derive(Clone, Default)]
+struct OpenSpans(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for OpenSpans {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() == "operation"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn clone_span(&self, id: &tracing::span::Id) -> tracing::span::Id {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        id.clone()
+    }
+
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        self.0.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a02_a_span_ends_before_its_caller_waits_to_be_told_that_nothing_is_there() {
+    let waits = Tool::new("waits").handler(|_call| async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        "done"
+    });
+    let components = Components::new().with(waits);
+    let server = Server::builder("test").no_auth().components(components);
+    let absence = Duration::from_millis(200);
+    let server = server.limits(|limits| limits.not_found_delay = absence).build().unwrap();
+    let service = EngineService(server.engine);
+    let open = OpenSpans::default();
+    let _guard = tracing::subscriber::set_default(open.clone());
+    for (name, spans) in [("waits", true), ("missing", false)] {
+        let mut asked = pin!(call(&service, name, over_http(None)));
+        assert!(futures_util::poll!(&mut asked).is_pending(), "{name}");
+        assert_eq!(open.0.load(Ordering::SeqCst) > 0, spans, "{name}");
+        assert_eq!(asked.await.is_ok(), spans);
+        assert_eq!(open.0.load(Ordering::SeqCst), 0, "{name}");
+    }
 }
 
 #[derive(Debug)]
