@@ -282,9 +282,11 @@ impl std::error::Error for RecorderInstalled {}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
-    use super::super::TIMED_REQUESTS;
+    use super::super::{REQUEST_DURATION, REQUESTS, TIMED_REQUESTS};
     use super::*;
 
     fn rendered(record: impl FnOnce()) -> String {
@@ -334,6 +336,36 @@ mod tests {
         assert_eq!(text.matches("c_total{").count(), MOST_SERIES);
         assert!(text.contains("c_total{n=\"0\"} 2\n"), "those that are there go on");
         assert!(text.contains("portcullis_metrics_dropped_total 6\n"));
+    }
+
+    #[test]
+    fn what_is_timed_is_counted_as_if_both_were_recorded_by_themselves() {
+        let words = ["operation", "component", "verdict", "rule", "result"];
+        let labels =
+            words.map(|word| Label::Word(word, if word == "component" { "" } else { word }));
+        let half = Duration::from_millis(500);
+        let alone = || {
+            super::super::count(&REQUESTS, &labels);
+            super::super::observe(&REQUEST_DURATION, &labels[..3], half);
+        };
+        let both = || super::super::count_timed(&TIMED_REQUESTS, &labels, half);
+        let expected = rendered(|| {
+            alone();
+            alone();
+        });
+        let timed = "portcullis_request_duration_seconds_sum{operation=\"operation\",verdict=\"verdict\"} 1\n";
+        assert!(expected.contains(timed), "{expected}");
+        assert!(expected.contains("result=\"result\"") && expected.contains("} 2\n"), "{expected}");
+        let mixed = rendered(|| {
+            alone();
+            both();
+        });
+        assert_eq!(mixed, expected);
+        let registry = Registry::default();
+        for _ in 0..2 {
+            registry.count_timed(&TIMED_REQUESTS, &labels, 0.5);
+        }
+        assert_eq!(registry.render(), expected);
     }
 
     #[test]
