@@ -275,6 +275,35 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_json_whatever_its_id_and_its_content_are() {
+        let text = "\"}]\\\u{0}\n\u{2028}\u{1f600}";
+        for id in [RequestId::String(text.into()), RequestId::Number(i64::MIN)] {
+            for version in [ProtocolVersion::V2026_07_28, ProtocolVersion::V2025_06_18] {
+                for (structured, meta) in [(None, None), (Some(json!({text: [text]})), Some(text))]
+                {
+                    let called = CallToolResult {
+                        structured_content: structured.clone(),
+                        meta: meta.and_then(|meta| json!({meta: 1}).as_object().cloned()),
+                        ..CallToolResult::success(vec![ContentBlock::text(text)])
+                    };
+                    let server = RawValue::from_string(json!({"s": text}).to_string()).unwrap();
+                    let answer = Outcome::ToolCalled(called).answer(&id, version, &server);
+                    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+                    assert_eq!(answer["id"], json!(id));
+                    assert_eq!(answer["jsonrpc"], "2.0");
+                    let result = &answer["result"];
+                    assert_eq!(result["content"][0]["text"], text);
+                    assert_eq!(result.get("structuredContent"), structured.as_ref());
+                    assert_eq!(result["isError"], false);
+                    assert_eq!(result.get("resultType").is_some(), version.is_stateless());
+                    let own = meta.map_or(&json!(null), |meta| &result["_meta"][meta]).clone();
+                    assert_eq!(own, meta.map_or(json!(null), |_| json!(1)));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_meta_of_a_result_takes_nothing_from_what_the_server_says_of_itself() {
         let meta = json!({"com.example/k": 2, "m": "another"});
         let meta = meta.as_object().cloned();

@@ -565,6 +565,51 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn n22_a_route_is_given_the_head_that_was_judged() {
+        let seen = async |headers: HeaderMap| {
+            let value = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+            let fields = ["accept", "x-a", "authorization", "host", "mcp-param-b"].iter();
+            let fields = fields.flat_map(|name| headers.get_all(*name)).map(value);
+            format!("{} {}", headers.len(), fields.collect::<Vec<_>>().join("|"))
+        };
+        let routes = Router::new().route("/panics", axum::routing::post(seen));
+        let app = app(None, routes);
+        let mut request = request("/panics", Body::empty());
+        for (name, value) in [("x-a", "1"), ("accept", "a"), ("x-a", "2"), ("accept", "b")] {
+            request.headers_mut().append(name, http::HeaderValue::from_static(value));
+        }
+        request.headers_mut().append("mcp-param-b", http::HeaderValue::from_static("c"));
+        let answer = app.answer(request, &Peer::default()).await;
+        let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
+        assert_eq!(body, "8 a|b|1|2|Bearer x|localhost|c");
+    }
+
+    #[tokio::test]
+    async fn n01_requests_of_one_connection_are_each_judged_by_their_own_host() {
+        let routes = Router::new().route("/panics", axum::routing::post(async || "here"));
+        let (app, proxy) = (app(None, routes), Peer::new("127.0.0.1:4711".parse().unwrap()));
+        let ask = async |hosts: &[&'static str], target: &str| {
+            let mut request = request(target, Body::empty());
+            request.headers_mut().remove(HOST);
+            for host in hosts {
+                request.headers_mut().append(HOST, http::HeaderValue::from_static(host));
+            }
+            app.answer(request, &proxy).await.status().as_u16()
+        };
+        for _ in 0..2 {
+            assert_eq!(ask(&["localhost"], "/panics").await, 200);
+            assert_eq!(ask(&["evil.example"], "/panics").await, 421);
+            assert_eq!(ask(&["localhost", "localhost"], "/panics").await, 400);
+            assert_eq!(ask(&["localhost"], "http://evil.example/panics").await, 400);
+            assert_eq!(ask(&[], "http://evil.example/panics").await, 421);
+            assert_eq!(ask(&["localhost"], "http://user@localhost/panics").await, 400);
+            assert_eq!(ask(&["user@localhost"], "http://user@localhost/panics").await, 400);
+            assert_eq!(ask(&[], "http://localhost/panics").await, 200);
+            assert_eq!(ask(&[], "/panics").await, 400);
+        }
+    }
+
     /// Knows one token, and waits for ever to learn of others.
     #[derive(Debug)]
     struct Slow;

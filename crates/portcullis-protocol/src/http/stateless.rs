@@ -196,3 +196,51 @@ impl<'a> Incoming<'a> {
         Ok(Self { version, client, capabilities, trace, outgoing, asked })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use portcullis_auth::Principal;
+
+    use crate::http::Peer;
+    use crate::http::test_server::Edge;
+    use crate::test_support::REMOTE;
+
+    /// Who asked, and which client they said to be.
+    type Asked = (String, Option<String>);
+
+    #[tokio::test]
+    async fn each_request_of_a_connection_says_for_itself_which_client_it_is_from() {
+        let (edge, proxy) = (Edge::new(), Peer::new(REMOTE));
+        let ask = async |token: &str, client: &str| -> Result<Asked, u16> {
+            let version = "io.modelcontextprotocol/protocolVersion\":\"2026-07-28";
+            let capabilities = "io.modelcontextprotocol/clientCapabilities\":{}";
+            let meta = format!("{{\"{version}\",\"{capabilities}{client}}}");
+            let params = format!("{{\"name\":\"x\",\"_meta\":{meta}}}");
+            let body = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{params}}}"
+            );
+            let request = edge.request("POST", token).header("mcp-method", "tools/call");
+            let request = request.header("mcp-name", "x");
+            let request = request.header("mcp-protocol-version", "2026-07-28");
+            let answer = edge.app.answer(request.body(Body::from(body)).unwrap(), &proxy).await;
+            let asked = edge.service.asked().pop().ok_or(answer.status().as_u16())?;
+            let subject = asked.principal.as_deref().map(Principal::subject).unwrap();
+            Ok((subject.to_owned(), asked.client.as_ref().map(|client| client.name.clone())))
+        };
+        let info = |info: &str| format!(",\"io.modelcontextprotocol/clientInfo\":{info}");
+        let named = |name: &str| info(&format!("{{\"name\":\"{name}\",\"version\":\"1\"}}"));
+        for _ in 0..2 {
+            for (token, name) in
+                [("alice", "one"), ("bob", "one"), ("bob", "two"), ("alice", "one")]
+            {
+                let expected = (token.to_owned(), Some(name.to_owned()));
+                assert_eq!(ask(token, &named(name)).await, Ok(expected));
+            }
+            assert_eq!(ask("alice", "").await, Ok(("alice".to_owned(), None)));
+            for malformed in ["\"one\"", "{\"name\":\"one\"}", "[]", "1"] {
+                assert_eq!(ask("alice", &info(malformed)).await, Err(400), "{malformed}");
+            }
+        }
+    }
+}

@@ -74,6 +74,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_poisoned_knows_no_host_and_no_client() {
+        let shown = Shown::default();
+        shown.keep_own("localhost");
+        shown.client("a", || client("alpha"));
+        std::thread::scope(|scope| {
+            let poisons = scope.spawn(|| {
+                let _locks = (shown.host.lock(), shown.client.lock());
+                panic!("poisoned");
+            });
+            assert!(poisons.join().is_err());
+        });
+        assert!(!shown.is_own("localhost"));
+        shown.keep_own("localhost");
+        assert!(!shown.is_own("localhost"));
+        assert_eq!(shown.client("a", || client("read")).unwrap().name, "read");
+    }
+
+    #[test]
     fn a_client_that_says_something_else_of_itself_is_read_again() {
         let shown = Shown::default();
         let name = |text, name| shown.client(text, || client(name)).map(|found| found.name.clone());
@@ -86,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn q05_what_is_too_long_is_not_kept() {
+    fn what_is_too_long_is_not_kept() {
         let (shown, long) = (Shown::default(), "x".repeat(LONGEST + 1));
         shown.keep_own(&long);
         assert!(!shown.is_own(&long));
