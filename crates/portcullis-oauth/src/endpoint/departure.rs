@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
+use http::header::HeaderValue;
 use http::{Response, StatusCode};
 use portcullis_auth::Scopes;
 use portcullis_guard::html::Escaped;
 
 use crate::browser::{Browser, Problem};
 use crate::client::TooMany;
-use crate::endpoint::redirection::{Redirection, Refused};
+use crate::endpoint::redirection::{Redirection, Refused, see_other};
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::random_text;
 use crate::record::sign_in::SignIn;
@@ -103,11 +103,5 @@ pub(super) fn redirect(server: &AuthorizationServer, url: &str) -> Response<Vec<
         let cause = "a header cannot carry the provider's address";
         return Problem::Unavailable.into_response(server, cause);
     };
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    see_other(location)
 }

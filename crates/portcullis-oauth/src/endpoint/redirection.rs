@@ -87,16 +87,20 @@ impl Redirection {
         let Ok(location) = location else {
             return Problem::UnknownRedirectUri.into_response(server, "a header cannot carry it");
         };
-        let mut response = Response::new(Vec::new());
-        // A form has been sent: 307 would send it, with the password, to the client
-        // (RFC 9700 §4.12).
-        *response.status_mut() = StatusCode::SEE_OTHER;
-        let headers = response.headers_mut();
-        headers.insert(LOCATION, location);
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        response
+        see_other(location)
     }
+}
+
+/// A redirect after which nothing of the request goes on: where a form was sent, 307 would send it, with
+/// the password, to the client (RFC 9700 §4.12).
+pub(super) fn see_other(location: HeaderValue) -> Response<Vec<u8>> {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 impl Refused {
