@@ -34,6 +34,7 @@ pub struct Distant<S>(Arc<Far<S>>);
 
 struct Far<S> {
     store: S,
+    is_shared: bool,
     trips: AtomicUsize,
     cut: AtomicBool,
     silent: AtomicBool,
@@ -42,8 +43,23 @@ struct Far<S> {
 impl<S: Store> Distant<S> {
     /// `store`, at a distance.
     pub fn new(store: S) -> Self {
+        Self::shared_or_not(store, true)
+    }
+
+    /// As [`new`](Self::new), for one process at a time: as a file is.
+    pub fn unshared(store: S) -> Self {
+        Self::shared_or_not(store, false)
+    }
+
+    fn shared_or_not(store: S, is_shared: bool) -> Self {
         let (trips, cut, silent) = Default::default();
-        Self(Arc::new(Far { store, trips, cut, silent }))
+        Self(Arc::new(Far { store, is_shared, trips, cut, silent }))
+    }
+
+    /// The store itself, at no distance.
+    #[must_use]
+    pub fn near(&self) -> &S {
+        &self.0.store
     }
 
     /// How many round trips were made.
@@ -84,6 +100,10 @@ impl<S: Store> Distant<S> {
 }
 
 impl<S: Store> Store for Distant<S> {
+    fn is_shared(&self) -> bool {
+        self.0.is_shared
+    }
+
     fn ready(&self) -> MaybeFuture<'_, Result<(), StoreError>> {
         self.trip(Store::ready)
     }

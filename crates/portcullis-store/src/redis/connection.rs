@@ -83,6 +83,10 @@ impl Connection {
         self.current().1
     }
 
+    /// A lock that a panic has poisoned denies nothing here. Which connection it is decides about nobody:
+    /// each leads to the same Redis, with the same name and password. And it is a whole one, the one before
+    /// or the one after. What is noted of that Redis does decide, and [`Watch`](super::watch::Watch) refuses
+    /// where its lock is poisoned.
     fn current(&self) -> (ConnectionManager, u64) {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         (current.manager.clone(), current.number)
@@ -216,6 +220,24 @@ mod tests {
     use redis::ServerErrorKind;
 
     use super::*;
+
+    #[tokio::test]
+    async fn behind_a_poisoned_lock_there_is_a_connection_and_it_is_replaced_when_it_breaks() {
+        let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
+        let connection = Connection::new(client, Duration::from_secs(1)).unwrap();
+        let broken = std::panic::AssertUnwindSafe(|| {
+            let _current = connection.current.write();
+            panic!("broken");
+        });
+        std::panic::catch_unwind(broken).unwrap_err();
+
+        assert_eq!(connection.number(), 0);
+        connection.replace(0).unwrap();
+        connection.replace(0).unwrap();
+        assert_eq!(connection.number(), 1);
+        let asked = connection.ask(Effect::Nothing, &Request::Command(redis::cmd("PING"))).await;
+        assert!(matches!(asked, Err(Failure::Redis(_) | Failure::Late(_))), "{asked:?}");
+    }
 
     fn server(kind: ServerErrorKind) -> RedisError {
         (ErrorKind::Server(kind), "text", "hunter2".to_owned()).into()
