@@ -38,7 +38,6 @@ struct Tasks {
 }
 
 struct Task {
-    owner: [u8; 32],
     stop: Option<oneshot::Sender<Stop>>,
     questions: Arc<Questions>,
 }
@@ -76,16 +75,9 @@ impl Running {
         }
         let (tell, stop) = oneshot::channel();
         let digest = *key.record.digest();
-        let (owner, questions) = (*key.owner.digest(), Arc::clone(questions));
-        tasks.by_key.insert(digest, Task { owner, stop: Some(tell), questions });
+        let questions = Arc::clone(questions);
+        tasks.by_key.insert(digest, Task { stop: Some(tell), questions });
         Some(Place { running: Arc::clone(self), key: digest, stop })
-    }
-
-    /// The keys of those of one owner.
-    pub(super) fn owned(&self, key: &TaskKey) -> Vec<[u8; 32]> {
-        let tasks = self.tasks();
-        let own = tasks.by_key.iter().filter(|(_, task)| task.owner == *key.owner.digest());
-        own.map(|(key, _)| *key).collect()
     }
 
     /// Whether the task runs here.

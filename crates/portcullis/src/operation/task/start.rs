@@ -1,7 +1,6 @@
 //! A call that becomes a task: its record is there before its function goes on, and before its client is
 //! told (SEP-2663 §Task Creation).
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use portcullis_guard::random;
 use portcullis_protocol::{Exchange, Transport};
 use portcullis_store::RecordValue;
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::catalogue::Entry;
@@ -140,14 +140,6 @@ impl Start {
         let nobody =
             self.exchange.principal.is_none() && self.exchange.transport != Transport::Stdio;
         let most = if nobody { limits.tasks } else { limits.tasks_per_principal };
-        let kept = tasks.kept.owned(&key, most.saturating_add(1)).await.map_err(unavailable)?;
-        // Those that begin at this moment are not kept yet, and this is one of them.
-        let own: HashSet<[u8; 32]> = kept.into_iter().chain(tasks.running.owned(&key)).collect();
-        if own.len() > most {
-            let text =
-                format!("As many tasks as may be are kept, {most}: try again when one expires.");
-            return Err(ToolError::new(text));
-        }
         let now = tasks.kept.clock.now();
         let until = millis(now + LEASE);
         let ttl = u64::try_from(limits.task_ttl.as_millis()).unwrap_or(u64::MAX);
@@ -159,16 +151,64 @@ impl Start {
             ttl,
             arguments,
         };
-        let bytes = record.value().map_or(0, |value| value.as_bytes().len());
-        let most = limits.task_store_bytes;
-        match tasks.kept.take_room(&key, &record, bytes, most).await.map_err(unavailable)? {
-            Room::Taken => {}
-            Room::OwnIsFull => return Err(ToolError::new(OWN_IS_FULL)),
-            Room::IsFull => return Err(ToolError::new(STORE_IS_FULL)),
-        }
+        let entry = KeptEntry::new(&self.engine, &key);
         let value = tasks.kept.swap(&key, None, &record).await.map_err(unavailable)?;
         let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
+        // Counted once it is kept: of those that begin at once, at whatever replica, each counts the others.
+        let kept = tasks.kept.owned(&key, most.saturating_add(1)).await.map_err(unavailable)?;
+        if kept > most {
+            let text =
+                format!("As many tasks as may be are kept, {most}: try again when one expires.");
+            entry.forget().await;
+            return Err(ToolError::new(text));
+        }
+        let (bytes, all) = (value.as_bytes().len(), limits.task_store_bytes);
+        let full =
+            match tasks.kept.take_room(&key, &record, bytes, all).await.map_err(unavailable)? {
+                Room::Taken => None,
+                Room::OwnIsFull => Some(OWN_IS_FULL),
+                Room::IsFull => Some(STORE_IS_FULL),
+            };
+        if let Some(text) = full {
+            entry.forget().await;
+            return Err(ToolError::new(text));
+        }
+        entry.stays();
         self.key.get_or_init(|| key.clone());
         Ok(Created { key, record, value, place })
+    }
+}
+
+/// The record of a task that has not begun. It is forgotten when this is dropped, whatever has ended the
+/// call: it would count, and nobody would know its id.
+struct KeptEntry {
+    /// None once the task has begun, or its record is forgotten.
+    of: Option<(Arc<Engine>, TaskKey)>,
+}
+
+impl KeptEntry {
+    fn new(engine: &Arc<Engine>, key: &TaskKey) -> Self {
+        Self { of: Some((Arc::clone(engine), key.clone())) }
+    }
+
+    fn stays(mut self) {
+        self.of = None;
+    }
+
+    async fn forget(self) {
+        if let Some((engine, key)) = &self.of {
+            engine.tasks.kept.forget(key).await;
+        }
+        self.stays();
+    }
+}
+
+impl Drop for KeptEntry {
+    fn drop(&mut self) {
+        if let Some((engine, key)) = self.of.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move { engine.tasks.kept.forget(&key).await });
+        }
     }
 }

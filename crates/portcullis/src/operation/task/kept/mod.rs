@@ -39,14 +39,15 @@ impl Kept {
         self.store.is_shared()
     }
 
-    /// The tasks of the owner that are kept, up to `most`.
-    pub(super) async fn owned(
-        &self,
-        key: &TaskKey,
-        most: usize,
-    ) -> Result<Vec<[u8; 32]>, Unavailable> {
-        let listed = self.asked(self.store.list(&key.owner, most)).await?;
-        Ok(listed.into_iter().map(|(key, _)| *key.digest()).collect())
+    /// How many tasks of the owner are kept, counted up to `most`.
+    pub(super) async fn owned(&self, key: &TaskKey, most: usize) -> Result<usize, Unavailable> {
+        Ok(self.asked(self.store.list(&key.owner, most)).await?.len())
+    }
+
+    /// Keeps nothing of a task that has not begun.
+    pub(super) async fn forget(&self, key: &TaskKey) {
+        // Where the store cannot be asked, which is logged, it counts until it expires.
+        let _ = self.asked(self.store.take(&key.record)).await;
     }
 
     /// The record of the task, as it rests too.

@@ -1,7 +1,7 @@
 //! Whose a task is.
 
 use portcullis_guard::SystemClock;
-use portcullis_store::{Distant, MemoryStore};
+use portcullis_store::{Distant, MemoryStore, Store};
 use serde_json::Map;
 
 use super::*;
@@ -182,6 +182,59 @@ async fn a14_tasks_are_bounded_for_each_principal_whatever_the_client_and_altoge
     let refused = bob.call("work", json!({})).await;
     let text = "This server runs as many tasks as it may: try again later.";
     assert_eq!((refused.error(), work.begun()), (Some(text), 4));
+}
+
+#[tokio::test]
+async fn a14_tasks_are_bounded_for_each_principal_at_all_replicas_together() {
+    let (work, most) = (Work::new(), 4);
+    let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
+    let replica = || {
+        let server = builder([work.tool()]).limits(|limits| limits.tasks_per_principal = most);
+        server.store(store.clone()).build().unwrap()
+    };
+    let servers = [replica(), replica()];
+    let calls = (0..8 * most).map(async |number| {
+        let alice = alice(&servers[number % 2]);
+        let answer = alice.call("work", json!({})).await;
+        !answer.is_error()
+    });
+    let begun = futures_util::future::join_all(calls).await.iter().filter(|begun| **begun).count();
+    assert!(begun <= most, "{begun} of {most}");
+    // Those that were refused count no more.
+    for number in begun..most {
+        begin(&alice(&servers[number % 2]), "work").await;
+    }
+    for server in &servers {
+        assert!(alice(server).call("work", json!({})).await.is_error());
+    }
+}
+
+#[tokio::test]
+async fn a14_a_call_that_is_dropped_while_it_becomes_a_task_leaves_nothing() {
+    let work = Work::new();
+    let store = Distant::new(MemoryStore::new(Arc::new(SystemClock)));
+    let server = builder([work.tool()]).store(store.clone()).build().unwrap();
+    let alice = alice(&server);
+    for polls in 0.. {
+        let mut call = Box::pin(alice.call("work", json!({})));
+        let mut is_answered = false;
+        for _ in 0..polls {
+            is_answered = futures_util::poll!(&mut call).is_ready();
+            if is_answered {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        if is_answered {
+            assert!(polls > 2, "the store was waited for");
+            break;
+        }
+        assert!(store.near().is_empty(), "{polls}");
+    }
 }
 
 #[tokio::test]
