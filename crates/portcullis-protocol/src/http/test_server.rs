@@ -95,6 +95,11 @@ impl Edge {
         Self::on(Fake::new(), true, |_| {}, clock.clone(), store)
     }
 
+    /// A process of a server that keeps its records in `store`.
+    pub(crate) fn on_store(store: &Distant<MemoryStore>, clock: &Arc<ManualClock>) -> Self {
+        Self::on(Fake::new(), true, |_| {}, clock.clone(), Arc::new(store.clone()))
+    }
+
     fn on(
         service: Arc<Fake>,
         authenticates: bool,

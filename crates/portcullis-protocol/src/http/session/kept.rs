@@ -1,9 +1,9 @@
 //! Sessions in the store, for replicas and restarts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use portcullis_auth::PrincipalId;
@@ -36,6 +36,10 @@ pub(super) struct KeptSessions {
     /// This process, in a store that no other shares: a session of its own that it does not know any
     /// more has ended.
     process: Option<Process>,
+    /// Sessions of the processes before that this one began to take over, and that are not in its table
+    /// yet. The store may have kept that, though nobody has heard of it: whoever asks may have gone away, or
+    /// the answer have come too late.
+    taking: Mutex<HashSet<SessionKey>>,
     patience: Duration,
     log: LogThrottle,
 }
@@ -65,16 +69,11 @@ pub(super) struct Change {
 
 /// What there is of a session in the store.
 pub(super) enum Found {
-    /// What was agreed on, what its client has set since, and the record that says so.
-    Session(Initialize, State, Taken),
+    /// What was agreed on, what its client has set since, and the record that says so. Once it is in the
+    /// table, it is [taken over](KeptSessions::has_taken).
+    Session(Initialize, State, RecordValue),
     /// None for this owner, and why.
     No(&'static str),
-}
-
-/// The record of a session that goes on here.
-pub(super) struct Taken {
-    before: RecordValue,
-    pub(super) now: RecordValue,
 }
 
 impl KeptSessions {
@@ -91,8 +90,8 @@ impl KeptSessions {
         let lasts = limits.session_idle_timeout.saturating_add(limits.handler_timeout);
         let lasts = lasts.saturating_add(confirmed).min(LONGEST);
         let (server, patience) = (server.to_owned(), limits.decision_timeout);
-        let log = LogThrottle::new();
-        Ok(Self { store, server, clock, confirmed, lasts, process, patience, log })
+        let (taking, log) = (Mutex::default(), LogThrottle::new());
+        Ok(Self { store, server, clock, confirmed, lasts, process, taking, patience, log })
     }
 
     /// Whether other replicas may go on with a session that this one forgets.
@@ -135,9 +134,8 @@ impl KeptSessions {
         key: SessionKey,
         owner: Option<PrincipalId>,
     ) -> Result<Found, Rejection> {
-        let key = self.key(key);
         for _ in 0..ATTEMPTS {
-            if let Some(found) = self.found(&key, owner).await? {
+            if let Some(found) = self.found(key, owner).await? {
                 return Ok(found);
             }
             // Another replica has changed it meanwhile, or ended it.
@@ -148,11 +146,12 @@ impl KeptSessions {
     /// As [`find`](Self::find); none where it was changed meanwhile.
     async fn found(
         &self,
-        key: &RecordKey,
+        session: SessionKey,
         owner: Option<PrincipalId>,
     ) -> Result<Option<Found>, Rejection> {
         let no = |reason| Ok(Some(Found::No(reason)));
-        let Some(value) = self.asked(self.store.get(key)).await? else {
+        let key = self.key(session);
+        let Some(value) = self.asked(self.store.get(&key)).await? else {
             return no(Rejection::NOT_THERE);
         };
         let Ok(mut record) = serde_json::from_slice::<Record>(value.as_bytes()) else {
@@ -169,7 +168,8 @@ impl KeptSessions {
             return no("the stored session is of a version not served here");
         };
         let Some(state) = record.state() else { return no(MALFORMED) };
-        if self.process.is_some() && record.process == self.process {
+        let is_own = self.process.is_some() && record.process == self.process;
+        if is_own && !self.taking(|taking| taking.contains(&session))? {
             return no(Rejection::NOT_THERE);
         }
         let capabilities = ClientCapabilities::read(&record.capabilities.to_string());
@@ -180,24 +180,28 @@ impl KeptSessions {
             None => value.clone(),
             Some(_) => {
                 record.process = self.process;
+                self.taking(|taking| taking.insert(session))?;
                 record.written()?
             }
         };
-        Ok(match self.swap(key, &value, own.clone()).await? {
-            CasOutcome::Done => {
-                Some(Found::Session(agreed, state, Taken { before: value, now: own }))
-            }
+        Ok(match self.swap(&key, &value, own.clone()).await? {
+            CasOutcome::Done => Some(Found::Session(agreed, state, own)),
             CasOutcome::Conflict => None,
         })
     }
 
-    /// Leaves a session that found no room here to those who come later.
-    pub(super) async fn give_back(&self, key: SessionKey, taken: Taken) {
-        let Taken { before, now } = taken;
-        if before != now {
-            // Without the store it is at an end: it is logged that this cannot be asked.
-            let _ = self.swap(&self.key(key), &now, before).await;
-        }
+    /// Notes that a session is in the table of this process: from now on it is there, or has ended.
+    pub(super) fn has_taken(&self, session: SessionKey) -> Result<(), Rejection> {
+        self.taking(|taking| _ = taking.remove(&session))
+    }
+
+    /// A poisoned lock refuses: nobody knows whose sessions they are.
+    fn taking<R>(&self, look: impl FnOnce(&mut HashSet<SessionKey>) -> R) -> Result<R, Rejection> {
+        let mut taking = self.taking.lock().map_err(|_| {
+            tracing::error!("the lock on the sessions that are taken over is poisoned");
+            Rejection::sessions_unavailable()
+        })?;
+        Ok(look(&mut taking))
     }
 
     /// Whether the session that `record` says is still there; if so, it is for another while, and

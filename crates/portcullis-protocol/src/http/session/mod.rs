@@ -83,6 +83,8 @@ pub(super) async fn end<S: Service>(
 }
 
 #[cfg(test)]
+mod dropped;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod restored;

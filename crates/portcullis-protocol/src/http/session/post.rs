@@ -141,10 +141,9 @@ async fn initialize<S: Service>(
     let begun = sessions.begin(id, caller.owner(), agreed);
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
     if let Err(error) = service.admit("initialize", &exchange).await {
-        sessions.drop_new(&session)?;
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    let settled = sessions.settle(&session, caller.owner()).await;
+    let settled = sessions.settle(session, caller.owner()).await;
     settled.map_err(|refusal| refusal.in_answer_to(request))?;
     let offers = service.offers(&exchange).await;
     let answer = response::initialized(request, version, identity, offers);

@@ -99,13 +99,8 @@ async fn the_end_of_a_session_is_told_while_nothing_is_locked() {
     });
     let (id, _) = SessionId::mint().unwrap();
     let version = ProtocolVersion::V2025_11_25;
-    sessions
-        .begin(
-            id,
-            None,
-            Initialize { version, client: None, capabilities: ClientCapabilities::NONE },
-        )
-        .unwrap();
+    let agreed = Initialize { version, client: None, capabilities: ClientCapabilities::NONE };
+    sessions.settle(sessions.begin(id, None, agreed).unwrap(), None).await.unwrap();
     sessions
         .end(&sessions.find(id, Caller { owner: None, remote: None }).await.unwrap())
         .await

@@ -67,7 +67,7 @@ pub(in crate::http) async fn open<S: Service>(
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
-    sessions.settle(&session, caller.owner()).await?;
+    sessions.stays(&session, caller.owner());
     place.begin()?;
     let uri = format!("{messages}?session_id={}", id.text());
     let begins_within = sessions.limits().body_timeout;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use portcullis_auth::PrincipalId;
 use portcullis_guard::random;
+use tokio::runtime::Handle;
 
 use super::{Look, RESTORED_AT_ONCE, Sessions};
 use crate::http::rejection::{Rejection, Rule};
@@ -103,15 +104,11 @@ impl Sessions {
         let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
         let streamed = somewhere()?;
         match kept.find(id.key(), owner).await? {
-            Found::Session(agreed, state, taken) => {
+            Found::Session(agreed, state, record) => {
                 miss.found();
-                let own = match self.insert(id, owner, agreed, Some(taken.now.clone()), streamed) {
-                    Ok(own) => own,
-                    Err(full) => {
-                        kept.give_back(id.key(), taken).await;
-                        return Err(full);
-                    }
-                };
+                // One that finds no room here is left to those who come later.
+                let own = self.insert(id, owner, agreed, Some(record), streamed)?;
+                kept.has_taken(id.key())?;
                 match kept.is_shared() {
                     // What makes room goes on at the replicas that have it.
                     true => drop(self.make_room(&own, owner, Table::remove_here)),
@@ -125,11 +122,14 @@ impl Sessions {
         }
     }
 
-    /// Ends in the store what has made room. A slow store holds up no new session. Where this fails the
-    /// old one goes on at other replicas, which have room for it: the log says so.
+    /// Ends in the store what has made room, or was never told of. A slow store holds up no new session.
+    /// Where this fails the old one goes on at other replicas, which have room for it: the log says so.
     pub(super) fn end_soon(&self, ended: Option<SessionId>) {
-        if let Some((kept, ended)) = self.kept.clone().zip(ended) {
-            tokio::spawn(async move { kept.end(ended.key()).await.is_ok() });
+        if let Some((kept, ended)) = self.kept.clone().zip(ended)
+            // What drops a request may be the end of all of them.
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move { kept.end(ended.key()).await.is_ok() });
         }
     }
 

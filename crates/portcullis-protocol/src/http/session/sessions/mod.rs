@@ -5,6 +5,7 @@ mod linked;
 mod resuming;
 mod running;
 mod streaming;
+mod unsettled;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,7 @@ use portcullis_store::{RecordValue, Store};
 pub(super) use self::linked::{EndOfSession, Linked};
 pub(super) use self::running::Running;
 pub(super) use self::streaming::Streaming;
+use self::unsettled::Unsettled;
 use super::kept::KeptSessions;
 use super::misses::Misses;
 use super::table::{Kept, Own, Session, Table};
@@ -89,9 +91,10 @@ impl Sessions {
         id: SessionId,
         owner: Option<PrincipalId>,
         agreed: Initialize,
-    ) -> Result<Own, Rejection> {
+    ) -> Result<Unsettled<'_>, Rejection> {
         let record = self.kept.as_ref().map(|kept| kept.written(owner, &agreed)).transpose()?;
-        self.insert(id, owner, agreed, record, 0)
+        let own = self.insert(id, owner, agreed, record, 0)?;
+        Ok(Unsettled::new(self, own))
     }
 
     /// Puts a session into the table, in which so many answers were `streamed`.
@@ -118,28 +121,27 @@ impl Sessions {
         })?
     }
 
-    /// Lets a new session stay. If it is one too many, the session of its owner that was unused for
-    /// longest ends: clients forget sessions, and would lock their own user out.
+    /// Lets a new session stay, as [`stays`](Self::stays) says. Until then it is dropped with its request.
     pub(super) async fn settle(
         &self,
-        new: &Own,
+        mut new: Unsettled<'_>,
         owner: Option<PrincipalId>,
     ) -> Result<(), Rejection> {
-        if let Some((kept, record)) = self.kept.as_ref().zip(self.record(new)?) {
+        if let Some((kept, record)) = self.kept.as_ref().zip(self.record(&new.own)?) {
             let record = record.lock().await.clone();
-            if let Err(refusal) = kept.keep(new.key, record).await {
-                self.drop_new(new)?;
-                return Err(refusal);
-            }
+            new.is_kept = true;
+            kept.keep(new.own.key, record).await?;
         }
-        let ended = self.make_room(new, owner, Table::remove);
-        self.end_soon(ended);
+        new.is_settled = true;
+        self.stays(&new.own, owner);
         Ok(())
     }
 
-    /// Drops a session that was not settled.
-    pub(super) fn drop_new(&self, new: &Own) -> Result<(), Rejection> {
-        self.table(|table, _| table.remove(new.id()))
+    /// If a new session is one too many, the session of its owner that was unused for longest ends: clients
+    /// forget sessions, and would lock their own user out.
+    pub(super) fn stays(&self, new: &Own, owner: Option<PrincipalId>) {
+        let ended = self.make_room(new, owner, Table::remove);
+        self.end_soon(ended);
     }
 
     /// It refuses nothing, since the session was admitted and recorded: a broken table refuses
@@ -223,6 +225,12 @@ impl Sessions {
     /// it, it ends only if it does for all of them.
     pub(super) async fn end(&self, session: &Own) -> Result<(), Rejection> {
         if let Some(kept) = &self.kept {
+            // Should nobody hear of the end, the next use looks for it.
+            self.table(|table, _| {
+                let session = table.sessions.get_mut(&session.id())?;
+                session.confirmed = SystemTime::UNIX_EPOCH;
+                Some(())
+            })?;
             kept.end(session.key).await?;
         }
         self.table(|table, _| table.remove(session.id()))
