@@ -249,6 +249,7 @@ mod tests {
                 assert!(timeout(SOON, client.read_buf(&mut answer)).await.unwrap().unwrap() > 0);
             }
         }
+        assert!(!running.is_closed(), "a server that stops waits for it");
         edge.app.stop();
         timeout(SOON, client.read_to_end(&mut answer)).await.unwrap().unwrap();
         let answer = String::from_utf8(answer).unwrap();
@@ -261,7 +262,7 @@ mod tests {
         assert!(lists[0].contains("tools/list_changed"), "{body}");
         assert!(lists[1].contains("resources/list_changed"), "{body}");
         assert_eq!(lists.len(), 2, "{body}");
-        timeout(SOON, running.closed()).await.expect("a server that stops waits for it");
+        timeout(SOON, running.closed()).await.expect("and no longer than it lasts");
     }
 
     #[tokio::test]
