@@ -47,7 +47,7 @@ pub use message::meta::ClientInfo;
 pub use message::operation::{MAX_URI_BYTES, Operation};
 pub use message::param_headers::{ParamHeader, ParamHeaders};
 pub use message::rpc_error::RpcError;
-pub use message::used::Used;
+pub use message::used::{JudgedArguments, Used};
 pub use message::version::ProtocolVersion;
 pub use outgoing::Outgoing;
 pub use outgoing::requests::Unanswered;

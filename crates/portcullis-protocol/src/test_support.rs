@@ -156,7 +156,7 @@ impl Service for Fake {
     }
 
     async fn may_use(&self, used: &Used<'_>, _: &Exchange) -> bool {
-        matches!(used, Used::Tool { name } if name != *self.hidden.lock().unwrap())
+        matches!(used, Used::Tool { name, .. } if name != *self.hidden.lock().unwrap())
     }
 
     fn changes(

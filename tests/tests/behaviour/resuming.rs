@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use portcullis::access::{AuthContext, by_arguments};
 use portcullis::component::Elicited;
 use portcullis::danger::{StaticTokenVerifier, user};
 use portcullis::guard::Secret;
+use portcullis::middleware::{Middleware, Next, Operation, Request, Response};
 use portcullis::prelude::*;
 use portcullis::server::{CredentialsInResults, Limits};
 use portcullis_tests::driver::{Stream, request};
 use portcullis_tests::served::Served;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::ALICE;
@@ -50,6 +52,47 @@ async fn insist(ctx: Context) -> Result<&'static str, ToolError> {
 async fn erase(ctx: Context) -> Result<&'static str, ToolError> {
     let asked = ctx.elicit::<Enough>("Erase it?").await?;
     Ok(if asked.accepted().is_some_and(|asked| asked.enough) { "erased" } else { "kept" })
+}
+
+fn own_account(context: &AuthContext<'_>, arguments: &Map<String, Value>) -> bool {
+    let own = context.principal().and_then(|principal| principal.claims().get("account"));
+    own.is_some() && own == arguments.get("account")
+}
+
+/// Closes an account, once its user has confirmed that.
+#[tool(auth = by_arguments(require_scopes(["run"]), own_account))]
+async fn close(account: String, ctx: Context) -> Result<String, ToolError> {
+    ctx.progress(1, 2);
+    let asked = ctx.elicit::<Enough>("Close it?").await?;
+    let is_closed = asked.accepted().is_some_and(|asked| asked.enough);
+    Ok(format!("{account}: {}", if is_closed { "closed" } else { "kept" }))
+}
+
+/// What is done with a call before its arguments are judged.
+#[derive(Debug)]
+enum First {
+    Asks,
+    Changes,
+}
+
+impl Middleware for First {
+    async fn handle<'a>(
+        &'a self,
+        mut request: Request<'a>,
+        next: Next<'a>,
+    ) -> Result<Response<'a>, ToolError> {
+        if let Operation::CallTool { arguments, .. } = &mut request.operation {
+            match self {
+                Self::Asks => {
+                    request.context.elicit::<Enough>("Sure?").await?;
+                }
+                Self::Changes => {
+                    arguments.insert("account".to_owned(), json!("A"));
+                }
+            }
+        }
+        next.run(request).await
+    }
 }
 
 /// Asks what it should not.
@@ -118,6 +161,66 @@ fn a08_a_token_that_grants_less_confirms_nothing_that_another_began() {
         assert_eq!(who.post(&[], &answer).status, 202);
         let result = stream.message(PATIENCE).unwrap();
         assert_eq!(result["result"]["content"][0]["text"], expected, "{result}");
+    }
+}
+
+#[test]
+fn a08_a_check_by_arguments_decides_about_who_answers_a_call_and_who_reads_on() {
+    let of = |account: &str| user("alice").scopes(["run"]).claim("account", account);
+    for (first, account) in [(None, "A"), (Some(First::Asks), "A"), (Some(First::Changes), "mine")]
+    {
+        let tokens = StaticTokenVerifier::new()
+            .token("dev-token-alice", of("A"))
+            .token("dev-token-other", of("B"));
+        let asks_first = matches!(first, Some(First::Asks));
+        let server = Server::builder("bank").auth(tokens).components(components![close]);
+        let server = match first {
+            Some(first) => server.middleware(first),
+            None => server,
+        };
+        let served = Served::start(server.build().unwrap());
+        let id = asked_in(&served);
+        let own = served.session(ALICE, &id);
+        let other = served.session(Some("dev-token-other"), &id);
+        let arguments = json!({"account": account});
+        let call = json!({"name": "close", "arguments": arguments, "_meta": {"progressToken": 1}});
+        let call = request(7, "tools/call", call);
+        let yes = |asked: &Value| {
+            let yes = json!({"action": "accept", "content": {"enough": true}});
+            json!({"jsonrpc": "2.0", "id": asked["id"], "result": yes})
+        };
+        // It sees the tool, and may not use it with these arguments.
+        let mut stream = own.post_stream(&call);
+        let asked = question(&mut stream);
+        assert_eq!(other.post(&[], &yes(&asked)).status, 202);
+        let result = stream.message(PATIENCE).unwrap();
+        let text = &result["result"]["content"][0]["text"];
+        assert_eq!(text, "Your client cannot be asked now.", "{account} {result}");
+
+        let mut stream = own.post_stream(&call);
+        if asks_first {
+            let asked = question(&mut stream);
+            own.post(&[], &yes(&asked));
+        }
+        let last = event(&mut stream);
+        let asked = question(&mut stream);
+        drop(stream);
+        assert_eq!(other.resume(&last).response.status, 400);
+        let mut resumed = own.resume(&last);
+        assert_eq!(question(&mut resumed)["id"], asked["id"]);
+        assert_eq!(own.post(&[], &yes(&asked)).status, 202);
+        let result = resumed.message(PATIENCE).unwrap();
+        assert_eq!(result["result"]["content"][0]["text"], "A: closed", "{result}");
+    }
+}
+
+/// The next question of a stream.
+fn question(stream: &mut Stream) -> Value {
+    loop {
+        let message = stream.message(PATIENCE).expect("the stream is silent");
+        if message["method"] == "elicitation/create" {
+            return message;
+        }
     }
 }
 

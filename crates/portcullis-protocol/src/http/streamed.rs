@@ -14,7 +14,7 @@ use crate::http::budget::account::{Account, Full};
 use crate::http::sse;
 use crate::message::envelope::RequestId;
 use crate::outgoing::run::{Run, Step};
-use crate::{ProtocolVersion, RpcError};
+use crate::{Outgoing, ProtocolVersion, RpcError};
 
 /// What a request has come to before anything was told.
 pub(super) enum Begun<T> {
@@ -51,6 +51,10 @@ pub(super) struct Addressee {
 }
 
 impl<T> Telling<T> {
+    pub(super) fn outgoing(&self) -> &Outgoing {
+        self.run.outgoing()
+    }
+
     /// The request, and what it has told.
     pub(super) fn into_parts(self) -> (Run<T>, Vec<Vec<u8>>) {
         (self.run, self.first)

@@ -192,7 +192,7 @@ impl Edge {
     }
 
     async fn initialize_in(&self, version: &str, token: &str) -> Response {
-        let params = json!({"protocolVersion": version, "capabilities": {}});
+        let params = json!({"protocolVersion": version, "capabilities": {"roots": {}}});
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
         self.send("POST", token, None, &body).await
     }

@@ -1,6 +1,10 @@
 //! Which component a request is about, as its client names it.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use crate::{CompletionReference, Operation};
 
@@ -13,6 +17,8 @@ pub enum Used<'a> {
     Tool {
         /// Its name.
         name: Cow<'a, str>,
+        /// The arguments by which its checks have decided; none where they have not, or read none.
+        judged: Option<JudgedArguments>,
     },
     /// What answers for a URI.
     Resource {
@@ -31,13 +37,37 @@ pub enum Used<'a> {
     },
 }
 
+/// The arguments of a call, by which its checks have decided. They may hold secrets, so `Debug` shows none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JudgedArguments(Arc<Map<String, Value>>);
+
+impl JudgedArguments {
+    /// Those of a call, as its checks have seen them.
+    #[must_use]
+    pub fn new(arguments: &Map<String, Value>) -> Self {
+        Self(Arc::new(arguments.clone()))
+    }
+
+    /// The arguments.
+    #[must_use]
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JudgedArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JudgedArguments(…)")
+    }
+}
+
 impl Used<'_> {
     /// The same, apart from the message that it was read from.
     #[must_use]
     pub fn into_owned(self) -> Used<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
-            Self::Tool { name } => Used::Tool { name: owned(name) },
+            Self::Tool { name, judged } => Used::Tool { name: owned(name), judged },
             Self::Resource { uri } => Used::Resource { uri: owned(uri) },
             Self::ResourceTemplate { uri_template } => {
                 Used::ResourceTemplate { uri_template: owned(uri_template) }
@@ -47,11 +77,38 @@ impl Used<'_> {
     }
 }
 
+#[cfg(feature = "http")]
+impl Used<'static> {
+    /// The bytes of what a client chooses of it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Tool { name, judged } => {
+                let arguments = judged.as_ref().map(|judged| serde_json::to_vec(judged.values()));
+                let arguments = arguments.and_then(Result::ok).map_or(0, |json| json.len());
+                name.len() + arguments
+            }
+            Self::Resource { uri: text }
+            | Self::ResourceTemplate { uri_template: text }
+            | Self::Prompt { name: text } => text.len(),
+        }
+    }
+
+    /// The same, decided about by these arguments.
+    pub(crate) fn judged_by(&self, arguments: Option<JudgedArguments>) -> Self {
+        match self {
+            Self::Tool { name, .. } => Self::Tool { name: name.clone(), judged: arguments },
+            Self::Resource { .. } | Self::ResourceTemplate { .. } | Self::Prompt { .. } => {
+                self.clone()
+            }
+        }
+    }
+}
+
 impl<'a> Operation<'a> {
     /// What is used, where its function may tell something before its answer.
     pub(crate) fn used(&self) -> Option<Used<'a>> {
         match self {
-            Self::CallTool { name, .. } => Some(Used::Tool { name: name.clone() }),
+            Self::CallTool { name, .. } => Some(Used::Tool { name: name.clone(), judged: None }),
             Self::ReadResource { uri, .. } => Some(Used::Resource { uri: uri.clone() }),
             Self::GetPrompt { name, .. } => Some(Used::Prompt { name: name.clone() }),
             Self::Complete { reference, .. } => Some(match reference.clone() {

@@ -10,10 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use self::requests::{Asker, ClientRequests, Unanswered, Waits};
+use crate::JudgedArguments;
 use crate::answer::json_rpc;
 use crate::message::envelope::RequestId;
 use crate::message::log_level::LogLevel;
@@ -39,7 +40,7 @@ struct Channel {
     log: Option<LogLevel>,
     /// Whether the client may be sent away, to come back for the answer.
     is_resumable: bool,
-    /// Where its answers to requests arrive, if it can be asked.
+    /// Where its answers to requests arrive, if it can be asked, and what asks.
     requests: Option<(Arc<ClientRequests>, Asker)>,
     waiting: Mutex<Waiting>,
 }
@@ -59,6 +60,12 @@ struct Waiting {
     asked: Duration,
     is_over: bool,
     waker: Option<Waker>,
+    /// The arguments by which checks have decided about the call.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "over stdio nobody else goes on with a call")
+    )]
+    judged: Option<JudgedArguments>,
 }
 
 struct Message {
@@ -182,6 +189,27 @@ impl Outgoing {
         }
     }
 
+    /// Notes the arguments by which checks have decided about the call, in the place of those before. Whoever
+    /// goes on with its answer, or answers what it asks, is decided about by the same.
+    pub fn judge_by(&self, arguments: &Map<String, Value>) {
+        if let Some(channel) = self.0.as_ref().filter(|channel| channel.requests.is_some()) {
+            let judged = JudgedArguments::new(arguments);
+            channel.waiting().judged = Some(judged);
+        }
+    }
+
+    /// Those arguments.
+    #[cfg(feature = "http")]
+    pub(crate) fn judged(&self) -> Option<JudgedArguments> {
+        self.0.as_ref()?.waiting().judged.clone()
+    }
+
+    /// Keeps them no longer: where they are read, nobody goes on.
+    #[cfg(feature = "http")]
+    pub(crate) fn forget_judged(&self) {
+        let _ = self.0.as_ref().and_then(|channel| channel.waiting().judged.take());
+    }
+
     /// Whether the client can be asked anything.
     #[must_use]
     pub fn can_ask(&self) -> bool {
@@ -197,7 +225,10 @@ impl Outgoing {
     pub async fn ask(&self, method: &str, params: &Value) -> Result<Value, Unanswered> {
         let channel = self.0.as_ref().ok_or(Unanswered::Unreachable)?;
         let (requests, asker) = channel.requests.as_ref().ok_or(Unanswered::Unreachable)?;
-        let waits = requests.begin(asker.clone())?;
+        if !asker.asks() {
+            return Err(Unanswered::Unreachable);
+        }
+        let waits = requests.begin(channel.judged(asker))?;
         let text = json_rpc::request(&waits.id, method, params);
         let mut asking = Asking::new(channel, waits);
         channel.send(text)?;
@@ -316,6 +347,20 @@ impl Drop for Asking<'_> {
 }
 
 impl Channel {
+    /// What asks, with the arguments by which it was decided about that until now.
+    fn judged(&self, asker: &Asker) -> Asker {
+        match asker {
+            #[cfg(feature = "http")]
+            Asker::Use(used) => match self.waiting().judged.clone() {
+                None => Asker::Use(Arc::clone(used)),
+                judged => Asker::Use(Arc::new(used.judged_by(judged))),
+            },
+            Asker::LocalUser => Asker::LocalUser,
+            #[cfg(feature = "http")]
+            Asker::Nothing => Asker::Nothing,
+        }
+    }
+
     /// Sends a message that must not be dropped.
     fn send(&self, text: Vec<u8>) -> Result<(), Unanswered> {
         let mut waiting = self.waiting();

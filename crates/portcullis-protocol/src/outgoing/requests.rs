@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+#[cfg(feature = "http")]
 use crate::Used;
 use crate::message::envelope::RequestId;
 use crate::message::json_object::read_value;
@@ -57,14 +58,40 @@ type Asked = HashMap<Box<str>, Unsettled>;
 struct Unsettled {
     #[cfg_attr(
         not(feature = "http"),
-        expect(dead_code, reason = "the local user is decided about once")
+        expect(dead_code, reason = "over stdio whoever answers is the local user")
     )]
     asker: Asker,
     answer: oneshot::Sender<Result<Value, Unanswered>>,
 }
 
-/// What asks, where it is decided again about it before an answer is taken.
-pub(crate) type Asker = Option<Arc<Used<'static>>>;
+/// What asks, and so who may answer.
+///
+/// Over HTTP an answer is taken for a use alone: what says nothing of who may answer is not answered.
+#[derive(Clone)]
+pub(crate) enum Asker {
+    /// A use: whoever answers may use the same, at the time of the answer.
+    #[cfg(feature = "http")]
+    Use(Arc<Used<'static>>),
+    /// A use of the local user's, over stdio. They alone write there, and were decided about when they began
+    /// it.
+    LocalUser,
+    /// Nothing: the client has declared nothing that it could be asked for.
+    #[cfg(feature = "http")]
+    Nothing,
+}
+
+impl Asker {
+    /// Whether it asks anything.
+    pub(super) fn asks(&self) -> bool {
+        match self {
+            #[cfg(feature = "http")]
+            Self::Use(_) => true,
+            Self::LocalUser => true,
+            #[cfg(feature = "http")]
+            Self::Nothing => false,
+        }
+    }
+}
 
 impl ClientRequests {
     /// What has asked this, if anything has.
@@ -242,6 +269,61 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a08_in_a_session_no_answer_is_taken_where_nothing_says_who_may_give_it() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let _stream = edge.send("POST", "alice", Some(&session), &ask()).await;
+        let outgoing = edge.service.asked().remove(0).outgoing;
+        let (requests, _) = outgoing.0.as_ref().unwrap().requests.as_ref().unwrap();
+        for asker in [Asker::LocalUser, Asker::Nothing] {
+            let mut waits = requests.begin(asker).unwrap();
+            let message = answered(&json!(waits.id), &json!({"result": {}}));
+            assert_eq!(edge.send("POST", "alice", Some(&session), &message).await.status(), 202);
+            assert_eq!(waits.answer().await, Err(Unanswered::Denied));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a08_who_answers_a_call_is_decided_about_by_the_arguments_of_its_last_judgement() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = edge.send("POST", "alice", Some(&session), &ask()).await;
+        next(&mut stream).await.unwrap();
+        let outgoing = edge.service.asked().remove(0).outgoing;
+        let (requests, _) = outgoing.0.as_ref().unwrap().requests.as_ref().unwrap();
+        let params = json!({});
+        for arguments in [json!({"year": 2025}), json!({"year": 2026})] {
+            let arguments = arguments.as_object().unwrap();
+            outgoing.judge_by(arguments);
+            let asked = async {
+                let id = next(&mut stream).await.unwrap()["id"].as_str().unwrap().to_owned();
+                requests.asker(&RequestId::String(id.into())).unwrap()
+            };
+            let answer = outgoing.ask("roots/list", &params);
+            let asker = tokio::select! { asker = asked => asker, _ = answer => panic!("answered") };
+            let Asker::Use(used) = asker else { panic!("nothing asks") };
+            let Used::Tool { judged: Some(judged), .. } = &*used else { panic!("{used:?}") };
+            assert_eq!(judged.values(), arguments);
+            assert_eq!(format!("{judged:?}"), "JudgedArguments(…)");
+            // The question is taken back.
+            next(&mut stream).await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_declared_nothing_is_asked_nothing() {
+        let edge = Edge::new();
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+        let begun = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let begun = edge.send("POST", "alice", None, &begun).await;
+        let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let answer = async { read(edge.send("POST", "alice", Some(&session), &ask()).await).await };
+        let answer = tokio::time::timeout(Duration::from_secs(1), answer).await;
+        let (_, answer) = answer.expect("it is asked something");
+        assert_eq!(answer["result"]["content"][0]["text"], "Err(Unreachable) 0ns");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_that_cannot_be_asked_is_not_asked() {
         let edge = Edge::new();
         let (_, answer) = read(edge.ask("alice", "tools/call", json!({"name": "ask"})).await).await;
@@ -272,9 +354,9 @@ mod tests {
     #[test]
     fn q05_a_client_is_asked_so_much_at_once() {
         let requests = Arc::new(ClientRequests::default());
-        let waits: Vec<_> = (0..MOST).map(|_| requests.begin(None).unwrap()).collect();
-        assert_eq!(requests.begin(None).err(), Some(Unanswered::Busy));
+        let waits: Vec<_> = (0..MOST).map(|_| requests.begin(Asker::LocalUser).unwrap()).collect();
+        assert_eq!(requests.begin(Asker::LocalUser).err(), Some(Unanswered::Busy));
         assert!(waits.iter().all(Waits::give_up));
-        assert!(requests.begin(None).is_ok());
+        assert!(requests.begin(Asker::LocalUser).is_ok());
     }
 }

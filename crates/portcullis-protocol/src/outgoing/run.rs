@@ -32,6 +32,12 @@ impl<T> Run<T> {
         Self { outgoing, serve, has_ended: false, ended: None }
     }
 
+    /// What it tells its client by.
+    #[cfg(feature = "http")]
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
     /// Whether its client is to be sent away now, and when it is to come back.
     #[cfg(feature = "http")]
     pub(crate) fn comes_back(&self) -> Option<Duration> {

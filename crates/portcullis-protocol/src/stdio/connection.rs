@@ -16,7 +16,7 @@ use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
 use crate::message::meta::{self, RequestMeta};
 use crate::message::params::Params;
-use crate::outgoing::requests::ClientRequests;
+use crate::outgoing::requests::{Asker, ClientRequests};
 use crate::outgoing::run::{Run, Step};
 use crate::service::{news, serve_caught};
 use crate::{
@@ -307,8 +307,7 @@ impl<S: Service> Connection<S> {
         } else if version.is_stateless() {
             Outgoing::new(progress, meta.map(RequestMeta::log_level).transpose()?.flatten())
         } else {
-            // The local user is decided about once.
-            let requests = Some((Arc::clone(&self.requests), None));
+            let requests = Some((Arc::clone(&self.requests), Asker::LocalUser));
             Outgoing::in_session(progress, self.log, false, requests)
         };
         self.start(id, operation, Exchange { outgoing, ..exchange })

@@ -308,6 +308,13 @@ async fn used<'a>(
         Ok(asks) => asks,
         Err(refused) => return Used { answer: Err(refused), asks: Asks::No },
     };
+    if entry.checks.reads_arguments
+        && exchange.outgoing.can_ask()
+        && let Some(Ok(sent)) = operation.arguments().map(|sent| entry.schema.accept(sent.clone()))
+    {
+        // Middleware may ask, or tell something, before they are judged.
+        exchange.outgoing.judge_by(&sent);
+    }
     let (exchange, source) = match &start {
         None => (Arc::clone(exchange), asks.source()),
         Some(start) => {
@@ -385,6 +392,7 @@ async fn run<'a>(
         if let Access::Denied(denial) = access {
             return Err(ToolError::denied(denial));
         }
+        asking.exchange.outgoing.judge_by(&arguments);
     }
     if let Some(start) = &start {
         start.of_call(entry, &arguments);

@@ -22,6 +22,7 @@ use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
 use crate::message::meta::RequestMeta;
 use crate::message::params::Params;
+use crate::outgoing::requests::Asker;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
@@ -239,14 +240,19 @@ impl<'a, S: Service> Exchanges<'a, S> {
     pub(super) async fn settle(&self, id: &RequestId, answer: Result<&RawValue, &RawValue>) {
         let Some(requests) = self.sessions.requests(&self.session) else { return };
         let Some(asker) = requests.asker(id) else { return };
-        if let Some(used) = asker {
-            let Own { key, version, client, .. } = &self.session;
-            let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
-            if !self.service.may_use(&used, &exchange).await {
-                return requests.deny(id);
+        let may_answer = match asker {
+            Asker::Use(used) => {
+                let Own { key, version, client, .. } = &self.session;
+                let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+                self.service.may_use(&used, &exchange).await
             }
+            // Neither asks anything in a session.
+            Asker::LocalUser | Asker::Nothing => false,
+        };
+        match may_answer {
+            true => requests.answer(id, answer),
+            false => requests.deny(id),
         }
-        requests.answer(id, answer);
     }
 
     fn take_of_batch<'m>(&'m self, message: &'m RawValue) -> Reply<'m> {
@@ -304,8 +310,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
                 let is_resumable = version.polls() && !self.has_one_stream;
                 // A client that has declared nothing is asked nothing.
                 let asks = *capabilities != ClientCapabilities::NONE;
-                let asker = asks.then(|| operation.used()).flatten();
-                let asker = asker.map(|used| Arc::new(used.into_owned()));
+                let asker = match operation.used().filter(|_| asks) {
+                    Some(used) => Asker::Use(Arc::new(used.into_owned())),
+                    None => Asker::Nothing,
+                };
                 Outgoing::in_session(progress, *log, is_resumable, Some((requests, asker)))
             }
             false => Outgoing::default(),
@@ -365,7 +373,8 @@ impl<'a, S: Service> Exchanges<'a, S> {
         id: RequestId,
         used: Used<'_>,
     ) -> Result<Response, Rejection> {
-        let resumable = self.sessions.begin_resumable(&self.session, used.into_owned())?;
+        let used = (used.into_owned(), telling.outgoing().clone());
+        let resumable = self.sessions.begin_resumable(&self.session, used)?;
         let Some(reader) = resumable.read(None) else {
             return Err(Rejection::internal(Rule::Session));
         };

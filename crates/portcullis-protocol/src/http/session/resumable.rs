@@ -28,7 +28,7 @@ use crate::http::budget::{Held, Of};
 use crate::http::sse;
 use crate::http::streamed::{self, Addressee, Last, Telling};
 use crate::outgoing::run::Step;
-use crate::{ProtocolVersion, Used};
+use crate::{Outgoing, ProtocolVersion, Used};
 
 /// How long an answer may go unread before it is given up.
 pub(super) const RESUMED_WITHIN: Duration = Duration::from_secs(30);
@@ -40,8 +40,8 @@ const KEPT_BYTES: usize = 32 * 1024;
 pub(super) struct Resumable {
     /// Its number in the session.
     number: u64,
-    /// What answers.
-    pub(super) used: Used<'static>,
+    /// What answers, and what it tells by, which knows by which arguments it was decided about it.
+    used: (Used<'static>, Outgoing),
     log: Mutex<Log>,
 }
 
@@ -88,7 +88,11 @@ impl LastEvent {
 impl Resumable {
     /// One without events; where the version knows it, with an empty one, so that a client has an id to
     /// go on from before anything is told.
-    pub(super) fn new(number: u64, version: ProtocolVersion, used: Used<'static>) -> Arc<Self> {
+    pub(super) fn new(
+        number: u64,
+        version: ProtocolVersion,
+        used: (Used<'static>, Outgoing),
+    ) -> Arc<Self> {
         let resumable = Self { number, used, log: Mutex::default() };
         if version.polls() {
             resumable.push(&[]);
@@ -98,6 +102,12 @@ impl Resumable {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What answers, as checks have decided about it until now.
+    pub(super) fn used(&self) -> Used<'static> {
+        let (used, outgoing) = &self.used;
+        used.judged_by(outgoing.judged())
     }
 
     /// A log is as good after a panic as before: an event is there or it is not.
@@ -185,14 +195,17 @@ impl Resumable {
         let kept = account.budget.take(Of::Unread, account.whose.clone(), self.bytes());
         if kept.is_none() {
             self.forget_read();
+            let (_, outgoing) = &self.used;
+            outgoing.forget_judged();
         }
         self.end(answer.as_deref(), [held, kept]);
     }
 
-    /// What is kept of events.
+    /// What is kept of events, and of what answers.
     fn bytes(&self) -> usize {
+        let used = self.used().bytes();
         let log = self.log();
-        log.kept + log.unread
+        log.kept + log.unread + used
     }
 
     /// Keeps nothing that was read: it cannot be read again.
@@ -374,7 +387,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::LogLevel;
     use crate::http::test_server::{Edge, read};
+    use crate::outgoing::requests::Asker;
 
     fn tell(id: u64) -> Value {
         json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
@@ -587,9 +602,27 @@ mod tests {
         let session = edge.begin("alice").await;
         let mut stream = begin(&edge, &session, 7).await;
         let (last, _) = next(&mut stream).await.unwrap();
+        let outgoing = edge.service.asked().remove(0).outgoing;
+        outgoing.judge_by(json!({"x": 1}).as_object().unwrap());
         let _held = edge.app.budget().take(Of::Unread, crate::http::budget::Whose::default(), 64);
         assert_eq!(rest(stream).await.last(), Some(&json!(7)));
         assert_eq!(resume(&edge, "alice", &session, &last).await.status(), 400);
+        assert_eq!(outgoing.judged(), None);
+    }
+
+    #[test]
+    fn q05_what_is_kept_to_decide_by_counts_with_what_is_kept_to_read() {
+        let requests = Some((Arc::default(), Asker::Nothing));
+        let outgoing = Outgoing::in_session(None, LogLevel::UNASKED, true, requests);
+        outgoing.judge_by(json!({"text": "x".repeat(10_000)}).as_object().unwrap());
+        for used in [
+            Used::Tool { name: "tell".into(), judged: None },
+            Used::Resource { uri: "x".repeat(10_000).into() },
+        ] {
+            let used = (used, outgoing.clone());
+            let resumable = Resumable::new(1, ProtocolVersion::V2025_06_18, used);
+            assert!(resumable.bytes() >= 10_000);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -634,7 +667,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn q05_little_is_kept_for_a_client_that_does_not_read() {
-        let used = Used::Tool { name: "tell".into() };
+        let used = Used::Tool { name: "tell".into(), judged: None };
+        let used = (used, Outgoing::default());
         let resumable = Resumable::new(1, ProtocolVersion::V2025_06_18, used);
         let mut reader = resumable.read(None).unwrap();
         let cx = &mut Context::from_waker(Waker::noop());

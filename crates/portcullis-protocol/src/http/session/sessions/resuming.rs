@@ -9,7 +9,7 @@ use crate::http::rejection::Rejection;
 use crate::http::session::SessionId;
 use crate::http::session::resumable::{LastEvent, RESUMED_WITHIN, Reader, Resumable};
 use crate::http::session::table::Own;
-use crate::{Exchange, Service, Used};
+use crate::{Exchange, Outgoing, Service, Used};
 
 /// So many answers of one session can be resumed, the latest.
 const RESUMABLE: usize = 16;
@@ -19,7 +19,7 @@ impl Sessions {
     pub(in crate::http::session) fn begin_resumable(
         &self,
         session: &Own,
-        used: Used<'static>,
+        used: (Used<'static>, Outgoing),
     ) -> Result<Arc<Resumable>, Rejection> {
         let begun = self.table(|table, _| {
             let session = table.sessions.get_mut(&session.id())?;
@@ -60,7 +60,7 @@ impl Sessions {
             kept.find(|kept| kept.number() == last.stream).cloned()
         })?;
         let kept = kept.ok_or_else(Rejection::not_resumable)?;
-        if !service.may_use(&kept.used, exchange).await {
+        if !service.may_use(&kept.used(), exchange).await {
             let reason = "the caller may not use what answers";
             return Err(Rejection::not_resumable().because(reason));
         }

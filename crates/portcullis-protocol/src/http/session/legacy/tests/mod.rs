@@ -21,7 +21,8 @@ fn request(id: u64, method: &str, params: &Value) -> Value {
 }
 
 fn initialize(version: &str) -> Value {
-    request(0, "initialize", &json!({"protocolVersion": version, "capabilities": {}}))
+    let capabilities = json!({"roots": {}});
+    request(0, "initialize", &json!({"protocolVersion": version, "capabilities": capabilities}))
 }
 
 fn call(id: u64, name: &str) -> Value {
