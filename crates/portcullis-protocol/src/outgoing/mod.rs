@@ -61,10 +61,6 @@ struct Waiting {
     is_over: bool,
     waker: Option<Waker>,
     /// The arguments by which checks have decided about the call.
-    #[cfg_attr(
-        not(feature = "http"),
-        expect(dead_code, reason = "over stdio nobody else goes on with a call")
-    )]
     judged: Option<JudgedArguments>,
 }
 
