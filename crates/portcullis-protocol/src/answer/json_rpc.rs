@@ -19,7 +19,7 @@ pub(crate) fn result(id: &RequestId, result: &impl Serialize) -> Vec<u8> {
 }
 
 /// As [`result`], where the result is written by `write`. serde would look for escapes in the names of
-/// members, of which there are none: of a small answer that is most of the work.
+/// members, which have none: for a small answer that is most of the work.
 pub(crate) fn result_of(
     id: &RequestId,
     write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,

@@ -1,7 +1,7 @@
 //! The header fields that every request is judged by, found in one pass over the head.
 //!
-//! To look a field up costs the hash of its name, and a request is judged by a dozen of them, most of which
-//! are not there.
+//! To look a field up costs the hash of its name, and a request is judged by a dozen of them. Most are not
+//! there.
 
 use std::iter;
 

@@ -12,6 +12,8 @@ use crate::message::json_object;
 ///
 /// What is wrong with a member is for its reader to say: to refuse it here would refuse the message around
 /// it.
+///
+/// Exhaustive: it is a string or it is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word<'a> {
     /// A string.
