@@ -13,6 +13,7 @@ use portcullis_store::RecordValue;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::catalogue::Entry;
 use crate::component::tool_error::ToolError;
@@ -126,7 +127,6 @@ impl Start {
 
     async fn create(&self) -> Result<Created, ToolError> {
         let Engine { tasks, limits, identity, .. } = &*self.engine;
-        let unavailable = |Unavailable| ToolError::internal("the store cannot be asked for tasks");
         let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (tool, arguments) =
             call.ok_or_else(|| ToolError::internal("no call becomes a task"))?;
@@ -151,64 +151,88 @@ impl Start {
             ttl,
             arguments,
         };
-        let entry = KeptEntry::new(&self.engine, &key);
-        let value = tasks.kept.swap(&key, None, &record).await.map_err(unavailable)?;
-        let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
-        // Counted once it is kept: of those that begin at once, at whatever replica, each counts the others.
-        let kept = tasks.kept.owned(&key, most.saturating_add(1)).await.map_err(unavailable)?;
-        if kept > most {
-            let text =
-                format!("As many tasks as may be are kept, {most}: try again when one expires.");
-            entry.forget().await;
-            return Err(ToolError::new(text));
-        }
-        let (bytes, all) = (value.as_bytes().len(), limits.task_store_bytes);
-        let full =
-            match tasks.kept.take_room(&key, &record, bytes, all).await.map_err(unavailable)? {
-                Room::Taken => None,
-                Room::OwnIsFull => Some(OWN_IS_FULL),
-                Room::IsFull => Some(STORE_IS_FULL),
-            };
-        if let Some(text) = full {
-            entry.forget().await;
-            return Err(ToolError::new(text));
-        }
-        entry.stays();
+        let value = Keeping::begin(&self.engine, &key, &record, most).ended().await?;
         self.key.get_or_init(|| key.clone());
         Ok(Created { key, record, value, place })
     }
 }
 
-/// The record of a task that has not begun. It is forgotten when this is dropped, whatever has ended the
-/// call: it would count, and nobody would know its id.
-struct KeptEntry {
-    /// None once the task has begun, or its record is forgotten.
-    of: Option<(Arc<Engine>, TaskKey)>,
-}
-
-impl KeptEntry {
-    fn new(engine: &Arc<Engine>, key: &TaskKey) -> Self {
-        Self { of: Some((Arc::clone(engine), key.clone())) }
-    }
-
-    fn stays(mut self) {
-        self.of = None;
-    }
-
-    async fn forget(self) {
-        if let Some((engine, key)) = &self.of {
-            engine.tasks.kept.forget(key).await;
+/// Keeps a task that begins, and takes its room; all of it, or nothing.
+async fn keep(
+    Engine { tasks, limits, .. }: &Engine,
+    key: &TaskKey,
+    record: &TaskRecord,
+    most: usize,
+) -> Result<RecordValue, ToolError> {
+    let unavailable = |Unavailable| ToolError::internal("the store cannot be asked for tasks");
+    let value = tasks.kept.swap(key, None, record).await.map_err(unavailable)?;
+    let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
+    let fits = async {
+        // Counted once it is kept: of those that begin at once, at whatever replica, each counts the others.
+        let kept = tasks.kept.owned(key, most.saturating_add(1)).await.map_err(unavailable)?;
+        if kept > most {
+            let text =
+                format!("As many tasks as may be are kept, {most}: try again when one expires.");
+            return Err(ToolError::new(text));
         }
-        self.stays();
+        let (bytes, all) = (value.as_bytes().len(), limits.task_store_bytes);
+        match tasks.kept.take_room(key, record, bytes, all).await.map_err(unavailable)? {
+            Room::Taken => Ok(()),
+            Room::OwnIsFull => Err(ToolError::new(OWN_IS_FULL)),
+            Room::IsFull => Err(ToolError::new(STORE_IS_FULL)),
+        }
+    };
+    if let Err(refused) = fits.await {
+        tasks.kept.forget(key).await;
+        return Err(refused);
+    }
+    Ok(value)
+}
+
+/// A task that is being kept. It goes on to the end of that though its call ends, and is forgotten then: it
+/// would count, and nobody would know its id.
+struct Keeping {
+    engine: Arc<Engine>,
+    key: TaskKey,
+    record: TaskRecord,
+    /// None once it has ended.
+    kept: Option<JoinHandle<Result<RecordValue, ToolError>>>,
+}
+
+impl Keeping {
+    fn begin(engine: &Arc<Engine>, key: &TaskKey, record: &TaskRecord, most: usize) -> Self {
+        let own = || (Arc::clone(engine), key.clone(), record.clone());
+        let (engine, key, record) = own();
+        let kept = tokio::spawn(async move { keep(&engine, &key, &record, most).await });
+        let (engine, key, record) = own();
+        Self { engine, key, record, kept: Some(kept) }
+    }
+
+    async fn ended(mut self) -> Result<RecordValue, ToolError> {
+        let broken = || ToolError::internal("nothing has kept the task");
+        let kept = match &mut self.kept {
+            Some(kept) => kept.await.unwrap_or_else(|_| Err(broken())),
+            None => Err(broken()),
+        };
+        self.kept = None;
+        kept
     }
 }
 
-impl Drop for KeptEntry {
+impl Drop for Keeping {
     fn drop(&mut self) {
-        if let Some((engine, key)) = self.of.take()
+        if let Some(kept) = self.kept.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(async move { engine.tasks.kept.forget(&key).await });
+            let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
+            let record = self.record.clone();
+            runtime.spawn(async move {
+                if let Ok(Ok(value)) = kept.await {
+                    let tasks = &engine.tasks.kept;
+                    tasks.forget(&key).await;
+                    tasks.leave_room(&key, &record, value.as_bytes().len()).await;
+                }
+            });
         }
     }
 }

@@ -40,10 +40,8 @@ impl Kept {
         bytes: usize,
         most: usize,
     ) -> Result<Room, Unavailable> {
-        let [bytes, most] = [bytes, most].map(|number| u64::try_from(number).unwrap_or(u64::MAX));
-        let bytes = bytes.saturating_add(BESIDES);
-        let part = (record.ttl / PARTS).max(1);
-        let until = millis(record.ends()).div_ceil(part).saturating_mul(part);
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        let (until, bytes) = taken(record, bytes);
         let [own, all] = key.accounts();
         let share = if key.is_of_a_principal() { most / 4 } else { most };
         self.asked(async {
@@ -59,6 +57,26 @@ impl Kept {
             Ok::<_, StoreError>(Room::Taken)
         })
         .await
+    }
+
+    /// Gives back what was taken for a task that has not begun.
+    pub(in crate::operation::task) async fn leave_room(
+        &self,
+        key: &TaskKey,
+        record: &TaskRecord,
+        bytes: usize,
+    ) {
+        let (until, bytes) = taken(record, bytes);
+        // Where the store cannot be asked, which is logged, it is taken until it expires.
+        let _ = self
+            .asked(async {
+                let _turn = self.turn.lock().await;
+                for account in key.accounts() {
+                    self.give_back(&account, until, bytes).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await;
     }
 
     /// Whether the account has room for so many bytes, which are its own then.
@@ -128,6 +146,13 @@ impl Kept {
         }
         Err(StoreError::unavailable("other replicas keep changing what tasks take"))
     }
+}
+
+/// Until when a record of so many bytes takes how much.
+fn taken(record: &TaskRecord, bytes: usize) -> (u64, u64) {
+    let part = (record.ttl / PARTS).max(1);
+    let until = millis(record.ends()).div_ceil(part).saturating_mul(part);
+    (until, u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(BESIDES))
 }
 
 fn malformed() -> StoreError {

@@ -343,6 +343,7 @@ async fn e11_the_call_is_recorded_when_its_task_ends_and_never_with_its_id() {
     work.goes_on();
     until(&alice, &done, "completed").await;
     let cancelled = begin(&alice, "work").await;
+    eventually(|| work.begun() == 2).await;
     cancel(&alice, &cancelled).await;
     eventually(|| work.over() == 2).await;
     get(&alice, "unknown").await;
