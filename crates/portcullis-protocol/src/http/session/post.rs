@@ -164,7 +164,6 @@ pub(super) struct Exchanges<'a, S> {
 }
 
 /// What a message leads to.
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each request")]
 pub(super) enum Reply<'a> {
     Nothing,
     Answered(Vec<u8>),
