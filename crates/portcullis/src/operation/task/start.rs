@@ -151,7 +151,8 @@ impl Start {
             ttl,
             arguments,
         };
-        let value = Keeping::begin(&self.engine, &key, &record, most).ended().await?;
+        let keeping = Keeping::begin(&self.engine, &key, &record, (most, place));
+        let (value, place) = keeping.ended().await?;
         self.key.get_or_init(|| key.clone());
         Ok(Created { key, record, value, place })
     }
@@ -189,33 +190,39 @@ async fn keep(
     Ok(value)
 }
 
-/// A task that is being kept. It goes on to the end of that though its call ends, and is forgotten then: it
-/// would count, and nobody would know its id.
+/// A task that is being kept. It goes on to the end of that though its call ends, in its place among those
+/// that run, and is forgotten then: it would count, and nobody would know its id.
 struct Keeping {
     engine: Arc<Engine>,
     key: TaskKey,
     record: TaskRecord,
     /// None once it has ended.
     kept: Option<JoinHandle<Result<RecordValue, ToolError>>>,
+    place: Option<Place>,
 }
 
 impl Keeping {
-    fn begin(engine: &Arc<Engine>, key: &TaskKey, record: &TaskRecord, most: usize) -> Self {
+    fn begin(
+        engine: &Arc<Engine>,
+        key: &TaskKey,
+        record: &TaskRecord,
+        (most, place): (usize, Place),
+    ) -> Self {
         let own = || (Arc::clone(engine), key.clone(), record.clone());
         let (engine, key, record) = own();
         let kept = tokio::spawn(async move { keep(&engine, &key, &record, most).await });
         let (engine, key, record) = own();
-        Self { engine, key, record, kept: Some(kept) }
+        Self { engine, key, record, kept: Some(kept), place: Some(place) }
     }
 
-    async fn ended(mut self) -> Result<RecordValue, ToolError> {
+    async fn ended(mut self) -> Result<(RecordValue, Place), ToolError> {
         let broken = || ToolError::internal("nothing has kept the task");
         let kept = match &mut self.kept {
             Some(kept) => kept.await.unwrap_or_else(|_| Err(broken())),
             None => Err(broken()),
         };
         self.kept = None;
-        kept
+        Ok((kept?, self.place.take().ok_or_else(broken)?))
     }
 }
 
@@ -225,13 +232,14 @@ impl Drop for Keeping {
             && let Ok(runtime) = Handle::try_current()
         {
             let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
-            let record = self.record.clone();
+            let (record, place) = (self.record.clone(), self.place.take());
             runtime.spawn(async move {
                 if let Ok(Ok(value)) = kept.await {
                     let tasks = &engine.tasks.kept;
                     tasks.forget(&key).await;
                     tasks.leave_room(&key, &record, value.as_bytes().len()).await;
                 }
+                drop(place);
             });
         }
     }
