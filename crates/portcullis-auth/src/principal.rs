@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use portcullis_guard::digest;
+use portcullis_guard::{Pseudonym, digest};
 use serde_json::Value;
 
 use crate::Scopes;
@@ -161,13 +161,20 @@ impl Principal {
     /// The principal's identity, which does not change with a new token.
     #[must_use]
     pub fn id(&self) -> PrincipalId {
-        *self.id.0.get_or_init(|| {
+        *self.id.id.get_or_init(|| {
             let (issuer, subject) = (self.issuer(), Some(self.subject()));
             PrincipalId {
                 principal: digest_of(&[issuer, subject, self.client_id()]),
                 holder: digest_of(&[issuer, subject]),
             }
         })
+    }
+
+    /// What stands for the principal in traces: that of issuer and subject.
+    #[must_use]
+    pub fn pseudonym(&self) -> Pseudonym {
+        let of = || Pseudonym::of([self.issuer().unwrap_or_default(), self.subject()]);
+        *self.id.pseudonym.get_or_init(of)
     }
 }
 
@@ -221,18 +228,21 @@ impl PrincipalId {
     }
 }
 
-/// A principal's id, once it was asked for.
+/// A principal's id and pseudonym, once they were asked for.
 #[derive(Debug, Default)]
-struct Id(OnceLock<PrincipalId>);
+struct Id {
+    id: OnceLock<PrincipalId>,
+    pseudonym: OnceLock<Pseudonym>,
+}
 
-/// A clone starts without it, because a field changed on the clone may be part of the id.
+/// A clone starts without them, because a field changed on the clone may be part of both.
 impl Clone for Id {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-/// Always equal: an id follows from the other fields.
+/// Always equal: both follow from the other fields.
 impl PartialEq for Id {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -292,6 +302,16 @@ mod tests {
         let later = alice.clone().with_expiry(UNIX_EPOCH).with_scopes(Scopes::from_iter(["read"]));
         assert_eq!(later.id(), before);
         assert_ne!(alice.with_client_id("c").id(), before);
+    }
+
+    #[test]
+    fn a_pseudonym_follows_issuer_and_subject_and_no_client() {
+        let alice = Principal::new("alice").with_issuer("a");
+        let before = alice.pseudonym();
+        assert_eq!(before, Pseudonym::of(["a", "alice"]));
+        assert_eq!(alice.clone().with_client_id("c").pseudonym(), before);
+        assert_eq!(alice.with_issuer("b").pseudonym(), Pseudonym::of(["b", "alice"]));
+        assert_eq!(Principal::new("alice").pseudonym(), Pseudonym::of(["", "alice"]));
     }
 
     #[test]

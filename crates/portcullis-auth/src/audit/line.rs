@@ -42,6 +42,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         reference,
         trace_id,
         trace_parent: _,
+        principal: _,
         duration,
     } = record;
     line.reserve(USUAL_BYTES);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use portcullis_guard::{OperationId, Reference, TraceId, TraceParent, redaction};
+use portcullis_guard::{OperationId, Pseudonym, Reference, TraceId, TraceParent, redaction};
 use serde::{Serialize, Serializer};
 use tracing::field;
 
@@ -94,6 +94,9 @@ pub struct AuditRecord<'a> {
     /// All that its sender says of the trace. It is for spans, and is not written.
     #[serde(skip)]
     pub trace_parent: Option<TraceParent>,
+    /// Whose issuer and subject these are. It is for spans, and is not written.
+    #[serde(skip)]
+    pub(super) principal: Whose<'a>,
     /// The duration of the operation. Written as `duration_us`, in whole microseconds.
     #[serde(rename = "duration_us", serialize_with = "serialize_micros")]
     pub duration: Duration,
@@ -135,6 +138,7 @@ impl<'a> AuditRecord<'a> {
             reference: None,
             trace_id: None,
             trace_parent: None,
+            principal: Whose(None),
             duration: Duration::ZERO,
         }
     }
@@ -146,7 +150,18 @@ impl<'a> AuditRecord<'a> {
         self.issuer = principal.issuer().map(LogText::from);
         self.subject = Some(LogText::from(principal.subject()));
         self.client_id = principal.short_client_id().map(LogText::from);
+        self.principal = Whose(Some(principal));
         self
+    }
+
+    /// What stands for the subject in traces, if there is one.
+    pub(super) fn pseudonym(&self) -> Option<Pseudonym> {
+        let (issuer, subject) = (self.issuer.map(LogText::as_str), self.subject?.as_str());
+        let is_of = |who: &&Principal| (who.issuer(), who.subject()) == (issuer, subject);
+        Some(match self.principal.0.filter(is_of) {
+            Some(principal) => principal.pseudonym(),
+            None => Pseudonym::of([issuer.unwrap_or_default(), subject]),
+        })
     }
 
     /// Sets the trace that the request belongs to.
@@ -219,6 +234,16 @@ impl<'a> AuditRecord<'a> {
             trace_id = self.trace_id.map(field::display),
             duration_us = micros(self.duration),
         );
+    }
+}
+
+/// A principal as a part of a record, all else of whom stays out of its texts.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a>(Option<&'a Principal>);
+
+impl fmt::Debug for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
     }
 }
 

@@ -39,8 +39,9 @@ fn record<'a>() -> AuditRecord<'a> {
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
-    let AuditRecord { time, id, transport, operation, issuer, subject, client_id, .. } =
-        record().with_principal(principal);
+    let AuditRecord {
+        time, id, transport, operation, issuer, subject, client_id, principal, ..
+    } = record().with_principal(principal);
     // Every field, so that a new one is not forgotten.
     AuditRecord {
         time,
@@ -50,6 +51,7 @@ fn full<'a>(principal: &'a Principal, reference: Reference) -> AuditRecord<'a> {
         issuer,
         subject,
         client_id,
+        principal,
         protocol: Some("2026-07-28"),
         remote: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
         client_name: Some("claude \"code\"".into()),

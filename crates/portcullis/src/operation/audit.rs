@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_auth::Principal;
 use portcullis_auth::audit::{AuditRecord, LogText, PendingRecord, Recorded, Verdict, Written};
-use portcullis_guard::{OperationId, Pseudonym, Reference};
+use portcullis_guard::{OperationId, Reference};
 use portcullis_protocol::{Exchange, Outcome, RejectionRecord, RpcError, Transport};
 use tokio::time::Instant;
 use tracing::{Span, field};
@@ -399,7 +399,7 @@ pub(crate) struct ByPseudonym<'p>(pub(crate) &'p Principal);
 impl fmt::Display for ByPseudonym<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(principal) = self;
-        Pseudonym::of([principal.issuer().unwrap_or_default(), principal.subject()]).fmt(f)
+        principal.pseudonym().fmt(f)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,8 +114,7 @@ enum Answer {
 
 impl Delivery for Collector {
     fn deliver(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let batch: Vec<_> =
-            lines.split_inclusive(|byte| *byte == b'\n').take(self.at_once).collect();
+        let batch = first(lines, self.at_once);
         self.retry_after = None;
         let posted = self.post(&batch);
         self.pause = match posted {
@@ -150,6 +150,16 @@ impl Delivery for Collector {
     fn name(&self) -> String {
         format!("the OpenTelemetry collector at {}", self.host)
     }
+}
+
+/// So many lines of these, with their ends.
+pub(super) fn first(lines: &[u8], most: usize) -> Vec<&[u8]> {
+    let mut rest = lines;
+    let next = || {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        rest.split_off(..end).filter(|line| !line.is_empty())
+    };
+    iter::from_fn(next).take(most).collect()
 }
 
 /// The pause after another failure.

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::time::UNIX_EPOCH;
 
 use portcullis_guard::random::{self, RandomUnavailable};
-use portcullis_guard::{OperationId, Pseudonym, TraceParent, json};
+use portcullis_guard::{OperationId, TraceParent, json};
 use serde_json::Value;
 
 use crate::audit::{AuditRecord, Verdict};
@@ -94,9 +94,7 @@ fn error(record: &AuditRecord<'_>) -> Option<&'static str> {
 
 fn attributes(span: &mut Span, record: &AuditRecord<'_>, error: Option<&str>) {
     let is_method = record.operation.contains('/') || record.operation == "initialize";
-    let issuer = record.issuer.map(|issuer| issuer.as_str()).unwrap_or_default();
-    let pseudonym = record.subject.map(|subject| Pseudonym::of([issuer, subject.as_str()]));
-    let pseudonym = pseudonym.map(|pseudonym| pseudonym.to_string());
+    let pseudonym = record.pseudonym().map(|pseudonym| pseudonym.to_string());
     let reference = record.reference.map(|reference| reference.to_string());
     let (transport, application) = match record.transport {
         "http" => ("tcp", Some("http")),

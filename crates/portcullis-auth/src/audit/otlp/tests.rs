@@ -231,6 +231,18 @@ fn a_collector_that_breaks_off_or_was_started_again_gets_every_record() {
 }
 
 #[test]
+fn lines_are_cut_behind_their_ends() {
+    let cut = |lines: &'static str, most| {
+        let lines = collector::first(lines.as_bytes(), most).into_iter();
+        lines.map(|line| str::from_utf8(line).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(cut("a\nbc\n\nd\n", 512), ["a\n", "bc\n", "\n", "d\n"]);
+    assert_eq!(cut("a\nbc\nd\n", 2), ["a\n", "bc\n"]);
+    assert_eq!(cut("a\nbc", 512), ["a\n", "bc"]);
+    assert!(cut("", 512).is_empty() && cut("a\n", 0).is_empty());
+}
+
+#[test]
 fn a_collector_is_left_alone_for_as_long_as_it_says() {
     let said = |value: &str| {
         let mut headers = portcullis_guard::fetch::HeaderMap::new();

@@ -67,6 +67,24 @@ fn a_span_has_the_numbers_of_its_operation_and_of_its_caller() {
     assert_eq!(span["attributes"].as_array().unwrap().last(), Some(&status));
 }
 
+#[test]
+fn a_pseudonym_stands_for_whom_the_record_names() {
+    let alice = Principal::new("alice").with_issuer("https://idp.example.com");
+    let pseudonym = |record: &AuditRecord<'_>| {
+        let span = span_of(record, 1).unwrap();
+        named(&span, "enduser.pseudo.id").map(str::to_owned)
+    };
+    let of = |issuer: &str, subject: &str| Some(Pseudonym::of([issuer, subject]).to_string());
+    let mut record = record().with_principal(&alice);
+    assert_eq!(pseudonym(&record), of("https://idp.example.com", "alice"));
+    record.subject = Some("bob".into());
+    assert_eq!(pseudonym(&record), of("https://idp.example.com", "bob"));
+    record.issuer = None;
+    assert_eq!(pseudonym(&record), of("", "bob"));
+    record.subject = None;
+    assert_eq!(pseudonym(&record), None);
+}
+
 /// OpenTelemetry, "Semantic conventions for Model Context Protocol", "Server".
 #[test]
 fn what_a_span_is_about_has_the_name_of_the_conventions() {
