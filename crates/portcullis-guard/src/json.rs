@@ -108,9 +108,12 @@ fn is_suspicious(text: &[u8]) -> bool {
 fn any(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
     let within = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is(*byte));
     let (blocks, _) = bytes.as_chunks::<16>();
-    match bytes.last_chunk::<16>() {
-        None => within(bytes),
-        Some(last) => blocks.iter().chain([last]).any(|block| within(block)),
+    if let Some(last) = bytes.last_chunk::<16>() {
+        return blocks.iter().chain([last]).any(|block| within(block));
+    }
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => within(first) | within(last),
+        (None, _) | (_, None) => within(bytes),
     }
 }
 

@@ -154,8 +154,9 @@ impl<'a> AuditRecord<'a> {
         self
     }
 
-    /// What stands for the subject in traces, if there is one.
-    pub(super) fn pseudonym(&self) -> Option<Pseudonym> {
+    /// What stands for the subject in traces, if the record has one.
+    #[must_use]
+    pub fn pseudonym(&self) -> Option<Pseudonym> {
         let (issuer, subject) = (self.issuer.map(LogText::as_str), self.subject?.as_str());
         let is_of = |who: &&Principal| (who.issuer(), who.subject()) == (issuer, subject);
         Some(match self.principal.0.filter(is_of) {

@@ -97,10 +97,8 @@ impl<S: Service> Endpoint<S> {
             }
             None => None,
         };
-        let whose = Whose {
-            address: address.cloned(),
-            principal: principal.as_deref().map(|principal| self.budget.principal(principal)),
-        };
+        let party = |principal| peer.shown.party(principal, &self.budget);
+        let whose = Whose { address: address.cloned(), principal: principal.as_deref().map(party) };
         let kept = authenticator.filter(|_| self.keeps_access_tokens);
         let access_token = kept.and_then(|kept| kept.access_token(fields.headers)).map(Arc::new);
         let (places, shown) = (&self.places, &peer.shown);
@@ -148,7 +146,8 @@ impl<S: Service> Endpoint<S> {
         if !stateless && envelope::is_batch(body) {
             return session::receive_batch(service, sessions, caller, body).await;
         }
-        let message = Message::parse(body).map_err(|Malformed { id, error }| {
+        let known = |meta: &str| caller.shown.meta(meta);
+        let message = Message::parse_knowing(body, known).map_err(|Malformed { id, error }| {
             Rejection::message(error.status(), id.as_ref(), None, &error)
         })?;
         let id = match &message {

@@ -18,7 +18,7 @@ use crate::http::sse::{self, Events};
 use crate::http::streamed::{self, Addressee, Begun, Last, Telling};
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{Message, RequestId};
-use crate::message::meta;
+use crate::message::meta::{self, Judged};
 use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
@@ -167,9 +167,7 @@ impl<'a> Incoming<'a> {
         if let Some(version) = meta.version() {
             mcp_headers::check_version(named, version)?;
         }
-        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP, |client| {
-            caller.shown.client(client.get(), || ClientInfo::read(client))
-        })?;
+        let (version, client) = meta.accept(&ProtocolVersion::OVER_HTTP)?;
         mcp_headers::check_method(fields, method)?;
         let asked = match method {
             "server/discover" => Asked::Discover,
@@ -193,6 +191,10 @@ impl<'a> Incoming<'a> {
             _ => Outgoing::default(),
         };
         let (capabilities, trace) = (meta.capabilities(), meta.trace());
+        let judged = || Judged { version, client: client.clone(), capabilities, log_level };
+        if let (Some(text), Some(judged)) = (params.meta_text(), meta.lasts(judged)) {
+            caller.shown.keep_meta(text, judged);
+        }
         Ok(Self { version, client, capabilities, trace, outgoing, asked })
     }
 }

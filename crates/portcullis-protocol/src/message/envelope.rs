@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use portcullis_guard::json;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::RpcError;
 use crate::message::json_object::{self, NotRead, Object};
+use crate::message::meta::Judged;
 use crate::message::params::{Members, Params};
 use crate::message::word::Word;
 
@@ -79,8 +81,16 @@ impl<'a> Message<'a> {
     /// -32700 for what is not JSON; -32600 for what is not one message: a batch, a wrong
     /// `jsonrpc`, a null or fractional id, a repeated member.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse_knowing(bytes, |_| None)
+    }
+
+    /// As [`parse`](Self::parse), where a `_meta` may be `known` by its text.
+    pub(crate) fn parse_knowing(
+        bytes: &'a [u8],
+        known: impl FnOnce(&str) -> Option<Arc<Judged>>,
+    ) -> Result<Self, Malformed> {
         let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
-        let (envelope, params) = match Envelope::read(bytes) {
+        let (envelope, params) = match Envelope::read(bytes, known) {
             Ok(read) => read,
             Err(NotRead::Syntax) => return Err(Malformed { id: None, error: RpcError::Parse }),
             Err(NotRead::Other) => {
@@ -189,13 +199,16 @@ impl<'a> Envelope<'a, ()> {
     /// the method's request, not with the message, so that one is read again without them:
     /// for a lone surrogate and a number out of range, too, which serde_json takes for no JSON.
     /// Where these are in its method, they are no method: it has an id to be answered under.
-    fn read(bytes: &'a [u8]) -> Result<(Self, Params<'a>), NotRead> {
+    fn read(
+        bytes: &'a [u8],
+        known: impl FnOnce(&str) -> Option<Arc<Judged>>,
+    ) -> Result<(Self, Params<'a>), NotRead> {
         // Found to be UTF-8 once, its parts are not looked at again for that.
         let text = str::from_utf8(bytes).map_err(|_| NotRead::Syntax)?;
         match json_object::read::<Envelope<'a, Option<Object<Box<Members<'a>>>>>>(text) {
             Ok(envelope) if !json::has_reserved_member(text) => {
                 Ok(envelope.split(|params| match params {
-                    Some(Object(members)) => Params::Members(members),
+                    Some(Object(members)) => Params::of(members, known),
                     None => Params::None,
                 }))
             }

@@ -38,37 +38,65 @@ pub(crate) struct RequestMeta<'a> {
     log_level: Option<&'a RawValue>,
 }
 
+/// What the `_meta` of a request of the stateless version says, once it was found to be whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) client: Option<Arc<ClientInfo>>,
+    pub(crate) capabilities: ClientCapabilities,
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// The `_meta` of a message: read from it, or known from an earlier one that had the same text.
+#[derive(Clone, Debug)]
+pub(crate) enum Meta<'a> {
+    Read(RequestMeta<'a>),
+    Known(Arc<Judged>),
+}
+
 /// A string that is borrowed where it has no escapes: serde borrows no `Option<Cow<str>>`.
 #[derive(Clone, Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl ClientInfo {
-    /// Reads what a client says of itself.
-    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
-        json_object::read_raw(raw)
+impl<'a> Meta<'a> {
+    /// Reads what has been found to be JSON; `None` if it is no such object.
+    pub(crate) fn read(raw: &'a RawValue) -> Option<Self> {
+        json_object::read_raw(raw).map(Self::Read)
     }
-}
 
-impl RequestMeta<'_> {
     /// The version that the request names, if it names one.
     pub(crate) fn version(&self) -> Option<&str> {
-        self.version.as_ref().map(|Text(version)| &**version)
+        match self {
+            Self::Read(meta) => meta.version(),
+            Self::Known(judged) => Some(judged.version.as_str()),
+        }
     }
 
     /// The trace that the request belongs to, as it says itself (SEP-414); whatever else is there
     /// is taken for nothing.
     pub(crate) fn trace(&self) -> Option<TraceParent> {
-        TraceParent::parse(&json_object::text(self.traceparent?)?)
+        match self {
+            Self::Read(meta) => TraceParent::parse(&json_object::text(meta.traceparent?)?),
+            Self::Known(_) => None,
+        }
     }
 
     /// What the client can be asked for.
     pub(crate) fn capabilities(&self) -> ClientCapabilities {
-        self.capabilities.map(|raw| ClientCapabilities::read(raw.get())).unwrap_or_default()
+        match self {
+            Self::Read(meta) => {
+                meta.capabilities.map(|raw| ClientCapabilities::read(raw.get())).unwrap_or_default()
+            }
+            Self::Known(judged) => judged.capabilities,
+        }
     }
 
     /// What the client wants to be told of progress under; whatever is no token is taken for nothing.
     pub(crate) fn progress_token(&self) -> Option<RequestId> {
-        serde_json::from_str(self.progress_token?.get()).ok()
+        match self {
+            Self::Read(meta) => serde_json::from_str(meta.progress_token?.get()).ok(),
+            Self::Known(_) => None,
+        }
     }
 
     /// The least severe messages of the log that the client wants while the request runs.
@@ -77,15 +105,18 @@ impl RequestMeta<'_> {
     ///
     /// -32602 for what is no level.
     pub(crate) fn log_level(&self) -> Result<Option<LogLevel>, RpcError> {
-        self.log_level.map(|level| LogLevel::read(Some(level))).transpose()
+        match self {
+            Self::Read(meta) => meta.log_level.map(|level| LogLevel::read(Some(level))).transpose(),
+            Self::Known(judged) => Ok(judged.log_level),
+        }
     }
 
     /// Whether the request is of the stateless era: whether it names its own version.
     pub(crate) fn is_stateless(&self) -> bool {
-        self.version.is_some()
+        self.version().is_some()
     }
 
-    /// The version and the client, which is read by `reads`, once all that must be there is there.
+    /// The version and the client, once all that must be there is there.
     ///
     /// # Errors
     ///
@@ -93,9 +124,17 @@ impl RequestMeta<'_> {
     pub(crate) fn accept(
         &self,
         supported: &'static [ProtocolVersion],
-        reads: impl FnOnce(&RawValue) -> Option<Arc<ClientInfo>>,
     ) -> Result<(ProtocolVersion, Option<Arc<ClientInfo>>), RpcError> {
-        let Some(name) = self.version() else {
+        let meta = match self {
+            Self::Read(meta) => meta,
+            Self::Known(judged) if supported.contains(&judged.version) => {
+                return Ok((judged.version, judged.client.clone()));
+            }
+            Self::Known(judged) => {
+                return Err(RpcError::unsupported_version(judged.version.as_str(), supported));
+            }
+        };
+        let Some(name) = meta.version() else {
             return Err(missing("io.modelcontextprotocol/protocolVersion"));
         };
         let Some(version) = ProtocolVersion::parse(name)
@@ -103,12 +142,30 @@ impl RequestMeta<'_> {
         else {
             return Err(RpcError::unsupported_version(name, supported));
         };
-        if !self.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
+        if !meta.capabilities.is_some_and(|raw| raw.get().starts_with('{')) {
             return Err(missing("io.modelcontextprotocol/clientCapabilities"));
         }
         let malformed = || RpcError::invalid_params("malformed `clientInfo`");
-        let client = self.client.map(|raw| reads(raw).ok_or_else(malformed));
-        Ok((version, client.transpose()?))
+        let read = |raw| json_object::read_raw(raw).map(Arc::new).ok_or_else(malformed);
+        Ok((version, meta.client.map(read).transpose()?))
+    }
+
+    /// What a later request says that has the same text, if this one was found to be whole and says
+    /// nothing that is for it alone.
+    #[cfg(feature = "http")]
+    pub(crate) fn lasts(&self, judged: impl FnOnce() -> Judged) -> Option<Arc<Judged>> {
+        match self {
+            Self::Read(RequestMeta { traceparent: None, progress_token: None, .. }) => {
+                Some(Arc::new(judged()))
+            }
+            Self::Read(_) | Self::Known(_) => None,
+        }
+    }
+}
+
+impl RequestMeta<'_> {
+    fn version(&self) -> Option<&str> {
+        self.version.as_ref().map(|Text(version)| &**version)
     }
 }
 

@@ -1,14 +1,15 @@
 //! The `params` of a message, found and not looked at.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use portcullis_guard::json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::RpcError;
-use crate::message::json_object::{self, Object};
-use crate::message::meta::RequestMeta;
+use crate::message::json_object;
+use crate::message::meta::{Judged, Meta};
 use crate::message::word::Word;
 
 /// The `params` of a message: what the methods read of them, found in the one pass over the
@@ -34,7 +35,10 @@ pub enum Params<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Members<'a> {
     #[serde(borrow, rename = "_meta")]
-    meta: Option<Object<RequestMeta<'a>>>,
+    meta_text: Option<&'a RawValue>,
+    /// Read from its text once all of the message is.
+    #[serde(skip)]
+    meta: Option<Meta<'a>>,
     #[serde(borrow)]
     pub(crate) name: Option<Word<'a>>,
     #[serde(borrow)]
@@ -74,9 +78,22 @@ impl<'a> Params<'a> {
     pub(crate) fn read(raw: Option<&'a RawValue>) -> Self {
         let Some(raw) = raw else { return Self::None };
         match json_object::read_raw(raw) {
-            Some(members) if !json::has_reserved_member(raw.get()) => Self::Members(members),
+            Some(members) if !json::has_reserved_member(raw.get()) => Self::of(members, |_| None),
             Some(_) | None => Self::Malformed,
         }
+    }
+
+    /// Parameters of these members, whose `_meta` may be `known` by its text.
+    pub(crate) fn of(
+        mut members: Box<Members<'a>>,
+        known: impl FnOnce(&str) -> Option<Arc<Judged>>,
+    ) -> Self {
+        if let Some(text) = members.meta_text {
+            let meta = known(text.get()).map(Meta::Known).or_else(|| Meta::read(text));
+            let Some(meta) = meta else { return Self::Malformed };
+            members.meta = Some(meta);
+        }
+        Self::Members(members)
     }
 
     /// What the request says of itself, if it says anything.
@@ -84,13 +101,22 @@ impl<'a> Params<'a> {
     /// # Errors
     ///
     /// -32602 where that cannot be read.
-    pub(crate) fn meta(&self) -> Result<Option<&RequestMeta<'a>>, RpcError> {
+    pub(crate) fn meta(&self) -> Result<Option<&Meta<'a>>, RpcError> {
         match self {
             Self::None => Ok(None),
-            Self::Members(members) => Ok(members.meta.as_ref().map(|Object(meta)| meta)),
+            Self::Members(members) => Ok(members.meta.as_ref()),
             Self::Malformed => {
                 Err(RpcError::invalid_params("malformed `params` or `params._meta`"))
             }
+        }
+    }
+
+    /// The text of what the request says of itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn meta_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Members(members) => members.meta_text.map(RawValue::get),
+            Self::None | Self::Malformed => None,
         }
     }
 
@@ -98,7 +124,7 @@ impl<'a> Params<'a> {
     /// cannot be read names none.
     #[cfg(feature = "http")]
     pub(crate) fn names_version(&self) -> bool {
-        self.meta().is_ok_and(|meta| meta.is_some_and(RequestMeta::is_stateless))
+        self.meta().is_ok_and(|meta| meta.is_some_and(Meta::is_stateless))
     }
 
     /// The members, for a method that needs some.

@@ -14,7 +14,7 @@ use crate::answer::{json_rpc, response};
 use crate::in_flight::{self, InFlight};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
-use crate::message::meta::{self, RequestMeta};
+use crate::message::meta::{self, Meta};
 use crate::message::params::Params;
 use crate::outgoing::requests::{Asker, ClientRequests};
 use crate::outgoing::run::{Run, Step};
@@ -267,9 +267,7 @@ impl<S: Service> Connection<S> {
                 let error = "a message with its version in `_meta` cannot be in a batch";
                 return Err(RpcError::invalid_request(error).into());
             }
-            Some(meta) => {
-                meta.accept(&ProtocolVersion::ALL, |client| ClientInfo::read(client).map(Arc::new))?
-            }
+            Some(meta) => meta.accept(&ProtocolVersion::ALL)?,
             None if method == "ping" => return Ok(Reply::Now(response::empty(id))),
             None if method == "logging/setLevel" && self.session.is_some() => {
                 self.log = LogLevel::read(params.members()?.level)?;
@@ -280,10 +278,10 @@ impl<S: Service> Connection<S> {
                 None => return Err(meta::missing("io.modelcontextprotocol/protocolVersion").into()),
             },
         };
-        let trace = meta.and_then(RequestMeta::trace);
+        let trace = meta.and_then(Meta::trace);
         let of_session = || self.session.as_ref().map(|session| session.capabilities);
         let capabilities = match version.is_stateless() {
-            true => meta.map(RequestMeta::capabilities),
+            true => meta.map(Meta::capabilities),
             false => of_session(),
         };
         let capabilities = capabilities.unwrap_or_default();
@@ -301,11 +299,11 @@ impl<S: Service> Connection<S> {
             return self.listen(id.clone(), wanted, &exchange).map(Reply::Now);
         }
         let operation = Operation::read_in(version, method, params)?.into_owned();
-        let progress = meta.and_then(RequestMeta::progress_token);
+        let progress = meta.and_then(Meta::progress_token);
         let outgoing = if !operation.is_use() || in_batch {
             Outgoing::default()
         } else if version.is_stateless() {
-            Outgoing::new(progress, meta.map(RequestMeta::log_level).transpose()?.flatten())
+            Outgoing::new(progress, meta.map(Meta::log_level).transpose()?.flatten())
         } else {
             let requests = Some((Arc::clone(&self.requests), Asker::LocalUser));
             Outgoing::in_session(progress, self.log, false, requests)

@@ -55,7 +55,7 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
     }
 
     fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
-        let argument = call.arguments.remove(name);
+        let argument = call.argument(name);
         let read = call.context.reading(|| match argument {
             Some(value) => reading::read(value),
             None => reading::absent(),
@@ -172,7 +172,7 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
     }
 
     fn extract(call: &mut Call, _: &str) -> Result<Self, ToolError> {
-        let arguments = std::mem::take(&mut call.arguments);
+        let arguments = call.rest();
         let read = call.context.reading(|| reading::read_all(arguments));
         read.map(Self).map_err(|unfit| refused(None, &unfit))
     }
@@ -181,11 +181,35 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
 /// One call of a component: its validated arguments, and what surrounds it.
 #[derive(Debug)]
 pub struct Call {
+    /// All of them, until one is taken.
     pub(crate) arguments: Map<String, Value>,
+    /// Those that are left once one was taken by its name: they are few, and a look at each name is less
+    /// than a digest of one.
+    apart: Vec<(String, Value)>,
     pub(crate) context: Context,
 }
 
 impl Call {
+    pub(crate) fn new(arguments: Map<String, Value>, context: Context) -> Self {
+        Self { arguments, apart: Vec::new(), context }
+    }
+
+    /// Takes one argument.
+    fn argument(&mut self, name: &str) -> Option<Value> {
+        if !self.arguments.is_empty() {
+            self.apart = std::mem::take(&mut self.arguments).into_iter().collect();
+        }
+        let at = self.apart.iter().position(|(own, _)| own == name)?;
+        Some(self.apart.swap_remove(at).1)
+    }
+
+    /// Takes all that are left.
+    fn rest(&mut self) -> Map<String, Value> {
+        let mut rest = std::mem::take(&mut self.arguments);
+        rest.extend(self.apart.drain(..));
+        rest
+    }
+
     /// Takes the parameter `name` out of the call.
     ///
     /// # Errors

@@ -397,7 +397,7 @@ async fn run<'a>(
     if let Some(start) = &start {
         start.of_call(entry, &arguments);
     }
-    let call = Call { arguments, context };
+    let call = Call::new(arguments, context);
     match &entry.handler {
         Handler::Tool(handler) => {
             let result = within_time(engine, entry, handler, call, start.as_deref()).await?;

@@ -94,7 +94,7 @@ pub(super) async fn run(
         None => Ok(Completion::default()),
         Some(Source::Listed(values)) => Ok(Completion::new(matching(values, &value))),
         Some(Source::Function(function)) => {
-            let call = Call { arguments: known, context };
+            let call = Call::new(known, context);
             let limit = engine.limits.handler_timeout;
             fenced(limit, || Duration::ZERO, async { function(value, call).await }).await
         }

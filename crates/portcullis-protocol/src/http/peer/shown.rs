@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::ClientInfo;
+use portcullis_auth::Principal;
+
+use crate::http::budget::{Budget, Party};
+use crate::message::meta::Judged;
 
 /// The longest text that is kept, in bytes: a connection that is idle keeps it too.
 const LONGEST: usize = 512;
@@ -14,7 +17,8 @@ const LONGEST: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     host: Mutex<Option<Box<str>>>,
-    client: Mutex<Option<(Box<str>, Arc<ClientInfo>)>>,
+    meta: Mutex<Option<(Box<str>, Arc<Judged>)>>,
+    party: Mutex<Option<([u8; 32], Arc<Party>)>>,
 }
 
 impl Shown {
@@ -32,34 +36,55 @@ impl Shown {
         }
     }
 
-    /// What a client says of itself in `text`, which is `read` where it is not what was said before.
-    pub(crate) fn client(
-        &self,
-        text: &str,
-        read: impl FnOnce() -> Option<ClientInfo>,
-    ) -> Option<Arc<ClientInfo>> {
-        if let Ok(before) = self.client.lock()
-            && let Some((said, client)) = &*before
-            && **said == *text
-        {
-            return Some(Arc::clone(client));
-        }
-        let client = Arc::new(read()?);
+    /// What a request says of itself with this `_meta`, if one before it was accepted that had the same.
+    pub(crate) fn meta(&self, text: &str) -> Option<Arc<Judged>> {
+        let before = self.meta.lock().ok()?;
+        let (said, judged) = before.as_ref()?;
+        (**said == *text).then(|| Arc::clone(judged))
+    }
+
+    /// Notes what a request said of itself that was accepted.
+    pub(crate) fn keep_meta(&self, text: &str, judged: Arc<Judged>) {
         if text.len() <= LONGEST
-            && let Ok(mut before) = self.client.lock()
+            && let Ok(mut before) = self.meta.lock()
         {
-            *before = Some((text.into(), Arc::clone(&client)));
+            *before = Some((text.into(), judged));
         }
-        Some(client)
+    }
+
+    /// The principal, as one of those who take something from `budget`, which is that of the server. While
+    /// it is kept here, it is the one that is found there.
+    pub(crate) fn party(&self, principal: &Principal, budget: &Budget) -> Arc<Party> {
+        let Ok(mut last) = self.party.lock() else { return budget.principal(principal) };
+        let holder = principal.id().holder();
+        match &*last {
+            Some((own, party)) if *own == holder => Arc::clone(party),
+            Some(_) | None => {
+                let party = budget.principal(principal);
+                *last = Some((holder, Arc::clone(&party)));
+                party
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClientCapabilities, ClientInfo, Limits, ProtocolVersion};
 
-    fn client(name: &str) -> Option<ClientInfo> {
-        Some(ClientInfo { name: name.to_owned(), version: "1".to_owned() })
+    fn judged(name: &str) -> Arc<Judged> {
+        let client = ClientInfo { name: name.to_owned(), version: "1".to_owned() };
+        Arc::new(Judged {
+            version: ProtocolVersion::V2026_07_28,
+            client: Some(Arc::new(client)),
+            capabilities: ClientCapabilities::NONE,
+            log_level: None,
+        })
+    }
+
+    fn name(shown: &Shown, text: &str) -> Option<String> {
+        shown.meta(text)?.client.as_ref().map(|client| client.name.clone())
     }
 
     #[test]
@@ -74,41 +99,59 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_poisoned_knows_no_host_and_no_client() {
+    fn what_a_request_says_of_itself_is_known_by_its_bytes_alone() {
+        let shown = Shown::default();
+        assert_eq!(name(&shown, ""), None);
+        shown.keep_meta("{a}", judged("alpha"));
+        assert_eq!(name(&shown, "{a}").as_deref(), Some("alpha"));
+        for other in ["{A}", "{a} ", "{a", "{b}", ""] {
+            assert_eq!(name(&shown, other), None, "{other}");
+        }
+        shown.keep_meta("{b}", judged("beta"));
+        assert_eq!(name(&shown, "{b}").as_deref(), Some("beta"));
+        assert_eq!(name(&shown, "{a}"), None, "the last one alone is kept");
+    }
+
+    #[test]
+    fn a_lock_that_is_poisoned_knows_nothing() {
         let shown = Shown::default();
         shown.keep_own("localhost");
-        shown.client("a", || client("alpha"));
+        shown.keep_meta("{}", judged("alpha"));
         std::thread::scope(|scope| {
             let poisons = scope.spawn(|| {
-                let _locks = (shown.host.lock(), shown.client.lock());
+                let _locks = (shown.host.lock(), shown.meta.lock());
                 panic!("poisoned");
             });
             assert!(poisons.join().is_err());
         });
-        assert!(!shown.is_own("localhost"));
         shown.keep_own("localhost");
-        assert!(!shown.is_own("localhost"));
-        assert_eq!(shown.client("a", || client("read")).unwrap().name, "read");
+        shown.keep_meta("{}", judged("alpha"));
+        assert!(!shown.is_own("localhost") && shown.meta("{}").is_none());
     }
 
     #[test]
-    fn a_client_that_says_something_else_of_itself_is_read_again() {
-        let shown = Shown::default();
-        let name = |text, name| shown.client(text, || client(name)).map(|found| found.name.clone());
-        assert_eq!(name("a", "alpha").as_deref(), Some("alpha"));
-        assert_eq!(name("a", "not read").as_deref(), Some("alpha"));
-        assert_eq!(name("b", "beta").as_deref(), Some("beta"));
-        assert_eq!(name("a", "alpha again").as_deref(), Some("alpha again"));
-        assert_eq!(shown.client("c", || None), None);
-        assert_eq!(name("c", "read").as_deref(), Some("read"), "what was refused is not kept");
+    fn a_principal_has_one_budget_over_whichever_connection() {
+        let budget = Budget::new(&Limits::default());
+        let (alice, bob) = (Principal::new("alice"), Principal::new("bob"));
+        let (one, other) = (Shown::default(), Shown::default());
+        let first = one.party(&alice, &budget);
+        assert!(Arc::ptr_eq(&first, &one.party(&alice.clone().with_client_id("c"), &budget)));
+        assert!(Arc::ptr_eq(&first, &other.party(&alice, &budget)));
+        assert!(!Arc::ptr_eq(&first, &one.party(&bob, &budget)));
+        assert!(Arc::ptr_eq(&first, &one.party(&alice, &budget)));
+        drop((first, other));
+        for number in 0..200 {
+            budget.principal(&Principal::new(number.to_string()));
+        }
+        let kept = one.party(&alice, &budget);
+        assert!(Arc::ptr_eq(&kept, &budget.principal(&alice)), "it stays while it is kept");
     }
 
     #[test]
     fn what_is_too_long_is_not_kept() {
         let (shown, long) = (Shown::default(), "x".repeat(LONGEST + 1));
         shown.keep_own(&long);
-        assert!(!shown.is_own(&long));
-        assert_eq!(shown.client(&long, || client("first")).unwrap().name, "first");
-        assert_eq!(shown.client(&long, || client("second")).unwrap().name, "second");
+        shown.keep_meta(&long, judged("alpha"));
+        assert!(!shown.is_own(&long) && shown.meta(&long).is_none());
     }
 }

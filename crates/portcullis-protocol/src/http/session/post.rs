@@ -20,7 +20,7 @@ use crate::http::streamed::{self, Addressee, Begun, Last, Telling};
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
-use crate::message::meta::RequestMeta;
+use crate::message::meta::Meta;
 use crate::message::params::Params;
 use crate::outgoing::requests::Asker;
 use crate::outgoing::run::Run;
@@ -305,7 +305,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
         let outgoing = match tells && operation.is_use() {
             true => {
-                let progress = meta.and_then(RequestMeta::progress_token);
+                let progress = meta.and_then(Meta::progress_token);
                 let is_resumable = version.polls() && !self.has_one_stream;
                 // A client that has declared nothing is asked nothing.
                 let asks = *capabilities != ClientCapabilities::NONE;
@@ -317,7 +317,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
             }
             false => Outgoing::default(),
         };
-        let trace = meta.and_then(RequestMeta::trace).or(exchange.trace);
+        let trace = meta.and_then(Meta::trace).or(exchange.trace);
         let (capabilities, subscriptions) = (*capabilities, Some(Arc::clone(subscriptions)));
         let exchange =
             Arc::new(Exchange { trace, outgoing, capabilities, subscriptions, ..exchange });

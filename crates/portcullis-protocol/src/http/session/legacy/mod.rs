@@ -41,7 +41,7 @@ use crate::http::streamed::Addressee;
 use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{Malformed, Message, RequestId};
 use crate::message::initialize::Initialize;
-use crate::message::meta::RequestMeta;
+use crate::message::meta::Meta;
 use crate::message::params::Params;
 use crate::service::news;
 use crate::{ClientInfo, Exchange, ProtocolVersion, RpcError, Service};
@@ -171,7 +171,7 @@ impl<S: Service> Post<'_, S> {
     /// What the session is not asked for.
     fn refuses(&self, message: &Message<'_>) -> Option<RpcError> {
         let Message::Request { method, params, .. } = message else { return None };
-        if let Ok(Some(named)) = params.meta().map(|meta| meta.and_then(RequestMeta::version)) {
+        if let Ok(Some(named)) = params.meta().map(|meta| meta.and_then(Meta::version)) {
             let (requested, supported) = (named.to_owned(), &ProtocolVersion::WITH_SESSIONS[..]);
             return Some(RpcError::UnsupportedVersion { requested, supported });
         }
