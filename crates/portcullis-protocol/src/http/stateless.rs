@@ -207,6 +207,7 @@ mod tests {
     use crate::http::Peer;
     use crate::http::test_server::Edge;
     use crate::test_support::REMOTE;
+    use crate::{ClientCapabilities, Exchange, LogLevel};
 
     /// Who asked, and which client they said to be.
     type Asked = (String, Option<String>);
@@ -242,6 +243,64 @@ mod tests {
             assert_eq!(ask("alice", "").await, Ok(("alice".to_owned(), None)));
             for malformed in ["\"one\"", "{\"name\":\"one\"}", "[]", "1"] {
                 assert_eq!(ask("alice", &info(malformed)).await, Err(400), "{malformed}");
+            }
+        }
+    }
+
+    /// The status, or what the service was asked.
+    async fn asked_over(
+        edge: &Edge,
+        peer: &Peer,
+        meta: &str,
+        headers: [&str; 2],
+    ) -> Result<Exchange, u16> {
+        let [version, method] = headers;
+        let params = format!("{{\"name\":\"x\",\"_meta\":{meta}}}");
+        let call = "\"id\":1,\"method\":\"tools/call\"";
+        let body = format!("{{\"jsonrpc\":\"2.0\",{call},\"params\":{params}}}");
+        let request = edge.request("POST", "alice").header("mcp-method", method);
+        let request = request.header("mcp-name", "x").header("mcp-protocol-version", version);
+        let answer = edge.app.answer(request.body(Body::from(body)).unwrap(), peer).await;
+        edge.service.asked().pop().ok_or(answer.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn n01_what_a_connection_has_said_of_itself_is_held_against_each_header() {
+        let (edge, peer) = (Edge::new(), Peer::new(REMOTE));
+        let meta = "{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+             \"io.modelcontextprotocol/clientCapabilities\":{}}";
+        for _ in 0..2 {
+            let good = asked_over(&edge, &peer, meta, ["2026-07-28", "tools/call"]).await;
+            assert!(good.is_ok());
+            for headers in [["2025-11-25", "tools/call"], ["2026-07-28", "tools/list"]] {
+                let refused = asked_over(&edge, &peer, meta, headers).await;
+                assert_eq!(refused.unwrap_err(), 400, "{headers:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_request_says_of_itself_is_heard_each_time() {
+        let (edge, peer) = (Edge::new(), Peer::new(REMOTE));
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let name = "io.modelcontextprotocol";
+        for (more, has_trace, tells) in [
+            (String::new(), false, false),
+            (format!(",\"traceparent\":\"{trace}\""), true, false),
+            (",\"progressToken\":7".to_owned(), false, true),
+        ] {
+            let meta = format!(
+                "{{\"{name}/protocolVersion\":\"2026-07-28\",\"{name}/logLevel\":\"error\",\
+                 \"{name}/clientCapabilities\":{{\"elicitation\":{{}}}}{more}}}"
+            );
+            for _ in 0..3 {
+                let asked = asked_over(&edge, &peer, &meta, ["2026-07-28", "tools/call"]).await;
+                let exchange = asked.unwrap();
+                assert_eq!(exchange.capabilities, ClientCapabilities::FORM);
+                assert_eq!(exchange.trace.is_some(), has_trace);
+                assert_eq!(exchange.outgoing.wants_progress(), tells);
+                let wants = |level| exchange.outgoing.wants_log(level);
+                assert!(wants(LogLevel::Error) && !wants(LogLevel::Warning));
             }
         }
     }

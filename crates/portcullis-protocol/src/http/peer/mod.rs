@@ -56,7 +56,7 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Peer {
-    /// A peer at `remote` that has shown nothing yet.
+    /// A peer at `remote` that has shown nothing yet: to one [`App`](crate::http::App), to which it belongs.
     #[must_use]
     pub fn new(remote: SocketAddr) -> Self {
         Self::of(Some(remote), None)

@@ -1,8 +1,10 @@
 //! What a connection has shown before, compared as bytes with what it shows now.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use portcullis_auth::Principal;
+use portcullis_guard::Secret;
 
 use crate::http::budget::{Budget, Party};
 use crate::message::meta::Judged;
@@ -13,11 +15,12 @@ const LONGEST: usize = 512;
 /// What was judged of earlier requests of a connection, and is judged alike where it comes again, byte for
 /// byte: what it is judged by does not change while the server runs.
 ///
-/// A poisoned lock, and what is too long, is a miss: it is judged each time.
-#[derive(Debug, Default)]
+/// A poisoned lock, and what is too long, is a miss: it is judged each time. What a request says of itself
+/// may hold a secret of its client, and is kept as one.
+#[derive(Default)]
 pub(crate) struct Shown {
     host: Mutex<Option<Box<str>>>,
-    meta: Mutex<Option<(Box<str>, Arc<Judged>)>>,
+    meta: Mutex<Option<(Secret<Vec<u8>>, Arc<Judged>)>>,
     party: Mutex<Option<([u8; 32], Arc<Party>)>>,
 }
 
@@ -40,7 +43,7 @@ impl Shown {
     pub(crate) fn meta(&self, text: &str) -> Option<Arc<Judged>> {
         let before = self.meta.lock().ok()?;
         let (said, judged) = before.as_ref()?;
-        (**said == *text).then(|| Arc::clone(judged))
+        said.matches(text).then(|| Arc::clone(judged))
     }
 
     /// Notes what a request said of itself that was accepted.
@@ -48,7 +51,7 @@ impl Shown {
         if text.len() <= LONGEST
             && let Ok(mut before) = self.meta.lock()
         {
-            *before = Some((text.into(), judged));
+            *before = Some((Secret::new(text.into()), judged));
         }
     }
 
@@ -65,6 +68,12 @@ impl Shown {
                 party
             }
         }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
     }
 }
 
@@ -119,7 +128,7 @@ mod tests {
         shown.keep_meta("{}", judged("alpha"));
         std::thread::scope(|scope| {
             let poisons = scope.spawn(|| {
-                let _locks = (shown.host.lock(), shown.meta.lock());
+                let _locks = (shown.host.lock(), shown.meta.lock(), shown.party.lock());
                 panic!("poisoned");
             });
             assert!(poisons.join().is_err());
@@ -127,6 +136,9 @@ mod tests {
         shown.keep_own("localhost");
         shown.keep_meta("{}", judged("alpha"));
         assert!(!shown.is_own("localhost") && shown.meta("{}").is_none());
+        let (budget, alice) = (Budget::new(&Limits::default()), Principal::new("alice"));
+        let party = shown.party(&alice, &budget);
+        assert!(Arc::ptr_eq(&party, &budget.principal(&alice)), "it has its budget all the same");
     }
 
     #[test]
@@ -145,6 +157,14 @@ mod tests {
         }
         let kept = one.party(&alice, &budget);
         assert!(Arc::ptr_eq(&kept, &budget.principal(&alice)), "it stays while it is kept");
+    }
+
+    #[test]
+    fn what_was_shown_is_not_written_anywhere() {
+        let shown = Shown::default();
+        shown.keep_own("secret.example.com");
+        shown.keep_meta("secret", judged("secret"));
+        assert!(!format!("{shown:?}").contains("secret"));
     }
 
     #[test]
