@@ -27,7 +27,7 @@ use crate::http::budget::account::Account;
 use crate::http::budget::{Held, Of};
 use crate::http::sse;
 use crate::http::streamed::{self, Addressee, Last, Telling};
-use crate::outgoing::run::Step;
+use crate::outgoing::run::{Run, Step};
 use crate::{Outgoing, ProtocolVersion, Used};
 
 /// How long an answer may go unread before it is given up.
@@ -146,19 +146,35 @@ impl Resumable {
         log.wake_reader();
     }
 
-    /// Writes what a request tells, and the answer that `last` makes of its end.
-    pub(super) async fn write<T, K>(
+    /// Writes what a request tells, and the answer that `last` makes of its end. What it has told already
+    /// is written at once, to go with the head of the answer.
+    pub(super) fn write<T, K>(
         self: Arc<Self>,
         telling: Telling<T>,
         account: Account,
         addressee: Addressee,
         last: impl FnOnce(T) -> Last<K>,
-    ) {
-        let (mut run, first) = telling.into_parts();
-        first.iter().for_each(|message| self.push(message));
+    ) -> impl Future<Output = ()> {
+        let (run, first) = telling.into_parts();
+        self.tell(&run, first);
+        self.go_on(run, account, addressee, last)
+    }
+
+    /// Writes messages; with the last of them a client may be sent away.
+    fn tell<T>(&self, run: &Run<T>, messages: Vec<Vec<u8>>) {
+        messages.iter().for_each(|message| self.push(message));
         if let Some(comes_back) = run.comes_back() {
             self.send_away(comes_back);
         }
+    }
+
+    async fn go_on<T, K>(
+        self: Arc<Self>,
+        mut run: Run<T>,
+        account: Account,
+        addressee: Addressee,
+        last: impl FnOnce(T) -> Last<K>,
+    ) {
         let running = async {
             loop {
                 let step = poll_fn(|cx| {
@@ -166,12 +182,7 @@ impl Resumable {
                     run.poll_next(cx, takes)
                 });
                 match step.await {
-                    Step::Messages(messages) => {
-                        messages.iter().for_each(|message| self.push(message));
-                        if let Some(comes_back) = run.comes_back() {
-                            self.send_away(comes_back);
-                        }
-                    }
+                    Step::Messages(messages) => self.tell(&run, messages),
                     Step::Ended(ended) => return ended,
                 }
             }
