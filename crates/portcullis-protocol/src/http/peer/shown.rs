@@ -20,8 +20,14 @@ const LONGEST: usize = 512;
 #[derive(Default)]
 pub(crate) struct Shown {
     host: Mutex<Option<Box<str>>>,
-    meta: Mutex<Option<(Secret<Vec<u8>>, Arc<Judged>)>>,
+    said: Mutex<Option<Said>>,
     party: Mutex<Option<([u8; 32], Arc<Party>)>>,
+}
+
+/// What a request said of itself.
+struct Said {
+    meta: Secret<Vec<u8>>,
+    judged: Arc<Judged>,
 }
 
 impl Shown {
@@ -41,17 +47,17 @@ impl Shown {
 
     /// What a request says of itself with this `_meta`, if one before it was accepted that had the same.
     pub(crate) fn meta(&self, text: &str) -> Option<Arc<Judged>> {
-        let before = self.meta.lock().ok()?;
-        let (said, judged) = before.as_ref()?;
-        said.matches(text).then(|| Arc::clone(judged))
+        let before = self.said.lock().ok()?;
+        let Said { meta, judged } = before.as_ref()?;
+        meta.matches(text).then(|| Arc::clone(judged))
     }
 
     /// Notes what a request said of itself that was accepted.
     pub(crate) fn keep_meta(&self, text: &str, judged: Arc<Judged>) {
         if text.len() <= LONGEST
-            && let Ok(mut before) = self.meta.lock()
+            && let Ok(mut before) = self.said.lock()
         {
-            *before = Some((Secret::new(text.into()), judged));
+            *before = Some(Said { meta: Secret::new(text.into()), judged });
         }
     }
 
@@ -128,7 +134,7 @@ mod tests {
         shown.keep_meta("{}", judged("alpha"));
         std::thread::scope(|scope| {
             let poisons = scope.spawn(|| {
-                let _locks = (shown.host.lock(), shown.meta.lock(), shown.party.lock());
+                let _locks = (shown.host.lock(), shown.said.lock(), shown.party.lock());
                 panic!("poisoned");
             });
             assert!(poisons.join().is_err());

@@ -156,12 +156,12 @@ impl Resumable {
         last: impl FnOnce(T) -> Last<K>,
     ) -> impl Future<Output = ()> {
         let (run, first) = telling.into_parts();
-        self.tell(&run, first);
+        self.tell(&run, &first);
         self.go_on(run, account, addressee, last)
     }
 
     /// Writes messages; with the last of them a client may be sent away.
-    fn tell<T>(&self, run: &Run<T>, messages: Vec<Vec<u8>>) {
+    fn tell<T>(&self, run: &Run<T>, messages: &[Vec<u8>]) {
         messages.iter().for_each(|message| self.push(message));
         if let Some(comes_back) = run.comes_back() {
             self.send_away(comes_back);
@@ -182,7 +182,7 @@ impl Resumable {
                     run.poll_next(cx, takes)
                 });
                 match step.await {
-                    Step::Messages(messages) => self.tell(&run, messages),
+                    Step::Messages(messages) => self.tell(&run, &messages),
                     Step::Ended(ended) => return ended,
                 }
             }
