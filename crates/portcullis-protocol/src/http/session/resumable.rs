@@ -394,6 +394,7 @@ impl Stream for Reader {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use http_body_util::BodyExt;
     use serde_json::{Value, json};
 
@@ -462,6 +463,15 @@ mod tests {
             assert_eq!(resumed.headers()["content-type"], "text/event-stream");
             assert_eq!(rest(resumed).await, whole[seen..]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_first_is_there_with_the_head_of_the_answer() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 5).await;
+        let first = next(&mut stream).now_or_never().flatten();
+        assert_eq!(first.unwrap().1, json!(1));
     }
 
     #[tokio::test(start_paused = true)]
