@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use crate::{digest, random};
+use crate::{digest, random, text};
 
 /// What stands for somebody in traces, where a name would be too much: the same for the same person, for as
 /// long as the process lives.
@@ -38,10 +38,16 @@ impl Pseudonym {
             digest::sha256_of_parts(std::iter::once(&key[..]).chain(parts));
         Self([a, b, c, d, e, f, g, h])
     }
+
+    /// Its sixteen hexadecimal digits, in ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        text::hex_digits(u64::from_be_bytes(self.0))
+    }
 }
 
 impl fmt::Display for Pseudonym {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Serialize, Serializer};
 
+use crate::text;
+
 /// Fills an array with unpredictable bytes.
 ///
 /// # Errors
@@ -94,22 +96,26 @@ impl OperationId {
     /// those are has no order that requests could follow by chance, and is not a secret.
     #[must_use]
     pub fn is_one_in(self, so_many: u32) -> bool {
-        // Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: its mix.
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).checked_rem(so_many.into()).is_some_and(|rest| rest == 0)
+        mixed(self.0).checked_rem(so_many.into()).is_some_and(|rest| rest == 0)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
     }
 
     /// The number's sixteen hexadecimal digits, in ASCII.
     #[must_use]
     pub fn digits(self) -> [u8; 16] {
-        let mut digits = [0; 16];
-        for (place, digit) in digits.iter_mut().rev().enumerate() {
-            let value = (self.0 >> (4 * place)) as u8 & 0xf;
-            *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
-        }
-        digits
+        text::hex_digits(self.0)
     }
+}
+
+/// Another number for each, in no order that shows: for what is no secret. The mix of Steele, Lea and Flood,
+/// "Fast Splittable Pseudorandom Number Generators", 2014.
+pub(crate) fn mixed(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// The operation with this very number, for tests of what is written about it.

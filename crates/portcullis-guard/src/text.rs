@@ -110,6 +110,25 @@ pub fn quoted(text: &str) -> String {
     quoted
 }
 
+/// The sixteen hexadecimal digits of a number, in ASCII and lower case.
+///
+/// # Example
+///
+/// ```
+/// use portcullis_guard::text::hex_digits;
+///
+/// assert_eq!(&hex_digits(0x2a), b"000000000000002a");
+/// ```
+#[must_use]
+pub fn hex_digits(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        let value = (number >> (4 * place)) as u8 & 0xf;
+        *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
+    }
+    digits
+}
+
 /// A list for the middle of a log line: the first eight entries, each [`quoted`].
 #[must_use]
 pub fn quoted_list(texts: &[&str]) -> String {
@@ -173,6 +192,13 @@ mod tests {
                     prop_assert!(!written.contains(char::is_control), "{:?}", written);
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_has_the_digits_that_the_standard_library_writes(number: u64) {
+            prop_assert_eq!(hex_digits(number).to_vec(), format!("{number:016x}").into_bytes());
         }
     }
 

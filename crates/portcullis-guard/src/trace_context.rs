@@ -1,6 +1,10 @@
 //! The trace that a caller names, as numbers.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use crate::random::{self, OperationId, RandomUnavailable};
+use crate::text;
 
 /// What a caller says of the trace that its request belongs to (W3C Trace Context §3.2): for logs and
 /// traces alone.
@@ -86,6 +90,42 @@ impl TraceParent {
 /// The flag of a trace that is recorded.
 const SAMPLED: u8 = 1;
 
+impl TraceId {
+    /// The number of a trace that begins with an operation: no other operation has it, and other processes are
+    /// unlikely to give it. It looks random (§3.2.2.3), and is not a secret.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gave no random bytes when the process first asked for them.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis_guard::{OperationId, TraceId};
+    ///
+    /// let operation = OperationId::new();
+    /// assert_eq!(TraceId::begun_by(operation), TraceId::begun_by(operation));
+    /// assert_ne!(TraceId::begun_by(operation), TraceId::begun_by(OperationId::new()));
+    /// ```
+    pub fn begun_by(operation: OperationId) -> Result<Self, RandomUnavailable> {
+        // Random bytes are a call of the system, which costs as much as the rest of a span.
+        static PROCESS: LazyLock<Result<[[u8; 8]; 2], RandomUnavailable>> = LazyLock::new(|| {
+            let [first, second] = [random::bytes()?, random::bytes()?];
+            Ok([first, second])
+        });
+        let [process, key] = (*PROCESS)?.map(u64::from_be_bytes);
+        // The key keeps it apart from what chooses a sample: a collector may choose by these digits.
+        let number = random::mixed(random::mixed(operation.number()) ^ key);
+        Ok(Self(u128::from(process) << 64 | u128::from(number)))
+    }
+
+    /// Its 32 hexadecimal digits, in ASCII: two halves.
+    #[must_use]
+    pub fn digits(self) -> [[u8; 16]; 2] {
+        [(self.0 >> 64) as u64, self.0 as u64].map(text::hex_digits)
+    }
+}
+
 /// The number of lower-case hexadecimal digits, at most 32 of them.
 fn hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number: u128, digit| {
@@ -106,13 +146,13 @@ impl fmt::Display for TraceParent {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(str::from_utf8(self.digits().as_flattened()).unwrap_or_default())
     }
 }
 
 impl serde::Serialize for TraceId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(str::from_utf8(self.digits().as_flattened()).unwrap_or_default())
     }
 }
 
@@ -158,6 +198,20 @@ mod tests {
             GIVEN[..54].to_owned(),
         ] {
             assert_eq!(read(&malformed), None, "{malformed:?}");
+        }
+    }
+
+    /// §3.2.2.3; a collector may choose those that it keeps by their last digits, and `is_one_in` has
+    /// chosen before.
+    #[test]
+    fn the_traces_of_a_sample_have_every_digit() {
+        let sampled = (0..20_000).map(OperationId::from).filter(|id| id.is_one_in(16));
+        let begun: Vec<_> = sampled.map(|id| TraceId::begun_by(id).unwrap().to_string()).collect();
+        for place in 16..32 {
+            for digit in "0123456789abcdef".bytes() {
+                let with = begun.iter().filter(|id| id.as_bytes()[place] == digit).count();
+                assert!((begun.len() / 32..begun.len() / 8).contains(&with), "{place}: {with}");
+            }
         }
     }
 

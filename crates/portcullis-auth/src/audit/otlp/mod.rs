@@ -4,6 +4,7 @@ mod collector;
 mod losses;
 mod request;
 mod span;
+mod span_json;
 mod traces;
 
 use std::fmt;

@@ -1,11 +1,15 @@
 //! `ExportLogsServiceRequest` and `ExportTraceServiceRequest`, in the JSON of protobuf: names in camelCase,
 //! and numbers of 64 bits as strings.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
 use portcullis_guard::metrics::{self, Metric};
+use portcullis_guard::redaction;
 use serde_json::{Map, Value, json};
+
+use super::span_json;
 
 /// What is sent to a collector: logs or spans.
 pub(super) struct Signal {
@@ -32,7 +36,7 @@ pub(super) static LOGS: Signal = Signal {
     gather: Duration::from_millis(5),
 };
 
-/// Spans: each line is one.
+/// Spans: each line is one, as [`Span`](super::span::Span) writes it down.
 ///
 /// A request costs as much as a hundred of them. Those that are lost with a process are missed by nobody
 /// who has its audit records.
@@ -55,6 +59,9 @@ fn logs(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&logs)?)
 }
 
+/// The usual length of a span, in bytes.
+const USUAL_BYTES: usize = 896;
+
 fn spans(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
     let around = json!({
         "resourceSpans": [{
@@ -63,9 +70,24 @@ fn spans(service: &str, lines: &[&[u8]]) -> io::Result<Vec<u8>> {
         }],
     });
     let around = around.to_string();
-    // The last list is that of the spans, and each line is JSON.
+    // The last list is that of the spans.
     let (before, after) = around.rsplit_once("[]").ok_or(io::ErrorKind::InvalidData)?;
-    Ok([before.as_bytes(), b"[", &lines.join(&b','), b"]", after.as_bytes()].concat())
+    let mut body = Vec::with_capacity(around.len() + lines.len() * USUAL_BYTES);
+    body.extend_from_slice(before.as_bytes());
+    body.push(b'[');
+    for (nth, line) in lines.iter().enumerate() {
+        if nth > 0 {
+            body.push(b',');
+        }
+        span_json::append(&mut body, line)?;
+    }
+    body.push(b']');
+    body.extend_from_slice(after.as_bytes());
+    let redacted = match redaction::redact_bytes(&body) {
+        Cow::Owned(redacted) => Some(redacted),
+        Cow::Borrowed(_) => None,
+    };
+    Ok(redacted.unwrap_or(body))
 }
 
 /// The instrumentation scope.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_guard::delivery::Deliveries;
-use portcullis_guard::{FetchBuilder, Secret, metrics, redaction};
+use portcullis_guard::{FetchBuilder, Secret, metrics};
 use url::Url;
 
 use super::losses::Losses;
 use super::request::SPANS;
-use super::{AuditError, AuditRecord, Target, span};
+use super::span::Span;
+use super::{AuditError, AuditRecord, Target};
 
 /// Sends the spans of operations to an OpenTelemetry collector, in OTLP/HTTP with JSON.
 ///
@@ -85,12 +86,8 @@ impl OtlpTraces {
 
     /// Takes the span of what `record` is about, if its trace is sampled.
     pub(in crate::audit) fn take(&self, record: &AuditRecord<'_>) {
-        let Some(span) = span::json(record, self.one_in) else { return };
-        let span = redaction::redact_bytes(&span);
-        let pushed = self.deliveries.push(|waiting| {
-            waiting.extend_from_slice(&span);
-            Ok(())
-        });
+        let Some(span) = Span::of(record, self.one_in) else { return };
+        let pushed = self.deliveries.push(|waiting| span.append(waiting));
         if pushed.is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             metrics::count(&metrics::SPANS_LOST, &[]);

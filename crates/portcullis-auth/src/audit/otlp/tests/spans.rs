@@ -1,15 +1,24 @@
 //! What becomes a span, and what does not.
 
+use std::collections::HashSet;
+
 use portcullis_guard::{OperationId, Pseudonym, TraceParent};
 
-use super::super::span::json;
+use super::super::span::Span;
+use super::super::span_json;
 use super::*;
 use crate::Principal;
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn span_of(record: &AuditRecord<'_>, one_in: u32) -> Option<Value> {
-    json(record, one_in).map(|span| serde_json::from_slice(&span).unwrap())
+    Span::of(record, one_in).map(|span| {
+        let (mut line, mut json) = (Vec::new(), Vec::new());
+        span.append(&mut line).unwrap();
+        line.push(b'\n');
+        span_json::append(&mut json, &line).unwrap();
+        serde_json::from_slice(&json).unwrap()
+    })
 }
 
 fn named<'a>(span: &'a Value, name: &str) -> Option<&'a str> {
@@ -203,11 +212,43 @@ fn of_requests_without_a_trace_so_many_begin_one() {
     assert_eq!(root.get("parentSpanId"), None);
     let number = |span: &Value| span["traceId"].as_str().unwrap().to_owned();
     assert_eq!(number(&root).len(), 32);
-    assert_ne!(number(&root), number(&span_of(&record(), 1).unwrap()));
     let numbered = |id: u64| AuditRecord { id: OperationId::from(id), ..record() };
+    let numbers: HashSet<_> =
+        (0..1_000).map(|id| number(&span_of(&numbered(id), 1).unwrap())).collect();
+    assert_eq!(numbers.len(), 1_000);
+    assert!(numbers.contains(&number(&root)), "the same operation has the same");
     assert!((0..100).all(|id| span_of(&numbered(id), 0).is_none()));
     let sampled = (0..10_000).filter(|id| span_of(&numbered(*id), 10).is_some()).count();
     assert!((700..1_300).contains(&sampled), "{sampled}");
+}
+
+#[test]
+fn e08_a_secret_in_a_span_is_removed_before_it_is_sent() {
+    let secret = Secret::known("a-secret-of-a-span".to_owned());
+    let collector = Collector::start();
+    let url = format!("http://{}/v1/traces", collector.address()).parse().unwrap();
+    let fetch = Fetch::builder().allow_loopback().time(SOON);
+    let traces = OtlpTraces::builder(fetch, &url, "users").open().unwrap();
+    let mut record = record();
+    let component = format!("files://{}", secret.expose());
+    (record.kind, record.component) = (Some("resource"), Some(component.as_str()));
+    Audit::new(AuditFailure::Stop).traces(traces).end_span(&record);
+    let sent = collector.next();
+    let span = &sent.body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    assert_eq!(named(span, "mcp.resource.uri"), Some("files://[redacted]"));
+    assert!(!sent.body.to_string().contains(secret.expose()));
+    sent.take();
+}
+
+#[test]
+fn a_text_is_what_it_was_whatever_it_holds() {
+    let mut record = record();
+    for text in ["a\tb", "a\nb", "\"}}]", "\\", "\u{1}\u{7f}", "Zürich", ""] {
+        (record.kind, record.component) = (Some("template"), Some(text));
+        let span = span_of(&record, 1).unwrap();
+        let expected = Some(text).filter(|text| !text.is_empty());
+        assert_eq!(named(&span, "portcullis.component"), expected);
+    }
 }
 
 #[test]
