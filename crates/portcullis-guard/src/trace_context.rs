@@ -1,7 +1,7 @@
 //! The trace that a caller names, as numbers.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crate::random::{self, OperationId, RandomUnavailable};
 use crate::text;
@@ -92,11 +92,12 @@ const SAMPLED: u8 = 1;
 
 impl TraceId {
     /// The number of a trace that begins with an operation: no other operation has it, and other processes are
-    /// unlikely to give it. It looks random (§3.2.2.3), and is not a secret.
+    /// unlikely to give it. Each of its digits changes with each operation (§3.2.2.3), and it is no secret:
+    /// whoever knows one and its operation can tell those of others.
     ///
     /// # Errors
     ///
-    /// When the operating system gave no random bytes when the process first asked for them.
+    /// When the operating system gives no random bytes to begin with.
     ///
     /// # Example
     ///
@@ -108,15 +109,19 @@ impl TraceId {
     /// assert_ne!(TraceId::begun_by(operation), TraceId::begun_by(OperationId::new()));
     /// ```
     pub fn begun_by(operation: OperationId) -> Result<Self, RandomUnavailable> {
-        // Random bytes are a call of the system, which costs as much as the rest of a span.
-        static PROCESS: LazyLock<Result<[[u8; 8]; 2], RandomUnavailable>> = LazyLock::new(|| {
-            let [first, second] = [random::bytes()?, random::bytes()?];
-            Ok([first, second])
-        });
-        let [process, key] = (*PROCESS)?.map(u64::from_be_bytes);
-        // The key keeps it apart from what chooses a sample: a collector may choose by these digits.
-        let number = random::mixed(random::mixed(operation.number()) ^ key);
-        Ok(Self(u128::from(process) << 64 | u128::from(number)))
+        // Random bytes for each would be a call of the system, which costs as much as the rest of a span.
+        static KEYS: OnceLock<[u64; 2]> = OnceLock::new();
+        let keys = match KEYS.get() {
+            Some(keys) => keys,
+            None => {
+                let keys = [random::bytes()?, random::bytes()?].map(u64::from_be_bytes);
+                KEYS.get_or_init(|| keys)
+            }
+        };
+        // Mixed twice: the first time chooses samples, and a collector may choose by these digits.
+        let number = random::mixed(operation.number());
+        let [high, low] = keys.map(|key| u128::from(random::mixed(number ^ key)));
+        Ok(Self(high << 64 | low))
     }
 
     /// Its 32 hexadecimal digits, in ASCII: two halves.
@@ -207,7 +212,7 @@ mod tests {
     fn the_traces_of_a_sample_have_every_digit() {
         let sampled = (0..20_000).map(OperationId::from).filter(|id| id.is_one_in(16));
         let begun: Vec<_> = sampled.map(|id| TraceId::begun_by(id).unwrap().to_string()).collect();
-        for place in 16..32 {
+        for place in 0..32 {
             for digit in "0123456789abcdef".bytes() {
                 let with = begun.iter().filter(|id| id.as_bytes()[place] == digit).count();
                 assert!((begun.len() / 32..begun.len() / 8).contains(&with), "{place}: {with}");

@@ -1,5 +1,8 @@
 //! The running requests of one client, and how one is cancelled.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use futures_util::future::{AbortHandle, AbortRegistration};
 
 use crate::RpcError;
@@ -10,12 +13,9 @@ use crate::message::params::Params;
 ///
 /// Two with one id would have one answer too many for it, so the second is refused.
 ///
-/// They are looked at one by one: nearly all clients have one or two.
+/// Most clients have one or two, for which no hash is taken; a batch may begin hundreds.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Vec<(RequestId, AbortHandle)>);
-
-/// The room for so many is kept while none is running.
-const KEPT: usize = 4;
+pub(crate) struct InFlight(BTreeMap<RequestId, AbortHandle>);
 
 impl InFlight {
     /// Notes a request, and gives what its future is to be made abortable with.
@@ -24,11 +24,9 @@ impl InFlight {
     ///
     /// -32600 when one with this id is running.
     pub(crate) fn begin(&mut self, id: &RequestId) -> Result<AbortRegistration, RpcError> {
-        if self.contains(id) {
-            return Err(Self::taken());
-        }
+        let Entry::Vacant(place) = self.0.entry(id.clone()) else { return Err(Self::taken()) };
         let (handle, registration) = AbortHandle::new_pair();
-        self.0.push((id.clone(), handle));
+        place.insert(handle);
         Ok(registration)
     }
 
@@ -39,23 +37,17 @@ impl InFlight {
 
     /// Whether one with this id is running.
     pub(crate) fn contains(&self, id: &RequestId) -> bool {
-        self.find(id).is_some()
+        self.0.contains_key(id)
     }
 
     /// Forgets a request that has ended, by itself or because it was dropped.
     pub(crate) fn end(&mut self, id: &RequestId) {
-        if let Some(place) = self.find(id) {
-            self.0.swap_remove(place);
-        }
-        if self.0.is_empty() {
-            // Many at once must not make a client that is idle afterwards a dear one.
-            self.0.shrink_to(KEPT);
-        }
+        self.0.remove(id);
     }
 
     /// Drops what runs under `id`, if anything does.
     pub(crate) fn cancel(&self, id: &RequestId) {
-        if let Some((_, handle)) = self.find(id).and_then(|place| self.0.get(place)) {
+        if let Some(handle) = self.0.get(id) {
             handle.abort();
         }
     }
@@ -63,16 +55,12 @@ impl InFlight {
     /// Drops everything that runs.
     #[cfg(feature = "http")]
     pub(crate) fn cancel_all(&self) {
-        self.0.iter().for_each(|(_, handle)| handle.abort());
+        self.0.values().for_each(AbortHandle::abort);
     }
 
     /// How many are running.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    fn find(&self, id: &RequestId) -> Option<usize> {
-        self.0.iter().position(|(running, _)| running == id)
     }
 }
 

@@ -25,7 +25,7 @@ const MAX_BATCH: usize = 64;
 /// The id of a request: an integer or a string, never null (MCP basic §Requests).
 ///
 /// Exhaustive: the specification has no third form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum RequestId {
     /// An integer.

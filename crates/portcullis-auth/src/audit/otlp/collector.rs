@@ -72,7 +72,7 @@ impl Collector {
     }
 
     fn post(&mut self, lines: &[&[u8]]) -> io::Result<Answer> {
-        let body = (self.signal.body)(&self.service, lines)?;
+        let Ok(body) = (self.signal.body)(&self.service, lines) else { return Ok(Answer::Unsent) };
         let request = self.request.clone().body("application/json", body);
         let (status, retry_after, body) = self.runtime.block_on(async {
             let answer = self.fetch.stream(request).await.map_err(io::Error::other)?;
@@ -110,6 +110,8 @@ enum Answer {
     RefusedTogether(u16),
     /// It refuses any.
     Refused(u16),
+    /// It was not asked: one of them is no line that was taken here.
+    Unsent,
 }
 
 impl Delivery for Collector {
@@ -127,7 +129,7 @@ impl Delivery for Collector {
                 self.losses.end();
             }
             Answer::Taken(Some((records, why))) => self.lose(records, &escaped(&why, MAX_CHARS)),
-            Answer::RefusedTogether(_) if batch.len() > 1 => {
+            Answer::RefusedTogether(_) | Answer::Unsent if batch.len() > 1 => {
                 self.at_once = batch.len() / 2;
                 // Half of them come next.
                 return Err(io::ErrorKind::Interrupted.into());
@@ -135,6 +137,7 @@ impl Delivery for Collector {
             Answer::RefusedTogether(status) | Answer::Refused(status) => {
                 self.lose(batch.len() as u64, &format_args!("it answered with status {status}"));
             }
+            Answer::Unsent => self.lose(batch.len() as u64, &"they cannot be read"),
         }
         Ok(batch.iter().map(|line| line.len()).sum())
     }

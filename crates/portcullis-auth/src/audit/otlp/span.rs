@@ -4,10 +4,11 @@
 //! only write down what a span takes, and the thread that sends makes [JSON](super::span_json) of many lines
 //! at once.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use portcullis_guard::{TraceId, TraceParent, json, text};
+use portcullis_guard::{Pseudonym, TraceId, TraceParent, json, redaction, text};
 
 use crate::audit::{AuditRecord, Verdict};
 
@@ -22,6 +23,9 @@ pub(super) struct Span<'r> {
     record: &'r AuditRecord<'r>,
     trace_id: TraceId,
     parent_id: Option<u64>,
+    pseudonym: Option<Pseudonym>,
+    component: Cow<'r, str>,
+    reference: Option<String>,
 }
 
 impl<'r> Span<'r> {
@@ -37,7 +41,11 @@ impl<'r> Span<'r> {
                 (record.id.is_one_in(one_in).then(|| TraceId::begun_by(record.id))?.ok()?, None)
             }
         };
-        Some(Self { record, trace_id, parent_id })
+        // Here, since a secret may be forgotten until the span is sent.
+        let component = redaction::redact(record.component.unwrap_or_default());
+        let reference = record.reference.map(|reference| reference.to_string());
+        let pseudonym = record.pseudonym();
+        Some(Self { record, trace_id, parent_id, pseudonym, component, reference })
     }
 
     /// Appends its numbers, each as sixteen hexadecimal digits, and its texts. What it has not is zero, or
@@ -47,11 +55,10 @@ impl<'r> Span<'r> {
     ///
     /// When a text cannot be written.
     pub(super) fn append(&self, line: &mut Vec<u8>) -> io::Result<()> {
-        let Self { record, trace_id, parent_id } = self;
+        let Self { record, trace_id, parent_id, pseudonym, component, reference } = self;
         let start = record.time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let end = start.saturating_add(record.duration);
         let [high, low] = trace_id.digits();
-        let pseudonym = record.pseudonym().map(|pseudonym| pseudonym.digits());
         let numbers: [_; NUMBERS] = [
             high,
             low,
@@ -60,16 +67,15 @@ impl<'r> Span<'r> {
             text::hex_digits(nanos(start)),
             text::hex_digits(nanos(end)),
             text::hex_digits(record.status.unwrap_or_default().into()),
-            pseudonym.unwrap_or_else(|| text::hex_digits(0)),
+            pseudonym.map_or_else(|| text::hex_digits(0), Pseudonym::digits),
         ];
         line.extend_from_slice(numbers.as_flattened());
-        let reference = record.reference.map(|reference| reference.to_string());
         let texts: [_; TEXTS] = [
             record.transport,
             record.operation,
             record.protocol.unwrap_or_default(),
             record.kind.unwrap_or_default(),
-            record.component.unwrap_or_default(),
+            component,
             record.verdict.as_str(),
             record.outcome,
             reference.as_deref().unwrap_or_default(),

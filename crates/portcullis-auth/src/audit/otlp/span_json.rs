@@ -99,11 +99,11 @@ impl<'l> Fields<'l> {
         let error = self.error();
         self.append_attributes(json, error);
         // `STATUS_CODE_ERROR`.
-        let status = if error.is_empty() { "" } else { "\"code\":2" };
+        let status = if error.is_some() { "\"code\":2" } else { "" };
         json.raw(&["],\"status\":{", status, "}}"]);
     }
 
-    fn append_attributes(&self, json: &mut Json<'_>, error: &str) {
+    fn append_attributes(&self, json: &mut Json<'_>, error: Option<&str>) {
         let is_method = self.operation.contains('/') || self.operation == "initialize";
         let (transport, application) = match self.transport {
             "http" => ("tcp", "http"),
@@ -124,7 +124,7 @@ impl<'l> Fields<'l> {
         self.append_component(json);
         json.attribute("network.transport", transport);
         json.attribute("network.protocol.name", application);
-        json.attribute("error.type", error);
+        json.attribute("error.type", error.unwrap_or_default());
         json.attribute("enduser.pseudo.id", self.pseudonym);
         json.attribute("portcullis.kind", self.kind);
         json.attribute("portcullis.verdict", self.verdict);
@@ -154,13 +154,12 @@ impl<'l> Fields<'l> {
         }
     }
 
-    /// The class of the error with which it ended, or nothing. A mistake of its caller is no error of the
-    /// server.
-    fn error(&self) -> &'l str {
+    /// The class of the error with which it ended. A mistake of its caller is no error of the server.
+    fn error(&self) -> Option<&'l str> {
         match (self.verdict, self.outcome) {
-            ("failed", outcome) => outcome,
-            (_, outcome @ ("tool_error" | "internal_error" | "panic" | "timeout")) => outcome,
-            _ => "",
+            ("failed", outcome) => Some(outcome),
+            (_, outcome @ ("tool_error" | "internal_error" | "panic" | "timeout")) => Some(outcome),
+            _ => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use portcullis_guard::{OperationId, Pseudonym, TraceParent};
 
+use super::super::request::SPANS;
 use super::super::span::Span;
 use super::super::span_json;
 use super::*;
@@ -232,23 +233,53 @@ fn e08_a_secret_in_a_span_is_removed_before_it_is_sent() {
     let mut record = record();
     let component = format!("files://{}", secret.expose());
     (record.kind, record.component) = (Some("resource"), Some(component.as_str()));
-    Audit::new(AuditFailure::Stop).traces(traces).end_span(&record);
+    let audit = Audit::new(AuditFailure::Stop).traces(traces);
+    audit.end_span(&record);
+    let text = secret.expose().clone();
+    // Known no longer when the span is sent, since nobody has it.
+    drop(secret);
     let sent = collector.next();
     let span = &sent.body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
     assert_eq!(named(span, "mcp.resource.uri"), Some("files://[redacted]"));
-    assert!(!sent.body.to_string().contains(secret.expose()));
+    assert!(!sent.body.to_string().contains(&text));
     sent.take();
 }
 
 #[test]
 fn a_text_is_what_it_was_whatever_it_holds() {
-    let mut record = record();
-    for text in ["a\tb", "a\nb", "\"}}]", "\\", "\u{1}\u{7f}", "Zürich", ""] {
-        (record.kind, record.component) = (Some("template"), Some(text));
+    let characters = ('\0'..='\u{2ff}').chain(['\u{2028}', '\u{feff}', '\u{10ffff}']);
+    let texts = characters.map(|character| format!("a {character}{character}\" b"));
+    for text in texts.chain([String::new(), "x".repeat(100_000)]) {
+        let mut record = record();
+        (record.kind, record.component) = (Some("template"), Some(text.as_str()));
         let span = span_of(&record, 1).unwrap();
-        let expected = Some(text).filter(|text| !text.is_empty());
+        let expected = Some(text.as_str()).filter(|text| !text.is_empty());
         assert_eq!(named(&span, "portcullis.component"), expected);
+        assert_eq!(named(&span, "portcullis.outcome"), Some(record.outcome));
     }
+}
+
+#[test]
+fn a_line_that_is_none_is_lost_and_counted_and_holds_nothing_up() {
+    let collector = Collector::start();
+    let url = format!("http://{}/v1/traces", collector.address()).parse().unwrap();
+    let fetch = Fetch::builder().allow_loopback().time(SOON);
+    let target = Target::new(fetch, &url, "users".to_owned());
+    let (deliveries, losses) = target.start(&SPANS).unwrap();
+    let record = record();
+    let good = || deliveries.push(|line| Span::of(&record, 1).unwrap().append(line)).unwrap();
+    good();
+    deliveries.push(|line| line.write_all(b"no span")).unwrap();
+    good();
+    let sent = || {
+        let received = collector.next();
+        let spans = received.body["resourceSpans"][0]["scopeSpans"][0]["spans"].clone();
+        received.take();
+        spans.as_array().unwrap().len()
+    };
+    assert_eq!((sent(), sent()), (1, 1));
+    deliveries.flush().unwrap();
+    assert_eq!(losses.all(), 1);
 }
 
 #[test]
