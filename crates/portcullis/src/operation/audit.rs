@@ -28,7 +28,8 @@ use crate::operation::task::{Start, TaskKey};
 pub(crate) struct OperationRecord<'a> {
     pending: PendingRecord<'a, About<'a>>,
     absent: bool,
-    span: Span,
+    /// The span of the operation, if it has begun.
+    span: Option<&'a Span>,
 }
 
 /// Who asks for what, and what a list showed of it.
@@ -83,7 +84,7 @@ impl<'a> OperationRecord<'a> {
             hidden: Vec::new(),
         };
         let pending = PendingRecord::begin(&engine.audit, time, transport, operation, about);
-        Self { pending, absent: false, span: Span::none() }
+        Self { pending, absent: false, span: None }
     }
 
     /// Notes that it is a call which may become a task.
@@ -109,11 +110,11 @@ impl<'a> OperationRecord<'a> {
         self.pending.about.engine
     }
 
-    /// Begins the span of the operation, in which everything is logged on its way, by its handler
-    /// too: what joins that to the audit record is the id.
-    pub(crate) fn begin_span(&mut self) -> Span {
+    /// The span of the operation, in which everything is logged on its way, by its handler too: what joins
+    /// that to the audit record is the id.
+    pub(crate) fn new_span(&self) -> Span {
         let exchange = &self.pending.about.exchange;
-        self.span = tracing::info_span!(
+        tracing::info_span!(
             "operation",
             id = %self.pending.id(),
             operation = self.pending.operation(),
@@ -121,8 +122,13 @@ impl<'a> OperationRecord<'a> {
             principal = exchange.principal.as_deref().map(ByPseudonym).map(field::display),
             traceparent = exchange.trace.map(field::display),
             reference = field::Empty,
-        );
-        self.span.clone()
+        )
+    }
+
+    /// Notes in `span`, too, what becomes known: it is lent, since a second handle of a span costs as much as
+    /// the first.
+    pub(crate) fn in_span(&mut self, span: &'a Span) {
+        self.span = Some(span);
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -184,8 +190,8 @@ impl<'a> OperationRecord<'a> {
 
     fn note_reference(&mut self, reference: Option<Reference>) {
         self.pending.reference = reference;
-        if let Some(reference) = reference {
-            self.span.record("reference", field::display(reference));
+        if let (Some(span), Some(reference)) = (self.span, reference) {
+            span.record("reference", field::display(reference));
         }
     }
 
@@ -237,7 +243,9 @@ impl<'a> OperationRecord<'a> {
 
     fn concerns(&mut self, entry: &'a Entry) {
         self.pending.about.entry = Some(entry);
-        self.span.record("component", entry.key.as_str());
+        if let Some(span) = self.span {
+            span.record("component", entry.key.as_str());
+        }
     }
 
     /// Notes that a rule hides a component of a list.

@@ -75,12 +75,14 @@ impl Service for EngineService {
 
     async fn admit(&self, what: &'static str, exchange: &Exchange) -> Result<(), RpcError> {
         let exchange = Arc::new(exchange.clone());
+        let span;
         let mut record = OperationRecord::begin(&self.0, &exchange, what);
-        let span = record.begin_span();
+        span = record.new_span();
+        record.in_span(&span);
         let admitted = match what {
             // It gives back what was counted when the session began.
             "session_end" => record.check_audit().map(|()| record.admitted()),
-            _ => admitted(&self.0, &exchange, &mut record).instrument(span).await,
+            _ => admitted(&self.0, &exchange, &mut record).instrument(span.clone()).await,
         };
         record.end(admitted)
     }
@@ -124,13 +126,14 @@ async fn served(
     exchange: Arc<Exchange>,
     start: Option<Arc<Start>>,
 ) -> Result<Outcome, RpcError> {
+    let span;
     let mut record = OperationRecord::begin(engine, &exchange, method(&operation));
+    span = record.new_span();
+    record.in_span(&span);
     if let Some(start) = &start {
         record.may_become(start);
     }
     let result = {
-        // It ends here, and does not last until those are told who wait to learn that nothing is there.
-        let span = record.begin_span();
         let walk = pin!(walk(engine, operation, &exchange, &mut record, start));
         // Middleware may panic: everything else that is not ours is caught where it is asked.
         let mut walk = AssertUnwindSafe(walk).catch_unwind();
@@ -144,6 +147,8 @@ async fn served(
     }
     let result = record.redacted(result);
     let result = record.end(result);
+    // It does not last until those are told who wait to learn that nothing is there.
+    drop(span);
     if let Some(until) = absent_until {
         engine.alarm.wait_until(until).await;
     }
