@@ -19,9 +19,10 @@ use benches::server::{self, Server};
 use benches::sign_in::User;
 
 const CONNECTIONS: usize = 64;
-const ROUNDS: usize = 200;
-/// How many rounds a server lives: some of its cost depends on where its memory happens to lie.
-const ROUNDS_OF_A_SERVER: usize = 4;
+/// How many rounds of a server are taken.
+const ROUNDS: usize = 20;
+/// How many times each server starts: some of its cost depends on where its memory happens to lie.
+const LIVES: usize = 10;
 const TIME: Duration = Duration::from_millis(100);
 /// As the server that signs users in knows that of its client.
 const KNOWN_SECRET: &str = "known-secret-of-the-bench-server";
@@ -89,22 +90,25 @@ async fn run() -> Result<bool> {
     };
 
     let mut taken = ways.each_ref().map(|_| Vec::new());
-    let mut loads: Vec<(Server, Load)> = Vec::new();
-    for round in 0..ROUNDS {
-        if round % ROUNDS_OF_A_SERVER == 0 {
-            loads.drain(..).try_for_each(|(server, _)| server.stop())?;
-            for way in &ways {
-                let server = start(&[], way)?;
-                let requests = requests(server.address(), way).await?;
-                let load = Load::open(server.address(), requests, CONNECTIONS).await?;
-                loads.push((server, load));
+    for _ in 0..LIVES {
+        let mut loads: Vec<(Server, Load)> = Vec::new();
+        for way in &ways {
+            let server = start(&[], way)?;
+            let requests = requests(server.address(), way).await?;
+            let load = Load::open(server.address(), requests, CONNECTIONS).await?;
+            loads.push((server, load));
+        }
+        for round in 0..=ROUNDS {
+            for ((server, load), taken) in loads.iter_mut().zip(&mut taken) {
+                let sample = Sample::take(server, load, TIME).await?;
+                // In the first one connections begin, that to the collector too.
+                if round > 0 {
+                    taken.push(sample);
+                }
             }
         }
-        for ((server, load), taken) in loads.iter_mut().zip(&mut taken) {
-            taken.push(Sample::take(server, load, TIME).await?);
-        }
+        loads.drain(..).try_for_each(|(server, _)| server.stop())?;
     }
-    loads.drain(..).try_for_each(|(server, _)| server.stop())?;
 
     let counts = server::is_there("valgrind");
     let (mut within, mut counted_before) = (true, Vec::new());
