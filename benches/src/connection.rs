@@ -13,6 +13,8 @@ use crate::Result;
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Whether the last answer said so.
+    closes: bool,
 }
 
 /// What came back.
@@ -49,15 +51,19 @@ impl Connection {
 
     fn of(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), closes: false })
     }
 
-    /// Sends `request`, and waits for all of its answer.
+    /// Sends `request`, and waits for all of its answer: over a new connection, if the last answer said that
+    /// it would close this one, as after many refused tokens.
     ///
     /// # Errors
     ///
     /// When no answer comes that says its length, or more than one.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        if self.closes {
+            *self = Self::open(self.stream.peer_addr()?).await?;
+        }
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
@@ -71,11 +77,13 @@ impl Connection {
                 Ordering::Greater => return Err("more was answered than asked".into()),
             }
         };
-        Ok(Answer {
+        let answer = Answer {
             status: head.status,
             head: str::from_utf8(self.buffer.get(..head.body).unwrap_or_default())?,
             body: self.buffer.get(head.body..head.end).unwrap_or_default(),
-        })
+        };
+        self.closes = answer.values("connection").any(|value| value.eq_ignore_ascii_case("close"));
+        Ok(answer)
     }
 }
 
