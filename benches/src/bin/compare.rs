@@ -84,6 +84,8 @@ const ROUNDS_OF_A_SERVER: usize = 5;
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 async fn compare(options: &Options) -> Result<()> {
+    // Before this process is kept on one core.
+    let conditions = conditions();
     let folder = server::build(&["bench-server"], &["bare-axum", "rmcp-server"])?;
     if server::can_pin() {
         server::pin_load()?;
@@ -111,7 +113,7 @@ async fn compare(options: &Options) -> Result<()> {
     if options.figures.is_none() && options.svg.is_none() {
         return Ok(());
     }
-    let figures = Figures::of(&rows, commit()?, conditions())?;
+    let figures = Figures::of(&rows, commit()?, conditions)?;
     if let Some(path) = &options.figures {
         figures.write(path)?;
     }

@@ -13,7 +13,8 @@ use crate::message::params::Params;
 ///
 /// Two with one id would have one answer too many for it, so the second is refused.
 ///
-/// Most clients have one or two, for which no hash is taken; a batch may begin hundreds.
+/// They are in the order of their ids, so that one is found quickly among the hundreds that batches may
+/// begin, and without a hash where it is alone.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(BTreeMap<RequestId, AbortHandle>);
 
