@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 
 use crate::Result;
 use crate::connection::Connection;
@@ -20,6 +20,32 @@ pub enum Until {
     Time(Instant),
     /// After so many requests.
     Count(usize),
+}
+
+/// Keeps this thread from sleeping until it is dropped.
+///
+/// To wake a thread on another core costs as much CPU time as it takes to answer, and it is the server
+/// that would pay for it, the more often the faster its clients are. Those of a server on a network sleep
+/// on machines of their own.
+#[derive(Debug)]
+pub struct Awake(AbortHandle);
+
+impl Awake {
+    /// From here on; it needs the runtime of this thread.
+    pub fn keep() -> Self {
+        let never_waits = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        Self(tokio::spawn(never_waits).abort_handle())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Connections that send one request after the other, each waiting for its answer.
@@ -53,6 +79,7 @@ impl Load {
     ///
     /// With the first answer that is not right.
     pub async fn run(&mut self, until: Until) -> Result<Vec<Duration>> {
+        let _awake = Awake::keep();
         let mut running = JoinSet::new();
         for mut connection in self.connections.drain(..) {
             let requests = Arc::clone(&self.requests);

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -53,8 +54,13 @@ pub fn is_there(program: &str) -> bool {
 }
 
 /// Whether there are cores and a program to keep servers and load apart.
+///
+/// It is found out once: to a process that is kept on one core, the system says that there is one.
 pub fn can_pin() -> bool {
-    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) && is_there("taskset")
+    static CAN_PIN: LazyLock<bool> = LazyLock::new(|| {
+        thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) && is_there("taskset")
+    });
+    *CAN_PIN
 }
 
 /// Keeps this process, which is the load, off the core of the servers.
@@ -107,7 +113,7 @@ impl Server {
             .spawn()?;
         let (send, lines) = mpsc::channel();
         let errors = child.stderr.take().ok_or("no standard error")?;
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(std::result::Result::ok) {
                 if let Some(url) = line.strip_prefix("URL ") {
                     let _ = send.send(url.trim().to_owned());

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Result;
+use crate::load::Awake;
 use crate::server::Server;
 use crate::session::{Client, Session};
 
@@ -178,6 +179,7 @@ impl Callers {
     ///
     /// With the first answer that is not right.
     pub async fn call(&mut self, times: usize) -> Result<usize> {
+        let _awake = Awake::keep();
         let (mut running, work) = (JoinSet::new(), self.work);
         for mut caller in self.callers.drain(..) {
             running.spawn(async move {
