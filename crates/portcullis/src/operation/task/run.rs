@@ -66,7 +66,8 @@ pub(super) async fn go_on(
     drop(place);
 }
 
-/// Says after a while that the task still runs. Where nobody else could ask, it is never needed.
+/// Says after a while that the task still runs; none when it has ended elsewhere. Where nobody else could
+/// ask, it is never needed.
 async fn renew(
     kept: &Kept,
     key: &TaskKey,
@@ -80,7 +81,13 @@ async fn renew(
     let State::Working { process, .. } = &record.state else { return Ok(None) };
     let until = millis(kept.clock.now() + LEASE);
     let state = State::Working { process: process.clone(), until };
-    kept.swap(key, Some(value), &TaskRecord { state, ..record.clone() }).await
+    let working = TaskRecord { state, ..record.clone() };
+    if let Some(renewed) = kept.swap(key, Some(value), &working).await? {
+        return Ok(Some(renewed));
+    }
+    // A store that said nothing the last time may have renewed it all the same.
+    let found = kept.find(key).await?;
+    Ok(found.and_then(|(found, resting)| found.runs_in(Some(process)).then_some(resting)))
 }
 
 /// The state of a task whose process does not go on with it.

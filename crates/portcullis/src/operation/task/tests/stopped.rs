@@ -74,17 +74,18 @@ async fn a_task_that_runs_when_its_server_drains_ends_or_is_interrupted() {
     assert_eq!(until(&alice, &ran, "failed").await["statusMessage"], INTERRUPTED);
 }
 
-/// A store of one process whose swaps may fail, whether they were kept or not.
+/// A store whose swaps may fail, whether they were kept or not.
 #[derive(Debug)]
 struct Failing {
     store: MemoryStore,
     fails: AtomicBool,
     keeps: bool,
+    is_shared: bool,
 }
 
 impl Store for Failing {
     fn is_shared(&self) -> bool {
-        false
+        self.is_shared
     }
 
     fn put<'a>(
@@ -142,7 +143,8 @@ async fn cancellation_ends_the_function_whatever_the_store_says_or_leaves_unsaid
     for keeps in [true, false] {
         let work = Work::new();
         let store = MemoryStore::new(Arc::new(SystemClock));
-        let store = Arc::new(Failing { store, fails: AtomicBool::new(false), keeps });
+        let fails = AtomicBool::new(false);
+        let store = Arc::new(Failing { store, fails, keeps, is_shared: false });
         let server = builder([work.tool()]).store(Arc::clone(&store) as Arc<dyn Store>);
         let server = server.build().unwrap();
         let alice = alice(&server);
@@ -208,6 +210,28 @@ async fn a_replica_that_falls_silent_loses_its_task_and_cannot_end_it_twice() {
     eventually(|| work.over() == 1).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(until(&there, &id, "failed").await, failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_goes_on_whose_renewal_was_kept_and_not_answered() {
+    let (clock, work) = (Arc::new(ManualClock::at(1_000)), Work::new());
+    let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    let fails = AtomicBool::new(false);
+    let store = Arc::new(Failing { store, fails, keeps: true, is_shared: true });
+    let server = builder([work.tool()]).store(Arc::clone(&store) as Arc<dyn Store>);
+    let server = server.clock(clock.clone()).build().unwrap();
+    let alice = alice(&server);
+    let id = begin(&alice, "work").await;
+    eventually(|| work.begun() == 1).await;
+    for fails in [true, false, true, false] {
+        store.fails.store(fails, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        clock.advance(Duration::from_secs(7));
+        assert_eq!(get(&alice, &id).await.json()["result"]["status"], "working");
+        assert_eq!(work.over(), 0, "its function is not dropped");
+    }
+    work.goes_on();
+    until(&alice, &id, "completed").await;
 }
 
 /// The same store by a connection of its own, which can be cut by itself.
