@@ -75,10 +75,6 @@ impl RecordedVisibility {
         self.record(operation, scope, Some(&selected), outcome)?;
         let rules = Rule::of(change, selector);
         let added = self.state.own().add(scope, operation.exchange, &rules, at_most).await;
-        let added = added.map_err(|error| match error {
-            NotChanged::Store(error) => error.reason().to_owned(),
-            NotChanged::TooMany => "too many visibility rules".to_owned(),
-        });
         self.changed(operation, scope, Some(&selected), added)
     }
 
@@ -86,7 +82,6 @@ impl RecordedVisibility {
         let scope = self.changing(operation)?;
         self.record(operation, scope, None, "reset")?;
         let forgotten = self.state.own().forget(scope).await;
-        let forgotten = forgotten.map_err(|error| error.reason().to_owned());
         self.changed(operation, scope, None, forgotten)
     }
 
@@ -99,22 +94,28 @@ impl RecordedVisibility {
         })
     }
 
-    /// Tells who listens of what has changed, or takes back what was recorded.
+    /// Tells who listens of what has changed or may have, or takes back what was recorded.
     fn changed(
         &self,
         operation: Within<'_>,
         scope: Scope,
         selected: Option<&str>,
-        changed: Result<(), String>,
+        changed: Result<(), NotChanged>,
     ) -> Result<(), ToolError> {
         match changed {
             Ok(()) => {
                 self.state.changes.tell(scope);
                 Ok(())
             }
-            Err(reason) => {
+            Err(NotChanged::TooMany) => {
                 self.record(operation, scope, selected, "unchanged")?;
-                Err(ToolError::internal(reason))
+                Err(ToolError::internal("too many visibility rules"))
+            }
+            Err(NotChanged::Store(error)) => {
+                // It may have changed them before its answer was lost.
+                self.state.changes.tell(scope);
+                self.record(operation, scope, selected, "unknown")?;
+                Err(ToolError::internal(error.reason().to_owned()))
             }
         }
     }

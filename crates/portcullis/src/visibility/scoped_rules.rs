@@ -104,11 +104,7 @@ impl ScopedRules {
             None => None,
         };
         let key = scope.key(&self.server);
-        let found = timeout(self.patience, store.get(&key)).await.map_err(|_| {
-            tracing::error!("the store takes too long: cannot read the visibility rules");
-            Unknown
-        })?;
-        let found = found.map_err(|error| {
+        let found = self.asked(store.get(&key)).await.map_err(|error| {
             tracing::error!(reason = error.reason(), "cannot read the visibility rules");
             Unknown
         })?;
@@ -143,7 +139,7 @@ impl ScopedRules {
         let (store, key) = (self.store_of(scope), scope.key(&self.server));
         let _changing = self.absences.as_ref().map(|absences| absences.changing(scope));
         for _ in 0..ATTEMPTS {
-            let before = store.get(&key).await.map_err(NotChanged::Store)?;
+            let before = self.asked(store.get(&key)).await.map_err(NotChanged::Store)?;
             let now = self.now().map_err(|Unknown| {
                 NotChanged::Store(StoreError::unavailable("the clock is before 1970"))
             })?;
@@ -165,8 +161,8 @@ impl ScopedRules {
             let ends = record.rules.iter().map(|resting| resting.until).max().unwrap_or(now);
             let value = written(&record).map_err(NotChanged::Store)?;
             let ends = UNIX_EPOCH + Duration::from_secs(ends);
-            let swap = store.compare_and_swap(&key, before.as_ref(), Some(value), ends).await;
-            match swap.map_err(NotChanged::Store)? {
+            let swap = store.compare_and_swap(&key, before.as_ref(), Some(value), ends);
+            match self.asked(swap).await.map_err(NotChanged::Store)? {
                 CasOutcome::Done => return Ok(()),
                 CasOutcome::Conflict => {}
             }
@@ -177,9 +173,19 @@ impl ScopedRules {
     }
 
     /// Forgets the rules of `scope`.
-    pub(crate) async fn forget(&self, scope: Scope) -> Result<(), StoreError> {
+    pub(crate) async fn forget(&self, scope: Scope) -> Result<(), NotChanged> {
         let _changing = self.absences.as_ref().map(|absences| absences.changing(scope));
-        self.store_of(scope).take(&scope.key(&self.server)).await.map(drop)
+        let taken = self.asked(self.store_of(scope).take(&scope.key(&self.server))).await;
+        taken.map(drop).map_err(NotChanged::Store)
+    }
+
+    /// What the store answers, if it does in time.
+    async fn asked<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let late = || StoreError::unavailable("the store takes too long");
+        timeout(self.patience, answer).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Forgets the rules of a session that has ended. If the store has to be waited for, a task of
@@ -259,7 +265,7 @@ impl ScopedRules {
         let rules = rules.collect();
         let ends = UNIX_EPOCH + Duration::from_secs(until);
         let refreshed = match written(&Record { rules, written: now }) {
-            Ok(new) => store.compare_and_swap(key, Some(value), Some(new), ends).await,
+            Ok(new) => self.asked(store.compare_and_swap(key, Some(value), Some(new), ends)).await,
             Err(error) => Err(error),
         };
         // They hold for some hours more, and the next request tries again.
