@@ -12,15 +12,24 @@ pub(super) struct Out {
     pub(super) writer: Box<dyn io::Write + Send>,
     pub(super) rotating: Option<Rotating>,
     pub(super) retry: Duration,
+    /// Whether the file ends within a line, to which nothing may be added.
+    pub(super) is_torn: bool,
 }
 
 impl Out {
     pub(super) fn new(writer: impl io::Write + Send + 'static) -> Self {
-        Self { writer: Box::new(writer), rotating: None, retry: RETRY }
+        Self { writer: Box::new(writer), rotating: None, retry: RETRY, is_torn: false }
     }
 
     pub(super) fn rotating(file: File, rotating: Rotating) -> Self {
         Self { rotating: Some(rotating), ..Self::new(file) }
+    }
+
+    /// Goes on in another file.
+    fn begin(&mut self, file: File) {
+        // The file is asked, since nobody else knows that it is not within a line itself.
+        self.is_torn = open::ends_within_a_line(&file).unwrap_or(true);
+        self.writer = Box::new(file);
     }
 }
 
@@ -32,11 +41,15 @@ impl Output for Out {
     /// Goes on in another file, if one is due.
     fn prepare(&mut self, bytes: usize) {
         if let Some(file) = self.rotating.as_mut().and_then(|rotating| rotating.next(bytes)) {
-            self.writer = begun(file);
+            self.begin(file);
         }
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.is_torn {
+            self.writer.write_all(b"\n")?;
+            self.is_torn = false;
+        }
         self.writer.write(lines)
     }
 
@@ -44,7 +57,7 @@ impl Output for Out {
         if let Some(rotating) = &mut self.rotating {
             rotating.reopened(&file);
         }
-        self.writer = begun(file);
+        self.begin(file);
     }
 
     fn pause(&self) -> Duration {
@@ -54,15 +67,4 @@ impl Output for Out {
     fn name(&self) -> String {
         "the file".to_owned()
     }
-}
-
-/// A file to go on in, with the line ended that was torn in it.
-fn begun(file: File) -> Box<dyn io::Write + Send> {
-    // The writer asks, since nobody else knows that it is not within a line itself.
-    let torn = open::ends_within_a_line(&file).unwrap_or(true);
-    let mut out: Box<dyn io::Write + Send> = Box::new(file);
-    if torn && let Err(error) = out.write_all(b"\n") {
-        tracing::warn!(%error, "cannot end the torn line of a reopened file");
-    }
-    out
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::delivery::RETRY;
+use crate::delivery::{Output, RETRY};
 
 /// A disk with little space, which counts what is written to it.
 #[derive(Clone, Default)]
@@ -397,4 +397,18 @@ fn a_line_that_failed_half_way_is_whole_in_the_reopened_file() {
     file.flush().unwrap();
     assert_eq!(disk.state().content, b"first\nseco");
     assert_eq!(read(&path), "second\nthird\n");
+}
+
+#[test]
+fn a_torn_line_is_ended_first_however_often_that_fails() {
+    let disk = Disk::with_free(0);
+    disk.state().content.extend_from_slice(b"tor");
+    let mut out = Out { is_torn: true, ..Out::new(disk.clone()) };
+    for _ in 0..2 {
+        assert!(out.write(b"two\n").is_err());
+    }
+    disk.state().free = 100;
+    assert_eq!(out.write(b"two\n").unwrap(), 4);
+    assert_eq!(out.write(b"three\n").unwrap(), 6);
+    assert_eq!(disk.state().content, b"tor\ntwo\nthree\n");
 }
