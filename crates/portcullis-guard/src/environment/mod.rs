@@ -81,7 +81,7 @@ impl Environment {
         let text = file::text(path).map_err(malformed)?;
         let lines = file::assignments(&text).map_err(malformed)?;
         for (name, value) in lines {
-            if self.variable(&name).is_none() {
+            if self.variable(&name).is_none() && !self.unreadable.contains(&name) {
                 self.variables.insert(name, value);
             }
         }

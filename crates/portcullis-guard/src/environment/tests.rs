@@ -268,3 +268,16 @@ fn a_variable_has_its_value_its_default_or_its_file_s() {
     assert_eq!(error.kind(), Kind::Malformed);
     assert_eq!(error.to_string(), "PORT is not of the type u16");
 }
+
+#[test]
+fn a_file_does_not_take_the_place_of_a_variable_that_is_not_text() {
+    let unreadable = ["PORT".to_owned()].into();
+    let environment = Environment { variables: HashMap::new(), unreadable };
+    let written = file("PORT=1\nHOST=localhost\n");
+    let environment = environment.with_file(written.path()).unwrap();
+    assert!(environment.is_unreadable("PORT"));
+    assert_eq!(
+        (environment.variable("PORT"), environment.variable("HOST")),
+        (None, Some("localhost"))
+    );
+}
