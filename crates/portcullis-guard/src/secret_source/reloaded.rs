@@ -13,6 +13,9 @@ use crate::Secret;
 use crate::redaction::KnownValues;
 use crate::reload::{self, Cause, Progress, Reload};
 
+/// How long a source may take, once it is asked again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How often a source is asked at most.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -22,7 +25,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 ///
 /// 1. The source is asked at start, then whenever the interval is over, and at
 ///    [SIGHUP](crate::reload::now), by a task of its own.
-/// 2. While it does not give a secret, or panics, the one from before stays in force, and the log says
+/// 2. While it does not give a secret within a minute, or panics, the one from before stays in force, and the log says
 ///    why, once.
 /// 3. Each value, and each of the last 16 before it, is [removed](crate::redaction) from results,
 ///    errors, logs and audit records.
@@ -160,8 +163,16 @@ impl<S: SecretSource> Task<S> {
                 () = self.asked.notified() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
-            let loaded = self.load().await;
-            self.take(loaded);
+            // Nobody waits for a source that never answers, and it may answer the next time.
+            let loaded = tokio::select! {
+                () = self.changed.closed() => return,
+                loaded = tokio::time::timeout(PATIENCE, self.load()) => loaded,
+            };
+            let late = || {
+                let kind = SecretSourceErrorKind::Unreachable;
+                Err(SecretSourceError::new(kind, "the source takes too long"))
+            };
+            self.take(loaded.unwrap_or_else(|_| late()));
         }
     }
 

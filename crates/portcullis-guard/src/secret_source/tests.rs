@@ -280,3 +280,29 @@ mod vault {
         assert!(new("https://vault.example.com?a", "a").is_err());
     }
 }
+
+/// Gives a secret, then never answers once, and then another one.
+struct Hangs(AtomicUsize);
+
+impl SecretSource for Hangs {
+    fn load(&self) -> MaybeFuture<'_, Result<Secret<String>, SecretSourceError>> {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => MaybeFuture::ready(Ok(Secret::new("e07-before-it-hangs".to_owned()))),
+            1 => MaybeFuture::pending(std::future::pending()),
+            _ => MaybeFuture::ready(Ok(Secret::new("e07-after-it-hangs".to_owned()))),
+        }
+    }
+
+    fn name(&self) -> String {
+        "a source that hangs".to_owned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e07_a_source_that_never_answers_is_asked_again() {
+    let source = Hangs(AtomicUsize::new(0));
+    let mut secret = ReloadedSecret::load(source, MINUTE).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert!(secret.changed().await.unwrap().matches("e07-after-it-hangs"));
+    assert_eq!(begun.elapsed().as_secs(), 180, "a minute, one in which it hangs, and another one");
+}
