@@ -44,7 +44,9 @@ impl Usage {
             }
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                folders.extend(if_there(entry.open_dir().and_then(|folder| folder.entries()))?);
+                // What may not be looked into may not be written into either, such as `lost+found`.
+                let inside = entry.open_dir().and_then(|folder| folder.entries());
+                folders.extend(if_there(inside)?);
             } else if kind.is_file() {
                 let size = if_there(entry.metadata())?.map_or(0, |metadata| metadata.len());
                 usage.bytes = usage.bytes.saturating_add(size);
@@ -92,11 +94,12 @@ impl Usage {
     }
 }
 
-/// Nothing for what somebody removed meanwhile.
+/// Nothing for what somebody removed meanwhile, and for what may not be looked into.
 fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(shut) if shut.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(cause) => Err(cause),
     }
 }

@@ -67,6 +67,9 @@ pub struct WritableWorkspace {
 impl Workspace {
     /// Lets the workspace be written to, within `quota`.
     ///
+    /// What is made here counts for itself what it writes: have one for each folder, and give clones of that
+    /// one to those who write. Two of them could write as much as both quotas together.
+    ///
     /// # Errors
     ///
     /// When the folder cannot be read through, to count what it holds.
