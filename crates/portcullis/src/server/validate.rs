@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use portcullis_auth::access::compiler::Compiler;
 use portcullis_auth::{Audit, ScopeHierarchy, Scopes};
@@ -344,10 +345,32 @@ fn problem_with_tasks(limits: &Limits) -> Option<Problem> {
     Some(Problem::new(ProblemKind::InvalidLimits, text).within("limits"))
 }
 
+/// The longest time that a limit may have: a longer one has no end that a clock can tell.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 fn problem_with_limits(limits: &Limits) -> Option<Problem> {
     let invalid = |text: &str| Problem::new(ProblemKind::InvalidLimits, text).within("limits");
     if limits.header_bytes < 8 * 1024 {
         return Some(invalid("set header_bytes to at least 8 KiB"));
+    }
+    let times = [
+        ("header_timeout", limits.header_timeout),
+        ("handshake_timeout", limits.handshake_timeout),
+        ("write_timeout", limits.write_timeout),
+        ("body_timeout", limits.body_timeout),
+        ("decision_timeout", limits.decision_timeout),
+        ("not_found_delay", limits.not_found_delay),
+        ("handler_timeout", limits.handler_timeout),
+        ("input_timeout", limits.input_timeout),
+        ("task_timeout", limits.task_timeout),
+        ("task_ttl", limits.task_ttl),
+        ("unauthenticated_timeout", limits.unauthenticated_timeout),
+        ("session_idle_timeout", limits.session_idle_timeout),
+        ("drain_delay", limits.drain_delay),
+        ("drain_timeout", limits.drain_timeout),
+    ];
+    if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+        return Some(invalid(&format!("set {name} to at most 365 days")));
     }
     let Limits { connections, connections_per_address, concurrent_requests, .. } = *limits;
     let requests = [concurrent_requests, limits.requests_per_principal, limits.body_bytes];
@@ -355,4 +378,32 @@ fn problem_with_limits(limits: &Limits) -> Option<Problem> {
     let budgets = [limits.waiting_body_bytes, limits.unread_bytes];
     let some = numbers.iter().chain(&budgets).all(|most| *most > 0);
     (!some).then(|| invalid("set connections, connections_per_address, concurrent_requests, requests_per_principal, body_bytes, waiting_body_bytes and unread_bytes to at least 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    #[test]
+    fn a_time_that_no_clock_has_an_end_for_does_not_build() {
+        let build =
+            |change: fn(&mut Limits)| Server::builder("test").no_auth().limits(change).build();
+        for (change, name) in [
+            (
+                (|limits| limits.decision_timeout = Duration::MAX) as fn(&mut Limits),
+                "decision_timeout",
+            ),
+            (
+                |limits| limits.handler_timeout = LONGEST + Duration::from_nanos(1),
+                "handler_timeout",
+            ),
+            (|limits| limits.not_found_delay = Duration::MAX, "not_found_delay"),
+            (|limits| limits.drain_timeout = Duration::from_secs(u64::MAX), "drain_timeout"),
+        ] {
+            let refused = build(change).unwrap_err().to_string();
+            assert!(refused.contains(&format!("set {name} to at most 365 days")), "{refused}");
+        }
+        assert!(build(|limits| limits.drain_timeout = LONGEST).is_ok());
+    }
 }
