@@ -14,7 +14,8 @@ pub struct StartError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartErrorKind {
-    /// The transport is neither `stdio` nor `http`.
+    /// The transport is neither `stdio` nor `http`, or it is not named, and options of HTTP are set for a
+    /// server that serves stdio otherwise.
     InvalidTransport,
     /// The transport is HTTP, and the feature `http` is off.
     TransportNotBuilt,

@@ -125,12 +125,13 @@ impl Server {
             });
         }
         let (stopping, tasks) = (self.engine.stopping.clone(), Arc::clone(&self.engine.tasks));
+        let audit = Arc::clone(&self.engine.audit);
         let drain = Drain { delay: self.limits().drain_delay, time: self.limits().drain_timeout };
         let app = self.app(address.is_local(), &public_url, resource)?;
         let app = Arc::new(app.behind(proxies).below(public_url.prefix().clone()));
         report.as_deref().map(check::write).transpose()?;
         let url = public_url.resource();
-        Ok(Listening { listener, app, stopping, tasks, drain, url, address })
+        Ok(Listening { listener, app, stopping, tasks, audit, drain, url, address })
     }
 
     async fn listener(
@@ -426,10 +427,52 @@ fn published(keys: SigningKeys) -> Mount {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use portcullis_auth::audit::{AuditError, AuditRecord, AuditSink};
     use portcullis_auth::danger::{StaticTokenVerifier, user};
 
     use super::StartErrorKind as Kind;
     use super::*;
+
+    /// Counts how often it is flushed.
+    #[derive(Debug, Default)]
+    struct Flushed(AtomicUsize);
+
+    impl AuditSink for Flushed {
+        fn record(&self, _: &AuditRecord<'_>) -> Result<(), AuditError> {
+            Ok(())
+        }
+
+        fn flush(&self) -> Result<(), AuditError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn e11_a_server_that_ends_waits_for_its_audit_sinks() {
+        let sink = Arc::new(Flushed::default());
+        let server = Server::builder("test").no_auth().audit(Arc::clone(&sink)).build().unwrap();
+        let listening = server.listen(&RunOptions::new().listen("127.0.0.1:0")).await.unwrap();
+        listening.run_until(std::future::ready(())).await;
+        assert_eq!(sink.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn an_option_of_http_is_not_passed_over_where_stdio_is_the_default() {
+        let server = || Server::builder("test").no_auth().build().unwrap();
+        let options = RunOptions::new();
+        for (options, named) in [
+            (options.clone().listen("127.0.0.1:0"), "PORTCULLIS_LISTEN"),
+            (options.clone().public_url("http://localhost:9"), "PORTCULLIS_PUBLIC_URL"),
+        ] {
+            let refused = server().run_with(options).await.unwrap_err();
+            let Error::Start(refused) = refused else { panic!("{refused}") };
+            assert_eq!(refused.kind(), Kind::InvalidTransport);
+            assert!(refused.to_string().starts_with(&format!("{named} is for HTTP")), "{refused}");
+        }
+    }
 
     #[tokio::test]
     async fn n28_development_tokens_are_not_served_to_others_under_whatever_name() {

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
+use portcullis_auth::Audit;
 use portcullis_protocol::http::{App, ListenAddress, Listener};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ pub struct Listening {
     pub(crate) app: Arc<App<EngineService>>,
     pub(crate) stopping: Stopping,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) drain: Drain,
     pub(crate) url: String,
     pub(crate) address: ListenAddress,
@@ -94,7 +96,7 @@ impl Listening {
     /// Serves until the sender of `stop` is gone. Boxed, so that it is compiled here: each program
     /// would compile what it awaits otherwise, all of HTTP.
     fn serve(self, stop: oneshot::Receiver<Infallible>) -> BoxFuture<'static, ()> {
-        let Self { listener, app, stopping, tasks, drain, .. } = self;
+        let Self { listener, app, stopping, tasks, audit, drain, .. } = self;
         Box::pin(async move {
             let Some(listener) = listener else { return };
             let until = OnceLock::new();
@@ -111,6 +113,7 @@ impl Listening {
             let until =
                 until.get().map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
             tasks.drain(until).await;
+            startup::flush_audit(&audit).await;
         })
     }
 }

@@ -20,7 +20,7 @@ impl Server {
     /// [`RunOptions::from_env`].
     ///
     /// With no transport named it is HTTP for a server with authentication, and stdio for
-    /// one without.
+    /// one without, which is refused where an option of HTTP is set.
     ///
     /// With `PORTCULLIS_CHECK` in the environment, which `portcullis check` sets, it does what a start
     /// does, prints one line for that command, and returns without serving.
@@ -43,6 +43,18 @@ impl Server {
     /// [`StartErrorKind`]; [`Error::Io`] when the operating system refuses something else.
     pub async fn run_with(self, options: RunOptions) -> Result<(), Error> {
         let default = if self.auth.is_some() { Transport::Http } else { Transport::Stdio };
+        #[cfg(feature = "http")]
+        if options.transport.is_none()
+            && default == Transport::Stdio
+            && let Some(named) = options.names_of_http()
+        {
+            let text = format!(
+                "{named} is for HTTP, and a server without authentication serves stdio where no transport is \
+                 named: set PORTCULLIS_TRANSPORT=http (`RunOptions::http`), or leave it out"
+            );
+            let refused = StartError::new(StartErrorKind::InvalidTransport, text);
+            return check::told(self.engine.identity.name(), Err(refused.into()));
+        }
         match options.transport.unwrap_or(default) {
             Transport::Stdio => self.serve_stdio().await,
             #[cfg(feature = "http")]
@@ -91,6 +103,7 @@ impl Server {
             let served = stdio::serve(served, self.limits(), stop).await;
             // Their caller is gone, and finds out later that they were interrupted, if anything is kept.
             self.engine.tasks.drain(Duration::ZERO).await;
+            startup::flush_audit(&self.engine.audit).await;
             startup::drain_log(&line);
             Ok(served?)
         })

@@ -83,6 +83,19 @@ impl RunOptions {
         })
     }
 
+    /// An option that only HTTP has, if one is set: by the name of its variable.
+    #[cfg(feature = "http")]
+    pub(crate) fn names_of_http(&self) -> Option<&'static str> {
+        let options = [
+            ("PORTCULLIS_LISTEN", &self.listen),
+            ("PORTCULLIS_PUBLIC_URL", &self.public_url),
+            ("PORTCULLIS_TRUSTED_PROXIES", &self.trusted_proxies),
+            ("PORTCULLIS_TLS_CERT", &self.tls_cert),
+            ("PORTCULLIS_TLS_KEY", &self.tls_key),
+        ];
+        options.into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name)
+    }
+
     /// The transport that was named, if one was.
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {

@@ -1,10 +1,14 @@
 //! The messages of a server that starts, for the person who started it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_auth::Audit;
 use portcullis_guard::{redaction, text};
+use tokio::sync::oneshot;
 
 use crate::access::decision::panic_text;
 use crate::catalogue::param_headers::Repeated;
@@ -14,6 +18,9 @@ use crate::server::stop::StopLine;
 
 /// The longest text of a panic that is logged, in characters.
 const MAX_LOGGED_CHARS: usize = 2_048;
+
+/// How long the end of a server waits for its audit sinks.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the end of a server waits for its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -100,6 +107,24 @@ pub(crate) fn log_panics() {
             to_stderr(format_args!("a panic at {place}: {text:?}"));
         }
     }));
+}
+
+/// Waits until the audit sinks have what was recorded, and not for ever: one that is a user's own may take
+/// as long as it likes.
+pub(crate) async fn flush_audit(audit: &Arc<Audit>) {
+    let (flushed, done) = oneshot::channel::<Infallible>();
+    let flushing = {
+        let audit = Arc::clone(audit);
+        move || {
+            audit.flush();
+            drop(flushed);
+        }
+    };
+    // A thread of the runtime would keep the process from ending.
+    let begun = std::thread::Builder::new().name("flushing".to_owned()).spawn(flushing);
+    if begun.is_err() || tokio::time::timeout(AUDIT_PATIENCE, done).await.is_err() {
+        tracing::error!("the server ends before its audit sinks have all records");
+    }
 }
 
 /// Waits a moment until the last records are written, that of the stop too, and no longer: it may be that
