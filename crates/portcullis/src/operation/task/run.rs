@@ -1,6 +1,7 @@
 //! A task goes on by itself, until its function ends, its caller cancels it or the server stops.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,31 +40,62 @@ pub(super) async fn go_on(
     mut call: BoxFuture<'static, Answer>,
 ) {
     let Created { key, record, mut value, mut place } = created;
-    let kept = &engine.tasks.kept;
-    let state = loop {
+    let ran = async {
         tokio::select! {
             biased;
-            stopped = &mut place.stop => break stopped.ok().map(|stop| match stop {
+            stopped = &mut place.stop => Ran::Stopped(stopped.ok().map(|stop| match stop {
                 Stop::Interrupted => interrupted(),
                 // The request that cancels it may not come to saying so.
                 Stop::Cancelled => State::Cancelled,
-            }),
-            answer = &mut call => break Some(state(&engine, &key, &record, answer).await),
-            renewed = renew(kept, &key, &record, &value) => match renewed {
-                Ok(Some(renewed)) => value = renewed,
-                // It has ended elsewhere.
-                Ok(None) => break None,
-                // It is tried again; once the lease is over, the task has ended for others.
-                Err(Unavailable) => {}
-            },
+            })),
+            answer = &mut call => Ran::Answered(answer),
         }
     };
+    let ran = renewing(&engine, (&key, &record), &mut value, ran).await;
     // Nothing of the function runs on once its state says that it has ended.
     drop(call);
+    let state = match ran {
+        Some(Ran::Answered(answer)) => {
+            // To keep a long result takes its time, too.
+            let state = state(&engine, &key, &record, answer);
+            renewing(&engine, (&key, &record), &mut value, state).await
+        }
+        Some(Ran::Stopped(state)) => state,
+        None => None,
+    };
     if let Some(state) = state {
         end(&engine, &key, &record, value, state).await;
     }
     drop(place);
+}
+
+/// What became of the function of a task.
+enum Ran {
+    Answered(Answer),
+    /// It does not go on, and why, if anybody said so.
+    Stopped(Option<State>),
+}
+
+/// Says that a task still runs for as long as `work` does. None once the task has ended elsewhere.
+async fn renewing<T>(
+    engine: &Engine,
+    (key, record): (&TaskKey, &TaskRecord),
+    value: &mut RecordValue,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            renewed = renew(&engine.tasks.kept, key, record, value) => match renewed {
+                Ok(Some(renewed)) => *value = renewed,
+                Ok(None) => return None,
+                // It is tried again; once the lease is over, the task has ended for others.
+                Err(Unavailable) => {}
+            },
+        }
+    }
 }
 
 /// Says after a while that the task still runs; none when it has ended elsewhere. Where nobody else could

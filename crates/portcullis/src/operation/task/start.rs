@@ -166,7 +166,14 @@ async fn keep(
     most: usize,
 ) -> Result<RecordValue, ToolError> {
     let unavailable = |Unavailable| ToolError::internal("the store cannot be asked for tasks");
-    let value = tasks.kept.swap(key, None, record).await.map_err(unavailable)?;
+    let value = match tasks.kept.swap(key, None, record).await {
+        Ok(value) => value,
+        Err(lost) => {
+            // It may be kept all the same, and would count.
+            tasks.kept.forget(key).await;
+            return Err(unavailable(lost));
+        }
+    };
     let value = value.ok_or_else(|| ToolError::internal("the id of a task is taken"))?;
     let fits = async {
         // Counted once it is kept: of those that begin at once, at whatever replica, each counts the others.

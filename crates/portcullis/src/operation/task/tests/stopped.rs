@@ -234,6 +234,21 @@ async fn a_task_goes_on_whose_renewal_was_kept_and_not_answered() {
     until(&alice, &id, "completed").await;
 }
 
+#[tokio::test]
+async fn a_task_whose_beginning_was_kept_and_not_answered_takes_nobodys_place() {
+    let work = Work::new();
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let fails = AtomicBool::new(true);
+    let store = Arc::new(Failing { store, fails, keeps: true, is_shared: true });
+    let server = builder([work.tool()]).store(Arc::clone(&store) as Arc<dyn Store>);
+    let server = server.limits(|limits| limits.tasks_per_principal = 1).build().unwrap();
+    let alice = alice(&server);
+    let refused = alice.call("work", json!({})).await;
+    assert!(refused.error().is_some() && work.begun() == 0, "{refused:?}");
+    store.fails.store(false, Ordering::SeqCst);
+    begin(&alice, "work").await;
+}
+
 /// The same store by a connection of its own, which can be cut by itself.
 fn shared_part(store: &Distant<MemoryStore>) -> Distant<Distant<MemoryStore>> {
     Distant::new(store.clone())
