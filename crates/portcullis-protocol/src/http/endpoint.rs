@@ -126,9 +126,11 @@ impl<S: Service> Endpoint<S> {
         match *method {
             Method::POST => {}
             Method::GET if !stateless => {
+                drop(place);
                 return session::open_stream(service, sessions, caller).await;
             }
             Method::DELETE if !stateless => {
+                drop(place);
                 return session::end(&**service, sessions, caller).await;
             }
             _ => return Err(Rejection::method_not_allowed(stateless)),
@@ -202,6 +204,7 @@ impl<S: Service> Endpoint<S> {
                 if method != Method::GET {
                     return Err(Rejection::only(&Method::GET));
                 }
+                drop(place);
                 let messages = format!("{}{messages}", self.prefix.as_str());
                 return legacy::open(service, sessions, &caller, &messages).await;
             }

@@ -1,14 +1,18 @@
 //! A request to the endpoint, once its caller is known.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use portcullis_auth::{Authenticator, BearerToken, Principal, PrincipalId};
 
-use crate::http::budget::Whose;
 use crate::http::budget::account::Account;
 use crate::http::budget::places::Places;
+use crate::http::budget::{Of, Whose};
 use crate::http::fields::Fields;
 use crate::http::peer::Shown;
+use crate::http::rejection::Rejection;
 use crate::http::request_info::RequestInfo;
 use crate::{
     ClientCapabilities, ClientInfo, Exchange, Outgoing, ProtocolVersion, SessionKey, Transport,
@@ -56,6 +60,28 @@ impl EndpointRequest<'_> {
         let Places { budget, write_timeout, .. } = &**self.places;
         let (budget, whose) = (Arc::clone(budget), self.whose.clone());
         Account { budget, whose, write_timeout: *write_timeout }
+    }
+
+    /// What `answer` gives. If it has to be waited for, in no place of those that run, that takes a place in
+    /// the queue of its sender.
+    ///
+    /// # Errors
+    ///
+    /// When that has as many already.
+    pub(crate) async fn queued<T>(&self, answer: impl Future<Output = T>) -> Result<T, Rejection> {
+        let (mut answer, mut queued) = (pin!(answer), None);
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+            Poll::Pending if queued.is_some() => Poll::Pending,
+            Poll::Pending => {
+                queued = self.places.budget.take(Of::Queued, self.whose.clone(), 1);
+                match queued {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(Err(Rejection::busy())),
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) fn owner(&self) -> Option<PrincipalId> {

@@ -160,6 +160,13 @@ impl Budget {
     }
 }
 
+#[cfg(test)]
+impl Budget {
+    pub(crate) fn taken_of(&self, what: Of) -> usize {
+        self.taken.of(what).load(Ordering::Relaxed)
+    }
+}
+
 fn fits(taken: usize, what: Of, amount: usize, most: usize) -> bool {
     // An answer that is there cannot be made smaller: one may be larger than what is left.
     let answers = matches!(what, Of::Unread | Of::Waiting);

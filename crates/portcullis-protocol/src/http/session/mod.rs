@@ -58,7 +58,8 @@ impl Sessions {
         }
         let id = SessionId::read(caller.fields)?;
         let remote = caller.info.remote.map(|peer| peer.ip());
-        let session = self.find(id, Caller { owner: caller.owner(), remote }).await?;
+        let found = self.find(id, Caller { owner: caller.owner(), remote });
+        let session = caller.queued(found).await??;
         mcp_headers::check_session(caller.fields)?;
         Ok(session)
     }
@@ -72,11 +73,11 @@ pub(super) async fn end<S: Service>(
 ) -> Result<Response, Rejection> {
     let session = sessions.named(caller).await?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
-    if let Err(error) = service.admit("session_end", &exchange).await {
+    if let Err(error) = caller.queued(service.admit("session_end", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
-    sessions.end(&session).await?;
+    caller.queued(sessions.end(&session)).await??;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

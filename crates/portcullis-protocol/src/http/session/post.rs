@@ -47,11 +47,11 @@ pub(in crate::http) async fn receive<S: Service>(
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
         Reply::Response(id, answer) => {
-            exchanges.settle(&id, answer).await;
+            caller.queued(exchanges.settle(&id, answer)).await?;
             Ok(answer::accepted())
         }
         Reply::Answered(answer) => {
-            exchanges.keep_state(sets).await?;
+            caller.queued(exchanges.keep_state(sets)).await??;
             Ok(answer::json(StatusCode::OK, answer))
         }
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
@@ -141,12 +141,14 @@ async fn initialize<S: Service>(
     // It has its place before the service is asked, which notes that it begins.
     let begun = sessions.begin(id, caller.owner(), agreed);
     let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
-    if let Err(error) = service.admit("initialize", &exchange).await {
+    let busy = |refusal: Rejection| refusal.in_answer_to(request);
+    let admitted = caller.queued(service.admit("initialize", &exchange)).await;
+    if let Err(error) = admitted.map_err(busy)? {
         return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
     }
-    let settled = sessions.settle(session, caller.owner()).await;
-    settled.map_err(|refusal| refusal.in_answer_to(request))?;
-    let offers = service.offers(&exchange).await;
+    let settled = caller.queued(sessions.settle(session, caller.owner())).await;
+    settled.flatten().map_err(busy)?;
+    let offers = caller.queued(service.offers(&exchange)).await.map_err(busy)?;
     let answer = response::initialized(request, version, identity, offers);
     let mut response = answer::json(StatusCode::OK, answer);
     response.headers_mut().insert(SessionId::HEADER, header);
@@ -408,8 +410,10 @@ impl<'a, S: Service> Exchanges<'a, S> {
         match reply {
             Reply::Nothing => Ok(None),
             Reply::Response(id, answer) => {
-                self.settle(&id, answer).await;
-                Ok(None)
+                match self.caller.queued(self.settle(&id, answer)).await {
+                    Ok(()) => Ok(None),
+                    Err(_busy) => small(self.refused_of_batch(None, &RpcError::Busy)),
+                }
             }
             Reply::Answered(answer) => small(answer),
             Reply::Refused(id, error) => small(self.refused_of_batch(id.as_ref(), &error)),

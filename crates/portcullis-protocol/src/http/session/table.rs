@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use portcullis_auth::PrincipalId;
 use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
+use tokio::time::Instant;
 
 use super::SessionId;
 use super::kept::Change;
@@ -30,8 +31,9 @@ pub(super) struct Table {
     /// Those of one subject, through all clients.
     held: HashMap<[u8; 32], BTreeSet<SessionId>>,
     pub(super) streams: Streams,
-    /// Answers that can be resumed until then, in the order of that.
-    pub(super) unread: VecDeque<(SystemTime, SessionId, u64)>,
+    /// Answers that can be resumed until then, in the order of that, and whether a task waits for it.
+    unread: VecDeque<(Instant, SessionId, u64)>,
+    forgets: bool,
     /// The server stops.
     pub(super) stopping: bool,
     /// Sessions that have ended, but were not reported yet.
@@ -51,6 +53,8 @@ pub(super) struct Session {
     pub(super) kept: Option<Arc<Kept>>,
     /// Where it is in the queue.
     queued: SystemTime,
+    /// It has its place, and its client is not told of it yet.
+    pub(super) begins: bool,
     pub(super) in_flight: InFlight,
     /// The least severe messages of the log that the client wants.
     pub(super) log: LogLevel,
@@ -110,6 +114,7 @@ impl Session {
             confirmed: now,
             kept,
             queued: now,
+            begins: true,
             in_flight,
             log: LogLevel::UNASKED,
             stream: None,
@@ -149,6 +154,10 @@ impl Session {
         self.subscriptions.replace(&subscriptions);
     }
 
+    fn is_unused(&self) -> bool {
+        !self.begins && !self.is_busy()
+    }
+
     fn is_busy(&self) -> bool {
         self.stream.is_some() || self.in_flight.len() > 0
     }
@@ -160,7 +169,6 @@ impl Table {
     ///
     /// They have ended, unless they are shared: another replica may go on with them.
     pub(super) fn sweep(&mut self, now: SystemTime, idle: Duration, shared: bool) {
-        self.forget_unread(now);
         let ended = self.ended.len();
         self.remove_idle(now, idle);
         if shared {
@@ -168,13 +176,23 @@ impl Table {
         }
     }
 
-    fn forget_unread(&mut self, now: SystemTime) {
+    /// Lets an answer be resumed until then. Whether nobody waits for that time yet.
+    pub(super) fn resumable_until(&mut self, until: Instant, id: SessionId, number: u64) -> bool {
+        self.unread.push_back((until, id, number));
+        !std::mem::replace(&mut self.forgets, true)
+    }
+
+    /// Forgets the answers that can be resumed no longer, and says until when others can.
+    pub(super) fn forget_unread(&mut self, now: Instant) -> Option<Instant> {
         while let Some(&(_, id, number)) = self.unread.front().filter(|(until, ..)| *until <= now) {
             self.unread.pop_front();
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.resumable.retain(|resumable| resumable.number() != number);
             }
         }
+        let next = self.unread.front().map(|(until, ..)| *until);
+        self.forgets = next.is_some();
+        next
     }
 
     fn remove_idle(&mut self, now: SystemTime, idle: Duration) {
@@ -238,12 +256,24 @@ impl Table {
     pub(super) fn longest_unused(
         &self,
         owner: Option<PrincipalId>,
-        but: Option<SessionId>,
+        but: SessionId,
     ) -> Option<SessionId> {
-        let held = self.held.get(&owner?.holder())?.iter().filter(|id| Some(**id) != but);
-        let sessions = held.filter_map(|id| Some((self.sessions.get(id)?, *id)));
-        let unused = sessions.filter(|(session, _)| !session.is_busy());
+        let unused = self.of(owner).filter(|(session, id)| session.is_unused() && *id != but);
         unused.min_by_key(|(session, id)| (session.used, *id)).map(|(_, id)| id)
+    }
+
+    /// Whether one more session of the owner could make room for itself: each that begins will want a
+    /// session that is unused.
+    pub(super) fn has_unused(&self, owner: Option<PrincipalId>) -> bool {
+        let (unused, begins) = self.of(owner).fold((0, 0), |(unused, begins), (session, _)| {
+            (unused + usize::from(session.is_unused()), begins + usize::from(session.begins))
+        });
+        unused > begins
+    }
+
+    fn of(&self, owner: Option<PrincipalId>) -> impl Iterator<Item = (&Session, SessionId)> {
+        let held = owner.and_then(|owner| self.held.get(&owner.holder()));
+        held.into_iter().flatten().filter_map(|id| Some((self.sessions.get(id)?, *id)))
     }
 }
 

@@ -63,7 +63,7 @@ pub(in crate::http) async fn open<S: Service>(
     let (session, end) = sessions.begin_linked(id, caller.owner(), link)?;
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, None, Some(session.key));
-    if let Err(error) = service.admit("stream", &exchange).await {
+    if let Err(error) = caller.queued(service.admit("stream", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
@@ -104,10 +104,7 @@ pub(in crate::http) async fn receive<S: Service>(
         }
         None => match exchanges.take(message) {
             Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
-            Reply::Response(id, answer) => {
-                exchanges.settle(&id, answer).await;
-                Ok(())
-            }
+            Reply::Response(id, answer) => caller.queued(exchanges.settle(&id, answer)).await,
             _ => Ok(()),
         },
     };
@@ -186,14 +183,14 @@ impl<S: Service> Post<'_, S> {
 
     /// Agrees on a version; from then on the client is told what changes.
     async fn begin(&self, params: &Params<'_>, held: Held) -> Result<Delivery, Rejection> {
-        let Exchanges { service, sessions, session, .. } = self.exchanges;
+        let Exchanges { service, sessions, session, caller, .. } = self.exchanges;
         let agreed = match Initialize::read(params, &ProtocolVersion::WITH_SESSIONS) {
             Ok(agreed) => agreed,
             Err(error) => return Ok(Delivery::Message(self.refused(&error), held)),
         };
         let (version, client) = (agreed.version, agreed.client.clone());
         let exchange = self.exchange(version, client);
-        if let Err(error) = service.admit("initialize", &exchange).await {
+        if let Err(error) = caller.queued(service.admit("initialize", &exchange)).await? {
             // The service knows.
             let message = json_rpc::error(Some(self.id), Some(version), &error);
             return Ok(Delivery::Message(message, held));
@@ -202,7 +199,7 @@ impl<S: Service> Post<'_, S> {
             let error = RpcError::invalid_request("the session is already initialized");
             return Ok(Delivery::Message(self.refused(&error), held));
         }
-        let offers = service.offers(&exchange).await;
+        let offers = caller.queued(service.offers(&exchange)).await?;
         let answer = response::initialized(self.id, version, service.identity(), offers);
         let news = news(service, &exchange, Vec::new());
         Ok(Delivery::News { answer: Some((answer, held)), news, ends: self.expiry() })

@@ -91,17 +91,21 @@ impl Sessions {
         let Some(kept) = &self.kept else {
             return Err(Rejection::no_session(Rejection::NOT_THERE));
         };
+        // Counted before it waits for those whose ids are alike, which whoever makes up ids can choose.
+        let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
         let alike = id.key().bytes().first().map_or(0, |byte| usize::from(*byte));
         let restoring = self.restoring.get(alike % RESTORED_AT_ONCE);
         let restoring = restoring.ok_or_else(Rejection::sessions_unavailable)?;
         let _alone = kept.alone(restoring).await?;
         // Another request may have restored it meanwhile.
         match self.look(id, owner)? {
-            Look::Confirmed(own) | Look::Unconfirmed(own, _) => return Ok(own),
+            Look::Confirmed(own) | Look::Unconfirmed(own, _) => {
+                miss.found();
+                return Ok(own);
+            }
             Look::OfAnother => return Err(Rejection::no_session(Rejection::OF_ANOTHER)),
             Look::NotThere => {}
         }
-        let miss = self.misses.count(caller).ok_or_else(Rejection::too_many_unknown_sessions)?;
         let streamed = somewhere()?;
         match kept.find(id.key(), owner).await? {
             Found::Session(agreed, state, record) => {

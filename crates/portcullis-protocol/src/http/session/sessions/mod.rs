@@ -108,7 +108,7 @@ impl Sessions {
     ) -> Result<Own, Rejection> {
         self.table(|table, now| {
             if let Some(status) = self.is_over(table, owner, 1)
-                && table.longest_unused(owner, None).is_none()
+                && !table.has_unused(owner)
             {
                 return Err(Rejection::too_many_sessions(status));
             }
@@ -153,8 +153,11 @@ impl Sessions {
         remove: impl FnOnce(&mut Table, SessionId),
     ) -> Option<SessionId> {
         let ended = self.table(|table, _| {
+            if let Some(new) = table.sessions.get_mut(&new.id()) {
+                new.begins = false;
+            }
             self.is_over(table, owner, 0)?;
-            let unused = table.longest_unused(owner, Some(new.id()))?;
+            let unused = table.longest_unused(owner, new.id())?;
             remove(table, unused);
             Some(unused)
         });

@@ -1,8 +1,10 @@
 //! The answers of sessions that may be resumed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use portcullis_auth::Principal;
+use tokio::time::{Instant, sleep_until};
 
 use super::Sessions;
 use crate::http::rejection::Rejection;
@@ -13,6 +15,8 @@ use crate::{Exchange, Outgoing, Service, Used};
 
 /// So many answers of one session can be resumed, the latest.
 const RESUMABLE: usize = 16;
+/// How often it is looked at most for those that can be resumed no longer.
+const LOOKS: Duration = Duration::from_secs(1);
 
 impl Sessions {
     /// Begins an answer of the session that may be resumed.
@@ -34,16 +38,20 @@ impl Sessions {
         begun.ok_or_else(|| Rejection::no_session(Rejection::ENDED))
     }
 
-    /// Lets an answer that has ended be read for a while yet.
+    /// Lets an answer that has ended be read for a while yet. What it takes of the budget is given back
+    /// then, whether anybody uses a session or not.
     pub(in crate::http::session) fn forget_resumable(
-        &self,
+        self: &Arc<Self>,
         session: SessionId,
         resumable: &Resumable,
     ) {
+        let until = Instant::now() + RESUMED_WITHIN;
+        let first =
+            self.table(|table, _| table.resumable_until(until, session, resumable.number()));
         // With a poisoned table nothing can be resumed anyway.
-        let _ = self.table(|table, now| {
-            table.unread.push_back((now + RESUMED_WITHIN, session, resumable.number()));
-        });
+        if first.unwrap_or(false) {
+            tokio::spawn(forget(Arc::downgrade(self), until));
+        }
     }
 
     /// Goes on after the `last` event of an answer, if `exchange` may use what answers: 400 where it may
@@ -67,5 +75,18 @@ impl Sessions {
         let reader = kept.read(Some(last)).ok_or_else(Rejection::not_resumable)?;
         let principal = exchange.principal.as_deref();
         Ok(reader.until(principal.and_then(Principal::expires_at), &self.clock))
+    }
+}
+
+/// Forgets answers that can be resumed no longer, the first of them then, until there are none.
+async fn forget(sessions: Weak<Sessions>, mut next: Instant) {
+    loop {
+        sleep_until(next).await;
+        let Some(sessions) = sessions.upgrade() else { return };
+        let now = Instant::now();
+        match sessions.table(|table, _| table.forget_unread(now)) {
+            Ok(Some(until)) => next = until.max(now + LOOKS),
+            Ok(None) | Err(_) => return,
+        }
     }
 }
