@@ -19,11 +19,17 @@ const CAPACITY: usize = 2_048;
 /// Over HTTP/2 with header compression, sending the same refused token again costs a client a few
 /// bytes, and costs the server a signature check with each key. A refusal is remembered for one
 /// generation of keys, and for ten seconds. A token that may become good later is not remembered.
-#[derive(Default)]
 pub(crate) struct RefusedTokens {
+    remembers: bool,
     /// Whether a token was ever refused: until then, there is nothing to look up.
     any: AtomicBool,
     memory: Mutex<Memory>,
+}
+
+impl Default for RefusedTokens {
+    fn default() -> Self {
+        Self { remembers: true, any: AtomicBool::new(false), memory: Mutex::default() }
+    }
 }
 
 /// What is known of a token.
@@ -49,6 +55,11 @@ struct Entry {
 }
 
 impl RefusedTokens {
+    /// One that remembers nothing.
+    pub(crate) fn none() -> Self {
+        Self { remembers: false, ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Relaxed)
     }
@@ -72,6 +83,9 @@ impl RefusedTokens {
     }
 
     pub(crate) fn keep(&self, token: TokenDigest, generation: u64, now: SystemTime, known: Known) {
+        if !self.remembers {
+            return;
+        }
         let Ok(mut memory) = self.memory.lock() else { return };
         if memory.generation > generation {
             return;

@@ -11,6 +11,7 @@ use portcullis_guard::{Clock, SystemClock};
 use super::claims::{Expected, TokenType};
 use super::error::{JwtConfigError, JwtProblem, JwtProblemKind};
 use super::explicit_type::check_explicit_type;
+use super::key_set::MAX_KEYS;
 use super::source::Source;
 use super::{Algorithm, JwtVerifier};
 use crate::refused_tokens::RefusedTokens;
@@ -26,6 +27,8 @@ const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const CACHED_TOKENS: usize = 10_000;
+/// The most keys that a client may have.
+const MAX_CLIENT_KEYS: usize = 8;
 
 /// Describes a [`JwtVerifier`].
 #[derive(Clone, Debug)]
@@ -44,6 +47,9 @@ pub struct JwtVerifierBuilder {
     scope_claims: Vec<Vec<String>>,
     cached_tokens: usize,
     pub(super) fetch: FetchBuilder,
+    /// What fetches in the place of one that `fetch` describes.
+    pub(super) fetched_by: Option<Fetch>,
+    pub(super) most_keys: usize,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) stale: Duration,
     pub(super) clock: Arc<dyn Clock>,
@@ -66,6 +72,8 @@ impl JwtVerifierBuilder {
             scope_claims: Vec::new(),
             cached_tokens: CACHED_TOKENS,
             fetch: Fetch::builder().time(FETCH_TIME),
+            fetched_by: None,
+            most_keys: MAX_KEYS,
             ca_file: None,
             stale: STALE,
             clock: Arc::new(SystemClock),
@@ -125,10 +133,26 @@ impl JwtVerifierBuilder {
     }
 
     /// Accepts the assertions by which a client authenticates (RFC 7523 §2.2), and no access tokens: `typ`
-    /// is `client-authentication+jwt`, `JWT`, or absent.
+    /// is `client-authentication+jwt`, `JWT`, or absent. A set of more than eight keys is refused, and what
+    /// was refused is not remembered: anybody may be a client, and each has a verifier.
     pub fn client_assertions(mut self) -> Self {
         self.token_type = Some(TokenType::ClientAssertion);
+        self.most_keys = MAX_CLIENT_KEYS;
         self
+    }
+
+    /// Fetches keys by `fetch`, which many verifiers may share, in place of a client of its own: the
+    /// certificates that it trusts take more memory than the keys.
+    #[doc(hidden)]
+    pub fn fetched_by(mut self, fetch: Fetch) -> Self {
+        self.fetched_by = Some(fetch);
+        self
+    }
+
+    /// What [`fetched_by`](Self::fetched_by) takes, with the limits of keys.
+    #[doc(hidden)]
+    pub fn key_fetch() -> FetchBuilder {
+        Fetch::builder().time(FETCH_TIME)
     }
 
     /// Accepts tokens that nothing tells from ID tokens: without `typ`, and without any of
@@ -282,6 +306,7 @@ impl JwtVerifierBuilder {
         let (Some(keys), Some(issuer), true) = (keys, issuer, self.problems.is_empty()) else {
             return Err(JwtConfigError::new(self.problems));
         };
+        let is_for_clients = matches!(self.token_type, Some(TokenType::ClientAssertion));
         let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
         Ok(JwtVerifier {
             description: format!("JWTs of {issuer}, by {source} ({})", names.join(", ")),
@@ -299,7 +324,10 @@ impl JwtVerifierBuilder {
             },
             required: self.required,
             cache: TokenCache::new(self.cached_tokens),
-            refused: RefusedTokens::default(),
+            refused: match is_for_clients {
+                true => RefusedTokens::none(),
+                false => RefusedTokens::default(),
+            },
             clock: self.clock,
         })
     }

@@ -9,6 +9,7 @@ use portcullis_guard::{Clock, Fetch};
 use serde_json::Value;
 use url::Url;
 
+use super::key_set::MAX_KEYS;
 use super::remote::{Place, RemoteKeys, Source};
 use super::{Algorithm, CompactJws, Unverified, reason, unavailable};
 use crate::claims::{self, Dates, Unexpected};
@@ -60,6 +61,7 @@ impl IdTokenVerifier {
             clock: Arc::clone(&clock),
             algorithms: algorithms.clone(),
             stale: STALE,
+            most_keys: MAX_KEYS,
         });
         Self { keys, algorithms, issuer: issuer.into(), client_id: client_id.into(), clock }
     }

@@ -12,7 +12,7 @@ use super::compact::CompactJws;
 use super::key::Key;
 
 /// The most keys that a set may hold.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
 /// The most keys that one token is tried with.
 const MAX_CANDIDATES: usize = 8;
 const BOUNDS: Bounds = Bounds { values: 16_384, depth: 8 };
@@ -35,13 +35,22 @@ impl KeySet {
     ///
     /// When it is not a set, too large, or holds no key that verifies anything here.
     pub(crate) fn read(text: &str, algorithms: &[Algorithm]) -> Result<Self, NotAKeySet> {
+        Self::read_at_most(text, algorithms, MAX_KEYS)
+    }
+
+    /// As [`read`](Self::read), of at most so many keys.
+    pub(super) fn read_at_most(
+        text: &str,
+        algorithms: &[Algorithm],
+        most: usize,
+    ) -> Result<Self, NotAKeySet> {
         let set = json::read_object(text, BOUNDS).map_err(NotAKeySet::Json)?;
         let entries = match (set.get("keys").and_then(Value::as_array), set.get("jwks_uri")) {
             (Some(entries), _) => entries,
             (None, Some(Value::String(url))) => return Err(NotAKeySet::Discovery(url.clone())),
             (None, _) => return Err(NotAKeySet::NoKeys),
         };
-        if entries.len() > MAX_KEYS {
+        if entries.len() > most {
             return Err(NotAKeySet::TooMany);
         }
         let keys: Vec<Key> =

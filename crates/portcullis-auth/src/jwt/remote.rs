@@ -65,6 +65,8 @@ pub(super) struct Source {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) stale: Duration,
+    /// How many keys a set may hold.
+    pub(super) most_keys: usize,
 }
 
 /// Where the document with the keys is.
@@ -381,7 +383,8 @@ impl Source {
         let keys = str::from_utf8(&fetched.body)
             .map_err(|_| "the document is not UTF-8".to_owned())
             .and_then(|text| {
-                KeySet::read(text, &self.algorithms).map_err(|error| error.to_string())
+                KeySet::read_at_most(text, &self.algorithms, self.most_keys)
+                    .map_err(|error| error.to_string())
             })
             .map_err(|why| format!("{answer}; {why}"))?;
         let fresh = freshness::of(&fetched);

@@ -127,6 +127,9 @@ impl JwtVerifierBuilder {
     }
 
     fn client(&mut self) -> Option<Fetch> {
+        if let Some(fetch) = self.fetched_by.take() {
+            return Some(fetch);
+        }
         let mut fetch = self.fetch.clone();
         if let Some(path) = self.ca_file.take() {
             match fetch.trust_only_file(&path) {
@@ -150,14 +153,15 @@ impl JwtVerifierBuilder {
             clock: Arc::clone(&self.clock),
             algorithms: algorithms.to_vec(),
             stale: self.stale,
+            most_keys: self.most_keys,
         };
         Keys::Remote(RemoteKeys::new(source))
     }
 
     fn file(&mut self, path: &Path, algorithms: &[Algorithm]) -> Option<Keys> {
-        let algorithms = algorithms.to_vec();
+        let (algorithms, most) = (algorithms.to_vec(), self.most_keys);
         let read = move |text: &str| {
-            KeySet::read(text, &algorithms).map_err(|refused| refused.to_string())
+            KeySet::read_at_most(text, &algorithms, most).map_err(|refused| refused.to_string())
         };
         WatchedFile::open(path, read)
             .map_err(|error| {
@@ -169,7 +173,7 @@ impl JwtVerifierBuilder {
     }
 
     fn jwk_set(&mut self, json: &str, algorithms: &[Algorithm]) -> Option<Keys> {
-        let keys = KeySet::read(json, algorithms).map(Keys::Fixed);
+        let keys = KeySet::read_at_most(json, algorithms, self.most_keys).map(Keys::Fixed);
         let invalid = JwtProblemKind::InvalidJwkSet;
         keys.map_err(|refused| self.problem(invalid, format!("the JWK set: {refused}"))).ok()
     }

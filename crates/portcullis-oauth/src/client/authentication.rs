@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_auth::{JwtVerifier, JwtVerifierBuilder};
-use portcullis_guard::{Clock, digest};
+use portcullis_guard::{Clock, Fetch, digest};
 
 /// How a client proves at the token endpoint that it is itself (RFC 6749 §2.3).
 #[derive(Clone)]
@@ -25,6 +25,15 @@ pub(crate) struct Audiences {
     token_endpoint: String,
     /// Assertions expire, and keys age, by it.
     clock: Arc<dyn Clock>,
+}
+
+/// What fetches the keys of a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyFetch<'a> {
+    /// That of all clients with documents: anybody can have many.
+    Shared(&'a Fetch),
+    /// One of its own, of which there is one for each client that the operator knows.
+    Own { loopback: bool },
 }
 
 /// Where the public keys of a client are.
@@ -57,7 +66,7 @@ impl Audiences {
         &self,
         client_id: &str,
         keys: &ClientKeys,
-        loopback: bool,
+        fetch: KeyFetch<'_>,
     ) -> Result<JwtVerifier, String> {
         let mut builder: JwtVerifierBuilder = match keys {
             ClientKeys::Inline(set) => JwtVerifier::jwk_set(set),
@@ -71,9 +80,11 @@ impl Audiences {
             // Each is used once.
             .token_cache(0)
             .clock(Arc::clone(&self.clock));
-        if loopback {
-            builder = builder.allow_loopback_idp();
-        }
+        builder = match fetch {
+            KeyFetch::Shared(fetch) => builder.fetched_by(fetch.clone()),
+            KeyFetch::Own { loopback: true } => builder.allow_loopback_idp(),
+            KeyFetch::Own { loopback: false } => builder,
+        };
         builder.build().map_err(|error| {
             let problems = error.problems().iter().map(|problem| problem.text().to_owned());
             problems.collect::<Vec<_>>().join("; ")

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use portcullis_guard::fetch::Fetched;
+use portcullis_guard::fetch::{Fetch, Fetched};
 use portcullis_guard::json::{self, Bounds};
 use portcullis_guard::media_type::is_json;
 use portcullis_guard::text::{cut, quoted};
 use serde_json::{Map, Value};
 
-use super::authentication::{Audiences, Authentication, ClientKeys};
+use super::authentication::{Audiences, Authentication, ClientKeys, KeyFetch};
 use super::document_url::DocumentUrl;
 use super::metadata::{MAX_NAME, contains, string};
 use super::redirect_uri::RedirectUri;
@@ -31,7 +31,7 @@ const MAX_REDIRECT_URIS: usize = 32;
 /// 5. Of `redirect_uris` those count that [`RedirectUri`] takes and that the website may name: https of
 ///    its own origin or of a host below, loopback, and the schemes of apps. At least one has to count.
 /// 6. It can use codes: `grant_types` and `response_types` name them, or are left out.
-/// 7. With `private_key_jwt`, either `jwks` or `jwks_uri` has keys that verify something.
+/// 7. With `private_key_jwt`, either `jwks` or `jwks_uri` has keys that verify something, eight at most.
 ///
 /// Other members are ignored; no address but `jwks_uri` is ever fetched.
 ///
@@ -42,7 +42,7 @@ pub(crate) fn read(
     fetched: &Fetched,
     url: &DocumentUrl,
     audiences: &Audiences,
-    loopback: bool,
+    keys: &Fetch,
 ) -> Result<Client, String> {
     if !is_json(fetched.content_type.as_deref().unwrap_or_default()) {
         let given = fetched.content_type.as_deref().map_or("missing".to_owned(), quoted);
@@ -67,7 +67,7 @@ pub(crate) fn read(
         name: Some(cut(name, MAX_NAME).into_owned()),
         redirect_uris: redirect_uris(&object, url)?,
         source: ClientSource::Document { website: url.website().to_owned() },
-        authentication: authentication(&object, url, audiences, loopback)?,
+        authentication: authentication(&object, url, audiences, keys)?,
     })
 }
 
@@ -99,7 +99,7 @@ fn authentication(
     object: &Map<String, Value>,
     url: &DocumentUrl,
     audiences: &Audiences,
-    loopback: bool,
+    fetch: &Fetch,
 ) -> Result<Authentication, String> {
     let method = string(object, "token_endpoint_auth_method");
     match method.map_err(|error| error.description.into_owned())? {
@@ -114,7 +114,10 @@ fn authentication(
         (None, Some(Value::String(uri))) => ClientKeys::At(uri.clone()),
         _ => return Err("private_key_jwt needs either jwks or jwks_uri".to_owned()),
     };
-    audiences.verifier(url.as_str(), &keys, loopback).map(Arc::new).map(Authentication::Keys)
+    audiences
+        .verifier(url.as_str(), &keys, KeyFetch::Shared(fetch))
+        .map(Arc::new)
+        .map(Authentication::Keys)
 }
 
 #[cfg(test)]
@@ -151,7 +154,7 @@ mod tests {
         };
         let url = DocumentUrl::parse(URL, false).unwrap();
         let audiences = Audiences::new("https://mcp.example.com", Arc::new(SystemClock));
-        read(&fetched, &url, &audiences, false)
+        read(&fetched, &url, &audiences, &Fetch::builder().build().unwrap())
     }
 
     fn parse(document: &Value) -> Result<Client, String> {

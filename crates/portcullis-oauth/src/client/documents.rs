@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use portcullis_auth::JwtVerifierBuilder;
 use portcullis_guard::fetch::{Fetch, FetchError};
 use portcullis_guard::text::quoted;
 use portcullis_guard::{Clock, ErrorChain, LogThrottle};
@@ -36,6 +37,8 @@ use super::host::HostPattern;
 #[derive(Debug)]
 pub(crate) struct Documents {
     fetch: Fetch,
+    /// Fetches the keys that documents name.
+    keys: Fetch,
     hosts: Option<Vec<HostPattern>>,
     loopback: bool,
     audiences: Audiences,
@@ -116,11 +119,13 @@ impl Documents {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, FetchError> {
         let mut fetch = Fetch::builder().max_body(MAX_DOCUMENT).time(TIME);
+        let mut keys = JwtVerifierBuilder::key_fetch();
         if loopback {
-            fetch = fetch.allow_loopback();
+            (fetch, keys) = (fetch.allow_loopback(), keys.allow_loopback());
         }
         Ok(Self {
             fetch: fetch.build()?,
+            keys: keys.build()?,
             hosts,
             loopback,
             audiences,
@@ -251,7 +256,7 @@ impl Documents {
         });
         let read = fetched.and_then(|fetched| match fetched.status {
             200 => {
-                let client = document::read(&fetched, url, &self.audiences, self.loopback);
+                let client = document::read(&fetched, url, &self.audiences, &self.keys);
                 let fresh = fetched.max_age().unwrap_or(DEFAULT_FRESH).max(SHORTEST_FRESH);
                 let document = client.map(|client| Document { client, fetched_at, fresh });
                 document.map_err(NoDocument::Unknown)

@@ -25,6 +25,7 @@ pub(crate) use self::metadata::ClientMetadata;
 pub use self::policy::{ClientPolicy, Registration};
 pub use self::pre_registered::PreRegisteredClient;
 use self::redirect_uri::RedirectUri;
+pub(crate) use self::redirect_uri::is_website;
 pub(crate) use self::registry::{Clients, Shared};
 
 /// A client that is known here.

@@ -6,7 +6,7 @@ use portcullis_auth::OneOrMany;
 use portcullis_guard::Secret;
 use portcullis_guard::text::{cut, quoted};
 
-use super::authentication::{Audiences, Authentication, ClientKeys};
+use super::authentication::{Audiences, Authentication, ClientKeys, KeyFetch};
 use super::metadata::MAX_NAME;
 use super::redirect_uri::RedirectUri;
 use super::registry::PREFIX;
@@ -118,7 +118,7 @@ impl PreRegisteredClient {
                 Authentication::secret(secret.expose())
             }
             (None, Some(keys)) => {
-                let verifier = audiences.verifier(&self.id, keys, loopback);
+                let verifier = audiences.verifier(&self.id, keys, KeyFetch::Own { loopback });
                 Authentication::Keys(Arc::new(verifier.map_err(|why| of(&why))?))
             }
             (None, None) => Authentication::None,

@@ -1,5 +1,7 @@
 //! Which redirect URIs are safe to send a browser to.
 
+use std::net::IpAddr;
+
 use url::{Position, Url};
 
 /// Where a client gets its answers: an absolute URI that is safe to send a browser to.
@@ -135,8 +137,22 @@ impl RedirectUri {
 
     /// Whether it is a website's, and no program's on the user's device.
     pub(crate) fn is_website(&self) -> bool {
-        self.0.starts_with("https:")
+        is_website(&self.0)
     }
+}
+
+/// Whether a URI that [`RedirectUri::parse`] took is a website's. A program may listen on this machine over
+/// TLS as well.
+pub(crate) fn is_website(text: &str) -> bool {
+    let Some(("https", authority, _)) = split(text) else { return false };
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    !(ip.is_ok_and(is_loopback) || host == "localhost" || host.ends_with(".localhost"))
 }
 
 /// The host and what follows the port, of a URI that [`RedirectUri::parse`] took.
@@ -217,6 +233,25 @@ mod tests {
 
     fn parse(text: &str) -> Result<(), RedirectUriError> {
         RedirectUri::parse(text).map(|uri| assert_eq!(uri.as_str(), text))
+    }
+
+    #[test]
+    fn o17_a_program_that_listens_over_tls_is_no_website() {
+        for program in [
+            "https://localhost/callback",
+            "https://localhost:8443/callback",
+            "https://app.localhost/callback",
+            "https://127.0.0.1:8443/callback",
+            "https://127.1.2.3/callback",
+            "https://[::1]:8443/callback",
+            "http://localhost/callback",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+        ] {
+            assert!(!is_website(program), "{program}");
+        }
+        for website in ["https://app.example.com/cb", "https://localhost.example.com:8443/cb"] {
+            assert!(is_website(website), "{website}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use portcullis_guard::Secret;
 
 use super::noted;
 use crate::browser::Problem;
-use crate::client::Client;
+use crate::client::{Client, is_website};
 use crate::error::{ErrorCode, OAuthError};
 use crate::server::AuthorizationServer;
 
@@ -60,7 +60,7 @@ impl Redirection {
 
     /// Whether it leads to a website, and to no program on the user's device.
     pub(crate) fn is_website(&self) -> bool {
-        self.uri.starts_with("https:")
+        is_website(&self.uri)
     }
 
     /// The success (RFC 6749 §4.1.2).

@@ -61,6 +61,24 @@ async fn k10_a_jwk_set_that_is_given_as_a_text_verifies_with_its_keys_alone() {
     }
 }
 
+#[tokio::test]
+async fn d01_a_client_has_eight_keys_and_what_it_is_refused_for_takes_no_memory() {
+    let issuer = Issuer::new("one");
+    let of = |keys: usize| {
+        let set = json!({"keys": vec![issuer.jwk(); keys]}).to_string();
+        let builder = JwtVerifier::jwk_set(&set).issuer(ISSUER).audience(AUDIENCE);
+        (builder.clone().build().is_ok(), builder.client_assertions().clock(clock()).build())
+    };
+    let (an_issuer_may, refused) = of(9);
+    let refused = refused.unwrap_err();
+    assert!(an_issuer_may);
+    assert_eq!(refused.problems()[0].kind(), JwtProblemKind::InvalidJwkSet);
+    let verifier = of(8).1.unwrap();
+    let other = Issuer::new("one");
+    assert_eq!(verdict(&verify(&verifier, &lasting(&other)).await), "invalid");
+    assert!(verifier.refused.is_empty());
+}
+
 #[test]
 fn a_file_without_keys_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
