@@ -1,9 +1,12 @@
 //! What users allowed before, in one browser.
 
-use super::{Grants, OAuthError, store_away, within};
+use super::{CasOutcome, Grants, OAuthError, server_error, store_away, within};
 use crate::record::consent::{CONSENT_LIFETIME, Consent, Forgotten};
 use crate::record::grant_index::GrantOwner;
 use crate::record::sign_in::SignIn;
+
+/// How often it is tried to note what was taken back, while others do so too.
+const TRIES: usize = 32;
 
 impl Grants {
     /// What was allowed in this browser to the client of a sign-in, unless its user has taken
@@ -45,13 +48,19 @@ impl Grants {
     /// taken back, and is asked about from now on.
     pub(crate) async fn forget_consents(&self, owner: GrantOwner<'_>) -> Result<(), OAuthError> {
         let key = Forgotten::key(&self.issuer, &self.resource, owner);
-        let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
-        let before = found.map(|found| Forgotten::read(&found)).transpose()?;
-        // A replica whose clock is late takes nothing of it back.
-        let at = before.map_or(0, |before| before.at).max(self.seconds());
-        let until = self.clock.now() + CONSENT_LIFETIME;
-        let put = self.store.put(&key, Forgotten { at }.write()?, until);
-        within(put).await.map_err(|error| store_away(&error))
+        for _ in 0..TRIES {
+            let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
+            let before = found.as_ref().map(Forgotten::read).transpose()?;
+            // A replica whose clock is late takes nothing of it back.
+            let at = before.map_or(0, |before| before.at).max(self.seconds());
+            let (new, until) = (Forgotten { at }.write()?, self.clock.now() + CONSENT_LIFETIME);
+            let swap = self.store.compare_and_swap(&key, found.as_ref(), Some(new), until);
+            match within(swap).await.map_err(|error| store_away(&error))? {
+                CasOutcome::Done => return Ok(()),
+                CasOutcome::Conflict => {}
+            }
+        }
+        Err(server_error("others took something back all the time"))
     }
 
     pub(crate) async fn allow(

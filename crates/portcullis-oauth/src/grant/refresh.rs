@@ -41,13 +41,14 @@ impl Grants {
             if record.client_id != shown.client_id {
                 return Err(invalid_grant("the token belongs to another client"));
             }
-            let scopes = narrowed(&record, shown.scope);
             if token.generation != record.generation {
+                let scopes = narrowed(&record, shown.scope);
                 return self.late(&token, record, &scopes).await;
             }
             let ends = record.ends(self.clock.now());
-            self.renew(&token.grant_id, &record, ends).await?;
-            let next = self.next(&token.grant_id, &record)?;
+            let record = self.renew(&token.grant_id, record, ends).await?;
+            let scopes = narrowed(&record, shown.scope);
+            let next = self.next(&token.grant_id, record)?;
             // Signed first: a failure leaves the token that the client has.
             let access_token = self.sign(&token.grant_id, &next, &scopes).await?;
             let swap = self.store.compare_and_swap(&key, Some(&found), Some(next.write()?), ends);
@@ -62,12 +63,12 @@ impl Grants {
         Err(server_error("others changed the grant all the time"))
     }
 
-    fn next(&self, id: &str, record: &GrantRecord) -> Result<GrantRecord, OAuthError> {
+    fn next(&self, id: &str, record: GrantRecord) -> Result<GrantRecord, OAuthError> {
         let generation = record.generation.saturating_add(1);
         let token = RefreshToken { grant_id: id.to_owned(), generation };
         let refresh_token = token.write(&self.keys, &self.binding())?;
         let rotated_at = self.seconds();
-        Ok(GrantRecord { generation, refresh_token, rotated_at, ..record.clone() })
+        Ok(GrantRecord { generation, refresh_token, rotated_at, ..record })
     }
 
     /// A token that is not the newest one: the one before gives the same successor for a while,

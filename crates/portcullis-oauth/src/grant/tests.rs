@@ -9,6 +9,7 @@ use portcullis_store::{Distant, MemoryStore};
 use super::*;
 use crate::record::authorization_code::CODE_LIFETIME;
 use crate::record::grant::{GRACE, IDLE, LONGEST};
+use crate::record::grant_index::GrantOwner;
 
 const ISSUER: &str = "https://mcp.example.com";
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -83,6 +84,10 @@ fn redemption(code: &str) -> CodeRedemption<'_> {
     }
 }
 
+async fn redeemed(grants: &Grants, code: &str) -> Result<TokenResponse, OAuthError> {
+    grants.redeem(&redemption(code)).await
+}
+
 fn refresh(token: &str) -> Refresh<'_> {
     Refresh { refresh_token: token, client_id: "client", scope: None, resource: None }
 }
@@ -98,6 +103,24 @@ async fn a_code_becomes_tokens_for_what_the_user_allowed() {
     let json = tokens.to_json();
     assert_eq!(json["token_type"], "Bearer");
     assert_eq!(json["scope"], "read write");
+}
+
+#[tokio::test]
+async fn d01_grants_that_begin_at_once_make_room_for_each_of_themselves() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let near: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone()));
+    let world = World { grants: grants(&near, &clock, KeyRing::ephemeral().unwrap()), clock };
+    for _ in 0..MOST_OF_USER {
+        world.tokens().await;
+    }
+    let codes = [world.code().await, world.code().await, world.code().await, world.code().await];
+    let store: Arc<dyn Store> = Arc::new(Distant::new(near));
+    let distant = Grants { store, ..world.grants.clone() };
+    let [a, b, c, d] = codes.each_ref().map(|code| redeemed(&distant, code));
+    let (a, b, c, d) = tokio::join!(a, b, c, d);
+    assert!(a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok());
+    let all = world.grants.list(GrantOwner::Subject("alice"), MOST_OF_USER + 4).await.unwrap();
+    assert_eq!(all.grants.len(), MOST_OF_USER);
 }
 
 #[tokio::test]

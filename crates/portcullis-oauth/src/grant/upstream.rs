@@ -9,10 +9,11 @@ use portcullis_auth::{AccessTokenKeys, MaybeFuture, Principal, UpstreamToken, Up
 use portcullis_guard::Secret;
 use portcullis_guard::seal::{open, seal};
 use portcullis_store::{RecordKey, RecordValue};
+use serde_json::{Map, Value};
 
 use super::{
     CasOutcome, ErrorCode, GrantRecord, Grants, OAuthError, PATIENCE, Upstream, UpstreamTokens,
-    invalid_grant, seconds, server_error, store_away, within,
+    invalid_grant, scopes_of, seconds, server_error, store_away, within,
 };
 use crate::record::upstream::UpstreamRecord;
 use crate::upstream::UpstreamError;
@@ -52,6 +53,12 @@ enum Needed {
     ToRefresh,
     /// For one call of a tool.
     ToUse,
+}
+
+/// Tokens that are good for what is needed, and what the provider says of their user now, if it was asked.
+struct Good {
+    tokens: UpstreamTokens,
+    claims: Option<Map<String, Value>>,
 }
 
 /// The record of tokens, and how long it is kept from now on.
@@ -120,7 +127,8 @@ impl Grants {
         let _ = tokio::time::timeout(PATIENCE, revoked).await;
     }
 
-    /// Asks the provider whether the grant may go on, and gets newer tokens where these end.
+    /// Asks the provider whether the grant may go on, and gets newer tokens where these end. Gives the grant
+    /// as the provider sees it now: with the scopes that it has left, and its newer claims.
     ///
     /// # Errors
     ///
@@ -128,12 +136,12 @@ impl Grants {
     pub(super) async fn renew(
         &self,
         id: &str,
-        record: &GrantRecord,
+        record: GrantRecord,
         ends: SystemTime,
-    ) -> Result<(), OAuthError> {
+    ) -> Result<GrantRecord, OAuthError> {
         let upstream = match (&record.upstream, &self.upstream) {
             (Some(upstream), _) => upstream,
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(record),
             // No provider ever let its user in.
             (None, Some(_)) => {
                 self.end(id, "its user signed in before there was an identity provider").await?;
@@ -141,7 +149,11 @@ impl Grants {
             }
         };
         match self.tokens(&self.place(upstream, ends), Needed::ToRefresh).await {
-            Ok(_) => Ok(()),
+            Ok(Good { tokens, claims }) => {
+                let scope = self.upstream()?.left(scopes_of(&record.scope), &tokens).to_string();
+                let claims = claims.unwrap_or_else(|| record.claims.clone());
+                Ok(GrantRecord { scope, claims, ..record })
+            }
             Err(NoTokens::Away(error)) => Err(error),
             Err(NoTokens::Ended(cause)) => {
                 self.end(id, "the identity provider ended it").await?;
@@ -153,12 +165,12 @@ impl Grants {
     }
 
     /// Tokens that are good for what is needed, if need be newer ones.
-    async fn tokens(&self, place: &Place, needed: Needed) -> Result<UpstreamTokens, NoTokens> {
+    async fn tokens(&self, place: &Place, needed: Needed) -> Result<Good, NoTokens> {
         let began = self.clock.now();
         let looked = tokio::time::timeout(WAIT, async {
             loop {
-                if let Some(tokens) = self.look(place, needed, began).await? {
-                    return Ok(tokens);
+                if let Some(good) = self.look(place, needed, began).await? {
+                    return Ok(good);
                 }
                 tokio::time::sleep(LOOK).await;
             }
@@ -174,7 +186,7 @@ impl Grants {
         place: &Place,
         needed: Needed,
         began: SystemTime,
-    ) -> Result<Option<UpstreamTokens>, NoTokens> {
+    ) -> Result<Option<Good>, NoTokens> {
         let upstream = self.upstream()?;
         let found = within(self.store.get(&place.key)).await.map_err(|error| store_away(&error))?;
         let found = found.ok_or_else(gone)?;
@@ -193,14 +205,15 @@ impl Grants {
             if tokens.ends_before(now) {
                 return Err(NoTokens::Ended("its token has expired".to_owned()));
             }
+            let mut claims = None;
             if needed == Needed::ToRefresh {
                 if tokens.expires_at.is_none() || upstream.tells_of_users(&tokens) {
-                    upstream.confirm(&tokens).await.map_err(no_tokens)?;
+                    claims = upstream.confirm(&tokens).await.map_err(no_tokens)?;
                 }
                 // Whoever changed it meanwhile has kept it for as long.
                 let _ = self.swap(place, &found, found.clone()).await?;
             }
-            return Ok(Some(tokens));
+            return Ok(Some(Good { tokens, claims }));
         }
         if record.leased_until.is_some_and(|until| seconds(now) < until) {
             return Ok(None);
@@ -226,7 +239,7 @@ impl Grants {
         tokens: &UpstreamTokens,
         found: RecordValue,
         leased: RecordValue,
-    ) -> Result<Option<UpstreamTokens>, NoTokens> {
+    ) -> Result<Option<Good>, NoTokens> {
         let upstream = self.upstream()?;
         let newer = match upstream.refresh(tokens).await {
             Ok(newer) => newer,
@@ -243,10 +256,11 @@ impl Grants {
             // The grant has ended, or the lease had.
             CasOutcome::Conflict => return Ok(None),
         }
-        if upstream.tells_of_users(&newer) {
-            upstream.confirm(&newer).await.map_err(no_tokens)?;
-        }
-        Ok(Some(newer))
+        let claims = match upstream.tells_of_users(&newer) {
+            true => upstream.confirm(&newer).await.map_err(no_tokens)?,
+            false => None,
+        };
+        Ok(Some(Good { tokens: newer, claims }))
     }
 
     async fn swap(
@@ -328,7 +342,8 @@ impl Grants {
         let upstream = record.upstream.as_deref();
         let upstream = upstream.ok_or_else(|| none("the user signed in without a provider"))?;
         let place = self.place(upstream, record.kept_until());
-        let tokens = self.tokens(&place, Needed::ToUse).await.map_err(|error| match error {
+        let good = self.tokens(&place, Needed::ToUse).await;
+        let Good { tokens, .. } = good.map_err(|error| match error {
             NoTokens::Ended(cause) => UpstreamTokenError::missing(cause),
             NoTokens::Away(error) => unavailable(&error),
         })?;

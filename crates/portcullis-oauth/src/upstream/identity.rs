@@ -7,14 +7,27 @@ use portcullis_guard::{FetchRequest, Fetched};
 use serde_json::{Map, Value};
 
 use super::endpoints::Known;
-use super::{Upstream, UpstreamError, UpstreamTokens};
+use super::{Upstream, UpstreamError, UpstreamTokens, chosen_claims};
 
 const BOUNDS: Bounds = Bounds { values: 4_096, depth: 16 };
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
-/// Claims that change hands: an address is given to somebody else once its owner is gone.
-pub(super) const NO_SUBJECTS: [&str; 6] =
-    ["email", "mail", "upn", "preferred_username", "phone_number", "unique_name"];
+/// Claims that change hands: an address is given to somebody else once its owner is gone, and many a name
+/// is what its user likes.
+pub(super) const NO_SUBJECTS: [&str; 12] = [
+    "email",
+    "mail",
+    "upn",
+    "preferred_username",
+    "phone_number",
+    "unique_name",
+    "login",
+    "username",
+    "name",
+    "nickname",
+    "given_name",
+    "family_name",
+];
 
 /// Where it is said.
 #[derive(Clone, Debug)]
@@ -139,12 +152,16 @@ impl Upstream {
         }
     }
 
-    /// Whether a token without an end is still good, and its user may still sign in.
+    /// Whether a token without an end is still good, and its user may still sign in; and what the provider
+    /// says of the user now. None where an ID token says that, at a sign-in alone.
     ///
     /// # Errors
     ///
     /// [`UpstreamError::Refused`] where it is not, or nobody can be asked.
-    pub(crate) async fn confirm(&self, tokens: &UpstreamTokens) -> Result<(), UpstreamError> {
+    pub(crate) async fn confirm(
+        &self,
+        tokens: &UpstreamTokens,
+    ) -> Result<Option<Map<String, Value>>, UpstreamError> {
         let known = self.endpoints.now().await?;
         if !self.can_confirm(&known) {
             let text = "nobody can be asked whether the provider's token is still good";
@@ -153,13 +170,15 @@ impl Upstream {
         match self.identity {
             IdentitySource::IdToken { .. } => {
                 let claims = self.userinfo(&known, tokens).await?;
-                match &tokens.asked_again {
-                    None => Ok(()),
-                    Some(subject) => self.admit_by_userinfo(subject, claims),
+                if let Some(subject) = &tokens.asked_again {
+                    self.admit_by_userinfo(subject, claims)?;
                 }
+                Ok(None)
             }
             IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => {
-                self.admit(&self.identify(&known, tokens, None, "").await?)
+                let identity = self.identify(&known, tokens, None, "").await?;
+                self.admit(&identity)?;
+                chosen_claims::choose(&identity.claims, &self.claims).map(Some)
             }
         }
     }

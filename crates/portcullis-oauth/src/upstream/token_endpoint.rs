@@ -112,6 +112,14 @@ impl Upstream {
         }
     }
 
+    /// What remains of `allowed` by the scopes that the provider gives these tokens, if it says so.
+    pub(crate) fn left(&self, allowed: Scopes, tokens: &UpstreamTokens) -> Scopes {
+        match &tokens.scope {
+            Some(granted) => self.scope_map.left(&allowed, &scopes_of(granted)),
+            None => allowed,
+        }
+    }
+
     /// Newer tokens. What the answer leaves out is kept.
     ///
     /// # Errors

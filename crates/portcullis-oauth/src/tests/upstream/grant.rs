@@ -232,6 +232,50 @@ async fn whoever_may_no_longer_sign_in_is_out_at_the_next_refresh() {
     assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
 }
 
+/// What the provider gives from now on, with these scopes of its own.
+fn tokens_of(provider: &StandIn, number: u32, scope: &str) {
+    let tokens = json!({
+        "access_token": format!("upstream-access-{number}"),
+        "refresh_token": format!("upstream-refresh-{number}"),
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "scope": scope,
+    });
+    provider.answer("/token", 200, tokens);
+}
+
+#[tokio::test]
+async fn idp_rule_23_what_the_provider_takes_away_is_gone_at_the_next_refresh_and_stays_so() {
+    let proxy =
+        Proxy::with(|proxy| proxy.scope_mapping("write", ["orders:write"]).only_claims(["groups"]));
+    let proxy = proxy.await;
+    let user = |groups: Value| {
+        proxy.provider.answer("/userinfo", 200, json!({"sub": "17", "groups": groups}));
+    };
+    let client = proxy.site.register(CALLBACK).await;
+    tokens_of(&proxy.provider, 1, "profile orders:write");
+    user(json!(["orders", "staff"]));
+    let away = proxy.allow(&client, &[("scope", "read write")]).await;
+    let answer = proxy.come_back(&away, &[("code", "upstream-code")]).await;
+    let first = proxy.site.redeem(&client, &answer).await.json();
+    assert_eq!(text(&first, "scope"), "read write");
+    let principal = proxy.principal(&first).await;
+    assert_eq!(principal.claims().get("groups"), Some(&json!(["orders", "staff"])));
+
+    tokens_of(&proxy.provider, 2, "profile");
+    user(json!(["staff"]));
+    proxy.site.clock.advance(Duration::from_secs(60));
+    let second = proxy.refresh(&client, text(&first, "refresh_token")).await.json();
+    assert_eq!(text(&second, "scope"), "read");
+    let principal = proxy.principal(&second).await;
+    assert_eq!(principal.claims().get("groups"), Some(&json!(["staff"])));
+    // What is gone was not allowed any more: its user signs in for it.
+    tokens_of(&proxy.provider, 3, "profile orders:write");
+    proxy.site.clock.advance(Duration::from_secs(60));
+    let third = proxy.refresh(&client, text(&second, "refresh_token")).await.json();
+    assert_eq!(text(&third, "scope"), "read");
+}
+
 #[tokio::test]
 async fn a_grant_from_before_there_was_a_provider_ends() {
     let clock = Arc::new(ManualClock::at(1_800_000_000));
