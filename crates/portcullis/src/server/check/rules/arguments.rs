@@ -79,13 +79,18 @@ pub(super) fn queries(server: &Server) -> Finding {
 /// 13: timeouts.
 pub(super) fn time(server: &Server) -> Finding {
     let most = server.limits().handler_timeout;
+    let tasks = server.engine.catalogue.entries().any(|entry| entry.about.task.is_some());
+    let tasks = match tasks {
+        true => format!(", those that go on as tasks after {:?}", server.limits().task_timeout),
+        false => String::new(),
+    };
     match most > LONG {
         true => Finding::fail(
             format!("functions may run for {most:?}, whatever they wait for"),
             "set Limits::handler_timeout to 10 minutes or less",
         ),
         false => Finding::pass(format!(
-            "functions end after {most:?}, and requests of ctx.http() before"
+            "functions end after {most:?}{tasks}, and requests of ctx.http() before"
         )),
     }
 }
