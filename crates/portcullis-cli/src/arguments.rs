@@ -31,6 +31,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Keys(KeysCommand),
 
+    /// Sign a token to try a server with that verifies with a shared secret
+    Token(TokenCommand),
+
     /// List and revoke what users allowed clients
     #[command(subcommand)]
     Grants(GrantsCommand),
@@ -46,6 +49,38 @@ pub(crate) enum Command {
 
     /// Find out whether a server of yours would start, and how it keeps the fifteen rules
     Check(CheckCommand),
+}
+
+/// Prints an access token for a server whose JwtVerifier has a shared secret (JWT_HMAC_SECRET): for trying
+/// it, and for tests of what it is part of. Nothing takes it back before it ends.
+#[derive(Args, Debug)]
+#[command(after_help = format!("\
+The secret is in JWT_HMAC_SECRET, or in the file that JWT_HMAC_SECRET_FILE names: never on a command line.
+
+Example:
+  TOKEN=\"$(portcullis token --subject alice --scope read --scope write)\"
+
+{EXIT_CODES}"))]
+pub(crate) struct TokenCommand {
+    /// Whom the token speaks for
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
+    pub(crate) subject: String,
+
+    /// A scope that the token grants; repeat the flag for several [default: none]
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    pub(crate) scope: Vec<String>,
+
+    /// How long it is good: a number of d, h, m or s, at most 1d
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
+    pub(crate) expires: Duration,
+
+    /// The issuer that the server expects [default: JWT_ISSUER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+
+    /// The audience that the server expects [default: the first of JWT_AUDIENCE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) audience: Option<String>,
 }
 
 /// Plays a client: asks without a token, reads the metadata, registers, asks to sign in, calls. Says

@@ -1,5 +1,5 @@
-//! The command `portcullis`: keys that seal what a server stores, API keys, grants, what the audit trail
-//! says, a check of servers before they serve, and a doctor for servers that clients cannot use.
+//! The command `portcullis`: keys that seal what a server stores, API keys, tokens to try a server with,
+//! grants, what the audit trail says, a check of servers before they serve, and a doctor for servers that clients cannot use.
 //!
 //! ```text
 //! cargo install portcullis-cli
@@ -23,6 +23,7 @@ mod moment;
 mod output;
 mod revoked;
 mod table;
+mod token;
 
 use std::io;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ type Error = Box<dyn std::error::Error>;
 pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Keys(command) => of_keys(command).map(|()| ExitCode::SUCCESS),
+        Command::Token(command) => token::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Grants(command) => grants::run(command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(command) => doctor::run(&command),
         Command::Check(command) => check::run(&command),

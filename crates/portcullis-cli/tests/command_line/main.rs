@@ -16,6 +16,7 @@ mod grants;
 mod help;
 mod keys;
 mod stand;
+mod token;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

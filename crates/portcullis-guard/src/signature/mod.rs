@@ -322,6 +322,12 @@ impl MacKey {
         Ok(Self(hmac::Key::new(algorithm, secret)))
     }
 
+    /// The code of `message`.
+    #[must_use]
+    pub fn code(&self, message: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.0, message).as_ref().to_vec()
+    }
+
     /// Verifies the code, in a time that depends on lengths only.
     ///
     /// # Errors

@@ -355,6 +355,7 @@ fn problem_with_limits(limits: &Limits) -> Option<Problem> {
     }
     let times = [
         ("header_timeout", limits.header_timeout),
+        #[cfg(feature = "tls")]
         ("handshake_timeout", limits.handshake_timeout),
         ("write_timeout", limits.write_timeout),
         ("body_timeout", limits.body_timeout),

@@ -1,0 +1,79 @@
+//! `portcullis token`: a token for a server that verifies with a shared secret.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::auth::JwtVerifier;
+use portcullis::guard::{Clock, Environment, Secret, SystemClock};
+use portcullis_guard::random;
+use portcullis_guard::signature::{MacHash, MacKey};
+use serde_json::json;
+
+use crate::arguments::TokenCommand;
+use crate::{Error, output};
+
+const SECRET: &str = "JWT_HMAC_SECRET";
+const SECRET_FILE: &str = "JWT_HMAC_SECRET_FILE";
+/// What the token says its client is.
+const CLIENT_ID: &str = "portcullis-token";
+/// How long it may be good: it is for trying a server, and nothing takes it back.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
+    if command.expires > LONGEST {
+        return Err(
+            "a token that is made by hand is good for a day at most: name a shorter --expires"
+                .into(),
+        );
+    }
+    let environment = Environment::process();
+    let secret = secret(&environment)?;
+    let named = |flag: Option<&str>, variable: &str, name: &str| {
+        // Of several the first.
+        let first = environment.variable(variable).and_then(|value| value.split(',').next());
+        let value = flag.or(first).map(|value| value.trim().to_owned());
+        value.ok_or_else(|| format!("set {variable}, or name {name}"))
+    };
+    let issuer = named(command.issuer.as_deref(), "JWT_ISSUER", "--issuer")?;
+    let audience = named(command.audience.as_deref(), "JWT_AUDIENCE", "--audience")?;
+    // It says what is wrong with them in the words of the server.
+    JwtVerifier::hmac(secret.clone()).issuer(&issuer).audience(&audience).build()?;
+    let now = SystemClock.now().duration_since(UNIX_EPOCH)?;
+    let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>()?);
+    let mut claims = json!({
+        "iss": issuer,
+        "aud": audience,
+        "sub": command.subject,
+        "client_id": CLIENT_ID,
+        "jti": id,
+        "iat": now.as_secs(),
+        "exp": now.saturating_add(command.expires).as_secs(),
+    });
+    if let (false, Some(claims)) = (command.scope.is_empty(), claims.as_object_mut()) {
+        claims.insert("scope".to_owned(), command.scope.join(" ").into());
+    }
+    let header = json!({"alg": "HS256", "typ": "at+jwt"});
+    let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let input = format!("{header}.{claims}");
+    let key = MacKey::new(MacHash::Sha256, secret.expose().as_bytes())
+        .map_err(|error| format!("{SECRET}: {error}"))?;
+    let code = URL_SAFE_NO_PAD.encode(key.code(input.as_bytes()));
+    Ok(output::result(&format!("{input}.{code}"))?)
+}
+
+fn secret(environment: &Environment) -> Result<Secret<String>, Error> {
+    let named = match environment.variable(SECRET_FILE) {
+        Some(path) => &environment.clone().with_variable_from_file(SECRET, path)?,
+        None => environment,
+    };
+    let secret = named.variable(SECRET).ok_or_else(|| {
+        format!(
+            "set {SECRET} or {SECRET_FILE}, as the server has it: one with public keys takes no token \
+             that is made here"
+        )
+    })?;
+    // As the server reads a file.
+    let line = secret.strip_suffix('\n').unwrap_or(secret);
+    Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
