@@ -44,6 +44,10 @@ impl Parameter {
         let (own, others): (Vec<_>, Vec<_>) = attributes.into_iter().partition(|attribute| {
             attribute.path().is_ident("arg") || attribute.path().is_ident("doc")
         });
+        if let Some(chosen) = others.iter().find(|other| other.path().is_ident("cfg")) {
+            let message = "a parameter is there in every build: write the function twice, each with its `cfg`";
+            return Err(syn::Error::new_spanned(chosen, message));
+        }
         argument.attrs = others;
         Self::read(name, argument, &own)
     }
@@ -142,11 +146,11 @@ fn constraint(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
             quote! { .#option(#count) }
         }
         "ge" | "gt" | "le" | "lt" | "default" => {
-            let value = widen(meta.value()?.parse()?);
+            let value = widen(meta.value()?.parse()?, false);
             quote! { .#option(#value) }
         }
         "one_of" => {
-            let values = list::<Expr>(meta)?.into_iter().map(widen);
+            let values = list::<Expr>(meta)?.into_iter().map(|value| widen(value, false));
             quote! { .#option([#(#values),*]) }
         }
         _ => return Err(unknown(meta)),
@@ -184,15 +188,18 @@ fn meant(written: &str) -> Option<&'static str> {
     })
 }
 
-/// An integer without a suffix would be an `i32`.
-fn widen(value: Expr) -> Expr {
+/// An integer without a suffix would be an `i32`. One that only a `u64` holds is one.
+fn widen(value: Expr, is_negative: bool) -> Expr {
     match value {
         Expr::Lit(ExprLit { attrs, lit: Lit::Int(number) }) if number.suffix().is_empty() => {
-            let number = LitInt::new(&format!("{}i64", number.base10_digits()), number.span());
+            let is_signed = is_negative || number.base10_parse::<i64>().is_ok();
+            let suffix = if is_signed { "i64" } else { "u64" };
+            let text = format!("{}{suffix}", number.base10_digits());
+            let number = LitInt::new(&text, number.span());
             Expr::Lit(ExprLit { attrs, lit: Lit::Int(number) })
         }
         Expr::Unary(unary) => {
-            Expr::Unary(ExprUnary { expr: Box::new(widen(*unary.expr)), ..unary })
+            Expr::Unary(ExprUnary { expr: Box::new(widen(*unary.expr, true)), ..unary })
         }
         other => other,
     }

@@ -62,6 +62,9 @@ pub(super) fn text(path: &Path) -> Result<String, Flaw> {
     if !found.is_file() {
         return Err(Flaw::of_file(EnvironmentErrorKind::NotRegularFile, "is not a regular file"));
     }
+    if found.len() > MAX_BYTES {
+        return Err(Flaw::of_file(EnvironmentErrorKind::TooLarge, "is larger than 1 MiB"));
+    }
     // Room for all of it: a secret that moves as its text grows would stay behind in memory.
     let room = found.len().min(MAX_BYTES) + 1;
     let mut text = String::with_capacity(usize::try_from(room).unwrap_or_default());

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use bytes::Bytes;
 pub use reqwest::header::HeaderMap;
-use reqwest::header::LOCATION;
+use reqwest::header::{HeaderValue, LOCATION};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -169,7 +169,8 @@ impl Fetch {
         for _ in 0..self.redirects {
             let response = self.exchange(request.clone()).await?;
             let Some(to) = self.redirect(&response) else { return Ok(response) };
-            let Ok(next) = request.url.join(to) else { return Err(refused) };
+            let next = to.to_str().ok().and_then(|to| request.url.join(to).ok());
+            let Some(next) = next else { return Err(refused) };
             if !request.may_be_sent_on() {
                 return Err(refused);
             }
@@ -182,11 +183,11 @@ impl Fetch {
     }
 
     /// Where an answer leads, unless redirects are returned.
-    fn redirect<'r>(&self, response: &'r reqwest::Response) -> Option<&'r str> {
+    fn redirect<'r>(&self, response: &'r reqwest::Response) -> Option<&'r HeaderValue> {
         if self.redirects_returned || !response.status().is_redirection() {
             return None;
         }
-        response.headers().get(LOCATION)?.to_str().ok()
+        response.headers().get(LOCATION)
     }
 
     async fn exchange(&self, request: FetchRequest) -> Result<reqwest::Response, FetchError> {

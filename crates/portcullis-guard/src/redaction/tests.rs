@@ -220,6 +220,17 @@ fn e08_secrets_come_and_go_while_many_threads_redact() {
 }
 
 #[test]
+fn e08_values_that_take_turns_push_no_older_one_out() {
+    let values = KnownValues::default();
+    values.add(b"e08-the-oldest-of-three", "the test");
+    for _ in 0..20 {
+        values.add(b"e08-one-of-two-in-turns", "the test");
+        values.add(b"e08-other-of-two-in-turns", "the test");
+    }
+    assert_eq!(redact("e08-the-oldest-of-three"), "[redacted]");
+}
+
+#[test]
 fn e08_the_same_secret_again_is_the_one_that_is_known() {
     let values = KnownValues::default();
     // The second is too short to be looked for: it is not warned of again.

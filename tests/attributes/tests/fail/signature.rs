@@ -18,4 +18,9 @@ async fn config() -> String {
 #[prompt]
 struct Prompt;
 
+#[tool]
+async fn chosen(#[cfg(unix)] path: String) -> String {
+    path
+}
+
 fn main() {}

@@ -77,6 +77,7 @@ async fn everything(
     #[arg(pattern = "^x$", min_length = 1, max_length = 2, one_of("x", "y"), default = "x")]
     text: String,
     #[arg(description = "A number", ge = -1, gt = -2, le = 10, lt = 11)] number: Option<i64>,
+    #[arg(le = 18446744073709551615)] _large: Option<u64>,
     #[arg(min_items = 0, max_items = 3, unique_items)] list: Vec<Filter>,
     #[arg(min_properties = 0, max_properties = 3)] map: HashMap<String, u8>,
     #[arg(format = "date")] day: Option<String>,
