@@ -14,6 +14,7 @@ use crate::arguments::TokenCommand;
 use crate::{Error, output};
 
 const SECRET: &str = "JWT_HMAC_SECRET";
+const ALGORITHM: &str = "HS256";
 const SECRET_FILE: &str = "JWT_HMAC_SECRET_FILE";
 /// What the token says its client is.
 const CLIENT_ID: &str = "portcullis-token";
@@ -29,16 +30,20 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
     }
     let environment = Environment::process();
     let secret = secret(&environment)?;
+    let algorithms = environment.variable("JWT_ALGORITHMS");
+    if algorithms.is_some_and(|names| !names.split([',', ' ']).any(|name| name == ALGORITHM)) {
+        return Err(format!("JWT_ALGORITHMS leaves out {ALGORITHM}, which this signs with").into());
+    }
     let named = |flag: Option<&str>, variable: &str, name: &str| {
-        // Of several the first.
-        let first = environment.variable(variable).and_then(|value| value.split(',').next());
-        let value = flag.or(first).map(|value| value.trim().to_owned());
+        let value = flag.or(environment.variable(variable)).map(str::to_owned);
         value.ok_or_else(|| format!("set {variable}, or name {name}"))
     };
     let issuer = named(command.issuer.as_deref(), "JWT_ISSUER", "--issuer")?;
-    let audience = named(command.audience.as_deref(), "JWT_AUDIENCE", "--audience")?;
+    let audiences = named(command.audience.as_deref(), "JWT_AUDIENCE", "--audience")?;
+    // Of several the first, as the server parts them.
+    let audience = audiences.split([',', ' ']).find(|part| !part.is_empty()).unwrap_or_default();
     // It says what is wrong with them in the words of the server.
-    JwtVerifier::hmac(secret.clone()).issuer(&issuer).audience(&audience).build()?;
+    JwtVerifier::hmac(secret.clone()).issuer(&issuer).audience(audience).build()?;
     let now = SystemClock.now().duration_since(UNIX_EPOCH)?;
     let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>()?);
     let mut claims = json!({
@@ -53,7 +58,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
     if let (false, Some(claims)) = (command.scope.is_empty(), claims.as_object_mut()) {
         claims.insert("scope".to_owned(), command.scope.join(" ").into());
     }
-    let header = json!({"alg": "HS256", "typ": "at+jwt"});
+    let header = json!({"alg": ALGORITHM, "typ": "at+jwt"});
     let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
     let input = format!("{header}.{claims}");
     let key = MacKey::new(MacHash::Sha256, secret.expose().as_bytes())

@@ -51,7 +51,7 @@ impl KeySet {
             (None, _) => return Err(NotAKeySet::NoKeys),
         };
         if entries.len() > most {
-            return Err(NotAKeySet::TooMany);
+            return Err(NotAKeySet::TooMany(most));
         }
         let keys: Vec<Key> =
             entries.iter().filter_map(|entry| usable(entry.as_object()?, algorithms)).collect();
@@ -130,7 +130,8 @@ pub(crate) enum NotAKeySet {
     /// A discovery document, with the address of the set.
     Discovery(String),
     NoKeys,
-    TooMany,
+    /// More than so many.
+    TooMany(usize),
     NothingUsable,
 }
 
@@ -145,7 +146,7 @@ impl fmt::Display for NotAKeySet {
                 quoted(url)
             ),
             Self::NoKeys => f.write_str("the document has no list `keys`"),
-            Self::TooMany => write!(f, "the set has more than {MAX_KEYS} keys"),
+            Self::TooMany(most) => write!(f, "the set has more than {most} keys"),
             Self::NothingUsable => f.write_str("the set has no key for the configured algorithms"),
         }
     }

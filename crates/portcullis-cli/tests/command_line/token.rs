@@ -56,6 +56,7 @@ fn what_is_missing_or_weak_is_named_and_the_secret_never_said() {
         (("JWT_HMAC_SECRET", "hunter2-hunter2"), "secret"),
         (("JWT_ISSUER", ""), "set JWT_ISSUER, or name --issuer"),
         (("JWT_AUDIENCE", ""), "set JWT_AUDIENCE, or name --audience"),
+        (("JWT_ALGORITHMS", "HS512"), "JWT_ALGORITHMS leaves out HS256"),
     ] {
         let refused = token(&alice, &[changes]).refused();
         assert!(refused.contains(said) && !refused.contains("hunter2"), "{refused}");

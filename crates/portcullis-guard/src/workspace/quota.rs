@@ -44,7 +44,6 @@ impl Usage {
             }
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                // What may not be looked into may not be written into either, such as `lost+found`.
                 let inside = entry.open_dir().and_then(|folder| folder.entries());
                 folders.extend(if_there(inside)?);
             } else if kind.is_file() {
@@ -94,12 +93,11 @@ impl Usage {
     }
 }
 
-/// Nothing for what somebody removed meanwhile, and for what may not be looked into.
+/// Nothing for what somebody removed meanwhile.
 fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(shut) if shut.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(cause) => Err(cause),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Audiences {
 pub(crate) enum KeyFetch<'a> {
     /// That of all clients with documents: anybody can have many.
     Shared(&'a Fetch),
-    /// One of its own, of which there is one for each client that the operator knows.
+    /// One of its own, for a client that the operator has named.
     Own { loopback: bool },
 }
 

@@ -149,7 +149,10 @@ pub(crate) fn is_website(text: &str) -> bool {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     };
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    let is_loopback = |ip: IpAddr| {
+        let ip = ip.to_canonical();
+        ip.is_loopback() || ip.is_unspecified()
+    };
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     !(ip.is_ok_and(is_loopback) || host == "localhost" || host.ends_with(".localhost"))
@@ -244,6 +247,8 @@ mod tests {
             "https://127.0.0.1:8443/callback",
             "https://127.1.2.3/callback",
             "https://[::1]:8443/callback",
+            "https://0.0.0.0:8443/callback",
+            "https://[::]/callback",
             "http://localhost/callback",
             "cursor://anysphere.cursor-mcp/oauth/callback",
         ] {

@@ -86,8 +86,11 @@ impl Grants {
                 return Ok(());
             }
             let others = grants.iter().filter(|(other, _)| other != id);
-            let rank =
-                |grant: &GrantRecord| (grant.client_id != record.client_id, grant.rotated_at);
+            // One that begins in this moment gives way to none of the same client.
+            let is_older = |grant: &GrantRecord| {
+                grant.client_id == record.client_id && grant.rotated_at < record.rotated_at
+            };
+            let rank = |grant: &GrantRecord| (!is_older(grant), grant.rotated_at);
             if let Some((last, _)) = others.min_by_key(|(_, grant)| rank(grant)) {
                 let subject = &record.subject;
                 tracing::warn!(

@@ -9,14 +9,13 @@ use portcullis_auth::{AccessTokenKeys, MaybeFuture, Principal, UpstreamToken, Up
 use portcullis_guard::Secret;
 use portcullis_guard::seal::{open, seal};
 use portcullis_store::{RecordKey, RecordValue};
-use serde_json::{Map, Value};
 
 use super::{
     CasOutcome, ErrorCode, GrantRecord, Grants, OAuthError, PATIENCE, Upstream, UpstreamTokens,
-    invalid_grant, scopes_of, seconds, server_error, store_away, within,
+    check_claims, invalid_grant, scopes_of, seconds, server_error, store_away, within,
 };
 use crate::record::upstream::UpstreamRecord;
-use crate::upstream::UpstreamError;
+use crate::upstream::{UpstreamError, User};
 
 /// How long one request has the provider's refresh token for itself: longer than the provider may
 /// take to answer.
@@ -58,7 +57,7 @@ enum Needed {
 /// Tokens that are good for what is needed, and what the provider says of their user now, if it was asked.
 struct Good {
     tokens: UpstreamTokens,
-    claims: Option<Map<String, Value>>,
+    user: Option<User>,
 }
 
 /// The record of tokens, and how long it is kept from now on.
@@ -149,9 +148,15 @@ impl Grants {
             }
         };
         match self.tokens(&self.place(upstream, ends), Needed::ToRefresh).await {
-            Ok(Good { tokens, claims }) => {
+            Ok(Good { user: Some(user), .. }) if user.subject != record.subject => {
+                self.end(id, "the identity provider speaks of another user").await?;
+                Err(invalid_grant("the identity provider speaks of another user"))
+            }
+            Ok(Good { tokens, user }) => {
                 let scope = self.upstream()?.left(scopes_of(&record.scope), &tokens).to_string();
-                let claims = claims.unwrap_or_else(|| record.claims.clone());
+                let claims = user.map_or_else(|| record.claims.clone(), |user| user.claims);
+                // What is not read back ends nothing: its user keeps what they have until it is mended.
+                check_claims(&claims)?;
                 Ok(GrantRecord { scope, claims, ..record })
             }
             Err(NoTokens::Away(error)) => Err(error),
@@ -198,15 +203,15 @@ impl Grants {
             if tokens.ends_before(now) {
                 return Err(NoTokens::Ended("its token has expired".to_owned()));
             }
-            let mut claims = None;
+            let mut user = None;
             if needed == Needed::ToRefresh {
                 if tokens.expires_at.is_none() || upstream.tells_of_users(&tokens) {
-                    claims = upstream.confirm(&tokens).await.map_err(no_tokens)?;
+                    user = upstream.confirm(&tokens).await.map_err(no_tokens)?;
                 }
                 // Whoever changed it meanwhile has kept it for as long.
                 let _ = self.swap(place, &found, found.clone()).await?;
             }
-            return Ok(Some(Good { tokens, claims }));
+            return Ok(Some(Good { tokens, user }));
         }
         if record.leased_until.is_some_and(|until| seconds(now) < until) {
             return Ok(None);
@@ -249,11 +254,11 @@ impl Grants {
             // The grant has ended, or the lease had.
             CasOutcome::Conflict => return Ok(None),
         }
-        let claims = match upstream.tells_of_users(&newer) {
+        let user = match upstream.tells_of_users(&newer) {
             true => upstream.confirm(&newer).await.map_err(no_tokens)?,
             false => None,
         };
-        Ok(Some(Good { tokens: newer, claims }))
+        Ok(Some(Good { tokens: newer, user }))
     }
 
     async fn swap(

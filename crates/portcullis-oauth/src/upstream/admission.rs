@@ -5,7 +5,7 @@ use portcullis_guard::text::quoted;
 use serde_json::Value;
 
 use super::identity::Identity;
-use super::identity::NO_SUBJECTS;
+use super::identity::{CHOSEN, NO_SUBJECTS};
 use super::{Upstream, UpstreamError};
 
 /// Whom a provider lets in, of all who have an account there.
@@ -126,11 +126,15 @@ impl Condition {
             Self::Claim(name, _) if name.is_empty() => {
                 Some("admit(…): the name of a claim is empty".to_owned())
             }
-            Self::Claim(name, _) if NO_SUBJECTS.contains(&name.as_str()) => Some(format!(
-                "admit(…): with many providers, users choose {} themselves: use email_domains, which needs \
+            Self::Claim(name, _)
+                if NO_SUBJECTS.iter().chain(&CHOSEN).any(|chosen| chosen == name) =>
+            {
+                Some(format!(
+                    "admit(…): with many providers, users choose {} themselves: use email_domains, which needs \
                  a verified address, or subjects",
-                quoted(name)
-            )),
+                    quoted(name)
+                ))
+            }
             Self::Claim(_, values) => empty("a value", values),
             Self::Organizations(_) if !is_github => {
                 Some("admit(…): organizations are GitHub's".to_owned())

@@ -12,22 +12,12 @@ use super::{Upstream, UpstreamError, UpstreamTokens, chosen_claims};
 const BOUNDS: Bounds = Bounds { values: 4_096, depth: 16 };
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
-/// Claims that change hands: an address is given to somebody else once its owner is gone, and many a name
-/// is what its user likes.
-pub(super) const NO_SUBJECTS: [&str; 12] = [
-    "email",
-    "mail",
-    "upn",
-    "preferred_username",
-    "phone_number",
-    "unique_name",
-    "login",
-    "username",
-    "name",
-    "nickname",
-    "given_name",
-    "family_name",
-];
+/// Claims that change hands: an address is given to somebody else once its owner is gone.
+pub(super) const NO_SUBJECTS: [&str; 6] =
+    ["email", "mail", "upn", "preferred_username", "phone_number", "unique_name"];
+/// Claims that many a user chooses, beside those: they let nobody in.
+pub(super) const CHOSEN: [&str; 6] =
+    ["login", "username", "name", "nickname", "given_name", "family_name"];
 
 /// Where it is said.
 #[derive(Clone, Debug)]
@@ -60,6 +50,13 @@ pub(super) struct Identity {
     pub(super) userinfo: Option<Map<String, Value>>,
     /// Those of GitHub that were asked about and that the user is a member of, in lower case.
     pub(super) organizations: Vec<String>,
+}
+
+/// What a provider says at any time of the user of tokens.
+pub(crate) struct User {
+    pub(crate) subject: String,
+    /// Those that are kept.
+    pub(crate) claims: Map<String, Value>,
 }
 
 impl Identity {
@@ -161,7 +158,7 @@ impl Upstream {
     pub(crate) async fn confirm(
         &self,
         tokens: &UpstreamTokens,
-    ) -> Result<Option<Map<String, Value>>, UpstreamError> {
+    ) -> Result<Option<User>, UpstreamError> {
         let known = self.endpoints.now().await?;
         if !self.can_confirm(&known) {
             let text = "nobody can be asked whether the provider's token is still good";
@@ -178,7 +175,8 @@ impl Upstream {
             IdentitySource::UserInfo { .. } | IdentitySource::GitHub { .. } => {
                 let identity = self.identify(&known, tokens, None, "").await?;
                 self.admit(&identity)?;
-                chosen_claims::choose(&identity.claims, &self.claims).map(Some)
+                let claims = chosen_claims::choose(&identity.claims, &self.claims)?;
+                Ok(Some(User { subject: identity.subject, claims }))
             }
         }
     }

@@ -31,7 +31,7 @@ pub use self::config::TokenEndpointAuth;
 pub(crate) use self::config::{Accounts, EndpointUrls, UpstreamConfig};
 use self::endpoints::Endpoints;
 pub(crate) use self::error::UpstreamError;
-pub(crate) use self::identity::IdentitySource;
+pub(crate) use self::identity::{IdentitySource, User};
 use self::scope_map::ScopeMap;
 use self::token_endpoint::Credentials;
 

@@ -62,20 +62,23 @@ impl EndpointRequest<'_> {
         Account { budget, whose, write_timeout: *write_timeout }
     }
 
-    /// What `answer` gives. If it has to be waited for, in no place of those that run, that takes a place in
-    /// the queue of its sender.
+    /// What `answer` gives. If it has to be waited for, in no place of those that run, that takes a place
+    /// among those of its sender who wait so.
     ///
     /// # Errors
     ///
     /// When that has as many already.
-    pub(crate) async fn queued<T>(&self, answer: impl Future<Output = T>) -> Result<T, Rejection> {
-        let (mut answer, mut queued) = (pin!(answer), None);
+    pub(crate) async fn entering<T>(
+        &self,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Rejection> {
+        let (mut answer, mut place) = (pin!(answer), None);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-            Poll::Pending if queued.is_some() => Poll::Pending,
+            Poll::Pending if place.is_some() => Poll::Pending,
             Poll::Pending => {
-                queued = self.places.budget.take(Of::Queued, self.whose.clone(), 1);
-                match queued {
+                place = self.places.budget.take(Of::Entering, self.whose.clone(), 1);
+                match place {
                     Some(_) => Poll::Pending,
                     None => Poll::Ready(Err(Rejection::busy())),
                 }

@@ -65,10 +65,11 @@ pub(super) async fn receive<S: Service>(
     Ok(match request.asked {
         Asked::Discover => {
             let exchange = exchange(request.client);
-            if let Err(error) = caller.queued(service.admit("server/discover", &exchange)).await? {
+            if let Err(error) = caller.entering(service.admit("server/discover", &exchange)).await?
+            {
                 return Ok(refuse(&error));
             }
-            let offers = caller.queued(service.offers(&exchange)).await?;
+            let offers = caller.entering(service.offers(&exchange)).await?;
             let supported = &ProtocolVersion::OVER_HTTP;
             let answer = response::discovered(&id, supported, service.identity(), offers);
             answer::json(StatusCode::OK, answer)
@@ -81,7 +82,7 @@ pub(super) async fn receive<S: Service>(
             let place = sessions.subscribe(caller.owner())?;
             let exchange = exchange(request.client);
             if let Err(error) =
-                caller.queued(service.admit(Subscription::METHOD, &exchange)).await?
+                caller.entering(service.admit(Subscription::METHOD, &exchange)).await?
             {
                 return Ok(refuse(&error));
             }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use portcullis_guard::MaybeFuture;
 use portcullis_guard::keys::KeyRing;
-use portcullis_guard::seal::{self, Binding, SealError, SealErrorKind};
+use portcullis_guard::seal::{self, Binding};
 
 use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError, value};
 
@@ -19,8 +19,6 @@ use crate::{CasOutcome, RecordKey, RecordOwner, RecordValue, Store, StoreError, 
 /// 2. A value opens with every key that is not revoked, in its own record alone. What does not open
 ///    is an [error](StoreError::is_unopened) that names the key: no absent record, and no other
 ///    value.
-///    A [list](Store::list) leaves out what a revoked key has sealed, which is given up: among the records
-///    of one owner, it would keep the others from being found and ended.
 /// 3. [`take`](Store::take) opens a value before it removes it: what cannot be opened stays.
 /// 4. What is replaced or removed without being read need not open: [`put`](Store::put) does so.
 /// 5. A server with other keys than those of the store does not [start](Store::opens): a canary has
@@ -88,20 +86,11 @@ impl<S: Store> Sealed<S> {
 
     fn open(&self, key: &RecordKey, sealed: &RecordValue) -> Result<RecordValue, StoreError> {
         let opened = seal::open(&self.keys, &binding(key), sealed.as_bytes());
-        RecordValue::new(opened.map_err(|error| unopened(key, &error))?)
-    }
-
-    /// As [`open`](Self::open); none for what a revoked key has sealed.
-    fn open_listed(
-        &self,
-        key: &RecordKey,
-        sealed: &RecordValue,
-    ) -> Result<Option<RecordValue>, StoreError> {
-        match seal::open(&self.keys, &binding(key), sealed.as_bytes()) {
-            Ok(opened) => RecordValue::new(opened).map(Some),
-            Err(error) if error.kind() == SealErrorKind::RevokedKey => Ok(None),
-            Err(error) => Err(unopened(key, &error)),
-        }
+        let opened = opened.map_err(|error| {
+            let purpose = key.purpose();
+            StoreError::unopened(format!("a record of {purpose} cannot be opened: {error}"))
+        })?;
+        RecordValue::new(opened)
     }
 
     /// The value that is there: sealed, and opened.
@@ -151,11 +140,6 @@ impl<S: Store> Sealed<S> {
 fn binding(key: &RecordKey) -> Binding {
     let owner = key.owner().map_or(&[][..], |owner| owner.as_slice());
     Binding::new("store", [key.purpose().as_bytes(), key.digest().as_slice(), owner])
-}
-
-fn unopened(key: &RecordKey, error: &SealError) -> StoreError {
-    let purpose = key.purpose();
-    StoreError::unopened(format!("a record of {purpose} cannot be opened: {error}"))
 }
 
 fn contended(key: &RecordKey) -> StoreError {
@@ -252,10 +236,9 @@ impl<S: Store> Store for Sealed<S> {
         MaybeFuture::pending(async move {
             let listed = self.store.list(owner, limit).await?;
             let open = |(key, sealed): (RecordKey, RecordValue)| {
-                let opened = self.open_listed(&key, &sealed).transpose()?;
-                Some(opened.map(|opened| (key, opened)))
+                self.open(&key, &sealed).map(|opened| (key, opened))
             };
-            listed.into_iter().filter_map(open).collect()
+            listed.into_iter().map(open).collect()
         })
     }
 }

@@ -131,15 +131,6 @@ async fn e23_old_keys_open_and_a_missing_or_revoked_one_is_named() {
     }
     assert_eq!(both.take(&key()).await, Ok(Some(value("hunter2"))), "it was not lost");
 
-    let owner = RecordOwner::new("token", ["alice"]);
-    let of_alice = |name: &str| owner.key([name]);
-    sealed(&resting, &[&old]).put(&of_alice("one"), value("given up"), end()).await.unwrap();
-    both.put(&of_alice("two"), value("hunter2"), end()).await.unwrap();
-    let listed = sealed(&resting, &[&new, &revoked]).list(&owner, 10).await.unwrap();
-    assert_eq!(listed.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), [value("hunter2")]);
-    let missing = sealed(&resting, &[&new]).list(&owner, 10).await.unwrap_err();
-    assert!(missing.is_unopened() && missing.reason().contains(id), "{missing}");
-
     // What is put is sealed with the new key.
     both.put(&key(), value("hunter2"), end()).await.unwrap();
     assert_eq!(sealed(&resting, &[&new]).get(&key()).await, Ok(Some(value("hunter2"))));

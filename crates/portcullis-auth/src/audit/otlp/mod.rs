@@ -38,7 +38,7 @@ use super::{AuditError, AuditRecord, AuditSink, line};
 /// Any other answer but a success says that to send them again is of no use, and they are lost; so is what
 /// a collector does not take of a request that it answers with success (`partialSuccess`). Where one record
 /// may be the cause (400, 413 and 422), half of them are sent at once, and at last each by itself, so that a
-/// bad one takes no other along. The log says how many are lost, once a second at most;
+/// bad one takes no other along. One that cannot be read where it waits is lost by itself, too. The log says how many are lost, once a second at most;
 /// `portcullis_audit_failures_total` and [`lost`](Self::lost) count them. With
 /// [`AuditFailure::Stop`](super::AuditFailure::Stop), operations are refused for ten seconds after a loss, or
 /// until a request is taken.

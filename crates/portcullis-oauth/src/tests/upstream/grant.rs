@@ -279,6 +279,28 @@ async fn idp_rule_23_what_the_provider_takes_away_is_gone_at_the_next_refresh_an
 }
 
 #[tokio::test]
+async fn what_a_provider_says_of_a_user_at_a_refresh_is_kept_only_if_it_can_be_read_again() {
+    let proxy = Proxy::with(|proxy| proxy.only_claims(["groups"])).await;
+    let says = |subject: &str, groups: Value| {
+        proxy.provider.answer("/userinfo", 200, json!({"sub": subject, "groups": groups}));
+    };
+    let client = proxy.site.register(CALLBACK).await;
+    says("17", json!(["staff"]));
+    let first = proxy.sign_in(&client).await;
+    let deep = (0..8).fold(json!("deep"), |inner, _| json!([inner]));
+    says("17", deep);
+    let refused = proxy.refresh(&client, text(&first, "refresh_token")).await;
+    assert_eq!(refused.json()["error"], "server_error", "{}", refused.body);
+    says("17", json!([]));
+    let second = proxy.refresh(&client, text(&first, "refresh_token")).await.json();
+    let principal = proxy.principal(&second).await;
+    assert_eq!(principal.claims().get("groups"), Some(&json!([])), "the grant goes on");
+    says("18", json!(["admins"]));
+    let refused = proxy.refresh(&client, text(&second, "refresh_token")).await;
+    assert_eq!(refused.json()["error"], "invalid_grant", "another user: {}", refused.body);
+}
+
+#[tokio::test]
 async fn a_grant_from_before_there_was_a_provider_ends() {
     let clock = Arc::new(ManualClock::at(1_800_000_000));
     let store = Arc::new(MemoryStore::new(clock.clone()));

@@ -70,7 +70,7 @@ impl Budget {
         match what {
             Of::Connections => limits.connections,
             Of::Verifications => (limits.concurrent_requests / VERIFICATIONS).max(1),
-            Of::Reading | Of::Queued => limits.concurrent_requests,
+            Of::Reading | Of::Queued | Of::Entering => limits.concurrent_requests,
             Of::Bodies => limits.waiting_body_bytes,
             Of::Unread | Of::Waiting => limits.unread_bytes,
         }
@@ -84,7 +84,7 @@ impl Budget {
             (Kind::Address, _) => self.part_of_an_address(most),
             (_, Of::Connections | Of::Verifications) => most,
             (_, Of::Unread) => (most / UNREAD_OF_ONE_PRINCIPAL).max(1),
-            (_, Of::Reading | Of::Queued | Of::Bodies | Of::Waiting) => {
+            (_, Of::Reading | Of::Queued | Of::Entering | Of::Bodies | Of::Waiting) => {
                 (most / WAITING_OF_ONE_PRINCIPAL).max(1)
             }
         }

@@ -21,6 +21,8 @@ pub(crate) enum Of {
     Reading,
     /// Operations that wait for others of the same principal.
     Queued,
+    /// Requests that wait for the store or to be admitted, beside the operations.
+    Entering,
     /// Bytes of bodies that are held.
     Bodies,
     /// Bytes of answers that have not been taken.
@@ -36,6 +38,7 @@ pub(super) struct Counts {
     verifications: AtomicUsize,
     reading: AtomicUsize,
     queued: AtomicUsize,
+    entering: AtomicUsize,
     bodies: AtomicUsize,
     unread: AtomicUsize,
     waiting: AtomicUsize,
@@ -48,6 +51,7 @@ impl Counts {
             Of::Verifications => &self.verifications,
             Of::Reading => &self.reading,
             Of::Queued => &self.queued,
+            Of::Entering => &self.entering,
             Of::Bodies => &self.bodies,
             Of::Unread => &self.unread,
             Of::Waiting => &self.waiting,

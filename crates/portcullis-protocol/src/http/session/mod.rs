@@ -22,6 +22,7 @@
 //! Source: MCP 2025-11-25, Streamable HTTP §Session Management.
 
 mod id;
+mod initialize;
 mod kept;
 pub(super) mod legacy;
 mod misses;
@@ -59,7 +60,7 @@ impl Sessions {
         let id = SessionId::read(caller.fields)?;
         let remote = caller.info.remote.map(|peer| peer.ip());
         let found = self.find(id, Caller { owner: caller.owner(), remote });
-        let session = caller.queued(found).await??;
+        let session = caller.entering(found).await??;
         mcp_headers::check_session(caller.fields)?;
         Ok(session)
     }
@@ -73,11 +74,11 @@ pub(super) async fn end<S: Service>(
 ) -> Result<Response, Rejection> {
     let session = sessions.named(caller).await?;
     let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
-    if let Err(error) = caller.queued(service.admit("session_end", &exchange)).await? {
+    if let Err(error) = caller.entering(service.admit("session_end", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
-    caller.queued(sessions.end(&session)).await??;
+    caller.entering(sessions.end(&session)).await??;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
@@ -85,6 +86,8 @@ pub(super) async fn end<S: Service>(
 
 #[cfg(test)]
 mod dropped;
+#[cfg(test)]
+mod entering;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]

@@ -8,26 +8,25 @@ use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::initialize::initialize;
 use super::sessions::Running;
-use super::{Own, SessionId, Sessions};
+use super::{Own, Sessions};
 use crate::answer::{json_rpc, response};
+use crate::http::answer;
 use crate::http::budget::Held;
 use crate::http::budget::places::{Place, Waits};
 use crate::http::guard::media_type;
 use crate::http::rejection::{self, Rejection, Rule};
 use crate::http::request::EndpointRequest;
 use crate::http::streamed::{self, Addressee, Begun, Last, Telling};
-use crate::http::{answer, mcp_headers};
 use crate::message::envelope::{self, Malformed, Message, RequestId};
-use crate::message::initialize::Initialize;
 use crate::message::meta::Meta;
 use crate::message::params::Params;
 use crate::outgoing::requests::Asker;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    ClientCapabilities, Exchange, LogLevel, Operation, Outcome, Outgoing, ProtocolVersion,
-    RpcError, Service, Used,
+    ClientCapabilities, Exchange, LogLevel, Operation, Outcome, Outgoing, RpcError, Service, Used,
 };
 
 /// Answers one message of a version with sessions.
@@ -47,11 +46,11 @@ pub(in crate::http) async fn receive<S: Service>(
     match exchanges.take(message) {
         Reply::Nothing => Ok(answer::accepted()),
         Reply::Response(id, answer) => {
-            caller.queued(exchanges.settle(&id, answer)).await?;
+            caller.entering(exchanges.settle(&id, answer)).await?;
             Ok(answer::accepted())
         }
         Reply::Answered(answer) => {
-            caller.queued(exchanges.keep_state(sets)).await??;
+            caller.entering(exchanges.keep_state(sets)).await??;
             Ok(answer::json(StatusCode::OK, answer))
         }
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
@@ -61,7 +60,7 @@ pub(in crate::http) async fn receive<S: Service>(
             let run = Run::new(outgoing, exchanges.run(started));
             match (streamed::begin(run).await, used) {
                 (Begun::Ended(ran), _) => {
-                    exchanges.keep_state(sets).await?;
+                    caller.entering(exchanges.keep_state(sets)).await??;
                     exchanges.answered(ran)
                 }
                 (Begun::Telling(telling), Some(used)) => exchanges.tell(telling, id, used),
@@ -103,7 +102,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
             Err(Dropped) => dropped = true,
         }
     }
-    exchanges.keep_state(true).await?;
+    caller.entering(exchanges.keep_state(true)).await??;
     match json_rpc::batch(&answers) {
         Some(answers) => {
             let mut response = answer::json(StatusCode::OK, answers);
@@ -118,41 +117,6 @@ pub(in crate::http) async fn receive_batch<S: Service>(
 /// Whether a request sets something in its session that lasts as long as that does.
 fn sets_state(method: &str) -> bool {
     matches!(method, "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe")
-}
-
-/// Makes a session. One that the client names is not looked at: ids are given, not taken.
-async fn initialize<S: Service>(
-    service: &S,
-    sessions: &Sessions,
-    caller: &EndpointRequest<'_>,
-    request: &RequestId,
-    params: &Params<'_>,
-) -> Result<Response, Rejection> {
-    let agreed = Initialize::read(params, &ProtocolVersion::OVER_HTTP);
-    let agreed = match mcp_headers::check_sessionless(caller.fields).and(agreed) {
-        Ok(agreed) => agreed,
-        Err(error) => {
-            return Err(Rejection::message(error.status(), Some(request), None, &error));
-        }
-    };
-    let (version, identity) = (agreed.version, service.identity());
-    let exchange = caller.exchange(version, agreed.client.clone(), None);
-    let (id, header) = SessionId::mint()?;
-    // It has its place before the service is asked, which notes that it begins.
-    let begun = sessions.begin(id, caller.owner(), agreed);
-    let session = begun.map_err(|refusal| refusal.in_answer_to(request))?;
-    let busy = |refusal: Rejection| refusal.in_answer_to(request);
-    let admitted = caller.queued(service.admit("initialize", &exchange)).await;
-    if let Err(error) = admitted.map_err(busy)? {
-        return Ok(answer::answered(caller.authenticator, request, version, identity, &Err(error)));
-    }
-    let settled = caller.queued(sessions.settle(session, caller.owner())).await;
-    settled.flatten().map_err(busy)?;
-    let offers = caller.queued(service.offers(&exchange)).await.map_err(busy)?;
-    let answer = response::initialized(request, version, identity, offers);
-    let mut response = answer::json(StatusCode::OK, answer);
-    response.headers_mut().insert(SessionId::HEADER, header);
-    Ok(response)
 }
 
 /// The exchanges of one POST, in the session that it names.
@@ -410,7 +374,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         match reply {
             Reply::Nothing => Ok(None),
             Reply::Response(id, answer) => {
-                match self.caller.queued(self.settle(&id, answer)).await {
+                match self.caller.entering(self.settle(&id, answer)).await {
                     Ok(()) => Ok(None),
                     Err(_busy) => small(self.refused_of_batch(None, &RpcError::Busy)),
                 }

@@ -33,17 +33,17 @@ pub(in crate::http) async fn open_stream<S: Service>(
     let last = caller.fields.headers.get("last-event-id");
     if let Some(last) = last.and_then(|last| LastEvent::parse(last.to_str().ok()?)) {
         let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
-        if let Err(error) = caller.queued(service.admit("stream", &exchange)).await? {
+        if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
             return Ok(Rejection::unadmitted(&error).into_response());
         }
         let reader = sessions.resume(&**service, &session, last, &exchange);
-        let reader = caller.queued(reader).await??;
+        let reader = caller.entering(reader).await??;
         return Ok(reader.into_response());
     }
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, session.client, Some(session.key));
     let exchange = Exchange { subscriptions: Some(session.subscriptions), ..exchange };
-    if let Err(error) = caller.queued(service.admit("stream", &exchange)).await? {
+    if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }

@@ -262,13 +262,9 @@ impl Table {
         unused.min_by_key(|(session, id)| (session.used, *id)).map(|(_, id)| id)
     }
 
-    /// Whether one more session of the owner could make room for itself: each that begins will want a
-    /// session that is unused.
-    pub(super) fn has_unused(&self, owner: Option<PrincipalId>) -> bool {
-        let (unused, begins) = self.of(owner).fold((0, 0), |(unused, begins), (session, _)| {
-            (unused + usize::from(session.is_unused()), begins + usize::from(session.begins))
-        });
-        unused > begins
+    /// How many sessions of the owner could end for others of theirs.
+    pub(super) fn unused(&self, owner: Option<PrincipalId>) -> usize {
+        self.of(owner).filter(|(session, _)| session.is_unused()).count()
     }
 
     fn of(&self, owner: Option<PrincipalId>) -> impl Iterator<Item = (&Session, SessionId)> {

@@ -63,7 +63,7 @@ pub(in crate::http) async fn open<S: Service>(
     let (session, end) = sessions.begin_linked(id, caller.owner(), link)?;
     let place = sessions.stream(&session)?;
     let exchange = caller.exchange(session.version, None, Some(session.key));
-    if let Err(error) = caller.queued(service.admit("stream", &exchange)).await? {
+    if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
     }
@@ -104,7 +104,7 @@ pub(in crate::http) async fn receive<S: Service>(
         }
         None => match exchanges.take(message) {
             Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
-            Reply::Response(id, answer) => caller.queued(exchanges.settle(&id, answer)).await,
+            Reply::Response(id, answer) => caller.entering(exchanges.settle(&id, answer)).await,
             _ => Ok(()),
         },
     };
@@ -190,16 +190,23 @@ impl<S: Service> Post<'_, S> {
         };
         let (version, client) = (agreed.version, agreed.client.clone());
         let exchange = self.exchange(version, client);
-        if let Err(error) = caller.queued(service.admit("initialize", &exchange)).await? {
-            // The service knows.
-            let message = json_rpc::error(Some(self.id), Some(version), &error);
-            return Ok(Delivery::Message(message, held));
-        }
+        // As one: once the client has agreed, it is told what there is.
+        let entered = caller.entering(async {
+            service.admit("initialize", &exchange).await?;
+            Ok(service.offers(&exchange).await)
+        });
+        let offers = match entered.await? {
+            Ok(offers) => offers,
+            Err(error) => {
+                // The service knows.
+                let message = json_rpc::error(Some(self.id), Some(version), &error);
+                return Ok(Delivery::Message(message, held));
+            }
+        };
         if sessions.agree(session, agreed)?.is_none() {
             let error = RpcError::invalid_request("the session is already initialized");
             return Ok(Delivery::Message(self.refused(&error), held));
         }
-        let offers = caller.queued(service.offers(&exchange)).await?;
         let answer = response::initialized(self.id, version, service.identity(), offers);
         let news = news(service, &exchange, Vec::new());
         Ok(Delivery::News { answer: Some((answer, held)), news, ends: self.expiry() })

@@ -107,8 +107,9 @@ impl Sessions {
         streamed: u64,
     ) -> Result<Own, Rejection> {
         self.table(|table, now| {
-            if let Some(status) = self.is_over(table, owner, 1)
-                && !table.has_unused(owner)
+            // Those that begin already will want one that is unused, too.
+            if let Some((status, many)) = self.over(table, owner, 1)
+                && table.unused(owner) < many
             {
                 return Err(Rejection::too_many_sessions(status));
             }
@@ -156,7 +157,7 @@ impl Sessions {
             if let Some(new) = table.sessions.get_mut(&new.id()) {
                 new.begins = false;
             }
-            self.is_over(table, owner, 0)?;
+            self.over(table, owner, 0)?;
             let unused = table.longest_unused(owner, new.id())?;
             remove(table, unused);
             Some(unused)
@@ -168,18 +169,24 @@ impl Sessions {
         Some(ended)
     }
 
-    /// The status of the refusal, if `more` sessions would be too many.
-    fn is_over(
+    /// If `more` sessions would be too many: the status of the refusal, and how many would be.
+    fn over(
         &self,
         table: &Table,
         owner: Option<PrincipalId>,
         more: usize,
-    ) -> Option<StatusCode> {
-        if owner.is_some() && table.held(owner) + more > self.limits.sessions_per_principal {
-            return Some(StatusCode::TOO_MANY_REQUESTS);
+    ) -> Option<(StatusCode, usize)> {
+        let own = match owner {
+            Some(_) => table.held(owner).saturating_add(more),
+            None => 0,
+        };
+        let own = own.saturating_sub(self.limits.sessions_per_principal);
+        let all = table.sessions.len().saturating_add(more).saturating_sub(self.limits.sessions);
+        match (own, all) {
+            (0, 0) => None,
+            (0, all) => Some((StatusCode::SERVICE_UNAVAILABLE, all)),
+            (own, all) => Some((StatusCode::TOO_MANY_REQUESTS, own.max(all))),
         }
-        let over = table.sessions.len() + more > self.limits.sessions;
-        over.then_some(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// The session `id`, if it is there for this caller; 404 otherwise, whatever the reason.

@@ -78,7 +78,7 @@ impl Sessions {
     }
 }
 
-/// Forgets answers that can be resumed no longer, the first of them then, until there are none.
+/// Forgets answers that can be resumed no longer, the first of them then, and ends with the last.
 async fn forget(sessions: Weak<Sessions>, mut next: Instant) {
     loop {
         sleep_until(next).await;
