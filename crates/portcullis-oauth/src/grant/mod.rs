@@ -2,6 +2,8 @@
 
 mod allowed;
 mod code;
+#[cfg(test)]
+mod crowded;
 mod departure;
 mod listing;
 mod pending;

@@ -9,17 +9,16 @@ use portcullis_store::{Distant, MemoryStore};
 use super::*;
 use crate::record::authorization_code::CODE_LIFETIME;
 use crate::record::grant::{GRACE, IDLE, LONGEST};
-use crate::record::grant_index::GrantOwner;
 
 const ISSUER: &str = "https://mcp.example.com";
 const RESOURCE: &str = "https://mcp.example.com/mcp";
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const REDIRECT: &str = "http://localhost:1234/callback";
 
-struct World {
-    grants: Grants,
-    clock: Arc<ManualClock>,
+pub(super) struct World {
+    pub(super) grants: Grants,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 fn world() -> World {
@@ -28,7 +27,7 @@ fn world() -> World {
     World { grants: grants(&store, &clock, KeyRing::ephemeral().unwrap()), clock }
 }
 
-fn grants(store: &Arc<dyn Store>, clock: &Arc<ManualClock>, keys: KeyRing) -> Grants {
+pub(super) fn grants(store: &Arc<dyn Store>, clock: &Arc<ManualClock>, keys: KeyRing) -> Grants {
     let (of, by) = (Arc::clone(store), clock.clone());
     Grants {
         issuer: ISSUER.to_owned(),
@@ -43,7 +42,7 @@ fn grants(store: &Arc<dyn Store>, clock: &Arc<ManualClock>, keys: KeyRing) -> Gr
 }
 
 impl World {
-    async fn code(&self) -> String {
+    pub(super) async fn code(&self) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(digest::sha256(VERIFIER.as_bytes()));
         let approval = Approval {
             client_id: "client".to_owned(),
@@ -59,7 +58,7 @@ impl World {
         self.grants.issue_code(approval).await.unwrap().expose().clone()
     }
 
-    async fn tokens(&self) -> TokenResponse {
+    pub(super) async fn tokens(&self) -> TokenResponse {
         self.grants.redeem(&redemption(&self.code().await)).await.unwrap()
     }
 
@@ -74,7 +73,7 @@ impl World {
     }
 }
 
-fn redemption(code: &str) -> CodeRedemption<'_> {
+pub(super) fn redemption(code: &str) -> CodeRedemption<'_> {
     CodeRedemption {
         code,
         code_verifier: VERIFIER,
@@ -82,10 +81,6 @@ fn redemption(code: &str) -> CodeRedemption<'_> {
         redirect_uri: Some(REDIRECT),
         resource: Some(RESOURCE),
     }
-}
-
-async fn redeemed(grants: &Grants, code: &str) -> Result<TokenResponse, OAuthError> {
-    grants.redeem(&redemption(code)).await
 }
 
 fn refresh(token: &str) -> Refresh<'_> {
@@ -103,24 +98,6 @@ async fn a_code_becomes_tokens_for_what_the_user_allowed() {
     let json = tokens.to_json();
     assert_eq!(json["token_type"], "Bearer");
     assert_eq!(json["scope"], "read write");
-}
-
-#[tokio::test]
-async fn d01_grants_that_begin_at_once_make_room_for_each_of_themselves() {
-    let clock = Arc::new(ManualClock::at(NOW));
-    let near: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone()));
-    let world = World { grants: grants(&near, &clock, KeyRing::ephemeral().unwrap()), clock };
-    for _ in 0..MOST_OF_USER {
-        world.tokens().await;
-    }
-    let codes = [world.code().await, world.code().await, world.code().await, world.code().await];
-    let store: Arc<dyn Store> = Arc::new(Distant::new(near));
-    let distant = Grants { store, ..world.grants.clone() };
-    let [a, b, c, d] = codes.each_ref().map(|code| redeemed(&distant, code));
-    let (a, b, c, d) = tokio::join!(a, b, c, d);
-    assert!(a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok());
-    let all = world.grants.list(GrantOwner::Subject("alice"), MOST_OF_USER + 4).await.unwrap();
-    assert_eq!(all.grants.len(), MOST_OF_USER);
 }
 
 #[tokio::test]
