@@ -24,8 +24,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_secs(10);
 /// How often they look.
 const LOOK: Duration = Duration::from_millis(50);
-/// Tokens that were given so recently are not renewed, however soon they end: each call of a tool would have
-/// to, and a client that refreshes without end would use up what the provider allows this server.
+/// Tokens that were given so recently are not renewed for a tool, however soon they end: each call would
+/// have to.
 const RECENT: Duration = Duration::from_secs(60);
 /// A token of the provider that ends so soon is given to nobody.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -171,9 +171,10 @@ impl Grants {
 
     /// Tokens that are good for what is needed, if need be newer ones.
     async fn tokens(&self, place: &Place, needed: Needed) -> Result<Good, NoTokens> {
+        let began = self.clock.now();
         let looked = tokio::time::timeout(WAIT, async {
             loop {
-                if let Some(good) = self.look(place, needed).await? {
+                if let Some(good) = self.look(place, needed, began).await? {
                     return Ok(good);
                 }
                 tokio::time::sleep(LOOK).await;
@@ -185,18 +186,24 @@ impl Grants {
 
     /// Nothing while another request gets newer tokens. Of any number of requests, at whatever
     /// replica, one shows the refresh token to the provider: with most, a second use ends everything.
-    async fn look(&self, place: &Place, needed: Needed) -> Result<Option<Good>, NoTokens> {
+    async fn look(
+        &self,
+        place: &Place,
+        needed: Needed,
+        began: SystemTime,
+    ) -> Result<Option<Good>, NoTokens> {
         let upstream = self.upstream()?;
         let found = within(self.store.get(&place.key)).await.map_err(|error| store_away(&error))?;
         let found = found.ok_or_else(gone)?;
         let record = UpstreamRecord::read(&found)?;
         let tokens = self.opened(upstream, &place.id, &record)?;
         let now = self.clock.now();
-        let enough = match needed {
-            Needed::ToRefresh => AccessTokenKeys::LIFETIME,
-            Needed::ToUse => MARGIN,
+        // For a refresh, the provider is asked, unless another request did while this one waited.
+        let (enough, since) = match needed {
+            Needed::ToRefresh => (AccessTokenKeys::LIFETIME, began),
+            Needed::ToUse => (MARGIN, now.checked_sub(RECENT).unwrap_or(UNIX_EPOCH)),
         };
-        let recent = record.given_at >= milliseconds(now.checked_sub(RECENT).unwrap_or(UNIX_EPOCH));
+        let recent = record.given_at >= milliseconds(since);
         let lasting = !tokens.ends_before(now + enough) || recent && !tokens.ends_before(now);
         if lasting || tokens.refresh_token.is_none() {
             // What cannot be renewed is good to its end.
