@@ -31,7 +31,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
     let environment = Environment::process();
     let secret = secret(&environment)?;
     let algorithms = environment.variable("JWT_ALGORITHMS");
-    if algorithms.is_some_and(|names| !names.split([',', ' ']).any(|name| name == ALGORITHM)) {
+    if algorithms.is_some_and(|names| !parts(names).any(|name| name == ALGORITHM)) {
         return Err(format!("JWT_ALGORITHMS leaves out {ALGORITHM}, which this signs with").into());
     }
     let named = |flag: Option<&str>, variable: &str, name: &str| {
@@ -41,7 +41,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
     let issuer = named(command.issuer.as_deref(), "JWT_ISSUER", "--issuer")?;
     let audiences = named(command.audience.as_deref(), "JWT_AUDIENCE", "--audience")?;
     // Of several the first, as the server parts them.
-    let audience = audiences.split([',', ' ']).find(|part| !part.is_empty()).unwrap_or_default();
+    let audience = parts(&audiences).next().unwrap_or_default();
     // It says what is wrong with them in the words of the server.
     JwtVerifier::hmac(secret.clone()).issuer(&issuer).audience(audience).build()?;
     let now = SystemClock.now().duration_since(UNIX_EPOCH)?;
@@ -65,6 +65,11 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Error> {
         .map_err(|error| format!("{SECRET}: {error}"))?;
     let code = URL_SAFE_NO_PAD.encode(key.code(input.as_bytes()));
     Ok(output::result(&format!("{input}.{code}"))?)
+}
+
+/// The parts of a list, as the server reads one.
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty())
 }
 
 fn secret(environment: &Environment) -> Result<Secret<String>, Error> {

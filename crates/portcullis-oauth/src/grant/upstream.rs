@@ -150,7 +150,8 @@ impl Grants {
         match self.tokens(&self.place(upstream, ends), Needed::ToRefresh).await {
             Ok(Good { user: Some(user), .. }) if user.subject != record.subject => {
                 self.end(id, "the identity provider speaks of another user").await?;
-                Err(invalid_grant("the identity provider speaks of another user"))
+                Err(invalid_grant("the identity provider speaks of another user")
+                    .after("grant_ended_upstream", record.granted()))
             }
             Ok(Good { tokens, user }) => {
                 let scope = self.upstream()?.left(scopes_of(&record.scope), &tokens).to_string();

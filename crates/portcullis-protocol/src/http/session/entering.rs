@@ -68,3 +68,21 @@ async fn n11_sessions_that_begin_make_room_for_themselves_and_not_by_each_other(
         assert_eq!(edge.ping("alice", id).await, OK, "nothing ended for one that has not begun");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn n11_what_others_begin_refuses_nobody_who_has_one_to_give() {
+    let ([edge, _], store) = Edge::replicas(true);
+    for name in ["alice", "alice", "bob", "bob", "carol"] {
+        edge.begin(name).await;
+    }
+    store.silence(true);
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+    // The table is full, and each of them has a session that may end for the new one.
+    let mut waiting = Vec::new();
+    for name in ["alice", "bob", "carol"] {
+        let mut begins: Waiting<'_> = Box::pin(edge.send("POST", name, None, &body));
+        assert!(futures_util::poll!(&mut begins).is_pending(), "{name}");
+        waiting.push(begins);
+    }
+}

@@ -60,7 +60,8 @@ pub(in crate::http) async fn receive<S: Service>(
             let run = Run::new(outgoing, exchanges.run(started));
             match (streamed::begin(run).await, used) {
                 (Begun::Ended(ran), _) => {
-                    caller.entering(exchanges.keep_state(sets)).await??;
+                    // It has run: nothing refuses its answer for want of a place to wait in.
+                    exchanges.keep_state(sets).await?;
                     exchanges.answered(ran)
                 }
                 (Begun::Telling(telling), Some(used)) => exchanges.tell(telling, id, used),
@@ -102,7 +103,8 @@ pub(in crate::http) async fn receive_batch<S: Service>(
             Err(Dropped) => dropped = true,
         }
     }
-    caller.entering(exchanges.keep_state(true)).await??;
+    // They have run: nothing refuses their answers for want of a place to wait in.
+    exchanges.keep_state(true).await?;
     match json_rpc::batch(&answers) {
         Some(answers) => {
             let mut response = answer::json(StatusCode::OK, answers);

@@ -267,6 +267,11 @@ impl Table {
         self.of(owner).filter(|(session, _)| session.is_unused()).count()
     }
 
+    /// How many sessions of the owner begin.
+    pub(super) fn beginning(&self, owner: Option<PrincipalId>) -> usize {
+        self.of(owner).filter(|(session, _)| session.begins).count()
+    }
+
     fn of(&self, owner: Option<PrincipalId>) -> impl Iterator<Item = (&Session, SessionId)> {
         let held = owner.and_then(|owner| self.held.get(&owner.holder()));
         held.into_iter().flatten().filter_map(|id| Some((self.sessions.get(id)?, *id)))

@@ -107,9 +107,9 @@ impl Sessions {
         streamed: u64,
     ) -> Result<Own, Rejection> {
         self.table(|table, now| {
-            // Those that begin already will want one that is unused, too.
+            // Those of the owner that begin already will want one that is unused, too.
             if let Some((status, many)) = self.over(table, owner, 1)
-                && table.unused(owner) < many
+                && table.unused(owner) < many.min(table.beginning(owner).saturating_add(1))
             {
                 return Err(Rejection::too_many_sessions(status));
             }
