@@ -11,14 +11,15 @@ use super::replicas::{OK, UNAVAILABLE};
 use crate::http::budget::{Of, Whose};
 use crate::http::test_server::{Edge, read};
 
-/// Requests of Alice's that have begun, and the answers to those that were answered at once.
+/// Requests of one principal that have begun, and the answers to those that were answered at once.
 async fn begun<'e>(
     edge: &'e Edge,
+    name: &'e str,
     requests: impl Iterator<Item = (&'static str, Option<&'e str>, &'e Value)>,
 ) -> (Vec<Waiting<'e>>, Vec<Response>) {
     let (mut waiting, mut answered) = (Vec::new(), Vec::new());
     for (method, id, body) in requests {
-        let mut request: Waiting<'_> = Box::pin(edge.send(method, "alice", id, body));
+        let mut request: Waiting<'_> = Box::pin(edge.send(method, name, id, body));
         match futures_util::poll!(&mut request) {
             Poll::Ready(response) => answered.push(response),
             Poll::Pending => waiting.push(request),
@@ -32,20 +33,24 @@ type Waiting<'e> = Pin<Box<dyn Future<Output = Response> + 'e>>;
 #[tokio::test(start_paused = true)]
 async fn n11_who_waits_for_a_silent_store_holds_no_place_of_others_and_so_many_wait() {
     let ([edge, _], store) = Edge::replicas(true);
-    let id = edge.begin("alice").await;
+    let (id, bobs) = (edge.begin("alice").await, edge.begin("bob").await);
     edge.pass(2);
     // Operations that wait for others have a queue of their own.
     let _calls = edge.app.budget().take(Of::Queued, Whose::default(), 512).unwrap();
     store.silence(true);
-    let requests =
-        ["GET", "DELETE"].into_iter().cycle().map(|method| (method, Some(&*id), &Value::Null));
-    let (waiting, answered) = begun(&edge, requests.take(600)).await;
+    let requests = |id| {
+        ["GET", "DELETE"].into_iter().cycle().map(move |method| (method, Some(id), &Value::Null))
+    };
+    let (waiting, answered) = begun(&edge, "alice", requests(&*id).take(600)).await;
     assert_eq!(waiting.len(), 256, "half of those that may");
     assert!(answered.iter().all(|response| response.status() == UNAVAILABLE));
+    // Two have all of those, and as many as there are places.
+    let (of_bob, _) = begun(&edge, "bob", requests(&*bobs).take(256)).await;
+    assert_eq!(of_bob.len(), 256);
     let call = json!({"name": "x"});
-    assert_eq!(edge.ask("bob", "tools/call", call).await.status(), OK, "others are answered");
+    assert_eq!(edge.ask("carol", "tools/call", call).await.status(), OK, "others are answered");
     drop(waiting);
-    let (waiting, _) = begun(&edge, [("DELETE", Some(&*id), &Value::Null)].into_iter()).await;
+    let (waiting, _) = begun(&edge, "alice", requests(&*id).take(1)).await;
     assert_eq!(waiting.len(), 1, "who goes away leaves room");
 }
 
@@ -56,7 +61,8 @@ async fn n11_sessions_that_begin_make_room_for_themselves_and_not_by_each_other(
     store.silence(true);
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
     let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
-    let (waiting, answered) = begun(&edge, std::iter::repeat_n(("POST", None, &body), 5)).await;
+    let (waiting, answered) =
+        begun(&edge, "alice", std::iter::repeat_n(("POST", None, &body), 5)).await;
     assert_eq!(waiting.len(), 2, "as many as could end for them");
     assert_eq!(answered.len(), 3);
     for response in answered.into_iter().chain(join_all(waiting).await) {
