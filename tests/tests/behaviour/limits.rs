@@ -233,6 +233,8 @@ fn sigterm_lets_running_calls_finish_and_refuses_new_ones() {
 #[test]
 fn the_log_of_an_idle_server_has_the_stop_however_slow_it_is() {
     let testbed = Testbed::start(TESTBED, &["--slow-log"]);
+    // A server hears signals from its first answer on; it says its URL before.
+    assert_eq!(testbed.request("GET /health", &[], b"").status, 200);
     terminate(testbed.id());
     // Of a server that has ended nothing more is read.
     testbed.wait_for_log("stopping: waiting for running requests to finish");

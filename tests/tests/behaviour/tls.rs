@@ -280,6 +280,7 @@ fn a_new_certificate_takes_the_place_of_the_old_one_and_a_bad_one_does_not() {
         server.testbed.wait_for_log_since(before, says);
     };
 
+    assert!(server.curl("first.pem", &[]).is_some());
     // Half of the new pair, and something else than a key: the old pair goes on.
     std::fs::write(path("key.pem"), "-----BEGIN PRIVATE KEY-----\nno\n").unwrap();
     reload("a watched file is refused");
