@@ -27,6 +27,10 @@ impl WorkspaceError {
         Self { kind: WorkspaceErrorKind::NotWritten, cause }
     }
 
+    pub(super) fn not_counted(cause: io::Error) -> Self {
+        Self { kind: WorkspaceErrorKind::NotCounted, cause }
+    }
+
     pub(super) fn too_large(max: u64) -> Self {
         let cause = io::Error::new(io::ErrorKind::FileTooLarge, "over the size cap");
         Self { kind: WorkspaceErrorKind::TooLarge { max }, cause }
@@ -55,6 +59,9 @@ impl fmt::Display for WorkspaceError {
             WorkspaceErrorKind::NotText => f.write_str("the file is not UTF-8 text"),
             WorkspaceErrorKind::QuotaExceeded => f.write_str("the workspace is full"),
             WorkspaceErrorKind::NotEmpty => f.write_str("the folder is not empty"),
+            WorkspaceErrorKind::NotCounted => {
+                f.write_str("what the workspace holds cannot be counted")
+            }
             WorkspaceErrorKind::NotWritten => f.write_str("the file could not be written"),
         }
     }
@@ -91,6 +98,9 @@ pub enum WorkspaceErrorKind {
     QuotaExceeded,
     /// The folder is not empty, and was not removed.
     NotEmpty,
+    /// The workspace has a folder that may not be read, such as the `lost+found` of a volume. Only
+    /// [`Workspace::writable`](super::Workspace::writable) says so, at the start.
+    NotCounted,
     /// The operating system did not write it: a full disk, a folder that may not be written to.
     NotWritten,
 }

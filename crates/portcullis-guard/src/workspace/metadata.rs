@@ -27,6 +27,7 @@ use super::{Workspace, WorkspaceError, blocking};
 
 /// What [`Workspace::metadata`] says of a file or folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileMetadata {
     /// Whether it is a file or a folder.
     pub kind: EntryKind,

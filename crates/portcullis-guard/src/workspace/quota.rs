@@ -45,7 +45,11 @@ impl Usage {
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 let inside = entry.open_dir().and_then(|folder| folder.entries());
-                folders.extend(if_there(inside)?);
+                let inside = if_there(inside).map_err(|cause| {
+                    let name = entry.file_name();
+                    io::Error::new(cause.kind(), format!("to count what is in {name:?}: {cause}"))
+                })?;
+                folders.extend(inside);
             } else if kind.is_file() {
                 let size = if_there(entry.metadata())?.map_or(0, |metadata| metadata.len());
                 usage.bytes = usage.bytes.saturating_add(size);

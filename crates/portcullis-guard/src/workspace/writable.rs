@@ -72,9 +72,10 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read through, to count what it holds.
+    /// When the folder cannot be read through, to count what it holds: serve a folder in the volume
+    /// rather than its root, where a `lost+found` is.
     pub fn writable(self, quota: Quota) -> Result<WritableWorkspace, WorkspaceError> {
-        let usage = Usage::measure(&self.root, quota).map_err(WorkspaceError::not_found)?;
+        let usage = Usage::measure(&self.root, quota).map_err(WorkspaceError::not_counted)?;
         let (usage, turn) = (Arc::new(Mutex::new(usage)), Arc::new(Semaphore::new(1)));
         Ok(WritableWorkspace { files: self, usage, turn })
     }
