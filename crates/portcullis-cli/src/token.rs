@@ -73,9 +73,12 @@ fn parts(list: &str) -> impl Iterator<Item = &str> {
 }
 
 fn secret(environment: &Environment) -> Result<Secret<String>, Error> {
-    let named = match environment.variable(SECRET_FILE) {
-        Some(path) => &environment.clone().with_variable_from_file(SECRET, path)?,
-        None => environment,
+    let named = match (environment.variable(SECRET), environment.variable(SECRET_FILE)) {
+        (Some(_), Some(_)) => {
+            return Err(format!("{SECRET} and {SECRET_FILE} are both set: unset one").into());
+        }
+        (None, Some(path)) => &environment.clone().with_variable_from_file(SECRET, path)?,
+        (_, None) => environment,
     };
     let secret = named.variable(SECRET).ok_or_else(|| {
         format!(

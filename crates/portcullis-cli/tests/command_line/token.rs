@@ -54,6 +54,7 @@ fn what_is_missing_or_weak_is_named_and_the_secret_never_said() {
     for (changes, said) in [
         (("JWT_HMAC_SECRET", ""), "set JWT_HMAC_SECRET or JWT_HMAC_SECRET_FILE"),
         (("JWT_HMAC_SECRET", "hunter2-hunter2"), "secret"),
+        (("JWT_HMAC_SECRET_FILE", "/nowhere"), "JWT_HMAC_SECRET and JWT_HMAC_SECRET_FILE are both"),
         (("JWT_ISSUER", ""), "set JWT_ISSUER, or name --issuer"),
         (("JWT_AUDIENCE", ""), "set JWT_AUDIENCE, or name --audience"),
         (("JWT_ALGORITHMS", "HS512"), "JWT_ALGORITHMS leaves out HS256"),
