@@ -13,10 +13,11 @@ use crate::RpcError;
 use crate::message::json_object::{self, NotRead, Object};
 use crate::message::meta::Judged;
 use crate::message::params::{Members, Params};
+use crate::message::plain_request::{self, KnownMeta};
 use crate::message::word::Word;
 
 /// The longest id that is accepted, in bytes: it is echoed in every answer.
-const MAX_ID_BYTES: usize = 256;
+pub(super) const MAX_ID_BYTES: usize = 256;
 /// 2^53: below it, a floating-point number holds each whole number exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Messages of one batch.
@@ -84,11 +85,24 @@ impl<'a> Message<'a> {
         Self::parse_knowing(bytes, |_| None)
     }
 
-    /// As [`parse`](Self::parse), where a `_meta` may be `known` by its text.
+    /// As [`parse`](Self::parse), where a `_meta` that a text begins with may be `known`.
     pub(crate) fn parse_knowing(
         bytes: &'a [u8],
-        known: impl FnOnce(&str) -> Option<Arc<Judged>>,
+        known: impl Fn(&str) -> Option<KnownMeta>,
     ) -> Result<Self, Malformed> {
+        let plain = str::from_utf8(bytes).ok().and_then(|text| plain_request::read(text, &known));
+        plain.map_or_else(|| Self::parse_all(bytes, known), Ok)
+    }
+
+    /// As [`parse_knowing`](Self::parse_knowing), by the reader for all messages.
+    pub(super) fn parse_all(
+        bytes: &'a [u8],
+        known: impl Fn(&str) -> Option<KnownMeta>,
+    ) -> Result<Self, Malformed> {
+        let known = |text: &str| {
+            let (length, judged) = known(text)?;
+            (length == text.len()).then_some(judged)
+        };
         let malformed = |id, what| Malformed { id, error: RpcError::invalid_request(what) };
         let (envelope, params) = match Envelope::read(bytes, known) {
             Ok(read) => read,

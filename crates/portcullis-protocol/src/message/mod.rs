@@ -12,6 +12,7 @@ pub(crate) mod meta;
 pub(crate) mod operation;
 pub(crate) mod param_headers;
 pub mod params;
+pub(crate) mod plain_request;
 pub(crate) mod rpc_error;
 pub(crate) mod used;
 pub(crate) mod version;

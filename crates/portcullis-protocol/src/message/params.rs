@@ -73,6 +73,42 @@ pub struct Members<'a> {
     pub(crate) task_id: Option<&'a RawValue>,
 }
 
+impl<'a> Members<'a> {
+    /// Those of a use of a component, without the text of what it says of itself.
+    pub(super) fn of_use(
+        name: Option<Word<'a>>,
+        arguments: Option<&'a RawValue>,
+        meta: Option<Meta<'a>>,
+    ) -> Self {
+        Self {
+            meta_text: None,
+            meta,
+            name,
+            uri: None,
+            cursor: None,
+            arguments,
+            reference: None,
+            argument: None,
+            context: None,
+            level: None,
+            notifications: None,
+            request_id: None,
+            protocol_version: None,
+            capabilities: None,
+            client_info: None,
+            input_responses: None,
+            request_state: None,
+            task_id: None,
+        }
+    }
+
+    /// All that is there but what the request says of itself.
+    #[cfg(test)]
+    pub(super) fn without_meta(&self) -> Self {
+        Self { meta_text: None, meta: None, ..self.clone() }
+    }
+}
+
 impl<'a> Params<'a> {
     /// Reads what has been found to be JSON.
     pub(crate) fn read(raw: Option<&'a RawValue>) -> Self {

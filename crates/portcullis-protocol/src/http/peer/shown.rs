@@ -8,6 +8,7 @@ use portcullis_guard::Secret;
 
 use crate::http::budget::{Budget, Party};
 use crate::message::meta::Judged;
+use crate::message::plain_request::KnownMeta;
 
 /// The longest text that is kept, in bytes: a connection that is idle keeps it too.
 const LONGEST: usize = 512;
@@ -45,11 +46,13 @@ impl Shown {
         }
     }
 
-    /// What a request says of itself with this `_meta`, if one before it was accepted that had the same.
-    pub(crate) fn meta(&self, text: &str) -> Option<Arc<Judged>> {
+    /// What a request says of itself whose `_meta` is what `text` begins with, if one before it was accepted
+    /// that had the same, and the length of that.
+    pub(crate) fn meta(&self, text: &str) -> Option<KnownMeta> {
         let before = self.said.lock().ok()?;
         let Said { meta, judged } = before.as_ref()?;
-        meta.matches(text).then(|| Arc::clone(judged))
+        let length = meta.expose().len();
+        meta.matches(text.get(..length)?).then(|| (length, Arc::clone(judged)))
     }
 
     /// Notes what a request said of itself that was accepted.
@@ -99,7 +102,10 @@ mod tests {
     }
 
     fn name(shown: &Shown, text: &str) -> Option<String> {
-        shown.meta(text)?.client.as_ref().map(|client| client.name.clone())
+        let (length, judged) = shown.meta(text)?;
+        assert!(length <= text.len());
+        let client = judged.client.as_ref().filter(|_| length == text.len());
+        client.map(|client| client.name.clone())
     }
 
     #[test]
@@ -121,6 +127,9 @@ mod tests {
         assert_eq!(name(&shown, "{a}").as_deref(), Some("alpha"));
         for other in ["{A}", "{a} ", "{a", "{b}", ""] {
             assert_eq!(name(&shown, other), None, "{other}");
+        }
+        for begun in ["{a}", "{a}}", "{a} ,"] {
+            assert_eq!(shown.meta(begun).map(|(length, _)| length), Some(3), "{begun}");
         }
         shown.keep_meta("{b}", judged("beta"));
         assert_eq!(name(&shown, "{b}").as_deref(), Some("beta"));
