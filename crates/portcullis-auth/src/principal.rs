@@ -171,6 +171,11 @@ impl Principal {
         })
     }
 
+    /// Issuer, subject and client as lines of records have them, which `write` gives once, if it can.
+    pub(crate) fn recorded(&self, write: impl FnOnce() -> Option<Box<[u8]>>) -> Option<&[u8]> {
+        self.id.recorded.get_or_init(write).as_deref()
+    }
+
     /// What stands for the principal in traces: that of issuer and subject.
     #[must_use]
     pub fn pseudonym(&self) -> Pseudonym {
@@ -229,11 +234,12 @@ impl PrincipalId {
     }
 }
 
-/// A principal's id and pseudonym, once they were asked for.
+/// A principal's id and pseudonym, and what audit records say of it, once they were asked for.
 #[derive(Default)]
 struct Id {
     id: OnceLock<PrincipalId>,
     pseudonym: OnceLock<Pseudonym>,
+    recorded: OnceLock<Option<Box<[u8]>>>,
 }
 
 /// A clone starts without them, because a field changed on the clone may be part of both.

@@ -1,5 +1,6 @@
 //! Times, as logs write them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,24 +42,41 @@ impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs().min(LAST);
-        let (year, month, day) = civil(seconds / 86_400);
-        // Without the machinery of `fmt`: every operation pays for it.
-        let [y1, y2] = two(year / 100);
-        let [y3, y4] = two(year);
-        let [o1, o2] = two(month);
-        let [d1, d2] = two(day);
-        let [h1, h2] = two(seconds / 3_600 % 24);
-        let [m1, m2] = two(seconds / 60 % 60);
-        let [s1, s2] = two(seconds % 60);
+        // Few of them are of another second than the one before.
+        let (last, mut written) = SECOND.get();
+        if last != seconds {
+            written = second(seconds);
+            SECOND.set((seconds, written));
+        }
         let micros = u64::from(since.subsec_micros());
-        let [f1, f2] = two(micros / 10_000);
-        let [f3, f4] = two(micros / 100);
-        let [f5, f6] = two(micros);
-        Self([
-            y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2,
-            b'.', f1, f2, f3, f4, f5, f6, b'Z',
-        ])
+        let [.., f1, f2, f3, f4, f5, f6, _] = &mut written;
+        [*f1, *f2] = two(micros / 10_000);
+        [*f3, *f4] = two(micros / 100);
+        [*f5, *f6] = two(micros);
+        Self(written)
     }
+}
+
+thread_local! {
+    /// The second that was written last, and how.
+    static SECOND: Cell<(u64, [u8; 27])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000000Z")) };
+}
+
+/// The beginning of a second.
+fn second(seconds: u64) -> [u8; 27] {
+    let (year, month, day) = civil(seconds / 86_400);
+    // Without the machinery of `fmt`: every operation pays for it.
+    let [y1, y2] = two(year / 100);
+    let [y3, y4] = two(year);
+    let [o1, o2] = two(month);
+    let [d1, d2] = two(day);
+    let [h1, h2] = two(seconds / 3_600 % 24);
+    let [m1, m2] = two(seconds / 60 % 60);
+    let [s1, s2] = two(seconds % 60);
+    [
+        y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.',
+        b'0', b'0', b'0', b'0', b'0', b'0', b'Z',
+    ]
 }
 
 impl fmt::Display for Timestamp {

@@ -3,6 +3,9 @@
 //! Every operation pays for this line, and most of what serde_json does for it is to look for
 //! escapes in names that have none.
 
+use std::cell::RefCell;
+use std::ptr;
+
 use portcullis_guard::json;
 use serde::Serialize;
 
@@ -23,9 +26,9 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
         operation,
         protocol,
         remote,
-        issuer,
-        subject,
-        client_id,
+        issuer: _,
+        subject: _,
+        client_id: _,
         client_name,
         client_version,
         scopes,
@@ -48,13 +51,18 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
     line.reserve(USUAL_BYTES);
     plain(line, b"{\"time\":", Timestamp::from(*time).as_bytes());
     plain(line, b",\"id\":", &id.digits());
-    text(line, b",\"transport\":", Some(transport))?;
-    text(line, b",\"operation\":", Some(operation))?;
-    text(line, b",\"protocol\":", *protocol)?;
+    Way { transport, operation, protocol: *protocol }.append(line)?;
     value(line, b",\"remote\":", remote.as_ref())?;
-    foreign(line, b",\"issuer\":", *issuer)?;
-    foreign(line, b",\"subject\":", *subject)?;
-    foreign(line, b",\"client_id\":", *client_id)?;
+    let own = record.recorded_principal().and_then(|principal| {
+        principal.recorded(|| {
+            let mut own = Vec::new();
+            who(&mut own, record).ok().map(|()| own.into())
+        })
+    });
+    match own {
+        Some(own) => line.extend_from_slice(own),
+        None => who(line, record)?,
+    }
     foreign(line, b",\"client_name\":", *client_name)?;
     foreign(line, b",\"client_version\":", *client_version)?;
     foreign(line, b",\"scopes\":", *scopes)?;
@@ -73,6 +81,72 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
     value(line, b",\"duration_us\":", Some(&super::record::micros(*duration)))?;
     line.push(b'}');
     Ok(())
+}
+
+/// How the operation was asked for.
+#[derive(Clone, Copy)]
+struct Way {
+    transport: &'static str,
+    operation: &'static str,
+    protocol: Option<&'static str>,
+}
+
+thread_local! {
+    /// The way of the last record of this thread, and what was written of it: few differ.
+    static LAST: RefCell<Option<(Way, Vec<u8>)>> = const { RefCell::new(None) };
+}
+
+impl Way {
+    fn append(self, line: &mut Vec<u8>) -> Written {
+        // A record may be written while its thread ends, and that of this module has ended before.
+        let appended = LAST.try_with(|last| {
+            last.try_borrow_mut().is_ok_and(|mut last| self.append_known(&mut last, line))
+        });
+        match appended {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => self.write(line),
+        }
+    }
+
+    /// Whether it could be written so that the next one is known.
+    fn append_known(self, last: &mut Option<(Self, Vec<u8>)>, line: &mut Vec<u8>) -> bool {
+        if last.as_ref().is_none_or(|(way, _)| !self.is(*way)) {
+            let mut written = Vec::new();
+            *last = self.write(&mut written).ok().map(|()| (self, written));
+        }
+        match last {
+            Some((_, written)) => {
+                line.extend_from_slice(written);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn write(self, line: &mut Vec<u8>) -> Written {
+        text(line, b",\"transport\":", Some(self.transport))?;
+        text(line, b",\"operation\":", Some(self.operation))?;
+        text(line, b",\"protocol\":", self.protocol)
+    }
+
+    /// Whether these are the same texts, which last for as long as the program.
+    fn is(self, other: Self) -> bool {
+        let protocol = match (self.protocol, other.protocol) {
+            (Some(own), Some(other)) => ptr::eq(own, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        protocol
+            && ptr::eq(self.transport, other.transport)
+            && ptr::eq(self.operation, other.operation)
+    }
+}
+
+/// Who asked.
+fn who(line: &mut Vec<u8>, record: &AuditRecord<'_>) -> Written {
+    foreign(line, b",\"issuer\":", record.issuer)?;
+    foreign(line, b",\"subject\":", record.subject)?;
+    foreign(line, b",\"client_id\":", record.client_id)
 }
 
 /// A member whose value needs no escapes, whatever it is.

@@ -165,6 +165,21 @@ impl<'a> AuditRecord<'a> {
         })
     }
 
+    /// The principal, if the issuer, the subject and the client are its own texts, and not what redaction
+    /// or anybody else has put in their place.
+    pub(super) fn recorded_principal(&self) -> Option<&'a Principal> {
+        let is_same = |own: Option<LogText<'_>>, its: Option<&str>| match (own, its) {
+            (Some(own), Some(its)) => std::ptr::eq(own.as_str(), its),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.principal.0.filter(|principal| {
+            is_same(self.issuer, principal.issuer())
+                && is_same(self.subject, Some(principal.subject()))
+                && is_same(self.client_id, principal.short_client_id())
+        })
+    }
+
     /// Sets the trace that the request belongs to.
     #[must_use]
     pub fn with_trace(mut self, trace: Option<TraceParent>) -> Self {

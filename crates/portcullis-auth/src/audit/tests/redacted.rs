@@ -65,3 +65,41 @@ fn e08_one_text_with_a_secret_is_enough() {
         assert!(!written.contains("e08-") && written.contains("[redacted]"), "{written}");
     }
 }
+
+/// Lines, as a file has them.
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl AuditSink for Lines {
+    fn record(&self, record: &AuditRecord<'_>) -> Result<(), AuditError> {
+        let mut line = Vec::new();
+        line::append(&mut line, record).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line, serde_json::to_string(record).unwrap());
+        self.0.lock().unwrap().push(line);
+        Ok(())
+    }
+}
+
+#[test]
+fn e08_a_secret_that_becomes_known_leaves_the_lines_of_whoever_was_recorded_before() {
+    let secret = "e08-subject-of-lines";
+    let alice = Principal::new(secret).with_issuer("https://idp.example").with_client_id("c");
+    let bob = Principal::new("bob");
+    let lines = Lines::default();
+    let audit = Audit::new(AuditFailure::Stop).sink(lines.clone());
+    let write = |principal| audit.record(&record().with_principal(principal)).unwrap();
+    write(&alice);
+    write(&bob);
+    write(&alice);
+    let known = Secret::known(secret.to_owned());
+    write(&alice);
+    drop(known);
+    write(&alice);
+    write(&alice.clone().with_client_id("d"));
+    let lines = lines.0.lock().unwrap().clone();
+    let has = |text: &str| lines.iter().map(|line| line.contains(text)).collect::<Vec<_>>();
+    assert_eq!(has(secret), [true, false, true, false, true, true]);
+    assert_eq!(has("[redacted]"), [false, false, false, true, false, false]);
+    assert_eq!(has(r#""client_id":"d""#), [false, false, false, false, false, true]);
+}
