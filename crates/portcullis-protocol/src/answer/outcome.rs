@@ -8,8 +8,8 @@ use crate::answer::wording::worded;
 use crate::answer::{json_rpc, list_json, task_json};
 use crate::message::envelope::RequestId;
 use crate::model::{
-    CallToolResult, Completion, GetPromptResult, InputRequest, InputRequiredResult, Meta,
-    ReadResourceResult, Task,
+    CallToolResult, Completion, ContentBlock, GetPromptResult, InputRequest, InputRequiredResult,
+    Meta, ReadResourceResult, Task,
 };
 use crate::{Page, ProtocolVersion, RpcError};
 
@@ -37,9 +37,9 @@ pub enum Outcome {
     /// be asked first.
     InputRequired(InputRequiredResult),
     /// Of `tools/call`, in a stateless version: the call goes on as a task.
-    TaskCreated(Task),
+    TaskCreated(Box<Task>),
     /// Of `tasks/get`, in a stateless version.
-    TaskFound(Task),
+    TaskFound(Box<Task>),
     /// Of what has no other result than that it was done.
     Done,
 }
@@ -65,14 +65,14 @@ impl Outcome {
             }
             Self::Prompts(page) => list_json::list(id, version, "prompts", page, meta),
             Self::ToolCalled(result) => {
-                let structured_content = result.structured_content.as_ref();
+                let structured_content = result.structured_content.as_deref();
                 let result = CallShape {
                     is_stateless: version.is_stateless(),
                     content: &worded(&result.content, version),
                     structured_content: structured_content
                         .filter(|value| has_structured_content(version, value)),
                     is_error: result.is_error,
-                    meta: with_own(meta, result.meta.as_ref()),
+                    meta: with_own(meta, result.meta.as_deref()),
                 };
                 json_rpc::result_of(id, |bytes| result.write(bytes))
             }
@@ -134,15 +134,15 @@ fn has_structured_content(version: ProtocolVersion, value: &serde_json::Value) -
     version.is_stateless() || (version >= ProtocolVersion::V2025_06_18 && value.is_object())
 }
 
-struct CallShape<'a, C> {
+struct CallShape<'a> {
     is_stateless: bool,
-    content: &'a [C],
+    content: &'a [ContentBlock],
     structured_content: Option<&'a serde_json::Value>,
     is_error: bool,
     meta: Option<Cow<'a, RawValue>>,
 }
 
-impl<C: serde::Serialize> CallShape<'_, C> {
+impl CallShape<'_> {
     /// Appends it, as serde_json would write it.
     fn write(&self, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
         let Self { is_stateless, content, structured_content, is_error, meta } = self;
@@ -150,7 +150,7 @@ impl<C: serde::Serialize> CallShape<'_, C> {
             true => br#"{"resultType":"complete","content":"#,
             false => br#"{"content":"#,
         });
-        serde_json::to_writer(&mut *bytes, content)?;
+        write_content(bytes, content)?;
         if let Some(structured_content) = structured_content {
             bytes.extend_from_slice(br#","structuredContent":"#);
             serde_json::to_writer(&mut *bytes, structured_content)?;
@@ -166,6 +166,26 @@ impl<C: serde::Serialize> CallShape<'_, C> {
         bytes.push(b'}');
         Ok(())
     }
+}
+
+/// Appends an array of `content`, whose blocks are mostly a text and nothing else.
+fn write_content(bytes: &mut Vec<u8>, content: &[ContentBlock]) -> serde_json::Result<()> {
+    bytes.push(b'[');
+    for (number, block) in content.iter().enumerate() {
+        if number > 0 {
+            bytes.push(b',');
+        }
+        match block {
+            ContentBlock::Text { text, annotations: None, meta: None } => {
+                bytes.extend_from_slice(br#"{"type":"text","text":"#);
+                serde_json::to_writer(&mut *bytes, text)?;
+                bytes.push(b'}');
+            }
+            block => serde_json::to_writer(&mut *bytes, block)?,
+        }
+    }
+    bytes.push(b']');
+    Ok(())
 }
 
 #[derive(serde::Serialize)]
@@ -266,7 +286,7 @@ mod tests {
             r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#,
         );
         let mut structured = CallToolResult::success(vec![ContentBlock::text("{}")]);
-        structured.structured_content = Some(json!({"b": 1, "a": null}));
+        structured.structured_content = Some(Box::new(json!({"b": 1, "a": null})));
         is_answered(
             &Outcome::ToolCalled(structured),
             r#"{"resultType":"complete","content":[{"type":"text","text":"{}"}],"structuredContent":{"b":1,"a":null},"isError":false,"_meta":{"m":1}}"#,
@@ -282,8 +302,9 @@ mod tests {
                 for (structured, meta) in [(None, None), (Some(json!({text: [text]})), Some(text))]
                 {
                     let called = CallToolResult {
-                        structured_content: structured.clone(),
-                        meta: meta.and_then(|meta| json!({meta: 1}).as_object().cloned()),
+                        structured_content: structured.clone().map(Box::new),
+                        meta: meta
+                            .and_then(|meta| json!({meta: 1}).as_object().cloned().map(Box::new)),
                         ..CallToolResult::success(vec![ContentBlock::text(text)])
                     };
                     let server = RawValue::from_string(json!({"s": text}).to_string()).unwrap();
@@ -307,7 +328,10 @@ mod tests {
     fn the_meta_of_a_result_takes_nothing_from_what_the_server_says_of_itself() {
         let meta = json!({"com.example/k": 2, "m": "another"});
         let meta = meta.as_object().cloned();
-        let called = CallToolResult { meta: meta.clone(), ..CallToolResult::success(Vec::new()) };
+        let called = CallToolResult {
+            meta: meta.clone().map(Box::new),
+            ..CallToolResult::success(Vec::new())
+        };
         is_answered(
             &Outcome::ToolCalled(called),
             r#"{"resultType":"complete","content":[],"isError":false,"_meta":{"com.example/k":2,"m":1}}"#,

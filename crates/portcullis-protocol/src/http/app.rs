@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::Limited;
 use portcullis_auth::{Authenticator, EndpointPath};
 use portcullis_guard::Clock;
@@ -38,6 +38,9 @@ use crate::http::request_info::RequestInfo;
 use crate::http::route::RouteVisitor;
 use crate::http::session::Sessions;
 use crate::{Limits, Service};
+
+/// The most fields that a connection keeps room for between two requests.
+const MOST_LENT: usize = 32;
 
 /// The parts of an [`App`].
 #[derive(Debug)]
@@ -205,7 +208,17 @@ impl<S: Service> App<S> {
     }
 
     /// Answers one request, which came over the connection of `peer`.
-    pub async fn answer(&self, mut request: Request<impl RequestBody>, peer: &Peer) -> Response {
+    pub async fn answer(&self, request: Request<impl RequestBody>, peer: &Peer) -> Response {
+        self.answer_lent(&mut request.map(Some), peer).await
+    }
+
+    /// As [`answer`](Self::answer). The request is lent: to hand it on would copy it, time and again. Who
+    /// wants the body takes it.
+    pub(super) async fn answer_lent(
+        &self,
+        request: &mut Request<Option<impl RequestBody>>,
+        peer: &Peer,
+    ) -> Response {
         if let Some(local) = without_prefix(request.uri(), self.endpoint.prefix.as_str()) {
             *request.uri_mut() = local;
         }
@@ -218,13 +231,13 @@ impl<S: Service> App<S> {
         let sender = Sender { peer, address };
         let info = RequestInfo::new(request.method(), &fields, path, remote);
         let format = self.error_format(request.method(), &fields, mount);
-        // Lent from here on: to hand it on would copy it, time and again. Who wants the body
-        // takes it.
-        let mut request = request.map(Some);
-        let answer = self.admitted((&mut request, &fields), (mount, format), info, sender).await;
+        let answer = self.admitted((request, &fields), (mount, format), info, sender).await;
         let mut answer = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
         if let Some(whose) = behind {
             answer.extensions_mut().insert(whose);
+        }
+        if request.version() <= Version::HTTP_11 {
+            lend(&mut answer, headers);
         }
         answer
     }
@@ -410,6 +423,17 @@ impl<S> fmt::Debug for App<S> {
     }
 }
 
+/// Moves the fields of `answer` to the map that its request had: hyper reads the next head into it, and
+/// would make a larger one each time.
+fn lend(answer: &mut Response, mut headers: HeaderMap) {
+    if headers.capacity() > MOST_LENT {
+        return;
+    }
+    headers.clear();
+    headers.extend(mem::take(answer.headers_mut()));
+    *answer.headers_mut() = headers;
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -509,6 +533,28 @@ mod tests {
         let request =
             Request::post(path).header(HOST, "localhost").header(AUTHORIZATION, "Bearer x");
         request.header("content-type", "application/json").body(body).unwrap()
+    }
+
+    #[test]
+    fn what_is_lent_has_every_value_of_the_answer_and_none_of_the_request() {
+        let mut request = HeaderMap::new();
+        for (name, value) in [("cookie", "a"), ("x-a", "1"), ("x-a", "2"), ("set-cookie", "never")]
+        {
+            request.append(name, value.parse().unwrap());
+        }
+        let mut answer = Response::new(Body::empty());
+        for (name, value) in [("set-cookie", "b"), ("x-a", "3"), ("set-cookie", "c")] {
+            answer.headers_mut().append(name, value.parse().unwrap());
+        }
+        let expected = answer.headers().clone();
+        lend(&mut answer, request);
+        assert_eq!(*answer.headers(), expected);
+        assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
+        let mut large = HeaderMap::with_capacity(MOST_LENT + 1);
+        large.insert("cookie", "a".parse().unwrap());
+        lend(&mut answer, large);
+        assert_eq!(*answer.headers(), expected);
+        assert!(answer.headers().capacity() <= MOST_LENT);
     }
 
     #[test]

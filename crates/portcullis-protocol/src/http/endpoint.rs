@@ -14,8 +14,8 @@ use crate::http::bearer::{self, Visitor};
 use crate::http::budget::places::Places;
 use crate::http::budget::{Budget, Of, Whose};
 use crate::http::fields::Fields;
-use crate::http::guard::body::RequestBody;
-use crate::http::guard::{body, media_type};
+use crate::http::guard::body::{Counts, RequestBody, Whole};
+use crate::http::guard::media_type;
 use crate::http::peer::{Peer, Sender};
 use crate::http::rejection::Rejection;
 use crate::http::request::EndpointRequest;
@@ -171,10 +171,11 @@ impl<S: Service> Endpoint<S> {
         &self,
         caller: &EndpointRequest<'_>,
         body: Option<impl RequestBody>,
-    ) -> Result<body::Whole, Rejection> {
+    ) -> Result<Whole, Rejection> {
         let Limits { body_bytes, body_timeout, .. } = self.limits;
-        let whole = body::Whole::new(&self.budget, caller.whose.clone());
-        let mut read = pin!(whole.read(caller.fields, body, body_bytes, body_timeout));
+        let counts = Counts { budget: &self.budget, whose: &caller.whose };
+        let read = Whole::read(counts, caller.fields, body, body_bytes, body_timeout);
+        let mut read = pin!(read);
         match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
             Poll::Ready(whole) => whole,
             Poll::Pending => {

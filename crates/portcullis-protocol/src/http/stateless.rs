@@ -23,8 +23,8 @@ use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    ClientCapabilities, ClientInfo, Exchange, Operation, Outcome, Outgoing, ProtocolVersion,
-    RpcError, Service,
+    ClientCapabilities, ClientInfo, Operation, Outcome, Outgoing, ProtocolVersion, RpcError,
+    Service,
 };
 
 /// Answers one message of the stateless version.
@@ -57,14 +57,16 @@ pub(super) async fn receive<S: Service>(
             &Err(error.clone()),
         )
     };
-    let exchange = |client| {
-        let exchange = caller.exchange(request.version, client, None);
-        let trace = request.trace.or(exchange.trace);
-        Exchange { trace, capabilities: request.capabilities, ..exchange }
+    let exchange = |client, outgoing| {
+        let mut exchange = caller.exchange(request.version, client, None);
+        exchange.trace = request.trace.or(exchange.trace);
+        exchange.capabilities = request.capabilities;
+        exchange.outgoing = outgoing;
+        exchange
     };
     Ok(match request.asked {
         Asked::Discover => {
-            let exchange = exchange(request.client);
+            let exchange = exchange(request.client, Outgoing::default());
             if let Err(error) = caller.entering(service.admit("server/discover", &exchange)).await?
             {
                 return Ok(refuse(&error));
@@ -80,7 +82,7 @@ pub(super) async fn receive<S: Service>(
                 return refused(Some(&id), error);
             }
             let place = sessions.subscribe(caller.owner())?;
-            let exchange = exchange(request.client);
+            let exchange = exchange(request.client, Outgoing::default());
             if let Err(error) =
                 caller.entering(service.admit(Subscription::METHOD, &exchange)).await?
             {
@@ -93,8 +95,7 @@ pub(super) async fn receive<S: Service>(
         }
         Asked::Operation(operation) => {
             let (version, outgoing) = (request.version, request.outgoing);
-            let exchange =
-                Arc::new(Exchange { outgoing: outgoing.clone(), ..exchange(request.client) });
+            let exchange = Arc::new(exchange(request.client, outgoing.clone()));
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
             let outcome = if outgoing.is_open() {

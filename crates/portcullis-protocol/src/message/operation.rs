@@ -221,7 +221,13 @@ impl<'a> Operation<'a> {
 
     /// Whether a component is used, whose function may tell something before its answer.
     pub(crate) fn is_use(&self) -> bool {
-        self.used().is_some()
+        matches!(
+            self,
+            Self::CallTool { .. }
+                | Self::ReadResource { .. }
+                | Self::GetPrompt { .. }
+                | Self::Complete { .. }
+        )
     }
 
     /// The same, with the headers that repeat arguments of a tool.

@@ -14,12 +14,12 @@ pub struct CallToolResult {
     pub content: Vec<ContentBlock>,
     /// The JSON for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub structured_content: Option<Value>,
+    pub structured_content: Option<Box<Value>>,
     /// Whether the call failed.
     pub is_error: bool,
     /// What else there is to say of it.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
 }
 
 impl CallToolResult {

@@ -181,33 +181,42 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for Args<T> {
 /// One call of a component: its validated arguments, and what surrounds it.
 #[derive(Debug)]
 pub struct Call {
-    /// All of them, until one is taken.
     pub(crate) arguments: Map<String, Value>,
-    /// Those that are left once one was taken by its name: they are few, and a look at each name is less
-    /// than a digest of one.
-    apart: Vec<(String, Value)>,
+    /// Of the first 64 those that were taken, a bit for each, which leave a null behind: to take one out
+    /// would cost a digest of its name.
+    taken: u64,
     pub(crate) context: Context,
 }
 
 impl Call {
     pub(crate) fn new(arguments: Map<String, Value>, context: Context) -> Self {
-        Self { arguments, apart: Vec::new(), context }
+        Self { arguments, taken: 0, context }
     }
 
     /// Takes one argument.
     fn argument(&mut self, name: &str) -> Option<Value> {
-        if !self.arguments.is_empty() {
-            self.apart = std::mem::take(&mut self.arguments).into_iter().collect();
+        let mut all = self.arguments.iter_mut().enumerate();
+        let (at, value) =
+            all.find_map(|(at, (own, value))| (own == name).then_some((at, value)))?;
+        match bit(at) {
+            Some(bit) if self.taken & bit == 0 => {
+                self.taken |= bit;
+                Some(std::mem::take(value))
+            }
+            Some(_) => None,
+            None => self.arguments.remove(name),
         }
-        let at = self.apart.iter().position(|(own, _)| own == name)?;
-        Some(self.apart.swap_remove(at).1)
     }
 
     /// Takes all that are left.
     fn rest(&mut self) -> Map<String, Value> {
-        let mut rest = std::mem::take(&mut self.arguments);
-        rest.extend(self.apart.drain(..));
-        rest
+        let (all, taken) = (std::mem::take(&mut self.arguments), std::mem::take(&mut self.taken));
+        if taken == 0 {
+            return all;
+        }
+        let is_left = |at| bit(at).is_none_or(|bit| taken & bit == 0);
+        let left = all.into_iter().enumerate().filter(|(at, _)| is_left(*at));
+        left.map(|(_, argument)| argument).collect()
     }
 
     /// Takes the parameter `name` out of the call.
@@ -224,6 +233,11 @@ impl Call {
     pub fn context(&self) -> &Context {
         &self.context
     }
+}
+
+/// The bit of an argument by its place.
+fn bit(at: usize) -> Option<u64> {
+    1_u64.checked_shl(u32::try_from(at).ok()?)
 }
 
 /// What the parameters of a component need, collected while it is declared.
@@ -382,4 +396,42 @@ fn accepts_null(schema: &Map<String, Value>) -> bool {
         let branches = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
         branches.into_iter().any(|branch| branch.as_object().is_some_and(accepts_null))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::TestClient;
+    use crate::{Server, Tool};
+
+    #[tokio::test]
+    async fn an_argument_is_taken_once_and_the_rest_is_all_others() {
+        let many = (0..70).map(|number| (format!("a{number}"), json!(number)));
+        let arguments = Value::Object(many.collect());
+        let declare =
+            |tool: Tool, number| tool.parameter::<u64>(Argument::new(format!("a{number}")));
+        let tool = (0..70).fold(Tool::new("take").description("Takes some."), declare);
+        let tool = tool.handler(|mut call: Call| async move {
+            let mut taken = Vec::new();
+            for name in ["a69", "a0", "a63", "a64", "a0", "a69", "b"] {
+                taken.push(call.take::<Option<u64>>(name)?);
+            }
+            let Args(rest) = call.take::<Args<BTreeMap<String, u64>>>("rest")?;
+            let is_left = ["a69", "a0", "a63", "a64"].map(|name| rest.contains_key(name));
+            let Args(again) = call.take::<Args<BTreeMap<String, u64>>>("rest")?;
+            let sum: u64 = rest.values().sum();
+            Ok::<_, ToolError>(format!("{taken:?} {is_left:?} {sum} {}", again.len()))
+        });
+        let server = Server::builder("taking").no_auth().component(tool).build().unwrap();
+        let answer = TestClient::new(&server).call("take", arguments).await;
+        let sum = (0..70).sum::<u64>() - (69 + 63 + 64);
+        let expected = format!(
+            "[Some(69), Some(0), Some(63), Some(64), None, None, None] [false, false, false, false] {sum} 0"
+        );
+        assert_eq!(answer.text(), Some(&*expected), "{answer:?}");
+    }
 }

@@ -61,7 +61,7 @@ impl ToolResult {
         if !value.is_object() {
             return Err(ToolError::internal("structured content has to be a JSON object"));
         }
-        self.0.structured_content = Some(value);
+        self.0.structured_content = Some(Box::new(value));
         Ok(self)
     }
 
@@ -143,7 +143,7 @@ impl<T: Serialize + JsonSchema> IntoToolResult for Json<T> {
     fn into_tool_result(self) -> Result<ToolResult, ToolError> {
         let value = serde_json::to_value(self.0)?;
         let mut result = CallToolResult::success(vec![Content::text(value.to_string()).0]);
-        result.structured_content = Some(value);
+        result.structured_content = Some(Box::new(value));
         Ok(ToolResult(result))
     }
 

@@ -401,7 +401,7 @@ async fn run<'a>(
     match &entry.handler {
         Handler::Tool(handler) => {
             let result = within_time(engine, entry, handler, call, start.as_deref()).await?;
-            let answer = result.0.structured_content.as_ref();
+            let answer = result.0.structured_content.as_deref();
             if let (Some(output), Some(answer)) = (&entry.output, answer) {
                 output.check(answer)?;
             }

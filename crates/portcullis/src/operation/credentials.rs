@@ -62,9 +62,9 @@ impl CredentialsInResults {
 fn find(response: &Response<'_>) -> Option<&'static str> {
     match response {
         Response::Tool(result) => {
-            let structured = result.0.structured_content.as_ref();
+            let structured = result.0.structured_content.as_deref();
             let content = result.0.content.iter().find_map(block);
-            content.or_else(|| structured.and_then(json)).or_else(|| meta(result.0.meta.as_ref()))
+            content.or_else(|| structured.and_then(json)).or_else(|| meta(result.0.meta.as_deref()))
         }
         Response::Resource(result) => match &result.body {
             Body::Text(text) => credential_shape::find(text),

@@ -73,7 +73,7 @@ fn state(state: &mut TaskState) -> bool {
 }
 
 fn tool(result: &mut CallToolResult) -> bool {
-    let found = any(&mut result.content, content) | any(&mut result.meta, members);
+    let found = any(&mut result.content, content) | any(result.meta.as_deref_mut(), members);
     let Some(structured) = &mut result.structured_content else { return found };
     let was_structured = json(structured);
     if was_structured
@@ -236,6 +236,7 @@ mod tests {
             meta: None,
         };
         let called = |content: Vec<ContentBlock>, structured_content: Option<Value>| {
+            let structured_content = structured_content.map(Box::new);
             let result = CallToolResult { structured_content, ..CallToolResult::success(content) };
             Ok(Outcome::ToolCalled(result))
         };
@@ -268,7 +269,7 @@ mod tests {
         let Ok(Outcome::ToolCalled(result)) = answer else { panic!("it is a call") };
         let expected = json!({"list": [{"deep": "[redacted]"}], "[redacted]": "[redacted]"});
         assert_eq!(result.content, [ContentBlock::text(expected.to_string())], "it is JSON still");
-        assert_eq!(result.structured_content, Some(expected));
+        assert_eq!(result.structured_content.as_deref(), Some(&expected));
 
         for contents in [contents(SECRET), blob(SECRET)] {
             let contents = vec![contents];
@@ -305,7 +306,8 @@ mod tests {
         *text.meta_mut() = Some(Box::new(meta()));
         is_clean(Ok(Outcome::ToolCalled(CallToolResult::success(vec![text]))));
         let (messages, description) = (Vec::new(), None);
-        let result = CallToolResult { meta: Some(meta()), ..CallToolResult::success(Vec::new()) };
+        let own = Some(Box::new(meta()));
+        let result = CallToolResult { meta: own, ..CallToolResult::success(Vec::new()) };
         is_clean(Ok(Outcome::ToolCalled(result)));
         let meta_of = Some(meta());
         is_clean(Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta: meta_of })));
@@ -323,7 +325,7 @@ mod tests {
         let _known = Secret::known(SECRET.to_owned());
         let found = |state: TaskState, message: Option<&str>| {
             let time = "2026-07-28T12:34:56Z".to_owned();
-            Ok(Outcome::TaskFound(Task {
+            Ok(Outcome::TaskFound(Box::new(Task {
                 id: "t".to_owned(),
                 state,
                 message: message.map(str::to_owned),
@@ -331,7 +333,7 @@ mod tests {
                 updated_at: time,
                 ttl_ms: 1,
                 poll_interval_ms: 1,
-            }))
+            })))
         };
         let error = |message: &str| TaskState::Failed(json!({"code": -32603, "message": message}));
         is_clean(found(error(SECRET), None));

@@ -1,11 +1,12 @@
 //! Places for running requests, for all and for each principal.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::response::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::http::budget::{Budget, Held, Of, SMALL, Whose};
@@ -17,7 +18,7 @@ use crate::{Limits, RpcError};
 /// A principal with more requests waits for its own places, and holds none of the others' places
 /// meanwhile.
 pub(crate) struct Places {
-    all: Arc<Semaphore>,
+    all: Arc<All>,
     pub(crate) budget: Arc<Budget>,
     longest: Duration,
     pub(crate) write_timeout: Duration,
@@ -30,15 +31,15 @@ const TELLING: Duration = Duration::from_secs(60);
 
 impl Places {
     pub(crate) fn new(limits: &Limits, budget: &Arc<Budget>) -> Self {
-        let all = Arc::new(Semaphore::new(limits.concurrent_requests));
+        let all = Arc::new(All(AtomicUsize::new(limits.concurrent_requests)));
         let budget = Arc::clone(budget);
         let (longest, write_timeout) = (limits.handler_timeout, limits.write_timeout);
         Self { all, budget, longest, write_timeout, told: Mutex::default() }
     }
 
     /// A place for a request until it has been read.
-    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Rejection> {
-        self.all.try_acquire().map_err(|_| Rejection::busy())
+    pub(crate) fn enter(&self) -> Result<OfAll, Rejection> {
+        OfAll::take(&self.all).ok_or_else(Rejection::busy)
     }
 
     /// A place for an operation that runs, once those of `whose` leave one.
@@ -47,7 +48,7 @@ impl Places {
             Some(own) => Some(self.own(own, whose).await?),
             None => None,
         };
-        let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| RpcError::Busy)?;
+        let all = OfAll::take(&self.all).ok_or(RpcError::Busy)?;
         Ok(Place { _own: own, all })
     }
 
@@ -78,10 +79,30 @@ impl Places {
     }
 }
 
+/// How many places are left of all: nobody waits for one of these.
+struct All(AtomicUsize);
+
+/// One of the places of all, until this is dropped.
+pub(crate) struct OfAll(Arc<All>);
+
+impl OfAll {
+    fn take(all: &Arc<All>) -> Option<Self> {
+        let one_less = |left: usize| left.checked_sub(1);
+        all.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less).ok()?;
+        Some(Self(Arc::clone(all)))
+    }
+}
+
+impl Drop for OfAll {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Release);
+    }
+}
+
 /// The place of an operation, until this is dropped.
 pub(crate) struct Place {
     _own: Option<OwnedSemaphorePermit>,
-    all: OwnedSemaphorePermit,
+    all: OfAll,
 }
 
 /// What the answer to an operation holds until the budget has room for the answer.

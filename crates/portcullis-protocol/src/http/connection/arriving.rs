@@ -28,9 +28,12 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    pub(crate) fn new(request: Request<Incoming>, peer: Option<Arc<Peer>>) -> Request<Self> {
+    pub(crate) fn new(
+        request: Request<Incoming>,
+        peer: Option<Arc<Peer>>,
+    ) -> Request<Option<Self>> {
         let is_awaited = peer.is_some() && request.headers().contains_key(EXPECT);
-        request.map(|body| Self { body: Some(body), peer, is_awaited })
+        request.map(|body| Some(Self { body: Some(body), peer, is_awaited }))
     }
 }
 
@@ -43,6 +46,11 @@ impl HttpBody for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        // hyper may keep its end open until the next request, if the answer was quicker than this.
+        if body.is_end_stream() {
+            self.body = None;
+            return Poll::Ready(None);
+        }
         let frame = Pin::new(body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             self.body = None;

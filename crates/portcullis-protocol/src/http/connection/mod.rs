@@ -4,6 +4,7 @@ mod arriving;
 mod handover;
 mod http2_write_timeout;
 mod listener;
+mod rarely;
 mod serve;
 mod socket;
 mod stream;

@@ -22,6 +22,7 @@ use crate::http::budget::{SMALL, Whose};
 use crate::http::connection::arriving::Arriving;
 use crate::http::connection::handover::{Handover, Lasting};
 use crate::http::connection::http2_write_timeout::{self, Streams, Watched};
+use crate::http::connection::rarely::Rarely;
 use crate::http::connection::stream::Stream;
 use crate::http::connection::timeout_stream::Patient;
 use crate::http::peer::{Peer, Running, Untaken};
@@ -109,7 +110,7 @@ pub(crate) async fn serve<S: Service>(
             handed_over = poll_fn(|_| handover.poll_complete()) => {
                 return Some(Lasting::new(handed_over, peer, &limits, stopped));
             }
-            _ = stopped.changed(), if !ending => {
+            _ = Rarely::new(Box::pin(stopped.changed())), if !ending => {
                 ending = true;
                 peer.give_up();
                 connection.as_mut().graceful_shutdown();
@@ -119,7 +120,7 @@ pub(crate) async fn serve<S: Service>(
                 connection.as_mut().graceful_shutdown();
             }
             never = poll_fn(|cx| peer.rest.poll_discard(cx)) => match never {},
-            _ = ticks.tick() => {
+            _ = Rarely::new(poll_fn(|cx| ticks.poll_tick(cx))) => {
                 quiet = if peer.is_quiet() { quiet + 1 } else { 0 };
                 let known = peer.standing.is_known() && (peer.is_served() || peer.is_taking());
                 strange = match asks && !peer.standing.was_accepted() && !known {
@@ -149,14 +150,16 @@ async fn answer<S: Service>(
 ) -> Result<Response<Body>, Infallible> {
     let version = request.version();
     let (http2, peer) = (http2_write_timeout::is_watched(), running.peer());
-    let request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
+    let mut request = Arriving::new(request, (!http2).then(|| Arc::clone(peer)));
     if peer.probes_only || app.is_stopping() {
         peer.rest.close();
     }
     let mut response = match peer.has_enough(app.budget()) {
         true => app.refuse_unread(peer),
-        false => app.answer(request, peer).await,
+        false => app.answer_lent(&mut request, peer).await,
     };
+    // What is left of its body may close the connection.
+    drop(request);
     let bytes = response.body().size_hint().exact();
     let large = if http2 { SMALL } else { SMALL_ANSWER };
     let large = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > large);
@@ -321,6 +324,51 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    /// Requests with a body, one by its length and one in chunks with a trailer.
+    fn posts() -> [String; 2] {
+        let name = "io.modelcontextprotocol";
+        let body = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{{\"_meta\":\
+             {{\"{name}/protocolVersion\":\"2026-07-28\",\"{name}/clientCapabilities\":{{}}}}}}}}"
+        );
+        let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                    Accept: application/json, text/event-stream\r\nMcp-Method: tools/list\r\n\
+                    MCP-Protocol-Version: 2026-07-28\r\n";
+        let (length, hex) = (body.len(), format!("{:x}", body.len()));
+        [
+            format!("{head}Content-Length: {length}\r\n\r\n{body}"),
+            format!(
+                "{head}Transfer-Encoding: chunked\r\n\r\n{hex}\r\n{body}\r\n0\r\nX-Last: 1\r\n\r\n"
+            ),
+        ]
+    }
+
+    #[tokio::test]
+    async fn rfc9112_9_3_2_each_body_ends_where_it_ends_however_it_arrives() {
+        const ANSWERED: &str = "\"id\":1,\"error\":";
+        for post in posts() {
+            // More at once than hyper reads in one go.
+            let (mut client, _running) = connect().await;
+            let many = post.repeat(20);
+            client.write_all(format!("{many}GET /nothing {CLOSES}").as_bytes()).await.unwrap();
+            let answers = tokio::time::timeout(LONG, rest(client)).await.expect("none waits");
+            assert_eq!(answers.matches(ANSWERED).count(), 20, "{answers}");
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 21, "{answers}");
+            // In two parts, and in the same connection one more.
+            let (mut client, _running) = connect().await;
+            for at in (1..post.len()).step_by(37) {
+                let (begin, end) = post.split_at(at);
+                client.write_all(begin.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+                client.write_all(end.as_bytes()).await.unwrap();
+                let mut answer = [0; 4096];
+                let read = tokio::time::timeout(LONG, client.read(&mut answer)).await.unwrap();
+                let answer = String::from_utf8_lossy(&answer[..read.unwrap()]).into_owned();
+                assert!(answer.contains(ANSWERED), "{at}: {answer:?}");
+            }
+        }
     }
 
     #[tokio::test]

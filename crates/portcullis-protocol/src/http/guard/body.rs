@@ -33,25 +33,20 @@ impl<B> RequestBody for B where
 const FREE_BYTES: usize = 64 * 1024;
 
 /// A body, and its part of the budget for as long as it is needed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
     account: Account,
 }
 
 impl Whole {
-    /// One of `whose` that has not been read yet.
-    pub(crate) fn new(budget: &Arc<Budget>, whose: Whose) -> Self {
-        Self { bytes: Bytes::new(), account: Account::new(budget, whose) }
-    }
-
-    /// Reads a body of at most `limit` bytes within `time`: 413 or 408 otherwise, and 503 when
-    /// there are too many large ones. None is an empty one.
+    /// Reads a body of `counts` of at most `limit` bytes within `time`: 413 or 408 otherwise, and 503
+    /// when there are too many large ones. None is an empty one.
     ///
     /// A declared length over the limit is refused before a byte is read; an undeclared one is
     /// counted while it arrives.
     pub(crate) async fn read<B: RequestBody>(
-        mut self,
+        counts: Counts<'_>,
         fields: &Fields<'_>,
         body: Option<B>,
         limit: usize,
@@ -65,32 +60,34 @@ impl Whole {
         if declared.is_some_and(|declared| declared > limit as u64) {
             return Err(Rejection::too_large());
         }
-        let Some(body) = body else { return Ok(self) };
-        let gathered = within(time, gather(body, limit, &mut self.account)).await;
-        self.bytes = gathered.unwrap_or_else(|_| {
+        let mut whole = Self::default();
+        let Some(body) = body else { return Ok(whole) };
+        let gathered = within(time, gather(body, limit, counts, &mut whole.account)).await;
+        whole.bytes = gathered.unwrap_or_else(|_| {
             let message = "The body took too long";
             Err(Rejection::new(Rule::Body, StatusCode::REQUEST_TIMEOUT, message))
         })?;
-        Ok(self)
+        Ok(whole)
     }
 }
 
+/// The budget that a body takes its part of, and for whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts<'a> {
+    pub(crate) budget: &'a Arc<Budget>,
+    pub(crate) whose: &'a Whose,
+}
+
 /// What a body takes of the budget.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Account {
-    budget: Arc<Budget>,
-    whose: Whose,
     bytes: usize,
     held: Option<Held>,
 }
 
 impl Account {
-    fn new(budget: &Arc<Budget>, whose: Whose) -> Self {
-        Self { budget: Arc::clone(budget), whose, bytes: 0, held: None }
-    }
-
     /// Counts `more` bytes that arrived, and all bytes of the body once it is a large one.
-    fn add(&mut self, more: usize) -> bool {
+    fn add(&mut self, Counts { budget, whose }: Counts<'_>, more: usize) -> bool {
         self.bytes = self.bytes.saturating_add(more);
         if self.bytes <= FREE_BYTES {
             return true;
@@ -98,7 +95,7 @@ impl Account {
         if let Some(held) = &mut self.held {
             return held.more(more);
         }
-        self.held = self.budget.take(Of::Bodies, self.whose.clone(), self.bytes);
+        self.held = budget.take(Of::Bodies, whose.clone(), self.bytes);
         self.held.is_some()
     }
 }
@@ -107,6 +104,7 @@ impl Account {
 async fn gather<B: RequestBody>(
     mut body: B,
     limit: usize,
+    counts: Counts<'_>,
     account: &mut Account,
 ) -> Result<Bytes, Rejection> {
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
@@ -120,17 +118,20 @@ async fn gather<B: RequestBody>(
         if first.len().max(all.len()) + data.len() > limit {
             return Err(Rejection::too_large());
         }
-        if !account.add(data.len()) {
+        if !account.add(counts, data.len()) {
             return Err(Rejection::busy());
         }
         if first.is_empty() {
             first = data;
-            continue;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
         }
-        if all.is_empty() {
-            all.extend_from_slice(&first);
+        if body.is_end_stream() {
+            break;
         }
-        all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
@@ -151,14 +152,17 @@ pub(crate) struct Counted<B> {
 /// the extensions of the request.
 #[derive(Debug)]
 pub struct RouteBody {
+    budget: Arc<Budget>,
+    whose: Whose,
     account: Mutex<Account>,
     exceeded: AtomicBool,
 }
 
 impl RouteBody {
     pub(crate) fn new(budget: &Arc<Budget>, whose: Whose) -> Arc<Self> {
-        let account = Mutex::new(Account::new(budget, whose));
-        Arc::new(Self { account, exceeded: AtomicBool::new(false) })
+        let budget = Arc::clone(budget);
+        let (account, exceeded) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { budget, whose, account, exceeded })
     }
 
     /// Whether there was no room for it, so that the handler has read an error in its place. True
@@ -168,7 +172,10 @@ impl RouteBody {
     }
 
     fn add(&self, more: usize) -> bool {
-        let added = self.account.lock().unwrap_or_else(PoisonError::into_inner).add(more);
+        let counts = Counts { budget: &self.budget, whose: &self.whose };
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = account.add(counts, more);
+        drop(account);
         if !added {
             self.exceeded.store(true, Ordering::Relaxed);
         }
@@ -245,9 +252,9 @@ mod tests {
         body: Option<Body>,
         limit: usize,
     ) -> Result<Bytes, u16> {
-        let whole = Whole::new(budget, Whose::default());
-        let read =
-            whole.read(&Fields::of(&HeaderMap::new()), body, limit, Duration::from_secs(1)).await;
+        let counts = Counts { budget, whose: &Whose::default() };
+        let (headers, time) = (HeaderMap::new(), Duration::from_secs(1));
+        let read = Whole::read(counts, &Fields::of(&headers), body, limit, time).await;
         let status = |refusal: Rejection| refusal.into_response().status().as_u16();
         read.map(|whole| whole.bytes).map_err(status)
     }
@@ -260,15 +267,11 @@ mod tests {
             let parts = (0..bytes / 1024).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));
             Some(Body::from_stream(stream::iter(parts)))
         };
-        let held = Whole::new(&budget, Whose::default())
-            .read(
-                &Fields::of(&HeaderMap::new()),
-                body(2 * FREE_BYTES),
-                usize::MAX,
-                Duration::from_secs(1),
-            )
-            .await
-            .unwrap();
+        let counts = Counts { budget: &budget, whose: &Whose::default() };
+        let (headers, time) = (HeaderMap::new(), Duration::from_secs(1));
+        let fields = Fields::of(&headers);
+        let held = Whole::read(counts, &fields, body(2 * FREE_BYTES), usize::MAX, time).await;
+        let held = held.unwrap();
         assert_eq!(read_within(&budget, body(2 * FREE_BYTES), usize::MAX).await, Err(503));
         assert!(read_within(&budget, body(FREE_BYTES), usize::MAX).await.is_ok(), "small");
         let counts = RouteBody::new(&budget, Whose::default());

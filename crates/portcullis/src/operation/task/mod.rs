@@ -104,7 +104,7 @@ pub(super) async fn serve(
     };
     let task = shown(&created.key, &created.record, TaskState::Working);
     tokio::spawn(run::go_on(Arc::clone(engine), created, call));
-    Ok(Outcome::TaskCreated(task))
+    Ok(Outcome::TaskCreated(Box::new(task)))
 }
 
 /// `tasks/get`
@@ -130,7 +130,7 @@ pub(super) async fn find<'a>(
         State::Failed { error, .. } => TaskState::Failed(error.clone()),
         State::Cancelled => TaskState::Cancelled,
     };
-    Ok(Outcome::TaskFound(shown(&key, &task, state)))
+    Ok(Outcome::TaskFound(Box::new(shown(&key, &task, state))))
 }
 
 /// `tasks/update`
