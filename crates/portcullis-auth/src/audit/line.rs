@@ -98,7 +98,7 @@ thread_local! {
 
 impl Way {
     fn append(self, line: &mut Vec<u8>) -> Written {
-        // A record may be written while its thread ends, and that of this module has ended before.
+        // Of a thread that ends, this may be gone before the last record is written.
         let appended = LAST.try_with(|last| {
             last.try_borrow_mut().is_ok_and(|mut last| self.append_known(&mut last, line))
         });
