@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "http")]
 use crate::{CompletionReference, Operation};
 
 /// What an operation uses, as its client names it.
@@ -104,6 +105,7 @@ impl Used<'static> {
     }
 }
 
+#[cfg(feature = "http")]
 impl<'a> Operation<'a> {
     /// What is used, where its function may tell something before its answer.
     pub(crate) fn used(&self) -> Option<Used<'a>> {
