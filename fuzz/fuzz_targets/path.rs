@@ -78,9 +78,8 @@ fn folder(path: &str) -> Option<String> {
 
 /// The real name of what a path leads to, step by step from the workspace's folder.
 fn walk(path: &str) -> Option<String> {
-    // So deep that it is refused unread; a dot counts where the path begins with it.
-    let is_part = |(at, part): &(usize, &str)| !part.is_empty() && (*at == 0 || *part != ".");
-    if path.split('/').enumerate().filter(is_part).count() > 32 {
+    // So deep that it is refused unread.
+    if path.split('/').filter(|part| !matches!(*part, "" | ".")).count() > 32 {
         return None;
     }
     let hidden = |step: &str| step.starts_with('.') && step != "." && step != "..";
