@@ -27,23 +27,14 @@ pub(super) fn read<'a>(
     known: impl Fn(&str) -> Option<KnownMeta>,
 ) -> Option<Message<'a>> {
     let (mut version, mut id, mut method, mut params) = (None, None, None, None);
-    let mut rest = text;
-    let mut before = "{";
-    loop {
-        rest = rest.strip_prefix(before)?;
-        let (name, value) = member(rest)?;
-        rest = match name {
-            "jsonrpc" => once(&mut version, ((), value.strip_prefix("\"2.0\"")?))?,
-            "id" => once(&mut id, request_id(value)?)?,
-            "method" => once(&mut method, string(value)?)?,
-            "params" => once(&mut params, members(value, &known)?)?,
-            _ => return None,
-        };
-        match rest {
-            "}" => break,
-            _ => before = ",",
-        }
-    }
+    let after = each_member(text, |name, value| match name {
+        "jsonrpc" => once(&mut version, ((), value.strip_prefix("\"2.0\"")?)),
+        "id" => once(&mut id, request_id(value)?),
+        "method" => once(&mut method, string(value)?),
+        "params" => once(&mut params, members(value, &known)?),
+        _ => None,
+    });
+    after.filter(|after| after.is_empty())?;
     version?;
     let method = Cow::Borrowed(method?);
     Some(Message::Request { id: id?, method, params: Params::Members(Box::new(params?)) })
@@ -54,26 +45,31 @@ fn members<'a>(
     known: impl Fn(&str) -> Option<KnownMeta>,
 ) -> Option<(Members<'a>, &'a str)> {
     let (mut named, mut arguments, mut meta) = (None, None, None);
-    let mut rest = text;
-    let mut before = "{";
+    let after = each_member(text, |name, value| match name {
+        "name" => once(&mut named, string(value)?),
+        "arguments" => once(&mut arguments, object(value)?),
+        "_meta" => {
+            let (length, judged) = known(value)?;
+            once(&mut meta, (judged, value.get(length..)?))
+        }
+        _ => None,
+    })?;
+    let name = named.map(|name| Word::Text(Cow::Borrowed(name)));
+    Some((Members::of_use(name, arguments, meta.map(Meta::Known)), after))
+}
+
+/// Has `read` take the value off each member of an object that has some; gives what comes after it.
+fn each_member<'a>(
+    text: &'a str,
+    mut read: impl FnMut(&'a str, &'a str) -> Option<&'a str>,
+) -> Option<&'a str> {
+    let mut rest = text.strip_prefix('{')?;
     loop {
-        rest = rest.strip_prefix(before)?;
         let (name, value) = member(rest)?;
-        rest = match name {
-            "name" => once(&mut named, string(value)?)?,
-            "arguments" => once(&mut arguments, object(value)?)?,
-            "_meta" => {
-                let (length, judged) = known(value)?;
-                once(&mut meta, (judged, value.get(length..)?))?
-            }
-            _ => return None,
-        };
+        rest = read(name, value)?;
         match rest.strip_prefix('}') {
-            Some(after) => {
-                let name = named.map(|name| Word::Text(Cow::Borrowed(name)));
-                return Some((Members::of_use(name, arguments, meta.map(Meta::Known)), after));
-            }
-            None => before = ",",
+            Some(after) => return Some(after),
+            None => rest = rest.strip_prefix(',')?,
         }
     }
 }
