@@ -189,6 +189,8 @@ mod tests {
             assert!(!is_read(&text), "{text}");
         }
         assert!(!is_read(&format!("{call}\n")) && !is_read(&format!("{call}}}")));
+        let id = |length: usize| call.replacen("7", &format!("\"{}\"", "x".repeat(length)), 1);
+        assert!(is_read(&id(MAX_ID_BYTES)) && !is_read(&id(MAX_ID_BYTES + 1)));
     }
 
     #[test]

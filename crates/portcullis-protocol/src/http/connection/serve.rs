@@ -260,6 +260,19 @@ mod tests {
         vec![b'x'; MUCH]
     }
 
+    /// Answers at once with where a task says that it has read all of the body.
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn later(body: Body) -> String {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = socket.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let read = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let (mut told, _) = socket.accept().await.unwrap();
+            told.write_all(&read).await.unwrap();
+        });
+        at
+    }
+
     /// A connection to a server, and what has to be kept for it to go on.
     async fn connect() -> (TcpStream, watch::Sender<()>) {
         connect_to(None).await
@@ -283,7 +296,8 @@ mod tests {
         let routes = Router::new()
             .route("/slow", axum::routing::get(slow))
             .route("/much", axum::routing::get(async || vec![b'x'; MUCH]))
-            .route("/known", axum::routing::get(known));
+            .route("/known", axum::routing::get(known))
+            .route("/later", axum::routing::post(later));
         let clock = Arc::new(portcullis_guard::SystemClock);
         let config = AppConfig {
             path: EndpointPath::parse("/mcp").unwrap(),
@@ -292,7 +306,10 @@ mod tests {
             authenticator_with_slash: None,
             keeps_access_tokens: false,
             connect_page: None,
-            mounts: vec![Mount::routes(["/slow", "/much", "/known"].map(str::to_owned), routes)],
+            mounts: vec![Mount::routes(
+                ["/slow", "/much", "/known", "/later"].map(str::to_owned),
+                routes,
+            )],
             limits: limits.clone(),
             clock: clock.clone(),
             store: Arc::new(portcullis_store::MemoryStore::new(clock)),
@@ -369,6 +386,21 @@ mod tests {
                 assert!(answer.contains(ANSWERED), "{at}: {answer:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test is both ends")]
+    async fn a_body_ends_with_its_last_byte_though_its_answer_was_quicker() {
+        let (mut client, _running) = connect().await;
+        let head = "POST /later HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n";
+        client.write_all(format!("{head}bo").as_bytes()).await.unwrap();
+        let mut answer = [0; 4096];
+        let read = tokio::time::timeout(LONG, client.read(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        let (_, at) = answer.rsplit_once("\r\n\r\n").unwrap();
+        client.write_all(b"dy").await.unwrap();
+        let told = async { rest(TcpStream::connect(at).await.unwrap()).await };
+        assert_eq!(tokio::time::timeout(LONG, told).await.as_deref(), Ok("body"), "{answer}");
     }
 
     #[tokio::test]
