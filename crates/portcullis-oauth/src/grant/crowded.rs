@@ -1,6 +1,7 @@
 //! A user who has as many grants as may be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_guard::ManualClock;
 use portcullis_guard::keys::KeyRing;
@@ -22,6 +23,7 @@ async fn d01_grants_that_begin_at_once_make_room_for_each_of_themselves() {
     for _ in 0..MOST_OF_USER {
         world.tokens().await;
     }
+    world.clock.advance(Duration::from_secs(1));
     let codes = [world.code().await, world.code().await, world.code().await, world.code().await];
     let store: Arc<dyn Store> = Arc::new(Distant::new(near));
     let distant = Grants { store, ..world.grants.clone() };

@@ -85,13 +85,15 @@ impl Grants {
             if grants.len() <= MOST_OF_USER {
                 return Ok(());
             }
-            let others = grants.iter().filter(|(other, _)| other != id);
             // One that begins in this moment gives way to none of the same client.
             let is_older = |grant: &GrantRecord| {
                 grant.client_id == record.client_id && grant.rotated_at < record.rotated_at
             };
-            let rank = |grant: &GrantRecord| (!is_older(grant), grant.rotated_at);
-            if let Some((last, _)) = others.min_by_key(|(_, grant)| rank(grant)) {
+            // Two that make room at once choose alike, or they would end one too many: hence the id,
+            // for those of the same second.
+            let others = grants.iter().filter(|(other, _)| other != id);
+            let ranked = others.map(|(id, grant)| (!is_older(grant), grant.rotated_at, id));
+            if let Some((_, _, last)) = ranked.min() {
                 let subject = &record.subject;
                 tracing::warn!(
                     subject,
