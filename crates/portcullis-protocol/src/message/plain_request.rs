@@ -81,14 +81,21 @@ fn once<'a, T>(place: &mut Option<T>, (value, rest): (T, &'a str)) -> Option<&'a
 
 /// The name of a member, and what comes after its colon.
 fn member(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = text.strip_prefix('"')?.split_once('"')?;
+    let (name, rest) = quoted(text)?;
     Some((name, rest.strip_prefix(':')?))
 }
 
 /// A string of visible ASCII without escapes, and what comes after it.
 fn string(text: &str) -> Option<(&str, &str)> {
-    let (string, rest) = text.strip_prefix('"')?.split_once('"')?;
-    json::is_plain(string).then_some((string, rest))
+    quoted(text).filter(|(string, _)| json::is_plain(string))
+}
+
+/// What stands between a quotation mark and the next, and what comes after that.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('"')?;
+    // Names are short: a search that begins with many bytes at once is slower.
+    let (quoted, rest) = text.split_at_checked(text.bytes().position(|byte| byte == b'"')?)?;
+    Some((quoted, rest.strip_prefix('"')?))
 }
 
 fn request_id(text: &str) -> Option<(RequestId, &str)> {

@@ -55,11 +55,12 @@ impl<T: DeserializeOwned + JsonSchema + Send> Parameter for T {
     }
 
     fn extract(call: &mut Call, name: &str) -> Result<Self, ToolError> {
-        let argument = call.argument(name);
-        let read = call.context.reading(|| match argument {
-            Some(value) => reading::read(value),
+        let read = match call.argument(name) {
             None => reading::absent(),
-        });
+            // A handle is a text: nothing to open is in these.
+            Some(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => reading::read(value),
+            Some(value) => call.context.reading(|| reading::read(value)),
+        };
         read.map_err(|unfit| refused(Some(name), &unfit))
     }
 }

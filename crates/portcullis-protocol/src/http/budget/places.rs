@@ -1,5 +1,6 @@
 //! Places for running requests, for all and for each principal.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,8 +39,8 @@ impl Places {
     }
 
     /// A place for a request until it has been read.
-    pub(crate) fn enter(&self) -> Result<OfAll, Rejection> {
-        OfAll::take(&self.all).ok_or_else(Rejection::busy)
+    pub(crate) fn enter(&self) -> Result<OfAll<&All>, Rejection> {
+        OfAll::take(&*self.all).ok_or_else(Rejection::busy)
     }
 
     /// A place for an operation that runs, once those of `whose` leave one.
@@ -48,7 +49,7 @@ impl Places {
             Some(own) => Some(self.own(own, whose).await?),
             None => None,
         };
-        let all = OfAll::take(&self.all).ok_or(RpcError::Busy)?;
+        let all = OfAll::take(Arc::clone(&self.all)).ok_or(RpcError::Busy)?;
         Ok(Place { _own: own, all })
     }
 
@@ -80,20 +81,20 @@ impl Places {
 }
 
 /// How many places are left of all: nobody waits for one of these.
-struct All(AtomicUsize);
+pub(crate) struct All(AtomicUsize);
 
 /// One of the places of all, until this is dropped.
-pub(crate) struct OfAll(Arc<All>);
+pub(crate) struct OfAll<A: Deref<Target = All>>(A);
 
-impl OfAll {
-    fn take(all: &Arc<All>) -> Option<Self> {
+impl<A: Deref<Target = All>> OfAll<A> {
+    fn take(all: A) -> Option<Self> {
         let one_less = |left: usize| left.checked_sub(1);
         all.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less).ok()?;
-        Some(Self(Arc::clone(all)))
+        Some(Self(all))
     }
 }
 
-impl Drop for OfAll {
+impl<A: Deref<Target = All>> Drop for OfAll<A> {
     fn drop(&mut self) {
         self.0.0.fetch_add(1, Ordering::Release);
     }
@@ -102,7 +103,7 @@ impl Drop for OfAll {
 /// The place of an operation, until this is dropped.
 pub(crate) struct Place {
     _own: Option<OwnedSemaphorePermit>,
-    all: OfAll,
+    all: OfAll<Arc<All>>,
 }
 
 /// What the answer to an operation holds until the budget has room for the answer.

@@ -38,9 +38,11 @@ impl Handover {
         Body::new(Carried { handover: self, body: Some(body), has_begun: false })
     }
 
-    /// Takes the socket, if a body waits for it and all before that was sent.
+    /// Takes the socket, if a body waits for it and all before that was sent. What offers the body runs in
+    /// the task that calls this.
     pub(crate) fn take(&self, socket: &mut Stream) {
-        if self.is_offered.swap(false, Ordering::Relaxed) {
+        if self.is_offered.load(Ordering::Relaxed) {
+            self.is_offered.store(false, Ordering::Relaxed);
             let socket = std::mem::replace(socket, Stream::HandedOver);
             *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
             self.is_complete.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What a connection has shown before, compared as bytes with what it shows now.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use portcullis_auth::Principal;
 use portcullis_guard::Secret;
@@ -16,13 +16,14 @@ const LONGEST: usize = 512;
 /// What was judged of earlier requests of a connection, and is judged alike where it comes again, byte for
 /// byte: what it is judged by does not change while the server runs.
 ///
-/// A poisoned lock, and what is too long, is a miss: it is judged each time. What a request says of itself
-/// may hold a secret of its client, and is kept as one.
+/// Of hosts and of principals the first one is kept: a connection has one, unless it is that of a proxy. A
+/// poisoned lock, and what is too long, is a miss: it is judged each time. What a request says of itself may
+/// hold a secret of its client, and is kept as one.
 #[derive(Default)]
 pub(crate) struct Shown {
-    host: Mutex<Option<Box<str>>>,
+    host: OnceLock<Box<str>>,
     said: Mutex<Option<Said>>,
-    party: Mutex<Option<([u8; 32], Arc<Party>)>>,
+    party: OnceLock<([u8; 32], Arc<Party>)>,
 }
 
 /// What a request said of itself.
@@ -34,15 +35,13 @@ struct Said {
 impl Shown {
     /// Whether a host was found to be the server's own.
     pub(crate) fn is_own(&self, host: &str) -> bool {
-        self.host.lock().is_ok_and(|own| own.as_deref() == Some(host))
+        self.host.get().is_some_and(|own| **own == *host)
     }
 
     /// Notes that a host is the server's own.
     pub(crate) fn keep_own(&self, host: &str) {
-        if host.len() <= LONGEST
-            && let Ok(mut own) = self.host.lock()
-        {
-            *own = Some(host.into());
+        if host.len() <= LONGEST {
+            let _ = self.host.set(host.into());
         }
     }
 
@@ -67,15 +66,10 @@ impl Shown {
     /// The principal, as one of those who take something from `budget`, which is that of the server. While
     /// it is kept here, it is the one that is found there.
     pub(crate) fn party(&self, principal: &Principal, budget: &Budget) -> Arc<Party> {
-        let Ok(mut last) = self.party.lock() else { return budget.principal(principal) };
         let holder = principal.id().holder();
-        match &*last {
-            Some((own, party)) if *own == holder => Arc::clone(party),
-            Some(_) | None => {
-                let party = budget.principal(principal);
-                *last = Some((holder, Arc::clone(&party)));
-                party
-            }
+        match self.party.get_or_init(|| (holder, budget.principal(principal))) {
+            (own, party) if *own == holder => Arc::clone(party),
+            _ => budget.principal(principal),
         }
     }
 }
@@ -139,21 +133,16 @@ mod tests {
     #[test]
     fn a_lock_that_is_poisoned_knows_nothing() {
         let shown = Shown::default();
-        shown.keep_own("localhost");
         shown.keep_meta("{}", judged("alpha"));
         std::thread::scope(|scope| {
             let poisons = scope.spawn(|| {
-                let _locks = (shown.host.lock(), shown.said.lock(), shown.party.lock());
+                let _lock = shown.said.lock();
                 panic!("poisoned");
             });
             assert!(poisons.join().is_err());
         });
-        shown.keep_own("localhost");
         shown.keep_meta("{}", judged("alpha"));
-        assert!(!shown.is_own("localhost") && shown.meta("{}").is_none());
-        let (budget, alice) = (Budget::new(&Limits::default()), Principal::new("alice"));
-        let party = shown.party(&alice, &budget);
-        assert!(Arc::ptr_eq(&party, &budget.principal(&alice)), "it has its budget all the same");
+        assert!(shown.meta("{}").is_none());
     }
 
     #[test]
