@@ -199,6 +199,7 @@ impl Authenticator {
         self.unauthorized(Challenge::new().error("invalid_token", INVALID_TOKEN), reason)
     }
 
+    #[cold]
     fn unauthorized(&self, challenge: Challenge, reason: impl Into<Cow<'static, str>>) -> Refusal {
         let challenge = Some(self.challenge(challenge, &self.required));
         let status = StatusCode::UNAUTHORIZED;

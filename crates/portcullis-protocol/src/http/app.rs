@@ -249,6 +249,7 @@ impl<S: Service> App<S> {
     }
 
     /// The one place where requests are refused, noted and answered.
+    #[cold]
     fn refuse(&self, refusal: Rejection, info: RequestInfo<'_>, format: ErrorFormat) -> Response {
         self.endpoint.service.rejected(&refusal.record(info));
         refusal.into_response_in(format)
@@ -282,7 +283,7 @@ impl<S: Service> App<S> {
             Serves::EventStreams(paths) => {
                 // Boxed: what few clients ask for makes no request of others larger.
                 let request = (request, fields);
-                Box::pin(self.endpoint.event_stream(request, paths, info, sender)).await
+                self.endpoint.event_stream(request, paths, info, sender).boxed().await
             }
             Serves::Document(documents) => {
                 Ok(documents.at(request.uri().path()).answer(request.method()))
@@ -291,7 +292,7 @@ impl<S: Service> App<S> {
                 // Whoever waits for a store has a place, as in a route.
                 let permit = self.routing.try_acquire().map_err(|_| Rejection::busy());
                 match permit {
-                    Ok(_permit) => Ok(keys.answer(request.method()).await),
+                    Ok(_permit) => Ok(keys.answer(request.method()).boxed().await),
                     Err(busy) => Err(busy),
                 }
             }
@@ -310,7 +311,7 @@ impl<S: Service> App<S> {
                 let mut request = mem::take(request);
                 *request.headers_mut() = fields.headers.clone();
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
-                let answer = self.route(routes, request, info, sender).await;
+                let answer = self.route(routes, request, info, sender).boxed().await;
                 match format {
                     ErrorFormat::Html => answer.map(rejection::page::in_place_of),
                     ErrorFormat::JsonRpc | ErrorFormat::OAuth => answer,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::{Method, Request, Uri};
 use portcullis_auth::{Authenticator, EndpointPath};
 
@@ -122,16 +123,18 @@ impl<S: Service> Endpoint<S> {
     ) -> Result<Response, Rejection> {
         let place = self.places.enter()?;
         let (service, sessions, fields) = (&self.service, &self.sessions, caller.fields);
+        // Boxed is what is no message of its own: merged into this, it would make the code and the stack
+        // of each message larger.
         let stateless = mcp_headers::name_stateless(fields);
         match *method {
             Method::POST => {}
             Method::GET if !stateless => {
                 drop(place);
-                return session::open_stream(service, sessions, caller).await;
+                return session::open_stream(service, sessions, caller).boxed().await;
             }
             Method::DELETE if !stateless => {
                 drop(place);
-                return session::end(&**service, sessions, caller).await;
+                return session::end(&**service, sessions, caller).boxed().await;
             }
             _ => return Err(Rejection::method_not_allowed(stateless)),
         }
@@ -146,7 +149,7 @@ impl<S: Service> Endpoint<S> {
             return Err(Rejection::stopping());
         }
         if !stateless && envelope::is_batch(body) {
-            return session::receive_batch(service, sessions, caller, body).await;
+            return session::receive_batch(service, sessions, caller, body).boxed().await;
         }
         let known = |meta: &str| caller.shown.meta(meta);
         let message = Message::parse_knowing(body, known).map_err(|Malformed { id, error }| {

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::StatusCode;
 use portcullis_guard::TraceParent;
 
@@ -23,8 +24,8 @@ use crate::message::params::Params;
 use crate::outgoing::run::Run;
 use crate::service::serve_caught;
 use crate::{
-    ClientCapabilities, ClientInfo, Operation, Outcome, Outgoing, ProtocolVersion, RpcError,
-    Service,
+    ClientCapabilities, ClientInfo, Exchange, Operation, Outcome, Outgoing, ProtocolVersion,
+    RpcError, Service,
 };
 
 /// Answers one message of the stateless version.
@@ -48,15 +49,6 @@ pub(super) async fn receive<S: Service>(
         Ok(request) => request,
         Err(error) => return refused(Some(&id), error),
     };
-    let refuse = |error: &RpcError| {
-        answer::answered(
-            caller.authenticator,
-            &id,
-            request.version,
-            service.identity(),
-            &Err(error.clone()),
-        )
-    };
     let exchange = |client, outgoing| {
         let mut exchange = caller.exchange(request.version, client, None);
         exchange.trace = request.trace.or(exchange.trace);
@@ -65,33 +57,14 @@ pub(super) async fn receive<S: Service>(
         exchange
     };
     Ok(match request.asked {
+        // Boxed: merged into this, they would make the code and the stack of each operation larger.
         Asked::Discover => {
             let exchange = exchange(request.client, Outgoing::default());
-            if let Err(error) = caller.entering(service.admit("server/discover", &exchange)).await?
-            {
-                return Ok(refuse(&error));
-            }
-            let offers = caller.entering(service.offers(&exchange)).await?;
-            let supported = &ProtocolVersion::OVER_HTTP;
-            let answer = response::discovered(&id, supported, service.identity(), offers);
-            answer::json(StatusCode::OK, answer)
+            discovered(service, caller, id, exchange).boxed().await?
         }
         Asked::Changes(wanted) => {
-            media_type::check_accept_stream(caller.fields)?;
-            if let Err(error) = wanted.check(sessions.limits()) {
-                return refused(Some(&id), error);
-            }
-            let place = sessions.subscribe(caller.owner())?;
             let exchange = exchange(request.client, Outgoing::default());
-            if let Err(error) =
-                caller.entering(service.admit(Subscription::METHOD, &exchange)).await?
-            {
-                return Ok(refuse(&error));
-            }
-            place.begin()?;
-            let subscription = Subscription::new(id, wanted);
-            let events = Events::of_subscription(service, &exchange, place, subscription);
-            sse::lasting_response(events.into_stream())
+            subscribed((service, sessions), caller, (id, wanted), exchange).boxed().await?
         }
         Asked::Operation(operation) => {
             let (version, outgoing) = (request.version, request.outgoing);
@@ -123,6 +96,53 @@ pub(super) async fn receive<S: Service>(
             place.leave_to(&caller.whose, answer)
         }
     })
+}
+
+/// What the server offers its caller.
+async fn discovered<S: Service>(
+    service: &Arc<S>,
+    caller: &EndpointRequest<'_>,
+    id: RequestId,
+    exchange: Exchange,
+) -> Result<Response, Rejection> {
+    if let Err(error) = caller.entering(service.admit("server/discover", &exchange)).await? {
+        return Ok(not_admitted(service, caller, &id, exchange.version, error));
+    }
+    let offers = caller.entering(service.offers(&exchange)).await?;
+    let supported = &ProtocolVersion::OVER_HTTP;
+    let answer = response::discovered(&id, supported, service.identity(), offers);
+    Ok(answer::json(StatusCode::OK, answer))
+}
+
+/// A stream of the changes that are wanted.
+async fn subscribed<S: Service>(
+    (service, sessions): (&Arc<S>, &Arc<Sessions>),
+    caller: &EndpointRequest<'_>,
+    (id, wanted): (RequestId, Wanted),
+    exchange: Exchange,
+) -> Result<Response, Rejection> {
+    media_type::check_accept_stream(caller.fields)?;
+    if let Err(error) = wanted.check(sessions.limits()) {
+        return Err(Rejection::message(error.status(), Some(&id), None, &error));
+    }
+    let place = sessions.subscribe(caller.owner())?;
+    if let Err(error) = caller.entering(service.admit(Subscription::METHOD, &exchange)).await? {
+        return Ok(not_admitted(service, caller, &id, exchange.version, error));
+    }
+    place.begin()?;
+    let subscription = Subscription::new(id, wanted);
+    let events = Events::of_subscription(service, &exchange, place, subscription);
+    Ok(sse::lasting_response(events.into_stream()))
+}
+
+fn not_admitted<S: Service>(
+    service: &Arc<S>,
+    caller: &EndpointRequest<'_>,
+    id: &RequestId,
+    version: ProtocolVersion,
+    error: RpcError,
+) -> Response {
+    answer::answered(caller.authenticator, id, version, service.identity(), &Err(error))
 }
 
 /// Answers with a stream: by the time that it has begun, the status is 200.

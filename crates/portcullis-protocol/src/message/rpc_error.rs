@@ -72,6 +72,7 @@ pub enum RpcError {
 
 impl RpcError {
     /// A request that is not taken.
+    #[cold]
     pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidRequest(message.into())
     }
@@ -91,6 +92,7 @@ impl RpcError {
     }
 
     /// Parameters that do not match the method.
+    #[cold]
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidParams(message.into())
     }

@@ -105,19 +105,23 @@ impl ToolError {
     }
 
     /// The time limit has passed.
+    #[cold]
     pub(crate) fn too_long(limit: Duration) -> Self {
         let cause = Crashed(format!("it ran longer than {limit:?}"));
         Self { face: Face::TooLong, cause: Some(cause.into()) }
     }
 
+    #[cold]
     pub(crate) fn denied(denied: Denied) -> Self {
         Self { face: Face::Denied(denied), cause: None }
     }
 
+    #[cold]
     pub(crate) fn limited(retry_after: Duration) -> Self {
         Self { face: Face::Limited(retry_after), cause: None }
     }
 
+    #[cold]
     pub(crate) fn refused_argument(message: impl Into<String>) -> Self {
         Self { face: Face::RefusedArgument(message.into()), cause: None }
     }
@@ -131,6 +135,7 @@ impl ToolError {
         Self { face: Face::MissingCapability(required), cause: None }
     }
 
+    #[cold]
     pub(crate) fn refused_input(text: &'static str) -> Self {
         Self { face: Face::RefusedInput(text), cause: None }
     }

@@ -167,6 +167,7 @@ impl<'a> OperationRecord<'a> {
     }
 
     /// Notes that the operation is over one of its caller's rate limits.
+    #[cold]
     pub(crate) fn limited(&mut self, rule: &'static str, retry_after: Duration) -> RpcError {
         self.note_limited(rule);
         RpcError::RateLimited { retry_after }
@@ -179,6 +180,7 @@ impl<'a> OperationRecord<'a> {
     }
 
     /// Notes that nothing could decide whether the operation is allowed.
+    #[cold]
     pub(crate) fn failed(&mut self, rule: &'static str) -> RpcError {
         let (reference, error) = broken(rule);
         self.pending.verdict = Verdict::Failed;
@@ -196,6 +198,7 @@ impl<'a> OperationRecord<'a> {
     }
 
     /// Notes that no component has the name that the caller gave.
+    #[cold]
     pub(crate) fn unknown(&mut self) -> Face {
         self.pending.verdict = Verdict::Denied;
         self.pending.rule = Some(Cow::Borrowed("unknown"));
@@ -212,6 +215,7 @@ impl<'a> OperationRecord<'a> {
     }
 
     /// Notes a denial, and takes its reason, which is for the record alone.
+    #[cold]
     fn note_denied(&mut self, entry: &'a Entry, denied: &mut Denied) {
         let Denied { rule, reason, face } = denied;
         self.concerns(entry);

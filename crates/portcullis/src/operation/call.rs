@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use portcullis_guard::{OperationId, json};
 use portcullis_protocol::model::{
     CallToolResult, ContentBlock, GetPromptResult, ReadResourceResult, ResourceContents,
@@ -371,7 +372,8 @@ async fn run<'a>(
 ) -> Result<Response<'a>, ToolError> {
     if let Operation::Complete { argument, value, arguments, .. } = operation {
         let completion = complete::run(engine, entry, argument, value, arguments, context);
-        return completion.await.map(Response::Completion);
+        // Boxed: merged into this, it would make the code of each call larger.
+        return completion.boxed().await.map(Response::Completion);
     }
     if let Operation::Subscribe { uri, .. } = operation {
         let own = context.subscriptions().ok_or_else(ToolError::not_found)?;

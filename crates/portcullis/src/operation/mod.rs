@@ -48,6 +48,7 @@ use self::complete::Written;
 pub(crate) use self::engine::Engine;
 pub(crate) use self::list_changed::changes;
 pub(crate) use self::resource_updates::updates;
+use crate::access::decision::Asking;
 use crate::component::ComponentKind;
 use crate::middleware::rate_limit::{self, Limited};
 use crate::operation::task::Start;
@@ -68,7 +69,8 @@ impl Service for EngineService {
         exchange: Arc<Exchange>,
     ) -> Result<Outcome, RpcError> {
         if task::may_begin(&self.0, &operation, &exchange) {
-            return task::serve(&self.0, operation.into_owned(), exchange).await;
+            // Boxed: it would be merged into this, with a stack of 30 KiB for each operation.
+            return task::serve(&self.0, operation.into_owned(), exchange).boxed().await;
         }
         served(&self.0, operation, exchange, None).await
     }
@@ -169,25 +171,6 @@ async fn walk<'a>(
     let rules = rules.map_err(|Unknown| record.failed("visibility"))?;
     let asking = engine.asking(exchange, &rules, record.started());
     match operation {
-        Operation::ListTools { cursor } => {
-            let page = list::page(engine, ComponentKind::Tool, cursor.as_deref(), &asking, record);
-            page.await.map(Outcome::Tools)
-        }
-        Operation::ListResources { cursor } => {
-            let kind = ComponentKind::Resource;
-            let page = list::page(engine, kind, cursor.as_deref(), &asking, record);
-            page.await.map(Outcome::Resources)
-        }
-        Operation::ListResourceTemplates { cursor } => {
-            let kind = ComponentKind::ResourceTemplate;
-            let page = list::page(engine, kind, cursor.as_deref(), &asking, record);
-            page.await.map(Outcome::ResourceTemplates)
-        }
-        Operation::ListPrompts { cursor } => {
-            let page =
-                list::page(engine, ComponentKind::Prompt, cursor.as_deref(), &asking, record);
-            page.await.map(Outcome::Prompts)
-        }
         Operation::CallTool { name, arguments, input } => {
             let sent = call::Sent { arguments, input, start };
             call::tool(engine, &name, &sent, exchange, &asking, record).await
@@ -199,8 +182,40 @@ async fn walk<'a>(
             let sent = call::Sent { arguments, input, start: None };
             call::prompt(engine, &name, &sent, exchange, &asking, record).await
         }
+        // Boxed: merged into this, it would make the code and the stack of each use larger.
+        other => apart(engine, other, exchange, &asking, record).boxed().await,
+    }
+}
+
+/// What is no use of a component: lists, completion, subscriptions and tasks.
+async fn apart<'a>(
+    engine: &'a Engine,
+    operation: Operation<'_>,
+    exchange: &Arc<Exchange>,
+    asking: &Asking<'_>,
+    record: &mut OperationRecord<'a>,
+) -> Result<Outcome, RpcError> {
+    match operation {
+        Operation::ListTools { cursor } => {
+            let page = list::page(engine, ComponentKind::Tool, cursor.as_deref(), asking, record);
+            page.await.map(Outcome::Tools)
+        }
+        Operation::ListResources { cursor } => {
+            let kind = ComponentKind::Resource;
+            let page = list::page(engine, kind, cursor.as_deref(), asking, record);
+            page.await.map(Outcome::Resources)
+        }
+        Operation::ListResourceTemplates { cursor } => {
+            let kind = ComponentKind::ResourceTemplate;
+            let page = list::page(engine, kind, cursor.as_deref(), asking, record);
+            page.await.map(Outcome::ResourceTemplates)
+        }
+        Operation::ListPrompts { cursor } => {
+            let page = list::page(engine, ComponentKind::Prompt, cursor.as_deref(), asking, record);
+            page.await.map(Outcome::Prompts)
+        }
         Operation::Subscribe { uri } => {
-            call::subscribe(engine, &uri, exchange, &asking, record).await
+            call::subscribe(engine, &uri, exchange, asking, record).await
         }
         Operation::Unsubscribe { uri } => {
             // It tells nothing, and needs no access: who has lost it may want to hear no more.
@@ -210,13 +225,13 @@ async fn walk<'a>(
         }
         Operation::Complete { reference, argument, value, arguments: known } => {
             let written = Written { reference, argument, value, known };
-            complete::complete(engine, written, exchange, &asking, record).await
+            complete::complete(engine, written, exchange, asking, record).await
         }
-        Operation::FindTask { id } => task::find(engine, &id, exchange, &asking, record).await,
+        Operation::FindTask { id } => task::find(engine, &id, exchange, asking, record).await,
         Operation::UpdateTask { id, input } => {
-            task::update(engine, &id, &input, exchange, &asking, record).await
+            task::update(engine, &id, &input, exchange, asking, record).await
         }
-        Operation::CancelTask { id } => task::cancel(engine, &id, exchange, &asking, record).await,
+        Operation::CancelTask { id } => task::cancel(engine, &id, exchange, asking, record).await,
         _ => Err(RpcError::MethodNotFound),
     }
 }

@@ -70,6 +70,8 @@ impl Rejection {
         Self::of_error(Rule::Envelope, status, reason, id.cloned(), error.object(version))
     }
 
+    // Cold, as whatever is made for a refusal alone: the ways that lead here are kept apart in the code.
+    #[cold]
     fn of_error(
         rule: Rule,
         status: StatusCode,

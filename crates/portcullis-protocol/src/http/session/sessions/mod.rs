@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
@@ -194,9 +195,10 @@ impl Sessions {
         let owner = caller.owner;
         match self.look(id, owner)? {
             Look::Confirmed(own) => Ok(own),
-            Look::Unconfirmed(own, record) => self.confirm(own, owner, &record).await,
+            // Boxed: what has to ask the store makes no request larger that has not.
+            Look::Unconfirmed(own, record) => self.confirm(own, owner, &record).boxed().await,
             Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
-            Look::NotThere => self.restore(id, caller).await,
+            Look::NotThere => self.restore(id, caller).boxed().await,
         }
     }
 
