@@ -20,6 +20,23 @@ pub(crate) struct Listed {
     pub(crate) more: bool,
 }
 
+/// Which of `grants` gives way to the new one: of the same client, if there is one, the one that was used the
+/// longest time ago. One that begins in this moment gives way to none of the same client. Where two are of
+/// one second it is the one with the lesser id, since a store lists in no order: two of one client that make
+/// room at once choose alike, and end no more than they have to.
+fn gives_way<'a>(
+    grants: &'a [(String, GrantRecord)],
+    id: &str,
+    record: &GrantRecord,
+) -> Option<&'a str> {
+    let is_older = |grant: &GrantRecord| {
+        grant.client_id == record.client_id && grant.rotated_at < record.rotated_at
+    };
+    let others = grants.iter().filter(|(other, _)| other != id);
+    let ranked = others.map(|(other, grant)| (!is_older(grant), grant.rotated_at, other.as_str()));
+    ranked.min().map(|(_, _, last)| last)
+}
+
 impl Grants {
     /// Keeps a new grant for as long as it may last, once people can find it, and after that the tokens of
     /// the provider. Until then both are kept for minutes alone, in case nobody gets its tokens.
@@ -69,9 +86,8 @@ impl Grants {
         }
     }
 
-    /// Ends grants of a user who has more than [`MOST_OF_USER`] with a new one: of the same client, if
-    /// there is one, the one that was used the longest time ago. Others that begin at once may end the
-    /// same one, so it looks again.
+    /// Ends grants of a user who has more than [`MOST_OF_USER`] with a new one. Others that begin at once may
+    /// end the same one, so it looks again.
     async fn make_room(&self, id: &str, record: &GrantRecord) -> Result<(), OAuthError> {
         let owner = GrantOwner::Subject(&record.subject);
         let entries = owner.entries(&self.issuer, &self.resource);
@@ -85,15 +101,7 @@ impl Grants {
             if grants.len() <= MOST_OF_USER {
                 return Ok(());
             }
-            // One that begins in this moment gives way to none of the same client.
-            let is_older = |grant: &GrantRecord| {
-                grant.client_id == record.client_id && grant.rotated_at < record.rotated_at
-            };
-            // Two that make room at once choose alike, or they would end one too many: hence the id,
-            // for those of the same second.
-            let others = grants.iter().filter(|(other, _)| other != id);
-            let ranked = others.map(|(id, grant)| (!is_older(grant), grant.rotated_at, id));
-            if let Some((_, _, last)) = ranked.min() {
+            if let Some(last) = gives_way(&grants, id, record) {
                 let subject = &record.subject;
                 tracing::warn!(
                     subject,
@@ -204,5 +212,41 @@ impl Grants {
         let key = self.access_tokens.grant_record(id);
         let found = within(self.store.get(&key)).await.map_err(|error| store_away(&error))?;
         found.map(|found| GrantRecord::read(&found)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(client: &str, rotated_at: u64) -> GrantRecord {
+        GrantRecord {
+            client_id: client.to_owned(),
+            subject: "alice".to_owned(),
+            scope: String::new(),
+            allowed_at: 0,
+            generation: 1,
+            refresh_token: String::new(),
+            rotated_at,
+            claims: Default::default(),
+            upstream: None,
+            redirect_uri: String::new(),
+            client_name: None,
+        }
+    }
+
+    #[test]
+    fn what_gives_way_is_of_the_same_client_and_the_same_in_whichever_order() {
+        let of = |id: &str, client, second| (id.to_owned(), grant(client, second));
+        let mut grants =
+            vec![of("c", "cli", 5), of("b", "cli", 5), of("a", "web", 1), of("new", "cli", 9)];
+        let new = grant("cli", 9);
+        for _ in 0..grants.len() {
+            grants.rotate_left(1);
+            assert_eq!(gives_way(&grants, "new", &new), Some("b"));
+            assert_eq!(gives_way(&grants, "other", &grant("desk", 9)), Some("a"));
+        }
+        let alone = [of("new", "cli", 9)];
+        assert_eq!(gives_way(&alone, "new", &new), None, "a new one stays");
     }
 }
