@@ -24,7 +24,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) hierarchy: &'a ScopeHierarchy,
     pub(crate) states: &'a States,
-    pub(crate) visibility: &'a EffectiveRules,
+    pub(crate) visibility: &'a EffectiveRules<'a>,
     pub(crate) deadline: Instant,
     /// Whether it is the local user, and the server trusts them.
     pub(crate) trusted: bool,

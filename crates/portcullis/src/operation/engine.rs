@@ -64,7 +64,7 @@ impl Engine {
     pub(crate) fn asking<'a>(
         &'a self,
         exchange: &'a Exchange,
-        visibility: &'a EffectiveRules,
+        visibility: &'a EffectiveRules<'a>,
         started: Instant,
     ) -> Asking<'a> {
         Asking {

@@ -14,7 +14,8 @@ pub use portcullis_protocol::Changed;
 pub use crate::component::selector::{Selector, everything, keys, kinds, names, tags};
 pub use crate::component::visibility::{Visibility, VisibilityChange};
 
-use std::sync::{Arc, RwLock};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use portcullis_protocol::{Exchange, SessionKey};
@@ -29,18 +30,28 @@ use crate::component::ComponentKind;
 /// All rules, and the watchers of their changes.
 pub(crate) struct VisibilityState {
     catalogue: Arc<Catalogue>,
-    server: RwLock<Arc<ServerRules>>,
+    /// The server's own rules, as they were at its start.
+    first: ServerRules,
+    /// Those that took their place, on a server that has changed them: few do, and the others need no lock.
+    changed: OnceLock<RwLock<Arc<ServerRules>>>,
     own: ScopedRules,
     pub(crate) changes: Changes,
 }
 
 /// The rules that one exchange sees by.
 #[derive(Debug)]
-pub(crate) struct EffectiveRules {
-    server: Arc<ServerRules>,
+pub(crate) struct EffectiveRules<'a> {
+    server: Current<'a>,
     pub(crate) own: Vec<Rule>,
     /// How long it is until an own rule ends.
     pub(crate) ends: Option<Duration>,
+}
+
+/// The server's own rules of this moment.
+#[derive(Debug)]
+pub(crate) enum Current<'a> {
+    First(&'a ServerRules),
+    Changed(Arc<ServerRules>),
 }
 
 /// The rules that apply are unknown, so nothing is shown.
@@ -50,7 +61,8 @@ pub(crate) struct Unknown;
 impl VisibilityState {
     pub(crate) fn new(rules: Vec<Rule>, catalogue: Arc<Catalogue>, own: ScopedRules) -> Self {
         Self {
-            server: RwLock::new(Arc::new(ServerRules::new(rules, &catalogue))),
+            first: ServerRules::new(rules, &catalogue),
+            changed: OnceLock::new(),
             catalogue,
             own,
             changes: Changes::default(),
@@ -58,7 +70,10 @@ impl VisibilityState {
     }
 
     /// The rules that hold for `exchange`.
-    pub(crate) async fn effective(&self, exchange: &Exchange) -> Result<EffectiveRules, Unknown> {
+    pub(crate) async fn effective(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<EffectiveRules<'_>, Unknown> {
         let server = self.server()?;
         let (own, ends) = match Scope::of(exchange) {
             Some(scope) => self.own.rules(scope).await?,
@@ -76,17 +91,19 @@ impl VisibilityState {
         &self.own
     }
 
-    pub(crate) fn server(&self) -> Result<Arc<ServerRules>, Unknown> {
-        let server = self.server.read().map_err(|_| {
+    pub(crate) fn server(&self) -> Result<Current<'_>, Unknown> {
+        let Some(changed) = self.changed.get() else { return Ok(Current::First(&self.first)) };
+        let changed = changed.read().map_err(|_| {
             tracing::error!("the lock on the visibility rules is poisoned");
             Unknown
         })?;
-        Ok(Arc::clone(&server))
+        Ok(Current::Changed(Arc::clone(&changed)))
     }
 
     /// Adds `added` to the server's own rules, and wakes all watchers.
     pub(crate) fn add(&self, added: &[Rule]) -> Result<(), Unknown> {
-        let mut server = self.server.write().map_err(|_| Unknown)?;
+        let first = || RwLock::new(Arc::new(self.first.clone()));
+        let mut server = self.changed.get_or_init(first).write().map_err(|_| Unknown)?;
         let mut rules = server.rules.clone();
         // A repeated rule moves to the end.
         rules.retain(|rule| !added.contains(rule));
@@ -104,7 +121,18 @@ impl VisibilityState {
     }
 }
 
-impl EffectiveRules {
+impl Deref for Current<'_> {
+    type Target = ServerRules;
+
+    fn deref(&self) -> &ServerRules {
+        match self {
+            Self::First(rules) => rules,
+            Self::Changed(rules) => rules,
+        }
+    }
+}
+
+impl EffectiveRules<'_> {
     /// Whether the rules show `entry`.
     pub(crate) fn shows(&self, entry: &Entry) -> bool {
         let own = match self.own.is_empty() {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
+use portcullis_auth::States;
 use portcullis_guard::ManualClock;
 use portcullis_protocol::Changed;
 use portcullis_store::{Distant, MemoryStore};
 use serde_json::json;
 use tokio::time::{Instant, advance};
 
+use super::{Current, Rule, ScopedRules, VisibilityState};
+use crate::catalogue::{Catalogue, Everywhere};
 use crate::prelude::*;
 use crate::testing::TestClient;
 use crate::visibility::tags;
@@ -34,6 +37,27 @@ async fn unlock(ctx: Context) -> Result<&'static str, ToolError> {
 async fn lock(ctx: Context) -> Result<&'static str, ToolError> {
     ctx.reset_visibility().await?;
     Ok("locked")
+}
+
+#[test]
+fn rules_that_change_hold_at_once_and_nothing_is_known_of_what_cannot_be_read() {
+    let clock = Arc::new(ManualClock::at(1_000));
+    let own = ScopedRules::new(Arc::new(MemoryStore::new(clock.clone())), "notes", clock);
+    let none = Catalogue::compile(Vec::new(), &States::default(), &Everywhere::default());
+    let state = VisibilityState::new(Vec::new(), Arc::new(none.unwrap()), own);
+    assert!(matches!(state.server(), Ok(Current::First(first)) if first.rules.is_empty()));
+    for count in [1, 2] {
+        state.add(&Rule::disable(tags([count.to_string()]))).unwrap();
+        assert_eq!(state.server().unwrap().rules.len(), count);
+    }
+    std::thread::scope(|scope| {
+        let poisons = scope.spawn(|| {
+            let _lock = state.changed.get().unwrap().write();
+            panic!("poisoned");
+        });
+        assert!(poisons.join().is_err());
+    });
+    assert!(state.server().is_err() && state.add(&Rule::enable(tags(["3"]))).is_err());
 }
 
 fn store() -> Shared {
