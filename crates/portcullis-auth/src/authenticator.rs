@@ -411,7 +411,9 @@ mod tests {
         assert_eq!(ask("bob").await, (bob.clone(), 1));
         verifier.generation.store(2, Ordering::Relaxed);
         assert_eq!(ask("bob").await, (bob.clone(), 1), "the keys are others now");
-        assert_eq!(ask("bob").await, (bob, 0));
+        assert_eq!(ask("bob").await, (bob.clone(), 0));
+        last.forget();
+        assert_eq!(ask("bob").await, (bob, 1), "it was forgotten");
         clock.advance(Duration::from_secs(1_000));
         assert_eq!(ask("bob").await, (Err("the token has expired".into()), 0));
     }

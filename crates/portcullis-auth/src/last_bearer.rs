@@ -18,7 +18,7 @@ use crate::Principal;
 /// same, and only for as long as what an authority answered about the token; expiry and required
 /// scopes are checked on every request all the same.
 ///
-/// The token is kept for as long as the connection, and wiped when another takes its place.
+/// The token is kept for as long as the connection asks anything, and wiped when another takes its place.
 #[derive(Default)]
 pub struct LastBearer(Mutex<Option<Verified>>);
 
@@ -45,6 +45,14 @@ impl LastBearer {
             count(&TOKEN_CACHE, &[Label::Word("result", "hit")]);
             Arc::clone(&last.principal)
         })
+    }
+
+    /// Forgets the token, for a connection that asks nothing any more.
+    pub fn forget(&self) {
+        // Behind a poisoned lock nothing is found.
+        if let Ok(mut last) = self.0.lock() {
+            *last = None;
+        }
     }
 
     pub(crate) fn keep(&self, header: &HeaderValue, generation: u64, principal: &Arc<Principal>) {

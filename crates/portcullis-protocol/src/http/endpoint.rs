@@ -123,9 +123,9 @@ impl<S: Service> Endpoint<S> {
     ) -> Result<Response, Rejection> {
         let place = self.places.enter()?;
         let (service, sessions, fields) = (&self.service, &self.sessions, caller.fields);
-        // Boxed is what is no message of its own: merged into this, it would make the code and the stack
-        // of each message larger.
         let stateless = mcp_headers::name_stateless(fields);
+        // GET, DELETE and batches are boxed: merged into this, they would make the code and the stack of
+        // each message larger.
         match *method {
             Method::POST => {}
             Method::GET if !stateless => {

@@ -183,12 +183,12 @@ async fn walk<'a>(
             call::prompt(engine, &name, &sent, exchange, &asking, record).await
         }
         // Boxed: merged into this, it would make the code and the stack of each use larger.
-        other => apart(engine, other, exchange, &asking, record).boxed().await,
+        other => others(engine, other, exchange, &asking, record).boxed().await,
     }
 }
 
-/// What is no use of a component: lists, completion, subscriptions and tasks.
-async fn apart<'a>(
+/// Everything but calls, reads and prompts.
+async fn others<'a>(
     engine: &'a Engine,
     operation: Operation<'_>,
     exchange: &Arc<Exchange>,

@@ -39,7 +39,7 @@ impl Handover {
     }
 
     /// Takes the socket, if a body waits for it and all before that was sent. What offers the body runs in
-    /// the task that calls this.
+    /// the task that calls this, so a load and a store are enough.
     pub(crate) fn take(&self, socket: &mut Stream) {
         if self.is_offered.load(Ordering::Relaxed) {
             self.is_offered.store(false, Ordering::Relaxed);
@@ -115,6 +115,7 @@ impl Lasting {
         limits: &Limits,
         stopped: watch::Receiver<()>,
     ) -> Self {
+        peer.asks_no_more();
         let socket = Patient::heard(socket, limits, Arc::clone(&peer));
         Self { socket, body, peer, closes_within: limits.write_timeout, _stopped: stopped }
     }

@@ -94,6 +94,12 @@ impl Peer {
         self.over.store(true, Ordering::Relaxed);
     }
 
+    /// Notes that it asks nothing any more: its token, and what it said of itself, are not needed again.
+    pub(crate) fn asks_no_more(&self) {
+        self.last_bearer.forget();
+        self.shown.forget_meta();
+    }
+
     /// Whether the connection ends with the current answer.
     pub(crate) fn closes(&self) -> bool {
         self.rest.closes() || self.standing.refused.load(Ordering::Relaxed) >= REFUSED

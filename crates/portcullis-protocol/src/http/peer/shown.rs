@@ -41,7 +41,7 @@ impl Shown {
     /// Notes that a host is the server's own.
     pub(crate) fn keep_own(&self, host: &str) {
         if host.len() <= LONGEST {
-            let _ = self.host.set(host.into());
+            self.host.get_or_init(|| host.into());
         }
     }
 
@@ -60,6 +60,13 @@ impl Shown {
             && let Ok(mut before) = self.said.lock()
         {
             *before = Some(Said { meta: Secret::new(text.into()), judged });
+        }
+    }
+
+    /// Forgets what a request said of itself.
+    pub(crate) fn forget_meta(&self) {
+        if let Ok(mut before) = self.said.lock() {
+            *before = None;
         }
     }
 
@@ -107,7 +114,11 @@ mod tests {
         let shown = Shown::default();
         assert!(!shown.is_own("") && !shown.is_own("localhost:8000"));
         shown.keep_own("localhost:8000");
-        assert!(shown.is_own("localhost:8000"));
+        shown.keep_own("example.com");
+        assert!(
+            shown.is_own("localhost:8000") && !shown.is_own("example.com"),
+            "the first is kept"
+        );
         for other in ["localhost:8001", "LOCALHOST:8000", "localhost:8000.", "localhost:800", ""] {
             assert!(!shown.is_own(other), "{other}");
         }
@@ -128,6 +139,8 @@ mod tests {
         shown.keep_meta("{b}", judged("beta"));
         assert_eq!(name(&shown, "{b}").as_deref(), Some("beta"));
         assert_eq!(name(&shown, "{a}"), None, "the last one alone is kept");
+        shown.forget_meta();
+        assert_eq!(name(&shown, "{b}"), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Rejection {
         Self::of_error(Rule::Envelope, status, reason, id.cloned(), error.object(version))
     }
 
-    // Cold, as whatever is made for a refusal alone: the ways that lead here are kept apart in the code.
+    // Cold, as whatever is made for a refusal alone: the compiler moves what leads here out of the way.
     #[cold]
     fn of_error(
         rule: Rule,

@@ -9,7 +9,7 @@ use portcullis_guard::metrics::{Present, SESSIONS};
 use portcullis_store::RecordValue;
 use tokio::time::Instant;
 
-use super::SessionId;
+use super::id::{ById, SessionId};
 use super::kept::Change;
 use super::legacy::Link;
 use super::resumable::Resumable;
@@ -25,7 +25,7 @@ use crate::{
 /// The sessions themselves, with what is counted and queued of them.
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) sessions: HashMap<SessionId, Session>,
+    pub(super) sessions: HashMap<SessionId, Session, ById>,
     /// When each session is to be looked at again: not later than when it may be idle.
     queue: BTreeSet<(SystemTime, SessionId)>,
     /// Those of one subject, through all clients.
