@@ -30,7 +30,8 @@ pub struct Exchange {
     pub remote: Option<SocketAddr>,
     /// The session that the request belongs to; none in the stateless version over HTTP.
     pub session: Option<SessionKey>,
-    /// What the session has subscribed to; none in the stateless version.
+    /// What the session has subscribed to; none in the stateless version, and over HTTP none
+    /// where a component is used.
     pub subscriptions: Option<Arc<ResourceSubscriptions>>,
     /// The trace that the request belongs to, as its sender says: for logs and traces alone.
     pub trace: Option<TraceParent>,

@@ -52,7 +52,7 @@ pub struct Answered {
 ///         &self.0
 ///     }
 ///
-///     async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
+///     async fn serve(&self, _: &mut Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
 ///         Err(RpcError::Denied("Closed on Mondays".into()))
 ///     }
 ///
@@ -96,11 +96,11 @@ pub async fn answer<S: Service>(
     let params = (!params.is_null()).then(|| to_raw_value(params).ok()).flatten();
     let (status, outcome) =
         match Operation::read_in(version, method, &Params::read(params.as_deref())) {
-            Ok(operation) => {
+            Ok(mut operation) => {
                 let outgoing = Outgoing::new(Some(id.clone()), Some(LogLevel::Debug));
                 let exchange = Arc::new(Exchange { outgoing: outgoing.clone(), ..exchange });
                 let outcome =
-                    gathered(serve_caught(service, operation, exchange), &outgoing, &mut told)
+                    gathered(serve_caught(service, &mut operation, exchange), &outgoing, &mut told)
                         .await;
                 let error = outcome.as_ref().err();
                 (

@@ -20,14 +20,15 @@ pub trait Service: Send + Sync + 'static {
     /// The name, version and instructions of the server.
     fn identity(&self) -> &Identity;
 
-    /// Answers a request.
+    /// Answers a request for `operation`. That is lent, since to hand it on would copy it; who needs it for
+    /// longer [takes](Operation::take) it, so whoever lends it does not know what it is afterwards.
     ///
     /// # Errors
     ///
     /// The error for the caller, when there is no result.
     fn serve(
         &self,
-        operation: Operation<'_>,
+        operation: &mut Operation<'_>,
         exchange: Arc<Exchange>,
     ) -> impl Future<Output = Result<Outcome, RpcError>> + Send;
 
@@ -110,7 +111,7 @@ pub(crate) fn news<S: Service>(
 /// As [`Service::serve`]. A panic is an internal error, whose cause is logged and hidden.
 pub(crate) async fn serve_caught<S: Service>(
     service: &S,
-    operation: Operation<'_>,
+    operation: &mut Operation<'_>,
     exchange: Arc<Exchange>,
 ) -> Result<Outcome, RpcError> {
     let serve = pin!(service.serve(operation, exchange));

@@ -88,7 +88,7 @@ impl Service for Fake {
 
     async fn serve(
         &self,
-        operation: Operation<'_>,
+        operation: &mut Operation<'_>,
         exchange: Arc<Exchange>,
     ) -> Result<Outcome, RpcError> {
         let (outgoing, subscriptions) = (exchange.outgoing.clone(), exchange.subscriptions.clone());
@@ -96,16 +96,16 @@ impl Service for Fake {
         let name = match operation {
             Operation::CallTool { name, .. } => name,
             Operation::Subscribe { uri } => {
-                let added = subscriptions.ok_or(RpcError::MethodNotFound)?.add(&uri, &uri);
+                let added = subscriptions.ok_or(RpcError::MethodNotFound)?.add(uri, uri);
                 return added.map(|()| Outcome::Done).map_err(|_| RpcError::Busy);
             }
             Operation::Unsubscribe { uri } => {
-                subscriptions.ok_or(RpcError::MethodNotFound)?.remove(&uri);
+                subscriptions.ok_or(RpcError::MethodNotFound)?.remove(uri);
                 return Ok(Outcome::Done);
             }
             _ => return Err(RpcError::MethodNotFound),
         };
-        Err(match &*name {
+        Err(match &**name {
             "wait" => {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 return Ok(Outcome::ToolCalled(CallToolResult::success(Vec::new())));
@@ -114,7 +114,7 @@ impl Service for Fake {
                 outgoing.log(LogLevel::Debug, None, &json!("begun"));
                 for done in 1..=3 {
                     outgoing.progress(f64::from(done), Some(3.0), None);
-                    if name == "tell" {
+                    if &**name == "tell" {
                         tokio::time::sleep(Duration::from_secs(10)).await;
                     }
                 }

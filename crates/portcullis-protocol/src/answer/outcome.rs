@@ -91,7 +91,7 @@ impl Outcome {
                     result_type,
                     description: result.description.as_deref(),
                     messages: &worded(&result.messages, version),
-                    meta: with_own(meta, result.meta.as_ref()),
+                    meta: with_own(meta, result.meta.as_deref()),
                 };
                 json_rpc::result(id, &result)
             }
@@ -327,11 +327,8 @@ mod tests {
     #[test]
     fn the_meta_of_a_result_takes_nothing_from_what_the_server_says_of_itself() {
         let meta = json!({"com.example/k": 2, "m": "another"});
-        let meta = meta.as_object().cloned();
-        let called = CallToolResult {
-            meta: meta.clone().map(Box::new),
-            ..CallToolResult::success(Vec::new())
-        };
+        let meta = meta.as_object().cloned().map(Box::new);
+        let called = CallToolResult { meta: meta.clone(), ..CallToolResult::success(Vec::new()) };
         is_answered(
             &Outcome::ToolCalled(called),
             r#"{"resultType":"complete","content":[],"isError":false,"_meta":{"com.example/k":2,"m":1}}"#,

@@ -232,14 +232,15 @@ impl<S: Service> App<S> {
         let info = RequestInfo::new(request.method(), &fields, path, remote);
         let format = self.error_format(request.method(), &fields, mount);
         let answer = self.admitted((request, &fields), (mount, format), info, sender).await;
-        let mut answer = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
+        let refused = |refusal| Box::new(self.refuse(refusal, info, format));
+        let mut answer = answer.unwrap_or_else(refused);
         if let Some(whose) = behind {
             answer.extensions_mut().insert(whose);
         }
         if request.version() <= Version::HTTP_11 {
             lend(&mut answer, headers);
         }
-        answer
+        *answer
     }
 
     /// Answers a request whose connection leaves too much unread.
@@ -261,7 +262,7 @@ impl<S: Service> App<S> {
         (mount, format): (&Mount, ErrorFormat),
         info: RequestInfo<'_>,
         sender: Sender<'_>,
-    ) -> Result<Response, Rejection> {
+    ) -> Result<Box<Response>, Rejection> {
         let shown = &sender.peer.shown;
         self.guard.check_host(request.method(), request.uri(), fields, shown)?;
         media_type::check_framing(fields)?;
@@ -272,27 +273,28 @@ impl<S: Service> App<S> {
             return Err(Rejection::too_many_connections());
         }
         if let Some(page) = self.page_for(request.method(), fields, mount) {
-            return Ok(page.answer());
+            return Ok(Box::new(page.answer()));
         }
         let readers = self.guard.check_origin(mount.origin, fields)?;
         let answer = match &mount.serves {
             Serves::Endpoint => self.endpoint(request, fields, info, sender).await,
             Serves::EventStreams(_) if cors::is_preflight(request.method(), fields.headers) => {
-                Ok(cors::preflight(fields.headers))
+                Ok(Box::new(cors::preflight(fields.headers)))
             }
             Serves::EventStreams(paths) => {
                 // Boxed: what few clients ask for makes no request of others larger.
                 let request = (request, fields);
-                self.endpoint.event_stream(request, paths, info, sender).boxed().await
+                let streams = self.endpoint.event_stream(request, paths, info, sender);
+                streams.boxed().await.map(Box::new)
             }
             Serves::Document(documents) => {
-                Ok(documents.at(request.uri().path()).answer(request.method()))
+                Ok(Box::new(documents.at(request.uri().path()).answer(request.method())))
             }
             Serves::JwkSet(keys) => {
                 // Whoever waits for a store has a place, as in a route.
                 let permit = self.routing.try_acquire().map_err(|_| Rejection::busy());
                 match permit {
-                    Ok(_permit) => Ok(keys.answer(request.method()).boxed().await),
+                    Ok(_permit) => Ok(Box::new(keys.answer(request.method()).boxed().await)),
                     Err(busy) => Err(busy),
                 }
             }
@@ -302,23 +304,25 @@ impl<S: Service> App<S> {
                     && !matches!(readers, Readers::NoPage)
                     && cors::is_preflight(request.method(), fields.headers) =>
             {
-                Ok(match readers {
+                Ok(Box::new(match readers {
                     Readers::Page(_) => cors::preflight_for_routes(fields.headers),
                     Readers::Anybody | Readers::NoPage => cors::preflight(fields.headers),
-                })
+                }))
             }
             Serves::Routes(routes) => {
                 let mut request = mem::take(request);
                 *request.headers_mut() = fields.headers.clone();
                 let request = request.map(|body| body.map_or_else(Body::empty, Body::new));
                 let answer = self.route(routes, request, info, sender).boxed().await;
-                match format {
+                let answer = match format {
                     ErrorFormat::Html => answer.map(rejection::page::in_place_of),
                     ErrorFormat::JsonRpc | ErrorFormat::OAuth => answer,
-                }
+                };
+                answer.map(Box::new)
             }
         };
-        let mut response = answer.unwrap_or_else(|refusal| self.refuse(refusal, info, format));
+        let refused = |refusal| Box::new(self.refuse(refusal, info, format));
+        let mut response = answer.unwrap_or_else(refused);
         cors::allow(&mut response, readers);
         Ok(response)
     }
@@ -353,9 +357,9 @@ impl<S: Service> App<S> {
         fields: &Fields<'_>,
         info: RequestInfo<'_>,
         sender: Sender<'_>,
-    ) -> Result<Response, Rejection> {
+    ) -> Result<Box<Response>, Rejection> {
         if cors::is_preflight(request.method(), fields.headers) {
-            return Ok(cors::preflight(fields.headers));
+            return Ok(Box::new(cors::preflight(fields.headers)));
         }
         self.endpoint.answer(request, fields, info, sender).await
     }
@@ -476,7 +480,11 @@ mod tests {
             &self.0
         }
 
-        async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
+        async fn serve(
+            &self,
+            _: &mut Operation<'_>,
+            _: Arc<Exchange>,
+        ) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
         }
 

@@ -55,13 +55,14 @@ pub(super) struct Endpoint<S> {
 }
 
 impl<S: Service> Endpoint<S> {
+    /// The answer is boxed: whoever hands it on would copy it.
     pub(super) async fn answer(
         &self,
         request: &mut Request<Option<impl RequestBody>>,
         fields: &Fields<'_>,
         info: RequestInfo<'_>,
         sender: Sender<'_>,
-    ) -> Result<Response, Rejection> {
+    ) -> Result<Box<Response>, Rejection> {
         let body = request.body_mut().take();
         let with_slash = match request.uri().path().ends_with('/') {
             true => self.authenticator_with_slash.as_deref(),
@@ -120,7 +121,7 @@ impl<S: Service> Endpoint<S> {
         caller: &EndpointRequest<'_>,
         method: &Method,
         body: Option<impl RequestBody>,
-    ) -> Result<Response, Rejection> {
+    ) -> Result<Box<Response>, Rejection> {
         let place = self.places.enter()?;
         let (service, sessions, fields) = (&self.service, &self.sessions, caller.fields);
         let stateless = mcp_headers::name_stateless(fields);
@@ -130,11 +131,12 @@ impl<S: Service> Endpoint<S> {
             Method::POST => {}
             Method::GET if !stateless => {
                 drop(place);
-                return session::open_stream(service, sessions, caller).boxed().await;
+                let stream = session::open_stream(service, sessions, caller).boxed().await;
+                return stream.map(Box::new);
             }
             Method::DELETE if !stateless => {
                 drop(place);
-                return session::end(&**service, sessions, caller).boxed().await;
+                return session::end(&**service, sessions, caller).boxed().await.map(Box::new);
             }
             _ => return Err(Rejection::method_not_allowed(stateless)),
         }
@@ -149,7 +151,8 @@ impl<S: Service> Endpoint<S> {
             return Err(Rejection::stopping());
         }
         if !stateless && envelope::is_batch(body) {
-            return session::receive_batch(service, sessions, caller, body).boxed().await;
+            let batch = session::receive_batch(service, sessions, caller, body).boxed().await;
+            return batch.map(Box::new);
         }
         let known = |meta: &str| caller.shown.meta(meta);
         let message = Message::parse_knowing(body, known).map_err(|Malformed { id, error }| {

@@ -34,13 +34,13 @@ pub(super) async fn receive<S: Service>(
     sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
     message: Message<'_>,
-) -> Result<Response, Rejection> {
+) -> Result<Box<Response>, Rejection> {
     let refused = |id, error: RpcError| Err(Rejection::message(error.status(), id, None, &error));
     let invalid = |what| refused(None, RpcError::invalid_request(what));
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, .. } if method.starts_with("notifications/") => {
-            return Ok(answer::accepted());
+            return Ok(Box::new(answer::accepted()));
         }
         Message::Notification { .. } => return invalid("a request needs an id"),
         Message::Response { .. } => return invalid("this endpoint takes no responses"),
@@ -60,23 +60,23 @@ pub(super) async fn receive<S: Service>(
         // Boxed: merged into this, they would make the code and the stack of each operation larger.
         Asked::Discover => {
             let exchange = exchange(request.client, Outgoing::default());
-            discovered(service, caller, id, exchange).boxed().await?
+            Box::new(discovered(service, caller, id, exchange).boxed().await?)
         }
         Asked::Changes(wanted) => {
             let exchange = exchange(request.client, Outgoing::default());
-            subscribed((service, sessions), caller, (id, wanted), exchange).boxed().await?
+            Box::new(subscribed((service, sessions), caller, (id, wanted), exchange).boxed().await?)
         }
-        Asked::Operation(operation) => {
+        Asked::Operation(mut operation) => {
             let (version, outgoing) = (request.version, request.outgoing);
             let exchange = Arc::new(exchange(request.client, outgoing.clone()));
             let place = caller.places.run(&caller.whose).await;
             let place = place.map_err(|_| Rejection::busy().under(Some(id.clone())))?;
             let outcome = if outgoing.is_open() {
-                let (serving, operation) = (Arc::clone(service), operation.into_owned());
+                let (serving, mut operation) = (Arc::clone(service), operation.into_owned());
                 let token = caller.access_token.clone();
                 // Pinned where it is made, and boxed there: to move it would copy all of it.
                 let serve: Box<_> = Box::write(Box::new_uninit(), async move {
-                    let outcome = pin!(serve_caught(&*serving, operation, exchange)).await;
+                    let outcome = pin!(serve_caught(&*serving, &mut operation, exchange)).await;
                     drop(token);
                     outcome
                 });
@@ -84,16 +84,19 @@ pub(super) async fn receive<S: Service>(
                 match streamed::begin(run).await {
                     Begun::Ended(outcome) => outcome,
                     Begun::Telling(telling) => {
-                        return Ok(tell(service, caller, telling, place, (id, version)));
+                        let told = tell(service, caller, telling, place, (id, version));
+                        return Ok(Box::new(told));
                     }
                 }
             } else {
                 // Pinned where it is made: to await it as it is would copy all of it, twice.
-                pin!(serve_caught(&**service, operation, exchange)).await
+                pin!(serve_caught(&**service, &mut operation, exchange)).await
             };
-            let answer =
-                answer::answered(caller.authenticator, &id, version, service.identity(), &outcome);
-            place.leave_to(&caller.whose, answer)
+            let identity = service.identity();
+            let answer = answer::answered(caller.authenticator, &id, version, identity, &outcome);
+            let mut answer = Box::new(answer);
+            place.leave_to(&caller.whose, &mut answer);
+            answer
         }
     })
 }

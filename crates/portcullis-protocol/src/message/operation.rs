@@ -177,6 +177,12 @@ impl<'a> Operation<'a> {
         })
     }
 
+    /// Takes the operation from where it was lent, and leaves `tools/list` in its place.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::ListTools { cursor: None })
+    }
+
     /// The same operation, apart from the message that it was read from.
     #[must_use]
     pub fn into_owned(self) -> Operation<'static> {

@@ -51,7 +51,7 @@ pub struct GetPromptResult {
     /// Its messages.
     pub messages: Vec<PromptMessage>,
     /// What else there is to say of it.
-    pub meta: Option<Meta>,
+    pub meta: Option<Box<Meta>>,
 }
 
 /// The `completion` of a `CompleteResult`.

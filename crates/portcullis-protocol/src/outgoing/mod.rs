@@ -267,7 +267,7 @@ impl Outgoing {
     pub(crate) fn poll_messages(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Vec<u8>>>> {
         let Some(channel) = &self.0 else { return Poll::Ready(None) };
         let mut waiting = channel.waiting();
-        if !waiting.messages.is_empty() || waiting.comes_back.is_some() {
+        if waiting.has_some() {
             waiting.bytes = 0;
             let messages = std::mem::take(&mut waiting.messages);
             return Poll::Ready(Some(messages.into_iter().map(|message| message.text).collect()));
@@ -281,9 +281,9 @@ impl Outgoing {
         Poll::Pending
     }
 
-    /// Lets nothing more be sent than what waits already.
-    pub(crate) fn end(&self) {
-        let Some(channel) = &self.0 else { return };
+    /// Lets nothing more be sent than what waits already. Whether anything does.
+    pub(crate) fn end(&self) -> bool {
+        let Some(channel) = &self.0 else { return false };
         let mut waiting = channel.waiting();
         waiting.is_over = true;
         if waiting.dropped > 0 {
@@ -292,6 +292,7 @@ impl Outgoing {
                 "messages for a client's log were dropped: it is slow to read"
             );
         }
+        waiting.has_some()
     }
 }
 
@@ -377,6 +378,10 @@ impl Channel {
 }
 
 impl Waiting {
+    fn has_some(&self) -> bool {
+        !self.messages.is_empty() || self.comes_back.is_some()
+    }
+
     /// Whether there was room for a message.
     fn push(&mut self, message: Message) -> bool {
         if self.is_over {

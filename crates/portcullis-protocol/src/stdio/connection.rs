@@ -361,7 +361,7 @@ impl<S: Service> Connection<S> {
     fn start(
         &mut self,
         id: &RequestId,
-        operation: Operation<'static>,
+        mut operation: Operation<'static>,
         exchange: Exchange,
     ) -> Result<Reply, Refusal> {
         if self.running.len() >= self.max_running {
@@ -370,7 +370,7 @@ impl<S: Service> Connection<S> {
         if self.listens.contains(id) {
             return Err(InFlight::taken().into());
         }
-        let registration = self.running.begin(id)?;
+        let registration = self.running.begin_waiting(id)?;
         let (service, answered) = (Arc::clone(&self.service), id.clone());
         let version = exchange.version;
         let (outgoing, told) = (exchange.outgoing.clone(), self.told.0.clone());
@@ -378,10 +378,10 @@ impl<S: Service> Connection<S> {
         let answer = async move {
             let outcome = if outgoing.is_open() {
                 let asked = Arc::clone(&service);
-                let serve = async move { serve_caught(&*asked, operation, exchange).await };
+                let serve = async move { serve_caught(&*asked, &mut operation, exchange).await };
                 tell(Run::new(outgoing, serve.boxed()), &told).await
             } else {
-                serve_caught(&*service, operation, exchange).await
+                serve_caught(&*service, &mut operation, exchange).await
             };
             response::outcome(&answered, version, service.identity(), &outcome)
         };

@@ -109,7 +109,7 @@ mod tests {
 
         async fn serve(
             &self,
-            operation: Operation<'_>,
+            operation: &mut Operation<'_>,
             _: Arc<Exchange>,
         ) -> Result<Outcome, RpcError> {
             match operation {
@@ -117,11 +117,11 @@ mod tests {
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     Ok(Outcome::Tools(Page::default()))
                 }
-                Operation::CallTool { name, .. } => {
-                    Ok(Outcome::ToolCalled(CallToolResult::success(vec![ContentBlock::text(name)])))
-                }
+                Operation::CallTool { name, .. } => Ok(Outcome::ToolCalled(
+                    CallToolResult::success(vec![ContentBlock::text(&**name)]),
+                )),
                 Operation::ReadResource { uri, .. } => {
-                    Err(RpcError::ResourceNotFound { uri: uri.into_owned() })
+                    Err(RpcError::ResourceNotFound { uri: uri.clone().into_owned() })
                 }
                 _ => Ok(Outcome::Tools(Page::default())),
             }

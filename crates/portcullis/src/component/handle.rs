@@ -66,8 +66,9 @@ pub trait HandleValue: Serialize + DeserializeOwned {
 /// A value that a client keeps between calls: it is given a text, and sends that again as an argument.
 ///
 /// [`Context::handle`](crate::Context::handle) makes one. In a result it is a string; as an argument, alone
-/// or within a struct, an `Option` or a list, it is read back as the value. Only the server that made it
-/// takes it, only from the caller to whom it was given, as the type that it was made of, until it
+/// or within a struct, an `Option` or a list, it is read back as the value. It is looked for in strings,
+/// lists and objects: a type that makes the text of a handle from a number is refused. Only the server that
+/// made it takes it, only from the caller to whom it was given, as the type that it was made of, until it
 /// [expires](HandleValue::EXPIRES_IN). Every other text is refused with one and the same error. Neither
 /// the client nor its model can read or change the value: it is sealed (AES-256-GCM).
 ///

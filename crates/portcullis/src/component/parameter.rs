@@ -229,7 +229,8 @@ impl Call {
         P::extract(self, name)
     }
 
-    /// The context of the call.
+    /// The context of the call. A type that takes it, and declares a parameter of ours as well, has to
+    /// declare [`Context`] too: whose parameters do not need it cannot ask the client.
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.context

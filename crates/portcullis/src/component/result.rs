@@ -77,8 +77,8 @@ impl ToolResult {
 
 /// A structured answer: JSON for programs, and the same JSON as text for models.
 ///
-/// From a tool, clients are also shown the schema of `T`. From a resource it is
-/// `application/json`.
+/// From a tool, clients are also shown the schema of `T`; where `T` is not an object, as a number, those of versions
+/// before 2026-07-28 are shown the text alone. From a resource it is `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -287,7 +287,7 @@ impl<T: IntoResourceResult> IntoResourceResult for Result<T, ToolError> {
 #[derive(Clone, Debug)]
 pub struct PromptResult {
     pub(crate) messages: Vec<PromptMessage>,
-    pub(crate) meta: Option<Meta>,
+    pub(crate) meta: Option<Box<Meta>>,
 }
 
 impl PromptResult {

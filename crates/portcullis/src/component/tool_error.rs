@@ -49,7 +49,7 @@ enum Face {
     /// A scope turned out to be missing while the handler ran.
     InsufficientScope(Scopes),
     /// A check that reads arguments denied.
-    Denied(Denied),
+    Denied(Box<Denied>),
     /// Over the rate limit of the component.
     Limited(Duration),
     /// The client is asked for something first: no failure.
@@ -113,7 +113,7 @@ impl ToolError {
 
     #[cold]
     pub(crate) fn denied(denied: Denied) -> Self {
-        Self { face: Face::Denied(denied), cause: None }
+        Self { face: Face::Denied(Box::new(denied)), cause: None }
     }
 
     #[cold]
@@ -162,7 +162,7 @@ impl ToolError {
             }
             Face::NotFound => return PublicError::NotFound,
             Face::InsufficientScope(scopes) => return PublicError::InsufficientScope(scopes),
-            Face::Denied(denied) => return PublicError::Denied(denied),
+            Face::Denied(denied) => return PublicError::Denied(*denied),
             Face::Limited(retry_after) => return PublicError::Limited(retry_after),
             Face::InputRequired => return PublicError::InputRequired,
             Face::MissingCapability(required) => return PublicError::MissingCapability(required),

@@ -50,7 +50,7 @@ impl Middleware for ResponseLimit {
                     fit(text, result.meta.as_deref(), self.bytes)
                 }
             },
-            Response::Prompt(result) => fit(&result.messages, result.meta.as_ref(), self.bytes),
+            Response::Prompt(result) => fit(&result.messages, result.meta.as_deref(), self.bytes),
             Response::Completion(completion) => fits(&completion.0, self.bytes),
         };
         match fits {

@@ -35,7 +35,7 @@ pub(crate) struct OperationRecord<'a> {
 /// Who asks for what, and what a list showed of it.
 struct About<'a> {
     engine: &'a Engine,
-    exchange: Arc<Exchange>,
+    exchange: &'a Arc<Exchange>,
     entry: Option<&'a Entry>,
     /// The call, if it may become a task.
     start: Option<Arc<Start>>,
@@ -55,7 +55,7 @@ impl Recorded for About<'_> {
         let rules = self.engine.catalogue.rules.texts();
         let hidden = rules.iter().map(String::as_str).zip(self.hidden.iter().copied());
         let hidden: Vec<(&str, usize)> = hidden.filter(|(_, count)| *count > 0).collect();
-        let mut record = of(&self.exchange, record);
+        let mut record = of(self.exchange, record);
         record.kind = self.entry.map(|entry| entry.kind.as_str());
         record.component = self.entry.map(|entry| entry.key.as_str());
         let started = self.start.as_ref().and_then(|start| start.pseudonym());
@@ -69,11 +69,10 @@ impl Recorded for About<'_> {
 impl<'a> OperationRecord<'a> {
     pub(crate) fn begin(
         engine: &'a Engine,
-        exchange: &Arc<Exchange>,
+        exchange: &'a Arc<Exchange>,
         operation: &'static str,
     ) -> Self {
         let (time, transport) = (engine.clock.now(), exchange.transport.as_str());
-        let exchange = Arc::clone(exchange);
         let about = About {
             engine,
             exchange,
@@ -113,7 +112,7 @@ impl<'a> OperationRecord<'a> {
     /// The span of the operation, in which everything is logged on its way, by its handler too: what joins
     /// that to the audit record is the id.
     pub(crate) fn new_span(&self) -> Span {
-        let exchange = &self.pending.about.exchange;
+        let exchange = self.pending.about.exchange;
         tracing::info_span!(
             "operation",
             id = %self.pending.id(),
@@ -136,13 +135,13 @@ impl<'a> OperationRecord<'a> {
     }
 
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        Arc::clone(&self.pending.about.exchange)
+        Arc::clone(self.pending.about.exchange)
     }
 
     /// When a caller who is told that something is not there may be told, whatever was asked on
     /// the way to it; none for all other answers, and for whom nobody keeps from knowing.
     pub(crate) fn absent_until(&self) -> Option<Instant> {
-        let told = self.absent && !self.engine().facilities.trusts(&self.pending.about.exchange);
+        let told = self.absent && !self.engine().facilities.trusts(self.pending.about.exchange);
         told.then(|| self.started() + self.engine().limits.not_found_delay)
     }
 
@@ -348,7 +347,7 @@ impl<'a> OperationRecord<'a> {
 
     /// In a session a rate limit is an answer like any other, but to what is no request.
     fn status_when_limited(&self) -> Option<u16> {
-        let Exchange { transport, version, .. } = &*self.pending.about.exchange;
+        let Exchange { transport, version, .. } = &**self.pending.about.exchange;
         let is_answer = !version.is_stateless() && self.pending.operation() != "stream";
         (*transport == Transport::Http && !is_answer).then_some(429)
     }

@@ -36,8 +36,8 @@ use crate::operation::task::{Start, TaskSource, takes_tasks};
 
 /// What a client sent with a use of a component.
 pub(super) struct Sent<'s> {
-    pub(super) arguments: Arguments<'s>,
-    pub(super) input: InputResponses<'s>,
+    pub(super) arguments: &'s Arguments<'s>,
+    pub(super) input: &'s InputResponses<'s>,
     /// The call, if it may become a task.
     pub(super) start: Option<Arc<Start>>,
 }
@@ -78,7 +78,7 @@ pub(super) async fn tool<'a>(
                     .map_err(|text| RpcError::HeaderMismatch(text.into()))?;
             }
             let operation = Operation::CallTool { component: entry.target(), arguments };
-            let beside = Beside { input: &sent.input, id: record.id(), start };
+            let beside = Beside { input: sent.input, id: record.id(), start };
             used(engine, entry, operation, beside, exchange, asking).await
         }
         Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },
@@ -177,7 +177,7 @@ pub(super) async fn prompt<'a>(
     let used = match sent.arguments.read() {
         Ok(arguments) => {
             let operation = Operation::GetPrompt { component: entry.target(), arguments };
-            let beside = Beside { input: &sent.input, id: record.id(), start: None };
+            let beside = Beside { input: sent.input, id: record.id(), start: None };
             used(engine, entry, operation, beside, exchange, asking).await
         }
         Err(refused) => Used { answer: Err(refused_arguments(refused)), asks: Asks::No },

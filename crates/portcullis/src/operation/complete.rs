@@ -1,6 +1,5 @@
 //! Completion of arguments, of prompts and of resource templates.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ use crate::operation::refusal::{denied, public_error};
 
 /// An argument that is being written, and what has it.
 pub(super) struct Written<'o> {
-    pub(super) reference: CompletionReference<'o>,
-    pub(super) argument: Cow<'o, str>,
-    pub(super) value: Cow<'o, str>,
+    pub(super) reference: &'o CompletionReference<'o>,
+    pub(super) argument: &'o str,
+    pub(super) value: &'o str,
     /// The arguments that are known already.
-    pub(super) known: Arguments<'o>,
+    pub(super) known: &'o Arguments<'o>,
 }
 
 /// Completes an argument for a caller who may use its component. A template is meant by its own
@@ -41,7 +40,7 @@ pub(super) async fn complete<'a>(
     record: &mut OperationRecord<'a>,
 ) -> Result<Outcome, RpcError> {
     let Written { reference, argument, value, known } = written;
-    let (section, kind, name) = match &reference {
+    let (section, kind, name) = match reference {
         CompletionReference::Prompt { name } => (&engine.catalogue.prompts, "prompt", name),
         CompletionReference::Resource { uri } => {
             (&engine.catalogue.templates, "resource template", uri)
@@ -54,9 +53,8 @@ pub(super) async fn complete<'a>(
     };
     let answer = match known.read() {
         Ok(arguments) => {
-            let (component, value) = (entry.target(), value.into_owned());
-            let operation =
-                Operation::Complete { component, argument: &argument, value, arguments };
+            let (component, value) = (entry.target(), value.to_owned());
+            let operation = Operation::Complete { component, argument, value, arguments };
             answer(engine, entry, operation, exchange, asking, record.id()).await
         }
         Err(refused) => Err(refused_arguments(refused)),

@@ -73,7 +73,7 @@ fn find(response: &Response<'_>) -> Option<&'static str> {
         .or_else(|| meta(result.meta.as_deref())),
         Response::Prompt(result) => {
             let content = result.messages.iter().find_map(|message| block(&message.content));
-            content.or_else(|| meta(result.meta.as_ref()))
+            content.or_else(|| meta(result.meta.as_deref()))
         }
         Response::Completion(completion) => {
             completion.0.values.iter().find_map(|value| credential_shape::find(value))

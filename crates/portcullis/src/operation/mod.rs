@@ -65,12 +65,12 @@ impl Service for EngineService {
 
     async fn serve(
         &self,
-        operation: Operation<'_>,
+        operation: &mut Operation<'_>,
         exchange: Arc<Exchange>,
     ) -> Result<Outcome, RpcError> {
-        if task::may_begin(&self.0, &operation, &exchange) {
+        if task::may_begin(&self.0, operation, &exchange) {
             // Boxed: it would be merged into this, with a stack of 30 KiB for each operation.
-            return task::serve(&self.0, operation.into_owned(), exchange).boxed().await;
+            return task::serve(&self.0, operation.take().into_owned(), exchange).boxed().await;
         }
         served(&self.0, operation, exchange, None).await
     }
@@ -124,12 +124,12 @@ impl Service for EngineService {
 /// Answers one operation, and records it. A call that may become a task has its `start`.
 async fn served(
     engine: &Engine,
-    operation: Operation<'_>,
+    operation: &Operation<'_>,
     exchange: Arc<Exchange>,
     start: Option<Arc<Start>>,
 ) -> Result<Outcome, RpcError> {
     let span;
-    let mut record = OperationRecord::begin(engine, &exchange, method(&operation));
+    let mut record = OperationRecord::begin(engine, &exchange, method(operation));
     span = record.new_span();
     record.in_span(&span);
     if let Some(start) = &start {
@@ -161,7 +161,7 @@ async fn served(
 /// arguments, the function.
 async fn walk<'a>(
     engine: &'a Engine,
-    operation: Operation<'_>,
+    operation: &Operation<'_>,
     exchange: &Arc<Exchange>,
     record: &mut OperationRecord<'a>,
     start: Option<Arc<Start>>,
@@ -173,24 +173,24 @@ async fn walk<'a>(
     match operation {
         Operation::CallTool { name, arguments, input } => {
             let sent = call::Sent { arguments, input, start };
-            call::tool(engine, &name, &sent, exchange, &asking, record).await
+            call::tool(engine, name, &sent, exchange, &asking, record).await
         }
         Operation::ReadResource { uri, input } => {
-            call::resource(engine, &uri, &input, exchange, &asking, record).await
+            call::resource(engine, uri, input, exchange, &asking, record).await
         }
         Operation::GetPrompt { name, arguments, input } => {
             let sent = call::Sent { arguments, input, start: None };
-            call::prompt(engine, &name, &sent, exchange, &asking, record).await
+            call::prompt(engine, name, &sent, exchange, &asking, record).await
         }
         // Boxed: merged into this, it would make the code and the stack of each use larger.
-        other => others(engine, other, exchange, &asking, record).boxed().await,
+        other => besides_use(engine, other, exchange, &asking, record).boxed().await,
     }
 }
 
-/// Everything but calls, reads and prompts.
-async fn others<'a>(
+/// Whatever is no use of a component: everything but calls, reads and prompts.
+async fn besides_use<'a>(
     engine: &'a Engine,
-    operation: Operation<'_>,
+    operation: &Operation<'_>,
     exchange: &Arc<Exchange>,
     asking: &Asking<'_>,
     record: &mut OperationRecord<'a>,
@@ -215,23 +215,23 @@ async fn others<'a>(
             page.await.map(Outcome::Prompts)
         }
         Operation::Subscribe { uri } => {
-            call::subscribe(engine, &uri, exchange, asking, record).await
+            call::subscribe(engine, uri, exchange, asking, record).await
         }
         Operation::Unsubscribe { uri } => {
             // It tells nothing, and needs no access: who has lost it may want to hear no more.
             let own = exchange.subscriptions.as_ref().ok_or(RpcError::MethodNotFound)?;
-            engine.subscribers.unsubscribe(own, &uri);
+            engine.subscribers.unsubscribe(own, uri);
             Ok(Outcome::Done)
         }
         Operation::Complete { reference, argument, value, arguments: known } => {
             let written = Written { reference, argument, value, known };
             complete::complete(engine, written, exchange, asking, record).await
         }
-        Operation::FindTask { id } => task::find(engine, &id, exchange, asking, record).await,
+        Operation::FindTask { id } => task::find(engine, id, exchange, asking, record).await,
         Operation::UpdateTask { id, input } => {
-            task::update(engine, &id, &input, exchange, asking, record).await
+            task::update(engine, id, input, exchange, asking, record).await
         }
-        Operation::CancelTask { id } => task::cancel(engine, &id, exchange, asking, record).await,
+        Operation::CancelTask { id } => task::cancel(engine, id, exchange, asking, record).await,
         _ => Err(RpcError::MethodNotFound),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn redact(answer: &mut Result<Outcome, RpcError>) -> bool {
         Ok(Outcome::ResourceRead(result)) => any(&mut result.contents, contents),
         Ok(Outcome::PromptGot(result)) => {
             any(&mut result.messages, |message| content(&mut message.content))
-                | any(&mut result.meta, members)
+                | any(result.meta.as_deref_mut(), members)
         }
         Ok(Outcome::Completed(completion)) => any(&mut completion.values, text),
         Ok(Outcome::InputRequired(result)) => {
@@ -306,11 +306,10 @@ mod tests {
         *text.meta_mut() = Some(Box::new(meta()));
         is_clean(Ok(Outcome::ToolCalled(CallToolResult::success(vec![text]))));
         let (messages, description) = (Vec::new(), None);
-        let own = Some(Box::new(meta()));
-        let result = CallToolResult { meta: own, ..CallToolResult::success(Vec::new()) };
+        let own = || Some(Box::new(meta()));
+        let result = CallToolResult { meta: own(), ..CallToolResult::success(Vec::new()) };
         is_clean(Ok(Outcome::ToolCalled(result)));
-        let meta_of = Some(meta());
-        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta: meta_of })));
+        is_clean(Ok(Outcome::PromptGot(GetPromptResult { description, messages, meta: own() })));
         let contents = vec![ResourceContents::Text {
             uri: "note://1".into(),
             mime_type: "text/plain".into(),

@@ -70,8 +70,9 @@ fn plain(name: &str) -> crate::component::Component {
 async fn tools(service: &EngineService, exchange: Exchange) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
-        let operation = Operation::ListTools { cursor: cursor.map(Into::into) };
-        let Ok(Outcome::Tools(page)) = service.serve(operation, Arc::new(exchange.clone())).await
+        let mut operation = Operation::ListTools { cursor: cursor.map(Into::into) };
+        let Ok(Outcome::Tools(page)) =
+            service.serve(&mut operation, Arc::new(exchange.clone())).await
         else {
             panic!("no page")
         };
@@ -91,12 +92,12 @@ async fn call(
     name: &str,
     exchange: Exchange,
 ) -> Result<CallToolResult, RpcError> {
-    let operation = Operation::CallTool {
+    let mut operation = Operation::CallTool {
         name: name.into(),
         arguments: Arguments::none(),
         input: InputResponses::default(),
     };
-    service.serve(operation, Arc::new(exchange)).await.map(|outcome| match outcome {
+    service.serve(&mut operation, Arc::new(exchange)).await.map(|outcome| match outcome {
         Outcome::ToolCalled(result) => result,
         other => panic!("{other:?}"),
     })
@@ -128,7 +129,7 @@ async fn pages_hold_what_is_visible_and_nothing_marks_what_is_not() {
     assert_eq!(tools(&service, over_http(Some(&["admin"]))).await, ["a", "b", "c", "d"]);
     assert_eq!(tools(&service, over_http(None)).await, ["a", "c"]);
     let cursor = Some(URL_SAFE_NO_PAD.encode("a").into());
-    let page = service.serve(Operation::ListTools { cursor }, Arc::new(over_http(None))).await;
+    let page = service.serve(&mut Operation::ListTools { cursor }, Arc::new(over_http(None))).await;
     let Ok(Outcome::Tools(page)) = page else { panic!("no page") };
     assert_eq!(page.next_cursor, None, "a cursor to what is hidden says that it is there");
 }
@@ -221,11 +222,11 @@ async fn a04_a_hidden_resource_is_not_read_through_a_template_around_it() {
     let components = Components::new().with(hidden).with(template).with(notes).with(of_admin);
     let service = service(components, 10);
     let text = async |uri: &str, exchange: Exchange| {
-        let operation = Operation::ReadResource {
+        let mut operation = Operation::ReadResource {
             uri: uri.to_owned().into(),
             input: InputResponses::default(),
         };
-        match service.serve(operation, Arc::new(exchange)).await {
+        match service.serve(&mut operation, Arc::new(exchange)).await {
             Ok(Outcome::ResourceRead(result)) => {
                 let json = serde_json::to_value(&result.contents).unwrap();
                 json[0]["text"].as_str().unwrap().to_owned()

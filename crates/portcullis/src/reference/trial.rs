@@ -215,13 +215,13 @@ impl<'w> Trial<'w> {
         exchange: &Exchange,
     ) -> Result<Page, RpcError> {
         let cursor = cursor.map(Into::into);
-        let operation = match kind {
+        let mut operation = match kind {
             Kind::Tool => Operation::ListTools { cursor },
             Kind::Resource => Operation::ListResources { cursor },
             Kind::Template => Operation::ListResourceTemplates { cursor },
             Kind::Prompt => Operation::ListPrompts { cursor },
         };
-        Ok(match self.served.serve(operation, Arc::new(exchange.clone())).await? {
+        Ok(match self.served.serve(&mut operation, Arc::new(exchange.clone())).await? {
             Outcome::Tools(page) if kind == Kind::Tool => page,
             Outcome::Resources(page) if kind == Kind::Resource => page,
             Outcome::ResourceTemplates(page) if kind == Kind::Template => page,
@@ -257,12 +257,12 @@ impl<'w> Trial<'w> {
         let before: Vec<usize> = counts().collect();
         let name = component.uri().into();
         let input = InputResponses::default();
-        let operation = match component.kind {
+        let mut operation = match component.kind {
             Kind::Tool => Operation::CallTool { name, arguments: Arguments::none(), input },
             Kind::Prompt => Operation::GetPrompt { name, arguments: Arguments::none(), input },
             Kind::Resource | Kind::Template => Operation::ReadResource { uri: name, input },
         };
-        let answer = self.served.serve(operation, Arc::new(exchange.clone())).await;
+        let answer = self.served.serve(&mut operation, Arc::new(exchange.clone())).await;
         let mut ran = Vec::new();
         for (at, (before, after)) in before.into_iter().zip(counts()).enumerate() {
             ran.extend(std::iter::repeat_n(at, after - before));

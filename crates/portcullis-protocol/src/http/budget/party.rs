@@ -65,7 +65,7 @@ pub(crate) struct Party {
     pub(super) taken: Counts,
     pub(super) kind: Kind,
     /// The places of its requests that run.
-    pub(super) running: Arc<Semaphore>,
+    pub(super) running: Semaphore,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub(super) enum Kind {
 
 impl Party {
     pub(super) fn new(kind: Kind, running: usize) -> Arc<Self> {
-        let running = Arc::new(Semaphore::new(running.min(Semaphore::MAX_PERMITS)));
+        let running = Semaphore::new(running.min(Semaphore::MAX_PERMITS));
         Arc::new(Self { taken: Counts::default(), kind, running })
     }
 }
@@ -95,10 +95,10 @@ impl Whose {
         Self { address: address.cloned(), principal: None }
     }
 
-    /// The places for running requests: those of the principal, or without one those of the
+    /// Whose places running requests take: those of the principal, or without one those of the
     /// address.
-    pub(crate) fn runs(&self) -> Option<&Arc<Semaphore>> {
-        self.principal.as_ref().or(self.address.as_ref()).map(|party| &party.running)
+    pub(crate) fn runs(&self) -> Option<&Arc<Party>> {
+        self.principal.as_ref().or(self.address.as_ref())
     }
 
     pub(super) fn parties(&self) -> impl Iterator<Item = &Arc<Party>> + Clone {

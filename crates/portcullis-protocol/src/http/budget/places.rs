@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::response::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
+use crate::http::budget::party::Party;
 use crate::http::budget::{Budget, Held, Of, SMALL, Whose};
 use crate::http::rejection::Rejection;
 use crate::{Limits, RpcError};
@@ -43,28 +44,38 @@ impl Places {
         OfAll::take(&*self.all).ok_or_else(Rejection::busy)
     }
 
+    /// A place for an operation that runs, if there is one that needs no waiting.
+    pub(crate) fn free(&self, whose: &Whose) -> Option<Place> {
+        let own = match whose.runs() {
+            Some(own) => Some(OfParty::take(own)?),
+            None => None,
+        };
+        self.among_all(own).ok()
+    }
+
     /// A place for an operation that runs, once those of `whose` leave one.
     pub(crate) async fn run(&self, whose: &Whose) -> Result<Place, RpcError> {
         let own = match whose.runs() {
             Some(own) => Some(self.own(own, whose).await?),
             None => None,
         };
+        self.among_all(own)
+    }
+
+    fn among_all(&self, own: Option<OfParty>) -> Result<Place, RpcError> {
         let all = OfAll::take(Arc::clone(&self.all)).ok_or(RpcError::Busy)?;
         Ok(Place { _own: own, all })
     }
 
-    async fn own(
-        &self,
-        own: &Arc<Semaphore>,
-        whose: &Whose,
-    ) -> Result<OwnedSemaphorePermit, RpcError> {
-        if let Ok(permit) = Arc::clone(own).try_acquire_owned() {
-            return Ok(permit);
+    async fn own(&self, own: &Arc<Party>, whose: &Whose) -> Result<OfParty, RpcError> {
+        if let Some(place) = OfParty::take(own) {
+            return Ok(place);
         }
         self.tell();
         let _queued = self.budget.take(Of::Queued, whose.clone(), 1).ok_or(RpcError::Busy)?;
-        let permit = tokio::time::timeout(self.longest, Arc::clone(own).acquire_owned()).await;
-        permit.map_err(|_| RpcError::Busy)?.map_err(|_| RpcError::Busy)
+        let permit = tokio::time::timeout(self.longest, own.running.acquire()).await;
+        let permit = permit.map_err(|_| RpcError::Busy)?.map_err(|_| RpcError::Busy)?;
+        Ok(OfParty::of(own, permit))
     }
 
     /// Says, once in a while, what makes calls slow.
@@ -100,9 +111,29 @@ impl<A: Deref<Target = All>> Drop for OfAll<A> {
     }
 }
 
+/// One of the places of a party, which is known for as long, until this is dropped.
+struct OfParty(Arc<Party>);
+
+impl OfParty {
+    fn take(party: &Arc<Party>) -> Option<Self> {
+        party.running.try_acquire().ok().map(|permit| Self::of(party, permit))
+    }
+
+    fn of(party: &Arc<Party>, permit: SemaphorePermit<'_>) -> Self {
+        permit.forget();
+        Self(Arc::clone(party))
+    }
+}
+
+impl Drop for OfParty {
+    fn drop(&mut self) {
+        self.0.running.add_permits(1);
+    }
+}
+
 /// The place of an operation, until this is dropped.
 pub(crate) struct Place {
-    _own: Option<OwnedSemaphorePermit>,
+    _own: Option<OfParty>,
     all: OfAll<Arc<All>>,
 }
 
@@ -114,7 +145,7 @@ pub(crate) struct Waits {
 }
 
 enum Keeps {
-    Own { _place: Option<OwnedSemaphorePermit> },
+    Own { _place: Option<OfParty> },
     Gathered(Vec<Held>),
 }
 
@@ -133,7 +164,7 @@ impl Waits {
 
 /// The place of a principal, while an answer is on its way.
 pub(crate) struct OwnPlace {
-    _own: Option<OwnedSemaphorePermit>,
+    _own: Option<OfParty>,
 }
 
 impl Place {
@@ -144,15 +175,14 @@ impl Place {
 
     /// Moves the principal's place to `response` until there is room for that, and gives up the
     /// place among all. A small one needs no room.
-    pub(crate) fn leave_to(self, whose: &Whose, mut response: Response) -> Response {
+    pub(crate) fn leave_to(self, whose: &Whose, response: &mut Response) {
         if response.body().size_hint().exact().is_some_and(|bytes| bytes <= SMALL as u64) {
-            return response;
+            return;
         }
         let Self { _own, all } = self;
         drop(all);
         let keeps = Arc::new(Keeps::Own { _place: _own });
         response.extensions_mut().insert(Waits { whose: whose.clone(), keeps });
-        response
     }
 }
 
@@ -203,17 +233,38 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..2 {
             let place = places.run(&alice).await.unwrap();
-            answers.push(place.leave_to(&alice, Response::new(vec![0; SMALL + 1].into())));
+            let mut answer = Response::new(vec![0; SMALL + 1].into());
+            place.leave_to(&alice, &mut answer);
+            answers.push(answer);
         }
         assert!(futures_util::poll!(Box::pin(places.run(&alice))).is_pending());
         let all: Vec<_> = (0..4).map(|_| places.enter()).collect();
         assert!(all.iter().all(Result::is_ok), "it holds none that others want");
         drop((all, answers));
-        let small = Response::new(vec![0; SMALL].into());
-        let _small = places.run(&alice).await.unwrap().leave_to(&alice, small);
+        let mut small = Response::new(vec![0; SMALL].into());
+        places.run(&alice).await.unwrap().leave_to(&alice, &mut small);
         for _ in 0..2 {
             assert!(futures_util::poll!(Box::pin(places.run(&alice))).is_ready(), "a small one");
         }
+    }
+
+    #[tokio::test]
+    async fn a_free_place_is_one_of_those_that_others_wait_for() {
+        let (limits, budget) = (limits(), Budget::new(&limits()));
+        let (places, alice) = (Places::new(&limits, &budget), of(&budget, "alice"));
+        let (one, two) = (places.free(&alice).unwrap(), places.run(&alice).await.unwrap());
+        assert!(places.free(&alice).is_none(), "two are all that one principal has");
+        let mut waits = Box::pin(places.run(&alice));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        drop(one);
+        assert!(places.free(&alice).is_none(), "it is for who has waited");
+        let waited = waits.await.unwrap();
+        drop((two, waited));
+        let bob = of(&budget, "bob");
+        let all = [&alice, &alice, &bob, &bob].map(|whose| places.free(whose).unwrap());
+        assert!(places.free(&of(&budget, "carol")).is_none(), "four are all that there are");
+        drop(all);
+        assert!(places.free(&of(&budget, "carol")).is_some());
     }
 
     #[tokio::test]

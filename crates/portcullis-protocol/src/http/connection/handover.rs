@@ -188,9 +188,10 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::Changed;
     use crate::http::connection::serve::{protocol, serve};
     use crate::http::test_server::Edge;
+    use crate::message::meta::Judged;
+    use crate::{Changed, ClientCapabilities, ProtocolVersion};
 
     const SOON: Duration = Duration::from_secs(5);
 
@@ -234,6 +235,20 @@ mod tests {
             }
             body.push_str(chunk);
         }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_goes_on_by_itself_keeps_nothing_that_its_client_has_shown() {
+        let (_client, stream, peer) = connect().await;
+        let (said, client) = ("{}", None);
+        let (version, capabilities) = (ProtocolVersion::V2026_07_28, ClientCapabilities::NONE);
+        let judged = Judged { version, client, capabilities, log_level: None };
+        peer.shown.keep_meta(said, Arc::new(judged));
+        assert!(peer.shown.meta(said).is_some());
+        let (_running, stopped) = watch::channel(());
+        let _lasting =
+            Lasting::new((stream, Body::empty()), Arc::clone(&peer), &Limits::default(), stopped);
+        assert!(peer.shown.meta(said).is_none());
     }
 
     #[tokio::test]

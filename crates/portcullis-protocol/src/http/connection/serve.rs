@@ -226,7 +226,11 @@ mod tests {
             &self.0
         }
 
-        async fn serve(&self, _: Operation<'_>, _: Arc<Exchange>) -> Result<Outcome, RpcError> {
+        async fn serve(
+            &self,
+            _: &mut Operation<'_>,
+            _: Arc<Exchange>,
+        ) -> Result<Outcome, RpcError> {
             Err(RpcError::Busy)
         }
 

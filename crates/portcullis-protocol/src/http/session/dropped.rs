@@ -5,8 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use http_body_util::BodyExt;
 use portcullis_guard::ManualClock;
 use portcullis_store::{Distant, MemoryStore, Store};
+use serde_json::{Value, json};
 use tokio::task::yield_now;
 
 use super::replicas::{NOT_FOUND, OK, delete, record};
@@ -73,4 +75,21 @@ async fn a_session_whose_end_nobody_hears_of_has_ended_here_as_well() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_that_its_own_batch_cancels_does_not_run() {
+    let edge = Edge::new();
+    let id = edge.begin_in("2025-03-26", "alice").await;
+    let call = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "missing"}});
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    edge.service.asked();
+    let batch = json!([call(1), call(2), cancelled]);
+    let answer = edge.send("POST", "alice", Some(&id), &batch).await;
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let answers: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    let ids: Vec<&Value> = answers.iter().map(|answer| &answer["id"]).collect();
+    assert_eq!(ids, [2]);
+    assert_eq!(edge.service.asked().len(), 1, "the function did not run");
 }

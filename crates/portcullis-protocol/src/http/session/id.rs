@@ -13,9 +13,11 @@ use crate::http::fields::Fields;
 use crate::http::rejection::{Rejection, Rule};
 
 /// 192 bits. As a multiple of three they have one spelling in base64.
-const BYTES: usize = 24;
+const RANDOM: usize = 24;
+/// What they are in base64.
+const BYTES: usize = 32;
 
-/// Names a session: random bytes, which clients see as base64url.
+/// Names a session: random bytes, in base64url, as clients see them.
 ///
 /// Without authentication it is all that a client shows, so it is in no log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,12 +71,20 @@ impl SessionId {
 
     /// A new id, and the header that tells it.
     pub(super) fn mint() -> Result<(Self, HeaderValue), Rejection> {
-        let bytes = random::bytes().map_err(|error| {
+        let random: [u8; RANDOM] = random::bytes().map_err(|error| {
             tracing::error!(%error, "cannot create a session");
             Rejection::internal(Rule::Session)
         })?;
-        let header = HeaderValue::try_from(URL_SAFE_NO_PAD.encode(bytes));
-        Ok((Self(bytes), header.map_err(|_| Rejection::internal(Rule::Session))?))
+        let text = URL_SAFE_NO_PAD.encode(random);
+        let (id, header) = (Self::parse(text.as_bytes()), HeaderValue::try_from(text).ok());
+        id.zip(header).ok_or_else(|| Rejection::internal(Rule::Session))
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'_');
+        let bytes: [u8; BYTES] = text.try_into().ok()?;
+        // All of them, and several at once: one by one would take longer.
+        bytes.iter().fold(true, |all, byte| all & is_base64url(*byte)).then_some(Self(bytes))
     }
 
     /// What the session is known by elsewhere.
@@ -86,11 +96,8 @@ impl SessionId {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Rejection> {
         let one = || Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED);
         let Ok(Some(value)) = fields.session_id.single() else { return Err(one()) };
-        let mut bytes = [0; BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
-            Ok(BYTES) => Ok(Self(bytes)),
-            Ok(_) | Err(_) => Err(Rejection::no_session("the Mcp-Session-Id is malformed")),
-        }
+        let id = Self::parse(value.as_bytes());
+        id.ok_or_else(|| Rejection::no_session("the Mcp-Session-Id is malformed"))
     }
 
     /// As [`read`](Self::read), of the one `session_id` in a query, where sessions over HTTP+SSE are
@@ -101,16 +108,13 @@ impl SessionId {
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Rejection::new(Rule::Session, StatusCode::BAD_REQUEST, NEEDED_IN_QUERY));
         };
-        let mut bytes = [0; BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) {
-            Ok(BYTES) => Ok(Self(bytes)),
-            Ok(_) | Err(_) => Err(Rejection::no_event_stream("the session_id is malformed")),
-        }
+        Self::parse(value.as_bytes())
+            .ok_or_else(|| Rejection::no_event_stream("the session_id is malformed"))
     }
 
     /// As clients see it.
     pub(super) fn text(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+        self.0.map(char::from).iter().collect()
     }
 }
 
@@ -156,10 +160,14 @@ mod tests {
         assert_eq!(read(&[]), Err(StatusCode::BAD_REQUEST));
         assert_eq!(read(&[good, good]), Err(StatusCode::BAD_REQUEST));
         let long = "A".repeat(10_000);
+        let with = |byte: u8| [&good[..31], &[byte]].concat();
         for bad in
             [b"".as_slice(), b"1", b"\xff", &good[..31], &[good, b"A"].concat(), long.as_bytes()]
+                .into_iter()
+                .map(<[u8]>::to_vec)
+                .chain(b"+/= .,\t\xc3".iter().map(|byte| with(*byte)))
         {
-            assert_eq!(read(&[bad]), Err(StatusCode::NOT_FOUND), "{bad:?}");
+            assert_eq!(read(&[&bad]), Err(StatusCode::NOT_FOUND), "{bad:?}");
         }
     }
 }

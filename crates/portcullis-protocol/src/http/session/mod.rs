@@ -36,6 +36,7 @@ mod streams;
 mod table;
 
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::StatusCode;
 
 use self::id::SessionId;
@@ -58,9 +59,15 @@ impl Sessions {
                 .map_err(|error| Rejection::message(error.status(), None, None, &error))?;
         }
         let id = SessionId::read(caller.fields)?;
-        let remote = caller.info.remote.map(|peer| peer.ip());
-        let found = self.find(id, Caller { owner: caller.owner(), remote });
-        let session = caller.entering(found).await??;
+        let owner = caller.owner();
+        let session = match self.at_hand(id, owner)? {
+            Some(session) => session,
+            None => {
+                let remote = caller.info.remote.map(|peer| peer.ip());
+                // Boxed: what has to ask the store makes no request larger that has not.
+                caller.entering(self.find(id, Caller { owner, remote })).boxed().await??
+            }
+        };
         mcp_headers::check_session(caller.fields)?;
         Ok(session)
     }
@@ -73,7 +80,7 @@ pub(super) async fn end<S: Service>(
     caller: &EndpointRequest<'_>,
 ) -> Result<Response, Rejection> {
     let session = sessions.named(caller).await?;
-    let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
+    let exchange = session.exchange(caller);
     if let Err(error) = caller.entering(service.admit("session_end", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());

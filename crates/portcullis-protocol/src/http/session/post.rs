@@ -1,15 +1,18 @@
 //! Messages of a session, one by one or as a batch.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::response::Response;
-use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
+use futures_util::future::{Abortable, BoxFuture, join_all};
 use http::StatusCode;
 use serde_json::value::RawValue;
 
 use super::initialize::initialize;
 use super::sessions::Running;
+use super::table::Agreed;
 use super::{Own, Sessions};
 use crate::answer::{json_rpc, response};
 use crate::http::answer;
@@ -35,23 +38,23 @@ pub(in crate::http) async fn receive<S: Service>(
     sessions: &Arc<Sessions>,
     caller: &EndpointRequest<'_>,
     message: Message<'_>,
-) -> Result<Response, Rejection> {
+) -> Result<Box<Response>, Rejection> {
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        return initialize(&**service, sessions, caller, id, params).await;
+        return initialize(&**service, sessions, caller, id, params).await.map(Box::new);
     }
     let exchanges = Exchanges::new(service, sessions, caller).await?;
     let sets = matches!(&message, Message::Request { method, .. } if sets_state(method));
     match exchanges.take(message) {
-        Reply::Nothing => Ok(answer::accepted()),
+        Reply::Nothing => Ok(Box::new(answer::accepted())),
         Reply::Response(id, answer) => {
             caller.entering(exchanges.settle(&id, answer)).await?;
-            Ok(answer::accepted())
+            Ok(Box::new(answer::accepted()))
         }
         Reply::Answered(answer) => {
             caller.entering(exchanges.keep_state(sets)).await??;
-            Ok(answer::json(StatusCode::OK, answer))
+            Ok(Box::new(answer::json(StatusCode::OK, answer)))
         }
         Reply::Refused(id, error) => Err(exchanges.refused(id.as_ref(), &error)),
         Reply::Started(started) => {
@@ -64,7 +67,9 @@ pub(in crate::http) async fn receive<S: Service>(
                     exchanges.keep_state(sets).await?;
                     exchanges.answered(ran)
                 }
-                (Begun::Telling(telling), Some(used)) => exchanges.tell(telling, id, used),
+                (Begun::Telling(telling), Some(used)) => {
+                    exchanges.tell(telling, id, used).map(Box::new)
+                }
                 // Nothing else tells anything.
                 (Begun::Telling(_), None) => Err(Rejection::internal(Rule::Envelope)),
             }
@@ -81,7 +86,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
     body: &[u8],
 ) -> Result<Response, Rejection> {
     let exchanges = Exchanges::new(service, sessions, caller).await?;
-    if !exchanges.session.version.has_batches() {
+    if !exchanges.session.agreed.version.has_batches() {
         let error = RpcError::invalid_request("only version 2025-03-26 has batches");
         return Err(exchanges.refused(None, &error));
     }
@@ -148,7 +153,6 @@ pub(super) struct Started<'a> {
     pub(super) id: RequestId,
     operation: Operation<'a>,
     pub(super) exchange: Arc<Exchange>,
-    registration: AbortRegistration,
     running: Running,
 }
 
@@ -209,8 +213,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let Some(asker) = requests.asker(id) else { return };
         let may_answer = match asker {
             Asker::Use(used) => {
-                let Own { key, version, client, .. } = &self.session;
-                let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+                let exchange = self.session.exchange(self.caller);
                 self.service.may_use(&used, &exchange).await
             }
             // Neither asks anything in a session.
@@ -266,11 +269,12 @@ impl<'a, S: Service> Exchanges<'a, S> {
             }
             _ => {}
         }
-        let operation = Operation::read_in(self.session.version, method, params)?;
+        let operation = Operation::read_in(self.session.agreed.version, method, params)?;
         let started = self.sessions.run(&self.session, id)?;
-        let Some((registration, running, requests)) = started else { return Ok(Reply::Ended) };
-        let Own { key, version, client, log, capabilities, subscriptions, .. } = &self.session;
-        let exchange = self.caller.exchange(*version, client.clone(), Some(*key));
+        let Some((running, requests)) = started else { return Ok(Reply::Ended) };
+        let Own { agreed, log, .. } = &self.session;
+        let Agreed { version, capabilities, subscriptions, .. } = &**agreed;
+        let exchange = self.session.exchange(self.caller);
         let outgoing = match tells && operation.is_use() {
             true => {
                 let progress = meta.and_then(Meta::progress_token);
@@ -286,50 +290,70 @@ impl<'a, S: Service> Exchanges<'a, S> {
             false => Outgoing::default(),
         };
         let trace = meta.and_then(Meta::trace).or(exchange.trace);
-        let (capabilities, subscriptions) = (*capabilities, Some(Arc::clone(subscriptions)));
+        // No use of a component asks for them.
+        let subscriptions = (!operation.is_use()).then(|| Arc::clone(subscriptions));
+        let capabilities = *capabilities;
         let exchange =
             Arc::new(Exchange { trace, outgoing, capabilities, subscriptions, ..exchange });
         let id = id.clone();
-        Ok(Reply::Started(Started { id, operation, exchange, registration, running }))
+        Ok(Reply::Started(Started { id, operation, exchange, running }))
     }
 
     /// Runs a request to its outcome.
     pub(super) fn run(&self, started: Started<'_>) -> BoxFuture<'static, Ran> {
-        let Started { id, operation, exchange, registration, running } = started;
-        let (service, operation) = (Arc::clone(self.service), operation.into_owned());
+        let Started { id, operation, exchange, mut running } = started;
+        let (service, mut operation) = (Arc::clone(self.service), operation.into_owned());
         let EndpointRequest { places, whose, access_token, .. } = self.caller;
-        let (places, whose, token) = (Arc::clone(places), whose.clone(), access_token.clone());
+        let token = access_token.clone();
+        // Over HTTP+SSE it runs in a task of its own, which another message may come before.
+        let begins_later = self.has_one_stream;
+        // Most need not wait for their place, nor keep what they would wait with.
+        let place = places.free(whose).ok_or_else(|| (Arc::clone(places), whose.clone()));
         let ran: Box<_> = Box::write(Box::new_uninit(), async move {
+            if begins_later && running.is_cancelled() {
+                return Ran::Dropped;
+            }
             let ran = {
                 // Pinned where it is made: what is moved to be wrapped is copied whole.
-                let ran = pin!(async {
-                    let place = places.run(&whose).await?;
-                    let outcome = pin!(serve_caught(&*service, operation, exchange)).await;
+                let mut ran = pin!(async {
+                    let place = match place {
+                        Ok(place) => place,
+                        Err((places, whose)) => places.run(&whose).await?,
+                    };
+                    let outcome = pin!(serve_caught(&*service, &mut operation, exchange)).await;
                     drop(token);
                     Ok::<_, RpcError>((place, outcome))
                 });
-                Abortable::new(ran, registration).await
+                match poll_fn(|cx| Poll::Ready(ran.as_mut().poll(cx))).await {
+                    Poll::Ready(ran) => Some(ran),
+                    Poll::Pending => match running.waits() {
+                        Some(registration) => Abortable::new(ran, registration).await.ok(),
+                        None => None,
+                    },
+                }
             };
             drop(running);
             match ran {
-                Ok(Ok((place, outcome))) => Ran::Done(id, place, outcome),
-                Ok(Err(busy)) => Ran::Refused(id, busy),
-                Err(_) => Ran::Dropped,
+                Some(Ok((place, outcome))) => Ran::Done(id, place, outcome),
+                Some(Err(busy)) => Ran::Refused(id, busy),
+                None => Ran::Dropped,
             }
         });
         Box::into_pin(ran)
     }
 
-    fn answered(&self, ran: Ran) -> Result<Response, Rejection> {
+    fn answered(&self, ran: Ran) -> Result<Box<Response>, Rejection> {
         match ran {
             Ran::Done(id, place, outcome) => {
-                let (version, identity) = (self.session.version, self.service.identity());
-                let answer =
-                    answer::answered(self.caller.authenticator, &id, version, identity, &outcome);
-                Ok(place.leave_to(&self.caller.whose, answer))
+                let (version, identity) = (self.session.agreed.version, self.service.identity());
+                let EndpointRequest { authenticator, whose, .. } = self.caller;
+                let answer = answer::answered(*authenticator, &id, version, identity, &outcome);
+                let mut answer = Box::new(answer);
+                place.leave_to(whose, &mut answer);
+                Ok(answer)
             }
             Ran::Refused(id, error) => Err(self.refused(Some(&id), &error)),
-            Ran::Dropped => Ok(self.dropped()),
+            Ran::Dropped => Ok(Box::new(self.dropped())),
         }
     }
 
@@ -345,7 +369,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let Some(reader) = resumable.read(None) else {
             return Err(Rejection::internal(Rule::Session));
         };
-        let (service, version) = (Arc::clone(self.service), self.session.version);
+        let (service, version) = (Arc::clone(self.service), self.session.agreed.version);
         let last = move |ran| match ran {
             Ran::Done(id, place, outcome) => Last {
                 answer: Some(response::outcome(&id, version, service.identity(), &outcome)),
@@ -383,10 +407,13 @@ impl<'a, S: Service> Exchanges<'a, S> {
             }
             Reply::Answered(answer) => small(answer),
             Reply::Refused(id, error) => small(self.refused_of_batch(id.as_ref(), &error)),
+            // By another message of the batch, perhaps: all of them were taken before.
+            Reply::Started(started) if started.running.is_cancelled() => Err(Dropped),
             Reply::Started(started) => match self.run(started).await {
                 // Its place is for the next one of the batch.
                 Ran::Done(id, _place, outcome) => {
-                    let (version, identity) = (self.session.version, self.service.identity());
+                    let (version, identity) =
+                        (self.session.agreed.version, self.service.identity());
                     let answer = response::outcome(&id, version, identity, &outcome);
                     let EndpointRequest { places, whose, .. } = self.caller;
                     match places.budget.gather(whose, answer.len()) {
@@ -406,7 +433,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         let principal = caller.principal.as_deref();
         let (rule, status) = (Rule::Envelope, StatusCode::OK);
         self.service.rejected(&rejection::record(caller.info, rule, status, &reason, principal));
-        json_rpc::error(id, Some(self.session.version), error)
+        json_rpc::error(id, Some(self.session.agreed.version), error)
     }
 
     /// What is left to say where a request was dropped: nothing, if it was cancelled, or
@@ -420,6 +447,6 @@ impl<'a, S: Service> Exchanges<'a, S> {
     }
 
     pub(super) fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Rejection {
-        Rejection::message(error.status_in_session(), id, Some(self.session.version), error)
+        Rejection::message(error.status_in_session(), id, Some(self.session.agreed.version), error)
     }
 }

@@ -73,6 +73,9 @@ pub(super) async fn what_is_set(edge: &Edge, id: &str) -> (bool, Vec<String>) {
     let response = edge.send("POST", "alice", Some(id), &call).await;
     assert_eq!(response.status(), OK);
     let told = response.headers()["content-type"] == "text/event-stream";
+    // What uses no component sees them.
+    let list = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/list"});
+    edge.send("POST", "alice", Some(id), &list).await;
     let exchange = edge.service.asked().pop().unwrap();
     (told, exchange.subscriptions.unwrap().listed().into_keys().collect())
 }

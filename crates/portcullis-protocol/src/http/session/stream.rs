@@ -32,7 +32,7 @@ pub(in crate::http) async fn open_stream<S: Service>(
     let session = sessions.named(caller).await?;
     let last = caller.fields.headers.get("last-event-id");
     if let Some(last) = last.and_then(|last| LastEvent::parse(last.to_str().ok()?)) {
-        let exchange = caller.exchange(session.version, session.client.clone(), Some(session.key));
+        let exchange = session.exchange(caller);
         if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
             return Ok(Rejection::unadmitted(&error).into_response());
         }
@@ -41,8 +41,9 @@ pub(in crate::http) async fn open_stream<S: Service>(
         return Ok(reader.into_response());
     }
     let place = sessions.stream(&session)?;
-    let exchange = caller.exchange(session.version, session.client, Some(session.key));
-    let exchange = Exchange { subscriptions: Some(session.subscriptions), ..exchange };
+    let exchange = session.exchange(caller);
+    let exchange =
+        Exchange { subscriptions: Some(Arc::clone(&session.agreed.subscriptions)), ..exchange };
     if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());

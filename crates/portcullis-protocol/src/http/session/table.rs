@@ -15,11 +15,13 @@ use super::legacy::Link;
 use super::resumable::Resumable;
 use super::state::State;
 use super::streams::{StreamId, Streams};
+use crate::http::request::EndpointRequest;
 use crate::in_flight::InFlight;
 use crate::message::initialize::Initialize;
 use crate::outgoing::requests::ClientRequests;
 use crate::{
-    ClientCapabilities, ClientInfo, LogLevel, ProtocolVersion, ResourceSubscriptions, SessionKey,
+    ClientCapabilities, ClientInfo, Exchange, LogLevel, ProtocolVersion, ResourceSubscriptions,
+    SessionKey,
 };
 
 /// The sessions themselves, with what is counted and queued of them.
@@ -41,11 +43,8 @@ pub(super) struct Table {
 }
 
 pub(super) struct Session {
-    pub(super) key: SessionKey,
+    pub(super) agreed: Arc<Agreed>,
     pub(super) owner: Option<PrincipalId>,
-    pub(super) version: ProtocolVersion,
-    pub(super) client: Option<Arc<ClientInfo>>,
-    pub(super) subscriptions: Arc<ResourceSubscriptions>,
     pub(super) used: SystemTime,
     /// When it was last seen in the store.
     pub(super) confirmed: SystemTime,
@@ -66,8 +65,17 @@ pub(super) struct Session {
     pub(super) requests: Option<Arc<ClientRequests>>,
     /// Its stream, if it is one of HTTP+SSE.
     pub(super) link: Option<Box<Link>>,
-    capabilities: ClientCapabilities,
     _present: Present,
+}
+
+/// What a session and its client have agreed on, which each request of it sees.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    pub(super) key: SessionKey,
+    pub(super) version: ProtocolVersion,
+    pub(super) client: Option<Arc<ClientInfo>>,
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) subscriptions: Arc<ResourceSubscriptions>,
 }
 
 /// The record of a session in the store, which another release may have written. It is locked by the
@@ -78,17 +86,19 @@ pub(super) type Kept = tokio::sync::Mutex<RecordValue>;
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     id: SessionId,
-    pub(super) key: SessionKey,
-    pub(super) version: ProtocolVersion,
-    pub(super) client: Option<Arc<ClientInfo>>,
+    pub(super) agreed: Arc<Agreed>,
     pub(super) log: LogLevel,
-    pub(super) capabilities: ClientCapabilities,
-    pub(super) subscriptions: Arc<ResourceSubscriptions>,
 }
 
 impl Own {
     pub(super) fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The exchange that a request of the caller's is served in.
+    pub(super) fn exchange(&self, caller: &EndpointRequest<'_>) -> Exchange {
+        let Agreed { key, version, client, .. } = &*self.agreed;
+        caller.exchange(*version, client.clone(), Some(*key))
     }
 }
 
@@ -102,14 +112,12 @@ impl Session {
         now: SystemTime,
     ) -> Self {
         let Initialize { version, client, capabilities } = agreed;
+        let subscriptions = Arc::new(subscriptions);
         let in_flight = InFlight::default();
         let kept = record.map(|record| Arc::new(Kept::new(record)));
         Self {
-            key,
+            agreed: Arc::new(Agreed { key, version, client, capabilities, subscriptions }),
             owner,
-            version,
-            client,
-            subscriptions: Arc::new(subscriptions),
             used: now,
             confirmed: now,
             kept,
@@ -122,28 +130,25 @@ impl Session {
             resumable: Vec::new(),
             requests: None,
             link: None,
-            capabilities,
             _present: Present::new(&SESSIONS),
         }
     }
 
     /// The session `id`, which this is, for its owner.
     pub(super) fn own(&self, id: SessionId) -> Own {
-        let Self { key, version, client, log, capabilities, subscriptions, .. } = self;
-        let (client, capabilities) = (client.clone(), *capabilities);
-        let subscriptions = Arc::clone(subscriptions);
-        Own { id, key: *key, version: *version, client, log: *log, capabilities, subscriptions }
+        Own { id, agreed: Arc::clone(&self.agreed), log: self.log }
     }
 
     /// Notes what its client has agreed to, where the session is older than that.
     pub(super) fn agree(&mut self, agreed: Initialize) {
         let Initialize { version, client, capabilities } = agreed;
-        (self.version, self.client, self.capabilities) = (version, client, capabilities);
+        let (key, subscriptions) = (self.agreed.key, Arc::clone(&self.agreed.subscriptions));
+        self.agreed = Arc::new(Agreed { key, version, client, capabilities, subscriptions });
     }
 
     /// What its client has set in it.
     pub(super) fn state(&self) -> State {
-        State { log: self.log, subscriptions: self.subscriptions.listed() }
+        State { log: self.log, subscriptions: self.agreed.subscriptions.listed() }
     }
 
     /// Goes on as the store says, but for what its client has set here meanwhile.
@@ -151,7 +156,7 @@ impl Session {
         let State { log, subscriptions } =
             State::merged(&change.before, &self.state(), &change.now);
         self.log = log;
-        self.subscriptions.replace(&subscriptions);
+        self.agreed.subscriptions.replace(&subscriptions);
     }
 
     fn is_unused(&self) -> bool {
@@ -229,7 +234,7 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(mut session) = self.sessions.remove(&id) else { return };
         self.queue.remove(&(session.queued, id));
         session.in_flight.cancel_all();
         if let Some(stream) = session.stream {
@@ -243,7 +248,7 @@ impl Table {
                 self.held.remove(&holder);
             }
         }
-        self.ended.push(session.key);
+        self.ended.push(session.agreed.key);
     }
 
     /// How many sessions an owner has; without authentication no session has an owner.

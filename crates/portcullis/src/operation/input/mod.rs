@@ -105,8 +105,7 @@ impl Round {
         input: &InputResponses<'_>,
         arguments: Option<&Map<String, Value>>,
     ) -> Result<Option<Arc<Self>>, ToolError> {
-        let asks = entry.asks_client || !engine.layers.middleware().is_empty();
-        let asks = asks && engine.request_state.are_there();
+        let asks = may_ask(engine, entry) && engine.request_state.are_there();
         if !asks && input.state().is_none() {
             return Ok(None);
         }
@@ -352,7 +351,7 @@ impl Asks {
             let round = Round::begin(engine, entry, exchange, input, arguments)?;
             return Ok(round.map_or(Self::No, Self::Round));
         }
-        let stream = Stream::of(engine, exchange);
+        let stream = may_ask(engine, entry).then(|| Stream::of(engine, exchange)).flatten();
         Ok(stream.map_or(Self::No, |stream| Self::Stream(Arc::new(stream))))
     }
 
@@ -372,6 +371,11 @@ impl Asks {
             Self::Stream(_) | Self::No => None,
         }
     }
+}
+
+/// Whether anything of a use can ask its client.
+fn may_ask(engine: &Engine, entry: &Entry) -> bool {
+    entry.asks_client || !engine.layers.middleware().is_empty()
 }
 
 /// What a state is sealed for.

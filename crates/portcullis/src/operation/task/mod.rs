@@ -91,7 +91,7 @@ pub(super) async fn serve(
     let (start, mut created) = Start::new(engine, &exchange);
     let start = Arc::new(start);
     let own = Arc::clone(engine);
-    let call = async move { served(&own, operation, exchange, Some(start)).await };
+    let call = async move { served(&own, &operation, exchange, Some(start)).await };
     let mut call = call.boxed();
     let (created, call) = tokio::select! {
         biased;

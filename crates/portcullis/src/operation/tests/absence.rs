@@ -11,9 +11,9 @@ async fn a02_to_say_that_something_is_not_there_takes_its_time_over_http() {
     let server = Server::builder("test").no_auth().components(components);
     let server = server.limits(|limits| limits.not_found_delay = absence).build().unwrap();
     let service = EngineService(server.engine);
-    let took = async |operation: Operation<'_>, exchange: Exchange| {
+    let took = async |mut operation: Operation<'_>, exchange: Exchange| {
         let asked = Instant::now();
-        let answered = service.serve(operation, Arc::new(exchange)).await.is_ok();
+        let answered = service.serve(&mut operation, Arc::new(exchange)).await.is_ok();
         (answered, asked.elapsed())
     };
     let tool = |name: &'static str| Operation::CallTool {

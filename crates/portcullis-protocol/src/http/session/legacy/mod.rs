@@ -62,7 +62,7 @@ pub(in crate::http) async fn open<S: Service>(
     let (link, delivered) = Link::new(ends);
     let (session, end) = sessions.begin_linked(id, caller.owner(), link)?;
     let place = sessions.stream(&session)?;
-    let exchange = caller.exchange(session.version, None, Some(session.key));
+    let exchange = session.exchange(caller);
     if let Err(error) = caller.entering(service.admit("stream", &exchange)).await? {
         // The service knows.
         return Ok(Rejection::unadmitted(&error).into_response());
@@ -153,7 +153,8 @@ impl<S: Service> Post<'_, S> {
                 room.send(Delivery::Message(self.refused(&error), held));
             }
             Reply::Started(started) => {
-                let addressee = Addressee { id: started.id.clone(), version: session.version };
+                let addressee =
+                    Addressee { id: started.id.clone(), version: session.agreed.version };
                 let outgoing = started.exchange.outgoing.clone();
                 let ran = self.exchanges.run(started);
                 let counts = (caller.account(), held);
@@ -220,7 +221,7 @@ impl<S: Service> Post<'_, S> {
         if ends == self.ends {
             return;
         }
-        let exchange = self.exchange(session.version, session.client.clone());
+        let exchange = self.exchange(session.agreed.version, session.agreed.client.clone());
         let news = news(service, &exchange, Vec::new());
         // A request that comes later tries it again.
         if self.deliveries.try_send(Delivery::News { answer: None, news, ends }).is_ok() {
@@ -230,8 +231,8 @@ impl<S: Service> Post<'_, S> {
 
     fn exchange(&self, version: ProtocolVersion, client: Option<Arc<ClientInfo>>) -> Exchange {
         let Exchanges { caller, session, .. } = self.exchanges;
-        let subscriptions = Some(Arc::clone(&session.subscriptions));
-        Exchange { subscriptions, ..caller.exchange(version, client, Some(session.key)) }
+        let subscriptions = Some(Arc::clone(&session.agreed.subscriptions));
+        Exchange { subscriptions, ..caller.exchange(version, client, Some(session.agreed.key)) }
     }
 
     fn expiry(&self) -> Option<SystemTime> {
@@ -245,7 +246,7 @@ impl<S: Service> Post<'_, S> {
         let (reason, principal) = (error.to_string(), caller.principal.as_deref());
         let status = StatusCode::ACCEPTED;
         service.rejected(&rejection::record(caller.info, rule, status, &reason, principal));
-        json_rpc::error(Some(self.id), Some(session.version), error)
+        json_rpc::error(Some(self.id), Some(session.agreed.version), error)
     }
 }
 

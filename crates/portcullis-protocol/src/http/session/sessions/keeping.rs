@@ -33,7 +33,7 @@ impl Sessions {
             Look::NotThere => return Err(Rejection::no_session(Rejection::ENDED)),
         }
         let asked = self.clock.now();
-        let confirmation = kept.confirm(own.key, owner, &mut record).await?;
+        let confirmation = kept.confirm(own.agreed.key, owner, &mut record).await?;
         self.confirmed(own, asked, &confirmation)
     }
 
@@ -77,7 +77,7 @@ impl Sessions {
         let asked = self.clock.now();
         let state = self.table(|table, _| table.sessions.get(&session.id()).map(Session::state))?;
         let state = state.ok_or_else(|| Rejection::no_session(Rejection::ENDED))?;
-        let confirmation = kept.keep_state(session.key, owner, &mut record, &state).await?;
+        let confirmation = kept.keep_state(session.agreed.key, owner, &mut record, &state).await?;
         if confirmation != Confirmation::GoesOn {
             self.confirmed(session.clone(), asked, &confirmation)?;
         }

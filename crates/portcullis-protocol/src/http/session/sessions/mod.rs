@@ -8,10 +8,9 @@ mod streaming;
 mod unsettled;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
-use futures_util::FutureExt;
 use http::StatusCode;
 use portcullis_auth::PrincipalId;
 use portcullis_guard::Clock;
@@ -32,7 +31,7 @@ use crate::{Limits, ResourceSubscriptions, SessionKey};
 /// All sessions over HTTP: whose they are, what runs in them, and when they end; and the
 /// places of all streams.
 ///
-/// Every use of it first ends the sessions that have been idle for too long; there is no
+/// Whoever looks for a session first ends those that have been idle for too long; there is no
 /// task for that. It is locked for a look-up at a time, never while anything waits.
 pub(crate) struct Sessions {
     table: Mutex<Table>,
@@ -132,7 +131,7 @@ impl Sessions {
         if let Some((kept, record)) = self.kept.as_ref().zip(self.record(&new.own)?) {
             let record = record.lock().await.clone();
             new.is_kept = true;
-            kept.keep(new.own.key, record).await?;
+            kept.keep(new.own.agreed.key, record).await?;
         }
         new.is_settled = true;
         self.stays(&new.own, owner);
@@ -190,15 +189,26 @@ impl Sessions {
         }
     }
 
+    /// The session `id`, if it is here for its owner, and the store need not be asked.
+    pub(super) fn at_hand(
+        &self,
+        id: SessionId,
+        owner: Option<PrincipalId>,
+    ) -> Result<Option<Own>, Rejection> {
+        Ok(match self.look(id, owner)? {
+            Look::Confirmed(own) => Some(own),
+            Look::Unconfirmed(..) | Look::OfAnother | Look::NotThere => None,
+        })
+    }
+
     /// The session `id`, if it is there for this caller; 404 otherwise, whatever the reason.
     pub(super) async fn find(&self, id: SessionId, caller: Caller) -> Result<Own, Rejection> {
         let owner = caller.owner;
         match self.look(id, owner)? {
             Look::Confirmed(own) => Ok(own),
-            // Boxed: what has to ask the store makes no request larger that has not.
-            Look::Unconfirmed(own, record) => self.confirm(own, owner, &record).boxed().await,
+            Look::Unconfirmed(own, record) => self.confirm(own, owner, &record).await,
             Look::OfAnother => Err(Rejection::no_session(Rejection::OF_ANOTHER)),
-            Look::NotThere => self.restore(id, caller).boxed().await,
+            Look::NotThere => self.restore(id, caller).await,
         }
     }
 
@@ -243,7 +253,7 @@ impl Sessions {
                 session.confirmed = SystemTime::UNIX_EPOCH;
                 Some(())
             })?;
-            kept.end(session.key).await?;
+            kept.end(session.agreed.key).await?;
         }
         self.table(|table, _| table.remove(session.id()))
     }
@@ -252,10 +262,7 @@ impl Sessions {
     /// lock refuses everything: nobody knows what it holds.
     fn table<R>(&self, look: impl FnOnce(&mut Table, SystemTime) -> R) -> Result<R, Rejection> {
         let now = self.clock.now();
-        let mut table = self.table.lock().map_err(|_| {
-            tracing::error!("the lock on the session table is poisoned");
-            Rejection::internal(Rule::Session)
-        })?;
+        let mut table = self.locked()?;
         let shared = self.kept.as_ref().is_some_and(|kept| kept.is_shared());
         table.sweep(now, self.limits.session_idle_timeout, shared);
         let seen = look(&mut table, now);
@@ -263,6 +270,14 @@ impl Sessions {
         drop(table);
         ended.into_iter().for_each(&self.on_end);
         Ok(seen)
+    }
+
+    /// The table as it is, for what ends no session: of one that the same request has found.
+    fn locked(&self) -> Result<MutexGuard<'_, Table>, Rejection> {
+        self.table.lock().map_err(|_| {
+            tracing::error!("the lock on the session table is poisoned");
+            Rejection::internal(Rule::Session)
+        })
     }
 }
 

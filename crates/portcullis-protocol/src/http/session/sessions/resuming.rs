@@ -28,7 +28,7 @@ impl Sessions {
         let begun = self.table(|table, _| {
             let session = table.sessions.get_mut(&session.id())?;
             session.streamed += 1;
-            let resumable = Resumable::new(session.streamed, session.version, used);
+            let resumable = Resumable::new(session.streamed, session.agreed.version, used);
             if session.resumable.len() >= RESUMABLE {
                 session.resumable.remove(0);
             }

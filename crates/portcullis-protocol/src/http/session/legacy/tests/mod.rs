@@ -290,6 +290,23 @@ async fn a_cancelled_request_has_no_answer_and_its_id_is_free_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_was_cancelled_before_its_turn_does_not_run() {
+    let edge = Edge::new();
+    let mut client = Client::begin(&edge, "alice").await;
+    edge.service.asked();
+    for id in 1..=3 {
+        assert_eq!(client.send(&call(id, "missing")).await, 202);
+    }
+    // Nothing has been waited for: their tasks come after this message.
+    assert_eq!(client.send(&cancelled(2)).await, 202);
+    let mut answered = [client.told().await.unwrap(), client.told().await.unwrap()]
+        .map(|answer| answer["id"].as_u64().unwrap());
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 3]);
+    assert_eq!(edge.service.asked().len(), 2, "the function did not run");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_is_asked_on_its_stream_and_answers_with_a_message() {
     let edge = Edge::new();
     let mut client = Client::begin(&edge, "alice").await;
