@@ -185,7 +185,9 @@ fn about(options: &Options, function: &ItemFn) -> TokenStream {
         let variant = match hint.to_string().as_str() {
             "read_only" => quote! { ReadOnly },
             "destructive" => quote! { Destructive },
+            "additive" => quote! { Additive },
             "idempotent" => quote! { Idempotent },
+            "closed_world" => quote! { ClosedWorld },
             _ => quote! { OpenWorld },
         };
         calls.extend(quote! { .hint(#portcullis::component::Hint::#variant) });

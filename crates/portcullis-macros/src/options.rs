@@ -271,12 +271,12 @@ pub(crate) fn list<T: syn::parse::Parse>(meta: &ParseNestedMeta<'_>) -> Result<V
 fn known_hint(hint: &Ident) -> Result<()> {
     if matches!(
         hint.to_string().as_str(),
-        "read_only" | "destructive" | "idempotent" | "open_world"
+        "read_only" | "destructive" | "additive" | "idempotent" | "open_world" | "closed_world"
     ) {
         return Ok(());
     }
     Err(syn::Error::new(
         hint.span(),
-        "unknown annotation: use read_only, destructive, idempotent or open_world",
+        "unknown annotation: use read_only, destructive, additive, idempotent, open_world or closed_world",
     ))
 }

@@ -21,7 +21,7 @@
 /// | `validate = function`, `validate = [function, …]` | what [judges](crate::Tool::validate) arguments that meet the schema, such as a rule between several: `fn(&T) -> Result<(), ToolError>`, with the arguments as members of `T` | none |
 /// | `deny = hide`, `deny = challenge` | what a caller gets who lacks scopes ([`Deny`](crate::component::Deny)): the answer for what does not exist, or an HTTP 403 that names the scopes | the server's [`deny`](crate::ServerBuilder::deny), which hides |
 /// | `task`, `task = required`, `task = when_begun` | whether its calls go on as [tasks](crate::manual::tasks), which outlive their requests ([`TaskSupport`](crate::component::TaskSupport)) | they do not |
-/// | `annotations(…)` | [hints](crate::component::Hint) for clients: `read_only`, `destructive`, `idempotent`, `open_world` | none |
+/// | `annotations(…)` | [hints](crate::component::Hint) for clients: `read_only`, `destructive`, `additive`, `idempotent`, `open_world`, `closed_world` | none |
 /// | `crate = path` | where this crate is, if a program renames it or has it from another one | `::portcullis` |
 ///
 /// # What it takes

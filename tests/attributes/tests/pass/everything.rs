@@ -70,7 +70,7 @@ fn fits(bounds: &Bounds) -> Result<(), ToolError> {
     ],
     validate = [fits, |bounds: &Bounds| fits(bounds)],
     deny = challenge,
-    annotations(read_only, destructive, idempotent, open_world)
+    annotations(read_only, destructive, additive, idempotent, open_world, closed_world)
 )]
 async fn everything(
     /// A comment

@@ -106,9 +106,9 @@ fn lists_show_in_each_version_what_its_schema_has() {
             ProtocolVersion::V2024_11_05 => Value::Null,
             // There the title is one of the hints.
             ProtocolVersion::V2025_03_26 => {
-                json!({"readOnlyHint": true, "openWorldHint": false, "title": "T"})
+                json!({"readOnlyHint": true, "title": "T"})
             }
-            _ => json!({"readOnlyHint": true, "openWorldHint": false}),
+            _ => json!({"readOnlyHint": true}),
         };
         assert_eq!(tools[0]["annotations"], hints, "{version}");
         let mut annotations = json!({"audience": ["user"], "priority": 0.5});
