@@ -46,7 +46,7 @@ pub(super) fn check_session(fields: &Fields<'_>) -> Result<(), Rejection> {
         false => Err(Rejection::new(
             Rule::Session,
             StatusCode::BAD_REQUEST,
-            "MCP-Protocol-Version names no version with sessions",
+            "MCP-Protocol-Version names no version with sessions: name that of the session",
         )),
     }
 }

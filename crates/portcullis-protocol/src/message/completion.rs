@@ -70,13 +70,14 @@ pub(super) fn read<'a>(members: &Members<'a>) -> Result<Operation<'a>, RpcError>
     }
 
     let reference: Reference<'a> = object(members.reference)?;
-    let reference = match &*text(Some(reference.kind))? {
-        "ref/prompt" => CompletionReference::Prompt { name: text(reference.name)? },
+    let reference = match &*text("ref.type", Some(reference.kind))? {
+        "ref/prompt" => CompletionReference::Prompt { name: text("ref.name", reference.name)? },
         "ref/resource" => CompletionReference::Resource { uri: bounded_uri(reference.uri)? },
         _ => return Err(RpcError::invalid_params("`ref` is neither a prompt nor a resource")),
     };
     let argument: Argument<'a> = object(members.argument)?;
-    let (argument, value) = (text(Some(argument.name))?, text(Some(argument.value))?);
+    let value = text("argument.value", Some(argument.value))?;
+    let argument = text("argument.name", Some(argument.name))?;
     if value.len() > MAX_COMPLETED_BYTES {
         return Err(RpcError::invalid_params("`argument.value` is longer than 4,096 bytes"));
     }

@@ -27,7 +27,7 @@ impl Initialize {
     /// -32602 for parameters that do not match the method.
     pub(crate) fn read(params: &Params<'_>, served: &[ProtocolVersion]) -> Result<Self, RpcError> {
         let members = params.members()?;
-        let asked = params::text(members.protocol_version)?;
+        let asked = params::text("protocolVersion", members.protocol_version)?;
         let client = members.client_info.map(|client| {
             json_object::read_raw::<ClientInfo>(client).ok_or_else(params::not_of_the_method)
         });

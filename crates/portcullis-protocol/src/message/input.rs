@@ -25,7 +25,8 @@ pub struct InputResponses<'a> {
 
 impl<'a> InputResponses<'a> {
     pub(crate) fn new(members: &Members<'a>) -> Result<Self, RpcError> {
-        let state = members.request_state.map(|state| text(Some(state))).transpose()?;
+        let state =
+            members.request_state.map(|state| text("requestState", Some(state))).transpose()?;
         if state.as_deref().is_some_and(|state| state.len() > MAX_STATE_BYTES) {
             return Err(not_of_the_method());
         }

@@ -161,15 +161,15 @@ impl<'a> Operation<'a> {
                 }
             }
             "completion/complete" => completion::read(params.members()?)?,
-            "tasks/get" => Self::FindTask { id: text(params.members()?.task_id)? },
-            "tasks/cancel" => Self::CancelTask { id: text(params.members()?.task_id)? },
+            "tasks/get" => Self::FindTask { id: text("taskId", params.members()?.task_id)? },
+            "tasks/cancel" => Self::CancelTask { id: text("taskId", params.members()?.task_id)? },
             "tasks/update" => {
                 let members = params.members()?;
                 if members.input_responses.is_none() {
                     return Err(not_of_the_method());
                 }
                 Self::UpdateTask {
-                    id: text(members.task_id)?,
+                    id: text("taskId", members.task_id)?,
                     input: InputResponses::new(members)?,
                 }
             }
@@ -268,7 +268,7 @@ impl<'a> Operation<'a> {
 /// The URI of a resource. It is taken apart before anybody is asked who may read it, which
 /// takes time that the sender chooses.
 pub(super) fn bounded_uri<'a>(member: Option<&'a RawValue>) -> Result<Cow<'a, str>, RpcError> {
-    let uri = text(member)?;
+    let uri = text("uri", member)?;
     if uri.len() > MAX_URI_BYTES {
         return Err(RpcError::invalid_params("`uri` is longer than 8,192 bytes"));
     }
@@ -288,7 +288,7 @@ pub(super) fn arguments<'a>(member: Option<&'a RawValue>) -> Result<Arguments<'a
 fn cursor<'a>(params: &Params<'a>) -> Result<Option<Cow<'a, str>>, RpcError> {
     match params {
         Params::None => Ok(None),
-        params => params.members()?.cursor.map(|cursor| text(Some(cursor))).transpose(),
+        params => params.members()?.cursor.map(|cursor| text("cursor", Some(cursor))).transpose(),
     }
 }
 
@@ -320,6 +320,26 @@ mod tests {
         }
         assert_eq!(read("tools/destroy", "{}").unwrap_err(), RpcError::MethodNotFound);
         assert_eq!(Operation::read("tools/call", &Params::None).unwrap_err().code(), -32602);
+    }
+
+    #[test]
+    fn a_refusal_names_the_member_that_is_no_string_and_not_what_it_holds() {
+        for (method, params, named) in [
+            ("tools/call", "{}", "name"),
+            ("tools/call", r#"{"name":4711}"#, "name"),
+            ("resources/read", r#"{"uri":4711}"#, "uri"),
+            ("tools/list", r#"{"cursor":4711}"#, "cursor"),
+            ("tools/call", r#"{"name":"a","requestState":4711}"#, "requestState"),
+            ("tasks/get", r#"{"taskId":4711}"#, "taskId"),
+            (
+                "completion/complete",
+                r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":4711}}"#,
+                "argument.value",
+            ),
+        ] {
+            let refused = RpcError::invalid_params(format!("`{named}` has to be a string"));
+            assert_eq!(read(method, params).unwrap_err(), refused, "{method} {params}");
+        }
     }
 
     #[test]

@@ -186,13 +186,21 @@ pub(crate) fn not_of_the_method() -> RpcError {
 pub(crate) fn name<'a>(member: Option<&Word<'a>>) -> Result<Cow<'a, str>, RpcError> {
     match member {
         Some(Word::Text(name)) => Ok(name.clone()),
-        Some(Word::Other) | None => Err(not_of_the_method()),
+        Some(Word::Other) | None => Err(no_text("name")),
     }
 }
 
-/// A member that has to be a string.
-pub(crate) fn text<'a>(member: Option<&'a RawValue>) -> Result<Cow<'a, str>, RpcError> {
-    member.and_then(json_object::text).ok_or_else(not_of_the_method)
+/// A member of this name, which has to be a string.
+pub(crate) fn text<'a>(
+    name: &'static str,
+    member: Option<&'a RawValue>,
+) -> Result<Cow<'a, str>, RpcError> {
+    member.and_then(json_object::text).ok_or_else(|| no_text(name))
+}
+
+#[cold]
+fn no_text(name: &'static str) -> RpcError {
+    RpcError::invalid_params(format!("`{name}` has to be a string"))
 }
 
 #[cfg(test)]
@@ -208,7 +216,7 @@ mod tests {
         let params = read(r#"{"x":1,"name":5,"\u0075ri":"a://b","arguments":{"name":1},"x":2}"#);
         let members = params.members().unwrap();
         assert_eq!(members.name, Some(Word::Other));
-        assert_eq!(text(members.uri).unwrap(), "a://b");
+        assert_eq!(text("uri", members.uri).unwrap(), "a://b");
         assert_eq!(members.arguments.unwrap().get(), r#"{"name":1}"#);
         assert!(members.cursor.is_none() && params.meta().unwrap().is_none());
         assert_eq!(name(members.name.as_ref()).unwrap_err().code(), -32602);

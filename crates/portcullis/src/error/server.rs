@@ -4,23 +4,73 @@ use std::fmt;
 
 use super::{BuildError, SelectionError, StartError};
 
-/// Why a server was not built or could not run. Every message says what to do.
-///
-/// `Debug` is the same text, because that is what a `main` that returns it prints.
-///
-/// # Example
-///
-/// ```
-/// use portcullis::error::ProblemKind;
-/// use portcullis::{Error, Server};
-///
-/// let Err(Error::Build(error)) = Server::builder("shop").no_auth().path("mcp").build() else {
-///     panic!("it was built")
-/// };
-/// assert_eq!(error.problems()[0].kind(), ProblemKind::InvalidPath);
-/// ```
-#[non_exhaustive]
-pub enum Error {
+/// The errors inside, each with the text that is shown.
+macro_rules! errors {
+    ($(
+        $(#[doc = $doc:literal])+
+        $(#[cfg($($cfg:tt)+)])?
+        $variant:ident($inside:ty),
+    )+) => {
+        /// Why a server was not built or could not run. Every message says what to do.
+        ///
+        /// `Debug` is the same text, because that is what a `main` that returns it prints.
+        ///
+        /// # Example
+        ///
+        /// ```
+        /// use portcullis::error::ProblemKind;
+        /// use portcullis::{Error, Server};
+        ///
+        /// let Err(Error::Build(error)) = Server::builder("shop").no_auth().path("mcp").build() else {
+        ///     panic!("it was built")
+        /// };
+        /// assert_eq!(error.problems()[0].kind(), ProblemKind::InvalidPath);
+        /// ```
+        #[non_exhaustive]
+        pub enum Error {
+            $(
+                $(#[doc = $doc])+
+                $(#[cfg($($cfg)+)])?
+                $variant($inside),
+            )+
+        }
+
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(
+                        $(#[cfg($($cfg)+)])?
+                        Self::$variant(error) => fmt::Display::fmt(error, f),
+                    )+
+                }
+            }
+        }
+
+        impl std::error::Error for Error {
+            /// The cause of the error inside, whose own text is this one's.
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self {
+                    $(
+                        $(#[cfg($($cfg)+)])?
+                        Self::$variant(error) => std::error::Error::source(error),
+                    )+
+                }
+            }
+        }
+
+        $(
+            $(#[cfg($($cfg)+)])?
+            impl From<$inside> for Error {
+                fn from(error: $inside) -> Self {
+                    Self::$variant(error)
+                }
+            }
+        )+
+    };
+}
+
+// None has the name of a public type: compilers would write both out by their paths, in each error of theirs.
+errors! {
     /// The server can never be served as it is described. All problems are listed at once.
     Build(BuildError),
     /// The server must not, or cannot, be started in this way.
@@ -29,6 +79,22 @@ pub enum Error {
     Selection(SelectionError),
     /// The environment file could not be used.
     Environment(portcullis_guard::EnvironmentError),
+    /// A source gives no secret.
+    NoSecret(portcullis_guard::secret_source::SecretSourceError),
+    /// A file with a secret could not be read.
+    NoSecretFile(portcullis_guard::PrivateFileError),
+    /// There are no keys to seal with.
+    #[cfg(feature = "keys")]
+    NoKeys(portcullis_guard::keys::KeyError),
+    /// The file of records could not be opened.
+    #[cfg(feature = "redb")]
+    StoreOpen(portcullis_store::StoreOpenError),
+    /// Redis could not be opened.
+    #[cfg(feature = "redis")]
+    RedisOpen(portcullis_store::RedisOpenError),
+    /// A workspace could not be opened.
+    #[cfg(feature = "files")]
+    WorkspaceOpen(portcullis_guard::WorkspaceError),
     /// Tokens cannot be verified as described.
     #[cfg(feature = "jwt")]
     Jwt(portcullis_auth::JwtConfigError),
@@ -38,29 +104,19 @@ pub enum Error {
     /// API keys cannot be verified as described.
     #[cfg(feature = "jwt")]
     ApiKey(portcullis_auth::ApiKeyError),
+    /// Nothing can be signed as described.
+    #[cfg(feature = "jwt")]
+    NoSigningKey(portcullis_auth::SigningKeyError),
+    /// Tokens cannot be exchanged as described.
+    #[cfg(feature = "jwt")]
+    TokenExchangeConfig(portcullis_auth::TokenExchangeConfigError),
     /// The audit file could not be opened.
     Audit(portcullis_auth::AuditError),
+    /// The process has a recorder of metrics already.
+    #[cfg(feature = "metrics")]
+    Recorder(portcullis_guard::metrics::RecorderInstalled),
     /// The operating system refused.
     Io(std::io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Build(error) => fmt::Display::fmt(error, f),
-            Self::Start(error) => fmt::Display::fmt(error, f),
-            Self::Selection(error) => fmt::Display::fmt(error, f),
-            Self::Environment(error) => fmt::Display::fmt(error, f),
-            #[cfg(feature = "jwt")]
-            Self::Jwt(error) => fmt::Display::fmt(error, f),
-            #[cfg(feature = "jwt")]
-            Self::Verifier(error) => fmt::Display::fmt(error, f),
-            #[cfg(feature = "jwt")]
-            Self::ApiKey(error) => fmt::Display::fmt(error, f),
-            Self::Audit(error) => fmt::Display::fmt(error, f),
-            Self::Io(error) => fmt::Display::fmt(error, f),
-        }
-    }
 }
 
 impl fmt::Debug for Error {
@@ -69,79 +125,18 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {
-    /// The cause of the error inside, whose own text is this one's.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Build(error) => error.source(),
-            Self::Start(error) => error.source(),
-            Self::Selection(error) => error.source(),
-            Self::Environment(error) => error.source(),
-            #[cfg(feature = "jwt")]
-            Self::Jwt(error) => error.source(),
-            #[cfg(feature = "jwt")]
-            Self::Verifier(error) => error.source(),
-            #[cfg(feature = "jwt")]
-            Self::ApiKey(error) => error.source(),
-            Self::Audit(error) => error.source(),
-            Self::Io(error) => error.source(),
-        }
-    }
-}
+#[cfg(all(test, feature = "keys"))]
+mod tests {
+    use portcullis_guard::keys::KeyRing;
 
-impl From<BuildError> for Error {
-    fn from(error: BuildError) -> Self {
-        Self::Build(error)
-    }
-}
+    use super::*;
 
-impl From<StartError> for Error {
-    fn from(error: StartError) -> Self {
-        Self::Start(error)
-    }
-}
-
-impl From<SelectionError> for Error {
-    fn from(error: SelectionError) -> Self {
-        Self::Selection(error)
-    }
-}
-
-impl From<portcullis_guard::EnvironmentError> for Error {
-    fn from(error: portcullis_guard::EnvironmentError) -> Self {
-        Self::Environment(error)
-    }
-}
-
-#[cfg(feature = "jwt")]
-impl From<portcullis_auth::JwtConfigError> for Error {
-    fn from(error: portcullis_auth::JwtConfigError) -> Self {
-        Self::Jwt(error)
-    }
-}
-
-#[cfg(feature = "jwt")]
-impl From<portcullis_auth::VerifierConfigError> for Error {
-    fn from(error: portcullis_auth::VerifierConfigError) -> Self {
-        Self::Verifier(error)
-    }
-}
-
-#[cfg(feature = "jwt")]
-impl From<portcullis_auth::ApiKeyError> for Error {
-    fn from(error: portcullis_auth::ApiKeyError) -> Self {
-        Self::ApiKey(error)
-    }
-}
-
-impl From<portcullis_auth::AuditError> for Error {
-    fn from(error: portcullis_auth::AuditError) -> Self {
-        Self::Audit(error)
-    }
-}
-
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
+    #[test]
+    fn a_main_that_returns_one_prints_the_text_of_what_is_inside() {
+        let refused = || KeyRing::from_text("no key").map(drop);
+        let error = (|| -> Result<(), Error> { Ok(refused()?) })().unwrap_err();
+        let text = refused().unwrap_err().to_string();
+        assert_eq!((format!("{error:?}"), error.to_string()), (text.clone(), text));
+        assert!(matches!(error, Error::NoKeys(_)));
     }
 }

@@ -195,7 +195,7 @@ async fn initialize_comes_first_and_once() {
         refused,
         [
             "envelope 202 alice: Invalid request: `initialize` comes first",
-            "envelope 202 alice: Invalid params: `params` do not match the method",
+            "envelope 202 alice: Invalid params: `protocolVersion` has to be a string",
             "envelope 202 alice: Invalid request: the session is already initialized",
         ]
     );
