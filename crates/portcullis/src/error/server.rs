@@ -69,7 +69,8 @@ macro_rules! errors {
     };
 }
 
-// None has the name of a public type: compilers would write both out by their paths, in each error of theirs.
+// A variant with the name of a public type would have compilers write that type out by its path, in errors of theirs;
+// `Environment` and `Audit` are as they were.
 errors! {
     /// The server can never be served as it is described. All problems are listed at once.
     Build(BuildError),
@@ -83,6 +84,14 @@ errors! {
     NoSecret(portcullis_guard::secret_source::SecretSourceError),
     /// A file with a secret could not be read.
     NoSecretFile(portcullis_guard::PrivateFileError),
+    /// A file that is read again as it changes could not be read or watched.
+    NotWatched(portcullis_guard::WatchedFileError),
+    /// A program cannot be run as described.
+    #[cfg(all(unix, feature = "commands"))]
+    NoCommand(portcullis_guard::CommandError),
+    /// The client for requests that go out cannot be set up.
+    #[cfg(feature = "fetch")]
+    NoFetch(portcullis_guard::FetchError),
     /// There are no keys to seal with.
     #[cfg(feature = "keys")]
     NoKeys(portcullis_guard::keys::KeyError),
@@ -101,6 +110,8 @@ errors! {
     /// Tokens cannot be verified as described, by introspection, a vendor or several verifiers.
     #[cfg(feature = "jwt")]
     Verifier(portcullis_auth::VerifierConfigError),
+    /// The authorization server cannot be used as described.
+    NoAuthProvider(portcullis_auth::AuthProviderError),
     /// API keys cannot be verified as described.
     #[cfg(feature = "jwt")]
     ApiKey(portcullis_auth::ApiKeyError),
