@@ -211,7 +211,7 @@ pub struct JwtOptions {
     #[arg(long, help_heading = "Tokens", value_name = "URL", conflicts_with = "public_key", value_parser = NonEmptyStringValueParser::new())]
     pub jwks: Option<String>,
 
-    /// A PEM file with the issuer's public key (JWT_PUBLIC_KEY holds the PEM text itself)
+    /// A PEM file with the issuer's public key, read again as it changes (JWT_PUBLIC_KEY_FILE)
     #[arg(long, help_heading = "Tokens", value_name = "FILE")]
     pub public_key: Option<PathBuf>,
 

@@ -85,7 +85,7 @@ impl JwtOptions {
             environment = environment.with_variable("JWT_JWKS_URI", url);
         }
         if let Some(file) = &self.public_key {
-            environment = environment.with_variable_from_file("JWT_PUBLIC_KEY", file)?;
+            environment = environment.with_variable("JWT_PUBLIC_KEY_FILE", file.to_string_lossy());
         }
         self.refuse_loopback("JWT_JWKS_URI", environment.variable("JWT_JWKS_URI"))?;
         let mut verifier = JwtVerifierBuilder::from_env(&environment);

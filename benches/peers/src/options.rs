@@ -9,6 +9,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use clap::{Parser, ValueEnum};
 use jsonwebtoken::Algorithm;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A peer of the bench server, with its flags.
 #[derive(Debug, Parser)]
@@ -80,5 +81,10 @@ async fn listen(port: u16, router: Router) -> Result<(), Box<dyn Error>> {
         // A connection that is already gone will be found to be.
         let _ = stream.set_nodelay(true);
     });
-    Ok(axum::serve(listener, router).await?)
+    let mut stopped = signal(SignalKind::terminate())?;
+    tokio::select! {
+        served = axum::serve(listener, router) => Ok(served?),
+        // As the bench server: what is killed writes no profile.
+        _ = stopped.recv() => Ok(()),
+    }
 }

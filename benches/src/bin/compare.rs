@@ -33,6 +33,10 @@ struct Options {
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
 
+    /// A folder with the servers, built already [default: they are built]
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
+
     /// Leave out what valgrind counts
     #[arg(long)]
     no_counts: bool,
@@ -51,7 +55,8 @@ struct Options {
 
     /// Measure nothing, and draw the chart of figures that were written before
     #[arg(long, value_name = "PATH", requires = "svg")]
-    #[arg(conflicts_with_all = ["seconds", "rounds", "only", "no_counts", "quick", "figures"])]
+    #[arg(conflicts_with_all = ["seconds", "rounds", "only", "programs", "no_counts", "quick"])]
+    #[arg(conflicts_with = "figures")]
     chart_of: Option<PathBuf>,
 }
 
@@ -86,7 +91,10 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 async fn compare(options: &Options) -> Result<()> {
     // Before this process is kept on one core.
     let conditions = conditions();
-    let folder = server::build(&["bench-server"], &["bare-axum", "rmcp-server"])?;
+    let folder = match &options.programs {
+        Some(programs) => programs.clone(),
+        None => server::build(&["bench-server"], &["bare-axum", "rmcp-server"])?,
+    };
     if server::can_pin() {
         server::pin_load()?;
     } else {

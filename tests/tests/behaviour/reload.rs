@@ -56,7 +56,7 @@ impl Drop for Over<'_> {
     }
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < BOUND, "{what}: not within {BOUND:?}");

@@ -112,6 +112,9 @@ impl<'a> Message<'a> {
             }
         };
         let Envelope { jsonrpc, id, method, params: (), result, error } = envelope;
+        // A result may be `null`. Beside a method or an error, `null` means that there is no result.
+        let is_alone = method.is_none() && error.is_none();
+        let result = result.filter(|result| is_alone || result.get() != "null");
         let is_response = result.is_some() || error.is_some();
         if !jsonrpc.is_some_and(|version| version.is("2.0")) {
             let id = id.filter(|_| !is_response);
@@ -152,6 +155,22 @@ impl<'a> Message<'a> {
 /// Whether this is a batch, if it is anything.
 pub(crate) fn is_batch(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"[")
+}
+
+/// Whether a message that cannot be read answers something: then nobody answers it.
+pub(crate) fn is_answer(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        method: Option<IgnoredAny>,
+        #[serde(default, deserialize_with = "present")]
+        result: Option<IgnoredAny>,
+        #[serde(default, deserialize_with = "present")]
+        error: Option<IgnoredAny>,
+    }
+
+    serde_json::from_slice::<Answer>(bytes).is_ok_and(|message| {
+        message.method.is_none() && (message.result.is_some() || message.error.is_some())
+    })
 }
 
 /// The messages of a batch: at most 64, and no more are looked at.
@@ -202,7 +221,7 @@ struct Envelope<'a, P, W = Word<'a>> {
     id: Option<RequestId>,
     method: Option<W>,
     params: P,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -244,9 +263,11 @@ impl<'a, P> Envelope<'a, P> {
     }
 }
 
-/// An id that is there must be one: `null` is not the same as none.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RequestId>, D::Error> {
-    RequestId::deserialize(deserializer).map(Some)
+/// What is there, which `null` may or may not be: it is not the same as nothing.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de> Deserialize<'de> for RequestId {
@@ -323,11 +344,34 @@ mod tests {
         for json in [
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
             r#"{"jsonrpc":"2.0","id":"a","error":{"code":1,"message":"no"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"no"}}"#,
         ] {
             assert!(
                 matches!(Message::parse(json.as_bytes()), Ok(Message::Response { .. })),
                 "{json}"
             );
+        }
+        let nothing = br#"{"jsonrpc":"2.0","id":1,"method":"ping","result":null,"error":null}"#;
+        assert!(matches!(Message::parse(nothing), Ok(Message::Request { .. })));
+    }
+
+    #[test]
+    fn what_answers_something_is_known_where_it_cannot_be_read() {
+        for answer in [
+            r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+        ] {
+            assert!(Message::parse(answer.as_bytes()).is_err(), "{answer}");
+            assert!(is_answer(answer.as_bytes()), "{answer}");
+        }
+        for other in
+            [r#"{"jsonrpc":"2.0","id":1}"#, r#"{"id":null,"method":"x","error":1}"#, "[]", "{"]
+        {
+            assert!(!is_answer(other.as_bytes()), "{other}");
         }
     }
 

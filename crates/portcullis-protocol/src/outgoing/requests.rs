@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_guard::random;
@@ -51,7 +52,11 @@ impl std::error::Error for Unanswered {}
 ///
 /// Ids are random: what answers one was sent it, and by the same client, since each has its own.
 #[derive(Default)]
-pub(crate) struct ClientRequests(Mutex<Asked>);
+pub(crate) struct ClientRequests {
+    asked: Mutex<Asked>,
+    /// Whether its client says nothing more.
+    is_gone: AtomicBool,
+}
 
 type Asked = HashMap<Box<str>, Unsettled>;
 
@@ -122,12 +127,22 @@ impl ClientRequests {
         let _ = asked.send(answer);
     }
 
+    /// Waits for nothing, from now on: its client says nothing more.
+    pub(crate) fn hang_up(&self) {
+        let mut asked = self.asked();
+        self.is_gone.store(true, Ordering::Release);
+        asked.clear();
+    }
+
     /// Begins to wait for an answer.
     pub(super) fn begin(self: &Arc<Self>, asker: Asker) -> Result<Waits, Unanswered> {
         let number = random::bytes().map_err(|_| Unanswered::Unreachable)?;
         let id: Box<str> = format!("{:032x}", u128::from_be_bytes(number)).into();
         let (tell, answer) = oneshot::channel();
         let mut asked = self.asked();
+        if self.is_gone.load(Ordering::Acquire) {
+            return Err(Unanswered::Unreachable);
+        }
         if asked.len() >= MOST {
             return Err(Unanswered::Busy);
         }
@@ -138,7 +153,7 @@ impl ClientRequests {
 
     /// What was asked. It is as good after a panic as before: a request is there or it is not.
     fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

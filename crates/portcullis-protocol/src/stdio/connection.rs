@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
+use super::lines::Line;
 use super::subscriptions::Listens;
 use crate::answer::notification::{Subscription, Wanted};
 use crate::answer::{json_rpc, response};
@@ -41,6 +42,8 @@ pub(super) struct Connection<S> {
     /// What the session was asked.
     requests: Arc<ClientRequests>,
     tasks: JoinSet<Finished>,
+    /// Whether what runs is finished, and nothing else begins.
+    is_stopping: bool,
     /// What running requests tell, in both directions of the channel: their tasks have the one end.
     told: (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>),
 }
@@ -90,11 +93,19 @@ impl<S: Service> Connection<S> {
             log: LogLevel::UNASKED,
             requests: Arc::default(),
             tasks: JoinSet::new(),
+            is_stopping: false,
             told: mpsc::channel(TOLD_AT_ONCE),
         }
     }
 
-    /// Takes one line; gives the answer if there is one at once.
+    /// Takes what was read; gives the answer if there is one at once.
+    pub(super) fn hear(&mut self, line: Line) -> Option<Vec<u8>> {
+        match line {
+            Line::Complete(line) => self.receive(&line),
+            Line::TooLong => Some(self.too_long()),
+        }
+    }
+
     pub(super) fn receive(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let batches = self.session.as_ref().is_some_and(|session| session.version.has_batches());
         if !batches || !envelope::is_batch(line) {
@@ -110,7 +121,7 @@ impl<S: Service> Connection<S> {
     }
 
     /// Refuses a line that was too long to be read.
-    pub(super) fn too_long(&self) -> Vec<u8> {
+    fn too_long(&self) -> Vec<u8> {
         let error = RpcError::invalid_request("the line is too long");
         self.refused("body", None, None, &error)
     }
@@ -169,8 +180,15 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// Ends what has no end of its own, and gives what is to be said of that.
+    /// Has what waits for the client go on without it: it says nothing more.
+    pub(super) fn hang_up(&self) {
+        self.requests.hang_up();
+    }
+
+    /// Ends what has no end of its own, and gives what is to be said of that. What runs goes on, and is told
+    /// what the client answers or cancels.
     pub(super) fn stop(&mut self) -> Vec<Vec<u8>> {
+        self.is_stopping = true;
         let identity = self.service.identity();
         self.listens.end().map(|subscription| subscription.completed(identity)).collect()
     }
@@ -230,6 +248,11 @@ impl<S: Service> Connection<S> {
                 self.requests.answer(&id, answer);
                 Reply::Nothing
             }
+            Ok(Message::Request { id, .. }) if self.is_stopping => {
+                let version = self.session.as_ref().map(|session| session.version);
+                let error = RpcError::invalid_request("the server is stopping");
+                Reply::Now(self.refused("limits", Some(&id), version, &error))
+            }
             Ok(Message::Request { id, method, params }) => {
                 self.request(&id, &method, &params, in_batch).unwrap_or_else(|refusal| {
                     let version = self.session.as_ref().map(|session| session.version);
@@ -243,7 +266,11 @@ impl<S: Service> Connection<S> {
                 })
             }
             Err(Malformed { id, error }) => {
-                Reply::Now(self.refused("envelope", id.as_ref(), None, &error))
+                let refusal = self.refused("envelope", id.as_ref(), None, &error);
+                match envelope::is_answer(bytes) {
+                    true => Reply::Nothing,
+                    false => Reply::Now(refusal),
+                }
             }
         }
     }

@@ -16,11 +16,12 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use self::connection::Connection;
-use self::lines::{Line, Lines, Output};
+use self::lines::{Lines, Output};
 use crate::{Limits, Service};
 
 /// Serves `service` on standard input and output until the input ends or `stop` is ready;
-/// then running requests have [`Limits::drain_timeout`] to finish.
+/// then running requests have [`Limits::drain_timeout`] to finish. Those that ask the client are given its
+/// answers while there is input, and none once that has ended.
 ///
 /// Standard output is taken for the protocol: what else is printed goes to standard error.
 ///
@@ -49,17 +50,36 @@ async fn serve_lines<S: Service>(
     let mut connection = Connection::new(service, limits);
     // A client that sends nothing more and reads nothing delays the end no longer than others.
     let left = lines.ended().then(|()| tokio::time::sleep(limits.drain_timeout));
-    tokio::select! {
-        conversed = converse(&mut connection, &mut lines, &output) => conversed?,
-        () = left => {}
-        () = stop => {}
-    }
+    let mut hears = tokio::select! {
+        conversed = converse(&mut connection, &mut lines, &output) => {
+            conversed?;
+            false
+        }
+        () = left => false,
+        () = stop => true,
+    };
     let drained = async {
         for closing in connection.stop() {
             output.send(closing).await?;
         }
-        while let Some(answer) = connection.finished().await {
-            output.send(answer).await?;
+        loop {
+            if !hears {
+                connection.hang_up();
+            }
+            let answer = tokio::select! {
+                biased;
+                answer = connection.finished() => match answer {
+                    Some(answer) => Some(answer),
+                    None => break,
+                },
+                line = lines.next(), if hears => {
+                    hears = line.is_some();
+                    line.and_then(|line| connection.hear(line))
+                }
+            };
+            if let Some(answer) = answer {
+                output.send(answer).await?;
+            }
         }
         output.end().await;
         Ok(())
@@ -80,8 +100,7 @@ async fn converse<S: Service>(
         let answers = tokio::select! {
             answers = connection.next() => answers,
             line = lines.next() => match line {
-                Some(Line::Complete(line)) => connection.receive(&line).into_iter().collect(),
-                Some(Line::TooLong) => vec![connection.too_long()],
+                Some(line) => connection.hear(line).into_iter().collect(),
                 None => return Ok(()),
             },
         };
@@ -138,6 +157,13 @@ mod tests {
     /// What was written, for all to see.
     #[derive(Clone, Default)]
     struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Written {
+        fn messages(&self) -> Vec<Value> {
+            let written = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            written.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
 
     impl io::Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -213,8 +239,7 @@ mod tests {
         )
         .await
         .unwrap();
-        let output = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        output.messages()
     }
 
     /// What is told and answered to these requests, in a word for each.
@@ -323,6 +348,102 @@ mod tests {
         assert_eq!(answers[2]["result"]["resultType"], "complete");
         assert_eq!(answers[3]["id"], 8, "running requests finish");
         assert_eq!(answers.len(), 4);
+    }
+
+    /// Input that comes line by line.
+    struct Typed(std::sync::mpsc::Receiver<String>, io::Cursor<Vec<u8>>);
+
+    impl io::Read for Typed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Self(lines, line) = self;
+            if line.position() == line.get_ref().len() as u64
+                && let Ok(next) = lines.recv()
+            {
+                *line = io::Cursor::new((next + "\n").into_bytes());
+            }
+            line.read(buffer)
+        }
+    }
+
+    /// What is written until the client is asked.
+    async fn asked(written: &Written) -> Vec<Value> {
+        loop {
+            let messages = written.messages();
+            if messages.iter().any(|message| message["method"] == "roots/list") {
+                return messages;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
+    fn asking() -> [String; 2] {
+        let capabilities = json!({"roots": {}});
+        let begin = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities});
+        [request(0, "initialize", begin), request(1, "tools/call", json!({"name": "ask"}))]
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_takes_the_answers_that_what_runs_waits_for() {
+        let limits = Limits::default();
+        for cancels in [false, true] {
+            let (client, typed) = std::sync::mpsc::channel();
+            let lines = Lines::from_reader(Typed(typed, io::Cursor::default()), 1_000).unwrap();
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let written = Written::default();
+            let output = Output::to_writer(written.clone()).unwrap();
+            let served = serve_lines(Fake::new(), &limits, lines, output, stopped.map(drop));
+            let speaks = async {
+                asking().into_iter().for_each(|line| client.send(line).unwrap());
+                let messages = asked(&written).await;
+                stop.send(()).unwrap();
+                // It is stopping for certain once it says so.
+                let refused =
+                    |answer: &Value| answer.to_string().contains("the server is stopping");
+                while !written.messages().iter().any(refused) {
+                    client.send(request(9, "ping", json!({}))).unwrap();
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+                let question = messages.iter().find(|message| message["method"] == "roots/list");
+                let question = &question.unwrap()["id"];
+                let answer = json!({"jsonrpc": "2.0", "id": question, "result": {"roots": []}});
+                let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                    "params": {"requestId": 1}});
+                client.send(if cancels { cancelled } else { answer }.to_string()).unwrap();
+            };
+            let limit = std::time::Duration::from_secs(20);
+            let all = async { tokio::join!(served, speaks).0 };
+            tokio::time::timeout(limit, all).await.expect("it waits on").unwrap();
+            let answers = written.messages();
+            let last = answers.iter().find(|answer| answer["id"] == 1);
+            let text = last.map(|last| last["result"]["content"][0]["text"].to_string());
+            assert_eq!(text.is_none(), cancels, "{answers:?}");
+            assert!(text.is_none_or(|text| text.contains("Ok(")), "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_client_whose_input_has_ended_is_told_so() {
+        let lines = asking();
+        let lines = lines.each_ref().map(String::as_str);
+        let answers = talk_to(Fake::new(), &lines);
+        let limit = std::time::Duration::from_secs(20);
+        let answers = tokio::time::timeout(limit, answers).await.expect("it waits on");
+        let last = answers.iter().find(|answer| answer["id"] == 1).unwrap();
+        let text = last["result"]["content"][0]["text"].to_string();
+        assert!(text.contains("Unreachable"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn json_rpc_5_what_answers_something_is_never_answered() {
+        let answers = talk(&[
+            &initialize("2025-11-25"),
+            r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":"x","result":null}"#,
+            &request(1, "ping", json!({})),
+        ])
+        .await;
+        assert_eq!(answers.len(), 2, "{answers:?}");
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use portcullis_tests::issuer::{AUDIENCE, ISSUER, Issuer, Signing, changed, claim
 use serde_json::json;
 
 use crate::TESTBED;
+use crate::reload::wait_until;
 
 /// What the testbed says when it does not start with `--auth jwt`.
 fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
@@ -48,6 +49,11 @@ fn a_static_public_key_verifies_from_a_file() {
         let token = issuer.sign(header, &payload, signing);
         assert_eq!(super::list(&testbed, &token).status, status, "{header} {signing:?}");
     }
+    // Withdrawn for another, it verifies nothing any more.
+    let next = Issuer::start().rsa_key_in_every_encoding().pop().unwrap();
+    std::fs::write(path, next).unwrap();
+    let token = issuer.sign(r#"{"alg":"RS256"}"#, &payload, Signing::Rs256);
+    wait_until("the key is read again", || super::list(&testbed, &token).status == 401);
 }
 
 #[test]

@@ -76,7 +76,8 @@ impl HostOriginGuard {
         let target = uri.authority().map(http::uri::Authority::as_str);
         let authority = match (host, target) {
             (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
-                return Err(malformed("the Host is not the authority of the target"));
+                let message = "Host and the request target name different hosts";
+                return Err(Rejection::new(Rule::Host, StatusCode::BAD_REQUEST, message));
             }
             (Some(authority), _) | (None, Some(authority)) => authority,
             (None, None) => return Err(malformed("no Host")),
@@ -308,6 +309,18 @@ mod tests {
         assert_eq!(host(&guard(), "http://localhost:8000/mcp", &[]), 200);
         assert_eq!(host(&guard(), "http://evil.example/mcp", &[b"localhost:8000"]), 400);
         assert_eq!(host(&guard(), "http://evil.example/mcp", &[]), 421);
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("localhost:8000"))]);
+        let (uri, fields) = ("http://evil.example/mcp".parse().unwrap(), Fields::of(&headers));
+        let refused = guard().check_host(&Method::POST, &uri, &fields, &Shown::default());
+        let refused = refused.unwrap_err();
+        let info = crate::http::request_info::RequestInfo {
+            http_method: None,
+            path: None,
+            remote: None,
+            trace: None,
+        };
+        let reason = refused.record(info).reason.to_owned();
+        assert_eq!(reason, "Host and the request target name different hosts");
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(crate) fn prefers_html(fields: &Fields<'_>) -> bool {
         fields
             .accept
             .iter()
-            .any(|value| value.to_str().is_ok_and(|value| names_one_of(value, &[range])))
+            .any(|value| value.to_str().is_ok_and(|value| takes(value, range) == Some(true)))
     };
     names("text/html") && !names("text/event-stream")
 }
@@ -100,25 +100,33 @@ fn is_utf8_charset(parameter: &str) -> bool {
     })
 }
 
-/// Whether the client takes one of these `ranges`; one that says nothing takes everything.
+/// Whether the client takes what these `ranges` hold, the most specific first: the first of them that it
+/// names says so. One that says nothing takes everything.
 fn accepts(fields: &Fields<'_>, ranges: &[&str]) -> bool {
-    fields.accept.is_none()
-        || fields.accept.iter().any(|value| {
-            value == USUAL_ACCEPT || value.to_str().is_ok_and(|value| names_one_of(value, ranges))
-        })
+    if fields.accept.is_none() || fields.accept.iter().any(|value| value == USUAL_ACCEPT) {
+        return true;
+    }
+    let named = ranges.iter().find_map(|range| {
+        let values = fields.accept.iter().filter_map(|value| value.to_str().ok());
+        // Named twice, once as refused, it is taken.
+        values.filter_map(|value| takes(value, range)).reduce(|one, other| one || other)
+    });
+    named.unwrap_or(false)
 }
 
-fn names_one_of(value: &str, ranges: &[&str]) -> bool {
-    value.split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default();
-        let refused = parts.any(|p| {
-            p.split_once('=').is_some_and(|(name, q)| {
+/// Whether a list of ranges takes this one, if it names it.
+fn takes(value: &str, range: &str) -> Option<bool> {
+    let named = value.split(',').filter_map(|named| {
+        let mut parts = named.split(';').map(str::trim);
+        let is_it = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(range));
+        let refused = |parameter: &str| {
+            parameter.split_once('=').is_some_and(|(name, q)| {
                 name.eq_ignore_ascii_case("q") && q.parse::<f32>().is_ok_and(|q| q <= 0.0)
             })
-        });
-        ranges.iter().any(|own| essence.eq_ignore_ascii_case(own)) && !refused
-    })
+        };
+        is_it.then(|| !parts.any(refused))
+    });
+    named.reduce(|one, other| one || other)
 }
 
 #[cfg(test)]
@@ -214,10 +222,20 @@ mod tests {
             "*/*",
             "application/*;q=0.5",
             "text/html, */*;q=0.1",
+            "*/*;q=0, application/json",
+            "text/event-stream;q=0, */*",
         ] {
             assert!(accept(yes), "{yes}");
         }
-        for no in ["text/html", "application/json;q=0", "text/event-stream", ""] {
+        for no in [
+            "text/html",
+            "application/json;q=0",
+            "text/event-stream",
+            "",
+            "application/json;q=0, */*",
+            "*/*, application/*;q=0",
+            "text/html;q=0.5, application/json; Q=0.000, application/*",
+        ] {
             assert!(!accept(no), "{no}");
         }
     }
@@ -231,6 +249,7 @@ mod tests {
         };
         assert!(stream("text/event-stream") && stream("text/*") && stream("application/json, */*"));
         assert!(!stream("application/json") && !stream("text/event-stream;q=0"));
+        assert!(!stream("text/event-stream;q=0, */*"));
         assert!(check_accept_stream(&Fields::of(&HeaderMap::new())).is_ok());
     }
 }

@@ -65,7 +65,7 @@ pub(in crate::http) async fn receive<S: Service>(
                 (Begun::Ended(ran), _) => {
                     // It has run: nothing refuses its answer for want of a place to wait in.
                     exchanges.keep_state(sets).await?;
-                    exchanges.answered(ran)
+                    exchanges.answered(ran, &id)
                 }
                 (Begun::Telling(telling), Some(used)) => {
                     exchanges.tell(telling, id, used).map(Box::new)
@@ -74,6 +74,7 @@ pub(in crate::http) async fn receive<S: Service>(
                 (Begun::Telling(_), None) => Err(Rejection::internal(Rule::Envelope)),
             }
         }
+        // Who asks says its id.
         Reply::Ended => Err(Rejection::no_session(Rejection::ENDED)),
     }
 }
@@ -116,7 +117,7 @@ pub(in crate::http) async fn receive_batch<S: Service>(
             Waits::of_batch(&caller.whose, gathered, &mut response);
             Ok(response)
         }
-        None if dropped => Ok(exchanges.dropped()),
+        None if dropped => Ok(exchanges.dropped(None)),
         None => Ok(answer::accepted()),
     }
 }
@@ -342,7 +343,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
         Box::into_pin(ran)
     }
 
-    fn answered(&self, ran: Ran) -> Result<Box<Response>, Rejection> {
+    fn answered(&self, ran: Ran, asked: &RequestId) -> Result<Box<Response>, Rejection> {
         match ran {
             Ran::Done(id, place, outcome) => {
                 let (version, identity) = (self.session.agreed.version, self.service.identity());
@@ -353,7 +354,7 @@ impl<'a, S: Service> Exchanges<'a, S> {
                 Ok(answer)
             }
             Ran::Refused(id, error) => Err(self.refused(Some(&id), &error)),
-            Ran::Dropped => Ok(Box::new(self.dropped())),
+            Ran::Dropped => Ok(Box::new(self.dropped(Some(asked)))),
         }
     }
 
@@ -438,15 +439,39 @@ impl<'a, S: Service> Exchanges<'a, S> {
 
     /// What is left to say where a request was dropped: nothing, if it was cancelled, or
     /// that the session has ended.
-    fn dropped(&self) -> Response {
-        match self.sessions.has(&self.session) {
-            Ok(true) => answer::accepted(),
-            Ok(false) => Rejection::no_session(Rejection::ENDED).into_response(),
-            Err(refusal) => refusal.into_response(),
-        }
+    fn dropped(&self, asked: Option<&RequestId>) -> Response {
+        let refusal = match self.sessions.has(&self.session) {
+            Ok(true) => return answer::accepted(),
+            Ok(false) => Rejection::no_session(Rejection::ENDED),
+            Err(refusal) => refusal,
+        };
+        refusal.under(asked.cloned()).into_response()
     }
 
     pub(super) fn refused(&self, id: Option<&RequestId>, error: &RpcError) -> Rejection {
         Rejection::message(error.status_in_session(), id, Some(self.session.agreed.version), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use crate::http::test_server::{Edge, call, read};
+
+    #[tokio::test(start_paused = true)]
+    async fn json_rpc_5_a_call_that_ends_with_its_session_is_answered_under_its_id() {
+        let edge = Edge::new();
+        let id = edge.begin("alice").await;
+        let call = call();
+        let ends = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            edge.send("DELETE", "alice", Some(&id), &Value::Null).await
+        };
+        let (ended, _) = tokio::join!(edge.send("POST", "alice", Some(&id), &call), ends);
+        let (status, answer) = read(ended).await;
+        assert_eq!((status, &answer["id"]), (404, &json!(7)));
     }
 }

@@ -56,6 +56,8 @@ struct Log {
     kept: usize,
     unread: usize,
     has_ended: bool,
+    /// Whether it has ended without an answer.
+    was_dropped: bool,
     /// Whether the connection that reads ends once it has read everything.
     sends_away: bool,
     /// The connection that reads: each takes over from the one before.
@@ -142,6 +144,7 @@ impl Resumable {
         }
         let mut log = self.log();
         log.has_ended = true;
+        log.was_dropped = answer.is_none();
         log.held = held;
         log.wake_reader();
     }
@@ -246,13 +249,18 @@ impl Resumable {
         .await;
     }
 
+    /// Whether nothing is added any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.log().has_ended
+    }
+
     /// Lets a connection read on after the `last` event, or from the beginning; nothing if that is not
-    /// kept any more.
+    /// kept any more, or if nothing is left of what was dropped.
     pub(super) fn read(self: &Arc<Self>, last: Option<LastEvent>) -> Option<Reader> {
         let mut log = self.log();
         let next = last.map_or(0, |last| last.event.saturating_add(1));
-        let kept = log.first..=log.first + log.events.len() as u64;
-        if !kept.contains(&next) {
+        let end = log.first + log.events.len() as u64;
+        if !(log.first..=end).contains(&next) || (log.was_dropped && next == end) {
             return None;
         }
         log.next = next;
@@ -674,6 +682,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn resumability_one_that_runs_is_resumed_however_many_have_ended_since() {
+        let edge = Edge::new();
+        let session = edge.begin("alice").await;
+        let mut stream = begin(&edge, &session, 100).await;
+        let (last, _) = next(&mut stream).await.unwrap();
+        drop(stream);
+        for id in 1..=17 {
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+                "params": {"name": "tell-at-once", "_meta": {"progressToken": "p"}}});
+            rest(edge.send("POST", "alice", Some(&session), &call).await).await;
+        }
+        let resumed = resume(&edge, "alice", &session, &last).await;
+        assert_eq!(rest(resumed).await, [json!(2), json!(3), Value::Null, json!(100)]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn q05_a_request_that_nobody_reads_from_any_more_is_dropped() {
         let edge = Edge::new();
         let session = edge.begin("alice").await;
@@ -691,8 +715,14 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(!heard.is_heard() && !outgoing.is_heard());
         // It can still be asked what became of them, for a while.
-        let resumed = resume(&edge, "alice", &session, &last_of_endless).await;
-        assert!(rest(resumed).await.iter().all(Value::is_number), "no answer came");
+        let (mut resumed, mut end) =
+            (resume(&edge, "alice", &session, &last_of_endless).await, last_of_endless);
+        while let Some((id, told)) = next(&mut resumed).await {
+            assert!(told.is_number(), "no answer came");
+            end = id;
+        }
+        let refused = resume(&edge, "alice", &session, &end).await;
+        assert_eq!(refused.status(), 400, "nothing is left, and nothing will come");
         tokio::time::sleep(RESUMED_WITHIN + Duration::from_secs(1)).await;
         assert_eq!(resume(&edge, "alice", &session, &last).await.status(), 400);
     }

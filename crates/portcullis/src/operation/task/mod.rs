@@ -40,6 +40,8 @@ use crate::operation::served;
 const LEASE: Duration = Duration::from_secs(30);
 /// How often clients should ask.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often those that run while the server stops are looked at.
+const LOOKS: Duration = Duration::from_secs(1);
 /// How often a change is tried that others are ahead of.
 const TRIES: usize = 8;
 
@@ -57,10 +59,19 @@ impl Tasks {
         Self { kept: Kept::new(store, clock, patience), running: Arc::new(Running::new()) }
     }
 
-    /// Lets what runs finish within `time`; what does not is recorded as interrupted.
+    /// Lets what runs finish within `time`; what does not is recorded as interrupted, and so is what waits
+    /// for its client, from which no answer is taken any more.
     pub(crate) async fn drain(&self, time: Duration) {
         self.running.close();
-        if tokio::time::timeout(time, self.running.all_ended()).await.is_ok() {
+        let ended = async {
+            loop {
+                self.running.interrupt_asking();
+                if tokio::time::timeout(LOOKS, self.running.all_ended()).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(time, ended).await.is_ok() {
             return;
         }
         tracing::warn!(limit = ?time, "tasks were still running at the drain limit");

@@ -68,6 +68,11 @@ impl Questions {
         asked.open.iter().map(|open| (open.key.clone(), open.request.clone())).collect()
     }
 
+    /// Whether anything does.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.asked().open.is_empty()
+    }
+
     /// Gives the answers to the questions that wait for them; others are ignored.
     pub(super) fn answer(&self, answers: Map<String, Value>) {
         for (key, value) in answers {

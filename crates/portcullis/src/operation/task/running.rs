@@ -110,6 +110,14 @@ impl Running {
         }
     }
 
+    /// Tells those that wait for their client that they do not go on.
+    pub(super) fn interrupt_asking(&self) {
+        let mut tasks = self.tasks();
+        for task in tasks.by_key.values_mut().filter(|task| task.questions.is_asking()) {
+            let _ = task.stop.take().map(|stop| stop.send(Stop::Interrupted));
+        }
+    }
+
     /// Waits until nothing runs.
     pub(super) async fn all_ended(&self) {
         loop {

@@ -92,7 +92,11 @@ impl Events {
                     }
                     continue;
                 }
-                Some(part) = self.running.next() => part,
+                // At the end of the last one there may be nothing left to wait for.
+                part = self.running.next(), if !self.running.is_empty() => match part {
+                    Some(part) => part,
+                    None => continue,
+                },
                 delivery = self.delivered.recv() => match self.take(delivery?) {
                     Some(part) => part,
                     None => continue,

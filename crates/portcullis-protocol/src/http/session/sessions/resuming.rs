@@ -13,7 +13,7 @@ use crate::http::session::resumable::{LastEvent, RESUMED_WITHIN, Reader, Resumab
 use crate::http::session::table::Own;
 use crate::{Exchange, Outgoing, Service, Used};
 
-/// So many answers of one session can be resumed, the latest.
+/// So many answers of one session can be resumed: those that run, and the latest of those that have ended.
 const RESUMABLE: usize = 16;
 /// How often it is looked at most for those that can be resumed no longer.
 const LOOKS: Duration = Duration::from_secs(1);
@@ -30,7 +30,9 @@ impl Sessions {
             session.streamed += 1;
             let resumable = Resumable::new(session.streamed, session.agreed.version, used);
             if session.resumable.len() >= RESUMABLE {
-                session.resumable.remove(0);
+                // Nothing else has the answer of one that runs.
+                let ended = session.resumable.iter().position(|kept| kept.has_ended());
+                session.resumable.remove(ended.unwrap_or(0));
             }
             session.resumable.push(Arc::clone(&resumable));
             Some(resumable)

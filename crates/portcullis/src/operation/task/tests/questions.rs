@@ -43,6 +43,30 @@ fn keys_of(task: &Value) -> Vec<&str> {
     task["inputRequests"].as_object().unwrap().keys().map(String::as_str).collect()
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_for_its_client_ends_soon_when_its_server_drains() {
+    for asks_later in [false, true] {
+        let tool = asking(TaskSupport::Optional, move |ctx| async move {
+            if asks_later {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            sure(&ctx, "it").await.map(|sure| sure.to_string())
+        });
+        let server = builder([tool]).build().unwrap();
+        let alice = alice(&server);
+        let id = begin(&alice, "delete").await;
+        if !asks_later {
+            until(&alice, &id, "input_required").await;
+        }
+        let begun = tokio::time::Instant::now();
+        server.engine.tasks.drain(Duration::from_secs(100)).await;
+        let soon = Duration::from_secs(if asks_later { 11 } else { 0 });
+        assert!(begun.elapsed() <= soon, "{:?}", begun.elapsed());
+        let failed = until(&alice, &id, "failed").await;
+        assert!(failed["statusMessage"].as_str().unwrap().starts_with("The server was stopped"));
+    }
+}
+
 #[tokio::test]
 async fn a_task_waits_for_the_answers_of_its_client() {
     let tool = asking(TaskSupport::Optional, |ctx| async move {

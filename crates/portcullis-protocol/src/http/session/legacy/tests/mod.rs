@@ -347,5 +347,19 @@ async fn a_server_that_stops_finishes_what_runs_and_takes_nothing_new() {
     assert_eq!(busy.send(&answer).await, 202);
     assert_eq!(busy.told().await.unwrap()["id"], 2);
     assert_eq!(busy.told().await.unwrap()["id"], 1);
+    let ended = Instant::now();
     assert_eq!(busy.told().await, None);
+    assert_eq!(ended.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_does_not_wait_for_what_was_cancelled() {
+    let edge = Edge::new();
+    let mut client = Client::begin(&edge, "alice").await;
+    assert_eq!(client.send(&call(1, "wait")).await, 202);
+    edge.app.stop();
+    assert_eq!(client.send(&cancelled(1)).await, 202);
+    let cancelled = Instant::now();
+    assert_eq!(client.told().await, None);
+    assert_eq!(cancelled.elapsed(), Duration::ZERO);
 }
