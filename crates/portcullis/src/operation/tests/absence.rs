@@ -79,6 +79,8 @@ async fn a02_a_span_ends_before_its_caller_waits_to_be_told_that_nothing_is_ther
     let server = server.limits(|limits| limits.not_found_delay = absence).build().unwrap();
     let service = EngineService(server.engine);
     let open = OpenSpans::default();
+    // With one subscriber alone, what a thread without one meets first is off for all.
+    let _another = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(open.clone());
     for (name, spans) in [("waits", true), ("missing", false)] {
         let mut asked = pin!(call(&service, name, over_http(None)));
